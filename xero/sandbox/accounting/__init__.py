@@ -1,0 +1,5 @@
+"""The accounting half of the stand-in Xero: ledgers, and the answers that Xero's Accounting API would give."""
+
+from xero.sandbox.accounting.messages import Change, Request, Response
+
+__all__ = ["Change", "Request", "Response"]

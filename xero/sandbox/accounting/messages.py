@@ -1,0 +1,32 @@
+"""What goes into the accounting half of the sandbox and what comes out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str  # after /api.xro/2.0, e.g. "/Invoices/<guid>"
+    query: Mapping[str, str]
+    headers: Mapping[str, str]  # keys in lower case
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that a webhook subscriber would be told of."""
+
+    category: str  # "INVOICE" | "CONTACT"
+    type: str  # "CREATE" | "UPDATE"
+    resource_id: str
+    at: datetime  # UTC, naive, to the millisecond
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    changes: tuple[Change, ...] = ()
