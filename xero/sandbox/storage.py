@@ -13,7 +13,9 @@ CREATE TABLE IF NOT EXISTS documents (
     kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)
 ) WITHOUT ROWID
 """
-_UPSERT = "INSERT INTO documents (kind, id, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
+_UPSERT = (
+    "INSERT INTO documents (kind, id, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
+)
 
 
 def _encode(document: Mapping[str, Any]) -> str:
@@ -54,7 +56,11 @@ class Storage:
 
     def save_kinds(self, kinds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
         """Documents of several kinds, all of them or none, in one transaction."""
-        rows = ((kind, id, _encode(document)) for kind, documents in kinds.items() for id, document in documents.items())
+        rows = (
+            (kind, id, _encode(document))
+            for kind, documents in kinds.items()
+            for id, document in documents.items()
+        )
         with self._lock:
             self._database.execute("BEGIN IMMEDIATE")
             try:
