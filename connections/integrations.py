@@ -1,0 +1,197 @@
+"""What an integration is: a provider with its triggers and actions, and the registry that finds them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+from uuid import UUID
+
+from django import forms
+
+from connections import errors
+from connections.models import Connection, Event
+from taskjuice.workspaces.models import User
+
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """For whom an action runs: a connection, and either a person or a step of an activation."""
+
+    connection: Connection | None
+    user: User | None = None
+    activation_id: int | None = None
+    step: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    output: Data
+    subject: str = ""  # what a list should call it: INV-0042, a contact's name
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A condition said no: the activation ends here, and that is fine."""
+
+    reason: str
+    output: Data | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TryLater:
+    """Nothing was done. `at` None: after a back-off. `tenant_wide` parks the whole lane."""
+
+    reason: str
+    at: datetime | None = None
+    tenant_wide: bool = False
+    status: int | None = None
+    counts: bool = True  # False: being told to wait is no attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    code: str
+    message: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A write nobody can confirm: a person decides."""
+
+    message: str
+    status: int | None = None
+
+
+Outcome = Done | Stopped | TryLater | Failed | Unknown
+
+
+def outcome_of(error: errors.ProviderError) -> Outcome:
+    """The outcome that a provider's error means for a step."""
+    match error:
+        case errors.RetryLater():
+            return TryLater(
+                str(error),
+                at=error.at,
+                tenant_wide=error.tenant_wide,
+                status=error.status,
+                counts=not error.tenant_wide,
+            )
+        case errors.UnknownOutcome():
+            return Unknown(str(error), status=error.status)
+        case _:
+            return Failed(error.code, str(error), status=error.status)
+
+
+class Action:
+    """What a step or a page can do. One instance serves all calls, so it keeps no state."""
+
+    key: ClassVar[str]  # never renamed; stored in steps
+    title: ClassVar[str]
+    description: ClassVar[str]
+    form: ClassVar[type[forms.Form]]
+    writes: ClassVar[bool] = False  # goes through the journal
+    external: ClassVar[bool] = True  # talks to somebody; its outcomes are stored before the next step starts
+    scopes: ClassVar[frozenset[str]] = frozenset()
+    sample: ClassVar[Data] = {}  # an output as the builder shows it
+
+    def run(self, call: Call, data: Data) -> Data:
+        """Do it once with cleaned data; return the output or raise a ProviderError."""
+        raise NotImplementedError
+
+    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+        """Outcomes for a whole wave, in its order. The default loops over `run`."""
+        return [self.outcome(call, data) for call, data in zip(calls, rows, strict=True)]
+
+    def outcome(self, call: Call, data: Data) -> Outcome:
+        try:
+            return Done(self.run(call, data))
+        except errors.ProviderError as error:
+            return outcome_of(error)
+
+
+class Trigger:
+    """What can start a workflow."""
+
+    key: ClassVar[str]  # never renamed; stored in versions
+    title: ClassVar[str]
+    description: ClassVar[str]
+    form: ClassVar[type[forms.Form]]
+    category: ClassVar[str]  # of the events it looks at
+    sample: ClassVar[Data] = {}
+
+    def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
+        """Whether this event starts a workflow with these (cleaned) settings."""
+        raise NotImplementedError
+
+    def data(self, event: Event) -> Data:
+        """What `{{ trigger.… }}` holds: plain strings, numbers, booleans, lists and mappings."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedEvent:
+    """One event as a delivery reports it, checked. `occurred_at` is aware (UTC)."""
+
+    tenant_id: UUID
+    category: str
+    type: str
+    resource_id: UUID
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableEvent:
+    """An event that makes no sense to us: stored apart with the reason, never acted on."""
+
+    reason: str
+    tenant_id: str
+    content: str
+
+
+class UnparsableDelivery(Exception):
+    """The body is not what the provider sends. The text says why."""
+
+
+class Webhooks(Protocol):
+    """How a provider's deliveries are read."""
+
+    def parse(self, body: bytes) -> list[ReportedEvent | UnusableEvent]:
+        """The events of one delivery; an intent-to-receive has none. Raises UnparsableDelivery."""
+
+
+class Listener(Protocol):
+    """Whoever wants new events; called inside the transaction that stores them."""
+
+    def __call__(self, events: Sequence[Event]) -> Mapping[int, int]:
+        """Take the events; return how many activations each event id started."""
+
+
+class Registry:
+    """The triggers and actions of all integrations, by key."""
+
+    def __init__(self) -> None:
+        self.actions: dict[str, Action] = {}
+        self.triggers: dict[str, Trigger] = {}
+        self.webhooks: dict[str, Webhooks] = {}
+        self.listeners: list[Listener] = []
+
+    def add(
+        self,
+        *,
+        actions: Iterable[Action] = (),
+        triggers: Iterable[Trigger] = (),
+        webhooks: Mapping[str, Webhooks] | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.actions.update((action.key, action) for action in actions)
+        self.triggers.update((trigger.key, trigger) for trigger in triggers)
+        self.webhooks.update(webhooks or {})
+        if listener is not None:
+            self.listeners.append(listener)
+
+
+registry = Registry()

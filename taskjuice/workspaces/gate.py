@@ -1,0 +1,100 @@
+"""The tenant gate: the first line of every view. Strangers get 404, members without the right 403."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponseBase
+
+from taskjuice.workspaces.models import Agency, ClientUser, Membership, Role, User, Workspace
+
+# What a person may do, each level includes the ones below it.
+READ, WORK, ADMIN, OWN = "read", "work", "admin", "own"
+LEVELS = (READ, WORK, ADMIN, OWN)
+LEVEL_OF_ROLE = {Role.MEMBER: WORK, Role.ADMIN: ADMIN, Role.OWNER: OWN}
+
+
+class SignInRequired(Exception):
+    """Raised by the gate for anonymous visitors; the middleware answers with the sign-in page."""
+
+    def response(self, request: HttpRequest) -> HttpResponseBase:
+        return redirect_to_login(request.get_full_path())
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a person stands: an agency, perhaps one workspace of it, and what they may do there."""
+
+    user: User
+    agency: Agency
+    workspace: Workspace | None
+    level: str
+    is_client: bool
+
+    def may(self, level: str) -> bool:
+        return LEVELS.index(self.level) >= LEVELS.index(level)
+
+    @cached_property
+    def workspaces(self) -> "QuerySet[Workspace]":
+        """The workspaces this scope covers: the one, or all of the agency."""
+        if self.workspace is not None:
+            return Workspace.objects.filter(pk=self.workspace.pk)
+        return self.agency.workspaces.all()
+
+    @property
+    def path(self) -> str:
+        """The URL under which this scope's pages stand, with slashes at both ends."""
+        return f"/{self.agency.slug}/{self.workspace.slug}/" if self.workspace else f"/{self.agency.slug}/"
+
+
+def enter(request: HttpRequest, agency: str, workspace: str | None = None, *, level: str = READ) -> Scope:
+    """The scope of this person at these slugs, or sign-in, 404 or 403. Rights are read anew on each request."""
+    user = person(request)
+    scope = _as_member(user, agency, workspace) or _as_client(user, agency, workspace)
+    if scope is None:
+        raise Http404("Nothing here.")
+    if not scope.may(level):
+        raise PermissionDenied("Your role does not allow this. Ask an owner or admin of the agency.")
+    request.scope = scope  # type: ignore[attr-defined]  # the frame's context processor reads it
+    return scope
+
+
+def enter_workspace(request: HttpRequest, agency: str, workspace: str, *, level: str = READ) -> Workspace:
+    """As `enter`, for pages that exist only inside a workspace."""
+    found = enter(request, agency, workspace, level=level).workspace
+    assert found is not None  # a slug was given
+    return found
+
+
+def person(request: HttpRequest) -> User:
+    """The signed-in person, or the sign-in page."""
+    if isinstance(request.user, AnonymousUser):
+        raise SignInRequired
+    return request.user
+
+
+def _as_member(user: User, agency: str, workspace: str | None) -> Scope | None:
+    membership = Membership.objects.select_related("agency").filter(user=user, agency__slug=agency).first()
+    if membership is None:
+        return None
+    place = None
+    if workspace is not None:
+        place = membership.agency.workspaces.filter(slug=workspace).first()
+        if place is None:
+            return None
+        place.agency = membership.agency
+    return Scope(user, membership.agency, place, LEVEL_OF_ROLE[Role(membership.role)], is_client=False)
+
+
+def _as_client(user: User, agency: str, workspace: str | None) -> Scope | None:
+    if workspace is None:
+        return None
+    seat = (
+        ClientUser.objects.select_related("workspace__agency")
+        .filter(user=user, workspace__slug=workspace, workspace__agency__slug=agency)
+        .first()
+    )
+    return Scope(user, seat.workspace.agency, seat.workspace, READ, is_client=True) if seat else None

@@ -1,0 +1,25 @@
+"""The person's time zone, and the sign-in page where the gate asks for it."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
+
+from taskjuice.workspaces.gate import SignInRequired
+
+
+class PersonMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, *_: object) -> None:
+        if request.user.is_authenticated:
+            timezone.activate(request.user.timezone)
+        else:
+            timezone.deactivate()
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        return exception.response(request) if isinstance(exception, SignInRequired) else None

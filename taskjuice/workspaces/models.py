@@ -1,0 +1,147 @@
+"""Agencies, their workspaces (one per client), the people in them, and the audit trail."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models.functions import Lower, Now
+
+# Slugs stand in URLs beside fixed paths, so these first segments are taken.
+RESERVED_AGENCY_SLUGS = frozenset(
+    "account accounts admin agencies api connect connections docs healthz invitations invite login logout me"
+    " mfa readyz settings signup static support webhooks welcome www".split()
+)
+RESERVED_WORKSPACE_SLUGS = frozenset(
+    "accounts activations audit bills clients connect connections contacts deliveries home invoices items"
+    " members payments receivables settings team templates workflows".split()
+)
+slug_shape = RegexValidator(
+    r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", "Use small letters, digits and single hyphens, for example harbour-cafe."
+)
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        user = self.model(email=email.lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person, known by e-mail address."""
+
+    email = models.EmailField("e-mail address", unique=True)
+    name = models.CharField(max_length=100, blank=True)
+    timezone = models.CharField("time zone", max_length=64, default="UTC")
+    is_active = models.BooleanField(default=True)
+    date_joined = models.DateTimeField(db_default=Now())
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = (models.UniqueConstraint(Lower("email"), name="user_email_once"),)
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+
+class Role(models.TextChoices):
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+class Agency(models.Model):
+    """The customer of TaskJuice; owns workspaces; its staff are members."""
+
+    name = models.CharField(max_length=100)
+    slug = models.CharField(max_length=50, unique=True, validators=[slug_shape])
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "agencies"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A member of an agency's staff. An agency has exactly one owner."""
+
+    agency = models.ForeignKey(Agency, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("agency", "user", name="membership_once"),
+            models.UniqueConstraint("agency", condition=models.Q(role="owner"), name="membership_one_owner"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role} of {self.agency})"
+
+
+class Workspace(models.Model):
+    """One client engagement of an agency: its connections, ledger copy, workflows, activations."""
+
+    agency = models.ForeignKey(Agency, models.CASCADE, related_name="workspaces")
+    name = models.CharField(max_length=100)
+    slug = models.CharField(max_length=50, validators=[slug_shape])
+    timezone = models.CharField("time zone", max_length=64, default="UTC")
+    created_at = models.DateTimeField(db_default=Now())
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("agency", "slug", name="workspace_slug_once_in_agency"),
+            # The target of composite foreign keys: a row of one agency cannot name another's workspace.
+            models.UniqueConstraint("id", "agency", name="workspace_with_agency"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ClientUser(models.Model):
+    """A person of the client: read-only, sees one workspace."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="client_users")
+    user = models.OneToOneField(User, models.CASCADE, related_name="client_user")
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{self.user} (client user of {self.workspace})"
+
+
+class AuditEntry(models.Model):
+    """Who did what, when, from where. The database refuses changes and deletions (a trigger in the migration)."""
+
+    agency = models.ForeignKey(Agency, models.DO_NOTHING, related_name="audit_entries", db_constraint=False)
+    workspace = models.ForeignKey(Workspace, models.DO_NOTHING, null=True, db_constraint=False)
+    actor = models.ForeignKey(User, models.DO_NOTHING, null=True, db_constraint=False)
+    actor_name = models.CharField(max_length=254)
+    verb = models.CharField(max_length=60)
+    subject = models.CharField(max_length=200, blank=True)
+    details = models.JSONField(default=dict)
+    address = models.GenericIPAddressField(null=True)
+    at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = (models.Index(fields=["agency", "-at"], name="audit_by_agency"),)
+
+    def __str__(self) -> str:
+        return f"{self.actor_name} {self.verb} {self.subject}"

@@ -1,0 +1,175 @@
+"""Workflows, their versions and steps, and the activations that run them."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from connections.models import Connection, Event
+from taskjuice.workspaces.models import Agency, User, Workspace
+
+
+class WorkflowState(models.TextChoices):
+    DRAFT = "draft"
+    PUBLISHED = "published"
+    PAUSED = "paused"
+    ARCHIVED = "archived"
+
+
+class Workflow(models.Model):
+    """A trigger and an ordered list of steps of one agency, applied to some of its connections."""
+
+    agency = models.ForeignKey(Agency, models.CASCADE, related_name="workflows")
+    name = models.CharField(max_length=100)
+    state = models.CharField(max_length=10, choices=WorkflowState, default=WorkflowState.DRAFT)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("id", "agency", name="workflow_with_agency"),
+            models.UniqueConstraint("agency", "name", name="workflow_name_once_in_agency"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkflowConnection(models.Model):
+    """A connection that a workflow is applied to. Composite keys hold both in one agency (migration 0002)."""
+
+    agency = models.ForeignKey(Agency, models.CASCADE)
+    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="applications")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="applications")
+
+    class Meta:
+        constraints = (models.UniqueConstraint("workflow", "connection", name="workflow_connection_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.workflow} on {self.connection}"
+
+
+class Version(models.Model):
+    """A trigger with its settings and an ordered list of steps. Frozen once published; one is live.
+
+    `steps` is a list of {"name", "action", "input", "only_if", "for_each"}; `input` holds raw values as typed.
+    """
+
+    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    trigger = models.CharField(max_length=60)
+    trigger_settings = models.JSONField(default=dict)
+    steps = models.JSONField(default=list)
+    live = models.BooleanField(default=False)
+    published_at = models.DateTimeField(null=True)
+    published_by = models.ForeignKey(User, models.SET_NULL, null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("workflow", "number", name="version_number_once"),
+            models.UniqueConstraint("workflow", condition=models.Q(live=True), name="version_one_live"),
+            models.CheckConstraint(
+                condition=models.Q(live=False) | models.Q(published_at__isnull=False), name="version_live_is_published"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.workflow} v{self.number}"
+
+
+class Lane(models.Model):
+    """The queue of due activations of one connection; the lease holder drains it. Times are the database's."""
+
+    connection = models.OneToOneField(Connection, models.CASCADE, primary_key=True)
+    lease_token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    wake_pending = models.BooleanField(default=False)  # a wake-up is queued and not yet taken
+    woken_at = models.DateTimeField(null=True)
+    parked_until = models.DateTimeField(null=True)  # the provider's limit: nothing runs before this
+    parked_reason = models.CharField(max_length=100, blank=True)
+
+    def __str__(self) -> str:
+        return f"lane of {self.connection}"
+
+
+class ActivationState(models.TextChoices):
+    READY = "ready"  # due at next_at
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    STOPPED = "stopped"  # a condition said no
+    FAILED = "failed"
+    UNKNOWN = "unknown", "Needs a decision"
+    CANCELLED = "cancelled"
+
+
+FINISHED = ("succeeded", "stopped", "failed", "cancelled")
+
+
+class Activation(models.Model):
+    """One run of one published version for one event.
+
+    `outputs` maps step names to their outputs; `position` is the next step. It outlives its workflow.
+    """
+
+    agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False)
+    connection = models.ForeignKey(Connection, models.CASCADE, db_index=False)
+    workflow = models.ForeignKey(Workflow, models.SET_NULL, null=True, db_index=False)
+    version = models.ForeignKey(Version, models.SET_NULL, null=True, db_index=False)
+    event = models.ForeignKey(Event, models.PROTECT, null=True, db_index=False)
+    workflow_name = models.CharField(max_length=100)
+    version_number = models.PositiveIntegerField()
+    trigger_data = models.JSONField(default=dict)
+    subject = models.CharField(max_length=200, db_default="")  # INV-0042, a contact's name
+    state = models.CharField(max_length=10, choices=ActivationState, db_default=ActivationState.READY)
+    position = models.PositiveSmallIntegerField(db_default=0)
+    attempt = models.PositiveSmallIntegerField(db_default=0)
+    next_at = models.DateTimeField(db_default=Now())
+    lease_token = models.UUIDField(null=True)
+    outputs = models.JSONField(default=dict)
+    error_code = models.CharField(max_length=60, db_default="")
+    error = models.CharField(max_length=500, db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint("event", "workflow", name="activation_once_per_event"),)
+        indexes = (
+            models.Index(
+                fields=["connection", "next_at", "id"],
+                condition=models.Q(state__in=["ready", "running"]),
+                name="activation_due",
+            ),
+            models.Index(fields=["agency", "-id"], name="activation_newest_in_agency"),
+            models.Index(fields=["workspace", "-id"], name="activation_newest"),
+            models.Index(fields=["agency", "state", "-id"], name="activation_by_state"),
+            models.Index(fields=["workflow", "-id"], name="activation_by_workflow"),
+        )
+
+    def __str__(self) -> str:
+        return f"activation {self.pk} of {self.workflow_name} v{self.version_number}"
+
+
+class StepRun(models.Model):
+    """One attempt at one step of one activation: what went in, what came out, without secrets."""
+
+    activation = models.ForeignKey(Activation, models.CASCADE, related_name="step_runs", db_index=False)
+    position = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=60)
+    action = models.CharField(max_length=60)
+    attempt = models.PositiveSmallIntegerField()
+    outcome = models.CharField(max_length=10)  # done, stopped, later, failed, unknown, skipped
+    input = models.JSONField(default=dict)
+    output = models.JSONField(null=True)
+    error_code = models.CharField(max_length=60, db_default="")
+    error = models.CharField(max_length=500, db_default="")
+    provider_status = models.PositiveSmallIntegerField(null=True)
+    wave = models.PositiveIntegerField(db_default=1)  # how many activations ran this step together
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = (models.Index(fields=["activation", "id"], name="step_run_of_activation"),)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.outcome}"
