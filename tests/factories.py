@@ -1,0 +1,147 @@
+"""Rows for tests, made with the fewest values that make sense. Keyword arguments are the model's fields."""
+
+import itertools
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from allauth.account.models import EmailAddress
+from django.utils import timezone
+
+from connections.models import (
+    Connection,
+    ConnectionState,
+    Delivery,
+    DeliveryState,
+    Event,
+    Grant,
+)
+from taskjuice.workspaces.models import Agency, ClientUser, Membership, Role, User, Workspace
+from workflows.models import Activation, Version, Workflow, WorkflowConnection, WorkflowState
+
+PASSWORD = "correct horse battery staple"
+numbers = itertools.count(1)
+
+
+def make_user(email: str = "", *, password: str | None = None, **fields: Any) -> User:
+    """A person whose e-mail address is verified. Without `password` none fits (hashing one is slow)."""
+    user = User.objects.create_user(email or f"person-{next(numbers)}@example.com", password, **fields)
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    return user
+
+
+def make_agency(name: str = "", *, owner: User | None = None, **fields: Any) -> Agency:
+    number = next(numbers)
+    agency = Agency.objects.create(
+        name=name or f"Agency {number}", slug=fields.pop("slug", f"agency-{number}"), **fields
+    )
+    make_member(agency, Role.OWNER, user=owner)
+    return agency
+
+
+def make_member(agency: Agency, role: str = Role.MEMBER, *, user: User | None = None) -> User:
+    person = user or make_user()
+    Membership.objects.create(agency=agency, user=person, role=role)
+    return person
+
+
+def make_workspace(agency: Agency, name: str = "", **fields: Any) -> Workspace:
+    number = next(numbers)
+    slug = fields.pop("slug", f"client-{number}")
+    return Workspace.objects.create(agency=agency, name=name or f"Client {number}", slug=slug, **fields)
+
+
+def make_client_user(workspace: Workspace, *, user: User | None = None) -> User:
+    person = user or make_user()
+    ClientUser.objects.create(workspace=workspace, user=person)
+    return person
+
+
+def make_grant(**fields: Any) -> Grant:
+    """A grant that looks alive. Its `tokens` are empty: a test that calls the provider stores real ones."""
+    values = {
+        "provider": "xero",
+        "app_id": "app",
+        "provider_user_id": str(uuid4()),
+        "tokens": "",
+        "access_expires_at": timezone.now() + timedelta(minutes=30),
+    }
+    return Grant.objects.create(**values | fields)
+
+
+def make_connection(workspace: Workspace, *, name: str = "", **fields: Any) -> Connection:
+    values = {
+        "agency": workspace.agency,
+        "workspace": workspace,
+        "grant": fields.pop("grant", None) or make_grant(),
+        "provider": "xero",
+        "tenant_id": uuid4(),
+        "provider_connection_id": uuid4(),
+        "name": name or f"Organisation {next(numbers)}",
+        "details": {"country": "NZ", "currency": "NZD"},
+        "state": ConnectionState.ACTIVE,
+    }
+    return Connection.objects.create(**values | fields)
+
+
+def make_delivery(**fields: Any) -> Delivery:
+    values = {
+        "provider": "xero",
+        "body": b"{}",
+        "sha256": b"0" * 32,
+        "state": DeliveryState.DONE,
+        "verdict": "valid",
+    }
+    return Delivery.objects.create(**values | fields)
+
+
+def make_event(connection: Connection, **fields: Any) -> Event:
+    values = {
+        "workspace": connection.workspace,
+        "connection": connection,
+        "category": "INVOICE",
+        "type": "UPDATE",
+        "resource_id": uuid4(),
+        "occurred_at": timezone.now(),
+    }
+    return Event.objects.create(**values | fields)
+
+
+def make_workflow(
+    agency: Agency,
+    *connections: Connection,
+    trigger: str = "xero/invoice-event",
+    steps: list[dict[str, Any]] | None = None,
+    published: bool = True,
+    **fields: Any,
+) -> Workflow:
+    """A workflow with one version, live if `published`, applied to `connections`."""
+    state = WorkflowState.PUBLISHED if published else WorkflowState.DRAFT
+    values = {"agency": agency, "name": f"Workflow {next(numbers)}", "state": state}
+    workflow = Workflow.objects.create(**values | fields)
+    Version.objects.create(
+        workflow=workflow,
+        number=1,
+        trigger=trigger,
+        steps=steps or [],
+        live=published,
+        published_at=timezone.now() if published else None,
+    )
+    for connection in connections:
+        WorkflowConnection.objects.create(agency=agency, workflow=workflow, connection=connection)
+    return workflow
+
+
+def make_activation(workflow: Workflow, connection: Connection, **fields: Any) -> Activation:
+    version = workflow.versions.get(number=1)
+    values = {
+        "agency": connection.agency,
+        "workspace": connection.workspace,
+        "connection": connection,
+        "workflow": workflow,
+        "version": version,
+        "event": fields.pop("event", None) or make_event(connection),
+        "workflow_name": workflow.name,
+        "version_number": version.number,
+    }
+    return Activation.objects.create(**values | fields)

@@ -1,0 +1,10 @@
+"""The product's settings, read from the environment of a test run."""
+
+# isort: skip_file
+import os
+
+import tests.environment  # noqa: F401 - first, since it sets what the settings read
+from taskjuice.settings import *  # noqa: F403 - all of them
+
+# Processes that tests start read the product's own settings, from the same environment.
+os.environ["DJANGO_SETTINGS_MODULE"] = "taskjuice.settings"
