@@ -2,22 +2,38 @@
 
 from datetime import timedelta
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
+from taskjuice.queue import processes
 from taskjuice.queue.models import Heartbeat
 
 FRESH = timedelta(seconds=30)
 
 
 def beat(node: str) -> None:
-    Heartbeat.objects.update_or_create(node=node, defaults={"beat_at": Now()}, create_defaults={"started_at": Now()})
+    Heartbeat.objects.update_or_create(node=node, defaults={"beat_at": Now()})
+
+
+def fresh() -> QuerySet[Heartbeat]:
+    """The nodes that beat lately, by the database's clock."""
+    return Heartbeat.objects.filter(beat_at__gt=Now() - FRESH)
 
 
 def is_fresh() -> bool:
-    """Whether any worker node beat lately, by the database's clock."""
-    return Heartbeat.objects.filter(beat_at__gt=Now() - FRESH).exists()
+    return fresh().exists()
 
 
 def restarted(node: str) -> None:
     Heartbeat.objects.filter(node=node).update(restarts=F("restarts") + 1)
+
+
+def forget(node: str) -> None:
+    Heartbeat.objects.filter(node=node).delete()
+
+
+def forget_dead() -> None:
+    """Drop nodes of this host that are gone; they left no word when they were killed."""
+    for node in Heartbeat.objects.values_list("node", flat=True):
+        if processes.is_dead(node):
+            forget(node)

@@ -1,0 +1,34 @@
+"""The process that a worker node watches: a django-q2 cluster whose members die with their parents."""
+
+import os
+import sys
+from pathlib import Path
+
+import django
+
+
+def main() -> int:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
+    django.setup()
+    # Both need loaded apps.
+    from django_q.cluster import Cluster
+    from django_q.signals import post_execute_in_worker, pre_execute
+
+    from taskjuice.queue.processes import die_with_parent
+    from taskjuice.queue.pulse import PULSE, Pulse
+
+    die_with_parent()
+    os.register_at_fork(after_in_child=die_with_parent)
+    if PULSE in os.environ:
+        pulse = Pulse(Path(os.environ[PULSE]))
+        pre_execute.connect(lambda **_: pulse.begin(), weak=False)
+        post_execute_in_worker.connect(lambda **_: pulse.end(), weak=False)
+    cluster = Cluster()
+    cluster.start()
+    cluster.sentinel.join()
+    # Asked to stop, the cluster's own signal handler has taken its events away; otherwise the sentinel died.
+    return 0 if cluster.stop_event is None else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""Processes by name, so that a lease can say who holds it and others can see whether that one still lives."""
+
+import ctypes
+import os
+import signal
+import socket
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+
+
+def identity(pid: int | None = None) -> str:
+    """`host|pid|start`: the start time (clock ticks since boot) tells a reused pid apart."""
+    pid = pid or os.getpid()
+    return f"{socket.gethostname()}|{pid}|{_started(pid)}"
+
+
+def is_dead(name: str) -> bool:
+    """Whether the named process ran on this host and is gone. Other hosts' processes are never called dead."""
+    host, pid, started = name.split("|")
+    return host == socket.gethostname() and _started(int(pid)) != started
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies (Linux), so that no orphan works on unsupervised."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _started(pid: int) -> str:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    state, *fields = stat.rpartition(")")[2].split()
+    return "" if state == "Z" else fields[18]

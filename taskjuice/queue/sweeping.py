@@ -1,0 +1,48 @@
+"""Work that must happen even when a wake-up was lost: every worker node runs it every few seconds.
+
+An app adds its sweeps in `ready()`. A sweep must be safe in many copies at once.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Event
+
+from django.db import Error, close_old_connections
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Sweep:
+    name: str
+    seconds: float
+    run: Callable[[], object]
+    due: float = field(default=0.0, compare=False)
+
+
+SWEEPS: list[Sweep] = []
+
+
+def add(name: str, *, seconds: float, run: Callable[[], object]) -> None:
+    SWEEPS.append(Sweep(name, seconds, run))
+
+
+def run_due(now: float) -> None:
+    """Run what is due by the monotonic clock; one that fails is logged whole and tried again in its turn."""
+    for sweep in SWEEPS:
+        if sweep.due <= now:
+            sweep.due = now + sweep.seconds
+            try:
+                sweep.run()
+            except Error:
+                logger.exception("sweep %s could not reach the database", sweep.name)
+                close_old_connections()
+            except Exception:  # one broken sweep must not stop the others; the log has all of it
+                logger.exception("sweep %s failed", sweep.name)
+
+
+def run_until(stop: Event) -> None:
+    while not stop.wait(0.5):
+        run_due(time.monotonic())

@@ -1,0 +1,10 @@
+"""The queue's own tasks. Dotted paths are part of queued messages: never rename them."""
+
+from django.db.models.functions import Now
+
+from taskjuice.queue.models import Heartbeat
+
+
+def canary(node: str) -> None:
+    """Proof that a message makes its way through pusher and worker."""
+    Heartbeat.objects.filter(node=node).update(canary_ran_at=Now())

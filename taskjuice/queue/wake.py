@@ -1,0 +1,63 @@
+"""Queueing wake-ups. A message carries ids and only wakes; the rows it points at are the truth."""
+
+import uuid
+
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django_q.conf import Conf
+from django_q.models import OrmQ
+from django_q.signing import SignedPackage
+
+from taskjuice.queue.models import Wake
+
+
+def package(task: str, *ids: int | str) -> str:
+    """A signed message for the task at this dotted path, as django-q2's pusher reads it."""
+    tag = uuid.uuid4().hex
+    return str(
+        SignedPackage.dumps(
+            {
+                "id": tag,
+                "name": tag[:12],
+                "func": task,
+                "args": ids,
+                "kwargs": {},
+                "ack_failure": True,
+                "started": timezone.now(),
+            }
+        )
+    )
+
+
+def enqueue(task: str, *ids: int | str) -> int:
+    """Queue the task inside the caller's transaction, so that it commits with the state that needs it."""
+    return enqueue_all([package(task, *ids)])[0]
+
+
+def enqueue_all(packages: list[str]) -> list[int]:
+    now = timezone.now()
+    rows = OrmQ.objects.bulk_create(
+        OrmQ(key=Conf.CLUSTER_NAME, payload=payload, lock=now) for payload in packages
+    )
+    return [row.pk for row in rows]
+
+
+def wake(name: str, task: str) -> None:
+    """Queue a single-instance task, unless a wake-up of it is queued and not yet taken."""
+    with transaction.atomic():
+        flagged = Wake.objects.filter(name=name, pending=False).update(pending=True, since=Now())
+        if flagged:
+            enqueue(task)
+
+
+def rewake(name: str, task: str) -> None:
+    """Queue it whatever the flag says: the wake-up that set it may be lost."""
+    with transaction.atomic():
+        Wake.objects.update_or_create(name=name, defaults={"pending": True, "since": Now()})
+        enqueue(task)
+
+
+def taken(name: str) -> None:
+    """The task starts: the next change needs a new wake-up."""
+    Wake.objects.filter(name=name).update(pending=False)
