@@ -1,0 +1,56 @@
+"""JSON that keeps money exact: numbers with a point are Decimals, in the database and out of it."""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import simplejson
+from django.db import models
+
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+LONE_SURROGATE = re.compile(
+    r"(?<!\\)((?:\\\\)*)(?:\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2})"
+)
+
+
+class Encoder(simplejson.JSONEncoder):
+    """Decimals as plain numbers; what PostgreSQL's jsonb refuses (NUL, lone surrogates) as U+FFFD."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**(options | {"use_decimal": True, "allow_nan": False, "ensure_ascii": True}))
+
+    def encode(self, o: Any) -> str:
+        text: str = super().encode(o)
+        if "\\u0000" in text:
+            text = NUL.sub(r"\1\\ufffd", text)
+        if "\\ud" in text:
+            text = LONE_SURROGATE.sub(r"\1\\ufffd", text)
+        return text
+
+    def default(self, o: Any) -> Any:
+        return str(o)  # UUIDs and dates, as ISO text
+
+
+class Decoder(json.JSONDecoder):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**({"parse_float": Decimal} | options))
+
+
+def dumps(value: Any) -> str:
+    return Encoder().encode(value)
+
+
+def loads(text: str | bytes) -> Any:
+    return json.loads(text, parse_float=Decimal)
+
+
+class ExactJSONField(models.JSONField):
+    """A jsonb column whose numbers stay exact."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **(options | {"encoder": Encoder, "decoder": Decoder}))
+
+    def deconstruct(self) -> Any:
+        name, path, args, options = super().deconstruct()
+        return name, path, args, {key: value for key, value in options.items() if key not in {"encoder", "decoder"}}

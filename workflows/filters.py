@@ -1,0 +1,224 @@
+"""The filters of expressions. Numbers are Decimals; every result is capped in size by the expression's cap."""
+
+import calendar
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any
+
+from liquid import Undefined
+
+MAX_TEXT = 50_000
+MAX_DIGITS = 40
+
+
+class FilterError(Exception):
+    """What a filter cannot do with what it was given, in words."""
+
+
+def is_undefined(value: Any) -> bool:
+    # By type: asking a strict undefined for its class, as isinstance does, already raises.
+    return issubclass(type(value), Undefined)
+
+
+def exact(value: Any) -> Any:
+    """Floats (Liquid's number literals) as Decimals; an undefined name raises Liquid's own error."""
+    if is_undefined(value):
+        value.poke()
+    if isinstance(value, range):
+        raise FilterError("Ranges are not available.")
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def number(value: Any) -> Decimal:
+    value = exact(value)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise FilterError(f"A number is needed, not {_named(value)}.")
+    try:
+        result = Decimal(value.strip() if isinstance(value, str) else value)
+    except InvalidOperation as error:
+        raise FilterError(f"A number is needed, not {_named(value)}.") from error
+    return _capped(result)
+
+
+def as_text(value: Any) -> str:
+    """How a value reads inside a text."""
+    match exact(value):
+        case None:
+            return ""
+        case bool(flag):
+            return "true" if flag else "false"
+        case Decimal() as amount:
+            return format(amount, "f")
+        case list() | tuple() as elements:
+            return ", ".join(as_text(element) for element in elements)
+        case Mapping():
+            raise FilterError("This is a group of values; name one of them.")
+        case other:
+            return str(other)
+
+
+def day(value: Any) -> date:
+    """A date from ISO text, with or without a time."""
+    if isinstance(value, datetime):
+        return value.date()
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(as_text(value)[:10])
+    except ValueError as error:
+        raise FilterError(f"A date such as 2026-11-23 is needed, not {_named(value)}.") from error
+
+
+def _capped(amount: Decimal) -> Decimal:
+    if not amount.is_finite() or amount.adjusted() > MAX_DIGITS or len(amount.as_tuple().digits) > 3 * MAX_DIGITS:
+        raise FilterError(f"The number is out of range (at most {MAX_DIGITS} digits).")
+    return amount
+
+
+def _named(value: Any) -> str:
+    return f"“{str(value)[:60]}”"
+
+
+def _places(places: Any) -> Decimal:
+    count = int(number(places))
+    if not 0 <= count <= 10:
+        raise FilterError("Round to 0 to 10 decimal places.")
+    return Decimal(1).scaleb(-count)
+
+
+def _divided_by(left: Any, right: Any) -> Decimal:
+    divisor = number(right)
+    if divisor == 0:
+        raise FilterError("Division by zero.")
+    return _capped(number(left) / divisor)
+
+
+def _modulo(left: Any, right: Any) -> Decimal:
+    divisor = number(right)
+    if divisor == 0:
+        raise FilterError("Division by zero.")
+    return number(left) % divisor
+
+
+def _cut(text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise FilterError(f"The text is longer than {MAX_TEXT:,} characters.")
+    return text
+
+
+def _replace(text: Any, old: Any, new: Any = "") -> str:
+    source, before, after = as_text(text), as_text(old), as_text(new)
+    growth = source.count(before) * max(0, len(after) - len(before)) if before else 0
+    if not before:
+        raise FilterError("Say what to replace.")
+    if len(source) + growth > MAX_TEXT:
+        raise FilterError(f"The text is longer than {MAX_TEXT:,} characters.")
+    return source.replace(before, after)
+
+
+def _truncate(text: Any, length: Any = 50) -> str:
+    source, size = as_text(text), int(number(length))
+    return source if len(source) <= size else f"{source[: max(0, size - 1)]}…"
+
+
+def _default(value: Any, other: Any = "") -> Any:
+    return other if is_undefined(value) or value in (None, "", False, [], {}) else value
+
+
+def _size(value: Any) -> int:
+    found = exact(value)
+    return len(found) if isinstance(found, list | str | Mapping) else len(as_text(found))
+
+
+def _element(index: int) -> Callable[[Any], Any]:
+    def pick(value: Any) -> Any:
+        if not isinstance(value, list) or not value:
+            raise FilterError("There is no element to take.")
+        return value[index]
+
+    return pick
+
+
+def _join(value: Any, glue: Any = ", ") -> str:
+    if not isinstance(value, list):
+        raise FilterError("A list is needed.")
+    return _cut(as_text(glue).join(as_text(element) for element in value))
+
+
+def _split(value: Any, by: Any = ",") -> list[str]:
+    separator = as_text(by)
+    if not separator:
+        raise FilterError("Say where to split.")
+    return as_text(value).split(separator)[:1000]
+
+
+def _map(value: Any, key: Any) -> list[Any]:
+    if not isinstance(value, list) or not all(isinstance(element, Mapping) for element in value):
+        raise FilterError("A list of records is needed.")
+    return [element.get(as_text(key)) for element in value]
+
+
+def _sum(value: Any, key: Any = None) -> Decimal:
+    elements = value if key is None else _map(value, key)
+    if not isinstance(elements, list):
+        raise FilterError("A list is needed.")
+    return sum((number(element or 0) for element in elements), Decimal(0))
+
+
+def _date(value: Any, shape: Any = "%d %b %Y") -> str:
+    when = date.today() if as_text(value) in {"now", "today"} else day(value)
+    return _cut(when.strftime(as_text(shape)[:100]))
+
+
+def _add_days(value: Any, days: Any) -> str:
+    count = int(number(days))
+    if abs(count) > 36_525:
+        raise FilterError("At most 36,525 days.")
+    try:
+        return (day(value) + timedelta(days=count)).isoformat()
+    except OverflowError as error:
+        raise FilterError("The date is out of range.") from error
+
+
+def _end_of_month(value: Any, months: Any = 0) -> str:
+    start, ahead = day(value), int(number(months))
+    total = start.year * 12 + start.month - 1 + ahead
+    year, month = divmod(total, 12)
+    if not 1 <= year <= 9999:
+        raise FilterError("The date is out of range.")
+    return date(year, month + 1, calendar.monthrange(year, month + 1)[1]).isoformat()
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "abs": lambda value: abs(number(value)),
+    "add_days": _add_days,
+    "append": lambda value, more: _cut(as_text(value) + as_text(more)),
+    "at_least": lambda value, least: max(number(value), number(least)),
+    "at_most": lambda value, most: min(number(value), number(most)),
+    "capitalize": lambda value: as_text(value).capitalize(),
+    "ceil": lambda value: number(value).to_integral_value(ROUND_CEILING),
+    "date": _date,
+    "default": _default,
+    "divided_by": _divided_by,
+    "downcase": lambda value: as_text(value).lower(),
+    "end_of_month": _end_of_month,
+    "first": _element(0),
+    "floor": lambda value: number(value).to_integral_value(ROUND_FLOOR),
+    "join": _join,
+    "last": _element(-1),
+    "map": _map,
+    "minus": lambda value, less: _capped(number(value) - number(less)),
+    "modulo": _modulo,
+    "plus": lambda value, more: _capped(number(value) + number(more)),
+    "prepend": lambda value, before: _cut(as_text(before) + as_text(value)),
+    "replace": _replace,
+    "round": lambda value, places=0: number(value).quantize(_places(places), ROUND_HALF_UP),
+    "size": _size,
+    "split": _split,
+    "strip": lambda value: as_text(value).strip(),
+    "sum": _sum,
+    "times": lambda value, by: _capped(number(value) * number(by)),
+    "truncate": _truncate,
+    "upcase": lambda value: as_text(value).upper(),
+}
