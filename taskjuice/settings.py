@@ -171,7 +171,9 @@ USERSESSIONS_TRACK_ACTIVITY = True
 
 # -- e-mail: to the console unless EMAIL_URL says otherwise --
 EMAIL_CONFIG = checked(
-    "EMAIL_URL", lambda: env.email_url("EMAIL_URL", default="consolemail://"), "use smtp://user:password@host:587"
+    "EMAIL_URL",
+    lambda: env.email_url("EMAIL_URL", default="consolemail://"),
+    "use smtp://user:password@host:587",
 )
 EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
 EMAIL_HOST = EMAIL_CONFIG.get("EMAIL_HOST") or "localhost"

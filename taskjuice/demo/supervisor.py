@@ -14,6 +14,7 @@ from pathlib import Path
 QUICK = 5.0  # a child that lives shorter than this did not start
 GRACE = 20.0  # seconds from SIGTERM to SIGKILL
 PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a group of its own: Ctrl-C reaches the supervisor only
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call, nothing that locks
             )
         self.started_at = time.monotonic()
 
@@ -116,4 +117,4 @@ def _reason(code: int) -> str:
 def _die_with_parent() -> None:
     """In the child: ask Linux for SIGTERM when the supervisor dies, however it dies."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
