@@ -1,0 +1,19 @@
+"""`manage.py xero_sandbox …`: replaces itself by `python -m xero.sandbox …`."""
+
+import os
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    help = "Starts the bundled stand-in for Xero; takes the options of `python -m xero.sandbox`."
+    requires_system_checks = []
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        # before Django reads the options: they are the sandbox's, --help included
+        self.handle(*argv[2:])
+
+    def handle(self, *arguments: str, **options: Any) -> None:
+        os.execv(sys.executable, [sys.executable, "-m", "xero.sandbox", *arguments])  # noqa: S606

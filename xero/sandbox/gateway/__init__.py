@@ -1,0 +1,1 @@
+"""What stands before the ledgers: tokens, scopes, limits, idempotency keys, faults."""

@@ -1,0 +1,107 @@
+"""What can be made to go wrong on purpose: with calls to Xero, and with the webhooks it sends."""
+
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from itertools import count
+from typing import Any
+
+CALL_KINDS = {
+    "limit_minute": "429: minute limit",
+    "limit_day": "429: day limit",
+    "limit_concurrent": "429: five calls at once (no Retry-After)",
+    "error_500_before": "500, nothing executed",
+    "error_500_after": "500, but executed",
+    "error_500_remembered": "500, executed, and remembered under its Idempotency-Key",
+    "error_503_before": "503 in plain text, nothing executed",
+    "error_503_after": "503 in plain text, but executed",
+    "slow": "slow: the answer starts late",
+    "slow_body": "slow body: the answer drips",
+    "half_body": "half a body, then the connection closes",
+    "html": "a page of HTML with status 200 instead of JSON",
+    "reset_before": "connection reset, nothing executed",
+    "reset_after": "executed, then connection reset",
+    "timeout_after": "executed, then silence",
+    "token_expired": "401: token expired",
+    "disconnected": "403: organisation not connected",
+}
+WEBHOOK_KINDS = {
+    "webhook_duplicate": "every delivery twice",
+    "webhook_reordered": "newest first, or after the next delivery",
+    "webhook_missing": "never sent; its sequence numbers are used up",
+    "webhook_wrong_signature": "signed with another key",
+}
+KINDS = CALL_KINDS | WEBHOOK_KINDS
+ACCOUNTING = "/api.xro/*"
+
+
+@dataclass
+class Fault:
+    """`remaining` None means always. `path` may hold * and ?; `method` and `tenant_id` empty mean any.
+
+    `seconds`: how late a slow answer is, how long silence lasts, or the Retry-After of a 429 (0: until its window ends).
+    """
+
+    kind: str
+    remaining: int | None = 1
+    method: str = ""
+    path: str = ACCOUNTING
+    tenant_id: str = ""
+    seconds: float = 0
+    id: int = 0
+
+    def matches(self, method: str, path: str, tenant_id: str) -> bool:
+        return (
+            self.kind in CALL_KINDS
+            and self.method in ("", method)
+            and self.tenant_id in ("", tenant_id)
+            and fnmatchcase(path.lower(), self.path.lower())
+        )
+
+
+@dataclass
+class Faults:
+    """In the order they were switched on; the first that matches is taken. A restart forgets them."""
+
+    active: list[Fault] = field(default_factory=list)
+    _ids: Any = field(default_factory=lambda: count(1))
+
+    def add(self, **given: Any) -> Fault:
+        """Raises ValueError for a kind that does not exist or a count below one."""
+        fault = Fault(**given)
+        if fault.kind not in KINDS:
+            raise ValueError(f"unknown fault {fault.kind!r}; there are: {', '.join(KINDS)}")
+        if fault.remaining is not None and fault.remaining < 1:
+            raise ValueError("remaining must be at least 1, or null for always")
+        fault.id = next(self._ids)
+        self.active.append(fault)
+        return fault
+
+    def take(self, method: str, path: str, tenant_id: str = "") -> Fault | None:
+        """The fault for this call, counted down."""
+        for fault in self.active:
+            if fault.matches(method, path, tenant_id):
+                return self._use(fault)
+        return None
+
+    def take_webhook(self) -> str | None:
+        """The kind of the fault for this delivery, counted down."""
+        for fault in self.active:
+            if fault.kind in WEBHOOK_KINDS:
+                return self._use(fault).kind
+        return None
+
+    def _use(self, fault: Fault) -> Fault:
+        if fault.remaining is not None:
+            fault.remaining -= 1
+            if fault.remaining == 0:
+                self.active.remove(fault)
+        return fault
+
+    def remove(self, id: int) -> None:
+        self.active = [fault for fault in self.active if fault.id != id]
+
+    def clear(self) -> None:
+        self.active.clear()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [asdict(fault) for fault in self.active]

@@ -1,0 +1,1 @@
+"""login.xero.com and identity.xero.com: apps, consent, tokens, connections."""

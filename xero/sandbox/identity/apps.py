@@ -1,0 +1,66 @@
+"""The apps registered with the sandbox, as in Xero's developer portal."""
+
+import hmac
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from xero.sandbox.config import Config
+from xero.sandbox.storage import Storage
+
+
+@dataclass(frozen=True)
+class App:
+    """`client_secret` None makes it a PKCE app. `scopes` is both, broad or granular."""
+
+    client_id: str
+    name: str
+    client_secret: str | None = None
+    redirect_uris: list[str] = field(default_factory=list)
+    scopes: str = "both"
+    bulk_connect: bool = False
+
+    def owns_secret(self, given: str | None) -> bool:
+        """A PKCE app has no secret, and must not send one."""
+        if self.client_secret is None or given is None:
+            return self.client_secret is given
+        return hmac.compare_digest(self.client_secret.encode(), given.encode())
+
+
+class Apps:
+    """By client id. The first is the one the command line describes; the webhook subscription belongs to it."""
+
+    def __init__(self, storage: Storage, config: Config) -> None:
+        self._storage = storage
+        self.by_id = {id: App(**document) for id, document in storage.load("apps").items()}
+        self.main_id = config.client_id
+        self._register(config)
+
+    def _register(self, config: Config) -> None:
+        known = self.by_id.get(config.client_id)
+        app = App(
+            client_id=config.client_id,
+            name=known.name if known else "TaskJuice",
+            client_secret=config.client_secret,
+            redirect_uris=list(dict.fromkeys([*config.redirect_uris, *(known.redirect_uris if known else [])])),
+            scopes=config.app_scopes,
+            bulk_connect=config.bulk_connect,
+        )
+        self.save(app)
+        pkce_id = f"{config.client_id}-PKCE"
+        if pkce_id not in self.by_id:
+            self.save(replace(app, client_id=pkce_id, name=f"{app.name} desktop (PKCE)", client_secret=None))
+
+    @property
+    def main(self) -> App:
+        return self.by_id[self.main_id]
+
+    def save(self, app: App) -> None:
+        self.by_id[app.client_id] = app
+        self._storage.save("apps", app.client_id, asdict(app))
+
+    def change(self, client_id: str, changes: dict[str, Any]) -> App:
+        """Registers a new app when the id is unknown. Raises TypeError for a field that apps do not have."""
+        known = self.by_id.get(client_id)
+        app = replace(known, **changes) if known else App(client_id=client_id, **{"name": client_id, **changes})
+        self.save(app)
+        return app

@@ -1,0 +1,1 @@
+"""Webhooks as Xero sends them: signatures, intent to receive, deliveries, retries."""
