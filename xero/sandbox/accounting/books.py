@@ -1,0 +1,193 @@
+"""All organisations' ledgers of one sandbox, and the door to them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID, uuid4
+
+import xero.sandbox.seed as seeds
+from xero.sandbox.accounting import xml
+from xero.sandbox.accounting.errors import NotFound, NotImplementedHere, PlainRefusal, Refused
+from xero.sandbox.accounting.ledger import Organisation
+from xero.sandbox.accounting.messages import Change, Request, Response
+from xero.sandbox.accounting.reading import Page, read_list, read_one, unitdp
+from xero.sandbox.accounting.render import Renderer
+from xero.sandbox.accounting.resources import ELSEWHERE, RESOURCES, Resource
+from xero.sandbox.accounting.wire import JSON_TYPE, dump, instant_on_wire, naive_utc, to_ms
+from xero.sandbox.accounting.work import Work
+from xero.sandbox.accounting.writing import Outcome, echo, lenient, write
+from xero.sandbox.storage import Storage
+
+PROVIDER = "TaskJuice sandbox"
+_XML_WANTED = ("text/xml", "application/xml")
+
+
+class Books:
+    """`clock` says what time it is, with or without a zone (then UTC); `new_id` makes the ids of new records."""
+
+    def __init__(
+        self, storage: Storage, clock: Callable[[], datetime], new_id: Callable[[], UUID] = uuid4
+    ) -> None:
+        self.storage = storage
+        self._clock = clock
+        self._new_id = new_id
+        documents = storage.load("organisation")
+        self._organisations = {id: Organisation(document, storage) for id, document in documents.items()}
+
+    @property
+    def organisations(self) -> Mapping[str, Organisation]:
+        """By tenant id, in the order in which they were seeded."""
+        return MappingProxyType(self._organisations)
+
+    @property
+    def now(self) -> datetime:
+        return naive_utc(self._clock())
+
+    def add(self, document: dict[str, Any]) -> Organisation:
+        """A new, empty organisation; `document` is Xero's Organisation JSON."""
+        self.storage.save("organisation", document["OrganisationID"], document)
+        organisation = Organisation(document, self.storage)
+        self._organisations[organisation.tenant_id] = organisation
+        return organisation
+
+    def seed(self, *, organisations: int = 3, invoices: int | None = None, seed: int = 1) -> None:
+        """Fills in what is absent. `invoices` is how many invoices and bills each organisation gets, None the demo's 300.
+
+        The same seed on the same day makes the same books, ids included.
+        """
+        seeds.fill(self, organisations, invoices, seed)
+
+    def handle(self, tenant_id: str, user_actor: str, request: Request) -> Response:
+        """Everything past authentication, scope and limits. `user_actor` is who writes: createdByMyApp goes by it."""
+        organisation = self._organisations.get(tenant_id)
+        if organisation is None:
+            return _refusal(request, NotFound())
+        try:
+            return _Call(organisation, user_actor, request, self.now, self._new_id).answer()
+        except Refused as refusal:
+            return _answer(request, refusal.status, dump(refusal.body()))
+        except PlainRefusal as refusal:
+            return _refusal(request, refusal)
+
+
+class _Call:
+    def __init__(
+        self,
+        organisation: Organisation,
+        actor: str,
+        request: Request,
+        now: datetime,
+        new_id: Callable[[], UUID],
+    ) -> None:
+        self.organisation = organisation
+        self.actor = actor
+        self.request = request
+        self.now = now
+        self.new_id = new_id
+        self.query = {name.lower(): value for name, value in request.query.items()}
+        self.renderer = Renderer(organisation, now.date().isoformat())
+
+    def answer(self) -> Response:
+        parts = [part for part in self.request.path.split("/") if part]
+        if not parts:
+            raise NotFound
+        name = parts[0].lower()
+        resource = RESOURCES.get(name)
+        if resource is not None:
+            return self._resource(resource, parts[1:])
+        if name in {"organisation", "organisations", "taxrates"}:
+            return self._settings(name, parts[1:])
+        if name in ELSEWHERE:
+            raise NotImplementedHere("The Api Method called is not implemented.")
+        raise NotFound
+
+    def _resource(self, resource: Resource, rest: Sequence[str]) -> Response:
+        if len(rest) > 1:  # history, attachments, e-mail, pdf …
+            raise NotImplementedHere("The Api Method called is not implemented.")
+        method = self.request.method.upper()
+        if method in {"GET", "HEAD"}:
+            return self._read(resource, rest[0] if rest else None)
+        if method not in {"PUT", "POST"} or (method == "PUT" and rest):
+            raise _not_allowed(method)
+        if not resource.writable:
+            raise NotImplementedHere("The Api Method called is not implemented.")
+        return self._write(resource, self._id(resource, rest[0]) if rest else None)
+
+    def _read(self, resource: Resource, name: str | None) -> Response:
+        if name is not None:
+            page = read_one(self.organisation, self.renderer, resource, name, self.query)
+        else:
+            page = read_list(self.organisation, self.renderer, resource, self.request, self.query, self.actor)
+        return self._listed(resource.plural, page)
+
+    def _id(self, resource: Resource, name: str) -> str:
+        documents = self.organisation.documents(resource.kind)
+        if name.lower() in documents:
+            return name.lower()
+        named = self.organisation.ids_with(resource.kind, resource.key, name) if resource.key else set()
+        if not named:
+            raise NotFound
+        return max(named, key=lambda id: documents[id]["UpdatedDateUTC"])
+
+    def _write(self, resource: Resource, id: str | None) -> Response:
+        work = Work(self.organisation, self.now, self.actor, self.new_id)
+        outcomes = write(work, resource, self.request, self.query, id)
+        refused = [outcome for outcome in outcomes if outcome.messages]
+        if refused and not lenient(self.query):
+            body = {
+                "ErrorNumber": 10,
+                "Type": "ValidationException",
+                "Message": "A validation exception occurred",
+            }
+            return _answer(
+                self.request, 400, dump(body | {"Elements": [echo(resource, one) for one in refused]})
+            )
+        changes = work.commit()
+        bodies = [self._written(resource, outcome) for outcome in outcomes]
+        return self._listed(resource.plural, Page(bodies), changes)
+
+    def _written(self, resource: Resource, outcome: Outcome) -> bytes:
+        if outcome.messages:
+            return dump(echo(resource, outcome) | {"StatusAttributeString": "ERROR"})
+        if not lenient(self.query):
+            return self.renderer.json(resource.kind, outcome.id, "one", unitdp(self.query))
+        document = self.renderer.document(resource.kind, outcome.id, "one", unitdp(self.query))
+        return dump(document | {"StatusAttributeString": "OK"})
+
+    def _settings(self, name: str, rest: Sequence[str]) -> Response:
+        if rest or self.request.method.upper() not in {"GET", "HEAD"}:
+            raise NotImplementedHere("The Api Method called is not implemented.")
+        if name == "taxrates":
+            rates = self.organisation.documents("tax_rate").values()
+            return self._listed("TaxRates", Page([dump(rate) for rate in rates]))
+        return self._listed("Organisations", Page([dump(self.organisation.document)]))
+
+    def _listed(self, plural: str, page: Page, changes: tuple[Change, ...] = ()) -> Response:
+        envelope: dict[str, Any] = {
+            "Id": str(self.new_id()),
+            "Status": "OK",
+            "ProviderName": PROVIDER,
+            "DateTimeUTC": instant_on_wire(to_ms(self.now)),
+        }
+        if page.pagination is not None:
+            envelope["pagination"] = page.pagination
+        head = dump(envelope)[:-1] + f',"{plural}":['.encode()
+        return _answer(self.request, 200, head + b",".join(page.bodies) + b"]}", changes)
+
+
+def _answer(request: Request, status: int, body: bytes, changes: tuple[Change, ...] = ()) -> Response:
+    """In JSON where it is asked for, else in XML, as Xero does."""
+    accept = request.headers.get("accept", "").lower()
+    if "json" in accept and not any(accept.startswith(wanted) for wanted in _XML_WANTED):
+        return Response(status, {"content-type": JSON_TYPE}, body, changes)
+    written = xml.answer(body) if status == 200 else xml.error(body)
+    return Response(status, {"content-type": xml.XML_TYPE}, written, changes)
+
+
+def _refusal(request: Request, refusal: PlainRefusal) -> Response:
+    return Response(refusal.status, {"content-type": refusal.content_type}, refusal.text)
+
+
+def _not_allowed(method: str) -> PlainRefusal:
+    return PlainRefusal(405, f"The requested resource does not support the method {method[:20]}")

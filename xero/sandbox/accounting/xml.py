@@ -1,0 +1,100 @@
+"""The API's first language: what an answer looks like without `Accept: application/json`, and simple XML bodies."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from xero.sandbox.accounting.errors import PostDataInvalid
+from xero.sandbox.accounting.shapes import Read
+from xero.sandbox.accounting.wire import from_ms, load
+
+XML_TYPE = "text/xml; charset=utf-8"
+_MS_DATE = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/")
+_SINGULAR = {
+    "Addresses": "Address",
+    "TaxRates": "TaxRate",
+    "Tracking": "TrackingCategory",
+    "Elements": "DataContractBase",
+}
+_ONLY_JSON = {"DateString", "DueDateString", "UpdatedDateUTCString"}
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
+_DEEPEST = 20
+
+
+def answer(body: bytes) -> bytes:
+    """The JSON answer `body` as Xero's Response document."""
+    return _written("Response", load(body))
+
+
+def error(body: bytes) -> bytes:
+    """The JSON error `body` as Xero's ApiException document."""
+    return _written("ApiException", load(body))
+
+
+def read(body: bytes, plural: str, singular: str, shape: Mapping[str, Read]) -> Any:
+    """A body like <Invoices><Invoice>…</Invoice></Invoices>, or one bare element, as the JSON of the same."""
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+        raise PostDataInvalid("XML for post data was invalid: a document type is not accepted")
+    try:
+        root = ElementTree.fromstring(body)
+    except (ElementTree.ParseError, ValueError, LookupError) as problem:
+        raise PostDataInvalid(f"XML for post data was invalid: {problem}") from None
+    if _name(root) == plural:
+        return {plural: [_object(child, shape, 0) for child in root]}
+    if _name(root) == singular:
+        return _object(root, shape, 0)
+    raise PostDataInvalid(f"XML for post data was invalid: <{plural}> or <{singular}> expected")
+
+
+def _object(element: Element, shape: Mapping[str, Read], depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise PostDataInvalid("XML for post data was invalid: nested too deep")
+    if not len(element):
+        return (element.text or "").strip() or None
+    out: dict[str, Any] = {}
+    for child in element:
+        name = _name(child)
+        inner = getattr(shape.get(name), "shape", None)
+        if inner is not None:
+            out[name] = [_object(item, inner, depth + 1) for item in child]
+        else:
+            out[name] = _object(child, {}, depth + 1)
+    return out
+
+
+def _name(element: Element) -> str:
+    return str(element.tag).rsplit("}", 1)[-1]
+
+
+def _written(name: str, value: Mapping[str, Any]) -> bytes:
+    root = Element(name, {"xmlns:xsd": "http://www.w3.org/2001/XMLSchema"})
+    _fill(root, value)
+    return (
+        b'<?xml version="1.0" encoding="utf-8"?>'
+        + ElementTree.tostring(root, encoding="utf-8").split(b"?>")[-1]
+    )
+
+
+def _fill(element: Element, value: Any) -> None:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key not in _ONLY_JSON and inner is not None:
+                _fill(SubElement(element, key), inner)
+    elif isinstance(value, list):
+        name = _SINGULAR.get(element.tag, element.tag.removesuffix("s"))
+        for inner in value:
+            _fill(SubElement(element, name), inner)
+    else:
+        element.text = _text(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    match = _MS_DATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return _FORBIDDEN.sub("", str(value))
+    moment = from_ms(int(match[1]))
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
