@@ -31,7 +31,7 @@ class SandboxProcess:
     """
 
     client_id = "5A4DB0XSANDB0XCLIENT0ID0F0TASKJ1"
-    client_secret = "sandbox-client-secret-not-for-production"  # noqa: S105  the sandbox's public default
+    client_secret = "sandbox-client-secret-not-for-production"
     webhook_key = "sandbox-webhook-signing-key-not-for-production"
 
     def __init__(self, *, data: Path | None = None, port: int | None = None, **options: Any) -> None:
@@ -58,7 +58,9 @@ class SandboxProcess:
     def _start(self) -> None:
         self.log = self.data / "sandbox.log"
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command(), cwd=ROOT, stdout=log, stderr=log, env=_environment())  # noqa: S603
+            self.process = subprocess.Popen(
+                self._command(), cwd=ROOT, stdout=log, stderr=log, env=_environment()
+            )
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -91,7 +91,9 @@ def _add(parser: argparse.ArgumentParser, name: str, default: object) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> Config:
     """Config from the command line, the environment, or the defaults, in that order."""
-    parser = argparse.ArgumentParser(prog="python -m xero.sandbox", description="The bundled stand-in for Xero.")
+    parser = argparse.ArgumentParser(
+        prog="python -m xero.sandbox", description="The bundled stand-in for Xero."
+    )
     for field in fields(Config):
         _add(parser, field.name, field.default)
     values = vars(parser.parse_args(arguments))

@@ -66,4 +66,6 @@ def serve(config: Config) -> None:
     access_log = logging.getLogger("aiohttp.access") if config.access_log else None
     app = application(config)
     log.info("Xero sandbox (not Xero) at http://%s:%s/", config.host, config.port)
-    web.run_app(app, host=config.host, port=config.port, access_log=access_log, print=None, shutdown_timeout=1)
+    web.run_app(
+        app, host=config.host, port=config.port, access_log=access_log, print=None, shutdown_timeout=1
+    )

@@ -41,7 +41,9 @@ class World:
         self.faults = Faults()
         self.counters = Counters()
         self.sender = Sender(config)
-        self.outbox = Outbox(self.storage, self.clock, config, self.sender, self.faults, self.connections, self.apps)
+        self.outbox = Outbox(
+            self.storage, self.clock, config, self.sender, self.faults, self.connections, self.apps
+        )
 
     def tenants_of(self, person: Person) -> list[str]:
         return visible(person, list(self.books.organisations))

@@ -14,14 +14,17 @@ class Counters:
     calls: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)
     recent: deque[tuple[float, str, str, str, int, str]] = field(default_factory=lambda: deque(maxlen=KEPT))
 
-    def count(self, at: float, tenant_id: str, method: str, url: str, endpoint: str, status: int, key: str) -> None:
+    def count(
+        self, at: float, tenant_id: str, method: str, url: str, endpoint: str, status: int, key: str
+    ) -> None:
         self.calls[tenant_id, method, endpoint, status] += 1
         self.recent.append((at, tenant_id, method, url, status, key))
 
     def as_json(self) -> list[dict[str, Any]]:
         names = ("tenant_id", "method", "endpoint", "status")
         return [
-            {**dict(zip(names, call, strict=True)), "count": number} for call, number in sorted(self.calls.items())
+            {**dict(zip(names, call, strict=True)), "count": number}
+            for call, number in sorted(self.calls.items())
         ]
 
     def recent_json(self) -> list[dict[str, Any]]:

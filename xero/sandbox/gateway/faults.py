@@ -38,7 +38,7 @@ ACCOUNTING = "/api.xro/*"
 class Fault:
     """`remaining` None means always. `path` may hold * and ?; `method` and `tenant_id` empty mean any.
 
-    `seconds`: how late a slow answer is, how long silence lasts, or the Retry-After of a 429 (0: until its window ends).
+    `seconds`: how late a slow answer is, how long silence lasts, or the Retry-After of a 429 (0: its window).
     """
 
     kind: str

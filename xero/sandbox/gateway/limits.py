@@ -54,8 +54,8 @@ class Meter:
 
 
 def _new_meter(name: str) -> Meter:
-    hash = crc32(name.encode())
-    return Meter(Window(MINUTE, hash % MINUTE), Window(DAY, hash % DAY))
+    start = crc32(name.encode())
+    return Meter(Window(MINUTE, start % MINUTE), Window(DAY, start % DAY))
 
 
 @dataclass

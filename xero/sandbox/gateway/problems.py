@@ -33,9 +33,7 @@ def token_expired(at: datetime) -> web.Response:
 
 
 def scope_missing() -> web.Response:
-    return problem(
-        401, "AuthorizationUnsuccessful", {"WWW-Authenticate": "Bearer error=insufficient_scope"}
-    )
+    return problem(401, "AuthorizationUnsuccessful", {"WWW-Authenticate": "Bearer error=insufficient_scope"})
 
 
 def not_connected() -> web.Response:

@@ -97,6 +97,6 @@ def _fingerprint(url: str, tenant_id: str, request: Request) -> str:
 
 def _parse(document: dict[str, object]) -> Remembered:
     headers = document["headers"]
-    assert isinstance(headers, dict)  # noqa: S101  written by finish()
+    assert isinstance(headers, dict)
     answer = Response(int(str(document["status"])), headers, str(document["body"]).encode())
     return Remembered(str(document["fingerprint"]), int(str(document["at"])), answer)

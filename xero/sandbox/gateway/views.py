@@ -65,9 +65,7 @@ async def _answer(world: World, request: web.Request) -> web.StreamResponse:
     return await _limited(world, request, access, tenant)
 
 
-async def _limited(
-    world: World, request: web.Request, access: Access, tenant: str
-) -> web.StreamResponse:
+async def _limited(world: World, request: web.Request, access: Access, tenant: str) -> web.StreamResponse:
     meter = world.limits.meter(access.client_id, tenant)
     fault = world.faults.take(request.method, request.path, tenant) if world.faults.active else None
     refusal = world.limits.enter(access.client_id, meter)
@@ -144,7 +142,7 @@ async def _idempotent(
 
 def _failed(answer: Response) -> Response:
     error = disturb.server_error()
-    return Response(500, {"Content-Type": "application/json"}, (error.text or "").encode(), answer.changes)
+    return Response(500, {"content-type": "application/json"}, (error.text or "").encode(), answer.changes)
 
 
 async def _call(request: web.Request) -> Request:

@@ -41,7 +41,9 @@ class Apps:
             client_id=config.client_id,
             name=known.name if known else "TaskJuice",
             client_secret=config.client_secret,
-            redirect_uris=list(dict.fromkeys([*config.redirect_uris, *(known.redirect_uris if known else [])])),
+            redirect_uris=list(
+                dict.fromkeys([*config.redirect_uris, *(known.redirect_uris if known else [])])
+            ),
             scopes=config.app_scopes,
             bulk_connect=config.bulk_connect,
         )
@@ -61,6 +63,8 @@ class Apps:
     def change(self, client_id: str, changes: dict[str, Any]) -> App:
         """Registers a new app when the id is unknown. Raises TypeError for a field that apps do not have."""
         known = self.by_id.get(client_id)
-        app = replace(known, **changes) if known else App(client_id=client_id, **{"name": client_id, **changes})
+        app = (
+            replace(known, **changes) if known else App(client_id=client_id, **{"name": client_id, **changes})
+        )
         self.save(app)
         return app

@@ -81,7 +81,12 @@ def allow(world: World, ask: Ask, person: Person, tenants: Sequence[str]) -> str
     grant = world.grants.consent(ask.app, person.id, ask.scopes)
     world.connections.connect(ask.app.client_id, person.id, tenants, grant.auth_event_id)
     code = world.grants.issue_code(grant, ask.redirect_uri, ask.nonce, ask.challenge)
-    answer = {"code": code, "scope": " ".join(grant.scopes), "state": ask.state, "session_state": grant.session_id}
+    answer = {
+        "code": code,
+        "scope": " ".join(grant.scopes),
+        "state": ask.state,
+        "session_state": grant.session_id,
+    }
     return back(ask, answer)
 
 

@@ -175,7 +175,9 @@ class Grants:
 
     def _note(self, kind: str, grant: Grant) -> None:
         self.issued[kind] += 1
-        self.history.append({"kind": kind, "client_id": grant.client_id, "user": grant.user_id, "at": self._now()})
+        self.history.append(
+            {"kind": kind, "client_id": grant.client_id, "user": grant.user_id, "at": self._now()}
+        )
 
     def _refuse(self, why: str, app: App) -> GrantError:
         """Xero says no more than invalid_grant; why is kept for the sandbox's own page."""
@@ -192,4 +194,6 @@ def _proves(challenge: str, verifier: str) -> bool:
         return challenge == verifier
     if not 43 <= len(verifier) <= 128:
         return False
-    return hmac.compare_digest(encode(hashlib.sha256(verifier.encode()).digest()).encode(), challenge.encode())
+    return hmac.compare_digest(
+        encode(hashlib.sha256(verifier.encode()).digest()).encode(), challenge.encode()
+    )

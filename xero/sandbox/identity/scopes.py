@@ -38,7 +38,8 @@ _BANK = ("accounting.transactions", "accounting.banktransactions")
 _SETTINGS = ("accounting.settings",)
 ENDPOINTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
-        ("invoices", "creditnotes", "quotes", "purchaseorders", "repeatinginvoices", "linkedtransactions"), _SALES
+        ("invoices", "creditnotes", "quotes", "purchaseorders", "repeatinginvoices", "linkedtransactions"),
+        _SALES,
     ),
     **dict.fromkeys(("payments", "batchpayments", "overpayments", "prepayments"), _MONEY),
     **dict.fromkeys(("banktransactions", "banktransfers"), _BANK),

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from xero.sandbox.gateway import disturb, problems
 from xero.sandbox.gateway.views import authenticate
-from xero.sandbox.identity import consent, tokens
+from xero.sandbox.identity import consent, scopes, tokens
 from xero.sandbox.identity.apps import App
 from xero.sandbox.identity.grants import GrantError
 from xero.sandbox.identity.keys import Access
@@ -46,7 +46,9 @@ def issuer(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}"
 
 
-def _consent_page(request: web.Request, ask: consent.Ask, person: Person | None, problem: str | None) -> web.Response:
+def _consent_page(
+    request: web.Request, ask: consent.Ask, person: Person | None, problem: str | None
+) -> web.Response:
     world = request.app[WORLD]
     connected = world.connections.live(ask.app.client_id, person.id) if person else []
     tenants = world.tenants_of(person) if person else []
@@ -204,7 +206,9 @@ async def userinfo(request: web.Request) -> web.Response:
     access = authenticate(request.app[WORLD], request.headers.get("Authorization", ""))
     if not isinstance(access, Access) or "openid" not in access.scopes:
         return problems.unauthorised()
-    return web.json_response({"sub": access.claims["sub"], **tokens.person_claims(access.user_id, access.scopes)})
+    return web.json_response(
+        {"sub": access.claims["sub"], **tokens.person_claims(access.user_id, access.scopes)}
+    )
 
 
 async def jwks(request: web.Request) -> web.Response:
@@ -237,7 +241,7 @@ async def discovery(request: web.Request) -> web.Response:
 
 
 def _all_scopes(world: World) -> list[str]:
-    return sorted(consent.scopes.ALLOWED[world.apps.main.scopes])
+    return sorted(scopes.ALLOWED[world.apps.main.scopes])
 
 
 ROUTES = [

@@ -39,7 +39,7 @@ def call(world: World, tenant_id: str, method: str, url: str, body: Any = None) 
     answer = world.books.handle(tenant_id, BY_HAND, request)
     if answer.changes:
         world.outbox.record(tenant_id, answer.changes)
-    is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+    is_json = answer.headers["content-type"].startswith("application/json")
     parsed = simplejson.loads(answer.body, use_decimal=True) if is_json else answer.body.decode()
     if answer.status != 200:
         raise RefusedError(answer.status, parsed)
@@ -80,5 +80,7 @@ def payable_accounts(world: World, tenant_id: str) -> list[dict[str, Any]]:
     """Banks first: those that a payment may be booked to."""
     active = accounts(world, tenant_id)
     banks = [account for account in active if account["Type"] == "BANK"]
-    others = [account for account in active if account["Type"] != "BANK" and account.get("EnablePaymentsToAccount")]
+    others = [
+        account for account in active if account["Type"] != "BANK" and account.get("EnablePaymentsToAccount")
+    ]
     return banks + others

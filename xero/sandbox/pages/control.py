@@ -3,10 +3,10 @@
 GET    health                            {"status": "ok"} when ready
 GET    state                             subscription, clock, settings, tokens issued, faults, limits, in one answer
 GET    organisations                     id, name and counts of each
-ANY    organisations/{tenant}/xero/...   the Accounting API as a person inside Xero: no token, no limits, real webhooks
+ANY    organisations/{tenant}/xero/...   the Accounting API by hand: no token, no limits, real webhooks
 POST   organisations/{tenant}/pay        {"invoice_id", "amount"?, "account_id"?, "date"?}
-GET    apps · POST apps/{client_id}      {"name", "client_secret", "redirect_uris", "scopes", "bulk_connect"}, any of them
-POST   consent                           {"url", "user"?, "organisations"?, "action"?} → {"redirect"}: a person at the consent page
+GET    apps · POST apps/{client_id}      {"name", "client_secret", "redirect_uris", "scopes", "bulk_connect"}
+POST   consent                           {"url", "user"?, "organisations"?, "action"?} → {"redirect"}: a person consents
 GET    connections · DELETE connections/{id}
 GET    tokens · POST tokens/revoke       {"client_id"?, "user"?}: as a person who removes the app in Xero
 GET    subscription · POST subscription  {"url"?, "key"?, "categories"?}; a new URL must prove itself at once
@@ -14,7 +14,7 @@ POST   subscription/intent-to-receive    sends the four probes again
 POST   subscription/skip                 {"count"}: uses up sequence numbers, so that a gap appears
 GET    deliveries                        the log, newest last
 POST   events                            {"tenant_id", "category", "type", "resource_id"?, "count"?}: test events
-POST   burst                             {"count", "concurrency"?, "tenant_ids"?, "category"?}: single-event deliveries at once
+POST   burst                             {"count", "concurrency"?, "tenant_ids"?, "category"?}: single events at once
 GET    faults · POST faults · DELETE faults[/{id}]
 GET    counters · DELETE counters · GET calls
 GET    clock · POST clock                {"advance_seconds"}
@@ -35,7 +35,7 @@ from aiohttp import web
 
 from xero.sandbox.accounting import Change
 from xero.sandbox.config import TUNABLE
-from xero.sandbox.identity import consent
+from xero.sandbox.identity import consent, scopes
 from xero.sandbox.pages import bookkeeping
 from xero.sandbox.people import BY_ID, BY_KEY, PEOPLE
 from xero.sandbox.webhooks import burst
@@ -105,7 +105,12 @@ async def state(world: World, request: web.Request, body: dict[str, Any]) -> Any
         "issued": dict(world.grants.issued),
         "faults": world.faults.as_json(),
         "limits": {
-            name: {"minute": m.minute.used, "day": m.day.used, "in_flight": m.in_flight, "most": m.most_in_flight}
+            name: {
+                "minute": m.minute.used,
+                "day": m.day.used,
+                "in_flight": m.in_flight,
+                "most": m.most_in_flight,
+            }
             for name, m in world.limits.meters.items()
         },
     }
@@ -129,7 +134,9 @@ async def organisations(world: World, request: web.Request, body: dict[str, Any]
 async def xero(world: World, request: web.Request, body: dict[str, Any]) -> Any:
     tenant = _tenant(world, request.match_info["tenant"])
     query = f"?{request.query_string}" if request.query_string else ""
-    return bookkeeping.call(world, tenant, request.method, f"/{request.match_info['path']}{query}", body or None)
+    return bookkeeping.call(
+        world, tenant, request.method, f"/{request.match_info['path']}{query}", body or None
+    )
 
 
 async def pay(world: World, request: web.Request, body: dict[str, Any]) -> Any:
@@ -145,7 +152,7 @@ async def apps(world: World, request: web.Request, body: dict[str, Any]) -> Any:
 
 
 async def app_change(world: World, request: web.Request, body: dict[str, Any]) -> Any:
-    if body.get("scopes", "both") not in consent.scopes.ALLOWED:
+    if body.get("scopes", "both") not in scopes.ALLOWED:
         raise ControlError("scopes must be both, broad or granular")
     try:
         return asdict(world.apps.change(request.match_info["client_id"], body))
@@ -204,7 +211,11 @@ async def tokens(world: World, request: web.Request, body: dict[str, Any]) -> An
         }
         for token in world.grants.tokens.values()
     ]
-    return {"issued": dict(world.grants.issued), "history": list(world.grants.history), "refresh_tokens": live}
+    return {
+        "issued": dict(world.grants.issued),
+        "history": list(world.grants.history),
+        "refresh_tokens": live,
+    }
 
 
 async def tokens_revoke(world: World, request: web.Request, body: dict[str, Any]) -> Any:

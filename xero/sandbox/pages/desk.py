@@ -71,7 +71,7 @@ def _send_event(world: World, tenant: str, category: str) -> str:
     if organisation is None or category not in CATEGORIES:
         return "Choose an organisation and a category."
     ledger = organisation.invoices if category == "INVOICE" else organisation.contacts
-    world.outbox.send_event(tenant, Change(category, "UPDATE", next(reversed(ledger)), world.clock()))
+    world.outbox.send_event(tenant, Change(category, "UPDATE", list(ledger)[-1], world.clock()))
     return ""
 
 

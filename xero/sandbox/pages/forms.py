@@ -26,7 +26,9 @@ def _lines(form: Form) -> list[dict[str, str]]:
     """Rows without a description are blank rows."""
     columns = [form.getall(name, []) for name in ("line_id", "description", "quantity", "unit", "account")]
     lines = [
-        _given(LineItemID=id, Description=description, Quantity=quantity, UnitAmount=unit, AccountCode=account)
+        _given(
+            LineItemID=id, Description=description, Quantity=quantity, UnitAmount=unit, AccountCode=account
+        )
         for id, description, quantity, unit, account in zip(*columns, strict=True)
     ]
     return [line for line in lines if line.get("Description")]

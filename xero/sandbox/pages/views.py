@@ -49,12 +49,12 @@ def of_organisation(view: View) -> Callable[[web.Request], Awaitable[web.StreamR
 async def home(request: web.Request) -> web.Response:
     world = request.app[WORLD]
     connected = {
-        tenant: [
-            connection for connection in world.connections.live() if connection.tenant_id == tenant
-        ]
+        tenant: [connection for connection in world.connections.live() if connection.tenant_id == tenant]
         for tenant in world.books.organisations
     }
-    return page("home.html", organisations=world.books.organisations.values(), connected=connected, world=world)
+    return page(
+        "home.html", organisations=world.books.organisations.values(), connected=connected, world=world
+    )
 
 
 def _list_url(request: web.Request, ledger: str, number: int) -> str:
@@ -167,7 +167,9 @@ async def contact(request: web.Request, world: World, tenant: str) -> web.Stream
         url = "/Contacts" if id == "new" else f"/Contacts/{id}"
         try:
             saved = bookkeeping.call(world, tenant, "PUT" if id == "new" else "POST", url, changed)
-            raise web.HTTPSeeOther(f"/organisations/{tenant}/contacts/{saved['Contacts'][0]['ContactID']}?done=saved")
+            raise web.HTTPSeeOther(
+                f"/organisations/{tenant}/contacts/{saved['Contacts'][0]['ContactID']}?done=saved"
+            )
         except RefusedError as error:
             problem, current = str(error), {**current, **changed}
     return page(

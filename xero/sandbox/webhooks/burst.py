@@ -39,7 +39,9 @@ def _resources(world: World, tenants: list[str], category: str) -> Iterator[tupl
     return (next(pool) for pool in cycle(pools))
 
 
-def _prepare(world: World, count: int, tenants: list[str], category: str) -> tuple[int, list[tuple[bytes, str]]]:
+def _prepare(
+    world: World, count: int, tenants: list[str], category: str
+) -> tuple[int, list[tuple[bytes, str]]]:
     """Bodies and signatures beforehand, so that the run measures the receiver. Every event has its own time."""
     key = world.outbox.subscription.key
     first = world.outbox.take_numbers(count)

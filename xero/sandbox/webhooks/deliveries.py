@@ -21,7 +21,9 @@ class Deliveries:
         self._last += 1
         document = {"id": self._last, **entry}
         self.entries.append(document)
-        self._unsaved[str(self._last % KEPT)] = document  # a slot is used again when its entry is no longer kept
+        self._unsaved[str(self._last % KEPT)] = (
+            document  # a slot is used again when its entry is no longer kept
+        )
 
     def flush(self) -> None:
         """Called every few seconds: a log need not cost a disk write per delivery."""

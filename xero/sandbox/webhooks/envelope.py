@@ -1,4 +1,4 @@
-"""What a webhook looks like on the wire: Xero's key order, odd spacing and signature, byte for byte (facts 3.1, 3.3)."""
+"""What a webhook looks like on the wire: Xero's key order, odd spacing and signature (facts 3.1, 3.3)."""
 
 import base64
 import hashlib

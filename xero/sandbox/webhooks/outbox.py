@@ -237,6 +237,4 @@ class Outbox:
 
     def send_event(self, tenant_id: str, change: Change) -> None:
         """A test event: as if the change had happened, connected or not."""
-        self._add(
-            [envelope.event(tenant_id, change.category, change.type, change.resource_id, change.at)]
-        )
+        self._add([envelope.event(tenant_id, change.category, change.type, change.resource_id, change.at)])
