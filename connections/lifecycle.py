@@ -1,0 +1,215 @@
+"""What can happen to a connection: made, described, tested, paused, refused by the provider, ended."""
+
+import logging
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from connections import errors, grants, states
+from connections.models import Connection, ConnectionProblem, ConnectionState, Consent, Grant
+from connections.providers import Tenant, providers
+from taskjuice.workspaces.models import User, Workspace
+
+logger = logging.getLogger(__name__)
+
+
+class ConnectedElsewhere(Exception):
+    """The tenant is connected already in another workspace of the same agency."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(f"{connection.name} is already connected in {connection.workspace}.")
+        self.connection = connection
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """How a live test ended. `problem` is empty when all is well."""
+
+    connection: Connection
+    problem: str = ""
+
+
+def connect(*, tenant: Tenant, grant: Grant, workspace: Workspace, provider: str, by: User) -> Connection:
+    """A connection for this tenant, pending until the provider has described it.
+
+    One that was there before, ended or broken, comes back to life with its history.
+    """
+    try:
+        with transaction.atomic():
+            connection = _row_for(tenant, grant, workspace, provider, by)
+            states.note("connection.connected", connection, by=by, tenant=str(tenant.tenant_id))
+    except IntegrityError as error:
+        other = _elsewhere(tenant, workspace, provider)
+        if other is None:
+            raise
+        raise ConnectedElsewhere(other) from error
+    describe(connection, by=by)
+    return connection
+
+
+def describe(connection: Connection, *, by: User | None) -> str:
+    """Ask the provider who the tenant is; a good answer makes the connection active. Returns what went wrong."""
+    try:
+        details = providers[connection.provider].describe(connection)
+    except errors.ProviderError as error:
+        _not_described(connection, error)
+        return str(error)
+    with transaction.atomic():
+        current = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+        if current.state == ConnectionState.REVOKED:
+            return "The connection was ended meanwhile."
+        current.name = str(details.pop("name", "") or current.name)[:254]
+        current.details = details
+        current.save(update_fields=["name", "details"])
+        Connection.objects.filter(pk=current.pk).update(tested_at=Now())
+        if (current.state, current.problem) != (ConnectionState.ACTIVE, ConnectionProblem.NONE):
+            states.mend([current], by=by)
+    connection.refresh_from_db()
+    return ""
+
+
+def test(connection: Connection, *, by: User) -> Tested:
+    """Ask the provider, live, whether this connection works; the row says the same afterwards."""
+    problem = ""
+    try:
+        _check_listed(connection)
+        problem = describe(connection, by=by)
+    except errors.ProviderError as error:
+        problem = str(error)
+    connection.refresh_from_db()
+    return Tested(connection, problem)
+
+
+def pause(connection: Connection, *, by: User) -> None:
+    """Workflows wait, nothing is lost; webhooks are still taken in."""
+    with transaction.atomic():
+        if Connection.objects.filter(pk=connection.pk, paused_at=None).update(paused_at=Now()):
+            states.note("connection.paused", connection, by=by)
+
+
+def resume(connection: Connection, *, by: User) -> None:
+    with transaction.atomic():
+        if Connection.objects.filter(pk=connection.pk, paused_at__isnull=False).update(paused_at=None):
+            states.note("connection.resumed", connection, by=by)
+            providers.usable(connection)
+
+
+def forbidden(connection: Connection, detail: str) -> errors.ProviderError:
+    """The provider refused this tenant. Find out why; if it is connected no longer, mark the connection."""
+    try:
+        _check_listed(connection)
+    except errors.ProviderError as error:
+        return error
+    return errors.Invalid(
+        [f"Xero does not let the person who connected {connection.name} do this ({detail})."], status=403
+    )
+
+
+def disconnect(connection: Connection, *, by: User) -> bool:
+    """End the connection here at once, and at the provider. False: a sweep will tell the provider."""
+    with transaction.atomic():
+        ended = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), pk=connection.pk).update(
+            state=ConnectionState.REVOKED, problem="", reason="Disconnected here.", paused_at=None
+        )
+        if ended:
+            states.note("connection.disconnected", connection, by=by)
+    connection.refresh_from_db()
+    return release(connection)
+
+
+def release(connection: Connection) -> bool:
+    """Tell the provider of an ended connection, unless another one still needs what it held.
+
+    `provider_connection_id` stays until the provider has been told, so nothing is forgotten.
+    """
+    grant = connection.grant
+    if grant is None or connection.provider_connection_id is None:
+        return True
+    others = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), grant=grant)
+    shared = others.filter(tenant_id=connection.tenant_id).exists()
+    if not shared and not _removed(connection, grant):
+        return False
+    Connection.objects.filter(pk=connection.pk, state=ConnectionState.REVOKED).update(
+        provider_connection_id=None
+    )
+    unfinished = Consent.objects.filter(grant=grant, finished_at=None, created_at__gt=Now() - grants.GRACE)
+    if not others.exists() and not unfinished.exists():
+        return grants.revoke(grant)
+    return True
+
+
+def finish_disconnects() -> None:
+    """Tell the provider what it could not be told when a person disconnected."""
+    ended = Connection.objects.filter(state=ConnectionState.REVOKED, provider_connection_id__isnull=False)
+    for connection in ended.select_related("grant").order_by("pk")[:50]:
+        release(connection)
+
+
+def _removed(connection: Connection, grant: Grant) -> bool:
+    assert connection.provider_connection_id is not None  # release() looked
+    try:
+        token = grants.access_token(grant)
+        providers[connection.provider].remove(token, connection.provider_connection_id)
+    except errors.NeedsConsent:
+        return True  # the consent is gone, and with it every connection at the provider
+    except errors.ProviderError as error:
+        logger.warning("connection %s could not be ended at the provider yet: %s", connection.pk, error)
+        return False
+    return True
+
+
+def _check_listed(connection: Connection) -> None:
+    """Raise TenantGone, and mark, if the provider does not list the tenant under the grant any more."""
+    token = grants.token(connection.grant_id).text
+    listed = {tenant.tenant_id for tenant in providers[connection.provider].tenants(token)}
+    if connection.tenant_id in listed:
+        return
+    reason = "The organisation was disconnected at the provider."
+    with transaction.atomic():
+        gone = states.of_grant(connection.grant_id or 0).exclude(tenant_id__in=listed)
+        states.break_off(gone, problem=ConnectionProblem.TENANT_GONE, reason=reason)
+    raise errors.TenantGone(reason, status=403)
+
+
+def _row_for(tenant: Tenant, grant: Grant, workspace: Workspace, provider: str, by: User) -> Connection:
+    connection, _ = Connection.objects.update_or_create(
+        workspace=workspace,
+        provider=provider,
+        tenant_id=tenant.tenant_id,
+        defaults={
+            "agency_id": workspace.agency_id,
+            "grant": grant,
+            "provider_connection_id": tenant.id,
+            "name": tenant.name[:254],
+            "state": ConnectionState.PENDING,
+            "problem": ConnectionProblem.NOT_REACHED,
+            "reason": "",
+            "connected_by": by,
+            "connected_at": Now(),
+        },
+    )
+    connection.refresh_from_db()
+    return connection
+
+
+def _elsewhere(tenant: Tenant, workspace: Workspace, provider: str) -> Connection | None:
+    return (
+        Connection.objects.filter(
+            ~Q(state=ConnectionState.REVOKED),
+            agency_id=workspace.agency_id,
+            provider=provider,
+            tenant_id=tenant.tenant_id,
+        )
+        .exclude(workspace=workspace)
+        .select_related("workspace")
+        .first()
+    )
+
+
+def _not_described(connection: Connection, error: errors.ProviderError) -> None:
+    """Say on the row what the provider said; what already is marked worse stays so."""
+    Connection.objects.filter(pk=connection.pk, state=ConnectionState.PENDING).update(
+        problem=ConnectionProblem.NOT_REACHED, reason=str(error)[:300]
+    )

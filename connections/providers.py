@@ -1,0 +1,143 @@
+"""What a provider is to the rest: how consent is asked for, tokens are kept alive and tenants are named.
+
+An integration adds its provider in `ready()`; so does whoever wants to be asked or told about connections.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+from uuid import UUID
+
+from connections.models import Connection
+
+WorkflowNames = Callable[[Sequence[int]], Mapping[int, list[str]]]
+Listener = Callable[[Connection], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """What a token endpoint gave. Never shown, never logged: its repr holds no token."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int  # seconds
+    scopes: tuple[str, ...] = ()  # empty: the provider did not say
+
+
+@dataclass(frozen=True, slots=True)
+class Consented:
+    """A finished consent: the tokens and whose they are. `event_id` names this very consent."""
+
+    tokens: TokenSet
+    user_id: str
+    user_name: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant as the provider lists it. `id` is the provider's id of the connection, not of the tenant."""
+
+    id: UUID
+    tenant_id: UUID
+    name: str
+
+
+class ConsentFailed(Exception):
+    """The consent brought nothing usable. `code` says what the page should tell: see templates/connections."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Provider:
+    """How one service is connected. Methods that call out raise connections.errors, nothing else."""
+
+    key: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+
+    @property
+    def app_id(self) -> str:
+        """Our OAuth client id there; empty when this deployment has not been given one."""
+        raise NotImplementedError
+
+    @property
+    def scopes(self) -> list[str]:
+        """What is asked for in a consent."""
+        raise NotImplementedError
+
+    @property
+    def connection_limit(self) -> int:
+        """How many tenants our app may be connected to."""
+        raise NotImplementedError
+
+    @property
+    def daily_limit(self) -> int:
+        """Calls a day and tenant."""
+        raise NotImplementedError
+
+    def authorise_url(self, *, state: str, nonce: str, verifier: str) -> str:
+        raise NotImplementedError
+
+    def exchange(self, *, code: str, nonce: str, verifier: str) -> Consented:
+        """Trade the code in. Raises ConsentFailed, or RetryLater when the provider did not answer."""
+        raise NotImplementedError
+
+    def refresh(self, refresh_token: str) -> TokenSet:
+        """Raises NeedsConsent when the token is refused, RetryLater for anything that may pass."""
+        raise NotImplementedError
+
+    def revoke(self, refresh_token: str) -> None:
+        """End the person's consent to our app there, with every tenant under it."""
+        raise NotImplementedError
+
+    def tenants(self, access_token: str, event_id: str = "") -> list[Tenant]:
+        """The tenants under a token; with `event_id` those of that consent only."""
+        raise NotImplementedError
+
+    def remove(self, access_token: str, connection_id: UUID) -> None:
+        """End the provider's connection to one tenant; one that is gone already is fine."""
+        raise NotImplementedError
+
+    def describe(self, connection: Connection) -> dict[str, Any]:
+        """legal_name, country, currency, timezone, short_code, demo of the connection's tenant, asked live."""
+        raise NotImplementedError
+
+
+class Providers:
+    """The providers, and who wants to know about connections."""
+
+    def __init__(self) -> None:
+        self.by_key: dict[str, Provider] = {}
+        self._workflow_names: list[WorkflowNames] = []
+        self._listeners: list[Listener] = []
+
+    def add(self, provider: Provider) -> None:
+        self.by_key[provider.key] = provider
+
+    def __getitem__(self, key: str) -> Provider:
+        return self.by_key[key]
+
+    def tell_workflows(self, names: WorkflowNames) -> None:
+        """`names` returns, for connection ids, the names of the live workflows that each one feeds."""
+        self._workflow_names.append(names)
+
+    def when_usable(self, listener: Listener) -> None:
+        """`listener` is called, inside the transaction, for a connection that begins or resumes to work."""
+        self._listeners.append(listener)
+
+    def workflows_using(self, connection_ids: Sequence[int]) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {id: [] for id in connection_ids}
+        for names in self._workflow_names:
+            for id, titles in names(connection_ids).items():
+                found[id].extend(titles)
+        return found
+
+    def usable(self, connection: Connection) -> None:
+        for listener in self._listeners:
+            listener(connection)
+
+
+providers = Providers()

@@ -1,0 +1,67 @@
+"""The states of a connection: every change of one, with its audit row, in the caller's transaction."""
+
+from collections.abc import Iterable
+
+from django.db.models import Q, QuerySet
+
+from connections import errors
+from connections.models import Connection, ConnectionProblem, ConnectionState
+from connections.providers import providers
+from taskjuice.workspaces import audit
+from taskjuice.workspaces.models import User
+
+LIVE = (ConnectionState.ACTIVE, ConnectionState.PENDING)
+
+
+def require_usable(connection: Connection) -> None:
+    """Raise what calling a broken or ended connection would come to, without calling."""
+    row = Connection.objects.filter(pk=connection.pk).values("state", "problem", "reason").first()
+    if row is None or row["state"] == ConnectionState.REVOKED:
+        raise errors.TenantGone("The organisation was disconnected here.")
+    if row["state"] == ConnectionState.ERROR:
+        kind = errors.TenantGone if row["problem"] == ConnectionProblem.TENANT_GONE else errors.NeedsConsent
+        raise kind(row["reason"] or "The connection must be reauthorised.")
+
+
+def break_off(connections: QuerySet[Connection], *, problem: ConnectionProblem, reason: str) -> int:
+    """Mark these as needing a person, once: those already marked or revoked stay as they are."""
+    live = connections.filter(state__in=LIVE).select_related("agency", "workspace").order_by("pk")
+    broken = list(live.select_for_update(of=("self",), no_key=True))
+    Connection.objects.filter(pk__in=[connection.pk for connection in broken]).update(
+        state=ConnectionState.ERROR, problem=problem, reason=reason[:300]
+    )
+    for connection in broken:
+        note("connection.broken", connection, by=None, problem=problem, reason=reason[:300])
+    return len(broken)
+
+
+def mend(connections: Iterable[Connection], *, by: User | None) -> None:
+    """These work again."""
+    for connection in connections:
+        connection.state, connection.problem, connection.reason = ConnectionState.ACTIVE, "", ""
+        connection.save(update_fields=["state", "problem", "reason"])
+        note("connection.mended", connection, by=by)
+        providers.usable(connection)
+
+
+def note_scope_missing(connection: Connection, reason: str) -> None:
+    """Some calls lack a scope. The rest works, so the connection stays active and says what to do."""
+    Connection.objects.filter(Q(pk=connection.pk), ~Q(problem=ConnectionProblem.SCOPE_MISSING)).update(
+        problem=ConnectionProblem.SCOPE_MISSING, reason=reason[:300]
+    )
+
+
+def of_grant(grant_id: int) -> QuerySet[Connection]:
+    return Connection.objects.filter(grant_id=grant_id)
+
+
+def note(verb: str, connection: Connection, *, by: User | None, **details: str) -> None:
+    audit.record(
+        verb,
+        by=by,
+        agency=connection.agency,
+        workspace=connection.workspace,
+        subject=connection.name,
+        connection=connection.pk,
+        **details,
+    )

@@ -1,0 +1,137 @@
+"""The one door to Xero's Accounting API."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.db.models.functions import Now
+
+from connections import errors, grants, lifecycle, states
+from connections.models import Connection
+from xero import refusals, transport, wire
+
+Params = Mapping[str, str | int]
+
+LIMITS_EVERY = 1.0  # seconds between two notes of a tenant's limits by one process
+_noted: dict[tuple[str, str], tuple[float, tuple[str, str]]] = {}
+
+
+def client_for(connection: Connection) -> "Client":
+    return Client(connection)
+
+
+class Client:
+    """Calls for one connection. Paths begin below `/api.xro/2.0`: "/Invoices".
+
+    Raises connections.errors only: RetryLater (not before its `at`), NeedsConsent, TenantGone, Invalid (with Xero's
+    messages), NotFound, and for a write whose answer is missing UnknownOutcome. The caller holds no transaction open.
+    """
+
+    def __init__(self, connection: Connection, *, whatever_state: bool = False) -> None:
+        """`whatever_state`: for asking whether a connection marked as broken works after all."""
+        self.connection = connection
+        self._whatever_state = whatever_state
+
+    def get(
+        self, path: str, *, params: Params | None = None, modified_since: datetime | None = None
+    ) -> dict[str, Any]:
+        headers = {"If-Modified-Since": wire.iso_instant(modified_since)} if modified_since else {}
+        return self._request("GET", path, params=params, headers=headers)
+
+    def put(
+        self, path: str, body: Any, *, idempotency_key: str, params: Params | None = None
+    ) -> dict[str, Any]:
+        """Create. `body` is anything that wire.encode takes, or its bytes when a resend must be byte-equal."""
+        return self._write("PUT", path, body, idempotency_key, params)
+
+    def post(
+        self, path: str, body: Any, *, idempotency_key: str, params: Params | None = None
+    ) -> dict[str, Any]:
+        """Update, or create where a record is not there yet."""
+        return self._write("POST", path, body, idempotency_key, params)
+
+    def _write(self, method: str, path: str, body: Any, key: str, params: Params | None) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        data = body if isinstance(body, bytes) else wire.encode(body)
+        return self._request(method, path, params=params, headers=headers, data=data)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None,
+        headers: dict[str, str],
+        data: bytes | None = None,
+    ) -> dict[str, Any]:
+        if not self._whatever_state:
+            states.require_usable(self.connection)
+        token = grants.token(self.connection.grant_id)
+        try:
+            return self._exchange(method, path, token.text, params, headers, data)
+        except refusals.TokenExpired:
+            token = grants.renew(self.connection.grant_id, token.version)
+        try:
+            return self._exchange(method, path, token.text, params, headers, data)
+        except refusals.TokenExpired as error:
+            raise errors.RetryLater(
+                "Xero does not take a token that it has just issued.", status=401
+            ) from error
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        params: Params | None,
+        headers: dict[str, str],
+        data: bytes | None,
+    ) -> dict[str, Any]:
+        response = self._sent(
+            method,
+            f"{settings.XERO_API_URL}/api.xro/2.0{path}",
+            params=params,
+            data=data,
+            headers={
+                **headers,
+                "Authorization": f"Bearer {token}",
+                "Xero-Tenant-Id": str(self.connection.tenant_id),
+            },
+        )
+        self._note_limits(response)
+        try:
+            return refusals.content(response, writes=method != "GET")
+        except refusals.Forbidden as error:
+            raise lifecycle.forbidden(self.connection, str(error)) from error
+        except errors.NeedsConsent as error:
+            states.note_scope_missing(self.connection, str(error))
+            raise
+
+    def _sent(self, method: str, url: str, **request: Any) -> requests.Response:
+        try:
+            return transport.send(method, url, **request)
+        except transport.NotSent as error:
+            raise errors.RetryLater(str(error)) from error
+        except transport.Lost as error:
+            kind = errors.RetryLater if method == "GET" else errors.UnknownOutcome
+            raise kind(str(error)) from error
+
+    def _note_limits(self, response: requests.Response) -> None:
+        """Keep what Xero says is left: when it changed, and at most once a second per tenant and process."""
+        left = (
+            response.headers.get("X-MinLimit-Remaining", ""),
+            response.headers.get("X-DayLimit-Remaining", ""),
+        )
+        if not (left[0].isdigit() and left[1].isdigit()):
+            return
+        tenant = (self.connection.provider, str(self.connection.tenant_id))
+        at, before = _noted.get(tenant, (-LIMITS_EVERY, ("", "")))
+        if before == left or time.monotonic() - at < LIMITS_EVERY:
+            return
+        _noted[tenant] = (time.monotonic(), left)
+        Connection.objects.filter(provider=tenant[0], tenant_id=tenant[1]).update(
+            minute_left=int(left[0]), day_left=int(left[1]), limits_at=Now()
+        )

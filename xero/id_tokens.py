@@ -1,0 +1,74 @@
+"""Xero's id_token: who gave the consent, proved by Xero's signature."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from django.conf import settings
+from django.core.cache import cache
+
+from connections import errors
+from connections.providers import ConsentFailed
+from xero import refusals, transport
+
+KEYS_FOR = 24 * 3600  # seconds; Xero's firewall refuses those who ask often (facts 1.1)
+LEEWAY = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    id: str
+    name: str
+
+
+def verified(id_token: str, nonce: str) -> Person:
+    """The person behind an id_token issued for our app and this very consent. Raises ConsentFailed."""
+    try:
+        claims: dict[str, Any] = jwt.decode(
+            id_token,
+            _key_for(id_token),
+            algorithms=["RS256"],
+            audience=settings.XERO_CLIENT_ID,
+            issuer=settings.XERO_IDENTITY_URL,
+            leeway=LEEWAY,
+            options={"require": ["iss", "aud", "exp", "nonce", "xero_userid"]},
+        )
+    except jwt.PyJWTError as error:
+        raise ConsentFailed(
+            "not-usable", f"Xero's id_token is not valid ({type(error).__name__})."
+        ) from error
+    if claims["nonce"] != nonce:
+        raise ConsentFailed("not-usable", "Xero's id_token belongs to another consent.")
+    names = [str(claims.get(part) or "") for part in ("given_name", "family_name")]
+    return Person(str(claims["xero_userid"]), " ".join(filter(None, names)) or str(claims.get("email") or ""))
+
+
+def _key_for(id_token: str) -> jwt.PyJWK:
+    kid = jwt.get_unverified_header(id_token).get("kid")
+    for key in (_key(kid, refresh=False), _key(kid, refresh=True)):
+        if key is not None:
+            return key
+    raise jwt.InvalidKeyError("signed with a key that Xero does not publish")
+
+
+def _key(kid: Any, *, refresh: bool) -> jwt.PyJWK | None:
+    name = f"xero-keys:{settings.XERO_IDENTITY_URL}"
+    published = None if refresh else cache.get(name)
+    if published is None:
+        published = _published()
+        cache.set(name, published, KEYS_FOR)
+    for key in jwt.PyJWKSet.from_dict(published).keys:
+        if key.key_id == kid:
+            return key
+    return None
+
+
+def _published() -> dict[str, Any]:
+    url = f"{settings.XERO_IDENTITY_URL}/.well-known/openid-configuration/jwks"
+    try:
+        response = transport.send("GET", url, headers={})
+    except (transport.NotSent, transport.Lost) as error:
+        raise errors.RetryLater(str(error)) from error
+    if response.status_code != 200:
+        raise errors.RetryLater("Xero does not show its signing keys.", status=response.status_code)
+    return refusals.content(response, writes=False)

@@ -1,0 +1,171 @@
+"""Xero's OAuth 2.0: consent address, token exchange, refresh, revocation (facts 1.1 to 1.6)."""
+
+import base64
+import os
+from typing import Any
+
+import jwt
+import requests
+from django.conf import settings
+from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
+from oauthlib.oauth2.rfc6749.errors import InvalidClientError, InvalidGrantError, UnauthorizedClientError
+from requests.auth import HTTPBasicAuth
+from requests.exceptions import RequestException
+from requests_oauthlib import OAuth2Session
+
+from connections import errors
+from connections.providers import Consented, ConsentFailed, TokenSet
+from xero import id_tokens, refusals, transport
+
+CALLBACK = "/connections/xero/callback/"
+LARGEST_ANSWER = 256 * 1024
+
+if settings.XERO_IDENTITY_URL.startswith("http://"):
+    # oauthlib refuses plain http; only a stand-in on this machine is spoken to so.
+    os.environ.setdefault("OAUTHLIB_INSECURE_TRANSPORT", "1")
+
+
+def authorise_url(*, state: str, nonce: str, verifier: str) -> str:
+    """Where the person gives consent. `verifier` is PKCE's, of which Xero sees the SHA-256 first."""
+    session = OAuth2Session(client=_app(), redirect_uri=_redirect_uri(), scope=settings.XERO_SCOPES)
+    url, _ = session.authorization_url(
+        f"{settings.XERO_LOGIN_URL}/identity/connect/authorize",
+        state=state,
+        nonce=nonce,
+        code_challenge=_app().create_code_challenge(verifier, "S256"),
+        code_challenge_method="S256",
+    )
+    return str(url).replace("+", "%20")  # one reader saw Xero refuse `+` between scopes (facts 1.2)
+
+
+def exchange(*, code: str, nonce: str, verifier: str) -> Consented:
+    """Trade the code in, and check that what came is whole and ours."""
+    session = _session()
+    try:
+        answer = session.fetch_token(
+            _token_url(), code=code, code_verifier=verifier, auth=_credentials(), include_client_id=False
+        )
+    except InvalidGrantError as error:
+        raise ConsentFailed(
+            "code-refused", "Xero does not take the code: used before, or too old."
+        ) from error
+    except OAuth2Error as error:
+        raise ConsentFailed("not-usable", f"Xero did not issue tokens: {error.error}.") from error
+    except RequestException as error:
+        raise errors.RetryLater(str(transport.told(error))) from None
+    except (ValueError, Warning) as error:
+        raise ConsentFailed("not-usable", "Xero's token answer is not usable.") from error
+    return _consented(answer, nonce)
+
+
+def refresh(refresh_token: str) -> TokenSet:
+    try:
+        answer = _session().refresh_token(_token_url(), refresh_token=refresh_token, auth=_credentials())
+    except InvalidGrantError as error:
+        raise errors.NeedsConsent(
+            "Xero ended the access: it was revoked, or not used for 60 days."
+        ) from error
+    except (InvalidClientError, UnauthorizedClientError) as error:
+        raise errors.RetryLater("Xero does not take our app's own credentials.") from error
+    except OAuth2Error as error:
+        raise errors.RetryLater(f"Xero did not renew the access: {error.error}.") from error
+    except RequestException as error:
+        raise errors.RetryLater(str(transport.told(error))) from None
+    except ValueError as error:
+        raise errors.RetryLater("Xero's token answer is not usable.") from error
+    return _token_set(answer)
+
+
+def revoke(refresh_token: str) -> None:
+    """End the person's consent to our app, with all their tenants. A token unknown to Xero is fine."""
+    credentials = base64.b64encode(
+        f"{settings.XERO_CLIENT_ID}:{settings.XERO_CLIENT_SECRET}".encode()
+    ).decode()
+    try:
+        response = transport.send(
+            "POST",
+            f"{settings.XERO_IDENTITY_URL}/connect/revocation",
+            headers={
+                "Authorization": f"Basic {credentials}",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+            data=f"token={refresh_token}".encode(),
+        )
+    except (transport.NotSent, transport.Lost) as error:
+        raise errors.RetryLater(str(error)) from error
+    if response.status_code == 429:
+        raise refusals.limited(response)
+    if response.status_code >= 500 or response.status_code in {401, 403}:
+        raise errors.RetryLater("Xero did not take the revocation.", status=response.status_code)
+
+
+def event_of(access_token: str) -> str:
+    """`authentication_event_id` of the consent behind a token; it came straight from Xero, so it is only read."""
+    try:
+        claims: dict[str, Any] = jwt.decode(access_token, options={"verify_signature": False})
+    except jwt.InvalidTokenError as error:
+        raise ConsentFailed("not-usable", "Xero's access token cannot be read.") from error
+    return str(claims.get("authentication_event_id") or "")
+
+
+def _consented(answer: dict[str, Any], nonce: str) -> Consented:
+    tokens = _token_set(answer)
+    if not tokens.refresh_token:
+        raise ConsentFailed("permissions-missing", "Xero sent no refresh token.")
+    missing = [scope for scope in settings.XERO_SCOPES if tokens.scopes and scope not in tokens.scopes]
+    if missing:
+        raise ConsentFailed("permissions-missing", f"Not granted: {', '.join(missing)}.")
+    person = id_tokens.verified(str(answer.get("id_token") or ""), nonce)
+    event_id = event_of(tokens.access_token)
+    if not event_id:
+        raise ConsentFailed("not-usable", "Xero's access token names no consent.")
+    return Consented(tokens, user_id=person.id, user_name=person.name, event_id=event_id)
+
+
+def _token_set(answer: dict[str, Any]) -> TokenSet:
+    scope = answer.get("scope") or ()
+    lifetime = answer.get("expires_in")
+    return TokenSet(
+        access_token=str(answer["access_token"]),
+        refresh_token=str(answer.get("refresh_token") or ""),
+        expires_in=max(0, min(int(lifetime), 3600)) if isinstance(lifetime, int | float) else 1800,
+        scopes=tuple(scope.split() if isinstance(scope, str) else map(str, scope)),
+    )
+
+
+def _session() -> OAuth2Session:
+    session = transport.prepared(OAuth2Session(client=_app(), redirect_uri=_redirect_uri()))
+    for kind in ("access_token_response", "refresh_token_response"):
+        session.register_compliance_hook(kind, _checked)
+    return session
+
+
+def _checked(response: requests.Response) -> requests.Response:
+    """A token answer that oauthlib may parse. What says nothing about the grant itself is for later."""
+    status = response.status_code
+    if status == 429:
+        raise refusals.limited(response)
+    if status >= 500 or status in {403, 404}:
+        raise errors.RetryLater("Xero's sign-in service is unwell.", status=status)
+    if (
+        "json" not in response.headers.get("Content-Type", "").lower()
+        or len(response.content) > LARGEST_ANSWER
+    ):
+        raise errors.RetryLater("Xero's sign-in service did not answer with tokens.", status=status)
+    return response
+
+
+def _app() -> WebApplicationClient:
+    return WebApplicationClient(settings.XERO_CLIENT_ID)
+
+
+def _credentials() -> HTTPBasicAuth:
+    return HTTPBasicAuth(settings.XERO_CLIENT_ID, settings.XERO_CLIENT_SECRET)
+
+
+def _token_url() -> str:
+    return f"{settings.XERO_IDENTITY_URL}/connect/token"
+
+
+def _redirect_uri() -> str:
+    return f"{settings.BASE_URL}{CALLBACK}"

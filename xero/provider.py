@@ -1,0 +1,109 @@
+"""Xero as a provider of connections."""
+
+from typing import Any
+from uuid import UUID
+
+import requests
+from django.conf import settings
+
+from connections import errors
+from connections.models import Connection
+from connections.providers import Consented, Provider, Tenant, TokenSet
+from xero import oauth, refusals, transport, wire
+from xero.client import Client
+
+ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
+
+
+class XeroProvider(Provider):
+    key = "xero"
+    title = "Xero"
+    description = "Invoices, bills, contacts and payments of a Xero organisation."
+
+    @property
+    def app_id(self) -> str:
+        return settings.XERO_CLIENT_ID
+
+    @property
+    def scopes(self) -> list[str]:
+        return settings.XERO_SCOPES
+
+    @property
+    def connection_limit(self) -> int:
+        return settings.XERO_CONNECTION_LIMIT
+
+    @property
+    def daily_limit(self) -> int:
+        return settings.XERO_DAILY_LIMIT
+
+    def authorise_url(self, *, state: str, nonce: str, verifier: str) -> str:
+        return oauth.authorise_url(state=state, nonce=nonce, verifier=verifier)
+
+    def exchange(self, *, code: str, nonce: str, verifier: str) -> Consented:
+        return oauth.exchange(code=code, nonce=nonce, verifier=verifier)
+
+    def refresh(self, refresh_token: str) -> TokenSet:
+        return oauth.refresh(refresh_token)
+
+    def revoke(self, refresh_token: str) -> None:
+        oauth.revoke(refresh_token)
+
+    def tenants(self, access_token: str, event_id: str = "") -> list[Tenant]:
+        response = _identity(
+            "GET", "/connections", access_token, {"authEventId": event_id} if event_id else None
+        )
+        return [
+            Tenant(
+                UUID(entry["id"]), UUID(entry["tenantId"]), str(entry.get("tenantName") or entry["tenantId"])
+            )
+            for entry in _listed(response)
+            if entry.get("tenantType") == ORGANISATION and event_id in {"", entry.get("authEventId")}
+        ]
+
+    def remove(self, access_token: str, connection_id: UUID) -> None:
+        _identity("DELETE", f"/connections/{connection_id}", access_token, None)
+
+    def describe(self, connection: Connection) -> dict[str, Any]:
+        found = Client(connection, whatever_state=True).get("/Organisation").get("Organisations") or [{}]
+        return _details(found[0])
+
+
+def _details(organisation: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": organisation.get("Name") or "",
+        "legal_name": organisation.get("LegalName") or "",
+        "country": organisation.get("CountryCode") or "",
+        "currency": organisation.get("BaseCurrency") or "",
+        "timezone": organisation.get("Timezone") or "",
+        "short_code": organisation.get("ShortCode") or "",
+        "demo": organisation.get("IsDemoCompany") is True,
+    }
+
+
+def _identity(method: str, path: str, token: str, params: dict[str, str | int] | None) -> requests.Response:
+    """A call that names no tenant. Nothing here is a write that could be doubled."""
+    try:
+        response = transport.send(
+            method,
+            f"{settings.XERO_API_URL}{path}",
+            headers={"Authorization": f"Bearer {token}"},
+            params=params,
+        )
+    except (transport.NotSent, transport.Lost) as error:
+        raise errors.RetryLater(str(error)) from error
+    if response.status_code < 300 or (method == "DELETE" and response.status_code == 404):
+        return response
+    refusal = refusals.refusal(response, writes=False)
+    if isinstance(refusal, errors.ProviderError):
+        raise refusal
+    raise errors.NeedsConsent("Xero does not take the access any more.", status=response.status_code)
+
+
+def _listed(response: requests.Response) -> list[dict[str, Any]]:
+    try:
+        body = wire.decode(response.content)
+    except ValueError:
+        body = None
+    if not isinstance(body, list):
+        raise errors.RetryLater("Xero's list of organisations cannot be read.")
+    return [entry for entry in body if isinstance(entry, dict) and {"id", "tenantId"} <= entry.keys()]

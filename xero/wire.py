@@ -1,0 +1,78 @@
+"""Xero's wire formats: its dates, and JSON with exact numbers."""
+
+import json
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import simplejson
+
+# Milliseconds since 1970 in UTC; the offset is information only, may be historic (+1300) or missing (facts 4.1).
+MICROSOFT = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
+ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?(Z|[+-]\d\d:?\d\d)?")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def instant(text: str) -> datetime:
+    """An aware UTC datetime from `/Date(…)/` or ISO text (without zone: UTC). ValueError if it is neither."""
+    found = MICROSOFT.fullmatch(text)
+    if found:
+        try:
+            return EPOCH + timedelta(milliseconds=int(found[1]))
+        except OverflowError as error:
+            raise ValueError(f"not an instant: {text!r}") from error
+    return _from_iso(text)
+
+
+def day(text: str) -> date:
+    """An accounting date, never shifted into anybody's zone: Xero sends it as midnight UTC."""
+    return instant(text).date()
+
+
+def iso_day(value: date) -> str:
+    """As Xero takes it in requests: 2026-11-23."""
+    return f"{value:%Y-%m-%d}" if not isinstance(value, datetime) else iso_day(value.date())
+
+
+def iso_instant(value: datetime) -> str:
+    """As If-Modified-Since takes it: UTC, to the second, no zone."""
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+def decode(body: bytes) -> Any:
+    """JSON with numbers that have a point as Decimals. ValueError if it is not JSON."""
+    try:
+        return json.loads(body, parse_float=Decimal)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def encode(value: Any) -> bytes:
+    """Compact JSON; Decimals as plain numbers, dates as Xero takes them."""
+    text: str = simplejson.dumps(
+        value, use_decimal=True, allow_nan=False, separators=(",", ":"), default=_plain
+    )
+    return text.encode()
+
+
+def _plain(value: Any) -> str:
+    return iso_day(value) if isinstance(value, date) else str(value)
+
+
+def _from_iso(text: str) -> datetime:
+    found = ISO.fullmatch(text)
+    if not found:
+        raise ValueError(f"not a date: {text!r}")
+    year, month, day_, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    micros = int((found[7] or "0")[:6].ljust(6, "0"))
+    at = datetime(year, month, day_, hour, minute, second, micros, tzinfo=UTC)
+    return at - _offset(found[8])
+
+
+def _offset(zone: str | None) -> timedelta:
+    if not zone or zone == "Z":
+        return timedelta()
+    digits = zone[1:].replace(":", "")
+    size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return size if zone[0] == "+" else -size
