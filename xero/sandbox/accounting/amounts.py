@@ -66,7 +66,7 @@ def complete_line(
     discount_amount: Decimal | None = None,
     unitdp: int = 2,
 ) -> Line:
-    """Fills in what is absent of Quantity, UnitAmount and LineAmount; raises LineTotalDiffers when all three disagree."""
+    """Fills in what is absent of the three amounts; raises LineTotalDiffers when all are there and disagree."""
     unit = None if unit_amount is None else round_to(unit_amount, unit_step(unitdp))
     if line_amount is not None and (quantity is None or unit is None):
         return _derive(quantity, unit, line_amount, unitdp)

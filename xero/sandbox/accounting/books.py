@@ -52,7 +52,7 @@ class Books:
         return organisation
 
     def seed(self, *, organisations: int = 3, invoices: int | None = None, seed: int = 1) -> None:
-        """Fills in what is absent. `invoices` is how many invoices and bills each organisation gets, None the demo's 300.
+        """Fills in what is absent; `invoices` is how many invoices and bills each organisation gets (None: 300).
 
         The same seed on the same day makes the same books, ids included.
         """

@@ -1,4 +1,4 @@
-"""Charts of accounts and tax rates of New Zealand, the United Kingdom and Australia, after those that Xero starts with."""
+"""Charts of accounts and tax rates of New Zealand, the United Kingdom and Australia, like those Xero starts with."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

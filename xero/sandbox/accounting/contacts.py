@@ -87,15 +87,16 @@ def check(work: Work, contact: Document) -> None:
     email = contact.get("EmailAddress", "")
     if email and not _EMAIL.fullmatch(email):
         errors.append(f"Email address {email} is not valid.")
-    for key, code in (("SalesDefaultAccountCode", ""), ("PurchasesDefaultAccountCode", "")):
-        code = contact.get(key, "")
-        if code and not work.all_with("account", "Code", code):
-            errors.append(f"Account code '{code}' is not a valid code for this contact.")
-    for key in ("AccountsReceivableTaxType", "AccountsPayableTaxType"):
-        if contact.get(key) and work.find("tax_rate", contact[key]) is None:
-            errors.append(
-                f"The TaxType code {contact[key]} does not exist or cannot be used for this contact."
-            )
+    errors += [
+        f"Account code '{contact[key]}' is not a valid code for this contact."
+        for key in ("SalesDefaultAccountCode", "PurchasesDefaultAccountCode")
+        if contact.get(key) and not work.all_with("account", "Code", contact[key])
+    ]
+    errors += [
+        f"The TaxType code {contact[key]} does not exist or cannot be used for this contact."
+        for key in ("AccountsReceivableTaxType", "AccountsPayableTaxType")
+        if contact.get(key) and work.find("tax_rate", contact[key]) is None
+    ]
     errors += _taken_errors(work, contact)
     if errors:
         raise Invalid(*errors)

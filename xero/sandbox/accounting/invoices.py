@@ -105,9 +105,10 @@ def update(work: Work, existing: Document, given: Document, unitdp: int) -> Docu
         raise Invalid(NOT_MODIFIABLE)
     if given.get("Type", existing["Type"]) != existing["Type"]:
         raise Invalid("The Type of an existing invoice cannot be changed.")
-    _refuse_move(existing, given.get("Status", existing["Status"]))
+    status: str = given.get("Status") or existing["Status"]
+    _refuse_move(existing, status)
     locks.refuse_locked_document(work, existing["Date"])
-    invoice = {**existing, "Status": given.get("Status", existing["Status"])}
+    invoice = {**existing, "Status": status}
     if given.get("Contact"):
         invoice["ContactID"] = contacts.for_invoice(work, given["Contact"])["ContactID"]
     _take(work, invoice, given)
@@ -162,9 +163,8 @@ def _refuse_move(existing: Document, status: str) -> None:
             raise Invalid(ALLOCATED)
         return
     if has_payments(existing) and status in {"DRAFT", "SUBMITTED"}:
-        raise Invalid(
-            f"The status {status} cannot be applied to the invoice because it has payments or credit notes allocated to it."
-        )
+        held = "because it has payments or credit notes allocated to it."
+        raise Invalid(f"The status {status} cannot be applied to the invoice {held}")
     raise Invalid(NOT_MODIFIABLE)
 
 
@@ -264,7 +264,7 @@ def _refuse_edit_of_paid(existing: Document, invoice: Document, given: Document)
     if touched - OPEN_WHEN_PAID:
         raise Invalid(ALLOCATED)
     by_id = {line["LineItemID"]: line for line in existing["LineItems"]}
-    sent = given.get("LineItems", existing["LineItems"])
+    sent: list[Document] = given["LineItems"] if "LineItems" in given else existing["LineItems"]
     for line in sent:
         before = by_id.pop(line.get("LineItemID", ""), None)
         if before is None:

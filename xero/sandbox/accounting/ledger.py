@@ -1,8 +1,8 @@
 """One organisation's books in memory, indexed for the look-ups that the API offers.
 
-Documents are never changed in place: a change is a new dict handed to `apply`. They carry Xero's field names, with three
-differences: dates are "2026-03-31", UpdatedDateUTC is whole milliseconds, and other documents are named by id alone
-(ContactID, InvoiceID, AccountID). `handle` answers in Xero's own JSON.
+Documents are never changed in place: a change is a new dict handed to `apply`. They carry Xero's field names,
+with three differences: dates are "2026-03-31", UpdatedDateUTC is whole milliseconds, and other documents are named by
+id alone (ContactID, InvoiceID, AccountID). `handle` answers in Xero's own JSON.
 """
 
 from bisect import bisect_left, insort

@@ -196,9 +196,8 @@ def _account(work: Work, invoice: Document, line: Document, errors: list[str]) -
         errors.append(f"Account code '{code}' is not a valid code for this document.")
         return None
     if found[0]["Status"] != "ACTIVE":
-        errors.append(
-            f"Account code '{code}' has been archived, or has been deleted. Each line item must reference a valid account."
-        )
+        gone = "has been archived, or has been deleted. Each line item must reference a valid account."
+        errors.append(f"Account code '{code}' {gone}")
         return None
     return found[0]
 
@@ -219,7 +218,7 @@ def _tax(
         errors.append(
             f"The TaxType code {code} does not exist or cannot be used for this type of transaction."
         )
-    if account is not None and (rate is None or given and not rate[_APPLIES[account["Class"]]]):
+    if account is not None and (rate is None or (given and not rate[_APPLIES[account["Class"]]])):
         errors.append(f"The TaxType code '{code}' cannot be used with account code '{account['Code']}'.")
     line["TaxType"] = code
     return ZERO if rate is None else rate_of(rate)

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from xero.sandbox.accounting.errors import HighVolume, NotFound, PlainRefusal, QueryParse
+from xero.sandbox.accounting.expression import Field
 from xero.sandbox.accounting.ledger import Document, Organisation
 from xero.sandbox.accounting.messages import Request
 from xero.sandbox.accounting.render import Renderer
 from xero.sandbox.accounting.resources import Resource
-from xero.sandbox.accounting.where import Field, Filter, parse_order, parse_where
+from xero.sandbox.accounting.where import Filter, parse_order, parse_where
 from xero.sandbox.accounting.wire import to_ms
 
 HIGH_VOLUME = 100_000  # records; beyond it Xero refuses filters that it has no index for
@@ -193,9 +194,8 @@ def _refuse_high_volume(organisation: Organisation, resource: Resource, query: Q
         return
     fields = {part.split()[0].lower() for part in query.get("order", "").split(",") if part.split()}
     if not where.optimised or fields - _OPTIMISED_ORDER:
-        raise HighVolume(
-            f"This organisation has more than {HIGH_VOLUME:,} {resource.plural.lower()} and you are not filtering them efficiently."
-        )
+        many = f"more than {HIGH_VOLUME:,} {resource.plural.lower()}"
+        raise HighVolume(f"This organisation has {many} and you are not filtering them efficiently.")
 
 
 def _ordered(organisation: Organisation, resource: Resource, ids: list[str], query: Query) -> list[str]:

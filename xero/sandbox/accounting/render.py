@@ -1,10 +1,9 @@
 """Documents as Xero's JSON.
 
-Invoices have four views: "one" (get by id: whole contact), "page" (paged list: contact by name, with lines), "list" (unpaged
-list: no lines) and "summary" (summaryOnly). Contacts: "one"/"page" with balances, "list" without.
+Invoices have four views: "one" (get by id: whole contact), "page" (paged list: contact by name, with lines), "list"
+(unpaged list: no lines) and "summary" (summaryOnly). Contacts: "one" and "page" with balances, "list" without.
 """
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -34,24 +33,24 @@ class Renderer:
     def __init__(self, organisation: Organisation, today: str) -> None:
         self.organisation = organisation
         self.today = today
-        self._render: dict[str, Callable[[Document, str, int], Document]] = {
-            "invoice": self.invoice,
-            "contact": lambda document, view, unitdp: self.contact(document, view),
-            "payment": self.payment,
-            "account": lambda document, view, unitdp: account(document),
-            "item": lambda document, view, unitdp: item(document, unitdp),
-        }
 
     def json(self, kind: str, id: str, view: str, unitdp: int) -> bytes:
         name = f"{view}{unitdp}{self.today}" if kind == "contact" else f"{view}{unitdp}"
         found = self.organisation.cached(id, name)
         if found is None:
-            found = dump(self._render[kind](self.organisation.documents(kind)[id], view, unitdp))
+            found = dump(self.document(kind, id, view, unitdp))
             self.organisation.remember(id, name, found)
         return found
 
     def document(self, kind: str, id: str, view: str, unitdp: int) -> Document:
-        return self._render[kind](self.organisation.documents(kind)[id], view, unitdp)
+        found = self.organisation.documents(kind)[id]
+        if kind == "invoice":
+            return self.invoice(found, view, unitdp)
+        if kind == "payment":
+            return self.payment(found, view, unitdp)
+        if kind == "contact":
+            return self.contact(found, view)
+        return account(found) if kind == "account" else item(found, unitdp)
 
     def invoice(self, invoice: Document, view: str, unitdp: int) -> Document:
         contact = self.organisation.contacts[invoice["ContactID"]]
@@ -202,7 +201,7 @@ class Renderer:
 
 
 def line(document: Document, unitdp: int) -> Document:
-    out = {key: document[key] for key in ("ItemCode", "Description") if key in document}
+    out: Document = {key: document[key] for key in ("ItemCode", "Description") if key in document}
     out["UnitAmount"] = round_to(document["UnitAmount"], unit_step(unitdp))
     out |= {
         key: document[key] for key in ("TaxType", "TaxAmount", "LineAmount", "AccountCode") if key in document

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from xero.sandbox.accounting.amounts import cents
+from xero.sandbox.accounting.expression import Evaluate, Field
 from xero.sandbox.accounting.ledger import Document, Organisation
-from xero.sandbox.accounting.where import Evaluate, Field
 
 Fields = Mapping[str, Field]
 
@@ -55,7 +55,7 @@ def invoice_fields(organisation: Organisation) -> Fields:
         **_plain("number", "", "AmountCredited", "SubTotal", "TotalTax", "Total", "CurrencyRate"),
         **_plain("bool", "", "SentToContact"),
         "isdiscounted": Field("bool", lambda document: bool(document["TotalDiscount"])),
-        "hasattachments": Field("bool", lambda document: False),
+        "hasattachments": Field("bool", lambda _: False),
         "contact.contactid": Field("guid", lambda document: document["ContactID"], "equal"),
         "contact.name": _of("Name", "ContactID", contacts, optimised="equal"),
         "contact.contactnumber": _of("ContactNumber", "ContactID", contacts, optimised="equal"),
@@ -164,9 +164,9 @@ RESOURCES = {one.plural.lower(): one for one in (INVOICES, CONTACTS, PAYMENTS, A
 ELSEWHERE = frozenset(
     name.lower()
     for name in (
-        "BankTransactions", "BankTransfers", "BatchPayments", "BrandingThemes", "Budgets", "ContactGroups", "CreditNotes",
-        "Currencies", "Employees", "ExpenseClaims", "InvoiceReminders", "Journals", "LinkedTransactions", "ManualJournals",
-        "Overpayments", "PaymentServices", "Prepayments", "PurchaseOrders", "Quotes", "Receipts", "RepeatingInvoices",
+        "BankTransactions", "BankTransfers", "BatchPayments", "BrandingThemes", "Budgets", "ContactGroups",
+        "CreditNotes", "Currencies", "Employees", "ExpenseClaims", "InvoiceReminders", "Journals", "LinkedTransactions",
+        "ManualJournals", "Overpayments", "PaymentServices", "Prepayments", "PurchaseOrders", "Quotes", "Receipts", "RepeatingInvoices",
         "Reports", "Setup", "TrackingCategories", "Users",
     )
 )  # fmt: skip

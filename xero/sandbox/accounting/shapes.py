@@ -1,6 +1,6 @@
 """What a written object may carry: field by field, read strictly, unknown fields ignored as Xero ignores them.
 
-A value of the wrong kind refuses the whole request (ErrorNumber 14), a value that breaks a rule is for the rules to say.
+A value of the wrong kind refuses the whole request (ErrorNumber 14); what breaks a rule is for the rules to say.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,9 +16,8 @@ Document = dict[str, Any]
 
 
 def _bad(value: Any, kind: str, path: str) -> PostDataInvalid:
-    return PostDataInvalid(
-        f"JSON for post data was invalid,Could not convert {type(value).__name__} to {kind}: {str(value)[:100]}. Path '{path}'."
-    )
+    given = f"{type(value).__name__} to {kind}: {str(value)[:100]}"
+    return PostDataInvalid(f"JSON for post data was invalid,Could not convert {given}. Path '{path}'.")
 
 
 def text(value: Any, path: str) -> str:
@@ -35,7 +34,7 @@ def number(value: Any, path: str) -> Decimal:
     except InvalidOperation:
         raise _bad(value, "Decimal", path) from None
     # .NET's decimal ends near 7.9e28; its fraction at 28 digits
-    if not amount.is_finite() or abs(amount) >= Decimal("1e20") or amount.adjusted() < -28 and amount:
+    if not amount.is_finite() or abs(amount) >= Decimal("1e20") or (amount and amount.adjusted() < -28):
         raise _bad(value, "Decimal", path)
     return amount
 

@@ -11,7 +11,7 @@ import simplejson
 
 JSON_TYPE = "application/json; charset=utf-8"
 ZERO_ID = "00000000-0000-0000-0000-000000000000"
-_EPOCH = datetime(1970, 1, 1)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  naive is UTC in here
 _MS_DATE = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
 _ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,7})?(?:Z|[+-]\d{2}:\d{2})?)?")
 

@@ -45,7 +45,7 @@ class Work:
         return document
 
     def all_with(self, kind: str, key: str, value: str) -> list[Document]:
-        """Documents whose indexed field `key` is `value`, in the order of their ids, this request's changes included."""
+        """Documents whose indexed field `key` is `value`, by id, this request's changes included."""
         ids = set(self.organisation.ids_with(kind, key, value))
         touched = self.changed.get(kind, {})
         ids -= touched.keys()
