@@ -27,6 +27,7 @@ class Grant(models.Model):
     granted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="grants")
     scopes = ArrayField(models.CharField(max_length=100), default=list)
     tokens = models.TextField()
+    key_id = models.CharField(max_length=16, db_default="")  # which of TOKEN_KEYS encrypted `tokens`
     access_expires_at = models.DateTimeField()
     refreshed_at = models.DateTimeField(db_default=Now())
     version = models.PositiveIntegerField(default=1)  # raised by every stored token set; fences late writers
@@ -68,6 +69,16 @@ class ConnectionState(models.TextChoices):
     REVOKED = "revoked"
 
 
+class ConnectionProblem(models.TextChoices):
+    """Why a connection does not work; the pages say for each what to do next."""
+
+    NONE = "", "None"
+    GRANT_REFUSED = "grant-refused"  # the provider does not renew the tokens
+    TENANT_GONE = "tenant-gone"  # somebody disconnected us at the provider
+    SCOPE_MISSING = "scope-missing"
+    NOT_REACHED = "not-reached"  # connected, but the provider did not describe the tenant yet
+
+
 class Connection(models.Model):
     """One tenant in one workspace."""
 
@@ -81,6 +92,7 @@ class Connection(models.Model):
     # What the provider says of the tenant: legal_name, country, currency, timezone, short_code, demo
     details = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=ConnectionState, default=ConnectionState.PENDING)
+    problem = models.CharField(max_length=20, choices=ConnectionProblem, blank=True, db_default="")
     reason = models.CharField(max_length=300, blank=True)
     paused_at = models.DateTimeField(null=True)
     connected_by = models.ForeignKey(User, models.SET_NULL, null=True)
@@ -130,6 +142,8 @@ class Consent(models.Model):
     code_verifier = models.TextField()  # PKCE; encrypted like tokens
     created_at = models.DateTimeField(db_default=Now())
     used_at = models.DateTimeField(null=True)
+    exchanged_at = models.DateTimeField(null=True)  # the code was exchanged, or that failed for good
+    failure = models.CharField(max_length=300, db_default="")  # why nothing came of it
     grant = models.ForeignKey(Grant, models.SET_NULL, null=True)
     # Tenants of this consent: [{"id": connection id, "tenant_id", "name", "type"}]
     tenants = models.JSONField(default=list)
@@ -143,6 +157,7 @@ class DeliveryState(models.TextChoices):
     WAITING = "waiting"
     DONE = "done"
     UNPARSABLE = "unparsable"
+    FAILED = "failed"  # our own fault: see the log, then replay
 
 
 class Delivery(models.Model):
