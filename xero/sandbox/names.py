@@ -36,27 +36,31 @@ _TOWNS = {
            ("Newcastle", "NSW", "2300"), ("Fremantle", "WA", "6160"), ("Adelaide", "SA", "5000")),
 }  # fmt: skip
 _PLACES = (
-    ("Karori", "Te Aro", "Oriental Bay", "Petone", "Thorndon", "Miramar", "Island Bay", "Khandallah", "Newtown", "Kelburn",
-     "Brooklyn", "Seatoun", "Wadestown"),
-    ("Ilkley", "Otley", "Hebden Bridge", "Saltaire", "Holmfirth", "Roundhay", "Chapel Allerton", "Todmorden", "Keighley",
-     "Headingley", "Malham", "Harrogate", "Bingley"),
-    ("Surry Hills", "Fitzroy", "Glebe", "Balmain", "Carlton", "Newtown", "Paddington", "Brunswick", "Manly", "Coogee",
-     "Richmond", "St Kilda", "Bondi"),
+    ("Karori", "Te Aro", "Oriental Bay", "Petone", "Thorndon", "Miramar", "Island Bay", "Khandallah",
+     "Newtown", "Kelburn", "Brooklyn", "Seatoun", "Wadestown"),
+    ("Ilkley", "Otley", "Hebden Bridge", "Saltaire", "Holmfirth", "Roundhay", "Chapel Allerton", "Todmorden",
+     "Keighley", "Headingley", "Malham", "Harrogate", "Bingley"),
+    ("Surry Hills", "Fitzroy", "Glebe", "Balmain", "Carlton", "Newtown", "Paddington", "Brunswick", "Manly",
+     "Coogee", "Richmond", "St Kilda", "Bondi"),
 )  # fmt: skip
 _CUSTOMERS = (
-    "Dental Practice", "Primary School", "Community Trust", "Architects", "Legal", "Yoga Studio", "Rugby Club", "Bookshop",
-    "Medical Centre", "Film Festival", "Art Gallery", "Wine Bar", "Theatre Company", "Property Group", "Veterinary Clinic",
-    "Engineering", "Recruitment",
+    "Dental Practice", "Primary School", "Community Trust", "Architects", "Legal", "Yoga Studio", "Rugby Club",
+    "Bookshop", "Medical Centre", "Film Festival", "Art Gallery", "Wine Bar", "Theatre Company",
+    "Property Group", "Veterinary Clinic", "Engineering", "Recruitment",
 )  # fmt: skip
 _SUPPLIERS = (
-    "Power & Gas", "Wholesale Foods", "Freight", "Telecom", "Property Management", "Office Supplies", "Insurance Brokers",
-    "Fleet Leasing", "Cleaning Services", "Packaging", "Software", "Print & Sign", "Accounting", "Fuel", "Maintenance",
-    "Advertising", "Security",
+    "Power & Gas", "Wholesale Foods", "Freight", "Telecom", "Property Management", "Office Supplies",
+    "Insurance Brokers", "Fleet Leasing", "Cleaning Services", "Packaging", "Software", "Print & Sign",
+    "Accounting", "Fuel", "Maintenance", "Advertising", "Security",
 )  # fmt: skip
-_FIRST = ("Aroha", "Ben", "Chloe", "Daniel", "Emily", "Farid", "Grace", "Hemi", "Isla", "Jack", "Kiri", "Liam", "Maya", "Noah",
-          "Olivia", "Priya", "Quinn", "Ruth", "Sam", "Tane", "Una", "Victor", "Wei", "Zoe")  # fmt: skip
-_LAST = ("Adams", "Brown", "Chen", "Davies", "Evans", "Fraser", "Green", "Hughes", "Ihaka", "Jones", "Khan", "Lewis", "Morris",
-         "Ngata", "O'Brien", "Patel", "Reid", "Singh", "Taylor", "Walker", "Young")  # fmt: skip
+_FIRST = (
+    "Aroha", "Ben", "Chloe", "Daniel", "Emily", "Farid", "Grace", "Hemi", "Isla", "Jack", "Kiri", "Liam",
+    "Maya", "Noah", "Olivia", "Priya", "Quinn", "Ruth", "Sam", "Tane", "Una", "Victor", "Wei", "Zoe",
+)  # fmt: skip
+_LAST = (
+    "Adams", "Brown", "Chen", "Davies", "Evans", "Fraser", "Green", "Hughes", "Ihaka", "Jones", "Khan", "Lewis",
+    "Morris", "Ngata", "O'Brien", "Patel", "Reid", "Singh", "Taylor", "Walker", "Young",
+)  # fmt: skip
 # what a supplier of that sort bills: words, account, lowest and highest price
 BILLS = (
     ("Electricity and gas", "445", 120, 900),

@@ -165,8 +165,9 @@ ELSEWHERE = frozenset(
     name.lower()
     for name in (
         "BankTransactions", "BankTransfers", "BatchPayments", "BrandingThemes", "Budgets", "ContactGroups",
-        "CreditNotes", "Currencies", "Employees", "ExpenseClaims", "InvoiceReminders", "Journals", "LinkedTransactions",
-        "ManualJournals", "Overpayments", "PaymentServices", "Prepayments", "PurchaseOrders", "Quotes", "Receipts", "RepeatingInvoices",
-        "Reports", "Setup", "TrackingCategories", "Users",
+        "CreditNotes", "Currencies", "Employees", "ExpenseClaims", "InvoiceReminders", "Journals",
+        "LinkedTransactions", "ManualJournals", "Overpayments", "PaymentServices", "Prepayments",
+        "PurchaseOrders", "Quotes", "Receipts", "RepeatingInvoices", "Reports", "Setup", "TrackingCategories",
+        "Users",
     )
 )  # fmt: skip
