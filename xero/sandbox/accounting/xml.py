@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Any
-from xml.etree.ElementTree import (
+from xml.etree.ElementTree import Element, ParseError, SubElement, TreeBuilder, XMLParser, fromstring, tostring
     Element,
     ParseError,
     SubElement,
