@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError, SubElement, TreeBuilder, XMLParser, fromstring, tostring
+from xml.etree.ElementTree import (
     Element,
     ParseError,
     SubElement,
     TreeBuilder,
     XMLParser,
     fromstring,
+    tostring,
 )
 
 from xero.sandbox.accounting.errors import PostDataInvalid
