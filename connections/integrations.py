@@ -1,18 +1,20 @@
 """What an integration is: a provider with its triggers and actions, and the registry that finds them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from django import forms
+from django.utils import timezone
 
 from connections import errors
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import User
 
 Data = dict[str, Any]
+MENDED_BY = timedelta(minutes=15)  # a broken connection is looked at again after this, or when it is reconnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Call:
     activation_id: int | None = None
     step: str = ""
     attempt: int = 1
+    context: Mapping[str, Any] = field(default_factory=dict)  # what expressions can reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,9 @@ def outcome_of(error: errors.ProviderError) -> Outcome:
                 status=error.status,
                 counts=not error.tenant_wide,
             )
+        case errors.NeedsConsent() | errors.TenantGone():
+            # Not the activation's fault: it waits, and goes on when the connection is mended.
+            return TryLater(str(error), at=timezone.now() + MENDED_BY, tenant_wide=True, status=error.status, counts=False)
         case errors.UnknownOutcome():
             return Unknown(str(error), status=error.status)
         case _:
@@ -94,7 +100,8 @@ class Action:
     description: ClassVar[str]
     form: ClassVar[type[forms.Form]]
     writes: ClassVar[bool] = False  # goes through the journal
-    external: ClassVar[bool] = True  # talks to somebody; its outcomes are stored before the next step starts
+    effects: ClassVar[bool] = False  # changes something outside: its outcomes are stored before anything else runs
+    raw: ClassVar[bool] = False  # its input is not evaluated before; it reads `call.context` itself
     scopes: ClassVar[frozenset[str]] = frozenset()
     sample: ClassVar[Data] = {}  # an output as the builder shows it
 

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models.functions import Now
 
+from connections.exact import ExactJSONField
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import Agency, User, Workspace
 
@@ -57,8 +58,8 @@ class Version(models.Model):
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     trigger = models.CharField(max_length=60)
-    trigger_settings = models.JSONField(default=dict)
-    steps = models.JSONField(default=list)
+    trigger_settings = ExactJSONField(default=dict)
+    steps = ExactJSONField(default=list)
     live = models.BooleanField(default=False)
     published_at = models.DateTimeField(null=True)
     published_by = models.ForeignKey(User, models.SET_NULL, null=True)
@@ -82,6 +83,7 @@ class Lane(models.Model):
     connection = models.OneToOneField(Connection, models.CASCADE, primary_key=True)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
+    lease_holder = models.CharField(max_length=200, blank=True)  # taskjuice.queue.processes.identity
     wake_pending = models.BooleanField(default=False)  # a wake-up is queued and not yet taken
     woken_at = models.DateTimeField(null=True)
     parked_until = models.DateTimeField(null=True)  # the provider's limit: nothing runs before this
@@ -118,14 +120,14 @@ class Activation(models.Model):
     event = models.ForeignKey(Event, models.PROTECT, null=True, db_index=False)
     workflow_name = models.CharField(max_length=100)
     version_number = models.PositiveIntegerField()
-    trigger_data = models.JSONField(default=dict)
+    trigger_data = ExactJSONField(default=dict)
     subject = models.CharField(max_length=200, db_default="")  # INV-0042, a contact's name
     state = models.CharField(max_length=10, choices=ActivationState, db_default=ActivationState.READY)
     position = models.PositiveSmallIntegerField(db_default=0)
     attempt = models.PositiveSmallIntegerField(db_default=0)
     next_at = models.DateTimeField(db_default=Now())
     lease_token = models.UUIDField(null=True)
-    outputs = models.JSONField(default=dict)
+    outputs = ExactJSONField(default=dict)
     error_code = models.CharField(max_length=60, db_default="")
     error = models.CharField(max_length=500, db_default="")
     created_at = models.DateTimeField(db_default=Now())
@@ -159,8 +161,8 @@ class StepRun(models.Model):
     action = models.CharField(max_length=60)
     attempt = models.PositiveSmallIntegerField()
     outcome = models.CharField(max_length=10)  # done, stopped, later, failed, unknown, skipped
-    input = models.JSONField(default=dict)
-    output = models.JSONField(null=True)
+    input = ExactJSONField(default=dict)
+    output = ExactJSONField(null=True)
     error_code = models.CharField(max_length=60, db_default="")
     error = models.CharField(max_length=500, db_default="")
     provider_status = models.PositiveSmallIntegerField(null=True)

@@ -1,0 +1,216 @@
+"""The fan-out: waiting deliveries become events, events start activations, in one transaction a batch."""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent, registry
+from connections.models import Connection, ConnectionState, Delivery, DeliveryState, Event, StrayEvent
+from connections.receiving import FAN_OUT, FAN_OUT_TASK
+from taskjuice.queue import wake
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500  # deliveries of one transaction
+LINGER_SECONDS = 0.03  # a delivery may commit just after the scan that it woke nobody for
+
+INSERT_EVENTS = """
+INSERT INTO connections_event
+    (workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, recovered, ours)
+SELECT workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, clock_timestamp(), %s, false
+  FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::uuid[], %s::timestamptz[])
+    AS new (workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at)
+ON CONFLICT (connection_id, category, resource_id, type, occurred_at) DO NOTHING
+RETURNING id, workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at
+"""
+
+
+@dataclass
+class Reading:
+    """One delivery with what was found in it."""
+
+    delivery: Delivery
+    events: list[ReportedEvent] = field(default_factory=list)
+    strays: list[UnusableEvent] = field(default_factory=list)
+    unparsable: str = ""
+    stored: list[Event] = field(default_factory=list)
+    known: int = 0  # events whose tenant somebody here has connected
+    activations: int = 0
+
+    def verdict(self) -> str:
+        if self.unparsable:
+            return "unparsable"
+        if not self.events and not self.strays:
+            return "intent to receive"
+        if not self.known:
+            return "unknown tenant" if self.events else "ignored"
+        if not self.stored:
+            return "duplicate"
+        return "valid" if self.activations else "no subscriber"
+
+
+def fan_out() -> int:
+    """Take all waiting deliveries; returns how many. Any number of copies may run at once."""
+    wake.taken(FAN_OUT)
+    total = 0
+    while True:
+        taken = _take_batch()
+        if not taken:
+            time.sleep(LINGER_SECONDS)
+            taken = _take_batch()
+        total += taken
+        if not taken:
+            return total
+
+
+def rewake_waiting() -> None:
+    """The sweep: deliveries that wait for longer than a wake-up takes have lost theirs."""
+    late = Now() - timedelta(seconds=2)
+    if Delivery.objects.filter(state=DeliveryState.WAITING, received_at__lt=late).exists():
+        wake.rewake(FAN_OUT, FAN_OUT_TASK)
+
+
+def _take_batch() -> int:
+    with transaction.atomic():
+        waiting = Delivery.objects.filter(state=DeliveryState.WAITING).order_by("id")
+        deliveries = list(waiting.select_for_update(skip_locked=True)[:BATCH])
+        if deliveries:
+            _process(deliveries)
+    return len(deliveries)
+
+
+def _process(deliveries: Sequence[Delivery]) -> None:
+    """All of them at once; when that fails, each alone, so that one poisoned delivery holds back no other."""
+    try:
+        with transaction.atomic():
+            _store(deliveries)
+    except Exception:
+        logger.exception("a batch of %d deliveries failed; taking each alone", len(deliveries))
+        for delivery in deliveries:
+            _process_alone(delivery)
+
+
+def _process_alone(delivery: Delivery) -> None:
+    try:
+        with transaction.atomic():
+            _store([delivery])
+    except Exception as error:  # recorded on the delivery, to be looked at and replayed
+        logger.exception("delivery %s failed", delivery.pk)
+        delivery.state = DeliveryState.FAILED
+        delivery.verdict = "failed"
+        delivery.reason = f"{type(error).__name__}: see the log for delivery {delivery.pk}."
+        delivery.processed_at = timezone.now()
+        delivery.save(update_fields=["state", "verdict", "reason", "processed_at"])
+
+
+def _store(deliveries: Sequence[Delivery]) -> None:
+    readings = [_read(delivery) for delivery in deliveries]
+    _store_events(readings)
+    started = announce([event for reading in readings for event in reading.stored])
+    for reading in readings:
+        reading.activations = sum(started.get(event.pk, 0) for event in reading.stored)
+        _conclude(reading)
+    StrayEvent.objects.bulk_create(
+        StrayEvent(delivery=reading.delivery, reason=s.reason, tenant_id=s.tenant_id[:100], content=s.content[:2000])
+        for reading in readings
+        for s in reading.strays
+    )
+    Delivery.objects.bulk_update(deliveries, ["state", "verdict", "reason", "events", "activations", "processed_at"])
+
+
+def announce(events: Sequence[Event]) -> dict[int, int]:
+    """Tell the listeners of new events, inside the transaction that stores them; activations by event id."""
+    started: dict[int, int] = defaultdict(int)
+    if events:
+        for listener in registry.listeners:
+            for event_id, count in listener(events).items():
+                started[event_id] += count
+    return started
+
+
+def _read(delivery: Delivery) -> Reading:
+    reading = Reading(delivery)
+    try:
+        for found in registry.webhooks[delivery.provider].parse(bytes(delivery.body)):
+            if isinstance(found, ReportedEvent):
+                reading.events.append(found)
+            else:
+                reading.strays.append(found)
+    except UnparsableDelivery as error:
+        reading.unparsable = str(error)
+    return reading
+
+
+def _conclude(reading: Reading) -> None:
+    delivery = reading.delivery
+    delivery.state = DeliveryState.UNPARSABLE if reading.unparsable else DeliveryState.DONE
+    delivery.verdict = reading.verdict()
+    delivery.reason = reading.unparsable[:300]
+    delivery.events = len(reading.events) + len(reading.strays)
+    delivery.activations = reading.activations
+    delivery.processed_at = timezone.now()
+
+
+def _store_events(readings: Sequence[Reading]) -> None:
+    """Events of connected tenants into the table, once each; those of unknown tenants among the strays."""
+    connected = _connections(readings)
+    by_delivery = {reading.delivery.pk: reading for reading in readings}
+    rows: list[tuple[Connection, int, ReportedEvent]] = []
+    for reading in readings:
+        for event in reading.events:
+            homes = connected.get((reading.delivery.provider, event.tenant_id), [])
+            reading.known += bool(homes)
+            rows += [(home, reading.delivery.pk, event) for home in homes]
+            if not homes:
+                reading.strays.append(UnusableEvent("unknown tenant", str(event.tenant_id), _as_text(event)))
+    for event in insert_events(rows):
+        by_delivery[event.delivery_id].stored.append(event)
+    homes = {home.pk for home, _, _ in rows}
+    Connection.objects.filter(pk__in=homes).update(last_webhook_at=Now())
+
+
+def insert_events(
+    rows: Sequence[tuple[Connection, int | None, ReportedEvent]], *, recovered: bool = False
+) -> list[Event]:
+    """Store the events that are new, in one statement; `recovered` ones have no delivery."""
+    if not rows:
+        return []
+    ordered = sorted(rows, key=lambda row: (row[0].pk, row[2].occurred_at))  # one lock order for all copies
+    columns: Iterable[Sequence[object]] = zip(
+        *(
+            (home.workspace_id, home.pk, delivery, e.category, e.type, e.resource_id, e.occurred_at)
+            for home, delivery, e in ordered
+        ),
+        strict=True,
+    )
+    with database.cursor() as cursor:
+        cursor.execute(INSERT_EVENTS, [recovered, *(list(column) for column in columns)])
+        found = cursor.fetchall()
+    names = "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at".split()
+    homes = {home.pk: home for home, _, _ in rows}
+    events = [Event(recovered=recovered, **dict(zip(names, values, strict=True))) for values in found]
+    for event in events:
+        event.connection = homes[event.connection_id]
+    return events
+
+
+def _connections(readings: Sequence[Reading]) -> dict[tuple[str, UUID], list[Connection]]:
+    """Who has connected the tenants that these deliveries name. One organisation may be in several agencies."""
+    tenants = {event.tenant_id for reading in readings for event in reading.events}
+    found: dict[tuple[str, UUID], list[Connection]] = defaultdict(list)
+    for home in Connection.objects.filter(tenant_id__in=tenants).exclude(state=ConnectionState.REVOKED):
+        found[home.provider, home.tenant_id].append(home)
+    return found
+
+
+def _as_text(event: ReportedEvent) -> str:
+    return f"{event.category} {event.type} {event.resource_id} at {event.occurred_at.isoformat()}"

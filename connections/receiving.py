@@ -1,0 +1,84 @@
+"""Taking a delivery in: one statement, durable before the provider hears 200. Nothing is parsed here."""
+
+import hashlib
+import threading
+import time
+
+from django.db import connection
+from django_q.conf import Conf
+
+from taskjuice.queue.wake import package
+
+FAN_OUT = "fan-out"
+FAN_OUT_TASK = "connections.tasks.fan_out"
+
+# One statement, so one round trip and one commit: the delivery, and its wake-up unless one is queued already.
+STORE = """
+WITH flag AS (
+    UPDATE queue_wake SET pending = true, since = clock_timestamp()
+     WHERE name = %(flag)s AND NOT pending RETURNING 1
+), message AS (
+    INSERT INTO django_q_ormq (key, payload, lock)
+    SELECT %(cluster)s, %(package)s, clock_timestamp() - interval '1 second' FROM flag
+)
+INSERT INTO connections_delivery (provider, body, sha256) VALUES (%(provider)s, %(body)s, %(sha256)s)
+"""
+
+COUNT_REFUSED = """
+INSERT INTO connections_refusal (provider, minute, count, last_at)
+VALUES (%s, date_trunc('minute', clock_timestamp()), %s, clock_timestamp())
+ON CONFLICT (provider, minute)
+DO UPDATE SET count = connections_refusal.count + excluded.count, last_at = excluded.last_at
+"""
+
+
+def store(provider: str, body: bytes) -> None:
+    """Keep a correctly signed delivery and wake the fan-out."""
+    values = {
+        "flag": FAN_OUT,
+        "cluster": Conf.CLUSTER_NAME,
+        "package": _package(),
+        "provider": provider,
+        "body": body,
+        "sha256": hashlib.sha256(body).digest(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(STORE, values)
+
+
+class Refusals:
+    """Counts refused requests; writes a few times a second per process at most, so that a flood costs no database.
+
+    What is not written at once goes with the next write.
+    """
+
+    WRITES_A_SECOND = 10
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[str, int] = {}
+        self._second = 0
+        self._writes = 0
+
+    def add(self, provider: str) -> None:
+        with self._lock:
+            self._waiting[provider] = self._waiting.get(provider, 0) + 1
+            second = int(time.monotonic())
+            self._writes = self._writes + 1 if second == self._second else 1
+            self._second = second
+            if self._writes > self.WRITES_A_SECOND:
+                return
+            counts, self._waiting = self._waiting, {}
+        with connection.cursor() as cursor:
+            cursor.executemany(COUNT_REFUSED, list(counts.items()))
+
+
+refusals = Refusals()
+_packages: dict[str, str] = {}
+
+
+def _package() -> str:
+    """The wake-up message, signed once per process: it is the same for every delivery."""
+    if FAN_OUT_TASK not in _packages:
+        _packages[FAN_OUT_TASK] = package(FAN_OUT_TASK)
+    return _packages[FAN_OUT_TASK]

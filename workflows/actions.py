@@ -1,0 +1,87 @@
+"""The built-in actions."""
+
+from typing import Any
+
+from django import forms
+
+from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Stopped
+from workflows import conditions
+from workflows.expressions import ExpressionError
+
+CONDITION_SHAPE = 'Give {"match": "all" or "any", "rows": [{"field": …, "operator": …, "value": …}]}.'
+
+
+class ConditionField(forms.JSONField):
+    """A condition as the builder saves it. Fields and values are evaluated when it runs, not before."""
+
+    def to_python(self, value: Any) -> Any:
+        found = super().to_python(value)
+        if found in self.empty_values:
+            return found
+        if not isinstance(found, dict) or found.get("match") not in {"all", "any"}:
+            raise forms.ValidationError(CONDITION_SHAPE)
+        rows = found.get("rows")
+        if not isinstance(rows, list) or not 1 <= len(rows) <= 20:
+            raise forms.ValidationError("Give between 1 and 20 conditions.")
+        for row in rows:
+            self._check_row(row)
+        return found
+
+    def _check_row(self, row: Any) -> None:
+        if not isinstance(row, dict) or not str(row.get("field", "")).strip():
+            raise forms.ValidationError("Each condition needs a field to look at.")
+        if row.get("operator") not in conditions.OPERATORS:
+            raise forms.ValidationError("Choose one of the operators.")
+        if row["operator"] not in conditions.WITHOUT_VALUE and not str(row.get("value", "")).strip():
+            raise forms.ValidationError("Each condition needs a value to compare with.")
+
+
+class FilterForm(forms.Form):
+    condition = ConditionField(label="Go on only if")
+
+
+class Filter(Action):
+    """Stops the activation unless its condition holds."""
+
+    key = "core/filter"
+    title = "Stop unless"
+    description = "Goes on only if the condition holds; otherwise the activation stops here, and that is fine."
+    form = FilterForm
+    raw = True  # the condition evaluates its own fields, so that emptiness can be asked about
+    sample: Data = {"passed": True}
+
+    def outcome(self, call: Call, data: Data) -> Outcome:
+        try:
+            good, reason = conditions.holds(data["condition"], call.context)
+        except ExpressionError as error:
+            return Failed("expression", str(error))
+        return Done({"passed": True}) if good else Stopped(reason[:300], {"passed": False})
+
+
+class ValuesField(forms.JSONField):
+    def to_python(self, value: Any) -> Any:
+        found = super().to_python(value)
+        if found in self.empty_values:
+            return found
+        if not isinstance(found, dict) or not 1 <= len(found) <= 50:
+            raise forms.ValidationError("Give between 1 and 50 names with their values.")
+        if not all(isinstance(name, str) and name.isidentifier() and len(name) <= 60 for name in found):
+            raise forms.ValidationError("A name is letters, digits and underscores, and does not begin with a digit.")
+        return found
+
+
+class SetValuesForm(forms.Form):
+    values = ValuesField(label="Values")
+
+
+class SetValues(Action):
+    """Names values for later steps, or notes them on the activation."""
+
+    key = "core/set-values"
+    title = "Set values"
+    description = "Names values for later steps, and notes them on the activation."
+    form = SetValuesForm
+    sample: Data = {"note": "INV-0042 is over 1,000"}
+
+    def run(self, call: Call, data: Data) -> Data:
+        return dict(data["values"])

@@ -1,0 +1,121 @@
+"""Conditions: rows of field · operator · value, joined by all or any."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from workflows.expressions import ExpressionError, evaluate
+from workflows.filters import FilterError, as_text, day, number
+
+OPERATORS = {
+    "equals": "equals",
+    "not-equals": "does not equal",
+    "contains": "contains",
+    "not-contains": "does not contain",
+    "starts-with": "starts with",
+    "is-empty": "is empty",
+    "is-not-empty": "is not empty",
+    "greater": "is greater than",
+    "at-least": "is at least",
+    "less": "is less than",
+    "at-most": "is at most",
+    "before": "is before (date)",
+    "after": "is after (date)",
+    "in-list": "is one of (comma separated)",
+    "is-true": "is true",
+    "is-false": "is false",
+}
+WITHOUT_VALUE = frozenset({"is-empty", "is-not-empty", "is-true", "is-false"})
+
+
+def holds(condition: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether {"match": "all"|"any", "rows": [{"field", "operator", "value"}]} holds, and why not in words."""
+    rows = condition.get("rows") or []
+    verdicts = [_row_holds(row, data) for row in rows]
+    whole = any if condition.get("match") == "any" else all
+    refused = [reason for good, reason in verdicts if not good]
+    return (whole(good for good, _ in verdicts) if rows else True), "; ".join(refused)
+
+
+def _row_holds(row: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, str]:
+    operator = row["operator"]
+    left = _evaluate(row["field"], data, empty_is_fine=operator in {"is-empty", "is-not-empty"})
+    right = None if operator in WITHOUT_VALUE else evaluate(str(row.get("value", "")), data)
+    try:
+        good = compare(left, operator, right)
+    except FilterError as error:
+        raise ExpressionError(f"{error} In the condition {row['field']} {OPERATORS[operator]}.") from error
+    return good, f"{_short(left)} {OPERATORS[operator]} {_short(right)}".strip() + " did not hold"
+
+
+def _evaluate(field: str, data: Mapping[str, Any], *, empty_is_fine: bool) -> Any:
+    """A missing name is an error, unless emptiness is what is asked."""
+    try:
+        return evaluate(field, data)
+    except ExpressionError:
+        if empty_is_fine:
+            return None
+        raise
+
+
+def compare(left: Any, operator: str, right: Any) -> bool:
+    match operator:
+        case "equals":
+            return _same(left, right)
+        case "not-equals":
+            return not _same(left, right)
+        case "contains":
+            return _contains(left, right)
+        case "not-contains":
+            return not _contains(left, right)
+        case "starts-with":
+            return as_text(left).casefold().startswith(as_text(right).casefold())
+        case "is-empty":
+            return left in (None, "", [], {})
+        case "is-not-empty":
+            return left not in (None, "", [], {})
+        case "greater":
+            return number(left) > _amount(right)
+        case "at-least":
+            return number(left) >= _amount(right)
+        case "less":
+            return number(left) < _amount(right)
+        case "at-most":
+            return number(left) <= _amount(right)
+        case "before":
+            return day(left) < day(right)
+        case "after":
+            return day(left) > day(right)
+        case "in-list":
+            return any(_same(left, element.strip()) for element in as_text(right).split(","))
+        case "is-true":
+            return left is True or as_text(left).casefold() in {"true", "yes", "1"}
+        case "is-false":
+            return left is False or as_text(left).casefold() in {"false", "no", "0"}
+    raise FilterError(f"The operator “{operator}” is not known.")
+
+
+def _amount(value: Any) -> Decimal:
+    """As people type amounts: `1,000` is a thousand."""
+    return number(value.replace(",", "") if isinstance(value, str) else value)
+
+
+def _same(left: Any, right: Any) -> bool:
+    """Numbers by value, texts without regard to case."""
+    try:
+        return number(left) == _amount(right)
+    except FilterError:
+        return as_text(left).casefold() == as_text(right).casefold()
+
+
+def _contains(left: Any, right: Any) -> bool:
+    if isinstance(left, list):
+        return any(_same(element, right) for element in left)
+    return as_text(right).casefold() in as_text(left).casefold()
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list | dict):
+        return "the list" if isinstance(value, list) else "the record"
+    text = as_text(value)
+    return f"{text[:60]}…" if len(text) > 60 else text

@@ -1,0 +1,88 @@
+"""Events in, activations out: one per event and matching published workflow, in the caller's transaction."""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import connection as database
+
+from connections import exact
+from connections.integrations import Data, registry
+from connections.models import Event
+from workflows import lanes
+from workflows.models import Version, WorkflowConnection, WorkflowState
+
+logger = logging.getLogger(__name__)
+
+INSERT = """
+INSERT INTO workflows_activation
+    (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, workflow_name, version_number,
+     trigger_data, outputs)
+SELECT agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data::jsonb, '{}'
+  FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
+              %s::int[], %s::text[])
+    AS new (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data)
+ON CONFLICT (event_id, workflow_id) DO NOTHING
+RETURNING event_id, connection_id
+"""
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """A live version that listens on a connection."""
+
+    version: Version
+    settings: Data
+
+    def wants(self, event: Event) -> bool:
+        trigger = registry.triggers.get(self.version.trigger)
+        return trigger is not None and trigger.category == event.category and trigger.matches(event, self.settings)
+
+
+def start_activations(events: Sequence[Event]) -> Mapping[int, int]:
+    """Insert the activations these events start and wake their lanes; how many each event started."""
+    subscriptions = _subscriptions({event.connection_id for event in events})
+    rows = [
+        _row(event, subscription.version)
+        for event in events
+        for subscription in subscriptions[event.connection_id]
+        if subscription.wants(event)
+    ]
+    if not rows:
+        return {}
+    with database.cursor() as cursor:
+        cursor.execute(INSERT, [list(column) for column in zip(*rows, strict=True)])
+        started = cursor.fetchall()
+    lanes.wake_lanes(connection_id for _, connection_id in started)
+    return Counter(event_id for event_id, _ in started)
+
+
+def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
+    applications = WorkflowConnection.objects.filter(
+        connection_id__in=connection_ids, workflow__state=WorkflowState.PUBLISHED
+    ).values_list("connection_id", "workflow_id")
+    live = Version.objects.filter(live=True, workflow__in={workflow for _, workflow in applications})
+    versions = {version.workflow_id: version for version in live.select_related("workflow")}
+    found: dict[int, list[Subscription]] = defaultdict(list)
+    for connection_id, workflow_id in applications:
+        if workflow_id in versions:
+            version = versions[workflow_id]
+            found[connection_id].append(Subscription(version, version.trigger_settings))
+    return found
+
+
+def _row(event: Event, version: Version) -> tuple[object, ...]:
+    data = registry.triggers[version.trigger].data(event)
+    workflow = version.workflow
+    return (
+        workflow.agency_id,
+        event.workspace_id,
+        event.connection_id,
+        workflow.pk,
+        version.pk,
+        event.pk,
+        workflow.name,
+        version.number,
+        exact.dumps(data),
+    )

@@ -1,0 +1,184 @@
+"""Claiming due activations and storing what became of them, each in one statement for a whole batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models.functions import Now
+
+from connections import exact
+from workflows import lanes
+from workflows.lanes import Lease
+from workflows.models import Activation
+
+MAX_ATTEMPTS = 5
+ALONE_FROM = 3  # from this attempt on an activation runs alone: should it kill its process, no other dies with it
+
+# The attempt is counted by the claim, so that a crash counts too. Rows left `running` under another lease
+# belonged to a holder that lost the lane.
+CLAIM = """
+UPDATE workflows_activation a
+   SET state = 'running', attempt = a.attempt + 1, lease_token = %(token)s,
+       started_at = coalesce(a.started_at, clock_timestamp())
+ WHERE a.id IN (
+    SELECT id FROM workflows_activation
+     WHERE connection_id = %(id)s AND state IN ('ready', 'running') AND next_at <= clock_timestamp()
+       AND lease_token IS DISTINCT FROM %(token)s AND attempt {attempts} %(alone)s
+     ORDER BY next_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING a.id, a.version_id, a.position, a.attempt, a.trigger_data, a.outputs, a.subject
+"""
+
+STEP_RUNS = """
+INSERT INTO workflows_steprun
+    (activation_id, position, name, action, attempt, outcome, input, output, error_code, error, provider_status,
+     wave, started_at, finished_at)
+SELECT activation_id, position, name, action, attempt, outcome, input::jsonb, output::jsonb, code, error, status,
+       wave, started_at, finished_at
+  FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::smallint[], %s::text[], %s::text[],
+              %s::text[], %s::text[], %s::text[], %s::smallint[], %s::int[], %s::timestamptz[], %s::timestamptz[])
+    AS new (activation_id, position, name, action, attempt, outcome, input, output, code, error, status, wave,
+            started_at, finished_at)
+"""
+
+ACTIVATIONS = """
+UPDATE workflows_activation a
+   SET state = n.state, position = n.position, attempt = n.attempt, subject = n.subject,
+       outputs = coalesce(n.outputs::jsonb, a.outputs), error_code = n.code, error = n.error,
+       next_at = coalesce(n.next_at, a.next_at),
+       lease_token = CASE WHEN n.state = 'running' THEN a.lease_token END,
+       finished_at = CASE WHEN n.state NOT IN ('running', 'ready') THEN clock_timestamp() END
+  FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[],
+              %s::timestamptz[])
+    AS n (id, state, position, attempt, subject, outputs, code, error, next_at)
+ WHERE a.id = n.id AND a.lease_token = %s
+"""
+
+
+@dataclass(slots=True)
+class Run:
+    """One claimed activation while the engine works on it."""
+
+    id: int
+    version_id: int | None
+    position: int
+    attempt: int
+    trigger: Mapping[str, Any]
+    outputs: dict[str, Any]
+    subject: str
+    state: str = "running"
+    next_at: datetime | None = None
+    error_code: str = ""
+    error: str = ""
+    changed: bool = False  # since it was last stored
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {"trigger": self.trigger, "steps": self.outputs}
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One attempt at one step, as it goes into the history. `input` and `output` are JSON text."""
+
+    activation_id: int
+    position: int
+    name: str
+    action: str
+    attempt: int
+    outcome: str
+    input: str
+    output: str | None
+    error_code: str
+    error: str
+    status: int | None
+    wave: int
+    started_at: datetime
+    finished_at: datetime
+
+
+@dataclass(slots=True)
+class Batch:
+    """Claimed activations and the step records not yet stored."""
+
+    lease: Lease
+    runs: Sequence[Run]
+    records: list[StepRecord] = field(default_factory=list)
+
+    def store(self) -> None:
+        """One transaction under the lease; raises lanes.LeaseLost, and then nothing was written."""
+        changed = [run for run in self.runs if run.changed]
+        with transaction.atomic():
+            lanes.hold(self.lease)
+            with database.cursor() as cursor:
+                if self.records:
+                    cursor.execute(STEP_RUNS, _columns([_record_row(record) for record in self.records]))
+                if changed:
+                    cursor.execute(ACTIVATIONS, [*_columns([_run_row(run) for run in changed]), self.lease.token])
+        self.records.clear()
+        for run in changed:
+            run.changed = False
+
+
+def claim(lease: Lease, limit: int) -> list[Run]:
+    """Due activations of the lane, oldest first; one that failed often comes alone."""
+    runs = _claim(lease, limit, "<")
+    return runs or _claim(lease, 1, ">=")
+
+
+def has_failing(lease: Lease) -> bool:
+    """Whether due activations that must run alone are left."""
+    due = Activation.objects.filter(connection_id=lease.connection_id, state__in=["ready", "running"])
+    return due.filter(next_at__lte=Now(), attempt__gte=ALONE_FROM - 1).exists()
+
+
+def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
+    values = {"token": lease.token, "id": lease.connection_id, "alone": ALONE_FROM - 1, "limit": limit}
+    with database.cursor() as cursor:
+        cursor.execute(CLAIM.format(attempts=attempts), values)
+        rows = cursor.fetchall()
+    return [
+        Run(pk, version, position, attempt, exact.loads(trigger), exact.loads(outputs), subject)
+        for pk, version, position, attempt, trigger, outputs, subject in sorted(rows)
+    ]
+
+
+def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _record_row(record: StepRecord) -> tuple[Any, ...]:
+    return (
+        record.activation_id,
+        record.position,
+        record.name,
+        record.action,
+        record.attempt,
+        record.outcome,
+        record.input,
+        record.output,
+        record.error_code,
+        record.error,
+        record.status,
+        record.wave,
+        record.started_at,
+        record.finished_at,
+    )
+
+
+def _run_row(run: Run) -> tuple[Any, ...]:
+    # What a finished activation's steps gave stands in its step records; only unfinished ones need it again.
+    outputs = exact.dumps(run.outputs) if run.state in {"running", "ready", "unknown"} else None
+    return (
+        run.id,
+        run.state,
+        run.position,
+        run.attempt,
+        run.subject[:200],
+        outputs,
+        run.error_code[:60],
+        run.error[:500],
+        run.next_at,
+    )

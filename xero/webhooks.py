@@ -1,0 +1,145 @@
+"""Xero's webhooks: the receiver, and how a delivery's body reads (facts: xero developer docs, Webhooks overview)."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg_pool
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.db import Error
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from connections import receiving
+from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent
+
+TYPES = frozenset({"CREATE", "UPDATE"})
+MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?\Z")
+
+
+@csrf_exempt
+@require_POST
+def receive(request: HttpRequest) -> HttpResponse:
+    """Verify over the raw bytes, store, answer. 200 means: it is on disk. The body is parsed later, elsewhere."""
+    try:
+        body = request.body
+    except RequestDataTooBig:
+        return _empty(413)
+    try:
+        if not is_signed(body, request.headers.get("x-xero-signature", "")):
+            receiving.refusals.add("xero")
+            return _empty(401)
+        receiving.store("xero", body)
+    except (Error, psycopg_pool.PoolTimeout):  # not on disk: Xero must send it again
+        return _empty(503)
+    return _empty(200)
+
+
+def is_signed(body: bytes, signature: str) -> bool:
+    """Whether the signature is base64 of HMAC-SHA256 of these bytes under any of the configured keys."""
+    try:
+        given = base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    # All keys are tried, so that the time does not tell which one matched.
+    matches = [
+        hmac.compare_digest(hmac.new(key.encode(), body, hashlib.sha256).digest(), given)
+        for key in settings.XERO_WEBHOOK_KEYS
+    ]
+    return any(matches)
+
+
+def _empty(status: int) -> HttpResponse:
+    response = HttpResponse(b"", status=status)
+    del response["Content-Type"]  # Xero fails a delivery whose answer looks like a body
+    return response
+
+
+class XeroWebhooks:
+    """Reads delivery bodies. `resourceUrl` is never used: addresses are built from category and id."""
+
+    def parse(self, body: bytes) -> list[ReportedEvent | UnusableEvent]:
+        document = _loads(body)
+        if not isinstance(document, dict) or not isinstance(document.get("events"), list):
+            raise UnparsableDelivery("The body is not an object with a list of events.")
+        return [_event(item) for item in document["events"]]
+
+
+def _loads(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        raise UnparsableDelivery("The body is not UTF-8.") from error
+    except RecursionError as error:
+        raise UnparsableDelivery("The body is nested too deeply.") from error
+    except ValueError as error:
+        raise UnparsableDelivery(f"The body is not JSON: {str(error)[:200]}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _event(item: Any) -> ReportedEvent | UnusableEvent:
+    text = json.dumps(item)[:2000]
+    if not isinstance(item, dict):
+        return UnusableEvent("not an object", "", text)
+    tenant = str(item.get("tenantId"))[:100]
+    try:
+        event = ReportedEvent(
+            tenant_id=_uuid(item, "tenantId"),
+            category=_word(item, "eventCategory", 30),
+            type=_word(item, "eventType", 20),
+            resource_id=_uuid(item, "resourceId"),
+            occurred_at=moment(item.get("eventDateUtc")),
+        )
+    except ValueError as error:
+        return UnusableEvent(str(error)[:100], tenant, text)
+    if event.type not in TYPES:
+        return UnusableEvent(f"unknown event type {event.type}", tenant, text)
+    return event
+
+
+def _uuid(item: dict[str, Any], key: str) -> UUID:
+    value = item.get(key)
+    if not isinstance(value, str) or len(value) != 36:
+        raise ValueError(f"{key} is not a UUID")
+    try:
+        return UUID(value)
+    except ValueError as error:
+        raise ValueError(f"{key} is not a UUID") from error
+
+
+def _word(item: dict[str, Any], key: str, longest: int) -> str:
+    value = item.get(key)
+    if not isinstance(value, str) or not value.isidentifier() or not value.isascii() or len(value) > longest:
+        raise ValueError(f"{key} is not a word")
+    return value.upper()
+
+
+def moment(value: Any) -> datetime:
+    """`eventDateUtc`: ISO with milliseconds and without Z, in UTC. Digits past microseconds are dropped."""
+    if not isinstance(value, str) or not (match := MOMENT.match(value)):
+        raise ValueError("eventDateUtc is not a date")
+    if match[1] and len(match[1]) > 7:
+        value = value.replace(match[1], match[1][:7])
+    found = datetime.fromisoformat(value)
+    try:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("eventDateUtc is out of range") from error
