@@ -68,4 +68,4 @@ key: ## fresh values for SECRET_KEY and TOKEN_KEYS
 	print("TOKEN_KEYS=" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())'
 
 clean: ## data of demo, tests and benchmarks (not of DATABASE_URL)
-	rm -rf var static-root
+	rm -rf var

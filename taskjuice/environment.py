@@ -1,8 +1,10 @@
 """The environment's values, each checked at start: a wrong one stops the process with a hint."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import environ
@@ -18,6 +20,10 @@ GRANULAR_SCOPES = (
     "offline_access openid profile email accounting.invoices accounting.payments accounting.contacts"
     " accounting.settings"
 )
+XERO_NAMES = frozenset(
+    "XERO_CLIENT_ID XERO_CLIENT_SECRET XERO_WEBHOOK_KEYS XERO_LOGIN_URL XERO_IDENTITY_URL XERO_API_URL"
+    " XERO_SCOPES XERO_DAILY_LIMIT XERO_CONNECTION_LIMIT".split()
+)
 
 env = environ.FileAwareEnv()
 
@@ -29,30 +35,122 @@ def read_dotenv(path: str) -> None:
 
 
 def checked(name: str, read: Callable[[], T], hint: str) -> T:
-    """What `read` returns; a missing or unusable value ends the start with the variable's name and a hint."""
+    """What `read` returns; a missing or unusable value ends the start with the variable's name and a hint.
+
+    The cause is left out on purpose: it may quote the value, and values are secrets.
+    """
     try:
         return read()
-    except (ImproperlyConfigured, ValueError) as error:
-        raise ImproperlyConfigured(f"{name}: {hint}") from error
+    except (ImproperlyConfigured, LookupError, TypeError, ValueError):
+        raise ImproperlyConfigured(f"{name}: {hint}") from None
+
+
+def integer(name: str, default: int, hint: str, *, least: int = 1, most: int = 10**9) -> int:
+    value: int = checked(name, lambda: env.int(name, default=default), hint)
+    if not least <= value <= most:
+        raise ImproperlyConfigured(f"{name}: {hint}")
+    return value
+
+
+def boolean(name: str, *, default: bool) -> bool:
+    value: str = env.str(name, default=str(default)).strip().lower()
+    if value not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+        raise ImproperlyConfigured(f"{name}: use true or false")
+    return value in {"true", "1", "yes", "on"}
+
+
+def words(name: str, default: Iterable[str] = ()) -> list[str]:
+    """A comma-separated list without blanks and empty entries."""
+    found: list[str] = env.list(name, default=list(default))
+    return [word.strip() for word in found if word.strip()]
+
+
+def secret_key(debug: bool) -> str:
+    development = "development-only" * 4
+    value: str = env.str("SECRET_KEY", default=development if debug else "")
+    if len(value) < 32 or (value == development and not debug):
+        raise ImproperlyConfigured("SECRET_KEY: set at least 32 random characters; make one with `make key`")
+    return value
 
 
 def base_url(name: str, default: str) -> str:
     """An absolute http(s) URL without path and trailing slash."""
     value: str = env.str(name, default=default).rstrip("/")
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query:
-        raise ImproperlyConfigured(f"{name}: give scheme and host only, for example {default}")
+    hint = f"give scheme and host only, for example {default}"
+    parts = checked(name, lambda: urlsplit(value), hint)
+    extras = parts.path or parts.query or parts.fragment or parts.username or parts.password
+    if parts.scheme not in {"http", "https"} or not parts.hostname or extras or " " in value:
+        raise ImproperlyConfigured(f"{name}: {hint}")
+    checked(name, lambda: parts.port, hint)
     return value
+
+
+def allowed_hosts(url: str, *, debug: bool) -> list[str]:
+    """The host names this server answers to; BASE_URL's is one of them."""
+    hosts = words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if debug else [])
+    name = urlsplit(url).hostname or ""
+    if "*" in hosts and not debug:
+        raise ImproperlyConfigured("ALLOWED_HOSTS: name the hosts; `*` lets anybody forge links in our mails")
+    if not hosts:
+        raise ImproperlyConfigured(f"ALLOWED_HOSTS: name the host of BASE_URL, for example {name}")
+    if not any(host in {"*", name, f"[{name}]"} or _is_domain_of(host, name) for host in hosts):
+        raise ImproperlyConfigured(f"ALLOWED_HOSTS: {name} is the host of BASE_URL and must be among them")
+    return hosts
+
+
+def _is_domain_of(pattern: str, name: str) -> bool:
+    return pattern.startswith(".") and (name.endswith(pattern) or name == pattern[1:])
 
 
 def token_keys(default: list[str]) -> list[str]:
     """Fernet keys: the first encrypts, all decrypt."""
-    keys = [str(key) for key in env.list("TOKEN_KEYS", default=default) if key]
+    keys = words("TOKEN_KEYS", default)
     if not keys:
         raise ImproperlyConfigured("TOKEN_KEYS: set at least one Fernet key; make one with `make key`")
     hint = "each key must be 32 url-safe base64 bytes; make one with `make key`"
     checked("TOKEN_KEYS", lambda: [Fernet(key) for key in keys], hint)
     return keys
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's description of the database; PostgreSQL only."""
+    hint = "use postgres://user:password@host:5432/database (TaskJuice runs on PostgreSQL only)"
+    if not url.startswith(("postgres://", "postgresql://")):
+        raise ImproperlyConfigured(f"DATABASE_URL: {hint}")
+    found: dict[str, Any] = checked("DATABASE_URL", lambda: env.db_url_config(url), hint)
+    if found.get("ENGINE") != "django.db.backends.postgresql" or not found.get("NAME"):
+        raise ImproperlyConfigured(f"DATABASE_URL: {hint}")
+    return found
+
+
+def email() -> dict[str, Any]:
+    hint = "use smtp+tls://user:password@host:587, filemail:///folder or consolemail://"
+    found: dict[str, Any] = checked(
+        "EMAIL_URL", lambda: env.email_url("EMAIL_URL", default="consolemail://"), hint
+    )
+    if found["EMAIL_BACKEND"].endswith("smtp.EmailBackend") and not found.get("EMAIL_HOST"):
+        raise ImproperlyConfigured(f"EMAIL_URL: {hint}")
+    return found
+
+
+def log_level() -> str:
+    value: str = env.str("LOG_LEVEL", default="INFO").upper()
+    if value not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+        raise ImproperlyConfigured("LOG_LEVEL: use DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return value
+
+
+def xero_app(*, debug: bool) -> tuple[str, str]:
+    """Client id and secret of the Xero app."""
+    _refuse_misspelt()
+    client_id: str = env.str("XERO_CLIENT_ID", default="").strip()
+    secret: str = env.str("XERO_CLIENT_SECRET", default="").strip()
+    where = "see your app's Configuration page at developer.xero.com (README: Connect a real Xero app)"
+    if not client_id and (secret or not debug):
+        raise ImproperlyConfigured(f"XERO_CLIENT_ID: set the client id; {where}")
+    if not secret and (client_id or not debug):
+        raise ImproperlyConfigured(f"XERO_CLIENT_SECRET: set the client secret; {where}")
+    return client_id, secret
 
 
 def xero_scopes() -> list[str]:
@@ -65,3 +163,16 @@ def xero_scopes() -> list[str]:
             "XERO_SCOPES: use broad, granular, or a list of scopes that contains offline_access"
         )
     return scopes
+
+
+def _refuse_misspelt() -> None:
+    """A misspelt XERO_ name would silently mean its default, which is the real Xero."""
+    for name in os.environ:
+        if name.startswith("XERO_") and name not in XERO_NAMES and not _is_known_elsewhere(name):
+            close = get_close_matches(name, XERO_NAMES, n=1) or sorted(XERO_NAMES)
+            raise ImproperlyConfigured(f"{name}: not a setting of TaskJuice; did you mean {close[0]}?")
+
+
+def _is_known_elsewhere(name: str) -> bool:
+    """The sandbox's own options, and values read from a file named by the variable (`…_FILE`)."""
+    return name.startswith("XERO_SANDBOX_") or name.removesuffix("_FILE") in XERO_NAMES

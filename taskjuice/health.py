@@ -1,6 +1,7 @@
 """`/healthz` (the process answers) and `/readyz` (it can do its work)."""
 
 from collections.abc import Callable
+from functools import cache
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -11,7 +12,7 @@ from taskjuice.queue import heartbeat
 
 
 class HealthMiddleware:
-    """First in the chain: health is asked by address, so ALLOWED_HOSTS, sessions and people do not matter."""
+    """Early in the chain: health is asked by address, so ALLOWED_HOSTS, sessions and people do not matter."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -26,15 +27,27 @@ class HealthMiddleware:
 
 
 def readiness() -> JsonResponse:
+    """503 until all three are true; later ones are not asked when an earlier one is false."""
     checks = {"database": False, "migrations": False, "worker": False}
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         checks["database"] = True
-        executor = MigrationExecutor(connection)
-        checks["migrations"] = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        checks["migrations"] = _migrated()
         checks["worker"] = checks["migrations"] and heartbeat.is_fresh()
-    except Error:  # the flags say how far it came; the database's own words are for the logs of PostgreSQL
-        pass
-    ready = all(checks.values())
+    except Error as error:
+        # The flags answer the probe; the database's own words stay in its log, they may name hosts and roles.
+        checks["error"] = type(error).__name__
+    ready = all(checks[name] is True for name in ("database", "migrations", "worker"))
     return JsonResponse({"status": "ok" if ready else "unready", **checks}, status=200 if ready else 503)
+
+
+def _migrated() -> bool:
+    """Asked again until it is true, then never more: a running process's own code does not get new migrations."""
+    return _all_applied() or bool(_all_applied.cache_clear())
+
+
+@cache
+def _all_applied() -> bool:
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())

@@ -2,45 +2,87 @@
 
 import logging
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+REMOVED = "[removed]"
 # Whatever looks like a credential, wherever it stands in a message.
 SECRETS = re.compile(
-    r"""(?ix)
-    (?P<keep>
-        \bbearer\s+ | \bbasic\s+
-      | ["']?\b(?:access_token|refresh_token|id_token|client_secret|code_verifier|code|token|password|secret
-            |signature|x-xero-signature|authorization|sessionid|session|csrf\w*)["']?\s*[=:]\s*["']?
-    )
-    (?P<secret>[^\s"'&,;}]{6,})
-    | (?P<jwt>\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)
+    r"""(?x)
+    (?P<keep>(?i:
+        \b(?:bearer|basic)\s+
+      | ["']?\b(?:[\w-]*(?:session|csrf)[\w-]*|(?:access|refresh|id)_token|client_secret|code_verifier|code|state
+            |token|nonce|password|secret|signature|x-xero-signature|authorization|set-cookie|cookie
+            |[A-Z_]*SECRET[A-Z_]*|[A-Z_]*KEYS?)["']?\s*[=:]\s*(?:b?["'])?(?:(?:bearer|basic)\s+)?
+    ))
+    (?P<secret>[^\s"'&,;}\[]{6,})
+    | (?P<jwt>\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?)
     | (?P<fernet>\bgAAAAA[\w-]{20,}={0,2})
+    # A session key: 32 small letters and digits; one that reads as plain hexadecimal is some id
+    | \b(?=[a-f0-9]*[g-z])(?=[a-z]*[0-9])[a-z0-9]{32}\b
+    # Long random text with capitals, small letters and digits: Fernet keys, refresh tokens, webhook keys
+    | (?<![\w/+.-])(?=[\w/+-]*[a-z])(?=[\w/+-]*[A-Z])(?=[\w/+-]*[0-9])[\w+-][\w/+-]{39,}={0,2}
     """
 )
-
-
-def redact(text: str) -> str:
-    return SECRETS.sub(lambda match: f"{match['keep'] or ''}[removed]", text)
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class SecretFilter(logging.Filter):
-    """Takes secrets out of the message, its arguments and the traceback before anything is written."""
+    """Takes secrets out of the message, its arguments, extra fields and the traceback before anything is written.
+
+    `known` are this deployment's own secrets, removed wherever they stand, whatever they look like.
+    """
+
+    def __init__(self, known: Iterable[str | None] = ()) -> None:
+        super().__init__()
+        longest_first = sorted((word for word in known if word and len(word) >= 6), key=len, reverse=True)
+        self.known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = redact(record.getMessage())
+        record.msg = self.redact(record.getMessage())
         record.args = ()
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
+        record.exc_info = None  # a formatter would render it again, unfiltered
         if record.exc_text:
-            record.exc_text = redact(record.exc_text)
+            record.exc_text = self.redact(record.exc_text)
+        if record.stack_info:
+            record.stack_info = self.redact(record.stack_info)
+        for name in vars(record).keys() - STANDARD:
+            setattr(record, name, self.clean(getattr(record, name)))
         return True
+
+    def redact(self, text: str) -> str:
+        if self.known is not None:
+            text = self.known.sub(REMOVED, text)
+        return SECRETS.sub(lambda match: f"{match['keep'] or ''}{REMOVED}", text)
+
+    def clean(self, value: Any) -> Any:
+        """An extra field, made of plain JSON values: anything else is written as its redacted text."""
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        if isinstance(value, dict):
+            return {str(key): self._named(str(key), item) for key, item in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.clean(item) for item in value]
+        return self.redact(str(value))
+
+    def _named(self, name: str, value: Any) -> Any:
+        """A value under a telling name, {"password": …}, goes as it would in text."""
+        if isinstance(value, str) and self.redact(f"{name}={value}") != f"{name}={value}":
+            return REMOVED
+        return self.clean(value)
 
 
 class Formatter(JsonFormatter):
+    """`{"at": …, "level": …, "logger": …, "message": …}` and extra fields. JSON keeps a line one line."""
+
     def __init__(self) -> None:
         super().__init__(
-            "{asctime}{levelname}{name}{message}",
+            "{levelname}{name}{message}",
             style="{",
-            rename_fields={"asctime": "at", "levelname": "level", "name": "logger"},
+            timestamp="at",
+            rename_fields={"levelname": "level", "name": "logger"},
         )

