@@ -1,7 +1,75 @@
-"""Pages that belong to no part of the product."""
+"""Home pages and pages that belong to no single part of the product."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from taskjuice.site import home_cards, samples
+from taskjuice.site.context_processors import THEME_COOKIE, THEMES
+from taskjuice.workspaces import gate, queries
+
+YEAR = 365 * 24 * 3600
+
+
+@require_GET
+def home(request: HttpRequest) -> HttpResponse:
+    """The one place a person has, the choice of several, or the wizard."""
+    person = gate.person(request)
+    agencies = list(queries.agencies_of(person)[:2])
+    seat = queries.seat_of(person)
+    if len(agencies) + bool(seat) > 1:
+        return redirect("site:places")
+    if agencies:
+        return redirect("site:agency-home", agencies[0].slug)
+    if seat:
+        return redirect("site:workspace-home", seat.workspace.agency.slug, seat.workspace.slug)
+    return redirect("workspaces:welcome")
+
+
+@require_GET
+def places(request: HttpRequest) -> HttpResponse:
+    """The agencies and the client of a person who has several."""
+    person = gate.person(request)
+    context = {"agencies": queries.agencies_of(person), "seat": queries.seat_of(person)}
+    return render(request, "site/places.html", context)
+
+
+@require_GET
+def agency_home(request: HttpRequest, agency: str) -> HttpResponse:
+    scope = gate.enter(request, agency)
+    return render(request, "site/agency_home.html", {"cards": home_cards.Cards(scope)})
+
+
+@require_GET
+def workspace_home(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace)
+    return render(request, "site/workspace_home.html", {"cards": home_cards.Cards(scope)})
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Light, dark, or what the system says (empty)."""
+    chosen = request.POST.get("theme", "")
+    following = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(
+        following, {request.get_host()}, require_https=request.is_secure()
+    ):
+        following = "/"
+    response = redirect(following)
+    if chosen in THEMES:
+        response.set_cookie(
+            THEME_COOKIE, chosen, max_age=YEAR, secure=request.is_secure(), httponly=True, samesite="Lax"
+        )
+    else:
+        response.delete_cookie(THEME_COOKIE)
+    return response
+
+
+@require_GET
+def design(request: HttpRequest) -> HttpResponse:
+    """Every component of the design system; only routed when DEBUG is on."""
+    return render(request, "site/design.html", samples.context())
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

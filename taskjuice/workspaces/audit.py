@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from taskjuice.workspaces import addresses
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 
 
@@ -12,10 +13,12 @@ def record(
     agency: Agency,
     workspace: Workspace | None = None,
     subject: str = "",
-    address: str | None = None,
     **details: Any,
 ) -> AuditEntry:
-    """Note that `by` (None: the system) did `verb` to `subject`. `details` must be JSON and hold no secret."""
+    """Note that `by` (None: the system) did `verb` to `subject`. `details` must be JSON and hold no secret.
+
+    The address is that of the request being answered; work in the background has none.
+    """
     return AuditEntry.objects.create(
         agency=agency,
         workspace=workspace,
@@ -23,6 +26,6 @@ def record(
         actor_name=by.email if by else "TaskJuice",
         verb=verb,
         subject=subject[:200],
-        address=address,
+        address=addresses.current(),
         details=details,
     )

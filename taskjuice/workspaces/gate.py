@@ -7,13 +7,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
 from taskjuice.workspaces.models import Agency, ClientUser, Membership, Role, User, Workspace
 
 # What a person may do, each level includes the ones below it.
 READ, WORK, ADMIN, OWN = "read", "work", "admin", "own"
 LEVELS = (READ, WORK, ADMIN, OWN)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LEVEL_OF_ROLE = {Role.MEMBER: WORK, Role.ADMIN: ADMIN, Role.OWNER: OWN}
 
 
@@ -21,6 +22,8 @@ class SignInRequired(Exception):
     """Raised by the gate for anonymous visitors; the middleware answers with the sign-in page."""
 
     def response(self, request: HttpRequest) -> HttpResponseBase:
+        if "HX-Request" in request.headers:  # a piece of a page: the whole page must go to sign-in
+            return HttpResponse(headers={"HX-Refresh": "true"})
         return redirect_to_login(request.get_full_path())
 
 
@@ -35,7 +38,16 @@ class Scope:
     is_client: bool
 
     def may(self, level: str) -> bool:
+        """Whether this person may do things of this level here and now. In an archived workspace: only read."""
+        return level == READ or (not self.is_frozen and self.ranks(level))
+
+    def ranks(self, level: str) -> bool:
+        """Whether the person's role reaches this level, archived or not."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
+
+    @property
+    def is_frozen(self) -> bool:
+        return self.workspace is not None and self.workspace.archived_at is not None
 
     @cached_property
     def workspaces(self) -> "QuerySet[Workspace]":
@@ -50,21 +62,35 @@ class Scope:
         return f"/{self.agency.slug}/{self.workspace.slug}/" if self.workspace else f"/{self.agency.slug}/"
 
 
-def enter(request: HttpRequest, agency: str, workspace: str | None = None, *, level: str = READ) -> Scope:
-    """The scope of this person at these slugs, or sign-in, 404 or 403. Rights are read anew on each request."""
+def enter(
+    request: HttpRequest,
+    agency: str,
+    workspace: str | None = None,
+    *,
+    level: str = READ,
+    archived_too: bool = False,
+) -> Scope:
+    """The scope of this person at these slugs, or sign-in, 404 or 403. Rights are read anew on each request.
+
+    In an archived workspace members read and nobody changes anything, unless the page is `archived_too`.
+    """
     user = person(request)
     scope = _as_member(user, agency, workspace) or _as_client(user, agency, workspace)
     if scope is None:
         raise Http404("Nothing here.")
-    if not scope.may(level):
+    if not scope.ranks(level):
         raise PermissionDenied("Your role does not allow this. Ask an owner or admin of the agency.")
+    if scope.is_frozen and not archived_too and request.method not in SAFE_METHODS:
+        raise PermissionDenied("This client is archived. Bring it back before you change anything in it.")
     request.scope = scope  # type: ignore[attr-defined]  # the frame's context processor reads it
     return scope
 
 
-def enter_workspace(request: HttpRequest, agency: str, workspace: str, *, level: str = READ) -> Workspace:
+def enter_workspace(
+    request: HttpRequest, agency: str, workspace: str, *, level: str = READ, archived_too: bool = False
+) -> Workspace:
     """As `enter`, for pages that exist only inside a workspace."""
-    found = enter(request, agency, workspace, level=level).workspace
+    found = enter(request, agency, workspace, level=level, archived_too=archived_too).workspace
     assert found is not None  # a slug was given
     return found
 
@@ -95,6 +121,7 @@ def _as_client(user: User, agency: str, workspace: str | None) -> Scope | None:
     seat = (
         ClientUser.objects.select_related("workspace__agency")
         .filter(user=user, workspace__slug=workspace, workspace__agency__slug=agency)
+        .filter(workspace__archived_at__isnull=True)
         .first()
     )
     return Scope(user, seat.workspace.agency, seat.workspace, READ, is_client=True) if seat else None

@@ -1,10 +1,11 @@
-"""The person's time zone, and the sign-in page where the gate asks for it."""
+"""The person's time zone and address, and the sign-in page where the gate asks for it."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
+from taskjuice.workspaces import addresses
 from taskjuice.workspaces.gate import SignInRequired
 
 
@@ -13,7 +14,8 @@ class PersonMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+        with addresses.remembered(request):
+            return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *_: object) -> None:
         if request.user.is_authenticated:

@@ -10,12 +10,12 @@ from django.db.models.functions import Lower, Now
 
 # Slugs stand in URLs beside fixed paths, so these first segments are taken.
 RESERVED_AGENCY_SLUGS = frozenset(
-    "account accounts admin agencies api connect connections docs healthz invitations invite login logout me"
-    " mfa readyz settings signup static support webhooks welcome www".split()
+    "account accounts admin agencies api connect connections design docs favicon healthz help invitations invite"
+    " login logout me mfa places readyz settings signup static support theme webhooks welcome www".split()
 )
 RESERVED_WORKSPACE_SLUGS = frozenset(
-    "accounts activations audit bills clients connect connections contacts deliveries home invoices items"
-    " members payments receivables settings team templates workflows".split()
+    "accounts activations archive audit bills clients connect connections contacts deliveries home invoices items"
+    " members new payments receivables rename search settings switch team templates workflows".split()
 )
 slug_shape = RegexValidator(
     r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", "Use small letters, digits and single hyphens, for example harbour-cafe."

@@ -1,5 +1,182 @@
-"""Template tags and filters of the product, available in every template."""
+"""Template tags and filters of the product, available in every template (docs/design-system.md shows each)."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 from django import template
+from django.core.paginator import Page
+from django.http import HttpRequest
+from django.template.context import Context
+from django.utils import formats, timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from taskjuice.site.icons import ICONS
+from taskjuice.workspaces.gate import Scope
 
 register = template.Library()
+
+ICON_OF_TONE = {"good": "check", "warn": "warning", "bad": "error", "info": "info", "mute": "minus"}
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """An inline SVG. With a `label` it speaks for itself; without one it is decoration beside a text."""
+    if label:
+        return format_html(
+            '<svg class="icon" viewBox="0 0 24 24" role="img" aria-label="{}"><path d="{}"/></svg>',
+            label,
+            ICONS[name],
+        )
+    return format_html(
+        '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true"><path d="{}"/></svg>', ICONS[name]
+    )
+
+
+@register.inclusion_tag("components/pill.html")
+def pill(tone: str, text: str, icon: str = "", title: str = "") -> dict[str, str]:
+    """A state in words, with colour and icon. Tones: good, warn, bad, info, mute."""
+    return {"tone": tone, "text": text, "icon": icon or ICON_OF_TONE[tone], "title": title}
+
+
+@register.inclusion_tag("components/state.html")
+def state(name: str) -> dict[str, str]:
+    """The pill of a known state: of a connection, a workflow, an activation, a step or a delivery."""
+    return {"name": name}
+
+
+@register.simple_tag
+def ago(at: datetime | None, empty: str = "never") -> SafeString:
+    """`5 minutes ago`, with the exact time in the person's zone on hover and in print."""
+    if at is None:
+        return format_html('<span class="muted">{}</span>', empty)
+    local = timezone.localtime(at)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.isoformat(timespec="seconds"),
+        _exact(local),
+        _relative(at),
+    )
+
+
+@register.simple_tag
+def exact(at: datetime | None, empty: str = "never") -> SafeString:
+    """The exact time in the person's zone, to the second."""
+    if at is None:
+        return format_html('<span class="muted">{}</span>', empty)
+    return format_html(
+        '<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), _exact(timezone.localtime(at))
+    )
+
+
+def _exact(local: datetime) -> str:
+    return f"{local.day} {local:%b %Y, %H:%M:%S} {local.tzname()}"
+
+
+def _relative(at: datetime) -> str:
+    """Two words for how far away: past up to 7 days, else the date."""
+    away = timezone.now() - at
+    ahead = away < timedelta(0)
+    distance = abs(away)
+    if distance >= timedelta(days=7):
+        local = timezone.localtime(at)
+        return f"{local.day} {local:%b %Y}"
+    if distance < timedelta(seconds=5):
+        return "now"
+    text = _distance(distance)
+    return f"in {text}" if ahead else f"{text} ago"
+
+
+def _distance(distance: timedelta) -> str:
+    seconds = int(distance.total_seconds())
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}{'s' if seconds >= 2 * size else ''}"
+    return f"{seconds} seconds"
+
+
+@register.filter
+def duration(span: timedelta | None) -> str:
+    """`340 ms`, `2.4 s`, `3 min 05 s`, `2 h 07 min`; empty for None."""
+    if span is None:
+        return ""
+    seconds = span.total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+
+
+@register.simple_tag
+def amount(number: Decimal | None, currency: str = "", base: str = "") -> SafeString:
+    """An amount of money, two decimals, with its currency code when that is not the base currency."""
+    if number is None:
+        return SafeString("")
+    text = formats.number_format(number, decimal_pos=2, use_l10n=True, force_grouping=True).replace(
+        "-", "\u2212"
+    )
+    if currency and currency != base:
+        return format_html('<span class="amount"><span class="currency">{}</span>{}</span>', currency, text)
+    return format_html('<span class="amount">{}</span>', text)
+
+
+@register.inclusion_tag("components/meter.html")
+def meter(left: int | None, total: int, label: str = "") -> dict[str, Any]:
+    """What is left of a limit, as a bar and in figures. Low under a fifth, out at nothing."""
+    share = 0 if left is None else max(0, min(100, round(100 * left / total))) if total else 0
+    tone = "" if share > 20 else "low" if share else "out"
+    return {"left": left, "total": total, "share": share, "tone": tone, "label": label}
+
+
+@register.simple_tag(takes_context=True)
+def url_with(context: Context, **changes: Any) -> str:
+    """This page's query string with some parameters changed; None drops one. The page number always drops."""
+    query = context["request"].GET.copy()
+    query.pop("page", None)
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value not in (None, ""):
+            query[name] = str(value)
+    return f"?{query.urlencode()}"
+
+
+@register.inclusion_tag("components/chip.html", takes_context=True)
+def chip(
+    context: Context, parameter: str, value: str, text: str, count: int | None = None, tone: str = ""
+) -> dict[str, Any]:
+    """A filter link with a count: sets `?parameter=value` (empty: no filter)."""
+    request: HttpRequest = context["request"]
+    return {
+        "href": url_with(context, **{parameter: value}),
+        "current": request.GET.get(parameter, "") == value,
+        "text": text,
+        "count": count,
+        "tone": tone if count else "",
+    }
+
+
+@register.inclusion_tag("components/sort.html", takes_context=True)
+def sort(context: Context, field: str, text: str, css: str = "", default: str = "") -> dict[str, Any]:
+    """A sortable column header: `?sort=field`, then `?sort=-field`. `default` is the sort without a parameter."""
+    current = context["request"].GET.get("sort", "") or default
+    direction = {field: "ascending", f"-{field}": "descending"}.get(current, "")
+    following = f"-{field}" if direction == "ascending" else field
+    return {"href": url_with(context, sort=following), "direction": direction, "text": text, "css": css}
+
+
+@register.inclusion_tag("components/pagination.html", takes_context=True)
+def pagination(context: Context, page: "Page[Any]") -> dict[str, Any]:
+    """`1–50 of 213` with previous and next, keeping the page's filters."""
+    base = url_with(context)
+    joint = "" if base == "?" else "&"
+    return {"page": page, "base": base + joint}
+
+
+@register.filter
+def may(scope: Scope | None, level: str) -> bool:
+    """`{% if scope|may:"admin" %}`: whether the person may do this here. Levels: read, work, admin, own."""
+    return scope is not None and scope.may(level)

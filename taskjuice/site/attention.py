@@ -1,0 +1,96 @@
+"""What needs a person: the bell, the red banner and the first card of the home pages."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import TypeVar
+
+from django.db.models import QuerySet
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from connections.models import Connection, ConnectionState
+from taskjuice.workspaces.gate import Scope
+from workflows.models import Activation, ActivationState, Lane
+
+COUNTED = 100  # more than this is shown as "100+"
+RECENT = timedelta(hours=24)
+Row = TypeVar("Row", Connection, Activation)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`kind` picks the words (templates/_attention.html); `name` is there when `count` is 1."""
+
+    kind: str
+    count: int
+    href: str
+    name: str = ""
+    more: bool = False
+
+
+class Attention:
+    """The items of one scope, ordered by what they block. Asks the database when first looked at."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    @cached_property
+    def items(self) -> list[Item]:
+        found = [self.broken, self.unknown, self.failed, self.parked]
+        return [item for item in found if item is not None]
+
+    @cached_property
+    def count(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def broken(self) -> Item | None:
+        rows = _here(Connection.objects.filter(state=ConnectionState.ERROR), self.scope)
+        names = list(rows.order_by("id").values_list("name", flat=True)[:COUNTED])
+        return self._item("reauthorise", names, "connections:connection-list", "?state=attention")
+
+    @cached_property
+    def unknown(self) -> Item | None:
+        return self._activations("unknown", Activation.objects.filter(state=ActivationState.UNKNOWN))
+
+    @cached_property
+    def failed(self) -> Item | None:
+        since = timezone.now() - RECENT
+        rows = Activation.objects.filter(state=ActivationState.FAILED, created_at__gt=since)
+        return self._activations("failed", rows)
+
+    @cached_property
+    def parked(self) -> Item | None:
+        rows = Lane.objects.filter(parked_until__gt=timezone.now() + timedelta(minutes=1))
+        rows = rows.filter(connection__agency=self.scope.agency)
+        if self.scope.workspace is not None:
+            rows = rows.filter(connection__workspace=self.scope.workspace)
+        names = list(rows.values_list("connection__name", flat=True)[:COUNTED])
+        return self._item("parked", names, "connections:connection-list")
+
+    def _activations(self, kind: str, rows: "QuerySet[Activation]") -> Item | None:
+        found = list(_here(rows, self.scope).values_list("subject", flat=True)[: COUNTED + 1])
+        return self._item(kind, found, "workflows:activation-list", f"?state={kind}")
+
+    def _item(self, kind: str, names: list[str], url_name: str, query: str = "") -> Item | None:
+        if not names:
+            return None
+        href = place_url(self.scope, url_name) + query
+        return Item(kind, min(len(names), COUNTED), href, names[0], more=len(names) > COUNTED)
+
+
+def place_url(scope: Scope, url_name: str) -> str:
+    """The page `url_name` of the scope's workspace or agency; its home where that page does not exist."""
+    kwargs = {"agency": scope.agency.slug}
+    if scope.workspace is not None:
+        kwargs["workspace"] = scope.workspace.slug
+    try:
+        return reverse(url_name, kwargs=kwargs)
+    except NoReverseMatch:
+        return scope.path
+
+
+def _here(rows: "QuerySet[Row]", scope: Scope) -> "QuerySet[Row]":
+    rows = rows.filter(agency=scope.agency)
+    return rows if scope.workspace is None else rows.filter(workspace=scope.workspace)

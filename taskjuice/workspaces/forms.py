@@ -1,0 +1,175 @@
+"""Forms about agencies, clients and people."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import available_timezones
+
+from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils import timezone
+
+from taskjuice.workspaces import slugs
+from taskjuice.workspaces.models import Agency, User
+
+NAME_LENGTH = 100
+ZONES = sorted(
+    zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/"))
+)
+
+
+class NameField(forms.CharField):
+    """A name on one line: outer and doubled blanks go, control characters are refused by CharField's own rules."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=NAME_LENGTH, **options)
+
+    def to_python(self, value: Any) -> str:
+        return " ".join(str(super().to_python(value) or "").split())
+
+
+class SignupForm(forms.Form):
+    """What sign-up asks beside e-mail and password (allauth's ACCOUNT_SIGNUP_FORM_CLASS)."""
+
+    name = NameField(
+        label="Your name", required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    time_zone = forms.CharField(
+        required=False, max_length=64, widget=forms.HiddenInput(attrs={"data-time-zone": ""})
+    )
+    field_order = ("name", "email", "password1")
+
+    def clean_time_zone(self) -> str:
+        """The browser's word, not the person's: an unknown zone is simply UTC."""
+        zone: str = self.cleaned_data["time_zone"]
+        return zone if zone in available_timezones() else "UTC"
+
+    def signup(self, request: object, user: User) -> None:
+        user.name, user.timezone = self.cleaned_data["name"], self.cleaned_data["time_zone"]
+        user.save(update_fields=["name", "timezone"])
+
+
+class WelcomeForm(forms.Form):
+    """The wizard: the agency and its first client."""
+
+    agency_name = NameField(
+        label="Your agency’s name",
+        widget=forms.TextInput(attrs={"autocomplete": "organization", "autofocus": True}),
+    )
+    agency_slug = forms.CharField(
+        label="Its address",
+        required=False,
+        max_length=slugs.LONGEST,
+        widget=forms.TextInput(
+            attrs={"data-slug-of": "id_agency_name", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+    client_name = NameField(
+        label="Your first client",
+        help_text="A business whose Xero organisation you work in. More can follow.",
+    )
+
+    def clean_agency_slug(self) -> str:
+        slug: str = self.cleaned_data["agency_slug"].strip().lower() or slugs.slug_of(
+            self.cleaned_data.get("agency_name", "")
+        )
+        if not slug:
+            raise forms.ValidationError("Give an address of small letters and digits.")
+        slugs.check_agency_slug(slug)
+        return slug
+
+
+class ClientForm(forms.Form):
+    """A new client of an agency."""
+
+    name = NameField(label="Client’s name", widget=forms.TextInput(attrs={"autofocus": True}))
+    slug = forms.CharField(
+        label="Address",
+        required=False,
+        max_length=slugs.LONGEST,
+        widget=forms.TextInput(
+            attrs={"data-slug-of": "id_name", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+
+    def __init__(self, *args: Any, agency: Agency, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.agency = agency
+
+    def clean_slug(self) -> str:
+        slug: str = self.cleaned_data["slug"].strip().lower()
+        if not slug:
+            return slugs.free_workspace_slug(self.agency, self.cleaned_data.get("name", ""))
+        slugs.check_workspace_slug(self.agency, slug)
+        return slug
+
+
+class NameForm(forms.Form):
+    """A new name for an agency or a client."""
+
+    name = NameField(label="Name")
+
+
+class ProfileForm(forms.Form):
+    name = NameField(
+        label="Name",
+        required=False,
+        help_text="As colleagues and the audit trail show it.",
+        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+    )
+    time_zone = forms.ChoiceField(
+        label="Time zone",
+        help_text="Times are shown in it. Dates of invoices and payments are never shifted.",
+    )
+
+    def __init__(self, *args: Any, current: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zones = sorted({"UTC", current, *ZONES})
+        field = self.fields["time_zone"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(zone, zone.replace("_", " ")) for zone in zones]
+
+
+class SearchForm(forms.Form):
+    """What a list of clients is filtered by. Nonsense filters nothing."""
+
+    q = forms.CharField(required=False, max_length=100)
+    state = forms.CharField(required=False, max_length=20)
+
+
+class DayField(forms.DateField):
+    """A day of this century, as a date picker sends it."""
+
+    default_validators = (MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31)))
+
+    def __init__(self, *, label: str) -> None:
+        super().__init__(label=label, required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+
+class AuditFilterForm(forms.Form):
+    """What the audit trail is filtered by. `bounds` and `cleaned_data` hold only what made sense."""
+
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Person or subject"}),
+    )
+    verb = forms.ChoiceField(label="What", required=False)
+    since = DayField(label="From")
+    until = DayField(label="To")
+
+    def __init__(self, *args: Any, verbs: list[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["verb"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [("", "Everything"), *((verb, verb.capitalize()) for verb in verbs)]
+
+    def bounds(self) -> tuple[datetime | None, datetime | None]:
+        """First instant of the first day and first instant after the last, in the person's zone."""
+        zone = timezone.get_current_timezone()
+        since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
+        after = until + timedelta(days=1) if until else None
+        return (
+            datetime.combine(since, time.min, zone) if since else None,
+            datetime.combine(after, time.min, zone) if after else None,
+        )

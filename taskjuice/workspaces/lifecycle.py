@@ -1,0 +1,92 @@
+"""How agencies and their workspaces come to be, change and are put away. Every change is in the audit trail."""
+
+from zoneinfo import available_timezones
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from taskjuice.workspaces import audit, slugs
+from taskjuice.workspaces.models import Agency, Membership, Role, User, Workspace
+
+
+@transaction.atomic
+def create_agency(*, name: str, slug: str, by: User) -> Agency:
+    """A new agency whose owner is `by`. Raises ValidationError when the slug is unusable or taken."""
+    slugs.check_agency_slug(slug)
+    try:
+        with transaction.atomic():
+            agency = Agency.objects.create(name=name, slug=slug)
+    except IntegrityError as error:  # somebody took it between the check and now
+        raise ValidationError("This address is taken.", code="taken") from error
+    Membership.objects.create(agency=agency, user=by, role=Role.OWNER)
+    audit.record("agency created", by=by, agency=agency, subject=name, slug=slug)
+    return agency
+
+
+@transaction.atomic
+def create_workspace(*, agency: Agency, name: str, slug: str, by: User) -> Workspace:
+    """A new client of the agency. Raises ValidationError when the slug is unusable or taken."""
+    slugs.check_workspace_slug(agency, slug)
+    try:
+        with transaction.atomic():
+            workspace = Workspace.objects.create(agency=agency, name=name, slug=slug, timezone=by.timezone)
+    except IntegrityError as error:
+        raise ValidationError("This address is taken.", code="taken") from error
+    audit.record("client created", by=by, agency=agency, workspace=workspace, subject=name, slug=slug)
+    return workspace
+
+
+@transaction.atomic
+def found_agency(*, agency_name: str, agency_slug: str, client_name: str, by: User) -> Workspace:
+    """The wizard's work: an agency and its first client."""
+    agency = create_agency(name=agency_name, slug=agency_slug, by=by)
+    slug = slugs.free_workspace_slug(agency, client_name)
+    return create_workspace(agency=agency, name=client_name, slug=slug, by=by)
+
+
+@transaction.atomic
+def rename_agency(*, agency: Agency, name: str, by: User) -> None:
+    """Change the name people see; the address stays, since bookmarks and links use it."""
+    old = Agency.objects.select_for_update().get(pk=agency.pk).name
+    if old != name:
+        Agency.objects.filter(pk=agency.pk).update(name=name)
+        audit.record("agency renamed", by=by, agency=agency, subject=name, before=old)
+
+
+@transaction.atomic
+def rename_workspace(*, workspace: Workspace, name: str, by: User) -> None:
+    """Change a client's name; its address stays."""
+    old = Workspace.objects.select_for_update().get(pk=workspace.pk).name
+    if old != name:
+        Workspace.objects.filter(pk=workspace.pk).update(name=name)
+        audit.record(
+            "client renamed", by=by, agency=workspace.agency, workspace=workspace, subject=name, before=old
+        )
+
+
+@transaction.atomic
+def archive_workspace(*, workspace: Workspace, by: User) -> None:
+    """Put a client away: it can be read, nothing in it can be changed. Twice is once."""
+    rows = Workspace.objects.filter(pk=workspace.pk, archived_at__isnull=True)
+    if rows.update(archived_at=timezone.now()):
+        audit.record(
+            "client archived", by=by, agency=workspace.agency, workspace=workspace, subject=workspace.name
+        )
+
+
+@transaction.atomic
+def unarchive_workspace(*, workspace: Workspace, by: User) -> None:
+    rows = Workspace.objects.filter(pk=workspace.pk, archived_at__isnull=False)
+    if rows.update(archived_at=None):
+        audit.record(
+            "client brought back", by=by, agency=workspace.agency, workspace=workspace, subject=workspace.name
+        )
+
+
+def set_profile(*, user: User, name: str, time_zone: str) -> None:
+    """How a person is called and in which zone they read times."""
+    if time_zone not in available_timezones():
+        raise ValidationError("Choose a time zone of the list.", code="unknown")
+    user.name, user.timezone = name, time_zone
+    user.save(update_fields=["name", "timezone"])
