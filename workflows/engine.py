@@ -184,7 +184,8 @@ def _wait(run: Run, outcome: TryLater) -> None:
         return
     pause = BACK_OFF[min(run.attempt, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - spread, not secret
     run.state = "ready"
-    run.next_at = outcome.at or timezone.now() + timedelta(seconds=pause)
+    if not outcome.tenant_wide:  # else it stays due, and the parked lane decides when
+        run.next_at = outcome.at or timezone.now() + timedelta(seconds=pause)
 
 
 def _fail(run: Run, code: str, message: str) -> None:

@@ -1,0 +1,200 @@
+"""The fan-out: deliveries become events, once each, for those who have connected the tenant."""
+
+import json
+import threading
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection as database
+from django.db.models import F
+from django_q.models import OrmQ
+
+from connections import inbox, receiving
+from connections.models import Connection, Delivery, Event, StrayEvent
+from taskjuice.queue.models import Wake
+from taskjuice.workspaces.models import Agency, Workspace
+from tests.factories import make_connection, make_workflow
+from workflows.models import Activation, Lane
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def fan_out_flag(db: None) -> None:
+    Wake.objects.get_or_create(name="fan-out")
+
+
+def report(*connections: Connection, resource: str = "", category: str = "INVOICE", at: str = "") -> bytes:
+    return json.dumps(
+        {
+            "events": [
+                {
+                    "resourceId": resource or str(uuid4()),
+                    "tenantId": str(connection.tenant_id),
+                    "eventCategory": category,
+                    "eventType": "UPDATE",
+                    "eventDateUtc": at or "2026-05-01T14:32:04.198",
+                }
+                for connection in connections
+            ]
+        }
+    ).encode()
+
+
+def verdicts() -> list[str]:
+    return list(Delivery.objects.order_by("id").values_list("verdict", flat=True))
+
+
+def test_store_queues_one_wake_up_for_a_burst() -> None:
+    for _ in range(5):
+        receiving.store("xero", b"{}")
+    assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
+
+
+def test_fan_out_takes_all_and_clears_the_flag(workspace: Workspace) -> None:
+    connection = make_connection(workspace)
+    for _ in range(3):
+        receiving.store("xero", report(connection))
+    assert inbox.fan_out() == 3
+    assert (Event.objects.count(), Wake.objects.get(name="fan-out").pending) == (3, False)
+    assert verdicts() == ["no subscriber"] * 3
+
+
+def test_event_starts_one_activation_per_published_workflow(workspace: Workspace) -> None:
+    connection = make_connection(workspace)
+    make_workflow(workspace.agency, connection)
+    make_workflow(workspace.agency, connection)
+    make_workflow(workspace.agency, connection, published=False)
+    make_workflow(workspace.agency, connection, trigger="xero/contact-event")
+    make_workflow(workspace.agency)  # applied to no connection
+    receiving.store("xero", report(connection))
+    inbox.fan_out()
+    delivery = Delivery.objects.get()
+    assert (delivery.verdict, delivery.events, delivery.activations) == ("valid", 1, 2)
+    assert Activation.objects.count() == 2
+
+
+def test_lane_is_woken_once_for_many_events(workspace: Workspace) -> None:
+    connection = make_connection(workspace)
+    make_workflow(workspace.agency, connection)
+    for _ in range(4):
+        receiving.store("xero", report(connection))
+    OrmQ.objects.all().delete()
+    inbox.fan_out()
+    assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 1)
+
+
+def test_same_event_twice_starts_nothing_more(workspace: Workspace) -> None:
+    connection = make_connection(workspace)
+    make_workflow(workspace.agency, connection)
+    body = report(connection)
+    receiving.store("xero", body)
+    receiving.store("xero", body)
+    inbox.fan_out()
+    receiving.store("xero", body)
+    inbox.fan_out()
+    assert sorted(verdicts()) == ["duplicate", "duplicate", "valid"]
+    assert (Event.objects.count(), Activation.objects.count()) == (1, 1)
+
+
+def test_unknown_tenant_is_kept_apart(workspace: Workspace) -> None:
+    make_connection(workspace)
+    stranger = Connection(tenant_id=uuid4())
+    receiving.store("xero", report(stranger))
+    inbox.fan_out()
+    assert (verdicts(), Event.objects.count(), StrayEvent.objects.get().reason) == (
+        ["unknown tenant"],
+        0,
+        "unknown tenant",
+    )
+
+
+def test_revoked_connection_counts_as_unknown(workspace: Workspace) -> None:
+    connection = make_connection(workspace, state="revoked")
+    receiving.store("xero", report(connection))
+    inbox.fan_out()
+    assert verdicts() == ["unknown tenant"]
+
+
+def test_organisation_in_two_agencies_gives_each_its_own_event(
+    workspace: Workspace, foreign_workspace: Workspace
+) -> None:
+    ours = make_connection(workspace)
+    theirs = make_connection(foreign_workspace, tenant_id=ours.tenant_id)
+    make_workflow(ours.agency, ours)
+    make_workflow(theirs.agency, theirs)
+    receiving.store("xero", report(ours))
+    inbox.fan_out()
+    assert set(Event.objects.values_list("workspace", flat=True)) == {workspace.pk, foreign_workspace.pk}
+    assert Activation.objects.filter(agency=F("workflow__agency"), connection__agency=F("agency")).count() == 2
+
+
+def test_mixed_delivery_keeps_the_known_part(workspace: Workspace) -> None:
+    known = make_connection(workspace)
+    receiving.store("xero", report(known, Connection(tenant_id=uuid4())))
+    inbox.fan_out()
+    assert (verdicts(), Event.objects.count(), StrayEvent.objects.count()) == (["no subscriber"], 1, 1)
+
+
+def test_poisoned_delivery_fails_alone(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = make_connection(workspace)
+    poison = str(uuid4())
+    announce = inbox.announce
+
+    def explode(events: list[Event]) -> Any:
+        if any(str(event.resource_id) == poison for event in events):
+            raise RuntimeError("poison")
+        return announce(events)
+
+    monkeypatch.setattr(inbox, "announce", explode)
+    receiving.store("xero", report(connection))
+    receiving.store("xero", report(connection, resource=poison))
+    receiving.store("xero", report(connection))
+    assert inbox.fan_out() == 3
+    assert verdicts() == ["no subscriber", "failed", "no subscriber"]
+    assert Event.objects.count() == 2
+    assert Delivery.objects.get(state="failed").reason.startswith("RuntimeError")
+
+
+def test_last_webhook_is_noted_on_the_connection(workspace: Workspace) -> None:
+    connection = make_connection(workspace)
+    receiving.store("xero", report(connection))
+    inbox.fan_out()
+    connection.refresh_from_db()
+    assert connection.last_webhook_at is not None
+
+
+def test_sweep_wakes_for_a_delivery_whose_wake_up_is_lost() -> None:
+    receiving.store("xero", b"{}")
+    OrmQ.objects.all().delete()
+    inbox.rewake_waiting()
+    assert OrmQ.objects.count() == 0  # it is young: its own wake-up may still be on the way
+    Delivery.objects.update(received_at=F("received_at") - timedelta(seconds=3))
+    inbox.rewake_waiting()
+    assert OrmQ.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_same_delivery_at_once_from_many_threads_is_one_event(agency: Agency) -> None:
+    workspace = agency.workspaces.create(name="Client", slug="client")
+    connection = make_connection(workspace)
+    make_workflow(agency, connection)
+    body = report(connection)
+    go = threading.Barrier(8)
+
+    def send() -> None:
+        go.wait()
+        receiving.store("xero", body)
+        inbox.fan_out()
+        database.close()
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    inbox.fan_out()
+    assert (Delivery.objects.filter(state="waiting").count(), Event.objects.count()) == (0, 1)
+    assert Activation.objects.count() == 1

@@ -1,0 +1,406 @@
+"""The engine with real rows and made-up actions; the real ones are tested against the sandbox."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import pytest
+from django import forms
+from django.db.models import F
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from connections.errors import Invalid, NeedsConsent, RetryLater
+from connections.integrations import Action, Call, Data, Done, Outcome, TryLater, Unknown, registry
+from connections.models import Connection
+from taskjuice.workspaces.models import Workspace
+from tests.factories import make_activation, make_connection, make_workflow
+from workflows import engine, lanes
+from workflows.models import Activation, Lane, StepRun
+from workflows.store import ALONE_FROM, MAX_ATTEMPTS
+
+pytestmark = pytest.mark.django_db
+
+
+class NumberForm(forms.Form):
+    number = forms.DecimalField()
+
+
+class Look(Action):
+    """Answers with its number, notes how large its waves were, and does what `behave` says."""
+
+    key = "test/look"
+    title = "Look"
+    description = "Look."
+    form = NumberForm
+    waves: ClassVar[list[int]] = []
+    behave: Any = None
+
+    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+        self.waves.append(len(rows))
+        return super().run_many(calls, rows)
+
+    def run(self, call: Call, data: Data) -> Data:
+        if self.behave is not None:
+            self.behave(data)
+        return {"number": data["number"]}
+
+
+class Effect(Look):
+    key = "test/effect"
+    effects = True
+
+
+@pytest.fixture
+def look() -> Iterator[Look]:
+    action = Look()
+    action.waves.clear()
+    registry.add(actions=[action, Effect()])
+    yield action
+    for key in (Look.key, Effect.key):
+        del registry.actions[key]
+
+
+@pytest.fixture
+def connection(workspace: Workspace) -> Connection:
+    return make_connection(workspace)
+
+
+LOOK = {"name": "look", "action": "test/look", "input": {"number": "{{ trigger.number }}"}}
+OVER = {
+    "name": "over",
+    "action": "core/filter",
+    "input": {
+        "condition": {
+            "match": "all",
+            "rows": [{"field": "{{ steps.look.number }}", "operator": "greater", "value": "1,000"}],
+        }
+    },
+}
+NOTE = {"name": "note", "action": "core/set-values", "input": {"values": {"note": "It is {{ steps.look.number }}."}}}
+
+
+def due(connection: Connection, *numbers: Any, steps: Sequence[Any] = (LOOK, OVER, NOTE)) -> list[Activation]:
+    workflow = make_workflow(connection.agency, connection, steps=list(steps))
+    found = [
+        make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers
+    ]
+    lanes.wake_lanes([connection.pk])
+    return found
+
+
+def states() -> list[str]:
+    return list(Activation.objects.order_by("id").values_list("state", flat=True))
+
+
+def test_lane_runs_each_activation_to_its_end(look: Look, connection: Connection) -> None:
+    due(connection, 1500, 900, 1000, 1001)
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded", "stopped", "stopped", "succeeded"]
+    assert look.waves == [4]
+
+
+def test_history_holds_input_output_and_wave(look: Look, connection: Connection) -> None:
+    (activation,) = due(connection, Decimal("1500.50"))
+    engine.run_lane(connection.pk)
+    rows = StepRun.objects.filter(activation=activation).order_by("id")
+    assert [(r.position, r.name, r.outcome, r.attempt, r.wave) for r in rows] == [
+        (0, "look", "done", 1, 1),
+        (1, "over", "done", 1, 1),
+        (2, "note", "done", 1, 1),
+    ]
+    assert (rows[0].input, rows[0].output) == ({"number": Decimal("1500.50")}, {"number": Decimal("1500.50")})
+    assert rows[2].output == {"note": "It is 1500.50."}
+    activation.refresh_from_db()
+    assert activation.finished_at is not None
+    assert activation.lease_token is None
+
+
+def test_stopped_activation_says_why(look: Look, connection: Connection) -> None:
+    (activation,) = due(connection, 900)
+    engine.run_lane(connection.pk)
+    assert StepRun.objects.get(activation=activation, name="over").error == "900 is greater than 1,000 did not hold"
+
+
+def test_waves_cross_versions_and_workflows(look: Look, connection: Connection) -> None:
+    due(connection, 1, 2)
+    due(connection, 3, steps=[LOOK])
+    engine.run_lane(connection.pk)
+    assert look.waves == [3]
+    assert states() == ["stopped", "stopped", "succeeded"]
+
+
+def test_missing_name_fails_its_activation_alone(look: Look, connection: Connection) -> None:
+    first, second = due(connection, 2000, 2000)
+    Activation.objects.filter(pk=first.pk).update(trigger_data={})
+    engine.run_lane(connection.pk)
+    assert states() == ["failed", "succeeded"]
+    first.refresh_from_db()
+    assert (first.error_code, first.error) == (
+        "expression",
+        "look: trigger.number is undefined (line 1, column 4).",
+    )
+
+
+def test_input_that_the_form_refuses_fails_with_the_field_named(look: Look, connection: Connection) -> None:
+    (activation,) = due(connection, "many")
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.error_code, activation.error) == (
+        "failed",
+        "input",
+        "look: number: Enter a number.",
+    )
+
+
+def test_providers_no_is_final(look: Look, connection: Connection) -> None:
+    def refuse(data: Data) -> None:
+        raise Invalid(["Invoice # must be unique."], status=400)
+
+    look.behave = refuse
+    (activation,) = due(connection, 1)
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.error_code, activation.error) == (
+        "failed",
+        "invalid",
+        "look: Invoice # must be unique.",
+    )
+    assert StepRun.objects.get().provider_status == 400
+
+
+def test_passing_trouble_is_tried_again_later_and_in_the_end_given_up(look: Look, connection: Connection) -> None:
+    def refuse(data: Data) -> None:
+        raise RetryLater("Xero did not answer.")
+
+    look.behave = refuse
+    (activation,) = due(connection, 1)
+    for attempt in range(1, MAX_ATTEMPTS):
+        engine.run_lane(connection.pk)
+        activation.refresh_from_db()
+        assert (activation.state, activation.attempt) == ("ready", attempt)
+        assert activation.next_at > timezone.now()
+        Activation.objects.update(next_at=F("created_at"))
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.error_code) == ("failed", "gave-up")
+    assert StepRun.objects.count() == MAX_ATTEMPTS
+
+
+def test_limit_of_the_tenant_parks_the_lane_and_costs_no_attempt(look: Look, connection: Connection) -> None:
+    until = timezone.now() + timedelta(minutes=30)
+
+    def refuse(data: Data) -> None:
+        raise RetryLater("Xero's minute limit is reached.", at=until, tenant_wide=True, status=429)
+
+    look.behave = refuse
+    due(connection, 1, 2)
+    engine.run_lane(connection.pk)
+    lane = Lane.objects.get()
+    assert (lane.parked_until, lane.parked_reason) == (until, "Xero's minute limit is reached.")
+    assert list(Activation.objects.values_list("state", "attempt")) == [("ready", 0)] * 2
+    look.waves.clear()
+    engine.run_lane(connection.pk)
+    assert look.waves == []  # parked
+
+
+def test_broken_connection_waits_for_its_mending(look: Look, connection: Connection) -> None:
+    def refuse(data: Data) -> None:
+        raise NeedsConsent("Xero no longer accepts this consent.")
+
+    look.behave = refuse
+    due(connection, 2000)
+    engine.run_lane(connection.pk)
+    assert (states(), Lane.objects.get().parked_reason) == (["ready"], "Xero no longer accepts this consent.")
+    look.behave = None
+    lanes.unpark(connection.pk)
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded"]
+
+
+@pytest.mark.parametrize("changes", [{"state": "error"}, {"state": "revoked"}, {"paused_at": timezone.now()}])
+def test_lane_of_a_connection_that_does_not_work_stands_still(
+    look: Look, connection: Connection, changes: dict[str, Any]
+) -> None:
+    due(connection, 2000)
+    Connection.objects.update(**changes)
+    engine.run_lane(connection.pk)
+    assert (states(), look.waves) == (["ready"], [])
+
+
+def test_action_that_breaks_fails_only_the_poisoned_one(look: Look, connection: Connection) -> None:
+    def break_on_seven(data: Data) -> None:
+        if data["number"] == 7:
+            raise ZeroDivisionError
+
+    look.behave = break_on_seven
+    due(connection, 2000, 7, 3000)
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded", "failed", "succeeded"]
+    assert Activation.objects.get(state="failed").error_code == "internal"
+
+
+def test_effect_that_breaks_asks_a_person(look: Look, connection: Connection) -> None:
+    def break_always(data: Data) -> None:
+        raise ZeroDivisionError
+
+    registry.actions["test/effect"].behave = break_always  # type: ignore[attr-defined]
+    due(connection, 1, steps=[LOOK | {"action": "test/effect"}, NOTE])
+    engine.run_lane(connection.pk)
+    assert states() == ["unknown"]
+
+
+def test_unknown_action_of_an_older_version_is_told(look: Look, connection: Connection) -> None:
+    (activation,) = due(connection, 1, steps=[LOOK | {"action": "test/gone"}])
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.error_code) == ("failed", "unknown-action")
+
+
+def test_attempt_counts_the_crash(look: Look, connection: Connection) -> None:
+    """A claim that never came back counts as an attempt; after the last one nothing runs any more."""
+    (activation,) = due(connection, 2000)
+    Activation.objects.update(state="running", attempt=MAX_ATTEMPTS, lease_token=uuid4())
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.error_code, look.waves) == ("failed", "gave-up", [])
+
+
+def test_activation_that_failed_often_runs_alone(look: Look, connection: Connection) -> None:
+    activations = due(connection, 2000, 2000, 2000)
+    Activation.objects.filter(pk=activations[0].pk).update(attempt=ALONE_FROM - 1)
+    engine.run_lane(connection.pk)
+    assert look.waves == [2]
+    assert OrmQ.objects.count() == 2  # woken by the test, and queued again for the one that is left
+    engine.run_lane(connection.pk)
+    assert (look.waves, states()) == ([2, 1], ["succeeded"] * 3)
+
+
+def test_activations_of_a_lost_lease_are_taken_over(look: Look, connection: Connection) -> None:
+    due(connection, 2000, 500)
+    Activation.objects.update(state="running", attempt=1, lease_token=uuid4())
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded", "stopped"]
+
+
+def test_finished_steps_are_not_repeated(look: Look, connection: Connection) -> None:
+    (activation,) = due(connection, 2000)
+    Activation.objects.update(position=1, outputs={"look": {"number": 4000}})
+    engine.run_lane(connection.pk)
+    assert (states(), look.waves) == (["succeeded"], [])
+    assert StepRun.objects.get(name="note").output == {"note": "It is 4000."}
+
+
+def test_effect_is_stored_before_the_next_step(look: Look, connection: Connection) -> None:
+    """Should the process die in the step after an effect, the effect's outcome is on disk."""
+    seen: list[tuple[int, dict[str, Any]]] = []
+
+    def peek(data: Data) -> None:
+        row = Activation.objects.get()
+        seen.append((row.position, row.outputs))
+
+    look.behave = peek
+    due(connection, 2000, steps=[LOOK | {"name": "pay", "action": "test/effect"}, LOOK])
+    engine.run_lane(connection.pk)
+    assert seen == [(1, {"pay": {"number": 2000}})]
+
+
+def test_second_holder_finds_the_lane_taken(look: Look, connection: Connection) -> None:
+    due(connection, 2000)
+    lease = lanes.acquire(connection.pk)
+    assert lease is not None
+    assert lanes.acquire(connection.pk) is None
+    engine.run_lane(connection.pk)
+    assert look.waves == []
+    lanes.release(lease, more=True)
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded"]
+
+
+def test_late_holder_writes_nothing(look: Look, connection: Connection) -> None:
+    """A process that slept through its lease finds the lane taken over and leaves all rows alone."""
+
+    def lose_the_lane(data: Data) -> None:
+        Lane.objects.update(lease_token=uuid4())
+
+    look.behave = lose_the_lane
+    due(connection, 2000)
+    engine.run_lane(connection.pk)
+    assert (states(), StepRun.objects.count()) == (["running"], 0)
+
+
+def test_wake_up_during_a_turn_is_not_lost(look: Look, connection: Connection) -> None:
+    def more_comes(data: Data) -> None:
+        look.behave = None
+        due(connection, 3000)
+
+    look.behave = more_comes
+    due(connection, 2000)
+    OrmQ.objects.all().delete()
+    engine.run_lane(connection.pk)
+    assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 2)
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded", "succeeded"]
+
+
+def test_sweep_wakes_what_is_due_and_forgotten(look: Look, connection: Connection) -> None:
+    due(connection, 2000)
+    OrmQ.objects.all().delete()
+    lanes.rewake_forgotten()
+    assert OrmQ.objects.count() == 0  # woken a moment ago: its message may still be on the way
+    Lane.objects.update(woken_at=timezone.now() - timedelta(seconds=11))
+    lanes.rewake_forgotten()
+    assert OrmQ.objects.count() == 1
+
+
+def test_sweep_frees_the_lane_of_a_dead_process(look: Look, connection: Connection) -> None:
+    due(connection, 2000)
+    lanes.acquire(connection.pk)
+    lanes.rewake_forgotten()
+    assert OrmQ.objects.count() == 1  # held by this very process, which lives
+    Lane.objects.update(lease_holder=F("lease_holder"))
+    lane = Lane.objects.get()
+    host, pid, _ = lane.lease_holder.split("|")
+    Lane.objects.update(lease_holder=f"{host}|{pid}|1")  # the same pid, but started at another time
+    lanes.rewake_forgotten()
+    assert OrmQ.objects.count() == 2
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded"]
+
+
+def test_try_later_with_a_time_waits_for_it(look: Look, connection: Connection, monkeypatch: Any) -> None:
+    at = timezone.now() + timedelta(hours=1)
+    monkeypatch.setattr(Look, "outcome", lambda *_: TryLater("later", at=at))
+    (activation,) = due(connection, 1)
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.next_at, activation.error) == ("ready", at, "later")
+
+
+def test_unknown_outcome_waits_for_a_person(look: Look, connection: Connection, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Look, "outcome", lambda *_: Unknown("No answer came."))
+    (activation,) = due(connection, 1)
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.error) == ("unknown", "look: No answer came.")
+
+
+def test_subject_is_what_the_first_step_names(look: Look, connection: Connection, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Look, "outcome", lambda *_: Done({"number": 1}, subject="INV-0042"))
+    (activation,) = due(connection, 1, steps=[LOOK])
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert activation.subject == "INV-0042"
+
+
+def test_queries_of_a_turn_do_not_grow_with_its_activations(
+    look: Look, connection: Connection, django_assert_num_queries: Any, django_assert_max_num_queries: Any
+) -> None:
+    due(connection, *range(2))
+    with django_assert_max_num_queries(40) as few:
+        engine.run_lane(connection.pk)
+    due(connection, *range(30))
+    with django_assert_num_queries(len(few)):
+        engine.run_lane(connection.pk)
