@@ -139,9 +139,11 @@ def revoke(grant: Grant) -> bool:
     grant.refresh_from_db()
     if not (ended and grant.tokens):
         return True
-    secrets = vault.unseal(owner_of(grant.provider, grant.app_id, grant.provider_user_id), grant.tokens)
     try:
+        secrets = vault.unseal(owner_of(grant.provider, grant.app_id, grant.provider_user_id), grant.tokens)
         providers[grant.provider].revoke(secrets["refresh_token"])
+    except vault.CannotOpen as error:  # nothing to present; the provider forgets it after 60 days
+        _note(grant.pk, "refused", f"Revoking: {error}")
     except errors.RetryLater as error:
         _note(grant.pk, "transient", f"Revoking: {error}")
         return False
@@ -184,11 +186,20 @@ def _read(grant_id: int | None) -> _Held:
         app_id=row["app_id"],
         owner=owner,
         version=row["version"],
-        secrets=vault.unseal(owner, row["tokens"]),
+        secrets=_opened(owner, row["tokens"]),
         left=row["access_expires_at"] - row["now"],
         age=row["now"] - row["refreshed_at"],
         retry_at=row["retry_at"] if row["retry_at"] and row["retry_at"] > row["now"] else None,
     )
+
+
+def _opened(owner: str, ciphertext: str) -> vault.Secrets:
+    try:
+        return vault.unseal(owner, ciphertext)
+    except vault.CannotOpen as error:
+        logger.exception("a grant's tokens do not open: is a key missing in TOKEN_KEYS?")
+        at = timezone.now() + timedelta(minutes=1)
+        raise errors.RetryLater("The stored access cannot be opened.", at=at, tenant_wide=True) from error
 
 
 def _renewed(held: _Held, *, wait: float) -> Token:

@@ -1,14 +1,16 @@
 """What can happen to a connection: made, described, tested, paused, refused by the provider, ended."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from connections import errors, grants, states
-from connections.models import Connection, ConnectionProblem, ConnectionState, Consent, Grant
+from connections.models import Connection, ConnectionProblem, ConnectionState, Consent, Grant, GrantState
 from connections.providers import Tenant, providers
 from taskjuice.workspaces.models import User, Workspace
 
@@ -39,14 +41,28 @@ def connect(*, tenant: Tenant, grant: Grant, workspace: Workspace, provider: str
     try:
         with transaction.atomic():
             connection = _row_for(tenant, grant, workspace, provider, by)
-            states.note("connection.connected", connection, by=by, tenant=str(tenant.tenant_id))
+            states.note("organisation connected", connection, by=by, tenant=str(tenant.tenant_id))
     except IntegrityError as error:
-        other = _elsewhere(tenant, workspace, provider)
-        if other is None:
-            raise
-        raise ConnectedElsewhere(other) from error
+        for other in elsewhere([tenant], workspace, provider).values():
+            raise ConnectedElsewhere(other) from error
+        raise
     describe(connection, by=by)
     return connection
+
+
+def elsewhere(tenants: Iterable[Tenant], workspace: Workspace, provider: str) -> dict[UUID, Connection]:
+    """Which of these tenants the same agency has connected for another client, by tenant id."""
+    rows = (
+        Connection.objects.filter(
+            ~Q(state=ConnectionState.REVOKED),
+            agency_id=workspace.agency_id,
+            provider=provider,
+            tenant_id__in=[tenant.tenant_id for tenant in tenants],
+        )
+        .exclude(workspace=workspace)
+        .select_related("workspace")
+    )
+    return {row.tenant_id: row for row in rows}
 
 
 def describe(connection: Connection, *, by: User | None) -> str:
@@ -86,13 +102,13 @@ def pause(connection: Connection, *, by: User) -> None:
     """Workflows wait, nothing is lost; webhooks are still taken in."""
     with transaction.atomic():
         if Connection.objects.filter(pk=connection.pk, paused_at=None).update(paused_at=Now()):
-            states.note("connection.paused", connection, by=by)
+            states.note("connection paused", connection, by=by)
 
 
 def resume(connection: Connection, *, by: User) -> None:
     with transaction.atomic():
         if Connection.objects.filter(pk=connection.pk, paused_at__isnull=False).update(paused_at=None):
-            states.note("connection.resumed", connection, by=by)
+            states.note("connection resumed", connection, by=by)
             providers.usable(connection)
 
 
@@ -114,7 +130,7 @@ def disconnect(connection: Connection, *, by: User) -> bool:
             state=ConnectionState.REVOKED, problem="", reason="Disconnected here.", paused_at=None
         )
         if ended:
-            states.note("connection.disconnected", connection, by=by)
+            states.note("organisation disconnected", connection, by=by)
     connection.refresh_from_db()
     return release(connection)
 
@@ -145,6 +161,9 @@ def finish_disconnects() -> None:
     ended = Connection.objects.filter(state=ConnectionState.REVOKED, provider_connection_id__isnull=False)
     for connection in ended.select_related("grant").order_by("pk")[:50]:
         release(connection)
+    grants.finish_revocations()
+    for grant in _unused_grants()[:50]:
+        grants.revoke(grant)
 
 
 def _removed(connection: Connection, grant: Grant) -> bool:
@@ -158,6 +177,21 @@ def _removed(connection: Connection, grant: Grant) -> bool:
         logger.warning("connection %s could not be ended at the provider yet: %s", connection.pk, error)
         return False
     return True
+
+
+def _unused_grants() -> QuerySet[Grant]:
+    """Left over when a reconnect came with another person's consent."""
+    live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), grant=OuterRef("pk"))
+    chosen = Consent.objects.filter(
+        grant=OuterRef("pk"), finished_at=None, created_at__gt=Now() - grants.GRACE
+    )
+    return Grant.objects.filter(
+        ~Exists(live),
+        ~Exists(chosen),
+        ~Q(state=GrantState.REVOKED),
+        ~Q(tokens=""),
+        refreshed_at__lt=Now() - grants.GRACE,
+    ).order_by("pk")
 
 
 def _check_listed(connection: Connection) -> None:
@@ -192,20 +226,6 @@ def _row_for(tenant: Tenant, grant: Grant, workspace: Workspace, provider: str, 
     )
     connection.refresh_from_db()
     return connection
-
-
-def _elsewhere(tenant: Tenant, workspace: Workspace, provider: str) -> Connection | None:
-    return (
-        Connection.objects.filter(
-            ~Q(state=ConnectionState.REVOKED),
-            agency_id=workspace.agency_id,
-            provider=provider,
-            tenant_id=tenant.tenant_id,
-        )
-        .exclude(workspace=workspace)
-        .select_related("workspace")
-        .first()
-    )
 
 
 def _not_described(connection: Connection, error: errors.ProviderError) -> None:

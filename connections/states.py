@@ -31,7 +31,7 @@ def break_off(connections: QuerySet[Connection], *, problem: ConnectionProblem, 
         state=ConnectionState.ERROR, problem=problem, reason=reason[:300]
     )
     for connection in broken:
-        note("connection.broken", connection, by=None, problem=problem, reason=reason[:300])
+        note("connection broken", connection, by=None, problem=problem, reason=reason[:300])
     return len(broken)
 
 
@@ -40,7 +40,7 @@ def mend(connections: Iterable[Connection], *, by: User | None) -> None:
     for connection in connections:
         connection.state, connection.problem, connection.reason = ConnectionState.ACTIVE, "", ""
         connection.save(update_fields=["state", "problem", "reason"])
-        note("connection.mended", connection, by=by)
+        note("connection works", connection, by=by)
         providers.usable(connection)
 
 

@@ -1,0 +1,43 @@
+"""System checks about secrets at rest. They read the database, so they run with `check --database default`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core import checks
+from django.db import ProgrammingError, transaction
+from django.db.models import Count
+
+from connections import vault
+from connections.models import Grant
+
+
+def register() -> None:
+    checks.register(token_keys, checks.Tags.database)
+
+
+def token_keys(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Every stored token must open with a configured key, else a key was taken away too early."""
+    if "default" not in (databases or ()):
+        return []
+    try:
+        with transaction.atomic():
+            used = uses()
+    except ProgrammingError:  # `migrate` runs the checks before the table is there
+        return []
+    unknown = {key: count for key, count in used.items() if key not in vault.key_ids()}
+    if not unknown:
+        return []
+    return [
+        checks.Error(
+            f"{sum(unknown.values())} grants are encrypted with keys that TOKEN_KEYS no longer holds"
+            f" (key ids: {', '.join(sorted(unknown))}).",
+            hint="Put the key back behind the first one, run `manage.py rotate_token_keys`, then take it away.",
+            id="connections.E001",
+        )
+    ]
+
+
+def uses() -> dict[str, int]:
+    """How many grants each key, by its id, encrypts."""
+    counted = Grant.objects.exclude(tokens="").values_list("key_id").annotate(Count("pk")).order_by()
+    return dict(counted)

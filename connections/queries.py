@@ -1,0 +1,285 @@
+"""What the pages about connections show."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Value, When
+from django.db.models.functions import Now
+
+from connections.consents import CHOOSE_WITHIN
+from connections.integrations import registry
+from connections.models import (
+    Connection,
+    ConnectionProblem,
+    ConnectionState,
+    Consent,
+    Delivery,
+    Event,
+    Grant,
+    Refusal,
+    TokenRefresh,
+)
+from connections.providers import Provider, Tenant, providers
+from taskjuice.workspaces.gate import Scope
+from taskjuice.workspaces.models import Agency, User, Workspace
+
+NEEDS_ATTENTION = Q(state=ConnectionState.ERROR) | Q(
+    state=ConnectionState.ACTIVE, problem=ConnectionProblem.SCOPE_MISSING
+)
+FILTERS = {
+    "connected": Q(state=ConnectionState.ACTIVE),
+    "attention": NEEDS_ATTENTION,
+    "pending": Q(state=ConnectionState.PENDING),
+    "disconnected": Q(state=ConnectionState.REVOKED),
+}
+MINUTE_LIMIT = 60  # calls a minute and tenant (facts 2)
+PROBE_GAP = timedelta(minutes=2)  # probes of one check come within this
+SLOW_TO_DISABLE = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    connected: int
+    attention: int
+    pending: int
+    disconnected: int
+    slots_used: int
+    slots: int
+
+    @property
+    def total(self) -> int:
+        return self.connected + self.attention + self.pending + self.disconnected
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the list. What is left of the minute is only true within that minute."""
+
+    connection: Connection
+    workflows: list[str]
+    minute_left: int | None
+    day_left: int | None
+    day_limit: int
+
+    @property
+    def state(self) -> str:
+        paused = self.connection.paused_at is not None and self.connection.state == ConnectionState.ACTIVE
+        return "paused" if paused else self.connection.state
+
+
+@dataclass(frozen=True, slots=True)
+class ActionScopes:
+    """Whether what was granted is enough for an action."""
+
+    title: str
+    granted: bool
+    needed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    row: Row
+    grant: Grant | None
+    actions: list[ActionScopes]
+    siblings: list[Connection]
+    refreshes: list[TokenRefresh]
+    events: list[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """One intent-to-receive check: requests with a right signature and ones with a wrong one."""
+
+    at: datetime
+    answered_200: int
+    answered_401: int
+
+    @property
+    def passed(self) -> bool:
+        return self.answered_200 > 0 and self.answered_401 > 0
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookPanel:
+    provider: Provider
+    url: str
+    has_key: bool
+    probes: list[Probes]
+    last_delivery_at: datetime | None  # of any agency: one subscription serves the whole app
+    last_event_at: datetime | None  # of this scope's connections
+    refused_lately: int
+    waiting: int
+
+    @property
+    def state(self) -> str:
+        """validated, half (only one kind of probe came), refused, or none."""
+        if self.last_event_at or any(probe.passed for probe in self.probes):
+            return "validated"
+        if any(probe.answered_200 for probe in self.probes):
+            return "half"
+        return "refused" if self.refused_lately else "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An organisation that a consent brought, and where it already is, as far as this person may know."""
+
+    tenant: Tenant
+    here: Connection | None = None
+    elsewhere: Connection | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What can be connected, and consents whose organisations are still to be chosen."""
+
+    providers: list[Provider]
+    unfinished: list[Consent] = field(default_factory=list)
+
+
+def connections(scope: Scope, *, state: str = "", search: str = "") -> QuerySet[Connection]:
+    """What needs a person first, then by client and name. Ended ones only when asked for."""
+    rows = _in(scope).select_related("workspace", "connected_by")
+    rows = rows.filter(FILTERS[state]) if state else rows.filter(~FILTERS["disconnected"])
+    if search:
+        rows = rows.filter(
+            Q(name__icontains=search)
+            | Q(workspace__name__icontains=search)
+            | Q(details__legal_name__icontains=search)
+        )
+    urgency = Case(
+        When(NEEDS_ATTENTION, then=Value(0)),
+        When(FILTERS["pending"], then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    return rows.order_by(urgency, "workspace__name", "name", "pk")
+
+
+def rows(found: list[Connection], now: datetime) -> list[Row]:
+    using = providers.workflows_using([connection.pk for connection in found])
+    return [_row(connection, using[connection.pk], now) for connection in found]
+
+
+def counts(scope: Scope) -> Counts:
+    tallies = {name: Count("pk", filter=condition) for name, condition in FILTERS.items()}
+    found = _in(scope).aggregate(**tallies)
+    return Counts(**found, slots_used=slots_used("xero"), slots=providers["xero"].connection_limit)
+
+
+def slots_used(provider: str) -> int:
+    """Connections that count against our app's tier there: organisations, whoever connected them."""
+    live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), provider=provider)
+    return live.values("tenant_id").distinct().count()
+
+
+def one(workspace: Workspace, pk: int) -> Connection | None:
+    found = workspace.connections.select_related("workspace__agency", "agency", "grant", "connected_by")
+    return found.filter(pk=pk).first()
+
+
+def detail(connection: Connection, now: datetime) -> Detail:
+    grant = connection.grant
+    siblings = Connection.objects.filter(
+        ~Q(state=ConnectionState.REVOKED), ~Q(pk=connection.pk), grant=grant, agency_id=connection.agency_id
+    )
+    return Detail(
+        row=rows([connection], now)[0],
+        grant=grant,
+        actions=_scopes_of_actions(connection.provider, set(grant.scopes if grant else ())),
+        siblings=list(siblings.select_related("workspace").order_by("workspace__name", "name"))
+        if grant
+        else [],
+        refreshes=list(grant.refreshes.order_by("-at")[:8]) if grant else [],
+        events=list(connection.events.select_related("delivery").order_by("-received_at")[:10]),
+    )
+
+
+def unfinished(scope: Scope, user: User) -> list[Consent]:
+    """This person's consents here whose organisations are still to be chosen."""
+    mine = Consent.objects.filter(
+        agency=scope.agency,
+        workspace__in=scope.workspaces,
+        user=user,
+        grant__isnull=False,
+        finished_at=None,
+        created_at__gt=Now() - CHOOSE_WITHIN,
+    )
+    return list(mine.select_related("workspace", "agency").order_by("-created_at"))
+
+
+def offers(consent: Consent, tenants: list[Tenant], elsewhere: dict[UUID, Connection]) -> list[Offer]:
+    here = Connection.objects.filter(
+        ~Q(state=ConnectionState.REVOKED),
+        workspace=consent.workspace,
+        provider=consent.provider,
+        tenant_id__in=[tenant.tenant_id for tenant in tenants],
+    )
+    by_tenant = {connection.tenant_id: connection for connection in here}
+    return [Offer(t, by_tenant.get(t.tenant_id), elsewhere.get(t.tenant_id)) for t in tenants]
+
+
+def webhook_panel(scope: Scope, *, url: str, has_key: bool) -> WebhookPanel:
+    deliveries = Delivery.objects.filter(provider="xero")
+    refused = Refusal.objects.filter(provider="xero", minute__gt=Now() - SLOW_TO_DISABLE)
+    return WebhookPanel(
+        provider=providers["xero"],
+        url=url,
+        has_key=has_key,
+        probes=_probes(),
+        last_delivery_at=deliveries.aggregate(at=Max("received_at"))["at"],
+        last_event_at=_in(scope).aggregate(at=Max("last_webhook_at"))["at"],
+        refused_lately=sum(refused.values_list("count", flat=True)),
+        waiting=deliveries.filter(state="waiting").count(),
+    )
+
+
+def _in(scope: Scope) -> QuerySet[Connection]:
+    found = Connection.objects.filter(agency=scope.agency)
+    return found if scope.workspace is None else found.filter(workspace=scope.workspace)
+
+
+def _row(connection: Connection, workflows: list[str], now: datetime) -> Row:
+    known_at = connection.limits_at
+    this_minute = known_at is not None and now - known_at < timedelta(minutes=1)
+    today = known_at is not None and now - known_at < timedelta(days=1)
+    return Row(
+        connection=connection,
+        workflows=workflows,
+        minute_left=connection.minute_left if this_minute else None,
+        day_left=connection.day_left if today else None,
+        day_limit=providers[connection.provider].daily_limit,
+    )
+
+
+def _scopes_of_actions(provider: str, granted: set[str]) -> list[ActionScopes]:
+    """An action's scopes are alternatives: any one of them is enough."""
+    return [
+        ActionScopes(action.title, not action.scopes or bool(action.scopes & granted), sorted(action.scopes))
+        for key, action in sorted(registry.actions.items())
+        if key.startswith(f"{provider}/")
+    ]
+
+
+def _probes() -> list[Probes]:
+    """The latest intent-to-receive checks: empty deliveries, with the refused requests around each."""
+    checks = Delivery.objects.filter(provider="xero", verdict="intent to receive").order_by("-received_at")
+    groups: list[list[datetime]] = []
+    for at in checks.values_list("received_at", flat=True)[:30]:
+        if groups and groups[-1][-1] - at < PROBE_GAP:
+            groups[-1].append(at)
+        else:
+            groups.append([at])
+    return [_probe(group) for group in groups[:3]]
+
+
+def _probe(group: list[datetime]) -> Probes:
+    around = Refusal.objects.filter(
+        provider="xero", last_at__gt=group[-1] - PROBE_GAP, minute__lt=group[0] + PROBE_GAP
+    )
+    return Probes(group[0], len(group), sum(around.values_list("count", flat=True)))
+
+
+def workspaces_to_connect(agency: Agency) -> QuerySet[Workspace]:
+    return agency.workspaces.filter(archived_at=None).order_by("name")

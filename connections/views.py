@@ -1,0 +1,133 @@
+"""Pages of connections: list, one of them, what can be done to it, and the webhooks panel."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from connections import lifecycle, queries
+from connections.forms import DisconnectForm, FilterForm
+from connections.models import Connection, ConnectionState
+from taskjuice.workspaces import gate
+from taskjuice.workspaces.models import Workspace
+
+ON_A_PAGE = 50
+
+
+@require_safe
+def connection_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.READ)
+    form = FilterForm(request.GET)
+    form.is_valid()
+    state, search = form.cleaned_data.get("state", ""), form.cleaned_data.get("q", "")
+    page = Paginator(queries.connections(scope, state=state, search=search), ON_A_PAGE).get_page(
+        form.cleaned_data.get("page")
+    )
+    context = {
+        "counts": queries.counts(scope),
+        "page": page,
+        "rows": queries.rows(list(page.object_list), timezone.now()),
+        "unfinished": [] if scope.is_client else queries.unfinished(scope, scope.user),
+        "state": state,
+        "q": search,
+        "may_connect": scope.may(gate.ADMIN),
+        "may_test": scope.may(gate.WORK),
+    }
+    return render(request, "connections/list.html", context)
+
+
+@require_safe
+def connection_detail(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.READ)
+    found = _found(scope.workspace, connection)
+    context = {
+        "detail": queries.detail(found, timezone.now()),
+        "connection": found,
+        "may_change": scope.may(gate.ADMIN),
+        "may_test": scope.may(gate.WORK),
+        "is_client": scope.is_client,
+    }
+    return render(request, "connections/detail.html", context)
+
+
+@require_POST
+def connection_test(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = _found(scope.workspace, connection)
+    if found.state == ConnectionState.REVOKED:
+        raise Http404("Nothing to test.")
+    tested = lifecycle.test(found, by=scope.user)
+    if request.headers.get("HX-Request"):
+        context = {"tested": tested, "row": queries.rows([tested.connection], timezone.now())[0]}
+        return render(request, "connections/_tested.html", context)
+    if tested.problem:
+        messages.error(request, tested.problem)
+    else:
+        messages.success(request, f"{tested.connection.name} answered: the connection works.")
+    return redirect(_address(tested.connection))
+
+
+@require_POST
+def connection_pause(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.ADMIN)
+    found = _found(scope.workspace, connection)
+    lifecycle.pause(found, by=scope.user)
+    return redirect(_address(found))
+
+
+@require_POST
+def connection_resume(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.ADMIN)
+    found = _found(scope.workspace, connection)
+    lifecycle.resume(found, by=scope.user)
+    return redirect(_address(found))
+
+
+def connection_disconnect(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.ADMIN, archived_too=True)
+    found = _found(scope.workspace, connection)
+    if found.state == ConnectionState.REVOKED:
+        return redirect(_address(found))
+    form = DisconnectForm(request.POST or None, connection=found)
+    if request.method == "POST" and form.is_valid():
+        told = lifecycle.disconnect(found, by=scope.user)
+        messages.success(request, _disconnected(found, told=told))
+        return redirect(reverse("connections:connection-list", args=[agency, workspace]))
+    context = {"connection": found, "form": form, "row": queries.rows([found], timezone.now())[0]}
+    return render(request, "connections/disconnect.html", context, status=422 if form.errors else 200)
+
+
+@require_safe
+def webhook_panel(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    panel = queries.webhook_panel(
+        scope,
+        url=f"{settings.BASE_URL}{reverse('xero:webhook-receive')}",
+        has_key=bool(settings.XERO_WEBHOOK_KEYS),
+    )
+    template = (
+        "connections/_probes.html" if request.headers.get("HX-Request") else "connections/webhooks.html"
+    )
+    return render(request, template, {"panel": panel})
+
+
+def _found(workspace: Workspace | None, pk: int) -> Connection:
+    found = queries.one(workspace, pk) if workspace else None
+    if found is None:
+        raise Http404("No such connection here.")
+    return found
+
+
+def _address(connection: Connection) -> str:
+    place = [connection.agency.slug, connection.workspace.slug]
+    return reverse("connections:connection-detail", args=[*place, connection.pk])
+
+
+def _disconnected(connection: Connection, *, told: bool) -> str:
+    if told:
+        return f"{connection.name} is disconnected."
+    return f"{connection.name} is disconnected here. The provider did not answer; it will be told shortly."
