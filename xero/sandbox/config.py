@@ -29,14 +29,14 @@ class Config:
     webhook_key: str = "sandbox-webhook-signing-key-not-for-production"
     webhook_delay_ms: int = 100
     webhook_batch: int = 50
-    webhook_retry_seconds: float = 900
-    webhook_retry_for_seconds: float = 86400
-    webhook_timeout_seconds: float = 5
+    webhook_retry_seconds: float = 900.0
+    webhook_retry_for_seconds: float = 86400.0
+    webhook_timeout_seconds: float = 5.0
     concurrent_limit: int = 5
     minute_limit: int = 60
     daily_limit: int = 5000
     app_minute_limit: int = 10000
-    idempotency_seconds: float = 360
+    idempotency_seconds: float = 360.0
     latency_ms: int = 0
     access_log: bool = False
 

@@ -72,6 +72,7 @@ class Faults:
             raise ValueError(f"unknown fault {fault.kind!r}; there are: {', '.join(KINDS)}")
         if fault.remaining is not None and fault.remaining < 1:
             raise ValueError("remaining must be at least 1, or null for always")
+        fault.seconds = float(fault.seconds)  # JSON numbers arrive as Decimals
         fault.id = next(self._ids)
         self.active.append(fault)
         return fault

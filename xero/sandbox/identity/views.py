@@ -59,7 +59,7 @@ def _consent_page(
         person=person,
         people=PEOPLE,
         query=list(request.query.items()),
-        organisations=[world.books.organisations[tenant] for tenant in tenants],
+        organisations=[world.organisations[tenant] for tenant in tenants],
         connected={connection.tenant_id for connection in connected},
         problem=problem,
     )
@@ -178,9 +178,9 @@ async def connections(request: web.Request) -> web.StreamResponse:
     live = world.connections.live(access.client_id, access.user_id)
     return web.json_response(
         [
-            connection.as_xero(world.books.organisations[connection.tenant_id].name)
+            connection.as_xero(world.organisations[connection.tenant_id].name)
             for connection in live
-            if event in ("", connection.auth_event_id) and connection.tenant_id in world.books.organisations
+            if event in ("", connection.auth_event_id) and connection.tenant_id in world.organisations
         ]
     )
 

@@ -88,7 +88,7 @@ async def _body(request: web.Request) -> dict[str, Any]:
 
 
 def _tenant(world: World, tenant_id: str) -> str:
-    if tenant_id not in world.books.organisations:
+    if tenant_id not in world.organisations:
         raise ControlError(f"no organisation {tenant_id!r}", 404)
     return tenant_id
 
@@ -127,7 +127,7 @@ async def organisations(world: World, request: web.Request, body: dict[str, Any]
                 for name in ("invoices", "contacts", "payments", "accounts", "items")
             },
         }
-        for organisation in world.books.organisations.values()
+        for organisation in world.organisations.values()
     ]
 
 
@@ -179,7 +179,7 @@ async def give_consent(world: World, request: web.Request, body: dict[str, Any])
 
 
 def _find(world: World, wanted: str) -> str:
-    for tenant_id, organisation in world.books.organisations.items():
+    for tenant_id, organisation in world.organisations.items():
         if wanted in (tenant_id, organisation.name):
             return tenant_id
     raise ControlError(f"no organisation {wanted!r}", 404)
@@ -280,9 +280,7 @@ async def events(world: World, request: web.Request, body: dict[str, Any]) -> An
 
 async def send_burst(world: World, request: web.Request, body: dict[str, Any]) -> Any:
     tenants = [_tenant(world, tenant) for tenant in body.get("tenant_ids", [])] or [
-        tenant
-        for tenant in world.books.organisations
-        if world.connections.is_connected(world.apps.main_id, tenant)
+        tenant for tenant in world.organisations if world.connections.is_connected(world.apps.main_id, tenant)
     ]
     if not tenants or not world.outbox.subscription.url:
         raise ControlError("needs a subscription URL and a connected organisation (or tenant_ids)")

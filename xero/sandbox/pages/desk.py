@@ -31,7 +31,7 @@ def _webhooks_page(world: World, problem: str = "") -> web.Response:
         waiting=world.outbox.waiting,
         state=STATES[world.outbox.subscription.status],
         categories=CATEGORIES,
-        organisations=world.books.organisations.values(),
+        organisations=world.organisations.values(),
         deliveries=list(reversed(world.outbox.deliveries.entries))[:SHOWN_DELIVERIES],
         problem=problem,
         world=world,
@@ -67,7 +67,7 @@ async def _act_on_webhooks(world: World, action: str, form: Any) -> str:
 
 
 def _send_event(world: World, tenant: str, category: str) -> str:
-    organisation = world.books.organisations.get(tenant)
+    organisation = world.organisations.get(tenant)
     if organisation is None or category not in CATEGORIES:
         return "Choose an organisation and a category."
     ledger = organisation.invoices if category == "INVOICE" else organisation.contacts
@@ -90,7 +90,7 @@ async def faults(request: web.Request) -> web.Response:
         call_kinds=CALL_KINDS,
         webhook_kinds=WEBHOOK_KINDS,
         kinds=CALL_KINDS | WEBHOOK_KINDS,
-        organisations=world.books.organisations,
+        organisations=world.organisations,
         default_path=ACCOUNTING,
         calls=list(reversed(world.counters.recent))[:SHOWN_CALLS],
         problem=problem,

@@ -35,7 +35,7 @@ def of_organisation(view: View) -> Callable[[web.Request], Awaitable[web.StreamR
     async def handler(request: web.Request) -> web.StreamResponse:
         world = request.app[WORLD]
         tenant = request.match_info["tenant"]
-        if tenant not in world.books.organisations:
+        if tenant not in world.organisations:
             return page("message.html", status=404, title="Not found", text="There is no such organisation.")
         try:
             return await view(request, world, tenant)
@@ -50,11 +50,9 @@ async def home(request: web.Request) -> web.Response:
     world = request.app[WORLD]
     connected = {
         tenant: [connection for connection in world.connections.live() if connection.tenant_id == tenant]
-        for tenant in world.books.organisations
+        for tenant in world.organisations
     }
-    return page(
-        "home.html", organisations=world.books.organisations.values(), connected=connected, world=world
-    )
+    return page("home.html", organisations=world.organisations.values(), connected=connected, world=world)
 
 
 def _list_url(request: web.Request, ledger: str, number: int) -> str:
@@ -80,7 +78,7 @@ async def ledger(request: web.Request, world: World, tenant: str) -> web.Respons
     answer = bookkeeping.call(world, tenant, "GET", _list_url(request, name, number))
     return page(
         f"ledger_{name}.html",
-        organisation=world.books.organisations[tenant],
+        organisation=world.organisations[tenant],
         ledger=name,
         rows=answer[LEDGERS[name]],
         pagination=answer.get("pagination"),
@@ -99,7 +97,7 @@ def _invoice_page(
     return page(
         "invoice.html",
         status=400 if problem else 200,
-        organisation=world.books.organisations[tenant],
+        organisation=world.organisations[tenant],
         invoice=invoice,
         contacts=bookkeeping.call(world, tenant, "GET", query)["Contacts"],
         accounts=bookkeeping.accounts(world, tenant),
@@ -175,7 +173,7 @@ async def contact(request: web.Request, world: World, tenant: str) -> web.Stream
     return page(
         "contact.html",
         status=400 if problem else 200,
-        organisation=world.books.organisations[tenant],
+        organisation=world.organisations[tenant],
         contact=current,
         id=id,
         problem=problem,

@@ -33,7 +33,7 @@ def _resources(world: World, tenants: list[str], category: str) -> Iterator[tupl
     """(tenant, resource id), the organisations taking turns."""
     pools = []
     for tenant in tenants:
-        organisation = world.books.organisations[tenant]
+        organisation = world.organisations[tenant]
         ledger = organisation.invoices if category == "INVOICE" else organisation.contacts
         pools.append(cycle([(tenant, id) for id in islice(ledger, IDS_PER_ORGANISATION)]))
     return (next(pool) for pool in cycle(pools))
