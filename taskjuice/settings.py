@@ -54,6 +54,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "taskjuice.machines.MachineMiddleware",
     "csp.middleware.CSPMiddleware",
     "taskjuice.health.HealthMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
