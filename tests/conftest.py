@@ -7,6 +7,7 @@ stranger                owner of `foreign_agency`
 """
 
 import os
+import time
 from collections.abc import Callable
 
 import pytest
@@ -86,6 +87,10 @@ def sign_in(db: None) -> SignIn:
     def signed_in(user: User) -> Client:
         client = Client()
         client.force_login(user)
+        session = client.session  # as if the password had just been typed: nothing asks for it again
+        record = {"method": "password", "at": time.time(), "email": user.email, "reauthenticated": True}
+        session["account_authentication_methods"] = [record]
+        session.save()
         return client
 
     return signed_in

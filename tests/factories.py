@@ -11,6 +11,7 @@ from django.utils import timezone
 from connections.models import (
     Connection,
     ConnectionState,
+    Consent,
     Delivery,
     DeliveryState,
     Event,
@@ -23,8 +24,8 @@ PASSWORD = "correct horse battery staple"
 numbers = itertools.count(1)
 
 
-def make_user(email: str = "", *, password: str | None = None, **fields: Any) -> User:
-    """A person whose e-mail address is verified. Without `password` none fits (hashing one is slow)."""
+def make_user(email: str = "", *, password: str = PASSWORD, **fields: Any) -> User:
+    """A person whose e-mail address is verified."""
     user = User.objects.create_user(email or f"person-{next(numbers)}@example.com", password, **fields)
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     return user
@@ -82,6 +83,26 @@ def make_connection(workspace: Workspace, *, name: str = "", **fields: Any) -> C
         "state": ConnectionState.ACTIVE,
     }
     return Connection.objects.create(**values | fields)
+
+
+def make_consent(workspace: Workspace, user: User, **fields: Any) -> Consent:
+    """A trip to the provider that came back with one tenant, which nobody has picked yet."""
+    values = {
+        "state_hash": uuid4().hex * 2,
+        "session_hash": uuid4().hex * 2,
+        "provider": "xero",
+        "agency": workspace.agency,
+        "workspace": workspace,
+        "user": user,
+        "nonce": "nonce",
+        "code_verifier": "",
+        "used_at": timezone.now(),
+        "grant": fields.pop("grant", None) or make_grant(granted_by=user),
+        "tenants": [
+            {"id": str(uuid4()), "tenant_id": str(uuid4()), "name": "Tui Studio", "type": "ORGANISATION"}
+        ],
+    }
+    return Consent.objects.create(**values | fields)
 
 
 def make_delivery(**fields: Any) -> Delivery:

@@ -6,5 +6,8 @@ import os
 import tests.environment  # noqa: F401 - first, since it sets what the settings read
 from taskjuice.settings import *  # noqa: F403 - all of them
 
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.MD5PasswordHasher"
+]  # everybody has a password; hashing is slow
 # Processes that tests start read the product's own settings, from the same environment.
 os.environ["DJANGO_SETTINGS_MODULE"] = "taskjuice.settings"

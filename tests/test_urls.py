@@ -1,0 +1,217 @@
+"""Every URL of the project, asked by every persona, held against a table. A URL without a row fails.
+
+A new row: `"<slug:agency>/things/": page(READ)` for a page, `action(WORK, 302)` for an address that takes only POST
+(the status answers an empty POST), `form(ADMIN)` for a page that also takes a POST. The route's parameters are filled
+from `values` below, by their names.
+"""
+
+from copy import deepcopy
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+
+from taskjuice.workspaces.gate import ADMIN, READ, WORK
+from taskjuice.workspaces.models import Agency, User, Workspace
+from tests.conftest import SignIn
+from tests.factories import (
+    make_activation,
+    make_connection,
+    make_consent,
+    make_delivery,
+    make_event,
+    make_workflow,
+)
+from tests.personas import (
+    PERSONAS,
+    Answers,
+    Row,
+    action,
+    address,
+    everybody,
+    form,
+    not_offered,
+    page,
+    personal,
+    routes,
+)
+
+TABLE = {
+    # -- signing in, and one's own account (allauth) --
+    "accounts/login/": Row(get=everybody(302, anonymous=200), post=everybody(302, anonymous=200)),
+    "accounts/signup/": Row(get=everybody(302, anonymous=200), post=everybody(302, anonymous=200)),
+    "accounts/logout/": Row(get=everybody(200, anonymous=302), post=everybody(302)),
+    "accounts/inactive/": Row(get=everybody(200)),
+    "accounts/reauthenticate/": personal(200, 200),
+    "accounts/email/": personal(200, 302),
+    "accounts/confirm-email/": Row(get=everybody(200)),
+    "accounts/password/change/": personal(200, 200),
+    "accounts/password/set/": personal(302, 302),  # all of them have one
+    "accounts/password/reset/": Row(get=everybody(200), post=everybody(200)),
+    "accounts/login/code/confirm/": personal(302, 302),  # nobody is in the middle of signing in by code
+    r"accounts/^confirm-email/(?P<key>[-:\w]+)/$": Row(
+        get=everybody(200), post=everybody(404), at="accounts/confirm-email/wrong-key/"
+    ),
+    "accounts/password/reset/key/done/": Row(get=everybody(200)),
+    r"accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": Row(
+        get=everybody(200), post=everybody(200), at="accounts/password/reset/key/1-wrong/"
+    ),
+    "accounts/password/reset/done/": Row(get=everybody(200)),
+    "accounts/2fa/": personal(200, 405),
+    "accounts/2fa/authenticate/": personal(302, 302),  # nobody is in the middle of signing in
+    "accounts/2fa/reauthenticate/": personal(302, 302),  # nobody here has a second factor
+    "accounts/2fa/totp/activate/": personal(200, 200),
+    "accounts/2fa/totp/deactivate/": personal(404, 404),
+    "accounts/2fa/recovery-codes/": personal(404, 405),
+    "accounts/2fa/recovery-codes/generate/": personal(200, 200),
+    "accounts/2fa/recovery-codes/download/": personal(404, 404),
+    "accounts/2fa/webauthn/": personal(200, 405),
+    "accounts/2fa/webauthn/add/": personal(200, 200),
+    "accounts/2fa/webauthn/reauthenticate/": personal(302, 302),
+    "accounts/2fa/webauthn/keys/<int:pk>/remove/": personal(404, 404),
+    "accounts/2fa/webauthn/keys/<int:pk>/edit/": personal(404, 404),
+    "accounts/2fa/webauthn/login/": Row(get=everybody(302), post=everybody(302)),
+    "accounts/sessions/": personal(200, 302),
+    # -- the frame: home, the chooser, the theme --
+    "": Row(get=everybody(302)),
+    "places/": personal(),
+    "theme/": Row(post=everybody(302)),
+    "<slug:agency>/": page(READ),
+    "<slug:agency>/<slug:workspace>/": page(READ),
+    # -- people and clients --
+    "welcome/": Row(
+        get=everybody(302), post=everybody(302)
+    ),  # all of them have an agency or a client already
+    "welcome/address/": personal(),
+    "me/": personal(200, 200),
+    "<slug:agency>/clients/": page(READ),
+    "<slug:agency>/clients/switch/": page(READ),
+    "<slug:agency>/clients/new/": form(ADMIN),
+    "<slug:agency>/clients/new/address/": page(ADMIN),
+    "<slug:agency>/settings/": form(ADMIN),
+    "<slug:agency>/audit/": page(WORK),
+    "<slug:agency>/audit/export/": page(WORK),
+    "<slug:agency>/<slug:workspace>/audit/": page(WORK),
+    "<slug:agency>/<slug:workspace>/audit/export/": page(WORK),
+    "<slug:agency>/<slug:workspace>/settings/": page(ADMIN),
+    "<slug:agency>/<slug:workspace>/rename/": action(ADMIN, 422),
+    "<slug:agency>/<slug:workspace>/archive/": action(ADMIN),
+    "<slug:agency>/<slug:workspace>/unarchive/": action(ADMIN),
+    # -- connections --
+    "<slug:agency>/<slug:workspace>/connections/<int:connection>/test/": action(WORK),
+    "<slug:agency>/<slug:workspace>/connections/<int:connection>/pause/": action(ADMIN),
+    "<slug:agency>/<slug:workspace>/connections/<int:connection>/resume/": action(ADMIN),
+    "<slug:agency>/<slug:workspace>/connections/<int:connection>/reconnect/": action(ADMIN),
+    "<slug:agency>/<slug:workspace>/connections/<slug:provider>/connect/": action(ADMIN),
+    # -- Xero --
+    "webhooks/xero/": Row(post=everybody(401), token_free=True),
+}
+
+# What a person's own request may touch: their session, and when it was last seen.
+BOOKKEEPING = ("cache", "django_session", "usersessions_usersession")
+
+
+@pytest.fixture
+def values(
+    owner: User, agency: Agency, workspace: Workspace, other_workspace: Workspace
+) -> dict[str, object]:
+    """What the routes' parameters stand for; all of it belongs to the owner's agency and its first client."""
+    link = make_connection(workspace)
+    workflow = make_workflow(agency, link)
+    event = make_event(link, delivery=make_delivery())
+    return {
+        "agency": agency.slug,
+        "workspace": workspace.slug,
+        "connection": link.pk,
+        "workflow": workflow.pk,
+        "activation": make_activation(workflow, link, event=event).pk,
+        "delivery": event.delivery_id,
+        "pk": link.pk,
+        "provider": "xero",
+        "consent": make_consent(workspace, owner).pk,
+    }
+
+
+@pytest.fixture
+def cast(
+    sign_in: SignIn,
+    stranger: User,
+    foreign_workspace: Workspace,
+    client_user: User,
+    member: User,
+    admin: User,
+    owner: User,
+) -> dict[str, Client]:
+    people = {
+        "stranger": stranger,
+        "client_user": client_user,
+        "member": member,
+        "admin": admin,
+        "owner": owner,
+    }
+    return {"anonymous": Client()} | {who: sign_in(person) for who, person in people.items()}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_stale_rows() -> None:
+    assert sorted(TABLE.keys() - set(routes())) == []
+
+
+def ask(client: Client, method: str, path: str) -> int:
+    """The status; whatever the request changed is undone, cookies included."""
+    cookies = deepcopy(client.cookies)
+    with transaction.atomic():
+        status: int = getattr(client, method)(path).status_code
+        transaction.set_rollback(True)
+    client.cookies = cookies
+    return status
+
+
+def fingerprint() -> dict[str, tuple[int, int]]:
+    """Rows and a sum over their contents, per table."""
+    with connection.cursor() as cursor:
+        names = [name for name in connection.introspection.table_names(cursor) if name not in BOOKKEEPING]
+        parts = (f"SELECT '{name}', count(*), sum(hashtext(t::text)) FROM \"{name}\" t" for name in names)
+        cursor.execute(" UNION ALL ".join(parts))
+        return {name: (count, contents) for name, count, contents in cursor.fetchall()}
+
+
+def test_every_url_has_a_row() -> None:
+    missing = [route for route in routes() if route not in TABLE]
+    assert missing == [], "add a row for each of these to TABLE"
+
+
+@pytest.mark.parametrize("route", TABLE)
+def test_get_answers_each_persona_as_the_table_says(
+    route: str, cast: dict[str, Client], values: dict[str, object]
+) -> None:
+    row = TABLE[route]
+    found: Answers = {who: ask(cast[who], "get", address(route, row, values)) for who in PERSONAS}
+    assert found == row.get(route)
+
+
+@pytest.mark.parametrize("route", TABLE)
+def test_post_answers_each_persona_as_the_table_says(
+    route: str, cast: dict[str, Client], values: dict[str, object]
+) -> None:
+    row = TABLE[route]
+    found: Answers = {who: ask(cast[who], "post", address(route, row, values)) for who in PERSONAS}
+    assert found == row.post(route)
+
+
+@pytest.mark.parametrize("route", TABLE)
+def test_get_changes_nothing(route: str, cast: dict[str, Client], values: dict[str, object]) -> None:
+    before = fingerprint()
+    cast["owner"].get(address(route, TABLE[route], values))
+    assert fingerprint() == before
+
+
+@pytest.mark.parametrize("route", [route for route, row in TABLE.items() if row.post is not not_offered])
+def test_post_without_a_token_is_refused(
+    route: str, owner: User, agency: Agency, values: dict[str, object]
+) -> None:
+    row = TABLE[route]
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(owner)
+    status = client.post(address(route, row, values)).status_code
+    assert (status == 403) is not row.token_free
