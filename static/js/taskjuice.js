@@ -60,7 +60,9 @@
     offerCopy(root);
     tellTimeZone(root);
     for (const slug of root.querySelectorAll("input[data-slug-of]")) followName(slug);
-    for (const button of root.querySelectorAll("[data-print][hidden]")) button.hidden = false;
+    for (const button of root.querySelectorAll("[data-print][hidden], [data-needs-script][hidden]")) {
+      button.hidden = false;
+    }
   }
 
   document.addEventListener("click", (event) => {

@@ -40,7 +40,7 @@ ENTRIES = (
 PERSONAL_ENTRIES = (
     Entry("Home", "home", "site:home"),
     Entry("Profile", "contact", "workspaces:profile"),
-    Entry("E-mail addresses", "mail", "account_email"),
+    Entry("Email address", "mail", "account_email"),
     Entry("Password", "key", "account_change_password"),
     Entry("Two-step login", "shield", "mfa_index"),
     Entry("Sessions", "device", "usersessions_list"),

@@ -180,3 +180,28 @@ def pagination(context: Context, page: "Page[Any]") -> dict[str, Any]:
 def may(scope: Scope | None, level: str) -> bool:
     """`{% if scope|may:"admin" %}`: whether the person may do this here. Levels: read, work, admin, own."""
     return scope is not None and scope.may(level)
+
+
+BROWSERS = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "Mac"),
+    ("Linux", "Linux"),
+)
+
+
+@register.filter
+def browser(agent: str) -> str:
+    """`Firefox on Windows` for a User-Agent header; its first 40 characters when it names nothing known."""
+    name = next((name for mark, name in BROWSERS if mark in agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    return f"{name} on {system}" if name and system else name or agent[:40] or "Unknown"
