@@ -9,12 +9,12 @@ from typing import Any
 import simplejson
 
 _TABLE = """
-CREATE TABLE IF NOT EXISTS documents (
-    kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, id)
-) WITHOUT ROWID
+CREATE TABLE IF NOT EXISTS records (
+    place INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (kind, id)
+)
 """
 _UPSERT = (
-    "INSERT INTO documents (kind, id, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
+    "INSERT INTO records (kind, id, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
 )
 
 
@@ -42,8 +42,11 @@ class Storage:
         self._database.execute(_TABLE)
 
     def load(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Everything of a kind, in the order in which it was first saved."""
         with self._lock:
-            rows = self._database.execute("SELECT id, body FROM documents WHERE kind = ?", (kind,)).fetchall()
+            rows = self._database.execute(
+                "SELECT id, body FROM records WHERE kind = ? ORDER BY place", (kind,)
+            ).fetchall()
         return {id: simplejson.loads(body, use_decimal=True) for id, body in rows}
 
     def save(self, kind: str, id: str, document: Mapping[str, Any]) -> None:
@@ -72,7 +75,7 @@ class Storage:
 
     def delete(self, kind: str, id: str) -> None:
         with self._lock:
-            self._database.execute("DELETE FROM documents WHERE kind = ? AND id = ?", (kind, id))
+            self._database.execute("DELETE FROM records WHERE kind = ? AND id = ?", (kind, id))
 
     def close(self) -> None:
         with self._lock:

@@ -75,6 +75,7 @@ UNDESCRIBED_STATUSES = {401, 403, 404, 412, 413, 429, 500, 501, 503}
 # Every write takes the single object as well as the wrapper (Xero's page "requests and responses").
 # An element echoed in a 400 is the whole object with its errors; the schema Element names only the ids.
 OPEN_SCHEMAS = {"Element", "ValidationError"}
+LIVE_PATHS = {"/Organisations": "/Organisation"}  # both work on the live API
 # The identity file writes /Connections, the live address is /connections: paths are matched without regard to case.
 
 
@@ -104,6 +105,10 @@ def load(name: str) -> dict[str, Any]:
 def check_response(spec: str, method: str, path: str, status: int, body: Any) -> None:
     """Raises AssertionError with every place where the parsed JSON `body` is not what the file `spec` describes."""
     described = _operation(spec, method, path)["responses"].get(str(status))
+    if described is None and status == 400:
+        # the file gives a 400 to writes only, and to some of them; a bad `where` is refused on reads
+        check_schema(spec, "Error", body)
+        return
     if described is None:
         assert status in UNDESCRIBED_STATUSES, f"{method} {path} never answers {status}"
         return
@@ -118,9 +123,7 @@ def check_request(spec: str, method: str, path: str, body: Any) -> None:
     """Raises AssertionError when `body` is no request that the file describes, wrapped or a single object."""
     schema = _operation(spec, method, path)["requestBody"]["content"]["application/json"]["schema"]
     wrapper, single = _both_forms(spec, schema)
-    wrapped = (
-        isinstance(body, dict) and any(isinstance(value, list) for value in body.values()) and len(body) == 1
-    )
+    wrapped = isinstance(body, dict) and body.keys() <= _resolve(spec, wrapper).get("properties", {}).keys()
     _check(spec, wrapper if wrapped else single, body, answer=False)
 
 
@@ -142,6 +145,7 @@ def _both_forms(spec: str, schema: dict[str, Any]) -> tuple[dict[str, Any], dict
 
 def _operation(spec: str, method: str, path: str) -> dict[str, Any]:
     document = load(spec)
+    path = LIVE_PATHS.get(path, path)
     for template, operations in {**document.get("paths", {}), **document.get("webhooks", {})}.items():
         pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))
         if re.fullmatch(pattern, path, re.IGNORECASE) and method.lower() in operations:

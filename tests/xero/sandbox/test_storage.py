@@ -19,6 +19,15 @@ def test_storage_keeps_documents_over_a_restart(tmp_path: Path) -> None:
     again.close()
 
 
+def test_storage_loads_in_the_order_of_first_saving() -> None:
+    storage = Storage(None)
+    for id in ("z", "a", "m"):
+        storage.save("x", id, {"v": 1})
+    storage.save("x", "z", {"v": 2})
+    assert list(storage.load("x")) == ["z", "a", "m"]
+    storage.close()
+
+
 def test_storage_replaces_and_deletes() -> None:
     storage = Storage(None)
     storage.save("x", "1", {"v": 1})

@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 CENT = Decimal("0.01")
 FOUR_PLACES = Decimal("0.0001")
 ZERO = Decimal("0.00")
+ONE = Decimal("1.0000")
 HUNDRED = Decimal(100)
 
 
@@ -70,7 +71,7 @@ def complete_line(
     unit = None if unit_amount is None else round_to(unit_amount, unit_step(unitdp))
     if line_amount is not None and (quantity is None or unit is None):
         return _derive(quantity, unit, line_amount, unitdp)
-    quantity = Decimal(1) if quantity is None else round_to(quantity, FOUR_PLACES)
+    quantity = ONE if quantity is None else round_to(quantity, FOUR_PLACES)
     unit = unit if unit is not None else round_to(ZERO, unit_step(unitdp))
     expected, discount = expected_line(quantity, unit, discount_rate, discount_amount)
     if line_amount is not None and cents(line_amount) != expected:
@@ -82,8 +83,8 @@ def _derive(quantity: Decimal | None, unit: Decimal | None, line_amount: Decimal
     line_amount = cents(line_amount)
     if unit:
         return Line(round_to(line_amount / unit, FOUR_PLACES), unit, line_amount)
-    quantity = round_to(quantity, FOUR_PLACES) if quantity else Decimal(1)
-    return Line(quantity, round_to(line_amount / (quantity or Decimal(1)), unit_step(unitdp)), line_amount)
+    quantity = round_to(quantity, FOUR_PLACES) if quantity else ONE
+    return Line(quantity, round_to(line_amount / (quantity or ONE), unit_step(unitdp)), line_amount)
 
 
 def tax_on(line_amount: Decimal, rate: Decimal, line_amount_types: str) -> Decimal:

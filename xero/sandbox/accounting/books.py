@@ -159,7 +159,9 @@ class _Call:
         if rest or self.request.method.upper() not in {"GET", "HEAD"}:
             raise NotImplementedHere("The Api Method called is not implemented.")
         if name == "taxrates":
-            rates = self.organisation.documents("tax_rate").values()
+            rates = sorted(
+                self.organisation.documents("tax_rate").values(), key=lambda rate: str(rate["Name"])
+            )
             return self._listed("TaxRates", Page([dump(rate) for rate in rates]))
         return self._listed("Organisations", Page([dump(self.organisation.document)]))
 
@@ -181,8 +183,13 @@ def _answer(request: Request, status: int, body: bytes, changes: tuple[Change, .
     accept = request.headers.get("accept", "").lower()
     if "json" in accept and not any(accept.startswith(wanted) for wanted in _XML_WANTED):
         return Response(status, {"content-type": JSON_TYPE}, body, changes)
-    written = xml.answer(body) if status == 200 else xml.error(body)
+    written = xml.answer(body) if status == 200 else xml.error(body, _singular(request))
     return Response(status, {"content-type": xml.XML_TYPE}, written, changes)
+
+
+def _singular(request: Request) -> str:
+    resource = RESOURCES.get(request.path.strip("/").split("/")[0].lower())
+    return resource.singular if resource else ""
 
 
 def _refusal(request: Request, refusal: PlainRefusal) -> Response:

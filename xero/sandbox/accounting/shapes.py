@@ -84,7 +84,7 @@ def many(shape: Mapping[str, Read]) -> Read:
             raise _bad(value, "List", path)
         return [read_object(shape, item, f"{path}[{place}]") for place, item in enumerate(value)]
 
-    read.shape = shape  # type: ignore[attr-defined]  # the XML reader asks which fields are lists
+    read.items = shape  # type: ignore[attr-defined]  # the XML reader asks which fields are lists
     return read
 
 
@@ -92,6 +92,7 @@ def one(shape: Mapping[str, Read]) -> Read:
     def read(value: Any, path: str) -> Document:
         return read_object(shape, value, path)
 
+    read.fields = shape  # type: ignore[attr-defined]
     return read
 
 

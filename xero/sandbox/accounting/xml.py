@@ -25,6 +25,10 @@ _SINGULAR = {
     "Tracking": "TrackingCategory",
     "Elements": "DataContractBase",
 }
+_SCHEMAS = {
+    "xmlns:xsd": "http://www.w3.org/2001/XMLSchema",
+    "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+}
 _ONLY_JSON = {"DateString", "DueDateString", "UpdatedDateUTCString"}
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _DEEPEST = 20
@@ -39,12 +43,18 @@ class _Builder(TreeBuilder):
 
 def answer(body: bytes) -> bytes:
     """The JSON answer `body` as Xero's Response document."""
-    return _written("Response", load(body))
+    root = Element("Response", _SCHEMAS)
+    _fill(root, load(body))
+    return _text_of(root)
 
 
-def error(body: bytes) -> bytes:
-    """The JSON error `body` as Xero's ApiException document."""
-    return _written("ApiException", load(body))
+def error(body: bytes, singular: str = "") -> bytes:
+    """The JSON error `body` as Xero's ApiException document; its elements are of the type `singular`."""
+    root = Element("ApiException", _SCHEMAS)
+    _fill(root, load(body))
+    for element in root.iter("DataContractBase"):
+        element.set("xsi:type", singular)
+    return _text_of(root)
 
 
 def read(body: bytes, plural: str, singular: str, shape: Mapping[str, Read]) -> Any:
@@ -68,11 +78,11 @@ def _object(element: Element, shape: Mapping[str, Read], depth: int) -> Any:
     out: dict[str, Any] = {}
     for child in element:
         name = _name(child)
-        inner = getattr(shape.get(name), "shape", None)
-        if inner is not None:
-            out[name] = [_object(item, inner, depth + 1) for item in child]
+        items = getattr(shape.get(name), "items", None)
+        if items is not None:
+            out[name] = [_object(item, items, depth + 1) for item in child]
         else:
-            out[name] = _object(child, {}, depth + 1)
+            out[name] = _object(child, getattr(shape.get(name), "fields", {}), depth + 1)
     return out
 
 
@@ -80,9 +90,7 @@ def _name(element: Element) -> str:
     return str(element.tag).rsplit("}", 1)[-1]
 
 
-def _written(name: str, value: Mapping[str, Any]) -> bytes:
-    root = Element(name, {"xmlns:xsd": "http://www.w3.org/2001/XMLSchema"})
-    _fill(root, value)
+def _text_of(root: Element) -> bytes:
     written: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return written
 
