@@ -62,6 +62,7 @@ def _consent_page(
         organisations=[world.organisations[tenant] for tenant in tenants],
         connected={connection.tenant_id for connection in connected},
         problem=problem,
+        switch_url=str(request.rel_url.without_query_params("sandbox_user")),
     )
 
 

@@ -21,6 +21,19 @@ def money(value: Any) -> str:
     return f"{Decimal(str(value)):,.2f}" if value not in (None, "") else ""
 
 
+def number(value: Any) -> str:
+    """1.0000 → 1; 2.5000 → 2.5."""
+    return "" if value in (None, "") else f"{Decimal(str(value)).normalize():f}"
+
+
+def price(value: Any) -> str:
+    """At least two decimals, without a thousands separator: it goes back in a form."""
+    if value in (None, ""):
+        return ""
+    exact = number(value)
+    return exact if len(exact.partition(".")[2]) > 2 else f"{Decimal(exact):.2f}"
+
+
 def day(value: Any) -> str:
     """2026-03-01T00:00:00 → 1 Mar 2026."""
     if not value:
@@ -36,7 +49,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(money=money, day=day)
+_environment.filters.update(money=money, number=number, price=price, day=day)
 
 
 def page(template: str, *, status: int = 200, **context: Any) -> web.Response:
