@@ -90,6 +90,7 @@ def sign_in(db: None) -> SignIn:
         session = client.session  # as if the password had just been typed: nothing asks for it again
         record = {"method": "password", "at": time.time(), "email": user.email, "reauthenticated": True}
         session["account_authentication_methods"] = [record]
+        session["account_authentication_methods_user"] = str(user.pk)
         session.save()
         return client
 

@@ -8,9 +8,19 @@ import socket
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 OWNER_EMAIL = "olivia@northwind.example"
+
+
+class Named(NamedTuple):
+    name: str
+    slug: str
+
+
+AGENCY = Named("Northwind Books", "northwind")
+CLIENT = Named("Harbour Café", "harbour-cafe")
 WEB_PORT, SANDBOX_PORT = 8000, 9900
 
 

@@ -1,0 +1,99 @@
+"""The main job, done through the product's own pages and the sandbox's: what a person would click."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import requests
+
+from taskjuice.demo.browsing import Page, Visitor
+from taskjuice.demo.place import AGENCY, CLIENT, OWNER_EMAIL, Place
+from taskjuice.demo.stages import StageFailed, Stages
+
+T = TypeVar("T")
+PATIENCE = 30.0  # seconds that one stage may take
+
+
+def run(place: Place, stages: Stages) -> None:
+    """Sign in, connect, subscribe."""
+    job = Journey(place, stages)
+    job.sign_in()
+    job.connect()
+    job.subscribe()
+
+
+class Journey:
+    def __init__(self, place: Place, stages: Stages) -> None:
+        self.place = place
+        self.stages = stages
+        self.visitor = Visitor(place.base_url)
+        self.home = f"/{AGENCY.slug}/{CLIENT.slug}/"
+
+    def sign_in(self) -> None:
+        page = self.visitor.open("/accounts/login/")
+        password = self.place.secrets["OWNER_PASSWORD"]
+        page = self.visitor.submit(page, page.form(having="password"), login=OWNER_EMAIL, password=password)
+        if "/accounts/" in page.url:
+            raise StageFailed(f"Signing in as {OWNER_EMAIL} ended at {page.url}")
+        self.stages.done(f"signed in as {OWNER_EMAIL}")
+
+    def connect(self) -> None:
+        """Connections → Connect Xero → consent → back → pick the organisation by name."""
+        page = self.visitor.open(f"{self.home}connections/")
+        if self._connections(page):
+            self.stages.done("Xero is connected already")
+            return
+        page = self.visitor.open(f"{self.home}connections/new/")
+        page = self.visitor.submit(page, page.form(action="/connections/xero/connect/"))
+        page = self._consent(page)
+        self.stages.done("consent given at Xero")
+        page = self.visitor.submit(page, page.form(having="tenants"))
+        if not self._connections(self.visitor.open(f"{self.home}connections/")):
+            raise StageFailed(f"No connection after the choice of the organisation; it ended at {page.url}")
+        self.stages.done("organisation picked, connected")
+
+    def subscribe(self) -> None:
+        """In Xero's portal: the delivery URL, which must prove itself by the intent-to-receive probes."""
+        url = f"{self.place.base_url}/webhooks/xero/"
+        state = self._xero("GET", "subscription")
+        if (state.get("url"), state.get("status")) != (url, "OK"):
+            self._xero("POST", "subscription", {"url": url})
+            state = self._until("the intent-to-receive check is over", self._probed)
+        statuses = [probe["status"] for probe in state["probes"]]
+        if statuses != [401, 401, 401, 200]:
+            raise StageFailed(f"Intent to receive: the probes got {statuses}, not three 401 and a 200")
+        self.stages.done("webhook validated: 401, 401, 401 for wrong signatures, 200")
+
+    def _probed(self) -> dict[str, Any] | None:
+        state = self._xero("GET", "subscription")
+        return state if state.get("probes") else None
+
+    def _connections(self, page: Page) -> list[str]:
+        """Links to connections' own pages."""
+        return [link for link in page.links if re.search(r"/connections/\d+/$", link)]
+
+    def _consent(self, page: Page) -> Page:
+        """Log in at the sandbox as its first person, allow what is asked for the organisation offered first."""
+        if any(name == "sandbox_user" for form in page.forms for name, _ in form.buttons):
+            form = page.form(having="sandbox_user")
+            button = next(button for button in form.buttons if button[0] == "sandbox_user")
+            page = self.visitor.submit(page, form, button)
+        return self.visitor.submit(page, page.form(having="tenant"), ("action", "allow"))
+
+    def _xero(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """The sandbox's control API: what a person does inside Xero."""
+        answer = requests.request(
+            method, f"{self.place.sandbox_url}/sandbox/api/{path}", json=body, timeout=20
+        )
+        if answer.status_code != 200:
+            raise StageFailed(f"sandbox {method} {path}: {answer.status_code} {answer.text[:300]}")
+        return answer.json()
+
+    def _until(self, what: str, look: Callable[[], T | None]) -> T:
+        deadline = time.monotonic() + PATIENCE
+        while (found := look()) is None:
+            if time.monotonic() > deadline:
+                raise StageFailed(f"Waited {PATIENCE:.0f} s in vain until {what}")
+            time.sleep(0.05)
+        return found
