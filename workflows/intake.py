@@ -37,7 +37,11 @@ class Subscription:
 
     def wants(self, event: Event) -> bool:
         trigger = registry.triggers.get(self.version.trigger)
-        return trigger is not None and trigger.category == event.category and trigger.matches(event, self.settings)
+        return (
+            trigger is not None
+            and trigger.category == event.category
+            and trigger.matches(event, self.settings)
+        )
 
 
 def start_activations(events: Sequence[Event]) -> Mapping[int, int]:
@@ -60,7 +64,9 @@ def start_activations(events: Sequence[Event]) -> Mapping[int, int]:
 
 def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
     applications = WorkflowConnection.objects.filter(
-        connection_id__in=connection_ids, workflow__state=WorkflowState.PUBLISHED
+        connection_id__in=connection_ids,
+        connection__workspace__archived_at=None,
+        workflow__state=WorkflowState.PUBLISHED,
     ).values_list("connection_id", "workflow_id")
     live = Version.objects.filter(live=True, workflow__in={workflow for _, workflow in applications})
     versions = {version.workflow_id: version for version in live.select_related("workflow")}
