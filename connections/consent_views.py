@@ -86,7 +86,7 @@ def consent_choose(request: HttpRequest, agency: str, workspace: str, consent: i
     tenants = consents.offered(found)
     elsewhere = lifecycle.elsewhere(tenants, found.workspace, found.provider)
     free = [tenant for tenant in tenants if tenant.tenant_id not in elsewhere]
-    form = ChooseForm(request.POST or None, free=free)
+    form = ChooseForm(request.POST if request.method == "POST" else None, free=free)
     if request.method == "POST" and found.reconnects is None and form.is_valid():
         try:
             made = _connect(form, found, free, scope)

@@ -92,7 +92,7 @@ def connection_disconnect(request: HttpRequest, agency: str, workspace: str, con
     found = _found(scope.workspace, connection)
     if found.state == ConnectionState.REVOKED:
         return redirect(_address(found))
-    form = DisconnectForm(request.POST or None, connection=found)
+    form = DisconnectForm(request.POST if request.method == "POST" else None, connection=found)
     if request.method == "POST" and form.is_valid():
         told = lifecycle.disconnect(found, by=scope.user)
         messages.success(request, _disconnected(found, told=told))

@@ -16,7 +16,7 @@ from xero import refusals, transport, wire
 Params = Mapping[str, str | int]
 
 LIMITS_EVERY = 1.0  # seconds between two notes of a tenant's limits by one process
-_noted: dict[tuple[str, str], tuple[float, tuple[str, str]]] = {}
+noted: dict[tuple[str, str], tuple[float, tuple[str, str]]] = {}
 
 
 def client_for(connection: Connection) -> "Client":
@@ -128,10 +128,10 @@ class Client:
         if not (left[0].isdigit() and left[1].isdigit()):
             return
         tenant = (self.connection.provider, str(self.connection.tenant_id))
-        at, before = _noted.get(tenant, (-LIMITS_EVERY, ("", "")))
+        at, before = noted.get(tenant, (-LIMITS_EVERY, ("", "")))
         if before == left or time.monotonic() - at < LIMITS_EVERY:
             return
-        _noted[tenant] = (time.monotonic(), left)
+        noted[tenant] = (time.monotonic(), left)
         Connection.objects.filter(provider=tenant[0], tenant_id=tenant[1]).update(
             minute_left=int(left[0]), day_left=int(left[1]), limits_at=Now()
         )
