@@ -53,4 +53,9 @@ class ExactJSONField(models.JSONField):
 
     def deconstruct(self) -> Any:
         name, path, args, options = super().deconstruct()
-        return name, path, args, {key: value for key, value in options.items() if key not in {"encoder", "decoder"}}
+        return (
+            name,
+            path,
+            args,
+            {key: value for key, value in options.items() if key not in {"encoder", "decoder"}},
+        )

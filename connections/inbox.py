@@ -120,11 +120,15 @@ def _store(deliveries: Sequence[Delivery]) -> None:
         reading.activations = sum(started.get(event.pk, 0) for event in reading.stored)
         _conclude(reading)
     StrayEvent.objects.bulk_create(
-        StrayEvent(delivery=reading.delivery, reason=s.reason, tenant_id=s.tenant_id[:100], content=s.content[:2000])
+        StrayEvent(
+            delivery=reading.delivery, reason=s.reason, tenant_id=s.tenant_id[:100], content=s.content[:2000]
+        )
         for reading in readings
         for s in reading.strays
     )
-    Delivery.objects.bulk_update(deliveries, ["state", "verdict", "reason", "events", "activations", "processed_at"])
+    Delivery.objects.bulk_update(
+        deliveries, ["state", "verdict", "reason", "events", "activations", "processed_at"]
+    )
 
 
 def announce(events: Sequence[Event]) -> dict[int, int]:
@@ -172,10 +176,11 @@ def _store_events(readings: Sequence[Reading]) -> None:
             rows += [(home, reading.delivery.pk, event) for home in homes]
             if not homes:
                 reading.strays.append(UnusableEvent("unknown tenant", str(event.tenant_id), _as_text(event)))
-    for event in insert_events(rows):
-        by_delivery[event.delivery_id].stored.append(event)
-    homes = {home.pk for home, _, _ in rows}
-    Connection.objects.filter(pk__in=homes).update(last_webhook_at=Now())
+    for new in insert_events(rows):
+        if new.delivery_id is not None:
+            by_delivery[new.delivery_id].stored.append(new)
+    named = {home.pk for home, _, _ in rows}
+    Connection.objects.filter(pk__in=named).update(last_webhook_at=Now())
 
 
 def insert_events(
@@ -195,7 +200,9 @@ def insert_events(
     with database.cursor() as cursor:
         cursor.execute(INSERT_EVENTS, [recovered, *(list(column) for column in columns)])
         found = cursor.fetchall()
-    names = "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at".split()
+    names = (
+        "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at".split()
+    )
     homes = {home.pk: home for home, _, _ in rows}
     events = [Event(recovered=recovered, **dict(zip(names, values, strict=True))) for values in found]
     for event in events:

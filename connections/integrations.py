@@ -14,7 +14,9 @@ from connections.models import Connection, Event
 from taskjuice.workspaces.models import User
 
 Data = dict[str, Any]
-MENDED_BY = timedelta(minutes=15)  # a broken connection is looked at again after this, or when it is reconnected
+MENDED_BY = timedelta(
+    minutes=15
+)  # a broken connection is looked at again after this, or when it is reconnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ def outcome_of(error: errors.ProviderError) -> Outcome:
             )
         case errors.NeedsConsent() | errors.TenantGone():
             # Not the activation's fault: it waits, and goes on when the connection is mended.
-            return TryLater(str(error), at=timezone.now() + MENDED_BY, tenant_wide=True, status=error.status, counts=False)
+            return TryLater(
+                str(error), at=timezone.now() + MENDED_BY, tenant_wide=True, status=error.status, counts=False
+            )
         case errors.UnknownOutcome():
             return Unknown(str(error), status=error.status)
         case _:
@@ -100,7 +104,9 @@ class Action:
     description: ClassVar[str]
     form: ClassVar[type[forms.Form]]
     writes: ClassVar[bool] = False  # goes through the journal
-    effects: ClassVar[bool] = False  # changes something outside: its outcomes are stored before anything else runs
+    effects: ClassVar[bool] = (
+        False  # changes something outside: its outcomes are stored before anything else runs
+    )
     raw: ClassVar[bool] = False  # its input is not evaluated before; it reads `call.context` itself
     scopes: ClassVar[frozenset[str]] = frozenset()
     sample: ClassVar[Data] = {}  # an output as the builder shows it

@@ -1,6 +1,6 @@
 """The built-in actions."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 
@@ -45,10 +45,12 @@ class Filter(Action):
 
     key = "core/filter"
     title = "Stop unless"
-    description = "Goes on only if the condition holds; otherwise the activation stops here, and that is fine."
+    description = (
+        "Goes on only if the condition holds; otherwise the activation stops here, and that is fine."
+    )
     form = FilterForm
     raw = True  # the condition evaluates its own fields, so that emptiness can be asked about
-    sample: Data = {"passed": True}
+    sample: ClassVar[Data] = {"passed": True}
 
     def outcome(self, call: Call, data: Data) -> Outcome:
         try:
@@ -66,7 +68,9 @@ class ValuesField(forms.JSONField):
         if not isinstance(found, dict) or not 1 <= len(found) <= 50:
             raise forms.ValidationError("Give between 1 and 50 names with their values.")
         if not all(isinstance(name, str) and name.isidentifier() and len(name) <= 60 for name in found):
-            raise forms.ValidationError("A name is letters, digits and underscores, and does not begin with a digit.")
+            raise forms.ValidationError(
+                "A name is letters, digits and underscores, and does not begin with a digit."
+            )
         return found
 
 
@@ -81,7 +85,7 @@ class SetValues(Action):
     title = "Set values"
     description = "Names values for later steps, and notes them on the activation."
     form = SetValuesForm
-    sample: Data = {"note": "INV-0042 is over 1,000"}
+    sample: ClassVar[Data] = {"note": "INV-0042 is over 1,000"}
 
     def run(self, call: Call, data: Data) -> Data:
         return dict(data["values"])

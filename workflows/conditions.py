@@ -1,6 +1,6 @@
 """Conditions: rows of field · operator · value, joined by all or any."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -59,40 +59,10 @@ def _evaluate(field: str, data: Mapping[str, Any], *, empty_is_fine: bool) -> An
 
 
 def compare(left: Any, operator: str, right: Any) -> bool:
-    match operator:
-        case "equals":
-            return _same(left, right)
-        case "not-equals":
-            return not _same(left, right)
-        case "contains":
-            return _contains(left, right)
-        case "not-contains":
-            return not _contains(left, right)
-        case "starts-with":
-            return as_text(left).casefold().startswith(as_text(right).casefold())
-        case "is-empty":
-            return left in (None, "", [], {})
-        case "is-not-empty":
-            return left not in (None, "", [], {})
-        case "greater":
-            return number(left) > _amount(right)
-        case "at-least":
-            return number(left) >= _amount(right)
-        case "less":
-            return number(left) < _amount(right)
-        case "at-most":
-            return number(left) <= _amount(right)
-        case "before":
-            return day(left) < day(right)
-        case "after":
-            return day(left) > day(right)
-        case "in-list":
-            return any(_same(left, element.strip()) for element in as_text(right).split(","))
-        case "is-true":
-            return left is True or as_text(left).casefold() in {"true", "yes", "1"}
-        case "is-false":
-            return left is False or as_text(left).casefold() in {"false", "no", "0"}
-    raise FilterError(f"The operator “{operator}” is not known.")
+    """Whether `left operator right` holds; raises FilterError where the values do not suit the operator."""
+    if operator not in COMPARISONS:
+        raise FilterError(f"The operator “{operator}” is not known.")
+    return COMPARISONS[operator](left, right)
 
 
 def _amount(value: Any) -> Decimal:
@@ -119,3 +89,27 @@ def _short(value: Any) -> str:
         return "the list" if isinstance(value, list) else "the record"
     text = as_text(value)
     return f"{text[:60]}…" if len(text) > 60 else text
+
+
+def _is_one_of(left: Any, right: Any) -> bool:
+    return any(_same(left, element.strip()) for element in as_text(right).split(","))
+
+
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "equals": _same,
+    "not-equals": lambda left, right: not _same(left, right),
+    "contains": _contains,
+    "not-contains": lambda left, right: not _contains(left, right),
+    "starts-with": lambda left, right: as_text(left).casefold().startswith(as_text(right).casefold()),
+    "is-empty": lambda left, _: left in (None, "", [], {}),
+    "is-not-empty": lambda left, _: left not in (None, "", [], {}),
+    "greater": lambda left, right: number(left) > _amount(right),
+    "at-least": lambda left, right: number(left) >= _amount(right),
+    "less": lambda left, right: number(left) < _amount(right),
+    "at-most": lambda left, right: number(left) <= _amount(right),
+    "before": lambda left, right: day(left) < day(right),
+    "after": lambda left, right: day(left) > day(right),
+    "in-list": _is_one_of,
+    "is-true": lambda left, _: left is True or as_text(left).casefold() in {"true", "yes", "1"},
+    "is-false": lambda left, _: left is False or as_text(left).casefold() in {"false", "no", "0"},
+}

@@ -150,7 +150,9 @@ def _outcomes(action: Action, prepared: Sequence[Prepared]) -> list[Outcome]:
         if action.effects:  # some of it may be done
             return [Unknown("TaskJuice broke while it did this; look whether it was done.") for _ in prepared]
         if len(prepared) == 1:
-            return [Failed("internal", f"TaskJuice broke on this ({type(error).__name__}); its log has the rest.")]
+            return [
+                Failed("internal", f"TaskJuice broke on this ({type(error).__name__}); its log has the rest.")
+            ]
     return [outcome for one in prepared for outcome in _outcomes(action, [one])]
 
 

@@ -3,6 +3,7 @@
 A text that is nothing but one `{{ expression }}` keeps its type; any other text renders to a string.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -21,7 +22,11 @@ from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT
 from workflows.filters import FILTERS, FilterError, as_text, exact
 
 MAX_SOURCE = 20_000  # characters of one field
+MAX_EXPRESSION = 2_000  # characters between braces; parsing takes more than linear time
 MAX_RESULT = 50_000  # characters of one rendered field
+
+
+BRACED = re.compile(r"\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)
 
 
 class ExpressionError(Exception):
@@ -48,6 +53,8 @@ def parse(text: str) -> BoundTemplate:
         raise ExpressionError("Tags ({% … %}) are not available; use {{ expressions }} only.")
     if len(text) > MAX_SOURCE:
         raise ExpressionError(f"This text is longer than {MAX_SOURCE:,} characters.")
+    if any(len(part) > MAX_EXPRESSION for part in BRACED.findall(text)):
+        raise ExpressionError(f"An expression in {{{{ }}}} is longer than {MAX_EXPRESSION:,} characters.")
     try:
         template = ENVIRONMENT.from_string(text)
         for expression in _all_expressions(template.nodes):
@@ -111,6 +118,11 @@ def references(text: str) -> list[str]:
     return [str(e) for e in _all_expressions(parse(text).nodes) if isinstance(e, Path)]
 
 
+def paths(text: str) -> list[list[Any]]:
+    """The same paths in parts: ["steps", "invoice", "Total"]; a computed part is a Path itself."""
+    return [list(e.path) for e in _all_expressions(parse(text).nodes) if isinstance(e, Path)]
+
+
 def _text(node: Node, context: RenderContext) -> str:
     value = _value(node, context)
     try:
@@ -145,5 +157,3 @@ def _in_words(error: LiquidError) -> str:
     place = error.context()
     where = f" (line {place[0]}, column {place[1] + 1})" if place else ""
     return f"{error.message}{where}."
-
-

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
+from django.utils import timezone
 from liquid import Undefined
 
 MAX_TEXT = 50_000
@@ -71,7 +72,11 @@ def day(value: Any) -> date:
 
 
 def _capped(amount: Decimal) -> Decimal:
-    if not amount.is_finite() or amount.adjusted() > MAX_DIGITS or len(amount.as_tuple().digits) > 3 * MAX_DIGITS:
+    if (
+        not amount.is_finite()
+        or amount.adjusted() > MAX_DIGITS
+        or len(amount.as_tuple().digits) > 3 * MAX_DIGITS
+    ):
         raise FilterError(f"The number is out of range (at most {MAX_DIGITS} digits).")
     return amount
 
@@ -167,7 +172,7 @@ def _sum(value: Any, key: Any = None) -> Decimal:
 
 
 def _date(value: Any, shape: Any = "%d %b %Y") -> str:
-    when = date.today() if as_text(value) in {"now", "today"} else day(value)
+    when = timezone.localdate() if as_text(value) in {"now", "today"} else day(value)
     return _cut(when.strftime(as_text(shape)[:100]))
 
 

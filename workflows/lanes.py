@@ -60,7 +60,7 @@ class Lease:
 
 def acquire(connection_id: int) -> Lease | None:
     """The lane's lease; None where somebody has it, the lane is parked or its connection does not work."""
-    values = {"id": connection_id, "lease": LEASE_SECONDS, "holder": processes.identity()}
+    values: dict[str, int | str] = {"id": connection_id, "lease": LEASE_SECONDS, "holder": processes.identity()}
     with database.cursor() as cursor:
         cursor.execute(ACQUIRE, values)
         row = cursor.fetchone()
@@ -90,7 +90,9 @@ def park(lease: Lease, until: datetime, reason: str) -> None:
 def release(lease: Lease, *, more: bool) -> None:
     """Give the lane back. `more`, or a wake-up that came meanwhile, queues it again behind the others."""
     with transaction.atomic():
-        lane = Lane.objects.select_for_update().filter(pk=lease.connection_id, lease_token=lease.token).first()
+        lane = (
+            Lane.objects.select_for_update().filter(pk=lease.connection_id, lease_token=lease.token).first()
+        )
         if lane is None:  # lost: whoever has it releases it
             return
         again = (more or lane.wake_pending) and lane.parked_until is None

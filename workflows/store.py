@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection as database
 from django.db import transaction
@@ -15,7 +16,9 @@ from workflows.lanes import Lease
 from workflows.models import Activation
 
 MAX_ATTEMPTS = 5
-ALONE_FROM = 3  # from this attempt on an activation runs alone: should it kill its process, no other dies with it
+ALONE_FROM = (
+    3  # from this attempt on an activation runs alone: should it kill its process, no other dies with it
+)
 
 # The attempt is counted by the claim, so that a crash counts too. Rows left `running` under another lease
 # belonged to a holder that lost the lane.
@@ -116,7 +119,9 @@ class Batch:
                 if self.records:
                     cursor.execute(STEP_RUNS, _columns([_record_row(record) for record in self.records]))
                 if changed:
-                    cursor.execute(ACTIVATIONS, [*_columns([_run_row(run) for run in changed]), self.lease.token])
+                    cursor.execute(
+                        ACTIVATIONS, [*_columns([_run_row(run) for run in changed]), self.lease.token]
+                    )
         self.records.clear()
         for run in changed:
             run.changed = False
@@ -135,7 +140,7 @@ def has_failing(lease: Lease) -> bool:
 
 
 def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
-    values = {"token": lease.token, "id": lease.connection_id, "alone": ALONE_FROM - 1, "limit": limit}
+    values: dict[str, UUID | int] = {"token": lease.token, "id": lease.connection_id, "alone": ALONE_FROM - 1, "limit": limit}
     with database.cursor() as cursor:
         cursor.execute(CLAIM.format(attempts=attempts), values)
         rows = cursor.fetchall()

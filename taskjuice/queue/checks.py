@@ -34,7 +34,9 @@ def problems(cluster: dict[str, Any]) -> list[CheckMessage]:
     workers, limit = cluster.get("workers") or 0, cluster.get("queue_limit") or 0
     if not 1 <= limit <= workers:
         hint = "Messages waiting in memory behind busy workers run late, and twice. Use as many as workers."
-        found.append(Error("Q_CLUSTER['queue_limit'] must be between 1 and 'workers'.", hint=hint, id="queue.E002"))
+        found.append(
+            Error("Q_CLUSTER['queue_limit'] must be between 1 and 'workers'.", hint=hint, id="queue.E002")
+        )
         return found
     timeout, retry = cluster.get("timeout") or 0, cluster.get("retry") or 0
     least = timeout * (1 + ceil((limit + 1) / workers)) + 60

@@ -12,10 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
-from django.conf import settings
 from django.db import Error, close_old_connections
 from django.db.models import F
 from django.db.models.functions import Now
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 CANARY_SECONDS = 5
 SILENT_SECONDS = 15  # nothing ran for so long although canaries were sent
 BUSY_SECONDS = 40  # a task may be inside one slow call to a provider (30 s at most)
+DRAIN_SECONDS = 130  # a task may take 120 s (Q_CLUSTER's timeout)
 UNACKNOWLEDGED_SECONDS = 30  # a canary ran, but its message stays: the cluster's monitor is stuck
 
 
@@ -83,10 +84,8 @@ class Node:
 
     def _kill_cluster(self) -> None:
         assert self.cluster is not None
-        try:
+        with suppress(ProcessLookupError):  # gone already
             os.killpg(self.cluster.pid, signal.SIGKILL)
-        except ProcessLookupError:  # gone already
-            pass
         self.cluster.wait()
 
     def _drain(self) -> None:
@@ -94,7 +93,7 @@ class Node:
         assert self.cluster is not None
         self.cluster.send_signal(signal.SIGTERM)
         try:
-            self.cluster.wait(settings.Q_CLUSTER["timeout"] + 10)
+            self.cluster.wait(DRAIN_SECONDS)
         except subprocess.TimeoutExpired:
             logger.warning("the cluster did not drain in time")
         self._kill_cluster()
@@ -147,4 +146,3 @@ class Node:
     def _nodes(self) -> int:
         """Nodes share the queue, so each sees only its part of the canaries."""
         return max(1, heartbeat.fresh().count())
-

@@ -128,7 +128,9 @@ def test_organisation_in_two_agencies_gives_each_its_own_event(
     receiving.store("xero", report(ours))
     inbox.fan_out()
     assert set(Event.objects.values_list("workspace", flat=True)) == {workspace.pk, foreign_workspace.pk}
-    assert Activation.objects.filter(agency=F("workflow__agency"), connection__agency=F("agency")).count() == 2
+    assert (
+        Activation.objects.filter(agency=F("workflow__agency"), connection__agency=F("agency")).count() == 2
+    )
 
 
 def test_mixed_delivery_keeps_the_known_part(workspace: Workspace) -> None:

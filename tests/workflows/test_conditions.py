@@ -73,7 +73,9 @@ def test_reason_names_the_values() -> None:
 
 
 def test_value_may_be_an_expression() -> None:
-    assert holds(condition("all", ("{{ x }}", "equals", "{{ y }}")), {"x": 3, "y": Decimal("3.00")})[0] is True
+    assert (
+        holds(condition("all", ("{{ x }}", "equals", "{{ y }}")), {"x": 3, "y": Decimal("3.00")})[0] is True
+    )
 
 
 def test_missing_name_is_an_error_unless_emptiness_is_asked() -> None:

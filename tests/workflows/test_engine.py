@@ -79,14 +79,16 @@ OVER = {
         }
     },
 }
-NOTE = {"name": "note", "action": "core/set-values", "input": {"values": {"note": "It is {{ steps.look.number }}."}}}
+NOTE = {
+    "name": "note",
+    "action": "core/set-values",
+    "input": {"values": {"note": "It is {{ steps.look.number }}."}},
+}
 
 
 def due(connection: Connection, *numbers: Any, steps: Sequence[Any] = (LOOK, OVER, NOTE)) -> list[Activation]:
     workflow = make_workflow(connection.agency, connection, steps=list(steps))
-    found = [
-        make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers
-    ]
+    found = [make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers]
     lanes.wake_lanes([connection.pk])
     return found
 
@@ -121,7 +123,10 @@ def test_history_holds_input_output_and_wave(look: Look, connection: Connection)
 def test_stopped_activation_says_why(look: Look, connection: Connection) -> None:
     (activation,) = due(connection, 900)
     engine.run_lane(connection.pk)
-    assert StepRun.objects.get(activation=activation, name="over").error == "900 is greater than 1,000 did not hold"
+    assert (
+        StepRun.objects.get(activation=activation, name="over").error
+        == "900 is greater than 1,000 did not hold"
+    )
 
 
 def test_waves_cross_versions_and_workflows(look: Look, connection: Connection) -> None:
@@ -133,7 +138,7 @@ def test_waves_cross_versions_and_workflows(look: Look, connection: Connection) 
 
 
 def test_missing_name_fails_its_activation_alone(look: Look, connection: Connection) -> None:
-    first, second = due(connection, 2000, 2000)
+    first, *_ = due(connection, 2000, 2000)
     Activation.objects.filter(pk=first.pk).update(trigger_data={})
     engine.run_lane(connection.pk)
     assert states() == ["failed", "succeeded"]
@@ -171,7 +176,9 @@ def test_providers_no_is_final(look: Look, connection: Connection) -> None:
     assert StepRun.objects.get().provider_status == 400
 
 
-def test_passing_trouble_is_tried_again_later_and_in_the_end_given_up(look: Look, connection: Connection) -> None:
+def test_passing_trouble_is_tried_again_later_and_in_the_end_given_up(
+    look: Look, connection: Connection
+) -> None:
     def refuse(data: Data) -> None:
         raise RetryLater("Xero did not answer.")
 
@@ -286,7 +293,7 @@ def test_activations_of_a_lost_lease_are_taken_over(look: Look, connection: Conn
 
 
 def test_finished_steps_are_not_repeated(look: Look, connection: Connection) -> None:
-    (activation,) = due(connection, 2000)
+    due(connection, 2000)
     Activation.objects.update(position=1, outputs={"look": {"number": 4000}})
     engine.run_lane(connection.pk)
     assert (states(), look.waves) == (["succeeded"], [])

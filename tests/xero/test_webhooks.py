@@ -44,7 +44,9 @@ def event(**changes: Any) -> dict[str, Any]:
 
 def body_of(*events: Any) -> bytes:
     number = len(events)
-    return json.dumps({"events": events, "firstEventSequence": 1, "lastEventSequence": number, "entropy": "X"}).encode()
+    return json.dumps(
+        {"events": events, "firstEventSequence": 1, "lastEventSequence": number, "entropy": "X"}
+    ).encode()
 
 
 def post(client: Client, body: bytes, signature: str | None = None, **headers: str) -> Any:
@@ -117,11 +119,11 @@ def test_flood_of_refusals_writes_little_and_counts_all(
     django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refusals = receiving.Refusals()
-    monkeypatch.setattr(receiving.time, "monotonic", lambda: 100.0)
+    monkeypatch.setattr("connections.receiving.time.monotonic", lambda: 100.0)
     with django_assert_num_queries(refusals.WRITES_A_SECOND):
         for _ in range(500):
             refusals.add("xero")
-    monkeypatch.setattr(receiving.time, "monotonic", lambda: 101.0)
+    monkeypatch.setattr("connections.receiving.time.monotonic", lambda: 101.0)
     refusals.add("xero")
     assert sum(Refusal.objects.values_list("count", flat=True)) == 501
 
@@ -238,7 +240,9 @@ UNUSABLE = {
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("item", UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_unusable_event_is_set_apart_and_its_neighbour_lives(client: Client, workspace: Workspace, item: Any) -> None:
+def test_unusable_event_is_set_apart_and_its_neighbour_lives(
+    client: Client, workspace: Workspace, item: Any
+) -> None:
     make_connection(workspace, tenant_id=TENANT)
     assert post(client, body_of(item, event())).status_code == 200
     inbox.fan_out()
@@ -262,7 +266,9 @@ def test_moment_reads_xeros_dates_as_utc(text: str, expected: datetime) -> None:
 
 
 def test_parse_compares_types_without_regard_to_case() -> None:
-    found = XeroWebhooks().parse(body_of(event(eventType="Update", eventCategory="Invoice", resourceUrl="ftp://x")))
+    found = XeroWebhooks().parse(
+        body_of(event(eventType="Update", eventCategory="Invoice", resourceUrl="ftp://x"))
+    )
     assert found == [
         ReportedEvent(
             tenant_id=UUID(TENANT),

@@ -1,0 +1,35 @@
+"""Processes by name: alive, dead, and another one with the same pid."""
+
+import os
+import subprocess
+import sys
+
+from taskjuice.queue import processes
+
+
+def test_this_process_lives() -> None:
+    assert not processes.is_dead(processes.identity())
+
+
+def test_ended_process_is_dead() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        name = processes.identity(child.pid)
+        assert not processes.is_dead(name)
+    assert processes.is_dead(name)
+
+
+def test_killed_process_that_nobody_waited_for_is_dead() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        name = processes.identity(child.pid)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie now
+        assert processes.is_dead(name)
+
+
+def test_another_process_with_the_same_pid_is_told_apart() -> None:
+    host, pid, _ = processes.identity().split("|")
+    assert processes.is_dead(f"{host}|{pid}|1")
+
+
+def test_processes_of_other_hosts_are_never_called_dead() -> None:
+    assert not processes.is_dead("another-host|999999999|1")
