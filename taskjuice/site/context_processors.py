@@ -41,7 +41,7 @@ class Frame:
 
     @property
     def clients_href(self) -> str:
-        return self._agency_url("workspaces:client-list")
+        return self._agency_url("site:client-list")
 
     @property
     def switch_href(self) -> str:

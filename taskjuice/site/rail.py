@@ -21,7 +21,7 @@ class Entry:
 
 ENTRIES = (
     Entry("Home", "home", "site:agency-home", "site:workspace-home"),
-    Entry("Clients", "clients", "workspaces:client-list", level=WORK),
+    Entry("Clients", "clients", "site:client-list", level=WORK),
     Entry("Receivables", "receivables", "xero:receivables"),
     Entry("Invoices", "invoice", "xero:invoice-list", workspace_only=True),
     Entry("Bills", "bill", "xero:bill-list", workspace_only=True),

@@ -10,6 +10,7 @@ urlpatterns = [
     path("places/", views.places, name="places"),
     path("theme/", views.theme, name="theme"),
     *([path("design/", views.design, name="design")] if settings.DEBUG else []),
+    path("<slug:agency>/clients/", views.client_list, name="client-list"),
     # Last in the project's list, since these match much.
     path("<slug:agency>/", views.agency_home, name="agency-home"),
     path("<slug:agency>/<slug:workspace>/", views.workspace_home, name="workspace-home"),

@@ -1,14 +1,17 @@
 """Home pages and pages that belong to no single part of the product."""
 
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
-from taskjuice.site import home_cards, samples
+from taskjuice.site import clients, home_cards, samples
 from taskjuice.site.context_processors import THEME_COOKIE, THEMES
 from taskjuice.workspaces import gate, queries
+from taskjuice.workspaces.forms import SearchForm
 
+PAGE = 50
 YEAR = 365 * 24 * 3600
 
 
@@ -45,6 +48,20 @@ def agency_home(request: HttpRequest, agency: str) -> HttpResponse:
 def workspace_home(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
     scope = gate.enter(request, agency, workspace)
     return render(request, "site/workspace_home.html", {"cards": home_cards.Cards(scope)})
+
+
+@require_GET
+def client_list(request: HttpRequest, agency: str) -> HttpResponse:
+    """The agency's clients with what is connected and running in each."""
+    scope = gate.enter(request, agency, level=gate.WORK)
+    form = SearchForm(request.GET)
+    search = form.cleaned_data["q"] if form.is_valid() else ""
+    archived = request.GET.get("state") == "archived"
+    rows = queries.clients(scope.agency, search=search, archived=archived)
+    page = Paginator(clients.with_figures(rows), PAGE).get_page(request.GET.get("page"))
+    counts = queries.client_counts(scope.agency)
+    context = {"page": page, "search": search, "archived": archived, "counts": counts}
+    return render(request, "site/client_list.html", context)
 
 
 @require_POST

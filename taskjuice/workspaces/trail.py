@@ -14,7 +14,7 @@ from taskjuice.workspaces.models import AuditEntry
 
 def filtered_trail(scope: Scope, query: QueryDict) -> "tuple[AuditFilterForm, QuerySet[AuditEntry]]":
     """The filter as typed and the entries it leaves. A filter that makes no sense is shown as such, not applied."""
-    form = AuditFilterForm(query, verbs=queries.audit_verbs(scope.agency))
+    form = AuditFilterForm(query, verbs=queries.audit_verbs(scope.agency), label_suffix="")
     form.is_valid()
     chosen = form.cleaned_data
     rows = queries.audit_trail(scope.agency, scope.workspace)

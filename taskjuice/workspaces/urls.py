@@ -8,7 +8,6 @@ urlpatterns = [
     path("welcome/", views.welcome, name="welcome"),
     path("welcome/address/", views.welcome_slug, name="welcome-slug"),
     path("me/", views.profile, name="profile"),
-    path("<slug:agency>/clients/", views.client_list, name="client-list"),
     path("<slug:agency>/clients/switch/", views.client_switch, name="client-switch"),
     path("<slug:agency>/clients/new/", views.client_create, name="client-create"),
     path("<slug:agency>/clients/new/address/", views.client_slug, name="client-slug"),

@@ -59,24 +59,6 @@ def welcome_slug(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
-def client_list(request: HttpRequest, agency: str) -> HttpResponse:
-    scope = gate.enter(request, agency, level=gate.WORK)
-    form = forms.SearchForm(request.GET)
-    search = form.cleaned_data.get("q", "") if form.is_valid() else ""
-    archived = request.GET.get("state") == "archived"
-    page = Paginator(queries.clients(scope.agency, search=search, archived=archived), PAGE).get_page(
-        request.GET.get("page")
-    )
-    context = {
-        "page": page,
-        "search": search,
-        "archived": archived,
-        "counts": queries.client_counts(scope.agency),
-    }
-    return render(request, "workspaces/client_list.html", context)
-
-
-@require_GET
 def client_switch(request: HttpRequest, agency: str) -> HttpResponse:
     """The switcher's list, as one types."""
     scope = gate.enter(request, agency, level=gate.WORK)
@@ -138,7 +120,7 @@ def workspace_archive(request: HttpRequest, agency: str, workspace: str) -> Http
     place = gate.enter_workspace(request, agency, workspace, level=gate.ADMIN, archived_too=True)
     lifecycle.archive_workspace(workspace=place, by=gate.person(request))
     messages.success(request, f"{place.name} is archived.")
-    return redirect("workspaces:client-list", agency)
+    return redirect(f"/{agency}/clients/")
 
 
 @require_POST
