@@ -19,6 +19,8 @@ DRIPS = 20
 async def before(fault: Fault | None, request: web.Request) -> web.Response | None:
     """The answer that stands in for the call, or None when it is to be executed."""
     kind = fault.kind if fault else ""
+    if fault:
+        await request.read()  # else the caller notices while it is still sending
     if fault and kind == "slow":
         await asyncio.sleep(fault.seconds or LATE_SECONDS)
     elif kind == "error_500_before":

@@ -150,7 +150,7 @@ async def _call(request: web.Request) -> Request:
     for name, value in request.query.items():
         query.setdefault(name, value)  # of a repeated parameter Xero takes one (Xero-OpenAPI#534)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    body = await request.read() if request.can_read_body else b""
+    body = await request.read() if request.body_exists else b""
     return Request(request.method, request.path[len(PREFIX) :], query, headers, body)
 
 
