@@ -1,7 +1,8 @@
 """Holds requests and answers against Xero's own OpenAPI files, `../shared/xero/*.yaml` seen from the project root.
 
-The files are looser than Xero (nothing is required, any extra property passes), so the check is stricter than they are:
-an object may carry only the properties its schema names. What Xero really does otherwise is in DIFFERENCES, with reasons.
+The files are looser than Xero (nothing is required, any extra property passes), so the check is stricter than they
+are: an object may carry only the properties its schema names. What Xero really does otherwise is in DIFFERENCES, with
+reasons.
 """
 
 import os
@@ -27,7 +28,7 @@ ERRORS = {"type": "array", "items": {"$ref": "#/components/schemas/ValidationErr
 
 @dataclass(frozen=True)
 class Difference:
-    """Where Xero's file and the live API part; `schema` is a component's name, or "*Envelope" for every list wrapper."""
+    """Where Xero's file and the live API part; `schema` names a component, or is "*Envelope" for every list wrapper."""
 
     schema: str
     add: dict[str, Any]
@@ -60,7 +61,7 @@ DIFFERENCES = (
     Difference(
         "Contact",
         {"Warnings": ERRORS},
-        "with summarizeErrors=false every element may carry warnings; the schema has them on invoices and payments only",
+        "with summarizeErrors=false any element may carry warnings; the schema has them on invoices and payments",
     ),
     Difference(
         "Item",

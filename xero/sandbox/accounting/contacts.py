@@ -4,6 +4,7 @@ import re
 
 from xero.sandbox.accounting.errors import Invalid, NotFound
 from xero.sandbox.accounting.ledger import Document
+from xero.sandbox.accounting.rates import CURRENCIES
 from xero.sandbox.accounting.work import Work
 
 LENGTHS = {
@@ -16,7 +17,7 @@ _EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>.]+")
 def create(work: Work, given: Document) -> Document:
     """Rules of PUT: a name or number that is taken is an error, never an update."""
     document: Document = {"ContactStatus": "ACTIVE", "ContactPersons": [], "Addresses": [], "Phones": []}
-    document.update(given)
+    document.update(given | _lists({}, given))
     document |= {"ContactID": str(work.new_id()), "UpdatedDateUTC": work.now_ms, "Actor": work.actor}
     check(work, document)
     return work.put("contact", document, "CREATE")
@@ -43,8 +44,7 @@ def match(work: Work, given: Document) -> Document | None:
 
 def update(work: Work, existing: Document, given: Document) -> Document:
     document = {**existing, **given, "ContactID": existing["ContactID"], "UpdatedDateUTC": work.now_ms}
-    for field, key in (("Addresses", "AddressType"), ("Phones", "PhoneType")):
-        document[field] = _merged(existing[field], given.get(field, []), key)
+    document |= _lists(existing, given)
     check(work, document)
     return work.put("contact", document, "UPDATE")
 
@@ -87,6 +87,9 @@ def check(work: Work, contact: Document) -> None:
     email = contact.get("EmailAddress", "")
     if email and not _EMAIL.fullmatch(email):
         errors.append(f"Email address {email} is not valid.")
+    currency = contact.get("DefaultCurrency", "")
+    if currency and currency not in CURRENCIES:
+        errors.append(f"Organisation is not subscribed to currency {currency[:20]}")
     errors += [
         f"Account code '{contact[key]}' is not a valid code for this contact."
         for key in ("SalesDefaultAccountCode", "PurchasesDefaultAccountCode")
@@ -136,15 +139,18 @@ def _taken_errors(work: Work, contact: Document) -> list[str]:
 
 
 def _differs(existing: Document, given: Document) -> bool:
-    lists = {"Addresses": "AddressType", "Phones": "PhoneType"}
-    for field, value in given.items():
+    for field, value in (given | _lists(existing, given)).items():
         now = existing.get(field)
-        if field in lists:
-            value = _merged(now or [], value, lists[field])
         # "" and absent are the same on the wire
         if (value or None) != (now or None):
             return True
     return False
+
+
+def _lists(existing: Document, given: Document) -> Document:
+    """The addresses and phones that the contact has once `given` is taken in."""
+    keys = {"Addresses": "AddressType", "Phones": "PhoneType"}
+    return {field: _merged(existing.get(field, []), given.get(field, []), key) for field, key in keys.items()}
 
 
 def _merged(existing: list[Document], given: list[Document], key: str) -> list[Document]:

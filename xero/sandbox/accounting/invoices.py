@@ -7,7 +7,7 @@ from xero.sandbox.accounting import contacts, lines, locks
 from xero.sandbox.accounting.amounts import ZERO
 from xero.sandbox.accounting.errors import Invalid, NotFound
 from xero.sandbox.accounting.ledger import NUMBER_PREFIX, Document
-from xero.sandbox.accounting.rates import day_rate
+from xero.sandbox.accounting.rates import day_rate, rate_errors
 from xero.sandbox.accounting.work import Work
 
 CREATABLE = {"DRAFT", "SUBMITTED", "AUTHORISED"}
@@ -62,7 +62,8 @@ def create(work: Work, given: Document, unitdp: int) -> Document:
         invoice["InvoiceNumber"] = next_number(work)
     contact = contacts.for_invoice(work, given.get("Contact"))
     invoice["ContactID"] = contact["ContactID"]
-    given = {"CurrencyCode": contact.get("DefaultCurrency") or work.organisation.base_currency} | given
+    currency = given.get("CurrencyCode") or contact.get("DefaultCurrency") or work.organisation.base_currency
+    given = given | {"CurrencyCode": currency}
     _take(work, invoice, given)
     invoice["LineItems"] = given["LineItems"]
     invoice = _checked(work, invoice, lines.merge([], given["LineItems"]), unitdp)
@@ -108,14 +109,12 @@ def update(work: Work, existing: Document, given: Document, unitdp: int) -> Docu
     status: str = given.get("Status") or existing["Status"]
     _refuse_move(existing, status)
     locks.refuse_locked_document(work, existing["Date"])
+    if status in {"VOIDED", "DELETED"}:
+        return work.put("invoice", _closed(existing, status) | {"UpdatedDateUTC": work.now_ms}, "UPDATE")
     invoice = {**existing, "Status": status}
     if given.get("Contact"):
         invoice["ContactID"] = contacts.for_invoice(work, given["Contact"])["ContactID"]
     _take(work, invoice, given)
-    if invoice["Status"] in {"VOIDED", "DELETED"}:
-        return work.put(
-            "invoice", _closed(existing, invoice["Status"]) | {"UpdatedDateUTC": work.now_ms}, "UPDATE"
-        )
     if has_payments(existing):
         _refuse_edit_of_paid(existing, invoice, given)
     merged = _lines_to_check(existing, invoice, given)
@@ -224,8 +223,8 @@ def _document_errors(work: Work, invoice: Document) -> list[str]:
     rate = invoice.get("CurrencyRate")
     if rate is None:
         errors.append(f"Organisation is not subscribed to currency {invoice['CurrencyCode'][:20]}")
-    elif not 0 < rate < lines.LIMIT:
-        errors.append("The currency rate must be greater than zero.")
+    else:
+        errors += rate_errors(rate)
     errors += locks.date_errors(work, invoice["Date"])
     if invoice.get("Url") and not _is_address(invoice["Url"]):
         errors.append("The Url must be an absolute address.")

@@ -154,8 +154,9 @@ class Organisation:
             if before is not None:
                 self.timelines[kind].remove(before["UpdatedDateUTC"], id)
             self.timelines[kind].add(document["UpdatedDateUTC"], id)
-        for stale in self._stale(kind, id, document):
-            self._bytes.pop(stale, None)
+        for shown in (document, before or document):
+            for stale in self._stale(kind, id, shown):
+                self._bytes.pop(stale, None)
 
     def _stale(self, kind: str, id: str, document: Document) -> Iterable[str]:
         """Ids of everything whose JSON shows something of this document."""
@@ -199,8 +200,8 @@ def keys_of(kind: str, document: Document) -> Iterable[tuple[str, str]]:
 
 def serial(number: str) -> int:
     """The n of "INV-000n", or 0."""
-    digits = number.removeprefix(NUMBER_PREFIX)
-    return int(digits) if number.startswith(NUMBER_PREFIX) and digits.isascii() and digits.isdigit() else 0
+    prefix, digits = number[: len(NUMBER_PREFIX)], number[len(NUMBER_PREFIX) :]
+    return int(digits) if prefix.upper() == NUMBER_PREFIX and digits.isascii() and digits.isdigit() else 0
 
 
 def rate_of(tax_rate: Document) -> Decimal:

@@ -8,11 +8,14 @@ from xero.sandbox.accounting.errors import Invalid, NotFound
 from xero.sandbox.accounting.invoices import with_payments
 from xero.sandbox.accounting.ledger import Document
 from xero.sandbox.accounting.lines import LIMIT
+from xero.sandbox.accounting.rates import rate_errors
 from xero.sandbox.accounting.work import Work
 
 
 def create(work: Work, given: Document) -> Document:
     if "PaymentID" in given:
+        if work.find("payment", given["PaymentID"]) is None:
+            raise Invalid("Payment could not be found")
         return delete(work, given["PaymentID"], given)
     errors: list[str] = []
     invoice = _invoice(work, given, errors)
@@ -26,7 +29,7 @@ def create(work: Work, given: Document) -> Document:
     if len(given.get("Reference", "")) > 255:
         errors.append("The field Reference must be a string with a maximum length of 255.")
     if invoice and account:
-        errors += _currency_errors(work, invoice, account)
+        errors += _currency_errors(work, invoice, account) + rate_errors(_rate(given, invoice))
     if errors or invoice is None or account is None:
         raise Invalid(*errors)
     payment = _document(work, given, invoice, account, cents(amount))
@@ -127,10 +130,13 @@ def _currency_errors(work: Work, invoice: Document, account: Document) -> list[s
     ]
 
 
+def _rate(given: Document, invoice: Document) -> Decimal:
+    rate: Decimal = given["CurrencyRate"] if "CurrencyRate" in given else invoice["CurrencyRate"]
+    return rate
+
+
 def _document(work: Work, given: Document, invoice: Document, account: Document, amount: Decimal) -> Document:
-    rate = given.get("CurrencyRate") or invoice["CurrencyRate"]
-    if not 0 < rate < LIMIT:
-        raise Invalid("The currency rate must be greater than zero.")
+    rate = _rate(given, invoice)
     same = account.get("CurrencyCode", work.organisation.base_currency) == invoice["CurrencyCode"]
     return {
         "PaymentID": str(work.new_id()),

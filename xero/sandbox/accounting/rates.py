@@ -19,6 +19,11 @@ _PER_DOLLAR = {
 CURRENCIES = frozenset(_PER_DOLLAR)
 
 
+def rate_errors(rate: Decimal) -> list[str]:
+    """Xero keeps six places; a rate of none of them, or beyond all currencies, is refused."""
+    return [] if SIX_PLACES <= rate < 1_000_000_000 else ["The currency rate must be greater than zero."]
+
+
 def day_rate(base: str, currency: str) -> Decimal | None:
     """Units of `currency` for one of `base`, as Xero's CurrencyRate; None for a currency no organisation here has."""
     if currency not in _PER_DOLLAR:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xero.sandbox.accounting import contacts, invoices, payments, shapes, xml
-from xero.sandbox.accounting.errors import Invalid, NotFound, PlainRefusal, PostDataInvalid
+from xero.sandbox.accounting.errors import Invalid, PlainRefusal, PostDataInvalid
 from xero.sandbox.accounting.ledger import Document
 from xero.sandbox.accounting.messages import Request
 from xero.sandbox.accounting.reading import unitdp
@@ -93,11 +93,6 @@ def _outcome(
     except Invalid as problem:
         work.back_to(before)
         return Outcome("", given, problem.messages)
-    except NotFound:
-        work.back_to(before)
-        if len(work.changed):
-            return Outcome("", given, (f"The {resource.singular} could not be found",))
-        raise
 
 
 def _rule(

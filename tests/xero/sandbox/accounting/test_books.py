@@ -1,6 +1,7 @@
 import time
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,12 @@ def test_a_change_stores_only_what_it_touched(api: Api, monkeypatch: pytest.Monk
     made = api.invoice()
     stored: list[dict[str, list[str]]] = []
     save = api.books.storage.save_kinds
-    monkeypatch.setattr(
-        api.books.storage,
-        "save_kinds",
-        lambda kinds: (stored.append({k.split(":")[0]: list(v) for k, v in kinds.items()}), save(kinds)),
-    )
+
+    def watched(kinds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+        stored.append({kind.split(":")[0]: list(documents) for kind, documents in kinds.items()})
+        save(kinds)
+
+    monkeypatch.setattr(api.books.storage, "save_kinds", watched)
     paid = api.pay(made, "1")
     assert stored == [{"payment": [paid["PaymentID"]], "invoice": [made["InvoiceID"]]}]
 
@@ -94,9 +96,7 @@ def test_more_organisations_are_added_to_those_that_are_there(books: Books) -> N
 
 @pytest.fixture(scope="module")
 def demo() -> Books:
-    from datetime import datetime
-
-    books = Books(Storage(None), Clock(datetime(2026, 11, 23, 9, 30)))
+    books = Books(Storage(None), Clock(datetime(2026, 11, 23, 9, 30, tzinfo=UTC)))
     books.seed()
     return books
 

@@ -1,5 +1,5 @@
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -145,13 +145,13 @@ def test_balances_and_roles_change_without_moving_the_update_time(api: Api, cloc
     api.pay(late, "15")
     now = api.one(path)
     assert now["Balances"] == {
-        "AccountsReceivable": {"Outstanding": D("215.00"), "Overdue": D("100.00")},
-        "AccountsPayable": {"Outstanding": D("230.00"), "Overdue": D("230.00")},
+        "AccountsReceivable": {"Outstanding": Decimal("215.00"), "Overdue": Decimal("100.00")},
+        "AccountsPayable": {"Outstanding": Decimal("230.00"), "Overdue": Decimal("230.00")},
     }
     assert (now["IsCustomer"], now["IsSupplier"]) == (True, True)
     assert now["UpdatedDateUTC"] == contact["UpdatedDateUTC"]
     clock.advance(timedelta(days=1))
-    assert api.one(path)["Balances"]["AccountsReceivable"]["Overdue"] == D("215.00")
+    assert api.one(path)["Balances"]["AccountsReceivable"]["Overdue"] == Decimal("215.00")
 
 
 def test_archived_contacts_are_listed_only_when_asked_for(api: Api) -> None:
@@ -177,3 +177,25 @@ def test_search_looks_at_names_and_addresses(api: Api) -> None:
         assert [one["ContactID"] for one in api.list("/Contacts", {"searchTerm": term})] == [
             made["ContactID"]
         ]
+
+
+def test_addresses_without_a_type_are_left_out(api: Api) -> None:
+    body = {"Name": "A", "Addresses": [{"City": "Nelson"}, {"AddressType": "STREET", "City": "Napier"}]}
+    made = api.write("PUT", "/Contacts", body)
+    assert [one["City"] for one in made["Addresses"]] == ["Napier", ""]
+    after = api.write(
+        "POST", f"/Contacts/{made['ContactID']}", {"Addresses": [{"City": "Otaki"}], "FirstName": "B"}
+    )
+    assert [one["City"] for one in after["Addresses"]] == ["Napier", ""]
+
+
+def test_moving_an_invoice_moves_the_balance(api: Api) -> None:
+    first, second = api.customer(), api.customer()
+    made = api.invoice(Contact={"ContactID": first["ContactID"]})
+    for contact, owed in ((first, Decimal("115.00")), (second, None)):
+        balances = api.list("/Contacts", {"IDs": contact["ContactID"], "page": "1"})[0].get("Balances")
+        assert (balances and balances["AccountsReceivable"]["Outstanding"]) == owed
+    api.write("POST", f"/Invoices/{made['InvoiceID']}", {"Contact": {"ContactID": second["ContactID"]}})
+    for contact, owed in ((first, None), (second, Decimal("115.00"))):
+        balances = api.list("/Contacts", {"IDs": contact["ContactID"], "page": "1"})[0].get("Balances")
+        assert (balances and balances["AccountsReceivable"]["Outstanding"]) == owed

@@ -1,6 +1,6 @@
 import json
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +10,10 @@ from xero.sandbox.accounting import Books
 
 UNIQUE = ["Invoice # must be unique."]
 STATUS = ["Invoice not of valid status for modification"]
+GONE = (
+    "Account code '498' has been archived, or has been deleted."
+    " Each line item must reference a valid account."
+)
 ALLOCATED = ["This document cannot be edited as it has a payment or credit note allocated to it."]
 
 
@@ -45,12 +49,16 @@ def test_created_invoice_looks_as_in_xero(api: Api, clock: Clock) -> None:
         "Url": "https://taskjuice.example/calls/1",
         "Status": "AUTHORISED",
         "CurrencyCode": "NZD",
-        "CurrencyRate": D("1.000000"),
+        "CurrencyRate": Decimal("1.000000"),
     }
     assert (made["Date"], made["DateString"]) == ("/Date(1793491200000+0000)/", "2026-11-01T00:00:00")
     assert made["UpdatedDateUTC"] == "/Date(1795426275250+0000)/"
     assert made["UpdatedDateUTCString"] == "2026-11-23T09:31:15Z"
-    assert (made["AmountDue"], made["AmountPaid"], made["Total"]) == (D("115.00"), D("0.00"), D("115.00"))
+    assert (made["AmountDue"], made["AmountPaid"], made["Total"]) == (
+        Decimal("115.00"),
+        Decimal("0.00"),
+        Decimal("115.00"),
+    )
     assert made["Contact"]["Name"] == contact["Name"]
     assert api.one(f"/Invoices/{made['InvoiceID']}") == made
     assert api.one("/Invoices/A-1") == made
@@ -116,10 +124,7 @@ def test_number_of_a_deleted_draft_is_free_again(api: Api) -> None:
         ),
         (
             {"LineItems": [line(AccountCode="498")]},
-            [
-                "Account code '498' has been archived, or has been deleted."
-                " Each line item must reference a valid account."
-            ],
+            [GONE],
         ),
         (
             {"LineItems": [line(TaxType="INPUT2")]},
@@ -173,7 +178,11 @@ def test_refusal_echoes_the_object_with_an_id_of_zeros(api: Api) -> None:
 def test_drafts_need_only_type_contact_and_a_line(api: Api) -> None:
     body = {"Type": "ACCREC", "Contact": {"Name": "Kauri Tea Rooms"}, "LineItems": [{"Description": "Tea"}]}
     made = api.write("PUT", "/Invoices", body)
-    assert (made["Status"], made["Total"], made["DateString"]) == ("DRAFT", D("0.00"), "2026-11-23T00:00:00")
+    assert (made["Status"], made["Total"], made["DateString"]) == (
+        "DRAFT",
+        Decimal("0.00"),
+        "2026-11-23T00:00:00",
+    )
     assert "DueDate" not in made
 
 
@@ -268,18 +277,18 @@ def test_approving_needs_what_a_draft_may_lack(api: Api) -> None:
 
 def test_line_items_are_kept_changed_created_and_deleted_by_their_ids(api: Api) -> None:
     made = api.invoice(LineItems=[line(), line(Description="Milk", UnitAmount=10), line(Description="Cups")])
-    first, second, _ = made["LineItems"]
+    _, second, _ = made["LineItems"]
     sent = [{"LineItemID": second["LineItemID"], "Quantity": 3}, line(Description="New", UnitAmount=1)]
     after = api.write("POST", f"/Invoices/{made['InvoiceID']}", {"LineItems": sent})
     kept, new = after["LineItems"]
     assert (kept["LineItemID"], kept["Description"], kept["LineAmount"]) == (
         second["LineItemID"],
         "Milk",
-        D("30.00"),
+        Decimal("30.00"),
     )
-    assert (kept["TaxAmount"], new["Description"]) == (D("4.50"), "New")
+    assert (kept["TaxAmount"], new["Description"]) == (Decimal("4.50"), "New")
     assert new["LineItemID"] not in {one["LineItemID"] for one in made["LineItems"]}
-    assert after["Total"] == D("35.65")
+    assert after["Total"] == Decimal("35.65")
     status_only = api.write("POST", f"/Invoices/{made['InvoiceID']}", {"Reference": "R"})
     assert status_only["LineItems"] == after["LineItems"]
 
@@ -304,7 +313,7 @@ def test_part_paid_document_lets_only_some_fields_change(api: Api, clock: Clock)
     assert (after["Reference"], after["LineItems"][0]["Description"], after["Total"]) == (
         "new",
         "Green tea",
-        D("115.00"),
+        Decimal("115.00"),
     )
 
 
@@ -351,8 +360,8 @@ def test_nothing_is_written_in_a_locked_period(books: Books) -> None:
 
 
 def test_foreign_documents_get_the_day_rate_or_the_one_that_is_sent(api: Api) -> None:
-    assert api.invoice(CurrencyCode="USD")["CurrencyRate"] == D("0.595238")
-    assert api.invoice(CurrencyCode="USD", CurrencyRate=0.6)["CurrencyRate"] == D("0.600000")
+    assert api.invoice(CurrencyCode="USD")["CurrencyRate"] == Decimal("0.595238")
+    assert api.invoice(CurrencyCode="USD", CurrencyRate=0.6)["CurrencyRate"] == Decimal("0.600000")
 
 
 def test_summarize_errors_false_keeps_the_good_ones(api: Api) -> None:
@@ -387,4 +396,21 @@ def test_field_names_match_regardless_of_case_and_unknown_ones_are_ignored(api: 
         "ACCREC",
         "Kauri",
         "x",
+    )
+
+
+@pytest.mark.parametrize("rate", [0, -1, 0.0000001, 10**9])
+def test_currency_rates_are_plausible(api: Api, rate: float) -> None:
+    words = ["The currency rate must be greater than zero."]
+    assert refused(api, "PUT", "/Invoices", invoice(CurrencyCode="USD", CurrencyRate=rate)) == words
+    made = api.invoice(CurrencyCode="USD")
+    answer = api.call("PUT", "/Payments", payment(made["InvoiceID"], "1") | {"CurrencyRate": rate})
+    assert answer.messages == words
+
+
+def test_contacts_currency_is_the_default_of_their_documents(api: Api) -> None:
+    contact = api.write("PUT", "/Contacts", {"Name": "Dollars", "DefaultCurrency": "USD"})
+    assert api.invoice(Contact={"ContactID": contact["ContactID"]})["CurrencyCode"] == "USD"
+    assert (
+        api.invoice(Contact={"ContactID": contact["ContactID"]}, CurrencyCode="NZD")["CurrencyCode"] == "NZD"
     )

@@ -1,5 +1,5 @@
 from datetime import timedelta
-from decimal import Decimal as D
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -28,20 +28,20 @@ def test_part_payment_moves_the_amounts_of_its_invoice(api: Api, clock: Clock) -
     paid = answer.body["Payments"][0]
     assert answer.told == [("INVOICE", "UPDATE", made["InvoiceID"])]
     assert (paid["Amount"], paid["BankAmount"], paid["PaymentType"]) == (
-        D("15.50"),
-        D("15.50"),
+        Decimal("15.50"),
+        Decimal("15.50"),
         "ACCRECPAYMENT",
     )
     assert (paid["Account"]["Code"], paid["Account"]["Name"]) == ("090", "Business Cheque Account")
-    assert (paid["Invoice"]["AmountDue"], paid["Invoice"]["Status"]) == (D("99.50"), "AUTHORISED")
+    assert (paid["Invoice"]["AmountDue"], paid["Invoice"]["Status"]) == (Decimal("99.50"), "AUTHORISED")
     now = api.one(f"/Invoices/{made['InvoiceID']}")
     assert (now["AmountPaid"], now["AmountDue"], now["UpdatedDateUTC"]) == (
-        D("15.50"),
-        D("99.50"),
+        Decimal("15.50"),
+        Decimal("99.50"),
         "/Date(1795426277250+0000)/",
     )
     assert [(one["PaymentID"], one["Amount"], one["Reference"]) for one in now["Payments"]] == [
-        (paid["PaymentID"], D("15.50"), "Part")
+        (paid["PaymentID"], Decimal("15.50"), "Part")
     ]
     assert api.one(f"/Payments/{paid['PaymentID']}") == paid
 
@@ -54,8 +54,8 @@ def test_full_payment_settles_and_deleting_it_reopens(api: Api) -> None:
     settled = api.one(path)
     assert (settled["Status"], settled["AmountDue"], settled["AmountPaid"]) == (
         "PAID",
-        D("0.00"),
-        D("115.00"),
+        Decimal("0.00"),
+        Decimal("115.00"),
     )
     assert settled["FullyPaidOnDate"] == "/Date(1794441600000+0000)/"
     answer = api.call("POST", f"/Payments/{last['PaymentID']}", {"Status": "DELETED"})
@@ -64,7 +64,7 @@ def test_full_payment_settles_and_deleting_it_reopens(api: Api) -> None:
     reopened = api.one(path)
     assert (reopened["Status"], reopened["AmountDue"], len(reopened["Payments"])) == (
         "AUTHORISED",
-        D("15.00"),
+        Decimal("15.00"),
         1,
     )
     assert "FullyPaidOnDate" not in reopened
@@ -138,7 +138,7 @@ def test_batch_is_booked_whole_or_not_at_all(api: Api) -> None:
     assert refused(api, batch) == [TOO_MUCH]
     answer = api.call("PUT", "/Payments", batch, {"summarizeErrors": "false"})
     assert [one["StatusAttributeString"] for one in answer.body["Payments"]] == ["OK", "ERROR"]
-    assert api.one(f"/Invoices/{made['InvoiceID']}")["AmountDue"] == D("55.00")
+    assert api.one(f"/Invoices/{made['InvoiceID']}")["AmountDue"] == Decimal("55.00")
 
 
 def test_bills_are_paid_too_and_foreign_ones_from_either_account(api: Api) -> None:
@@ -149,8 +149,8 @@ def test_bills_are_paid_too_and_foreign_ones_from_either_account(api: Api) -> No
     nzd = api.write("PUT", "/Payments", payment(bill["InvoiceID"], "10"))
     assert (usd["PaymentType"], usd["BankAmount"], nzd["BankAmount"]) == (
         "ACCPAYPAYMENT",
-        D("10.00"),
-        D("20.00"),
+        Decimal("10.00"),
+        Decimal("20.00"),
     )
 
 
@@ -173,20 +173,20 @@ def test_paid_and_due_always_add_up_whatever_is_booked(clock: Clock, moves: list
     books.seed(organisations=1, invoices=2)
     api = Api(books, next(iter(books.organisations)))
     made = api.invoice()
-    standing: dict[str, D] = {}
+    standing: dict[str, Decimal] = {}
     for kind, number in moves:
         if kind == "pay":
             answer = api.call("PUT", "/Payments", payment(made["InvoiceID"], f"{number / 100:.2f}"))
-            fits = D(number) / 100 <= D("115.00") - sum(standing.values())
+            fits = Decimal(number) / 100 <= Decimal("115.00") - sum(standing.values())
             assert answer.status == (200 if fits else 400)
             if fits:
-                standing[answer.body["Payments"][0]["PaymentID"]] = D(number) / 100
+                standing[answer.body["Payments"][0]["PaymentID"]] = Decimal(number) / 100
         elif standing:
             id = list(standing)[number % len(standing)]
             assert api.call("POST", f"/Payments/{id}", {"Status": "DELETED"}).status == 200
             del standing[id]
         now = api.one(f"/Invoices/{made['InvoiceID']}")
-        assert now["AmountPaid"] == sum(standing.values(), D(0))
-        assert now["AmountPaid"] + now["AmountDue"] == now["Total"] == D("115.00")
+        assert now["AmountPaid"] == sum(standing.values(), Decimal(0))
+        assert now["AmountPaid"] + now["AmountDue"] == now["Total"] == Decimal("115.00")
         assert now["Status"] == ("AUTHORISED" if now["AmountDue"] else "PAID")
         assert {one["PaymentID"] for one in now["Payments"]} == standing.keys()

@@ -137,7 +137,8 @@ def test_where_compares_guids(api: Api, tagged: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     "where",
     [
-        "Foo==1", "Contact.Foo==1", "Status==", "Status", "==1", "Status==1", 'Total=="1"', "Status=='DRAFT'", "(Status",
+        "Foo==1", "Contact.Foo==1", "Status==", "Status", "==1", "Status==1", 'Total=="1"', "Status=='DRAFT'",
+        "(Status",
         'Status=="DRAFT"Type=="ACCREC"', 'Status=="DRAFT" AND', 'InvoiceID=="x"', 'InvoiceID==Guid("x")', "Date==2026",
         "Date==DateTime(2026,13,1)", "Date==DateTime(2026)", 'Date==DateTime.Parse("soon")', 'Total.Contains("1")',
         'Status.Foo("x")', "Status.Contains(1)", 'Status < "A"', "Total AND Total", '"unclosed', "Status==\x00", "()",

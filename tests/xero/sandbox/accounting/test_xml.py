@@ -50,10 +50,12 @@ def test_errors_are_xml_too(api: Api) -> None:
 
 def test_xml_bodies_are_read(api: Api) -> None:
     body = """<Invoices><Invoice><Type>ACCREC</Type>
-      <Contact><Name>K\u0101kano &amp; Co</Name><Phones><Phone><PhoneType>MOBILE</PhoneType><PhoneNumber>1</PhoneNumber></Phone></Phones></Contact>
+      <Contact><Name>K\u0101kano &amp; Co</Name><Phones>
+        <Phone><PhoneType>MOBILE</PhoneType><PhoneNumber>1</PhoneNumber></Phone></Phones></Contact>
       <Date>2026-11-01</Date><DueDate>2026-11-21T00:00:00</DueDate><Status>AUTHORISED</Status>
       <LineItems><LineItem><Description>Tea</Description><Quantity>2.0000</Quantity><UnitAmount>10.00</UnitAmount>
-        <AccountCode>200</AccountCode><Tracking><TrackingCategory><Name>Region</Name><Option>North</Option></TrackingCategory></Tracking>
+        <AccountCode>200</AccountCode><Tracking>
+        <TrackingCategory><Name>Region</Name><Option>North</Option></TrackingCategory></Tracking>
       </LineItem></LineItems></Invoice></Invoices>""".encode()
     response = call(api, "PUT", "/Invoices", body, **{"content-type": "text/xml"})
     assert response.status == 200
