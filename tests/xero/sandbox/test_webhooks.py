@@ -191,8 +191,8 @@ def test_body_in_the_answer_counts_as_failure(subscribed: App, receiver: Receive
     receiver.answer = Answer(body=b"thanks")
     subscribed.contact(f"Thanked {uuid4()}")
     wait_for(lambda: subscribed.sandbox.api("GET", "subscription")["status"] == "retry")
-    receiver.answer = Answer()
     log = subscribed.sandbox.api("GET", "deliveries")
+    receiver.answer = Answer()
     assert log[-1]["problem"] == "Response contains a body"
 
 
