@@ -148,6 +148,17 @@ def test_day_limit_refuses_for_hours(app: App) -> None:
     assert 1 <= int(refused.headers["Retry-After"]) <= 86400
 
 
+def test_app_minute_limit_counts_all_organisations(sandbox: SandboxProcess) -> None:
+    first, second = App(sandbox).connect(0), App(sandbox).connect(1)
+    sandbox.api("POST", "settings", {"app_minute_limit": 1})
+    answers = [app.call("GET", "Organisation") for app in (first, second)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert (answers[1].headers["X-Rate-Limit-Problem"], answers[1].headers["X-AppMinLimit-Remaining"]) == (
+        "appminute",
+        "0",
+    )
+
+
 def test_sixth_call_at_once_is_refused_without_retry_after(app: App) -> None:
     app.sandbox.api("POST", "settings", {"latency_ms": 400})
     with ThreadPoolExecutor(6) as pool:

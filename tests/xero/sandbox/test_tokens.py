@@ -126,11 +126,16 @@ def test_client_must_prove_itself_by_basic_or_body(sandbox: SandboxProcess) -> N
         {"data": form, "auth": (app.client_id, "wrong")},
         {"data": form | secret | {"client_secret": "wrong"}},
         {"data": form | {"client_id": app.client_id}},
+        {"data": form | {"client_id": ""}},
         {"data": form | secret},
         {"data": form, "auth": (app.client_id, sandbox.client_secret)},
     ]
     errors = [error(requests.post(url, timeout=10, **attempt)) for attempt in attempts]
-    assert errors == [(400, "invalid_client")] * 4 + [(400, "invalid_grant")] * 2
+    assert errors == [
+        *[(400, "invalid_client")] * 4,
+        (400, "unauthorized_client"),
+        *[(400, "invalid_grant")] * 2,
+    ]
 
 
 def test_refresh_rotates_and_keeps_the_consent(app: App) -> None:

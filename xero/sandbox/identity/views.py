@@ -110,6 +110,8 @@ async def _client(request: web.Request) -> tuple[App, Mapping[str, Any]]:
         raise GrantError("invalid_request")
     form = await request.post()
     client_id, secret = _credentials(request, form)
+    if not client_id and "client_id" in form:
+        raise GrantError("unauthorized_client")
     app = request.app[WORLD].apps.by_id.get(client_id)
     if app is None or not app.owns_secret(secret):
         raise GrantError("invalid_client")
