@@ -8,7 +8,6 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.sandbox.app import App
 from tests.xero.sandbox.receiver import Receiver
 
-
 DEFAULTS = {"minute_limit": 60, "daily_limit": 5000, "app_minute_limit": 10000, "latency_ms": 0}
 
 
