@@ -80,7 +80,7 @@ LIVE_PATHS = {"/Organisations": "/Organisation"}  # both work on the live API
 # The identity file writes /Connections, the live address is /connections: paths are matched without regard to case.
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Leaves dates alone: the examples' DateString must stay text."""
 
 
