@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 MEMORY = ":memory:"
+DEFAULT_WEBHOOK_KEY = "sandbox-webhook-signing-key-not-for-production"
 DEFAULT_REDIRECT_URI = "http://localhost:8000/connections/xero/callback/"
 
 
@@ -26,7 +27,7 @@ class Config:
     app_scopes: str = "both"
     bulk_connect: bool = False
     webhook_url: str = ""
-    webhook_key: str = "sandbox-webhook-signing-key-not-for-production"
+    webhook_key: str = ""
     webhook_delay_ms: int = 100
     webhook_batch: int = 50
     webhook_retry_seconds: float = 900.0
@@ -58,6 +59,7 @@ HELP = {
     "redirect_uris": "a registered redirect URI; may be given several times",
     "app_scopes": "which accounting scopes the app may ask for: apps made since 2 March 2026 are granular",
     "bulk_connect": "several organisations may be ticked in one consent",
+    "webhook_key": "what deliveries are signed with; a fixed demo value unless given or changed on the page",
     "webhook_url": "delivery URL of the webhook subscription",
     "webhook_retry_seconds": "pause between retries after the first, which is at once",
     "idempotency_seconds": "how long an Idempotency-Key is remembered",

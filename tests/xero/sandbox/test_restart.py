@@ -25,7 +25,9 @@ def test_everything_survives_a_kill(tmp_path: Path, receiver: Receiver) -> None:
     with SandboxProcess(data=tmp_path) as sandbox:
         app = App(sandbox).connect()
         code = app.code()
-        sandbox.api("POST", "subscription", {"url": receiver.url})
+        receiver.key = "changed-on-the-page"
+        sandbox.api("POST", "subscription", {"url": receiver.url, "key": receiver.key})
+        sandbox.api("POST", f"apps/{sandbox.client_id}", {"scopes": "broad", "bulk_connect": True})
         sandbox.api("POST", "clock", {"advance_seconds": 60})
         first = app.contact("Kept over a kill", "key-1")
         wait_for(lambda: sandbox.api("GET", "subscription")["waiting"] == 0)

@@ -38,7 +38,7 @@ async def accounting(request: web.Request) -> web.StreamResponse:
     world = request.app[WORLD]
     answer = await _answer(world, request)
     path = request.path[len(PREFIX) :]
-    tenant = request.headers.get("xero-tenant-id", "")
+    tenant = request.headers.get("xero-tenant-id", "").lower()
     key = request.headers.get("Idempotency-Key", "")
     endpoint = path.split("/", 2)[1] if "/" in path else ""
     world.counters.count(

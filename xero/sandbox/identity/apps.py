@@ -36,21 +36,20 @@ class Apps:
         self._register(config)
 
     def _register(self, config: Config) -> None:
-        known = self.by_id.get(config.client_id)
-        app = App(
-            client_id=config.client_id,
-            name=known.name if known else "TaskJuice",
-            client_secret=config.client_secret,
-            redirect_uris=list(
-                dict.fromkeys([*config.redirect_uris, *(known.redirect_uris if known else [])])
-            ),
-            scopes=config.app_scopes,
-            bulk_connect=config.bulk_connect,
-        )
-        self.save(app)
-        pkce_id = f"{config.client_id}-PKCE"
-        if pkce_id not in self.by_id:
-            self.save(replace(app, client_id=pkce_id, name=f"{app.name} desktop (PKCE)", client_secret=None))
+        """What the command line asks for wins; what it leaves at its default stays as it was changed on the page."""
+        main = self._known(config.client_id, "TaskJuice", config)
+        changes: dict[str, Any] = {"client_secret": config.client_secret}
+        if config.app_scopes != Config.app_scopes:
+            changes["scopes"] = config.app_scopes
+        if config.bulk_connect:
+            changes["bulk_connect"] = True
+        self.save(replace(main, **changes))
+        self.save(self._known(f"{config.client_id}-PKCE", "TaskJuice desktop (PKCE)", config))
+
+    def _known(self, client_id: str, name: str, config: Config) -> App:
+        app = self.by_id.get(client_id) or App(client_id, name)
+        uris = list(dict.fromkeys([*config.redirect_uris, *app.redirect_uris]))
+        return replace(app, redirect_uris=uris)
 
     @property
     def main(self) -> App:

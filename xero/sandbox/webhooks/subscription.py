@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from xero.sandbox.config import Config
+from xero.sandbox.config import DEFAULT_WEBHOOK_KEY, Config
 from xero.sandbox.storage import Storage
 
 CATEGORIES = ("INVOICE", "CONTACT")
@@ -41,7 +41,7 @@ class Subscriptions:
         self._storage = storage
         stored = storage.load("subscription").get("main", {})
         self.current = Subscription(**stored)
-        self.current.key = self.current.key if stored and not config.webhook_key else config.webhook_key
+        self.current.key = config.webhook_key or self.current.key or DEFAULT_WEBHOOK_KEY
         if config.webhook_url and config.webhook_url != self.current.url:
             self.current.url, self.current.status = config.webhook_url, REQUIRED
         self.save()
