@@ -33,6 +33,15 @@ ON CONFLICT (connection_id, category, resource_id, type, occurred_at) DO NOTHING
 RETURNING id, workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at
 """
 
+CONCLUDE = """
+UPDATE connections_delivery d
+   SET state = n.state, verdict = n.verdict, reason = n.reason, events = n.events, activations = n.activations,
+       processed_at = clock_timestamp()
+  FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::int[], %s::int[])
+    AS n (id, state, verdict, reason, events, activations)
+ WHERE d.id = n.id
+"""
+
 
 @dataclass
 class Reading:
@@ -126,9 +135,9 @@ def _store(deliveries: Sequence[Delivery]) -> None:
         for reading in readings
         for s in reading.strays
     )
-    Delivery.objects.bulk_update(
-        deliveries, ["state", "verdict", "reason", "events", "activations", "processed_at"]
-    )
+    with database.cursor() as cursor:
+        rows = [(d.pk, d.state, d.verdict, d.reason, d.events, d.activations) for d in deliveries]
+        cursor.execute(CONCLUDE, [list(column) for column in zip(*rows, strict=True)])
 
 
 def announce(events: Sequence[Event]) -> dict[int, int]:
@@ -161,7 +170,6 @@ def _conclude(reading: Reading) -> None:
     delivery.reason = reading.unparsable[:300]
     delivery.events = len(reading.events) + len(reading.strays)
     delivery.activations = reading.activations
-    delivery.processed_at = timezone.now()
 
 
 def _store_events(readings: Sequence[Reading]) -> None:
