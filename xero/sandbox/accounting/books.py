@@ -61,12 +61,10 @@ class Books:
     def now(self) -> datetime:
         return naive_utc(self._clock())
 
-    def add(self, document: dict[str, Any]) -> Organisation:
-        """A new, empty organisation; `document` is Xero's Organisation JSON."""
-        self.storage.save("organisation", document["OrganisationID"], document)
-        organisation = Organisation(document, self.storage)
+    def add(self, organisation: Organisation) -> None:
+        """One more organisation, with whatever is in its ledgers by now."""
+        self.storage.save("organisation", organisation.tenant_id, organisation.document)
         self._organisations[organisation.tenant_id] = organisation
-        return organisation
 
     def seed(self, *, organisations: int = 3, invoices: int | None = None, seed: int = 1) -> None:
         """Fills in what is absent; `invoices` is how many invoices and bills each organisation gets (None: 300).
