@@ -128,7 +128,7 @@ def amount(number: Decimal | None, currency: str = "", base: str = "") -> SafeSt
 def meter(left: int | None, total: int, label: str = "") -> dict[str, Any]:
     """What is left of a limit, as a bar and in figures. Low under a fifth, out at nothing."""
     share = 0 if left is None else max(0, min(100, round(100 * left / total))) if total else 0
-    tone = "" if share > 20 else "low" if share else "out"
+    tone = "" if left is None or share > 20 else "low" if share else "out"
     return {"left": left, "total": total, "share": share, "tone": tone, "label": label}
 
 
