@@ -6,65 +6,30 @@ condition   := "!" condition | "(" expression ")" | operand [comparison operand]
 operand     := field | literal | Guid("…") | DateTime(y, m, d) | operand "." method "(" [literal] ")"
 """
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, NoReturn
 from uuid import UUID
 
 from xero.sandbox.accounting.errors import QueryParse
-from xero.sandbox.accounting.ledger import Document
+from xero.sandbox.accounting.nodes import (
+    CHANGES,
+    COMPARE,
+    MINUS,
+    OPEN,
+    SAME,
+    TESTS,
+    TOKEN,
+    Field,
+    Node,
+    as_instant,
+    literal,
+    unquoted,
+)
 from xero.sandbox.accounting.wire import read_date, to_ms
 
-Evaluate = Callable[[Document], Any]
 DEEPEST = 50  # levels of brackets and "!"
-
-
-@dataclass(frozen=True)
-class Field:
-    """`type` is text, guid, number, date, instant or bool; `optimised` says what Xero has an index for."""
-
-    type: str
-    get: Evaluate
-    optimised: str = ""  # "", "equal" or "range"
-
-
-@dataclass(frozen=True)
-class Node:
-    type: str  # a field's type, or "null"
-    evaluate: Evaluate
-    optimised: str = ""
-    literal: bool = False
-
-
-_TOKEN = re.compile(
-    r"""\s*(?:(?P<text>"(?:[^"\\]|\\.|"")*")|(?P<number>\d+(?:\.\d+)?[mMdD]?)|(?P<name>[A-Za-z_]\w*)
-    |(?P<sign>==|!=|<>|>=|<=|&&|\|\||[=<>()!,.\-]))""",
-    re.VERBOSE,
-)
-_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
-    "==": lambda left, right: left == right,
-    "!=": lambda left, right: left != right,
-    "<": lambda left, right: left is not None and right is not None and left < right,
-    "<=": lambda left, right: left is not None and right is not None and left <= right,
-    ">": lambda left, right: left is not None and right is not None and left > right,
-    ">=": lambda left, right: left is not None and right is not None and left >= right,
-}
-_MINUS, _OPEN = "-", "("
-_SAME = {"=": "==", "<>": "!="}
-_TESTS: Mapping[str, Callable[[str, str], bool]] = {
-    "contains": lambda whole, part: part in whole,
-    "startswith": lambda whole, part: whole.startswith(part),
-    "endswith": lambda whole, part: whole.endswith(part),
-}
-_CHANGES: Mapping[str, Callable[[str], str]] = {
-    "tolower": str.lower,
-    "toupper": str.upper,
-    "trim": str.strip,
-    "tostring": str,
-}
 
 
 class Parser:
@@ -112,8 +77,8 @@ class Parser:
                 self._fail("Operator '!' incompatible with operand type")
             return Node("bool", lambda document: not inner.evaluate(document))
         left = self._operand()
-        sign = _SAME.get(self._peek(), self._peek())
-        if sign not in _COMPARE:
+        sign = SAME.get(self._peek(), self._peek())
+        if sign not in COMPARE:
             return left
         self.place += 1
         return self._compared(left, sign, self._operand())
@@ -121,10 +86,10 @@ class Parser:
     def _compared(self, left: Node, sign: str, right: Node) -> Node:
         types = {left.type, right.type} - {"null"}
         if types == {"date", "instant"}:
-            left, right = _as_instant(left), _as_instant(right)
+            left, right = as_instant(left), as_instant(right)
         elif len(types) > 1 or (types <= {"text", "guid", "bool"} and sign not in {"==", "!="}):
             self._fail(f"Operator '{sign}' incompatible with operand types '{left.type}' and '{right.type}'")
-        compare, get_left, get_right = _COMPARE[sign], left.evaluate, right.evaluate
+        compare, get_left, get_right = COMPARE[sign], left.evaluate, right.evaluate
         kinds = {
             left.optimised or ("literal" if left.literal else ""),
             right.optimised or ("literal" if right.literal else ""),
@@ -144,13 +109,13 @@ class Parser:
     def _operand(self) -> Node:
         self._deeper()
         kind, token = self._next()
-        if token == _OPEN:
+        if token == OPEN:
             node = self.expression()
             self._expect(")")
         elif kind == "text":
-            node = _literal("text", _unquoted(token))
-        elif kind == "number" or token == _MINUS:
-            node = _literal("number", self._number(token))
+            node = literal("text", unquoted(token))
+        elif kind == "number" or token == MINUS:
+            node = literal("number", self._number(token))
         elif kind == "name":
             node = self._named(token)
         else:
@@ -167,8 +132,8 @@ class Parser:
             self._fail("Expression too deep")
 
     def _number(self, token: str) -> Decimal:
-        sign = Decimal(-1) if token == _MINUS else Decimal(1)
-        digits = self._next()[1] if token == _MINUS else token
+        sign = Decimal(-1) if token == MINUS else Decimal(1)
+        digits = self._next()[1] if token == MINUS else token
         digits = digits.rstrip("mMdD")
         if not digits.replace(".", "", 1).isdigit():
             self._fail("Expression expected")
@@ -177,11 +142,11 @@ class Parser:
     def _named(self, name: str) -> Node:
         lower = name.lower()
         if lower in {"true", "false"}:
-            return _literal("bool", lower == "true")
+            return literal("bool", lower == "true")
         if lower == "null":
-            return _literal("null", None)
+            return literal("null", None)
         if lower == "guid" and self._peek() == "(":
-            return _literal("guid", self._guid())
+            return literal("guid", self._guid())
         if lower == "datetime":
             return self._datetime()
         path = [name]
@@ -205,7 +170,7 @@ class Parser:
         kind, token = self._next()
         self._expect(")")
         try:
-            return str(UUID(_unquoted(token))) if kind == "text" else self._fail("Guid needs a string")
+            return str(UUID(unquoted(token))) if kind == "text" else self._fail("Guid needs a string")
         except ValueError:
             self._fail("Guid should contain 32 digits with 4 dashes")
 
@@ -217,7 +182,7 @@ class Parser:
             self._expect("(")
             kind, token = self._next()
             self._expect(")")
-            return self._moment(_unquoted(token) if kind == "text" else "")
+            return self._moment(unquoted(token) if kind == "text" else "")
         self._expect("(")
         numbers = [self._whole()]
         while self._peek() == ",":
@@ -232,15 +197,15 @@ class Parser:
             moment = datetime.combine(day, time(hour, minute, second, millisecond * 1000))
         except ValueError:
             self._fail("Year, Month, and Day parameters describe an un-representable DateTime")
-        return _literal("date", day.isoformat()) if len(numbers) == 3 else _literal("instant", to_ms(moment))
+        return literal("date", day.isoformat()) if len(numbers) == 3 else literal("instant", to_ms(moment))
 
     def _moment(self, text: str) -> Node:
         day = read_date(text)
         if day is None:
             self._fail("String was not recognized as a valid DateTime")
         if "T" not in text or text.rstrip("Z").endswith("T00:00:00"):
-            return _literal("date", day)
-        return _literal("instant", to_ms(datetime.fromisoformat(text)))
+            return literal("date", day)
+        return literal("instant", to_ms(datetime.fromisoformat(text)))
 
     def _whole(self) -> int:
         kind, token = self._next()
@@ -253,23 +218,23 @@ class Parser:
         self._expect("(")
         lower, get = name.lower(), node.evaluate
         texts = node.type == "text" or (node.type == "guid" and lower == "tostring")
-        if texts and lower in _CHANGES:
+        if texts and lower in CHANGES:
             self._expect(")")
-            change = _CHANGES[lower]
+            change = CHANGES[lower]
             return Node("text", lambda document: None if (value := get(document)) is None else change(value))
-        if not texts or lower not in _TESTS:
+        if not texts or lower not in TESTS:
             self._fail(f"No applicable method '{name}' exists in type '{node.type}'")
         argument = self._operand()
         self._expect(")")
         if argument.type != "text":
             self._fail(f"No applicable method '{name}' exists in type 'String'")
-        test = _TESTS[lower]
+        test = TESTS[lower]
         return Node("bool", lambda document: test(get(document) or "", argument.evaluate(document) or ""))
 
     def _tokens(self, text: str) -> list[tuple[str, str]]:
         out, place = [], 0
         while place < len(text):
-            match = _TOKEN.match(text, place)
+            match = TOKEN.match(text, place)
             if match is None:
                 raise QueryParse(f"Syntax error '{text[place]}' (at index {place})")
             kind = match.lastgroup or ""
@@ -300,23 +265,3 @@ class Parser:
 
     def _fail(self, message: str) -> NoReturn:
         raise QueryParse(message)
-
-
-def _literal(type: str, value: Any) -> Node:
-    return Node(type, lambda _: value, literal=True)
-
-
-def _as_instant(node: Node) -> Node:
-    if node.type != "date":
-        return node
-    get = node.evaluate
-    return Node(
-        "instant",
-        lambda document: None if (day := get(document)) is None else to_ms(datetime.fromisoformat(day)),
-        node.optimised,
-        node.literal,
-    )
-
-
-def _unquoted(token: str) -> str:
-    return re.sub(r'\\(.)|""', lambda match: match[1] or '"', token[1:-1])

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from xero.sandbox.accounting.errors import HighVolume, NotFound, PlainRefusal, QueryParse
-from xero.sandbox.accounting.expression import Field
 from xero.sandbox.accounting.ledger import Document, Organisation
 from xero.sandbox.accounting.messages import Request
+from xero.sandbox.accounting.nodes import Field
 from xero.sandbox.accounting.render import Renderer
 from xero.sandbox.accounting.resources import Resource
 from xero.sandbox.accounting.where import Filter, parse_order, parse_where

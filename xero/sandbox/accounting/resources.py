@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from xero.sandbox.accounting.amounts import cents
-from xero.sandbox.accounting.expression import Evaluate, Field
 from xero.sandbox.accounting.ledger import Document, Organisation
+from xero.sandbox.accounting.nodes import Evaluate, Field
 
 Fields = Mapping[str, Field]
 

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from xero.sandbox.accounting.errors import QueryParse
-from xero.sandbox.accounting.expression import Field, Parser
+from xero.sandbox.accounting.expression import Parser
 from xero.sandbox.accounting.ledger import Document
+from xero.sandbox.accounting.nodes import Field
 
 LONGEST = 4000  # characters
 
