@@ -139,10 +139,10 @@ class SearchForm(forms.Form):
 class DayField(forms.DateField):
     """A day of this century, as a date picker sends it."""
 
-    default_validators = (MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31)))
-
     def __init__(self, *, label: str) -> None:
-        super().__init__(label=label, required=False, widget=forms.DateInput(attrs={"type": "date"}))
+        picker = forms.DateInput(attrs={"type": "date"})
+        century = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2099, 12, 31))]
+        super().__init__(label=label, required=False, widget=picker, validators=century)
 
 
 class AuditFilterForm(forms.Form):

@@ -1,6 +1,7 @@
 """Every page of signing in and of one's own account: in the product's look, with its errors, without inline script."""
 
 import re
+from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -8,7 +9,6 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from allauth.mfa.totp.internal.auth import yield_hotp_counters_from_time as counters
 from django.core import mail
-from django.http import HttpResponse
 from django.test import Client
 
 from taskjuice.workspaces.models import User
@@ -30,9 +30,9 @@ def signed_in(client: Client, person: User) -> Client:
     return client
 
 
-def checked(answer: HttpResponse, frame: str, title: str) -> str:
+def checked(answer: Any, frame: str, title: str) -> str:
     """The page's text, after a look at what every page must be."""
-    page = answer.content.decode()
+    page: str = answer.content.decode()
     assert answer.status_code == 200
     assert frame in page
     assert f"<title>{title} · TaskJuice</title>" in page

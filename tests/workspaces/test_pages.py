@@ -3,10 +3,10 @@
 import csv
 import io
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -16,8 +16,8 @@ from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_member, make_workflow, make_workspace
 
 
-def texts(response: HttpResponse) -> str:
-    return response.content.decode()
+def texts(response: Any) -> str:
+    return str(response.content.decode())
 
 
 def test_new_client_leads_to_its_connections(as_admin: Client, agency: Agency) -> None:

@@ -15,7 +15,7 @@ from tests.factories import PASSWORD, make_user
 def link_in(body: str) -> str:
     """The path of the one link in a mail."""
     (url,) = re.findall(r"https?://\S+", body)
-    return urlsplit(url).path
+    return str(urlsplit(url).path)
 
 
 @pytest.fixture
