@@ -60,6 +60,7 @@ def is_signed(body: bytes, signature: str) -> bool:
 def _empty(status: int) -> HttpResponse:
     response = HttpResponse(b"", status=status)
     del response["Content-Type"]  # Xero fails a delivery whose answer looks like a body
+    response["Content-Length"] = "0"  # else the server sends an empty body in chunks
     return response
 
 
