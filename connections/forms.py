@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from connections.delivery_queries import VERDICTS
 from connections.models import Connection
 from connections.providers import Tenant
 from taskjuice.workspaces.models import Workspace
@@ -18,6 +19,13 @@ class FilterForm(forms.Form):
     state = forms.ChoiceField(choices=[(name, name) for name in STATES], required=False)
     q = forms.CharField(max_length=100, required=False)
     page = forms.CharField(max_length=10, required=False)
+
+
+class DeliveryFilterForm(forms.Form):
+    """The filters of the list of deliveries, from its address. Nonsense counts as no filter."""
+
+    verdict = forms.ChoiceField(choices=[(name, name) for name in VERDICTS], required=False)
+    before = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
 
 
 class StartForm(forms.Form):

@@ -17,6 +17,8 @@ from connections.integrations import ReportedEvent, UnparsableDelivery, Unusable
 from connections.models import Connection, ConnectionState, Delivery, DeliveryState, Event, StrayEvent
 from connections.receiving import FAN_OUT, FAN_OUT_TASK
 from taskjuice.queue import wake
+from taskjuice.workspaces import audit
+from taskjuice.workspaces.gate import Scope
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +140,24 @@ def _store(deliveries: Sequence[Delivery]) -> None:
     with database.cursor() as cursor:
         rows = [(d.pk, d.state, d.verdict, d.reason, d.events, d.activations) for d in deliveries]
         cursor.execute(CONCLUDE, [list(column) for column in zip(*rows, strict=True)])
+
+
+def replay(events: Sequence[Event], *, scope: Scope, delivery: Delivery) -> int:
+    """Offer stored events to the workflows once more; how many activations that started.
+
+    What has run for an event does not run again: event and workflow are unique together.
+    """
+    with transaction.atomic():
+        started = sum(announce(events).values())
+        audit.record(
+            "replayed a delivery",
+            by=scope.user,
+            agency=scope.agency,
+            workspace=scope.workspace,
+            subject=f"delivery {delivery.pk}",
+            started=started,
+        )
+    return started
 
 
 def announce(events: Sequence[Event]) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from connections import consent_views, views
+from connections import consent_views, delivery_views, views
 
 app_name = "connections"
 
@@ -12,6 +12,24 @@ ONE = f"{PLACE}<int:connection>/"
 
 urlpatterns = [
     path("connections/<slug:provider>/callback/", consent_views.consent_callback, name="consent-callback"),
+    path("<slug:agency>/deliveries/", delivery_views.delivery_list, name="delivery-list"),
+    path("<slug:agency>/<slug:workspace>/deliveries/", delivery_views.delivery_list, name="delivery-list"),
+    path("<slug:agency>/deliveries/<int:delivery>/", delivery_views.delivery_detail, name="delivery-detail"),
+    path(
+        "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/",
+        delivery_views.delivery_detail,
+        name="delivery-detail",
+    ),
+    path(
+        "<slug:agency>/deliveries/<int:delivery>/replay/",
+        delivery_views.delivery_replay,
+        name="delivery-replay",
+    ),
+    path(
+        "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/replay/",
+        delivery_views.delivery_replay,
+        name="delivery-replay",
+    ),
     path(AGENCY, views.connection_list, name="connection-list"),
     path(PLACE, views.connection_list, name="connection-list"),
     path(f"{AGENCY}new/", consent_views.connection_new, name="connection-new"),

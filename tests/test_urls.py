@@ -103,6 +103,13 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/connections/<int:connection>/resume/": action(ADMIN),
     "<slug:agency>/<slug:workspace>/connections/<int:connection>/reconnect/": action(ADMIN),
     "<slug:agency>/<slug:workspace>/connections/<slug:provider>/connect/": action(ADMIN),
+    # -- deliveries --
+    "<slug:agency>/deliveries/": page(WORK),
+    "<slug:agency>/<slug:workspace>/deliveries/": page(WORK),
+    "<slug:agency>/deliveries/<int:delivery>/": page(WORK),
+    "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/": page(WORK),
+    "<slug:agency>/deliveries/<int:delivery>/replay/": action(WORK),
+    "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/replay/": action(WORK),
     # -- Xero --
     "webhooks/xero/": Row(post=everybody(401), token_free=True),
 }
