@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from xero.sandbox.accounting import Books, Organisation
+from xero.sandbox.accounting import Books
 from xero.sandbox.clock import Clock
 from xero.sandbox.config import Config
 from xero.sandbox.gateway.counters import Counters
@@ -32,7 +32,7 @@ class World:
         self.clock = Clock(storage)
         self.books = Books(storage, self.clock)
         self.books.seed(organisations=config.organisations, invoices=config.invoices, seed=config.seed)
-        self.organisations = self._in_order()
+        self.organisations = self.books.organisations
         self.apps = Apps(storage, config)
         self.keys = Keys(storage)
         self.connections = Connections(storage, self.clock)
@@ -45,13 +45,6 @@ class World:
         self.outbox = Outbox(
             self.storage, self.clock, config, self.sender, self.faults, self.connections, self.apps
         )
-
-    def _in_order(self) -> dict[str, Organisation]:
-        """As they were first seeded: who may see which of them goes by their place, also after a restart."""
-        stored = self.storage.load("organisation_order").get("order", {}).get("ids", [])
-        order = list(dict.fromkeys([*stored, *self.books.organisations]))
-        self.storage.save("organisation_order", "order", {"ids": order})
-        return {id: self.books.organisations[id] for id in order}
 
     def tenants_of(self, person: Person) -> list[str]:
         return visible(person, list(self.organisations))

@@ -88,7 +88,7 @@ class Receiver:
         self.close()
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 8) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 20) -> Any:
     """The first true value of `condition`, or AssertionError."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

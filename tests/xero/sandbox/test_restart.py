@@ -1,6 +1,8 @@
 """What survives a restart, and a kill."""
 
 import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -53,6 +55,20 @@ def test_undelivered_events_survive_a_kill(tmp_path: Path, receiver: Receiver) -
         sandbox.restart()
         wait_for(lambda: sandbox.api("GET", "subscription")["status"] == "ok")
         assert [event["resourceId"] for event in receiver.events()] == [created]
+
+
+def test_seeding_cut_short_is_done_again(tmp_path: Path) -> None:
+    options = ["--organisations=1", "--invoices=6000", f"--data={tmp_path}", f"--port={free_port()}"]
+    seeding = subprocess.Popen([sys.executable, "-m", "xero.sandbox", *options], cwd=ROOT)
+    wait_for(lambda: bytes_in(tmp_path) > 200_000)  # some of it, and far from all
+    seeding.kill()
+    seeding.wait()
+    with SandboxProcess(data=tmp_path, organisations=1, invoices=6000) as sandbox:
+        assert sandbox.organisation()["invoices"] == 6000
+
+
+def bytes_in(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def test_day_count_survives_a_restart(tmp_path: Path) -> None:
