@@ -144,6 +144,10 @@ class Trigger:
         """What `{{ trigger.… }}` holds: plain strings, numbers, booleans, lists and mappings."""
         raise NotImplementedError
 
+    def address(self, connection: Connection, data: Mapping[str, Any]) -> str:
+        """Where a person finds the record at the provider, given what `data` returned; "" where that is not known."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class ReportedEvent:

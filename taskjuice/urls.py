@@ -6,6 +6,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("", include("xero.urls")),
     path("", include("connections.urls")),
+    path("", include("workflows.urls")),
     path("", include("taskjuice.workspaces.urls")),
     path("", include("taskjuice.site.urls")),  # last: `<agency>/<workspace>/` matches much
 ]

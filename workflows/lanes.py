@@ -60,7 +60,11 @@ class Lease:
 
 def acquire(connection_id: int) -> Lease | None:
     """The lane's lease; None where somebody has it, the lane is parked or its connection does not work."""
-    values: dict[str, int | str] = {"id": connection_id, "lease": LEASE_SECONDS, "holder": processes.identity()}
+    values: dict[str, int | str] = {
+        "id": connection_id,
+        "lease": LEASE_SECONDS,
+        "holder": processes.identity(),
+    }
     with database.cursor() as cursor:
         cursor.execute(ACQUIRE, values)
         row = cursor.fetchone()

@@ -1,7 +1,8 @@
 """Workflows, their versions and steps, and the activations that run them."""
 
+from django.contrib.postgres.indexes import OpClass
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 
 from connections.exact import ExactJSONField
 from connections.models import Connection, Event
@@ -53,6 +54,7 @@ class Version(models.Model):
     """A trigger with its settings and an ordered list of steps. Frozen once published; one is live.
 
     `steps` is a list of {"name", "action", "input", "only_if", "for_each"}; `input` holds raw values as typed.
+    A trigger in the database (migration 0006) refuses changes to a published one.
     """
 
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions")
@@ -63,13 +65,19 @@ class Version(models.Model):
     live = models.BooleanField(default=False)
     published_at = models.DateTimeField(null=True)
     published_by = models.ForeignKey(User, models.SET_NULL, null=True)
+    revision = models.PositiveIntegerField(
+        db_default=0
+    )  # raised by every save of the draft; fences late editors
+    edited_at = models.DateTimeField(db_default=Now())
+    edited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         constraints = (
             models.UniqueConstraint("workflow", "number", name="version_number_once"),
             models.UniqueConstraint("workflow", condition=models.Q(live=True), name="version_one_live"),
             models.CheckConstraint(
-                condition=models.Q(live=False) | models.Q(published_at__isnull=False), name="version_live_is_published"
+                condition=models.Q(live=False) | models.Q(published_at__isnull=False),
+                name="version_live_is_published",
             ),
         )
 
@@ -133,6 +141,9 @@ class Activation(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    restarted_at = models.DateTimeField(
+        null=True
+    )  # a person's last replay; step runs before it are of earlier rounds
 
     class Meta:
         constraints = (models.UniqueConstraint("event", "workflow", name="activation_once_per_event"),)
@@ -145,7 +156,12 @@ class Activation(models.Model):
             models.Index(fields=["agency", "-id"], name="activation_newest_in_agency"),
             models.Index(fields=["workspace", "-id"], name="activation_newest"),
             models.Index(fields=["agency", "state", "-id"], name="activation_by_state"),
+            models.Index(fields=["workspace", "state", "-id"], name="activation_by_state_here"),
             models.Index(fields=["workflow", "-id"], name="activation_by_workflow"),
+            # The search by subject: UPPER(subject) LIKE 'INV-00%'
+            models.Index(
+                "agency", OpClass(Upper("subject"), name="text_pattern_ops"), name="activation_by_subject"
+            ),
         )
 
     def __str__(self) -> str:

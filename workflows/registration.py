@@ -1,8 +1,10 @@
-"""What the engine brings to the registry: the built-in actions, and its ear for events."""
+"""What the engine brings to the registries: the built-in actions, its ear for events, its interest in connections."""
 
 from connections.integrations import registry
+from connections.models import Connection
+from connections.providers import providers
 from taskjuice.queue import sweeping
-from workflows import lanes
+from workflows import lanes, queries
 from workflows.actions import Filter, SetValues
 from workflows.intake import start_activations
 
@@ -10,3 +12,10 @@ from workflows.intake import start_activations
 def register() -> None:
     registry.add(actions=[Filter(), SetValues()], listener=start_activations)
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
+    providers.tell_workflows(queries.names_using)
+    providers.when_usable(_go_on)
+
+
+def _go_on(connection: Connection) -> None:
+    """What waited for this connection goes on."""
+    lanes.unpark(connection.pk)

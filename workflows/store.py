@@ -140,7 +140,12 @@ def has_failing(lease: Lease) -> bool:
 
 
 def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
-    values: dict[str, UUID | int] = {"token": lease.token, "id": lease.connection_id, "alone": ALONE_FROM - 1, "limit": limit}
+    values: dict[str, UUID | int] = {
+        "token": lease.token,
+        "id": lease.connection_id,
+        "alone": ALONE_FROM - 1,
+        "limit": limit,
+    }
     with database.cursor() as cursor:
         cursor.execute(CLAIM.format(attempts=attempts), values)
         rows = cursor.fetchall()

@@ -1,12 +1,13 @@
 """What can start a workflow at Xero. A webhook says only that something changed; a step reads what."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django import forms
 
 from connections.integrations import Data, Trigger
-from connections.models import Event
+from connections.models import Connection, Event
 
 KINDS = [("any", "is created or updated"), ("CREATE", "is created"), ("UPDATE", "is updated")]
 
@@ -19,6 +20,7 @@ class EventForm(forms.Form):
 
 class _XeroEvent(Trigger):
     form = EventForm
+    page: ClassVar[str]  # of one such record at Xero, without its ID
 
     def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
         wanted = settings.get("change", "any")
@@ -33,6 +35,14 @@ class _XeroEvent(Trigger):
             "organisation": event.connection.name,
             "tenant_id": str(event.connection.tenant_id),
         }
+
+    def address(self, connection: Connection, data: Mapping[str, Any]) -> str:
+        """Xero's deep link: the short code picks the organisation, whichever the person had open."""
+        short_code, resource = connection.details.get("short_code"), str(data.get("resource_id", ""))
+        if not short_code or not resource:
+            return ""
+        query = urlencode({"shortcode": short_code, "redirecturl": self.page + resource})
+        return f"https://go.xero.com/organisationlogin/default.aspx?{query}"
 
 
 def _sample(category: str) -> Data:
@@ -51,6 +61,7 @@ class InvoiceEvent(_XeroEvent):
     title = "An invoice or bill changes"
     description = "Starts when Xero reports that an invoice or a bill was created or updated."
     category = "INVOICE"
+    page = "/AccountsReceivable/View.aspx?InvoiceID="
     sample = _sample("INVOICE")
 
 
@@ -59,4 +70,5 @@ class ContactEvent(_XeroEvent):
     title = "A contact changes"
     description = "Starts when Xero reports that a contact was created or updated."
     category = "CONTACT"
+    page = "/Contacts/View/"
     sample = _sample("CONTACT")

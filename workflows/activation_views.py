@@ -1,0 +1,153 @@
+"""Pages of activations: list, one of them, and what can be done to them."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from taskjuice.workspaces import gate
+from taskjuice.workspaces.gate import Scope
+from workflows import history, replays, timeline
+from workflows.forms import ActivationFilter, BulkForm, ReplayForm
+from workflows.lifecycle import NotAllowed
+from workflows.models import Activation
+
+VERBS = {"replay": replays.replay_where_it_ended, "cancel": replays.cancel, "resume": replays.resume}
+DONE = {"replay": "replayed from the step they ended at", "cancel": "cancelled", "resume": "resumed"}
+UNCHANGED = 204  # htmx leaves the page as it is
+
+
+@require_safe
+def activation_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.READ)
+    chosen = ActivationFilter(request.GET)
+    page = history.page(scope, chosen)
+    is_poll = request.headers.get("HX-Target") == "live"
+    if is_poll and request.headers.get("X-Seen") == page.digest:
+        return HttpResponse(status=UNCHANGED)
+    shows_causes = chosen.text("state") == "failed" and not chosen.text("cause")
+    context = {
+        "list": page,
+        "chosen": chosen,
+        "state": chosen.text("state"),
+        "causes": history.causes(scope) if shows_causes else [],
+        "here": _url(scope, "activation-list"),
+        "bulk": _url(scope, "activation-bulk"),
+    }
+    return render(
+        request, "workflows/_activations.html" if is_poll else "workflows/activations.html", context
+    )
+
+
+@require_POST
+def activation_bulk(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    following = f"{_url(scope, 'activation-list')}?{request.GET.urlencode()}"
+    form = BulkForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, "Choose what to do.")
+        return redirect(following)
+    if form.cleaned_data["all"]:
+        found = history.matching(scope, ActivationFilter(request.GET))
+    else:
+        found = history.picked(scope, form.cleaned_data["activation"])
+    if not found:
+        messages.warning(request, "Tick at least one activation.")
+        return redirect(following)
+    done, refused = replays.each(found, VERBS[form.cleaned_data["do"]], by=scope.user)
+    if done:
+        messages.success(request, f"{_so_many(done)} {DONE[form.cleaned_data['do']]}.")
+    if refused:
+        messages.warning(request, f"{_so_many(len(found) - done)} left as they were: {refused}")
+    return redirect(following)
+
+
+@require_safe
+def activation_detail(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
+) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.READ)
+    story = timeline.story(_found(scope, activation))
+    is_poll = request.headers.get("HX-Target") == "live"
+    if is_poll and request.headers.get("X-Seen") == story.digest:
+        return HttpResponse(status=UNCHANGED)
+    context = {
+        "story": story,
+        "activation": story.activation,
+        "shared": timeline.shared_steps(story.activation, story.current),
+        "here": _url(scope, "activation-detail", story.activation),
+        "list": _url(scope, "activation-list"),
+    }
+    return render(request, "workflows/_activation.html" if is_poll else "workflows/activation.html", context)
+
+
+@require_POST
+def activation_replay(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
+) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = _found(scope, activation)
+    form = ReplayForm(request.POST)
+    if not form.is_valid():
+        messages.warning(request, "Choose the step to begin at, and the version.")
+        return redirect(_url(scope, "activation-detail", found))
+    position, on = form.cleaned_data["position"], form.cleaned_data["on"] or replays.ORIGINAL
+    try:
+        if position is None:
+            replays.replay_where_it_ended(activation=found, by=scope.user)
+        else:
+            replays.replay(activation=found, position=position, on=on, by=scope.user)
+    except NotAllowed as error:
+        messages.warning(request, str(error))
+    else:
+        messages.success(request, "It runs again. Steps that had finished before are not repeated.")
+    return redirect(_url(scope, "activation-detail", found))
+
+
+@require_POST
+def activation_cancel(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
+) -> HttpResponse:
+    return _do(request, agency, workspace, activation, "cancel", "Cancelled. No further step is taken.")
+
+
+@require_POST
+def activation_resume(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
+) -> HttpResponse:
+    return _do(request, agency, workspace, activation, "resume", "It is due now.")
+
+
+def _do(
+    request: HttpRequest, agency: str, workspace: str | None, pk: int, verb: str, done: str
+) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = _found(scope, pk)
+    try:
+        VERBS[verb](activation=found, by=scope.user)
+    except NotAllowed as error:
+        messages.warning(request, str(error))
+    else:
+        messages.success(request, done)
+    return redirect(_url(scope, "activation-detail", found))
+
+
+def _found(scope: Scope, pk: int) -> Activation:
+    found = history.one(scope, pk)
+    if found is None:
+        raise Http404("No such activation here.")
+    return found
+
+
+def _so_many(count: int) -> str:
+    return "1 activation" if count == 1 else f"{count:,} activations"
+
+
+def _url(scope: Scope, name: str, activation: Activation | None = None) -> str:
+    kwargs: dict[str, str | int] = {"agency": scope.agency.slug}
+    if scope.workspace is not None:
+        kwargs["workspace"] = scope.workspace.slug
+    if activation is not None:
+        kwargs["activation"] = activation.pk
+    return reverse(f"workflows:{name}", kwargs=kwargs)

@@ -1,0 +1,231 @@
+"""The builder's page as a value: read from a draft or from what was posted, changed by buttons, drawn again.
+
+Fields of the POST, all of them optional unless said otherwise:
+
+    name                            what the workflow is called (required)
+    connections                     id of a connection it listens to; repeated
+    trigger                         key of the trigger, for example xero/invoice-event
+    trigger-<field>                 the trigger's own form, for example trigger-change=any
+    step                            handle of a step (1–12 letters and digits); repeated, in order
+    step-<handle>-action, -name     key of its action; what later steps call it
+    step-<handle>-<field>           the action's own form; see widgets.py for rows of conditions and values
+    stamp                           what the editor began with, so that two editors do not overwrite each other
+    template                        key of a starting point: stands in for trigger and steps where none are given
+    do                              save (also when absent), publish, or a change of the page: again,
+                                    add:<action>, remove:<handle>, up:<handle>, down:<handle>, drop:<row>
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.http import QueryDict
+from django.utils.datastructures import MultiValueDict
+
+from connections.integrations import Action, Trigger, registry
+from workflows import drafts, timeline
+from workflows.drafts import MAX_STEPS, STARTING_POINTS, Draft, Step
+from workflows.problems import Problem
+from workflows.widgets import editor_widget, text
+
+NO_FILES: "MultiValueDict[str, UploadedFile[Any]]" = MultiValueDict()
+HANDLE = re.compile(r"[a-z0-9]{1,12}")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A step with the handle that its fields are named by."""
+
+    handle: str
+    step: Step
+    problems: Sequence[Problem] = ()
+
+    @property
+    def prefix(self) -> str:
+        return f"step-{self.handle}"
+
+    @property
+    def form(self) -> forms.Form | None:
+        """The action's own form with the raw values and what is wrong with them."""
+        action = self.step.known_action
+        if action is None:
+            return None
+        form = _editor(action, self.prefix, self.step.input)
+        form.cleaned_data = {}
+        for problem in self.problems:
+            if problem.field in form.fields:
+                form.add_error(problem.field, problem.message)
+        return form
+
+    @property
+    def name_problems(self) -> list[str]:
+        return [problem.message for problem in self.problems if problem.field == "name"]
+
+    @property
+    def other_problems(self) -> list[str]:
+        return [problem.message for problem in self.problems if not problem.field]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What expressions can reach: the trigger or a step, with (expression, sample) pairs."""
+
+    number: int  # of the step, from 1; 0 for the trigger
+    title: str
+    name: str
+    values: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Builder:
+    trigger_key: str
+    settings: dict[str, Any]
+    cards: Sequence[Card]
+    problems: Sequence[Problem] = field(default=())
+
+    @classmethod
+    def of(cls, draft: Draft, problems: Sequence[Problem] = ()) -> "Builder":
+        handles = _handles()
+        cards = [Card(next(handles), step) for step in draft.steps]
+        return cls(draft.trigger, dict(draft.settings), cards).with_problems(problems)
+
+    @classmethod
+    def posted(cls, data: QueryDict) -> "Builder":
+        point = STARTING_POINTS.get(data.get("template", ""))
+        if point is not None and "trigger" not in data and "step" not in data:
+            return cls.of(point.draft)
+        trigger = text(data, "trigger")
+        handles = [handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)]
+        cards = [_card(data, handle) for handle in handles[: MAX_STEPS + 1]]
+        return cls(trigger, _settings(data, trigger), cards)
+
+    @property
+    def draft(self) -> Draft:
+        return Draft(self.trigger_key, self.settings, [card.step for card in self.cards])
+
+    def with_problems(self, problems: Sequence[Problem]) -> "Builder":
+        cards = [
+            replace(card, problems=[problem for problem in problems if problem.where == position])
+            for position, card in enumerate(self.cards)
+        ]
+        return replace(self, cards=cards, problems=problems)
+
+    def changed(self, do: str) -> "Builder":
+        """After a press of one of the buttons that change the page."""
+        verb, _, what = do.partition(":")
+        if verb == "add":
+            return self._with_new(what)
+        places = [position for position, card in enumerate(self.cards) if card.handle == what]
+        if not places:
+            return self
+        cards, place = list(self.cards), places[0]
+        card = cards.pop(place)
+        if verb in {"up", "down"}:
+            cards.insert(max(0, place + (1 if verb == "down" else -1)), card)
+        elif verb != "remove":
+            return self
+        return replace(self, cards=cards)
+
+    @property
+    def trigger(self) -> Trigger | None:
+        return registry.triggers.get(self.trigger_key)
+
+    @property
+    def trigger_form(self) -> forms.Form | None:
+        if self.trigger is None:
+            return None
+        form = self.trigger.form(initial=self.settings, prefix="trigger", use_required_attribute=False)
+        form.cleaned_data = {}
+        for problem in self.problems:
+            if problem.where == "trigger" and problem.field in form.fields:
+                form.add_error(problem.field, problem.message)
+        return form
+
+    @property
+    def general_problems(self) -> list[str]:
+        return [
+            problem.message for problem in self.problems if problem.where == "trigger" and not problem.field
+        ]
+
+    @property
+    def triggers(self) -> list[Trigger]:
+        return list(registry.triggers.values())
+
+    @property
+    def actions(self) -> list[Action]:
+        return list(registry.actions.values())
+
+    @property
+    def sources(self) -> list[Source]:
+        found = []
+        if self.trigger is not None:
+            values = _values("trigger", self.trigger.sample)
+            found.append(Source(0, self.trigger.title, "trigger", values))
+        for number, card in enumerate(self.cards, start=1):
+            name = card.step.name
+            found.append(Source(number, card.step.title, name, _values(f"steps.{name}", card.step.sample)))
+        return found
+
+    def _with_new(self, action_key: str) -> "Builder":
+        action = registry.actions.get(action_key)
+        if action is None or len(self.cards) >= MAX_STEPS:
+            return self
+        name = drafts.free_name(action_key, [card.step.name for card in self.cards])
+        taken = {card.handle for card in self.cards}
+        handle = next(handle for handle in _handles() if handle not in taken)
+        step = Step(name, action_key, self._defaults(action))
+        return replace(self, cards=[*self.cards, Card(handle, step)])
+
+    def _defaults(self, action: Action) -> dict[str, Any]:
+        """An ID that is asked for is, most of the time, that of the record which started the workflow."""
+        if self.trigger is None or "resource_id" not in self.trigger.sample:
+            return {}
+        ids = [name for name, asked in action.form.base_fields.items() if isinstance(asked, forms.UUIDField)]
+        return dict.fromkeys(ids[:1], "{{ trigger.resource_id }}")
+
+
+def _handles() -> Iterator[str]:
+    number = 0
+    while True:
+        number += 1
+        yield f"s{number}"
+
+
+def _card(data: QueryDict, handle: str) -> Card:
+    prefix = f"step-{handle}"
+    action = registry.actions.get(text(data, f"{prefix}-action"))
+    given: dict[str, Any] = {}
+    if action is not None:
+        for name, asked in action.form.base_fields.items():
+            raw = editor_widget(asked).value_from_datadict(data, NO_FILES, f"{prefix}-{name}")
+            given[name] = raw.replace("\x00", "").strip() if isinstance(raw, str) else raw
+    step = Step(text(data, f"{prefix}-name"), text(data, f"{prefix}-action"), given)
+    return Card(handle, step)
+
+
+def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
+    """The trigger's own settings as typed; those not sent begin as its form does."""
+    trigger = registry.triggers.get(trigger_key)
+    if trigger is None:
+        return {}
+    found = {}
+    for name, asked in trigger.form.base_fields.items():
+        omitted = asked.widget.value_omitted_from_data(data, NO_FILES, f"trigger-{name}")
+        found[name] = (
+            asked.initial if omitted else asked.widget.value_from_datadict(data, NO_FILES, f"trigger-{name}")
+        )
+    return found
+
+
+def _editor(action: Action, prefix: str, given: Any) -> forms.Form:
+    form = action.form(initial=dict(given), prefix=prefix, use_required_attribute=False)
+    for asked in form.fields.values():
+        asked.widget = editor_widget(asked)
+    return form
+
+
+def _values(path: str, sample: Any) -> list[tuple[str, str]]:
+    return [(f"{{{{ {name} }}}}", shown) for name, shown in timeline.flat(sample, path)]

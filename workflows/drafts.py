@@ -1,0 +1,134 @@
+"""What a person composes before it is published: a trigger with its settings, and steps."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from connections.integrations import Action, Data, registry
+from workflows.models import Version
+
+MAX_STEPS = 50
+NAME_SHAPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as typed; `input` holds the raw values of its action's form."""
+
+    name: str
+    action: str
+    input: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def known_action(self) -> Action | None:
+        return registry.actions.get(self.action)
+
+    @property
+    def title(self) -> str:
+        return self.known_action.title if self.known_action else self.action
+
+    @property
+    def sample(self) -> Data:
+        """An output as later steps may see it. Values that a step names itself are its own sample."""
+        values = self.input.get("values")
+        if self.action == "core/set-values" and isinstance(values, dict):
+            return dict(values)
+        return self.known_action.sample if self.known_action else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    trigger: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    steps: Sequence[Step] = ()
+
+    @classmethod
+    def of(cls, version: Version) -> "Draft":
+        steps = [Step(step["name"], step["action"], step.get("input") or {}) for step in version.steps]
+        return cls(version.trigger, version.trigger_settings, steps)
+
+    def steps_as_stored(self) -> list[dict[str, Any]]:
+        return [{"name": step.name, "action": step.action, "input": dict(step.input)} for step in self.steps]
+
+
+def free_name(action_key: str, taken: Sequence[str]) -> str:
+    """A name for a new step: `invoice` for xero/get-invoice, `invoice_2` for the second one."""
+    base = action_key.rpartition("/")[2].rpartition("-")[2] or "step"
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}_{number}"
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class StartingPoint:
+    """A workflow to begin with. `title` says what it does; `name` is what the workflow will be called."""
+
+    key: str
+    name: str
+    title: str
+    draft: Draft
+
+
+LARGE_INVOICE = StartingPoint(
+    key="large-invoice",
+    name="Note large invoices",
+    title="When an invoice changes, fetch it, stop unless its total is over 1,000, note it",
+    draft=Draft(
+        trigger="xero/invoice-event",
+        settings={"change": "any"},
+        steps=(
+            Step("invoice", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"}),
+            Step(
+                "large",
+                "core/filter",
+                {
+                    "condition": {
+                        "match": "all",
+                        "rows": [
+                            {"field": "{{ steps.invoice.Total }}", "operator": "greater", "value": "1,000"}
+                        ],
+                    }
+                },
+            ),
+            Step(
+                "note",
+                "core/set-values",
+                {
+                    "values": {
+                        "note": "{{ steps.invoice.InvoiceNumber }} for {{ steps.invoice.Contact.Name }}:"
+                        " {{ steps.invoice.Total }} {{ steps.invoice.CurrencyCode }}"
+                    }
+                },
+            ),
+        ),
+    ),
+)
+NEW_CONTACT = StartingPoint(
+    key="new-contact",
+    name="Note new contacts",
+    title="When a contact is added, note which one",
+    draft=Draft(
+        trigger="xero/contact-event",
+        settings={"change": "CREATE"},
+        steps=(
+            Step(
+                "note",
+                "core/set-values",
+                {
+                    "values": {
+                        "contact_id": "{{ trigger.resource_id }}",
+                        "organisation": "{{ trigger.organisation }}",
+                    }
+                },
+            ),
+        ),
+    ),
+)
+STARTING_POINTS = {point.key: point for point in (LARGE_INVOICE, NEW_CONTACT)}
+
+
+def blank() -> Draft:
+    return Draft(trigger=next(iter(registry.triggers), ""))

@@ -1,0 +1,115 @@
+"""What people type about workflows and activations. The builder's own form is in builder.py."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from connections.models import Connection
+from workflows.drafts import STARTING_POINTS
+from workflows.models import WorkflowState
+
+LARGEST_ID = 2**63 - 1
+
+
+class WorkflowFilter(forms.Form):
+    """The list's filters, from its address. Nonsense counts as no filter."""
+
+    state = forms.ChoiceField(choices=WorkflowState.choices, required=False)
+    q = forms.CharField(max_length=100, required=False)
+    page = forms.CharField(max_length=10, required=False)
+
+
+class ActivationFilter(forms.Form):
+    """The list's filters, from its address; `before` and `after` are the ids that a page begins at."""
+
+    STATES = ("running", "waiting", "failed", "unknown", "succeeded", "stopped", "cancelled")
+
+    state = forms.ChoiceField(choices=[(name, name) for name in STATES], required=False)
+    q = forms.CharField(max_length=100, required=False)
+    cause = forms.CharField(max_length=60, required=False)
+    workflow = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
+    before = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
+    after = forms.IntegerField(min_value=0, max_value=LARGEST_ID, required=False)
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        self.is_valid()
+
+    def text(self, name: str) -> str:
+        return str(self.cleaned_data.get(name) or "")
+
+    def number(self, name: str) -> int | None:
+        found = self.cleaned_data.get(name)
+        return None if found is None else int(found)
+
+
+class BulkForm(forms.Form):
+    """What to do to the ticked activations, or to all that the filters in the address leave (`all`)."""
+
+    VERBS = ("replay", "cancel", "resume")
+
+    do = forms.ChoiceField(choices=[(verb, verb) for verb in VERBS])
+    activation = forms.TypedMultipleChoiceField(coerce=int, required=False)
+    all = forms.BooleanField(required=False)
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        field = self.fields["activation"]
+        assert isinstance(field, forms.TypedMultipleChoiceField)
+        # Any id may be given; those outside the person's scope are simply not found.
+        ids = [
+            text
+            for text in data.getlist("activation")
+            if text.isascii() and text.isdigit() and len(text) < 19
+        ]
+        field.choices = [(text, text) for text in ids[:500]]
+
+
+class ReplayForm(forms.Form):
+    """Where a replay begins, counted from 0, and on which version."""
+
+    position = forms.IntegerField(min_value=0, max_value=1000, required=False)
+    on = forms.ChoiceField(choices=[("original", "original"), ("current", "current")], required=False)
+
+
+class WorkflowForm(forms.Form):
+    """The head of a workflow: its name and which connections it listens to."""
+
+    name = forms.CharField(max_length=100, label="Name", strip=True)
+    connections = forms.TypedMultipleChoiceField(
+        coerce=int,
+        required=False,
+        error_messages={
+            "invalid_choice": "One of the ticked organisations is not connected any more. Look again."
+        },
+    )
+
+    def __init__(self, *args: Any, found: Iterable[Connection], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.found = {connection.pk: connection for connection in found}
+        field = self.fields["connections"]
+        assert isinstance(field, forms.TypedMultipleChoiceField)
+        field.choices = [(str(pk), connection.name) for pk, connection in self.found.items()]
+
+    @property
+    def chosen(self) -> list[Connection]:
+        return [self.found[pk] for pk in self.cleaned_data.get("connections", [])]
+
+
+class ConnectionsForm(WorkflowForm):
+    """Only which connections a workflow listens to."""
+
+    name = None  # type: ignore[assignment]  # Django's way to leave a parent's field out
+
+
+class StartForm(forms.Form):
+    """A starting point by its key."""
+
+    template = forms.ChoiceField(choices=[(key, point.title) for key, point in STARTING_POINTS.items()])
+
+
+def first_error(form: forms.Form) -> str:
+    errors: Mapping[str, Any] = form.errors
+    return next((str(error) for found in errors.values() for error in found), "")

@@ -1,0 +1,230 @@
+"""What the pages about activations show. Every look is bounded, whatever the number of rows."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from django.db import connection as database
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from taskjuice.workspaces.gate import Scope
+from workflows.forms import ActivationFilter
+from workflows.models import Activation, ActivationState, Lane
+
+ON_A_PAGE = 50
+COUNTED = 10_000  # more than this is shown as "10,000+"
+CAUSES_OF = 1000  # newest failures that are grouped by cause
+BULK = 1000
+CHIPS = (
+    ("", "All"),
+    ("running", "Running"),
+    ("waiting", "Waiting"),
+    ("failed", "Failed"),
+    ("unknown", "Needs a decision"),
+    ("succeeded", "Succeeded"),
+    ("stopped", "Stopped"),
+    ("cancelled", "Cancelled"),
+)
+STATE_OF_CHIP = {"waiting": ActivationState.READY}
+COUNT = (
+    "(SELECT count(*) FROM (SELECT 1 FROM workflows_activation WHERE {column} = %s {state} LIMIT {limit}) n)"
+)
+GROUPS = """
+SELECT workflow_id, max(workflow_name), error_code, (array_agg(error ORDER BY id DESC))[1], count(*),
+       max(coalesce(finished_at, created_at))
+  FROM (SELECT id, workflow_id, workflow_name, error_code, error, finished_at, created_at
+          FROM workflows_activation WHERE {column} = %s AND state = 'failed' ORDER BY id DESC LIMIT {limit}) n
+ GROUP BY workflow_id, error_code ORDER BY count(*) DESC, max(id) DESC LIMIT 8
+"""
+UNFINISHED = (ActivationState.READY, ActivationState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    value: str
+    text: str
+    count: int
+    tone: str
+
+    @property
+    def counted(self) -> str:
+        return f"{COUNTED:,}+" if self.count > COUNTED else f"{self.count:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the list. `parked` is there while its lane waits for the provider's limit."""
+
+    activation: Activation
+    parked: Lane | None
+
+    @property
+    def duration(self) -> timedelta | None:
+        return lasted(self.activation)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Newest first. `older` and `newer` are the ids that the neighbouring pages begin at, None at the ends."""
+
+    rows: list[Row]
+    chips: list[Chip]
+    older: int | None
+    newer: int | None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may change by itself: the first page does, and any that shows unfinished ones."""
+        return self.newer is None or any(row.activation.state in UNFINISHED for row in self.rows)
+
+    @cached_property
+    def digest(self) -> str:
+        """Differs when the page does, so that a page that did not change is not drawn anew."""
+        rows = [
+            (
+                r.activation.pk,
+                r.activation.state,
+                r.activation.position,
+                r.activation.attempt,
+                r.activation.subject,
+            )
+            for r in self.rows
+        ]
+        shown = [
+            *rows,
+            *((chip.value, chip.count) for chip in self.chips),
+            *(_parked(row) for row in self.rows),
+        ]
+        return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Failures of one workflow with one error code, among the newest ones."""
+
+    workflow_id: int | None
+    workflow_name: str
+    code: str
+    error: str  # of the newest of them
+    count: int
+    last_at: datetime
+
+
+def page(scope: Scope, chosen: ActivationFilter) -> Page:
+    found = filtered(scope, chosen)
+    newer_than, older_than = chosen.number("after"), chosen.number("before")
+    if newer_than is not None:
+        rows = list(_list(found.filter(pk__gt=newer_than).order_by("id")[: ON_A_PAGE + 1]))[::-1]
+        has_newer, has_older = len(rows) > ON_A_PAGE, True
+        rows = rows[-ON_A_PAGE:]
+    else:
+        if older_than is not None:
+            found = found.filter(pk__lt=older_than)
+        rows = list(_list(found.order_by("-id")[: ON_A_PAGE + 1]))
+        has_newer, has_older = older_than is not None, len(rows) > ON_A_PAGE
+        rows = rows[:ON_A_PAGE]
+    return Page(
+        rows=_rows(rows),
+        chips=chips(scope),
+        older=rows[-1].pk if rows and has_older else None,
+        newer=rows[0].pk if rows and has_newer else None,
+    )
+
+
+def filtered(scope: Scope, chosen: ActivationFilter) -> "QuerySet[Activation]":
+    """What the filters leave, in no order."""
+    found = here(scope)
+    if state := chosen.text("state"):
+        found = found.filter(state=STATE_OF_CHIP.get(state, state))
+    if search := chosen.text("q"):
+        found = found.filter(agency=scope.agency, subject__istartswith=search)
+    if cause := chosen.text("cause"):
+        found = found.filter(error_code=cause)
+    if (workflow := chosen.number("workflow")) is not None:
+        found = found.filter(workflow=workflow)
+    return found
+
+
+def here(scope: Scope) -> "QuerySet[Activation]":
+    if scope.workspace is not None:
+        return Activation.objects.filter(workspace=scope.workspace)
+    return Activation.objects.filter(agency=scope.agency)
+
+
+def chips(scope: Scope) -> list[Chip]:
+    """How many there are of each state, counted no further than needed, in one query."""
+    column, key = _place(scope)
+    parts, values = [], list[str | int]()
+    for value, _ in CHIPS:
+        state = "AND state = %s" if value else ""
+        parts.append(COUNT.format(column=column, state=state, limit=COUNTED + 1))
+        values += [key, STATE_OF_CHIP.get(value, value)] if value else [key]
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(parts)}", values)
+        counts = cursor.fetchone()
+    tones = {"failed": "bad", "unknown": "bad"}
+    found = [
+        Chip(value, text, count, tones.get(value, "") if count else "")
+        for (value, text), count in zip(CHIPS, counts, strict=True)
+    ]
+    return [chip for chip in found if chip.count or chip.value != "cancelled"]
+
+
+def causes(scope: Scope) -> list[Cause]:
+    """The newest failures grouped by workflow and error code, most frequent first."""
+    column, key = _place(scope)
+    with database.cursor() as cursor:
+        cursor.execute(GROUPS.format(column=column, limit=CAUSES_OF), [key])
+        return [Cause(*row) for row in cursor.fetchall()]
+
+
+def picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
+    """The activations of this scope with these ids, oldest first, so that replays keep the order of events."""
+    found = here(scope).filter(pk__in=ids).order_by("id")
+    return list(found.defer("trigger_data", "outputs"))
+
+
+def matching(scope: Scope, chosen: ActivationFilter) -> list[Activation]:
+    """All that the filters leave, at most `BULK` of the newest, oldest first."""
+    found = filtered(scope, chosen).order_by("-id").defer("trigger_data", "outputs")
+    return list(found[:BULK])[::-1]
+
+
+def one(scope: Scope, pk: int) -> Activation | None:
+    rows = here(scope).select_related(
+        "agency", "workspace", "connection", "workflow", "version", "event", "event__delivery"
+    )
+    return rows.defer("event__delivery__body").filter(pk=pk).first()
+
+
+def lasted(activation: Activation) -> timedelta | None:
+    if activation.started_at is None:
+        return None
+    return (activation.finished_at or timezone.now()) - activation.started_at
+
+
+def parked_lanes(connection_ids: Sequence[int]) -> dict[int, Lane]:
+    found = Lane.objects.filter(connection__in=connection_ids, parked_until__gt=timezone.now())
+    return {lane.pk: lane for lane in found}
+
+
+def _place(scope: Scope) -> tuple[str, int]:
+    """The column that an index begins with, and its value."""
+    return ("workspace_id", scope.workspace.pk) if scope.workspace else ("agency_id", scope.agency.pk)
+
+
+def _list(found: "QuerySet[Activation]") -> "QuerySet[Activation]":
+    return found.select_related("workspace", "connection").defer("trigger_data", "outputs")
+
+
+def _rows(found: Sequence[Activation]) -> list[Row]:
+    lanes = parked_lanes([activation.connection_id for activation in found])
+    return [Row(a, lanes.get(a.connection_id) if a.state == ActivationState.READY else None) for a in found]
+
+
+def _parked(row: Row) -> Any:
+    return row.parked and row.parked.parked_until

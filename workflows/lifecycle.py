@@ -1,0 +1,304 @@
+"""How workflows come to be, change, start and stop. Every change is in the audit trail."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.db.models.functions import Now
+
+from connections.integrations import registry
+from connections.models import Connection, ConnectionState
+from taskjuice.workspaces import audit
+from taskjuice.workspaces.models import Agency, User
+from workflows.drafts import Draft
+from workflows.models import Version, Workflow, WorkflowConnection, WorkflowState
+from workflows.problems import CONNECTIONS, Problem, problems
+
+NAME_TAKEN = "The agency has a workflow of this name."
+
+
+class Stale(Exception):
+    """Somebody else saved the draft meanwhile; nothing was overwritten. `saved` is what they left."""
+
+    def __init__(self, saved: Version | None) -> None:
+        super().__init__("The draft was changed meanwhile.")
+        self.saved = saved
+
+
+class NotPublishable(Exception):
+    """What keeps the draft from being published."""
+
+    def __init__(self, found: list[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in found))
+        self.found = found
+
+
+class NotAllowed(Exception):
+    """Not in this state; the text says why, for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an editor works on: the draft, or what it would be forked from. `stamp` fences late editors."""
+
+    draft: Draft
+    version: Version
+    stamp: str
+
+
+def current_content(workflow: Workflow) -> Content:
+    """The newest version: the draft if there is one, else what was published last."""
+    version = workflow.versions.select_related("edited_by").latest("number")
+    return Content(Draft.of(version), version, stamp_of(version))
+
+
+def stamp_of(version: Version) -> str:
+    return f"{version.number}.published" if version.published_at else f"{version.number}.{version.revision}"
+
+
+@transaction.atomic
+def create_workflow(
+    *, agency: Agency, name: str, draft: Draft, connections: Iterable[Connection] = (), by: User
+) -> Workflow:
+    """A workflow with a draft. Raises ValidationError when the name is taken."""
+    workflow = Workflow(agency=agency, name=name, created_by=by)
+    _save_name(workflow)
+    Version.objects.create(
+        workflow=workflow,
+        number=1,
+        trigger=draft.trigger,
+        trigger_settings=dict(draft.settings),
+        steps=draft.steps_as_stored(),
+        edited_by=by,
+    )
+    WorkflowConnection.objects.bulk_create(
+        WorkflowConnection(agency=agency, workflow=workflow, connection=connection)
+        for connection in connections
+    )
+    audit.record("workflow created", by=by, agency=agency, subject=name)
+    return workflow
+
+
+@transaction.atomic
+def rename_workflow(*, workflow: Workflow, name: str, by: User) -> None:
+    """Raises ValidationError when the name is taken."""
+    current = _locked(workflow)
+    if current.name != name:
+        before, current.name = current.name, name
+        _save_name(current)
+        audit.record("workflow renamed", by=by, agency=current.agency, subject=name, before=before)
+
+
+@transaction.atomic
+def save_draft(*, workflow: Workflow, draft: Draft, stamp: str, by: User) -> Version:
+    """Store the draft; where the newest version is published, as a new one with the next number.
+
+    `stamp` is what the editor began with. Raises Stale when somebody saved or published in between.
+    """
+    current = _locked(workflow)
+    _refuse_archived(current)
+    newest = current_content(current)
+    if newest.stamp != stamp:
+        raise Stale(newest.version)
+    if newest.draft == draft:
+        return newest.version
+    version = newest.version if newest.version.published_at is None else _fork(current)
+    version.trigger, version.trigger_settings = draft.trigger, dict(draft.settings)
+    version.steps, version.edited_by, version.edited_at = draft.steps_as_stored(), by, Now()
+    version.revision = (version.revision or 0) + 1
+    version.save()
+    version.refresh_from_db()
+    audit.record(
+        "workflow draft saved", by=by, agency=current.agency, subject=current.name, version=version.number
+    )
+    return version
+
+
+@transaction.atomic
+def save_workflow(
+    *,
+    workflow: Workflow,
+    name: str,
+    draft: Draft,
+    stamp: str,
+    connections: Iterable[Connection],
+    within: Iterable[Connection],
+    by: User,
+) -> None:
+    """All that the builder holds, or nothing of it. Raises ValidationError (name taken), Stale and NotAllowed.
+
+    Once a version has been published, what the workflow listens to changes only on its own page, at once.
+    """
+    save_draft(workflow=workflow, draft=draft, stamp=stamp, by=by)
+    rename_workflow(workflow=workflow, name=name, by=by)
+    if not workflow.versions.filter(published_at__isnull=False).exists():
+        apply_to(workflow=workflow, connections=connections, within=within, by=by)
+
+
+@transaction.atomic
+def discard_draft(*, workflow: Workflow, by: User) -> None:
+    """Throw the draft away; what is published stays. Without a published version there is nothing to go back to."""
+    current = _locked(workflow)
+    draft = current.versions.filter(published_at=None).first()
+    if draft is None:
+        return
+    if not current.versions.filter(published_at__isnull=False).exists():
+        raise NotAllowed("This draft is all there is of the workflow. Archive it instead.")
+    draft.delete()
+    audit.record(
+        "workflow draft discarded", by=by, agency=current.agency, subject=current.name, version=draft.number
+    )
+
+
+@transaction.atomic
+def publish(*, workflow: Workflow, by: User) -> Version:
+    """Freeze the draft and make it live in place of what was; activations that have begun finish on theirs.
+
+    Raises NotPublishable with everything that is wrong.
+    """
+    current = _locked(workflow)
+    _refuse_archived(current)
+    version = current.versions.filter(published_at=None).first()
+    if version is None:
+        raise NotAllowed("There is no draft to publish.")
+    draft = Draft.of(version)
+    if found := [*problems(draft), *_of_connections(current)]:
+        raise NotPublishable(found)
+    form = registry.triggers[draft.trigger].form(data=dict(draft.settings))
+    form.is_valid()  # problems() saw to it
+    current.versions.filter(live=True).update(live=False)
+    version.trigger_settings, version.live, version.published_at = form.cleaned_data, True, Now()
+    version.published_by = by
+    version.save()
+    version.refresh_from_db()
+    current.state = WorkflowState.PUBLISHED
+    current.save(update_fields=["state", "updated_at"])
+    audit.record(
+        "workflow published", by=by, agency=current.agency, subject=current.name, version=version.number
+    )
+    return version
+
+
+@transaction.atomic
+def restore_version(*, workflow: Workflow, number: int, by: User) -> Version:
+    """A draft that reads like an older version, to look at and publish. Raises NotAllowed while another one waits."""
+    current = _locked(workflow)
+    _refuse_archived(current)
+    if current.versions.filter(published_at=None).exists():
+        raise NotAllowed(
+            "A draft waits to be published. Publish or discard it first, so that nothing is lost."
+        )
+    source = current.versions.get(number=number)
+    version = _fork(current)
+    version.trigger, version.trigger_settings, version.steps = (
+        source.trigger,
+        source.trigger_settings,
+        source.steps,
+    )
+    version.edited_by = by
+    version.save()
+    audit.record(
+        "workflow version restored", by=by, agency=current.agency, subject=current.name, version=number
+    )
+    return version
+
+
+@transaction.atomic
+def apply_to(
+    *, workflow: Workflow, connections: Iterable[Connection], within: Iterable[Connection], by: User
+) -> None:
+    """Of the connections in `within`, the workflow listens to exactly `connections`; others stay as they are."""
+    current = _locked(workflow)
+    wanted, seen = {c.pk: c for c in connections}, {c.pk: c for c in within}
+    had = set(current.applications.filter(connection__in=seen).values_list("connection_id", flat=True))
+    added, removed = wanted.keys() - had, had - wanted.keys()
+    current.applications.filter(connection__in=removed).delete()
+    WorkflowConnection.objects.bulk_create(
+        WorkflowConnection(agency=current.agency, workflow=current, connection=wanted[pk])
+        for pk in sorted(added)
+    )
+    for verb, changed in (("workflow applied", added), ("workflow withdrawn", removed)):
+        for pk in sorted(changed):
+            connection = seen.get(pk) or wanted[pk]
+            audit.record(
+                verb,
+                by=by,
+                agency=current.agency,
+                workspace=connection.workspace,
+                subject=current.name,
+                organisation=connection.name,
+            )
+
+
+def pause(*, workflow: Workflow, by: User) -> None:
+    """New events start nothing until it is resumed; what has begun finishes."""
+    _move(workflow, {WorkflowState.PUBLISHED}, WorkflowState.PAUSED, "workflow paused", by)
+
+
+def resume(*, workflow: Workflow, by: User) -> None:
+    _move(workflow, {WorkflowState.PAUSED}, WorkflowState.PUBLISHED, "workflow resumed", by)
+
+
+def archive(*, workflow: Workflow, by: User) -> None:
+    """Put it away: it starts nothing more, its history stays."""
+    _move(
+        workflow,
+        set(WorkflowState) - {WorkflowState.ARCHIVED},
+        WorkflowState.ARCHIVED,
+        "workflow archived",
+        by,
+    )
+
+
+def unarchive(*, workflow: Workflow, by: User) -> None:
+    """Back as paused, or as a draft where nothing was ever published: it starts nothing by itself."""
+    live = workflow.versions.filter(live=True).exists()
+    target = WorkflowState.PAUSED if live else WorkflowState.DRAFT
+    _move(workflow, {WorkflowState.ARCHIVED}, target, "workflow brought back", by)
+
+
+@transaction.atomic
+def _move(
+    workflow: Workflow, sources: set[WorkflowState], target: WorkflowState, verb: str, by: User
+) -> None:
+    """To another state; from any but `sources` nothing happens, so that a second click is harmless."""
+    current = _locked(workflow)
+    if current.state in sources:
+        current.state = target
+        current.save(update_fields=["state", "updated_at"])
+        audit.record(verb, by=by, agency=current.agency, subject=current.name)
+
+
+def _locked(workflow: Workflow) -> Workflow:
+    return Workflow.objects.select_for_update(of=("self",)).select_related("agency").get(pk=workflow.pk)
+
+
+def _refuse_archived(workflow: Workflow) -> None:
+    if workflow.state == WorkflowState.ARCHIVED:
+        raise NotAllowed("The workflow is archived. Bring it back before you change it.")
+
+
+def _fork(workflow: Workflow) -> Version:
+    """An unsaved draft with the next number."""
+    newest = workflow.versions.aggregate(newest=Max("number"))["newest"] or 0
+    return Version(workflow=workflow, number=newest + 1, revision=0, edited_at=Now())
+
+
+def _save_name(workflow: Workflow) -> None:
+    try:
+        with transaction.atomic():
+            workflow.save()
+    except IntegrityError as error:  # workflow_name_once_in_agency
+        raise ValidationError(NAME_TAKEN, code="taken") from error
+
+
+def _of_connections(workflow: Workflow) -> list[Problem]:
+    """Somebody must be listened to, and what listens must understand the trigger."""
+    states = list(workflow.applications.values_list("connection__state", flat=True))
+    if not states:
+        return [Problem(CONNECTIONS, "Choose at least one organisation.")]
+    if all(state == ConnectionState.REVOKED for state in states):
+        return [Problem(CONNECTIONS, "None of the chosen organisations is connected any more.")]
+    return []

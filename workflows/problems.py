@@ -1,0 +1,148 @@
+"""What is wrong with a draft: said before it is published, at the card it belongs to."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connections.integrations import Action, registry
+from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
+from workflows.expressions import ExpressionError, has_expression, paths
+
+TRIGGER, CONNECTIONS = "trigger", "connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`where` is `trigger`, `connections` or a step's position from 0; `field` a field of the form there, or ""."""
+
+    where: str | int
+    message: str
+    field: str = ""
+
+
+def problems(draft: Draft) -> list[Problem]:
+    """Everything that keeps the draft's content from being published, in the order of its cards."""
+    found = list(_of_trigger(draft))
+    if not draft.steps:
+        found.append(Problem(TRIGGER, "Add at least one step."))
+    elif len(draft.steps) > MAX_STEPS:
+        found.append(Problem(TRIGGER, f"A workflow has at most {MAX_STEPS} steps."))
+    for position in range(len(draft.steps)):
+        found += _of_step(draft, position)
+    return found
+
+
+def _of_trigger(draft: Draft) -> Iterator[Problem]:
+    trigger = registry.triggers.get(draft.trigger)
+    if trigger is None:
+        yield Problem(TRIGGER, "Choose what starts the workflow.")
+        return
+    form = trigger.form(data=dict(draft.settings))
+    for name, errors in form.errors.items():
+        yield from (Problem(TRIGGER, str(error), name) for error in errors)
+
+
+def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
+    step = draft.steps[position]
+    yield from (Problem(position, message, "name") for message in _about_name(draft.steps, position))
+    if step.known_action is None:
+        yield Problem(position, f"This version of TaskJuice has no action {step.action}.")
+        return
+    for name, message in form_errors(step.known_action, step.input):
+        yield Problem(position, message, name)
+    for name, value in step.input.items():
+        for message in _about_references(draft, position, value):
+            yield Problem(position, message, name)
+        yield from (Problem(position, message, name) for message in _about_condition(value))
+
+
+def _about_name(steps: Sequence[Step], position: int) -> Iterator[str]:
+    name = steps[position].name
+    if not NAME_SHAPE.fullmatch(name):
+        yield "A name is letters, digits and underscores, and does not begin with a digit."
+    elif name in {step.name for step in steps[:position]}:
+        yield f"Another step is called {name} already."
+
+
+def form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(field, message) of the action's own form. What an expression will bring is judged when it runs."""
+    form = action.form(data=dict(given))
+    open_fields = {name for name, value in given.items() if isinstance(value, str) and has_expression(value)}
+    for name, errors in form.errors.items():
+        if name in open_fields or (name == "__all__" and open_fields):
+            continue
+        for error in errors:
+            yield ("" if name == "__all__" else name), str(error)
+
+
+def _about_references(draft: Draft, position: int, value: Any) -> Iterator[str]:
+    for text in _texts(value):
+        try:
+            found = paths(text)
+        except ExpressionError as error:
+            yield f"{error} In “{_short(text)}”."
+            continue
+        for path in found:
+            if message := _about_path(draft, position, path):
+                yield message
+
+
+def _about_path(draft: Draft, position: int, path: Sequence[Any]) -> str:
+    """What is wrong with one path such as ["steps", "invoice", "Total"]; empty when nothing is."""
+    root, name, *rest = [*path, ""][:2] + list(path[2:])
+    if not (isinstance(root, str) and isinstance(name, str)):
+        return ""  # computed; judged when it runs
+    if root == "trigger":
+        return _about_trigger_value(draft, name)
+    if root != "steps":
+        return f"There is no “{root}” here; expressions begin with trigger or steps."
+    earlier = {step.name: step for step in draft.steps[:position]}
+    if name in earlier:
+        return _about_output(earlier[name], rest)
+    if name in {step.name for step in draft.steps[position:]}:
+        return f"The step “{name}” does not come before this one, so its output is not there yet."
+    return (
+        f"No earlier step is called “{name}”."
+        if name
+        else "Name the step as well: steps.invoice, for example."
+    )
+
+
+def _about_trigger_value(draft: Draft, name: str) -> str:
+    trigger = registry.triggers.get(draft.trigger)
+    if trigger is None or name in trigger.sample:
+        return ""
+    return f"The trigger gives {', '.join(trigger.sample)}" + (
+        f"; there is no “{name}”." if name else ": name one."
+    )
+
+
+def _about_output(step: Step, rest: Sequence[Any]) -> str:
+    """Only names that a step gives itself are known for sure; a provider may send more than its sample shows."""
+    if step.action != "core/set-values" or not rest or not isinstance(rest[0], str) or rest[0] in step.sample:
+        return ""
+    return f"The step “{step.name}” sets {', '.join(step.sample) or 'nothing'}; there is no “{rest[0]}”."
+
+
+def _about_condition(value: Any) -> Iterator[str]:
+    """A name without braces would be compared as the word itself."""
+    rows = value.get("rows") if isinstance(value, dict) else None
+    for row in rows if isinstance(rows, list) else ():
+        left = str(row.get("field", "")).strip() if isinstance(row, dict) else ""
+        if left and "{{" not in left:
+            yield f"“{_short(left)}” is only a word. Look at a value, written {{{{ steps.….{_short(left)} }}}}."
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str() if has_expression(value):
+            yield value
+        case list():
+            for element in value:
+                yield from _texts(element)
+        case dict():
+            yield from _texts(list(value.values()))
+
+
+def _short(text: str) -> str:
+    return f"{text[:40]}…" if len(text) > 40 else text

@@ -1,0 +1,224 @@
+"""What the pages about workflows show."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from django.db import connection as database
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from connections.models import Connection, ConnectionState
+from taskjuice.workspaces.gate import Scope
+from taskjuice.workspaces.models import Workspace
+from workflows.drafts import Draft, Step
+from workflows.models import Activation, Version, Workflow, WorkflowConnection, WorkflowState
+from workflows.words import step_in_words, trigger_in_words
+
+RECENT = 200  # activations of each workflow that its figures look at
+RECENT_HERE = 5000  # and of a whole workspace, where only one is looked at
+
+# Newest activations of each workflow, and how those of the last 7 days ended.
+FIGURES = """
+SELECT w.id, max(n.created_at),
+       count(*) FILTER (WHERE n.lately AND n.state IN ('succeeded', 'stopped')),
+       count(*) FILTER (WHERE n.lately AND n.state IN ('failed', 'unknown'))
+  FROM unnest(%(workflows)s::bigint[]) AS w (id)
+ CROSS JOIN LATERAL (
+    SELECT state, created_at, created_at > now() - interval '7 days' AS lately
+      FROM workflows_activation WHERE workflow_id = w.id ORDER BY id DESC LIMIT %(limit)s) n
+ GROUP BY w.id
+"""
+FIGURES_HERE = """
+SELECT workflow_id, max(created_at),
+       count(*) FILTER (WHERE lately AND state IN ('succeeded', 'stopped')),
+       count(*) FILTER (WHERE lately AND state IN ('failed', 'unknown'))
+  FROM (SELECT workflow_id, state, created_at, created_at > now() - interval '7 days' AS lately
+          FROM workflows_activation WHERE workspace_id = %(workspace)s ORDER BY id DESC LIMIT %(limit)s) n
+ WHERE workflow_id = ANY(%(workflows)s)
+ GROUP BY workflow_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How a workflow's activations of the last 7 days ended (the newest ones where there are many)."""
+
+    last_at: datetime | None = None
+    good: int = 0
+    bad: int = 0
+
+    @property
+    def ended(self) -> int:
+        return self.good + self.bad
+
+    @property
+    def rate(self) -> int | None:
+        """Per cent that did not fail, rounded down, so that 100 means all; None when nothing ended."""
+        return self.good * 100 // self.ended if self.ended else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the list. `connections` are those that this scope may see."""
+
+    workflow: Workflow
+    trigger: str
+    live: int | None
+    draft: int | None
+    connections: list[Connection] = field(default_factory=list)
+    figures: Figures = field(default_factory=Figures)
+
+    @cached_property
+    def clients(self) -> list[str]:
+        return list(dict.fromkeys(connection.workspace.name for connection in self.connections))
+
+
+@dataclass(frozen=True, slots=True)
+class StepInWords:
+    step: Step
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A workflow's page. `shown` is what is live, or the draft where nothing is."""
+
+    row: Row
+    shown: Version
+    trigger: str
+    steps: list[StepInWords]
+    versions: list[Version]
+
+    @property
+    def draft(self) -> Version | None:
+        return next((version for version in self.versions if version.published_at is None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client with the connections that a workflow may listen to."""
+
+    workspace: Workspace
+    connections: list[Connection]
+
+
+def workflows(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Workflow]":
+    """By name; archived ones only when asked for. In a workspace: those that listen to it."""
+    rows = _visible(scope)
+    rows = rows.filter(state=state) if state else rows.exclude(state=WorkflowState.ARCHIVED)
+    if search:
+        rows = rows.filter(name__icontains=search)
+    return rows.order_by("name", "id")
+
+
+def counts(scope: Scope) -> dict[str, int]:
+    """How many workflows are in each state, and `all` that are not archived."""
+    states = list(_visible(scope).values_list("state", flat=True))
+    found = {state: states.count(state) for state in WorkflowState.values}
+    return found | {"all": len(states) - found[WorkflowState.ARCHIVED]}
+
+
+def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
+    """The same number of queries however many there are."""
+    versions: dict[int, list[Version]] = defaultdict(list)
+    newest = Version.objects.filter(workflow=OuterRef("workflow")).order_by("-number").values("number")[:1]
+    told = Q(live=True) | Q(published_at=None) | Q(number=Subquery(newest))
+    for version in Version.objects.filter(told, workflow__in=found).order_by("number"):
+        versions[version.workflow_id].append(version)
+    links: dict[int, list[Connection]] = defaultdict(list)
+    for link in _applications(scope, found):
+        links[link.workflow_id].append(link.connection)
+    figures = _figures(scope, [workflow.pk for workflow in found])
+    return [_row(w, versions[w.pk], links[w.pk], figures.get(w.pk, Figures())) for w in found]
+
+
+def one(scope: Scope, pk: int) -> Workflow | None:
+    return _visible(scope).select_related("agency", "created_by").filter(pk=pk).first()
+
+
+def detail(scope: Scope, workflow: Workflow) -> Detail:
+    versions = list(workflow.versions.select_related("published_by", "edited_by").order_by("-number"))
+    shown = next((version for version in versions if version.live), versions[0])
+    draft = Draft.of(shown)
+    steps = [StepInWords(step, step_in_words(step)) for step in draft.steps]
+    return Detail(rows(scope, [workflow])[0], shown, trigger_in_words(draft), steps, versions)
+
+
+def connectable(scope: Scope) -> "QuerySet[Connection]":
+    """What a workflow can be applied to from here. Archived clients and ended connections cannot."""
+    found = Connection.objects.filter(workspace__in=scope.workspaces.filter(archived_at__isnull=True))
+    found = found.filter(agency=scope.agency).exclude(state=ConnectionState.REVOKED)
+    return found.select_related("workspace").order_by("workspace__name", "workspace_id", "name", "id")
+
+
+def clients(found: Iterable[Connection]) -> list[Client]:
+    """The connections grouped by client, in their order."""
+    groups: dict[int, Client] = {}
+    for connection in found:
+        place = groups.setdefault(connection.workspace_id, Client(connection.workspace, []))
+        place.connections.append(connection)
+    return list(groups.values())
+
+
+def applied(scope: Scope, workflow: Workflow) -> set[int]:
+    """Ids of the connections of this scope that the workflow listens to."""
+    return {link.connection_id for link in _applications(scope, [workflow])}
+
+
+def names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
+    """For each connection the names of the published workflows that listen to it."""
+    found: dict[int, list[str]] = defaultdict(list)
+    links = WorkflowConnection.objects.filter(
+        connection__in=connection_ids, workflow__state=WorkflowState.PUBLISHED
+    ).order_by("workflow__name")
+    for connection_id, name in links.values_list("connection_id", "workflow__name"):
+        found[connection_id].append(name)
+    return dict(found)
+
+
+def newest_activations(scope: Scope, workflow: Workflow, count: int) -> list[Activation]:
+    found = Activation.objects.filter(workflow=workflow, workspace__in=scope.workspaces).order_by("-id")
+    return list(found.select_related("workspace", "connection").defer("trigger_data", "outputs")[:count])
+
+
+def _visible(scope: Scope) -> "QuerySet[Workflow]":
+    rows = scope.agency.workflows.all()
+    if scope.workspace is None:
+        return rows
+    links = WorkflowConnection.objects.filter(workflow=OuterRef("pk"), connection__workspace=scope.workspace)
+    return rows.filter(Exists(links))
+
+
+def _applications(scope: Scope, found: Sequence[Workflow]) -> "QuerySet[WorkflowConnection]":
+    links = WorkflowConnection.objects.filter(workflow__in=found, connection__workspace__in=scope.workspaces)
+    return links.select_related("connection__workspace").order_by(
+        "connection__workspace__name", "connection__name", "id"
+    )
+
+
+def _figures(scope: Scope, ids: Sequence[int]) -> dict[int, Figures]:
+    here = scope.workspace is not None
+    values = {
+        "workflows": list(ids),
+        "workspace": scope.workspace.pk if scope.workspace else None,
+        "limit": RECENT_HERE if here else RECENT,
+    }
+    with database.cursor() as cursor:
+        cursor.execute(FIGURES_HERE if here else FIGURES, values)
+        return {pk: Figures(*figures) for pk, *figures in cursor.fetchall()}
+
+
+def _row(workflow: Workflow, versions: list[Version], links: list[Connection], figures: Figures) -> Row:
+    live = next((version for version in versions if version.live), None)
+    draft = next((version for version in versions if version.published_at is None), None)
+    told = live or versions[-1]
+    return Row(
+        workflow=workflow,
+        trigger=trigger_in_words(Draft.of(told)),
+        live=live.number if live else None,
+        draft=draft.number if draft else None,
+        connections=links,
+        figures=figures,
+    )

@@ -1,0 +1,173 @@
+"""What a person can do to activations: replay, cancel, resume. The lanes do the work."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from connections.integrations import registry
+from connections.models import ConnectionState
+from taskjuice.workspaces import audit
+from taskjuice.workspaces.models import User
+from workflows import lanes
+from workflows.lifecycle import NotAllowed
+from workflows.models import FINISHED, Activation, ActivationState, StepRun, Version
+
+REPLAYABLE = (*FINISHED, ActivationState.UNKNOWN)
+CANCELLABLE = (ActivationState.READY, ActivationState.RUNNING, ActivationState.UNKNOWN)
+ORIGINAL, CURRENT = "original", "current"
+
+
+@transaction.atomic
+def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: User) -> None:
+    """Run it again from the step at `position`; finished steps before it keep what they gave and are not repeated.
+
+    `on` is `original` (the version it ran on) or `current` (the live one). Raises NotAllowed.
+    """
+    current = _locked(activation)
+    version = _version(current, on)
+    outputs = _kept_outputs(current, version, position)
+    _refuse_repeated_effects(current, version, position)
+    Activation.objects.filter(pk=current.pk).update(
+        state=ActivationState.READY,
+        version=version,
+        version_number=version.number,
+        position=position,
+        attempt=0,
+        outputs=outputs,
+        lease_token=None,
+        error_code="",
+        error="",
+        next_at=Now(),
+        started_at=None,
+        finished_at=None,
+        restarted_at=Now(),
+    )
+    lanes.wake_lanes([current.connection_id])
+    _note("activation replayed", current, by, step=position + 1, version=version.number)
+
+
+def replay_where_it_ended(*, activation: Activation, by: User) -> None:
+    """From the step that did not get through; one that finished from its beginning."""
+    through = activation.state == ActivationState.SUCCEEDED
+    replay(activation=activation, position=0 if through else activation.position, by=by)
+
+
+@transaction.atomic
+def cancel(*, activation: Activation, by: User) -> None:
+    """No further step is taken. A step that is being taken right now may still get its answer."""
+    current = _locked(activation)
+    if current.state not in CANCELLABLE:
+        raise NotAllowed("It has ended already.")
+    Activation.objects.filter(pk=current.pk).update(
+        state=ActivationState.CANCELLED, lease_token=None, finished_at=Now()
+    )
+    _note("activation cancelled", current, by)
+
+
+@transaction.atomic
+def resume(*, activation: Activation, by: User) -> None:
+    """One that waits for its next attempt is due now. The provider's limits still hold."""
+    current = _locked(activation)
+    if current.state != ActivationState.READY:
+        raise NotAllowed("It does not wait.")
+    Activation.objects.filter(pk=current.pk).update(next_at=Now())
+    lanes.wake_lanes([current.connection_id])
+    _note("activation resumed", current, by)
+
+
+def each(activations: Iterable[Activation], verb: Any, *, by: User) -> tuple[int, str]:
+    """Do `verb` to each; how many it was done to, and why the last of the others was left alone."""
+    done, refused = 0, ""
+    for activation in activations:
+        try:
+            verb(activation=activation, by=by)
+            done += 1
+        except NotAllowed as error:
+            refused = str(error)
+    return done, refused
+
+
+def why_not_replay(activation: Activation) -> str:
+    """Empty when it may be replayed."""
+    if activation.state not in REPLAYABLE:
+        return "It is still on its way."
+    if activation.connection.state == ConnectionState.REVOKED:
+        return f"{activation.connection.name} is no longer connected. Connect it again first."
+    return ""
+
+
+def same_until(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> int:
+    """How many steps two versions have in common from the beginning."""
+    for position, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            return position
+    return min(len(first), len(second))
+
+
+def _locked(activation: Activation) -> Activation:
+    rows: QuerySet[Activation] = Activation.objects.select_for_update(of=("self",))
+    return rows.select_related("agency", "workspace", "connection", "workflow", "version").get(
+        pk=activation.pk
+    )
+
+
+def _version(activation: Activation, on: str) -> Version:
+    """The version to run on, if this may be replayed at all."""
+    if refusal := why_not_replay(activation):
+        raise NotAllowed(refusal)
+    version = activation.version
+    if on == CURRENT:
+        live = Version.objects.filter(workflow=activation.workflow_id, live=True).first()
+        version = live if activation.workflow_id else None
+    if version is None:
+        raise NotAllowed("The version it would run on is no longer there.")
+    return version
+
+
+def _kept_outputs(activation: Activation, version: Version, position: int) -> dict[str, Any]:
+    """What the steps before `position` gave. All of them must have finished, and be the same in both versions."""
+    reached = len(version.steps) if activation.state == ActivationState.SUCCEEDED else activation.position
+    if not 0 <= position < len(version.steps) or position > reached:
+        raise NotAllowed("Begin at a step that was reached.")
+    original = activation.version.steps if activation.version else []
+    if position > same_until(original, version.steps):
+        raise NotAllowed("The current version differs before that step. Replay the whole of it.")
+    done = StepRun.objects.filter(activation=activation, outcome="done").order_by("id")
+    outputs = dict(done.values_list("name", "output"))
+    names = [step["name"] for step in version.steps[:position]]
+    if missing := [name for name in names if name not in outputs]:
+        raise NotAllowed(f"What the step {missing[0]} gave is no longer known. Replay the whole of it.")
+    return {name: outputs[name] for name in names}
+
+
+def _refuse_repeated_effects(activation: Activation, version: Version, position: int) -> None:
+    """A finished step that changed something outside is never taken twice."""
+    done = set(
+        StepRun.objects.filter(activation=activation, outcome="done", action__in=_effective()).values_list(
+            "name", flat=True
+        )
+    )
+    for step in version.steps[position:]:
+        if step["name"] in done:
+            raise NotAllowed(
+                f"The step {step['name']} has been done and is not repeated. Begin at a later one."
+            )
+
+
+def _effective() -> list[str]:
+    return [key for key, action in registry.actions.items() if action.effects or action.writes]
+
+
+def _note(verb: str, activation: Activation, by: User, **details: Any) -> None:
+    audit.record(
+        verb,
+        by=by,
+        agency=activation.agency,
+        workspace=activation.workspace,
+        subject=activation.subject or activation.workflow_name,
+        activation=activation.pk,
+        **details,
+    )

@@ -1,0 +1,230 @@
+"""One activation, step by step: what went in, what came out, how often it was tried."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import simplejson
+from django.urls import NoReverseMatch, reverse
+
+from connections.integrations import registry
+from workflows.history import lasted, parked_lanes
+from workflows.models import Activation, ActivationState, Lane, StepRun, Version
+from workflows.replays import same_until, why_not_replay
+
+MAX_JSON = 60_000  # characters of one output that the page shows
+MAX_FIELDS = 200
+WAITING, RUNNING, REACHED = "waiting", "running", "done"
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step of the version. `state` is a word of components/state.html, or `ahead`: not reached yet."""
+
+    position: int
+    name: str
+    action: str
+    state: str
+    runs: list[StepRun]  # every attempt, oldest first
+    is_open: bool
+    can_begin: bool  # a replay may begin here
+
+    @property
+    def title(self) -> str:
+        action = registry.actions.get(self.action)
+        return action.title if action else self.action
+
+    @property
+    def last(self) -> StepRun | None:
+        return self.runs[-1] if self.runs else None
+
+    @property
+    def others(self) -> int:
+        """How many activations it ran together with."""
+        return self.last.wave - 1 if self.last else 0
+
+    @cached_property
+    def input_fields(self) -> list[tuple[str, str]]:
+        return list(flat(self.last.input)) if self.last else []
+
+    @cached_property
+    def output_fields(self) -> list[tuple[str, str]]:
+        return list(flat(self.last.output)) if self.last and self.last.output is not None else []
+
+    @cached_property
+    def output_json(self) -> str:
+        return pretty(self.last.output) if self.last and self.last.output is not None else ""
+
+
+@dataclass(frozen=True)
+class Story:
+    activation: Activation
+    steps: list[StepView]
+    parked: Lane | None
+    current: Version | None  # the live version, where it is another one
+    no_replay: str  # why it may not be replayed; empty when it may
+    delivery_href: str
+    document_href: str  # the record at the provider
+
+    @property
+    def is_live(self) -> bool:
+        return self.activation.state in {ActivationState.READY, ActivationState.RUNNING}
+
+    @property
+    def digest(self) -> str:
+        """Differs when the page does."""
+        runs = sum(len(step.runs) for step in self.steps)
+        return f"{self.activation.state}-{self.activation.position}-{self.activation.attempt}-{runs}"
+
+    @property
+    def may_begin_at(self) -> list[StepView]:
+        return [step for step in self.steps if step.can_begin]
+
+    @property
+    def ended_at(self) -> StepView | None:
+        """The step that a replay would begin at by itself: the one that did not get through."""
+        through = self.activation.state == ActivationState.SUCCEEDED
+        return (
+            None if through else next((s for s in self.steps if s.position == self.activation.position), None)
+        )
+
+    @property
+    def duration(self) -> Any:
+        return lasted(self.activation)
+
+    @cached_property
+    def trigger_fields(self) -> list[tuple[str, str]]:
+        return list(flat(self.activation.trigger_data))
+
+    @cached_property
+    def trigger_json(self) -> str:
+        return pretty(self.activation.trigger_data)
+
+    @property
+    def failed_run(self) -> StepRun | None:
+        return self.ended_at.last if self.ended_at else None
+
+
+def story(activation: Activation) -> Story:
+    runs: dict[str, list[StepRun]] = defaultdict(list)
+    for run in activation.step_runs.order_by("id"):
+        runs[run.name].append(run)
+    live = Version.objects.filter(workflow=activation.workflow_id, live=True).first()
+    refusal = why_not_replay(activation)
+    return Story(
+        activation=activation,
+        steps=_steps(activation, runs, may_replay=not refusal),
+        parked=parked_lanes([activation.connection_id]).get(activation.connection_id),
+        current=live if live and live.pk != activation.version_id else None,
+        no_replay=refusal,
+        delivery_href=_delivery_href(activation),
+        document_href=_document_href(activation),
+    )
+
+
+def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(path, text) of everything in it, as expressions would name it; at most `MAX_FIELDS`."""
+    for number, pair in enumerate(_walk(value, prefix)):
+        if number == MAX_FIELDS:
+            yield "…", "more in the JSON"
+            return
+        yield pair
+
+
+def pretty(value: Any) -> str:
+    text = simplejson.dumps(value, indent=2, ensure_ascii=False, use_decimal=True, default=str)
+    return text if len(text) <= MAX_JSON else f"{text[:MAX_JSON]}\n… cut here"
+
+
+def _walk(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    match value:
+        case dict() if value:
+            for key, element in value.items():
+                yield from _walk(element, f"{prefix}.{key}" if prefix else str(key))
+        case list() if value:
+            for number, element in enumerate(value):
+                yield from _walk(element, f"{prefix}[{number}]")
+        case _:
+            yield prefix, value if isinstance(value, str) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
+
+
+def _steps(activation: Activation, runs: Mapping[str, list[StepRun]], *, may_replay: bool) -> list[StepView]:
+    planned = (
+        [(step["name"], step["action"]) for step in activation.version.steps] if activation.version else []
+    )
+    if not planned:  # the version was deleted: what was done is all there is
+        planned = [(name, attempts[-1].action) for name, attempts in runs.items()]
+    views = []
+    for position, (name, action) in enumerate(planned):
+        attempts = runs.get(name, [])
+        state = _state(activation, position, attempts)
+        views.append(
+            StepView(
+                position=position,
+                name=name,
+                action=action,
+                state=state,
+                runs=attempts,
+                is_open=state in {"failed", "unknown", "later"},
+                can_begin=may_replay
+                and activation.version is not None
+                and _was_reached(activation, position),
+            )
+        )
+    return views
+
+
+def _state(activation: Activation, position: int, attempts: Sequence[StepRun]) -> str:
+    if position < activation.position:
+        return "done"
+    if position > activation.position:
+        return "ahead"
+    began = activation.restarted_at
+    fresh = [run for run in attempts if began is None or run.started_at >= began]
+    match activation.state:
+        case ActivationState.RUNNING:
+            return "running"
+        case ActivationState.READY:
+            return "later" if fresh and fresh[-1].outcome == "later" else "waiting"
+        case ActivationState.SUCCEEDED:
+            return "done"
+        case state:
+            return str(state)
+
+
+def _was_reached(activation: Activation, position: int) -> bool:
+    return activation.state == ActivationState.SUCCEEDED or position <= activation.position
+
+
+def shared_steps(activation: Activation, current: Version | None) -> int:
+    """How many first steps the current version has in common with the one it ran on."""
+    if current is None or activation.version is None:
+        return 0
+    return same_until(activation.version.steps, current.steps)
+
+
+def _delivery_href(activation: Activation) -> str:
+    delivery = activation.event.delivery_id if activation.event else None
+    if delivery is None:
+        return ""
+    place = {"agency": activation.agency.slug, "workspace": activation.workspace.slug}
+    try:
+        return reverse("connections:delivery-detail", kwargs=place | {"delivery": delivery})
+    except NoReverseMatch:  # an installation without those pages
+        return ""
+
+
+def _document_href(activation: Activation) -> str:
+    trigger = registry.triggers.get(activation.version.trigger) if activation.version else None
+    return trigger.address(activation.connection, activation.trigger_data) if trigger else ""

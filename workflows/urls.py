@@ -1,0 +1,40 @@
+"""Every page stands at the agency and, under the same name, at one workspace."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.urls import URLPattern, path
+
+from workflows import activation_views, views
+
+app_name = "workflows"
+
+WORKFLOW = "workflows/<int:workflow>/"
+ACTIVATION = "activations/<int:activation>/"
+
+PAGES: list[tuple[str, Callable[..., Any], str]] = [
+    ("workflows/", views.workflow_list, "workflow-list"),
+    ("workflows/new/", views.workflow_new, "workflow-new"),
+    (WORKFLOW, views.workflow_detail, "workflow-detail"),
+    (f"{WORKFLOW}edit/", views.workflow_edit, "workflow-edit"),
+    (f"{WORKFLOW}publish/", views.workflow_publish, "workflow-publish"),
+    (f"{WORKFLOW}connections/", views.workflow_connections, "workflow-connections"),
+    (f"{WORKFLOW}pause/", views.workflow_pause, "workflow-pause"),
+    (f"{WORKFLOW}resume/", views.workflow_resume, "workflow-resume"),
+    (f"{WORKFLOW}archive/", views.workflow_archive, "workflow-archive"),
+    (f"{WORKFLOW}unarchive/", views.workflow_unarchive, "workflow-unarchive"),
+    (f"{WORKFLOW}discard/", views.workflow_discard, "workflow-discard"),
+    (f"{WORKFLOW}versions/<int:number>/restore/", views.version_restore, "version-restore"),
+    ("activations/", activation_views.activation_list, "activation-list"),
+    ("activations/bulk/", activation_views.activation_bulk, "activation-bulk"),
+    (ACTIVATION, activation_views.activation_detail, "activation-detail"),
+    (f"{ACTIVATION}replay/", activation_views.activation_replay, "activation-replay"),
+    (f"{ACTIVATION}cancel/", activation_views.activation_cancel, "activation-cancel"),
+    (f"{ACTIVATION}resume/", activation_views.activation_resume, "activation-resume"),
+]
+
+urlpatterns: list[URLPattern] = [
+    path(f"{place}{route}", view, name=name)
+    for route, view, name in PAGES
+    for place in ("<slug:agency>/", "<slug:agency>/<slug:workspace>/")
+]
