@@ -28,13 +28,13 @@ class HealthMiddleware:
 
 def readiness() -> JsonResponse:
     """503 until all three are true; later ones are not asked when an earlier one is false."""
-    checks = {"database": False, "migrations": False, "worker": False}
+    checks: dict[str, bool | str] = {"database": False, "migrations": False, "worker": False}
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         checks["database"] = True
         checks["migrations"] = _migrated()
-        checks["worker"] = checks["migrations"] and heartbeat.is_fresh()
+        checks["worker"] = checks["migrations"] is True and heartbeat.is_fresh()
     except Error as error:
         # The flags answer the probe; the database's own words stay in its log, they may name hosts and roles.
         checks["error"] = type(error).__name__
@@ -44,7 +44,10 @@ def readiness() -> JsonResponse:
 
 def _migrated() -> bool:
     """Asked again until it is true, then never more: a running process's own code does not get new migrations."""
-    return _all_applied() or bool(_all_applied.cache_clear())
+    if not _all_applied():
+        _all_applied.cache_clear()
+        return False
+    return True
 
 
 @cache

@@ -3,7 +3,9 @@
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import requests
 
@@ -16,11 +18,13 @@ PATIENCE = 30.0  # seconds that one stage may take
 
 
 def run(place: Place, stages: Stages) -> None:
-    """Sign in, connect, subscribe."""
+    """Sign in, connect, subscribe, publish a workflow, change an invoice, see its activation finish."""
     job = Journey(place, stages)
     job.sign_in()
     job.connect()
     job.subscribe()
+    job.publish()
+    job.see_a_change_through()
 
 
 class Journey:
@@ -64,6 +68,58 @@ class Journey:
         if statuses != [401, 401, 401, 200]:
             raise StageFailed(f"Intent to receive: the probes got {statuses}, not three 401 and a 200")
         self.stages.done("webhook validated: 401, 401, 401 for wrong signatures, 200")
+
+    def publish(self) -> None:
+        """When an invoice changes: fetch it, stop unless its total is over 1,000, note it."""
+        name = "Note large invoices"
+        page = self.visitor.open(f"{self.home}workflows/")
+        if name in page.text:
+            self.stages.done("workflow is published already")
+            return
+        page = self.visitor.open(f"{self.home}workflows/new/?template=large-invoice")
+        page = self.visitor.submit(page, page.form(having="stamp"), ("do", "publish"), name=name)
+        if not re.search(r"/workflows/\d+/$", page.url):
+            raise StageFailed(f"Publishing the workflow ended at {page.url}")
+        self.stages.done("workflow published: fetch, stop unless over 1,000, note")
+
+    def see_a_change_through(self) -> None:
+        """A large invoice gets another reference in Xero; its activation must end well."""
+        tenant = self._xero("GET", "connections")[0]["tenantId"]
+        seen = self._finished()
+        invoice = self._large_invoice(tenant)
+        logged = len(self._xero("GET", "deliveries"))
+        reference = f"Changed {datetime.now(UTC):%H:%M:%S}"
+        change = {"InvoiceID": invoice["InvoiceID"], "Reference": reference}
+        self._xero("POST", f"organisations/{tenant}/xero/Invoices/{invoice['InvoiceID']}", change)
+        changed_at = time.monotonic()
+        self.stages.done(f"{invoice['InvoiceNumber']} changed in Xero")
+        delivery = self._until("the webhook is sent", lambda: self._delivered(logged))
+        acknowledged_at = time.monotonic()
+        if delivery["status"] != 200:
+            raise StageFailed(f"The webhook was answered {delivery['status']}: {delivery}")
+        self.stages.done(f"webhook acknowledged in {delivery['milliseconds']} ms")
+        self._until("the activation is listed as succeeded", lambda: (self._finished() - seen) or None)
+        after = (time.monotonic() - acknowledged_at) * 1000
+        whole = (time.monotonic() - changed_at) * 1000
+        self.stages.done(f"activation finished after {after:.0f} ms ({whole:.0f} since the change)")
+
+    def _large_invoice(self, tenant: str) -> dict[str, Any]:
+        where = 'Type=="ACCREC" AND Status=="AUTHORISED" AND Total>1000'
+        found = self._xero(
+            "GET", f"organisations/{tenant}/xero/Invoices?{urlencode({'where': where, 'page': 1})}"
+        )
+        invoice: dict[str, Any] = found["Invoices"][0]
+        return invoice
+
+    def _delivered(self, before: int) -> dict[str, Any] | None:
+        """The newest delivery with events, once it has its answer."""
+        new = [entry for entry in self._xero("GET", "deliveries")[before:] if entry.get("status")]
+        return new[-1] if new else None
+
+    def _finished(self) -> set[str]:
+        """Links of the activations that the product lists as succeeded."""
+        page = self.visitor.open(f"{self.home}activations/?state=succeeded")
+        return {link for link in page.links if re.search(r"/activations/\d+/$", link)}
 
     def _probed(self) -> dict[str, Any] | None:
         state = self._xero("GET", "subscription")
