@@ -71,7 +71,7 @@ class Journey:
 
     def publish(self) -> None:
         """When an invoice changes: fetch it, stop unless its total is over 1,000, note it."""
-        name = "Note large invoices"
+        name = "Watch large invoices"
         page = self.visitor.open(f"{self.home}workflows/")
         if name in page.text:
             self.stages.done("workflow is published already")
@@ -84,10 +84,10 @@ class Journey:
 
     def see_a_change_through(self) -> None:
         """A large invoice gets another reference in Xero; its activation must end well."""
-        tenant = self._xero("GET", "connections")[0]["tenantId"]
+        tenant = self._xero("GET", "connections")[0]["tenant_id"]
         seen = self._finished()
         invoice = self._large_invoice(tenant)
-        logged = len(self._xero("GET", "deliveries"))
+        logged = max((entry["id"] for entry in self._xero("GET", "deliveries")), default=0)
         reference = f"Changed {datetime.now(UTC):%H:%M:%S}"
         change = {"InvoiceID": invoice["InvoiceID"], "Reference": reference}
         self._xero("POST", f"organisations/{tenant}/xero/Invoices/{invoice['InvoiceID']}", change)
@@ -112,9 +112,9 @@ class Journey:
         return invoice
 
     def _delivered(self, before: int) -> dict[str, Any] | None:
-        """The newest delivery with events, once it has its answer."""
-        new = [entry for entry in self._xero("GET", "deliveries")[before:] if entry.get("status")]
-        return new[-1] if new else None
+        """The first delivery after the one with this id, once it has its answer."""
+        new = [entry for entry in self._xero("GET", "deliveries") if entry["id"] > before]
+        return new[0] if new else None
 
     def _finished(self) -> set[str]:
         """Links of the activations that the product lists as succeeded."""
