@@ -1,6 +1,6 @@
 """What needs a person: the bell, the red banner and the first card of the home pages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TypeVar
@@ -46,9 +46,17 @@ class Attention:
 
     @cached_property
     def broken(self) -> Item | None:
-        rows = _here(Connection.objects.filter(state=ConnectionState.ERROR), self.scope)
-        names = list(rows.order_by("id").values_list("name", flat=True)[:COUNTED])
-        return self._item("reauthorise", names, "connections:connection-list", "?state=attention")
+        rows = here(Connection.objects.filter(state=ConnectionState.ERROR), self.scope).order_by("id")
+        found = list(rows.values_list("name", "workspace__slug", "id")[:COUNTED])
+        item = self._item(
+            "reauthorise", [name for name, *_ in found], "connections:connection-list", "?state=attention"
+        )
+        if item is None or item.count > 1:
+            return item
+        (_, workspace, pk), *_ = found
+        return replace(
+            item, href=reverse("connections:connection-detail", args=(self.scope.agency.slug, workspace, pk))
+        )
 
     @cached_property
     def unknown(self) -> Item | None:
@@ -70,7 +78,7 @@ class Attention:
         return self._item("parked", names, "connections:connection-list")
 
     def _activations(self, kind: str, rows: "QuerySet[Activation]") -> Item | None:
-        found = list(_here(rows, self.scope).values_list("subject", flat=True)[: COUNTED + 1])
+        found = list(here(rows, self.scope).values_list("subject", flat=True)[: COUNTED + 1])
         return self._item(kind, found, "workflows:activation-list", f"?state={kind}")
 
     def _item(self, kind: str, names: list[str], url_name: str, query: str = "") -> Item | None:
@@ -91,6 +99,7 @@ def place_url(scope: Scope, url_name: str) -> str:
         return scope.path
 
 
-def _here(rows: "QuerySet[Row]", scope: Scope) -> "QuerySet[Row]":
+def here(rows: "QuerySet[Row]", scope: Scope) -> "QuerySet[Row]":
+    """Those of the rows that belong to the scope's workspace or agency."""
     rows = rows.filter(agency=scope.agency)
     return rows if scope.workspace is None else rows.filter(workspace=scope.workspace)

@@ -4,7 +4,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from taskjuice.site import clients, home_cards, samples
 from taskjuice.site.context_processors import THEME_COOKIE, THEMES
@@ -15,7 +15,7 @@ PAGE = 50
 YEAR = 365 * 24 * 3600
 
 
-@require_GET
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The one place a person has, the choice of several, or the wizard."""
     person = gate.person(request)
@@ -30,7 +30,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return redirect("workspaces:welcome")
 
 
-@require_GET
+@require_safe
 def places(request: HttpRequest) -> HttpResponse:
     """The agencies and the client of a person who has several."""
     person = gate.person(request)
@@ -38,19 +38,19 @@ def places(request: HttpRequest) -> HttpResponse:
     return render(request, "site/places.html", context)
 
 
-@require_GET
+@require_safe
 def agency_home(request: HttpRequest, agency: str) -> HttpResponse:
     scope = gate.enter(request, agency)
     return render(request, "site/agency_home.html", {"cards": home_cards.Cards(scope)})
 
 
-@require_GET
+@require_safe
 def workspace_home(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
     scope = gate.enter(request, agency, workspace)
     return render(request, "site/workspace_home.html", {"cards": home_cards.Cards(scope)})
 
 
-@require_GET
+@require_safe
 def client_list(request: HttpRequest, agency: str) -> HttpResponse:
     """The agency's clients with what is connected and running in each."""
     scope = gate.enter(request, agency, level=gate.WORK)
@@ -83,7 +83,7 @@ def theme(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@require_GET
+@require_safe
 def design(request: HttpRequest) -> HttpResponse:
     """Every component of the design system; only routed when DEBUG is on."""
     return render(request, "site/design.html", samples.context())

@@ -8,7 +8,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from taskjuice.workspaces import forms, gate, lifecycle, queries, slugs
 from taskjuice.workspaces.exports import csv_response
@@ -50,7 +50,7 @@ def connect_url(workspace: Workspace) -> str:
         return f"/{workspace.agency.slug}/{workspace.slug}/"
 
 
-@require_GET
+@require_safe
 def welcome_slug(request: HttpRequest) -> HttpResponse:
     """Whether an agency may have this address, as the person types."""
     gate.person(request)
@@ -58,7 +58,7 @@ def welcome_slug(request: HttpRequest) -> HttpResponse:
     return _slug_answer(request, slug, _problem(lambda: slugs.check_agency_slug(slug)))
 
 
-@require_GET
+@require_safe
 def client_switch(request: HttpRequest, agency: str) -> HttpResponse:
     """The switcher's list, as one types."""
     scope = gate.enter(request, agency, level=gate.WORK)
@@ -87,7 +87,7 @@ def client_create(request: HttpRequest, agency: str) -> HttpResponse:
     return render(request, "workspaces/client_new.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@require_GET
+@require_safe
 def client_slug(request: HttpRequest, agency: str) -> HttpResponse:
     """Whether a client of this agency may have this address, as the person types."""
     scope = gate.enter(request, agency, level=gate.ADMIN)
@@ -95,7 +95,7 @@ def client_slug(request: HttpRequest, agency: str) -> HttpResponse:
     return _slug_answer(request, slug, _problem(lambda: slugs.check_workspace_slug(scope.agency, slug)))
 
 
-@require_GET
+@require_safe
 def workspace_settings(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN, archived_too=True)
     assert scope.workspace is not None  # a slug was given
@@ -143,7 +143,7 @@ def agency_settings(request: HttpRequest, agency: str) -> HttpResponse:
     return render(request, "workspaces/agency_settings.html", context, status=422 if form.errors else 200)
 
 
-@require_GET
+@require_safe
 def audit_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = _enter_audit(request, agency, workspace)
     form, rows = filtered_trail(scope, request.GET)
@@ -151,7 +151,7 @@ def audit_list(request: HttpRequest, agency: str, workspace: str | None = None) 
     return render(request, "workspaces/audit_list.html", {"page": page, "form": form})
 
 
-@require_GET
+@require_safe
 def audit_export(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponseBase:
     scope = _enter_audit(request, agency, workspace)
     _, rows = filtered_trail(scope, request.GET)

@@ -1,6 +1,7 @@
 """Home pages, the frame around every page, and what needs attention."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
@@ -112,8 +113,46 @@ def test_home_shows_connections_that_need_a_person_first(
     fine = make_connection(workspace)
     broken = make_connection(other_workspace, state=ConnectionState.ERROR)
     make_connection(workspace, state=ConnectionState.REVOKED)
-    assert as_owner.get("/northwind/").context["cards"].connections == [broken, fine]
-    assert as_owner.get("/northwind/harbour-cafe/").context["cards"].connections == [fine]
+
+    def shown(path: str) -> list[object]:
+        return [row.connection for row in as_owner.get(path).context["cards"].connections]
+
+    assert shown("/northwind/") == [broken, fine]
+    assert shown("/northwind/harbour-cafe/") == [fine]
+
+
+def test_home_counts_the_weeks_activations_by_the_persons_days(
+    as_owner: Client, owner: User, agency: Agency, workspace: Workspace
+) -> None:
+    User.objects.filter(pk=owner.pk).update(timezone="Pacific/Auckland")
+    link = make_connection(workspace)
+    flow = make_workflow(agency, link)
+    today = timezone.localtime(timezone=ZoneInfo("Pacific/Auckland")).replace(hour=0, minute=0, second=0)
+    for state, at in (
+        (ActivationState.SUCCEEDED, today),
+        (ActivationState.STOPPED, today),
+        (ActivationState.FAILED, today - timedelta(seconds=1)),
+        (ActivationState.READY, today - timedelta(days=6)),
+        (ActivationState.SUCCEEDED, today - timedelta(days=6, seconds=1)),
+    ):
+        make_activation(flow, link, state=state, created_at=at)
+    week = as_owner.get("/northwind/").context["cards"].week
+    assert [(day.good, day.bad, day.other) for day in week.days] == [
+        (0, 0, 1),
+        *[(0, 0, 0)] * 4,
+        (0, 1, 0),
+        (2, 0, 0),
+    ]
+    assert (week.days[-1].date, week.total, week.bad, week.highest) == (today.date(), 4, 1, 2)
+
+
+def test_banner_leads_to_the_one_connection_or_to_the_list(as_owner: Client, workspace: Workspace) -> None:
+    broken = make_connection(workspace, state=ConnectionState.ERROR)
+    attention = as_owner.get("/northwind/").context["frame"].attention
+    assert attention.broken.href == f"/northwind/harbour-cafe/connections/{broken.pk}/"
+    make_connection(workspace, state=ConnectionState.ERROR)
+    attention = as_owner.get("/northwind/").context["frame"].attention
+    assert attention.broken.href == "/northwind/connections/?state=attention"
 
 
 def test_client_list_names_organisations_workflows_and_last_activity(

@@ -132,6 +132,18 @@ def meter(left: int | None, total: int, label: str = "") -> dict[str, Any]:
     return {"left": left, "total": total, "share": share, "tone": tone, "label": label}
 
 
+@register.simple_tag
+def share(part: int, whole: int) -> str:
+    """The part in hundredths of the whole, as a height in a drawing 100 high."""
+    return f"{100 * part / whole:.2f}"
+
+
+@register.simple_tag
+def bar(whole: int, *parts: int) -> str:
+    """Where the topmost of stacked parts begins, from the top of a drawing 100 high."""
+    return f"{100 - 100 * sum(parts) / whole:.2f}"
+
+
 @register.simple_tag(takes_context=True)
 def url_with(context: Context, **changes: Any) -> str:
     """This page's query string with some parameters changed; None drops one. The page number always drops."""
