@@ -32,12 +32,12 @@ def day(text: str) -> date:
 
 def iso_day(value: date) -> str:
     """As Xero takes it in requests: 2026-11-23."""
-    return f"{value:%Y-%m-%d}" if not isinstance(value, datetime) else iso_day(value.date())
+    return value.isoformat()[:10]
 
 
 def iso_instant(value: datetime) -> str:
     """As If-Modified-Since takes it: UTC, to the second, no zone."""
-    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
+    return value.astimezone(UTC).isoformat()[:19]
 
 
 def decode(body: bytes) -> Any:

@@ -1,0 +1,132 @@
+"""Secrets at rest: sealed to their owner, readable through a change of keys, refused when a key was taken too early."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
+from django.db.models import F
+
+from connections import grants, rotation, vault
+from connections.models import Grant
+from tests.factories import make_grant
+
+OLD, NEW = "b2xkLWtleS1vbGQta2V5LW9sZC1rZXktb2xkLWtleS0=", "bmV3LWtleS1uZXcta2V5LW5ldy1rZXktbmV3LWtleS0="
+
+
+@pytest.fixture
+def old_key(settings: Any) -> Any:
+    settings.TOKEN_KEYS = [OLD]
+    return settings
+
+
+def sealed_grant(number: int = 0) -> Grant:
+    user = f"user-{number}"
+    owner = grants.owner_of("xero", "app", user)
+    return make_grant(
+        provider_user_id=user,
+        tokens=vault.seal(owner, {"access_token": f"a{number}", "refresh_token": f"r{number}"}),
+        key_id=vault.current_key_id(),
+    )
+
+
+def test_unseal_returns_what_was_sealed(old_key: Any) -> None:
+    assert vault.unseal("grant:1", vault.seal("grant:1", {"a": "b"})) == {"a": "b"}
+
+
+def test_ciphertext_shows_nothing_and_differs_each_time(old_key: Any) -> None:
+    one, two = (vault.seal("grant:1", {"a": "canary"}) for _ in range(2))
+    assert (one == two, "canary" in one) == (False, False)
+
+
+def test_ciphertext_of_another_owner_does_not_open(old_key: Any) -> None:
+    with pytest.raises(vault.CannotOpen):
+        vault.unseal("grant:2", vault.seal("grant:1", {"a": "b"}))
+
+
+@pytest.mark.parametrize("ciphertext", ["", "gAAAAA", "not base64 \x00", Fernet(NEW).encrypt(b"{}").decode()])
+def test_damaged_or_foreign_ciphertext_does_not_open(old_key: Any, ciphertext: str) -> None:
+    with pytest.raises(vault.CannotOpen):
+        vault.unseal("grant:1", ciphertext)
+
+
+def test_old_key_opens_behind_a_new_one(old_key: Any) -> None:
+    ciphertext = vault.seal("grant:1", {"a": "b"})
+    old_key.TOKEN_KEYS = [NEW, OLD]
+    assert vault.unseal("grant:1", ciphertext) == {"a": "b"}
+    assert Fernet(NEW).decrypt(vault.reseal(ciphertext).encode()) == Fernet(OLD).decrypt(ciphertext.encode())
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command("rotate_token_keys", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.django_db
+def test_rotation_seals_everything_anew(old_key: Any) -> None:
+    for number in range(5):
+        sealed_grant(number)
+    old_key.TOKEN_KEYS = [NEW, OLD]
+    with pytest.raises(CommandError, match="5 grants still need an older key"):
+        run("--check")
+    assert "5 grants encrypted anew" in run("--batch", "2")
+    old_key.TOKEN_KEYS = [NEW]
+    assert "Only the first key is needed" in run("--check")
+    opened = [
+        vault.unseal(f"grant:xero:app:user-{n}", g.tokens) for n, g in enumerate(Grant.objects.order_by("pk"))
+    ]
+    assert opened == [{"access_token": f"a{n}", "refresh_token": f"r{n}"} for n in range(5)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rotation_cut_short_goes_on(old_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        sealed_grant(number)
+    old_key.TOKEN_KEYS = [NEW, OLD]
+    reseal = vault.reseal
+    calls: list[str] = []
+
+    def dies_at_the_third(ciphertext: str) -> str:
+        calls.append(ciphertext)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return reseal(ciphertext)
+
+    monkeypatch.setattr(vault, "reseal", dies_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        rotation.rotate(batch=2)
+    assert Grant.objects.filter(key_id=vault.key_id(NEW)).count() == 2
+    assert rotation.rotate(batch=2) == 2
+
+
+@pytest.mark.django_db
+def test_rotation_leaves_a_grant_refreshed_meanwhile(old_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    grant = sealed_grant()
+    fresh = vault.seal("grant:xero:app:user-0", {"access_token": "new", "refresh_token": "new"})
+    old_key.TOKEN_KEYS = [NEW, OLD]
+    reseal = vault.reseal
+
+    def overtaken(ciphertext: str) -> str:
+        Grant.objects.filter(version=1).update(tokens=fresh, version=F("version") + 1)
+        return reseal(ciphertext)
+
+    monkeypatch.setattr(vault, "reseal", overtaken)
+    rotation._round(10)
+    grant.refresh_from_db()
+    assert grant.tokens == fresh
+    monkeypatch.setattr(vault, "reseal", reseal)
+    rotation.rotate(batch=10)
+    grant.refresh_from_db()
+    assert vault.unseal("grant:xero:app:user-0", grant.tokens)["access_token"] == "new"
+
+
+@pytest.mark.django_db
+def test_check_refuses_a_key_taken_away_too_early(old_key: Any) -> None:
+    sealed_grant()
+    call_command("check", "--database", "default")
+    old_key.TOKEN_KEYS = [NEW]
+    with pytest.raises(SystemCheckError, match=r"connections\.E001"):
+        call_command("check", "--database", "default")
