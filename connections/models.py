@@ -1,9 +1,10 @@
-"""Grants and connections, the inbox of deliveries and events, and the state of running consents."""
+"""Grants and connections, running consents, the inbox of deliveries and events, budgets, and the journal of calls."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 
+from connections.exact import ExactJSONField
 from taskjuice.workspaces.models import Agency, User, Workspace
 
 
@@ -40,7 +41,9 @@ class Grant(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint("provider", "app_id", "provider_user_id", name="grant_once_per_user_and_app"),
+            models.UniqueConstraint(
+                "provider", "app_id", "provider_user_id", name="grant_once_per_user_and_app"
+            ),
         )
 
     def __str__(self) -> str:
@@ -107,7 +110,9 @@ class Connection(models.Model):
 
     class Meta:
         constraints = (
-            models.UniqueConstraint("workspace", "provider", "tenant_id", name="connection_once_in_workspace"),
+            models.UniqueConstraint(
+                "workspace", "provider", "tenant_id", name="connection_once_in_workspace"
+            ),
             models.UniqueConstraint(
                 "agency",
                 "provider",
@@ -213,7 +218,9 @@ class Event(models.Model):
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(db_default=Now())
     recovered = models.BooleanField(default=False)  # found by a catch-up read, not by a webhook
-    ours = models.BooleanField(default=False)  # caused by our own write; starts nothing unless a workflow allows it
+    ours = models.BooleanField(
+        default=False
+    )  # caused by our own write; starts nothing unless a workflow allows it
 
     class Meta:
         constraints = (
@@ -238,3 +245,142 @@ class StrayEvent(models.Model):
 
     def __str__(self) -> str:
         return f"stray: {self.reason}"
+
+
+class Budget(models.Model):
+    """What is left of a tenant's rate limits: one row per tenant, and one of the whole app (tenant of zeros).
+
+    The provider's windows are fixed, but where they end is not told. `minute_ends` is the latest moment at which the
+    running one may end and `minute_seen` the last at which it had not ended yet; both shrink towards the truth
+    (xero/budget.py). `slots` holds when the lease of each call in flight ends. Times are the database's.
+    """
+
+    provider = models.CharField(max_length=30)
+    tenant_id = models.UUIDField()
+    minute_used = models.IntegerField(db_default=0)
+    minute_ends = models.DateTimeField(db_default=Now())
+    minute_seen = models.DateTimeField(db_default=Now())
+    day_used = models.IntegerField(db_default=0)
+    day_ends = models.DateTimeField(db_default=Now())
+    day_seen = models.DateTimeField(db_default=Now())
+    slots = ArrayField(models.DateTimeField(), default=list)
+    parked_until = models.DateTimeField(null=True)
+    parked_why = models.CharField(max_length=20, db_default="")  # minute, day, concurrent, app
+
+    class Meta:
+        constraints = (models.UniqueConstraint("provider", "tenant_id", name="budget_once_per_tenant"),)
+
+    def __str__(self) -> str:
+        return f"budget of {self.provider} {self.tenant_id}"
+
+
+class Sending(models.Model):
+    """One request of the journal, byte for byte: a resend under the same key must be equal. It may carry many calls.
+
+    `first_sent_at` None: nothing left this machine yet. Set, it may have (it is stored before sending).
+    """
+
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="sendings")
+    idempotency_key = models.CharField(max_length=128, unique=True)
+    method = models.CharField(max_length=4)
+    path = models.CharField(max_length=200)
+    params = models.JSONField(default=dict)
+    body = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+    first_sent_at = models.DateTimeField(null=True)
+    times = models.PositiveSmallIntegerField(db_default=0)  # how often it was, or may have been, sent
+    status = models.PositiveSmallIntegerField(null=True)  # the last answer's
+
+    class Meta:
+        # Target of a composite foreign key (migration 0006).
+        constraints = (models.UniqueConstraint("id", "connection", name="sending_with_connection"),)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class CallState(models.TextChoices):
+    INTENDED = "intended"  # about to be sent; after a crash: perhaps sent
+    SENT = "sent"  # sent, and the answer is missing
+    CONFIRMED = "confirmed"
+    FAILED = "failed"  # refused, or known not to be there
+    SENT_AGAIN = "sent again"  # was not there; a later call took its place
+    UNKNOWN = "unknown"  # nothing can decide: a person does
+    ABANDONED = "abandoned"  # a person decided that it shall not be
+
+
+OPEN_CALLS = (CallState.INTENDED, CallState.SENT, CallState.UNKNOWN)
+LIVE_CALLS = (*OPEN_CALLS, CallState.CONFIRMED)
+
+
+class Call(models.Model):
+    """One journaled write to a provider: what was sent, for whom, under which key, and what came back.
+
+    It belongs to a person's form (`form_key`) or to a step of an activation (`activation_id`, of workflows, which this
+    app does not know). `body` is this element as sent, `noted` what was known before, for the look-up after.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    agency = models.ForeignKey(Agency, models.CASCADE)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="calls")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="calls")
+    action = models.CharField(max_length=60)
+    subject = models.CharField(max_length=200)  # what it makes: "Invoice to Ridgeway University"
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="calls")
+    form_key = models.UUIDField(null=True)
+    activation_id = models.BigIntegerField(null=True)
+    step = models.CharField(max_length=60, db_default="")
+    element = models.PositiveIntegerField(db_default=0)  # of a step that runs once per element of a list
+    epoch = models.PositiveSmallIntegerField(default=1)  # raised each time it is sent under a new key
+    sending = models.ForeignKey(Sending, models.PROTECT, related_name="calls")
+    position = models.PositiveSmallIntegerField(default=0)  # among the elements of its sending
+    body = ExactJSONField()
+    noted = ExactJSONField(default=dict)
+    target = models.UUIDField(null=True)  # what may have one open call at a time: the invoice that a payment is for
+    state = models.CharField(max_length=10, choices=CallState, db_default=CallState.INTENDED)
+    record_id = models.UUIDField(null=True)
+    record_name = models.CharField(max_length=255, db_default="")  # INV-0042, a contact's name
+    answer = ExactJSONField(null=True)
+    messages = models.JSONField(default=list)  # the provider's own words when it refused
+    error = models.CharField(max_length=500, db_default="")
+    created_at = models.DateTimeField(db_default=Now())
+    settled_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "activation_id",
+                "step",
+                "element",
+                condition=models.Q(state__in=LIVE_CALLS, activation_id__isnull=False),
+                name="call_once_per_step",
+            ),
+            models.UniqueConstraint(
+                "workspace",
+                "form_key",
+                condition=models.Q(state__in=LIVE_CALLS, form_key__isnull=False),
+                name="call_once_per_form",
+            ),
+            models.UniqueConstraint(
+                "target",
+                condition=models.Q(state__in=OPEN_CALLS, target__isnull=False),
+                name="call_one_open_per_target",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(form_key__isnull=True) | models.Q(activation_id__isnull=True),
+                name="call_of_form_or_step",
+            ),
+        )
+        indexes = (
+            models.Index(fields=["workspace", "-created_at"], name="call_newest"),
+            models.Index(
+                fields=["created_at"], condition=models.Q(state__in=["intended", "sent"]), name="call_unsettled"
+            ),
+            models.Index(fields=["workspace", "state"], condition=models.Q(state="unknown"), name="call_undecided"),
+            models.Index(fields=["connection", "record_id"], name="call_of_record"),
+            models.Index(fields=["activation_id", "step"], name="call_of_step"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.action}: {self.subject}"

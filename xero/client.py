@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 
 from connections import errors, grants, lifecycle, states
 from connections.models import Connection
-from xero import refusals, transport, wire
+from xero import budget, refusals, transport, wire
 
 Params = Mapping[str, str | int]
 
@@ -19,8 +19,9 @@ LIMITS_EVERY = 1.0  # seconds between two notes of a tenant's limits by one proc
 noted: dict[tuple[str, str], tuple[float, tuple[str, str]]] = {}
 
 
-def client_for(connection: Connection) -> "Client":
-    return Client(connection)
+def client_for(connection: Connection, *, purpose: str = budget.WORK) -> "Client":
+    """`purpose` is whose share of the organisation's limits it spends: budget.PAGE, WORK or SYNC."""
+    return Client(connection, purpose=purpose)
 
 
 class Client:
@@ -30,9 +31,12 @@ class Client:
     messages), NotFound, and for a write whose answer is missing UnknownOutcome. The caller holds no transaction open.
     """
 
-    def __init__(self, connection: Connection, *, whatever_state: bool = False) -> None:
+    def __init__(
+        self, connection: Connection, *, whatever_state: bool = False, purpose: str = budget.WORK
+    ) -> None:
         """`whatever_state`: for asking whether a connection marked as broken works after all."""
         self.connection = connection
+        self.purpose = purpose
         self._whatever_state = whatever_state
 
     def get(
@@ -111,11 +115,16 @@ class Client:
             raise
 
     def _sent(self, method: str, url: str, **request: Any) -> requests.Response:
+        place = budget.take(self.connection.tenant_id, self.purpose)
         try:
-            return transport.send(method, url, **request)
+            response = transport.send(method, url, **request)
+            budget.give_back(place, response.headers, status=response.status_code)
+            return response
         except transport.NotSent as error:
+            budget.give_back(place, {})
             raise errors.RetryLater(str(error)) from error
         except transport.Lost as error:
+            budget.give_back(place, None)
             kind = errors.RetryLater if method == "GET" else errors.UnknownOutcome
             raise kind(str(error)) from error
 

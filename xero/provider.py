@@ -9,7 +9,7 @@ from django.conf import settings
 from connections import errors
 from connections.models import Connection
 from connections.providers import Consented, Provider, Tenant, TokenSet
-from xero import oauth, refusals, transport, wire
+from xero import budget, oauth, refusals, transport, wire
 from xero.client import Client
 
 ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
@@ -64,7 +64,9 @@ class XeroProvider(Provider):
         _identity("DELETE", f"/connections/{connection_id}", access_token, None)
 
     def describe(self, connection: Connection) -> dict[str, Any]:
-        found = Client(connection, whatever_state=True).get("/Organisation").get("Organisations") or [{}]
+        found = Client(connection, whatever_state=True, purpose=budget.PAGE).get("/Organisation").get(
+            "Organisations"
+        ) or [{}]
         return _details(found[0])
 
 

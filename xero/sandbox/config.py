@@ -35,6 +35,7 @@ class Config:
     webhook_timeout_seconds: float = 5.0
     concurrent_limit: int = 5
     minute_limit: int = 60
+    minute_seconds: int = 60
     daily_limit: int = 5000
     app_minute_limit: int = 10000
     idempotency_seconds: float = 360.0
@@ -62,6 +63,7 @@ HELP = {
     "webhook_key": "what deliveries are signed with; a fixed demo value unless given or changed on the page",
     "webhook_url": "delivery URL of the webhook subscription",
     "webhook_retry_seconds": "pause between retries after the first, which is at once",
+    "minute_seconds": "length of the minute that minute_limit is counted in, for tests in less time",
     "idempotency_seconds": "how long an Idempotency-Key is remembered",
     "latency_ms": "time each accounting call takes; Xero needs some 100 to 400",
     "access_log": "one line per request on standard error",

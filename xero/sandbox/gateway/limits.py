@@ -12,7 +12,6 @@ from xero.sandbox.clock import Clock
 from xero.sandbox.config import Config
 from xero.sandbox.storage import Storage
 
-MINUTE = 60
 DAY = 24 * 3600
 
 
@@ -53,9 +52,10 @@ class Meter:
     changed: bool = False
 
 
-def _new_meter(name: str) -> Meter:
+def _new_meter(name: str, minute: int) -> Meter:
+    """`minute` is how many seconds one has."""
     start = crc32(name.encode())
-    return Meter(Window(MINUTE, start % MINUTE), Window(DAY, start % DAY))
+    return Meter(Window(minute, start % minute), Window(DAY, start % DAY))
 
 
 @dataclass
@@ -68,18 +68,19 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, day in self.storage.load("day_limits").items():
-            meter = self.meters[name] = _new_meter(name)
+            meter = self.meters[name] = _new_meter(name, self.config.minute_seconds)
             meter.day.index, meter.day.used = day["index"], day["used"]
 
     def meter(self, client_id: str, tenant_id: str) -> Meter:
         name = f"{client_id}:{tenant_id}"
         known = self.meters.get(name)
         if known is None:
-            known = self.meters[name] = _new_meter(name)
+            known = self.meters[name] = _new_meter(name, self.config.minute_seconds)
         return known
 
     def _app(self, client_id: str) -> Window:
-        return self.apps.setdefault(client_id, Window(MINUTE, crc32(client_id.encode()) % MINUTE))
+        minute = self.config.minute_seconds
+        return self.apps.setdefault(client_id, Window(minute, crc32(client_id.encode()) % minute))
 
     def enter(self, client_id: str, meter: Meter) -> Refusal | None:
         """Counts the call in, unless a limit refuses it. Who enters must `leave`."""

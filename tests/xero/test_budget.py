@@ -1,0 +1,272 @@
+"""The shared budget: its rows alone, and 300 calls against a sandbox whose minute has 6 seconds."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection as database
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from connections.errors import RetryLater
+from connections.models import Budget, Connection
+from taskjuice.workspaces.models import Workspace
+from tests.sandbox_process import SandboxProcess
+from tests.xero.linked import link, point_at
+from xero import budget
+from xero.budget import PAGE, SYNC, WORK, Place
+from xero.client import client_for
+
+pytestmark = pytest.mark.django_db
+TENANT = uuid4()
+
+
+def left(minute: int, day: int = 4000, app: int = 9000) -> dict[str, str]:
+    return {
+        "X-MinLimit-Remaining": str(minute),
+        "X-DayLimit-Remaining": str(day),
+        "X-AppMinLimit-Remaining": str(app),
+    }
+
+
+def call(purpose: str = WORK, *, tenant: UUID = TENANT, minute: int | None = None) -> Place:
+    """One call that Xero counted like we did, unless `minute` says what it has left."""
+    place = budget.take(tenant, purpose)
+    budget.give_back(place, left(60 - place.nth if minute is None else minute), status=200)
+    return place
+
+
+def refused(purpose: str = WORK, tenant: UUID = TENANT) -> RetryLater:
+    with pytest.raises(RetryLater) as caught:
+        budget.take(tenant, purpose)
+    assert caught.value.tenant_wide
+    return caught.value
+
+
+def row() -> Budget:
+    return Budget.objects.get(tenant_id=TENANT)
+
+
+def age(seconds: float) -> None:
+    """As if everything had happened so much earlier."""
+    span = timedelta(seconds=seconds)
+    Budget.objects.update(
+        minute_ends=F("minute_ends") - span,
+        minute_seen=F("minute_seen") - span,
+        day_ends=F("day_ends") - span,
+        day_seen=F("day_seen") - span,
+    )
+    Budget.objects.exclude(parked_until=None).update(parked_until=F("parked_until") - span)
+
+
+def test_a_call_costs_two_statements() -> None:
+    call()
+    with CaptureQueriesContext(database) as queries:
+        call()
+    assert len(queries) == 2
+
+
+def test_work_leaves_a_share_for_people() -> None:
+    for _ in range(54):
+        call()
+    assert str(refused()) == "Xero takes no more calls a minute for this organisation."
+    assert [call(PAGE).nth for _ in range(6)] == [55, 56, 57, 58, 59, 60]
+    error = refused(PAGE)
+    assert error.at is not None
+    assert abs((error.at - row().minute_ends).total_seconds()) < 0.1
+
+
+def test_sync_spends_what_is_left_over() -> None:
+    for _ in range(27):
+        call(SYNC)
+    refused(SYNC)
+    assert call(WORK).nth == 28
+
+
+def test_last_calls_are_spread_over_the_time_in_which_the_window_may_end() -> None:
+    for _ in range(54):
+        call()
+    first = refused().at
+    assert first is not None
+    assert 25 < (first - timezone.now()).total_seconds() < 31  # halfway to the latest end
+    age(31)
+    call()
+    second = refused().at
+    assert second is not None
+    assert 10 < (second - timezone.now()).total_seconds() < 16  # and halfway again
+
+
+def test_answer_with_more_left_than_before_shows_a_new_window() -> None:
+    for _ in range(54):
+        call()
+    age(31)
+    call(minute=59)  # counted as the first of a new minute
+    found = row()
+    assert found.minute_used == 1
+    assert 59 < (found.minute_ends - timezone.now()).total_seconds() <= 60
+    assert found.minute_seen < found.minute_ends
+    assert [call().nth for _ in range(53)] == list(range(2, 55))
+
+
+def test_what_others_used_is_taken_over() -> None:
+    call()
+    call(minute=10)  # another program of the same app
+    assert row().minute_used == 50
+    assert budget.state(TENANT).minute_left == 10
+
+
+def test_window_rolls_on_by_whole_minutes() -> None:
+    call()
+    before = row()
+    age(125)
+    place = call()
+    assert place.nth == 1
+    assert row().minute_ends - before.minute_ends + timedelta(seconds=125) == timedelta(seconds=120)
+
+
+def test_four_places_for_work_and_one_more_for_a_page() -> None:
+    held = [budget.take(TENANT, WORK) for _ in range(4)]
+    assert str(refused()) == "Xero takes no more calls at once for this organisation."
+    last = budget.take(TENANT, PAGE)
+    started = time.monotonic()
+    refused(PAGE)
+    assert budget.PAGE_PATIENCE <= time.monotonic() - started < budget.PAGE_PATIENCE + 1
+    budget.give_back(last, None)
+    for place in held:
+        budget.give_back(place, None)
+    assert row().slots == []
+
+
+def test_place_of_a_dead_process_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "LEASE_SECONDS", 0.05)
+    for _ in range(4):
+        budget.take(TENANT, WORK)
+    time.sleep(0.06)
+    assert budget.take(TENANT, WORK).others == 0
+
+
+def test_call_that_was_not_sent_is_not_counted() -> None:
+    budget.give_back(budget.take(TENANT), {})
+    assert (row().minute_used, row().day_used) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("problem", "retry", "seconds"),
+    [("minute", "30", 30.2), ("day", "20000", 20000.2), ("concurrent", "", 0.75)],
+)
+def test_refusal_parks_the_organisation(problem: str, retry: str, seconds: float) -> None:
+    headers = {"X-Rate-Limit-Problem": problem} | ({"Retry-After": retry} if retry else {})
+    budget.give_back(budget.take(TENANT), headers, status=429)
+    error = refused()
+    assert error.at is not None
+    assert abs((error.at - timezone.now()).total_seconds() - seconds) < 0.6
+    assert budget.state(TENANT).why == problem
+    assert budget.take(uuid4()).nth == 1  # nobody else waits
+    age(seconds + 1)
+    assert budget.take(TENANT).nth == (1 if problem == "minute" else row().minute_used)
+
+
+def test_apps_own_limit_parks_everybody() -> None:
+    budget.give_back(budget.take(TENANT), left(59, app=100), status=200)
+    assert str(refused(tenant=uuid4())) == "Xero takes no more calls a minute from TaskJuice."
+    age(6)
+    assert call().nth == 2
+
+
+def test_days_share_is_kept_for_people_and_looked_at_again(settings: Any) -> None:
+    settings.XERO_DAILY_LIMIT = 1000
+    budget.give_back(budget.take(TENANT), left(59, day=10), status=200)
+    assert str(refused()) == "Xero takes no more calls a day for this organisation."
+    assert call(PAGE, minute=58).day_nth == 991
+    age(budget.DAY_PROBE_SECONDS + 1)
+    probe = budget.take(TENANT)  # looks whether a new day began
+    budget.give_back(probe, left(59, day=999), status=200)
+    assert row().day_used == 1
+    assert call().day_nth == 2
+
+
+def test_more_than_the_known_limit_is_used(settings: Any) -> None:
+    for _ in range(100):
+        call(minute=5000)
+    assert row().minute_used <= 1
+
+
+# -- against the sandbox --------------------------------------------------------------------------------------
+
+
+MINUTE = 6
+
+
+@pytest.fixture(scope="module")
+def fast_sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess(minute_seconds=MINUTE, latency_ms=10) as sandbox:
+        yield sandbox
+
+
+class Queue:
+    """Calls that wait for one organisation, as the lanes of two workers run them."""
+
+    def __init__(self, connection: Connection, calls: int) -> None:
+        self.connection, self.left = connection, calls
+        self.lock = threading.Lock()
+        self.finished_at = 0.0
+        self.threads = [threading.Thread(target=self._drain) for _ in range(2)]
+
+    def _take(self, count: int) -> bool:
+        with self.lock:
+            self.left -= count
+            return self.left >= 0
+
+    def _drain(self) -> None:
+        while self._take(1):
+            self._until_done()
+        self.finished_at = time.monotonic()
+        database.close()
+
+    def _until_done(self) -> None:
+        while True:
+            try:
+                client_for(self.connection).get("/Organisation")
+                return
+            except RetryLater as error:
+                wait = (error.at or timezone.now()) - timezone.now()
+                time.sleep(max(0.0, wait.total_seconds()))
+
+    def start(self) -> "Queue":
+        for thread in self.threads:
+            thread.start()
+        return self
+
+
+@pytest.mark.django_db(transaction=True)
+def test_300_calls_use_every_minute_and_disturb_nobody(
+    fast_sandbox: SandboxProcess, workspace: Workspace, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "MINUTE_SECONDS", float(MINUTE))
+    point_at(settings, fast_sandbox)
+    busy, other = link(fast_sandbox, workspace, 0), link(fast_sandbox, workspace, 1)
+    started = time.monotonic()
+    queue = Queue(busy, 300).start()
+    waits = {"page": 0.0, "other": 0.0}
+    clicks = 0
+    while any(thread.is_alive() for thread in queue.threads):
+        for name, target, purpose in (("page", busy, PAGE), ("other", other, WORK)):
+            begun = time.monotonic()
+            client_for(target, purpose=purpose).get("/Organisation")
+            waits[name] = max(waits[name], time.monotonic() - begun)
+        clicks += 1
+        time.sleep(MINUTE / 2.5)
+    took = queue.finished_at - started
+    calls = fast_sandbox.api("GET", "calls")
+    answered = Counter((entry["tenant_id"], entry["status"]) for entry in calls if entry["tenant_id"])
+    assert answered == {(str(busy.tenant_id), 200): 300 + clicks, (str(other.tenant_id), 200): clicks}
+    assert waits["page"] < 2
+    assert waits["other"] < 2
+    # 300 calls and the clicks need this many whole minutes; what is left over is the part of the first and the last
+    assert took < ((300 + clicks) / 57 + 0.5) * MINUTE
