@@ -130,7 +130,7 @@ def _about_condition(value: Any) -> Iterator[str]:
     for row in rows if isinstance(rows, list) else ():
         left = str(row.get("field", "")).strip() if isinstance(row, dict) else ""
         if left and "{{" not in left:
-            yield f"“{_short(left)}” is only a word. Look at a value, written {{{{ steps.….{_short(left)} }}}}."
+            yield f"“{_short(left)}” is only a word. Values are written in braces: {{{{ steps.invoice.Total }}}}."
 
 
 def _texts(value: Any) -> Iterator[str]:
