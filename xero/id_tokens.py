@@ -45,10 +45,10 @@ def verified(id_token: str, nonce: str) -> Person:
 
 def _key_for(id_token: str) -> jwt.PyJWK:
     kid = jwt.get_unverified_header(id_token).get("kid")
-    for key in (_key(kid, refresh=False), _key(kid, refresh=True)):
-        if key is not None:
-            return key
-    raise jwt.InvalidKeyError("signed with a key that Xero does not publish")
+    key = _key(kid, refresh=False) or _key(kid, refresh=True)
+    if key is None:
+        raise jwt.InvalidKeyError("signed with a key that Xero does not publish")
+    return key
 
 
 def _key(kid: Any, *, refresh: bool) -> jwt.PyJWK | None:
