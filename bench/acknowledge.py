@@ -66,7 +66,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
         try:
             if requests.get(url, timeout=2).status_code == 200:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise
         time.sleep(0.05)
@@ -98,7 +98,7 @@ def _median(rounds: list[Figures]) -> Figures:
 def _empty(database_url: str) -> None:
     """The load's deliveries must not be worked off in the next part."""
     with psycopg.connect(database_url, autocommit=True) as database:
-        database.execute(f"DROP TABLE IF EXISTS {TABLE}")
+        database.execute(f"TRUNCATE {TABLE}")
         database.execute("DELETE FROM connections_delivery WHERE state = 'waiting'")
         database.execute("DELETE FROM django_q_ormq")
         database.execute("UPDATE queue_wake SET pending = false")

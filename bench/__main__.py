@@ -1,0 +1,74 @@
+"""`make bench`: measures on this machine, prints a table, writes var/bench.json."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from typing import Any
+
+import psycopg
+
+from bench import acknowledge
+from bench.events import Events
+from taskjuice.demo import journey
+from taskjuice.demo.place import ROOT, Place, free_port
+from taskjuice.demo.running import Running
+from taskjuice.demo.stages import Stages
+
+RESULT = ROOT / "var" / "bench.json"
+
+
+def main() -> None:
+    folder = ROOT / "var" / "bench"
+    shutil.rmtree(folder, ignore_errors=True)  # every run begins with empty tables
+    place = Place(folder, free_port(0), free_port(0))
+    running = Running(place, Stages())
+    try:
+        people = running.prepare()
+        people.wait()
+        acknowledged = acknowledge.measure(place, running.environment)
+        running.stages.done("webhook acknowledgement measured")
+        running.add_sandbox()
+        running.add_product()
+        running.wait_until_ready()
+        running.beside(lambda: journey.run(place, running.stages))
+        with psycopg.connect(running.environment["DATABASE_URL"], autocommit=True) as database:
+            events = Events(place, database).measure()
+        running.stages.done("events to finished activations measured")
+    finally:
+        running.stop()
+    report({"machine": machine(), "acknowledgement": acknowledged, "events": events})
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "cores": os.cpu_count(),
+        "load_before": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "system": platform.platform(),
+    }
+
+
+def report(found: dict[str, Any]) -> None:
+    RESULT.write_text(json.dumps(found, indent=1))
+    print(f"\nWebhook acknowledgement, one event each, {acknowledge.CONNECTIONS} connections")
+    print(f"{'':10}{'':10}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'of bare':>10}")
+    for server, figures in found["acknowledgement"].items():
+        for what in ("bare", "receiver"):
+            one, ratio = figures[what], f"{figures['ratio']:.2f}" if what == "receiver" else ""
+            speed = f"{one['per_second']:>12,.0f}{one['p50_ms']:>10.1f}{one['p99_ms']:>10.1f}"
+            print(f"{server:10}{what:10}{speed}{ratio:>10}")
+    single, burst, sustained = (found["events"][name] for name in ("single", "burst", "sustained"))
+    print("\nEvents to finished activations (each invoice fetched, filtered, stored)")
+    print(f"one event, idle system   median {single['median_ms']:.0f} ms, worst {single['max_ms']:.0f} ms")
+    for name, one in (("at once", burst), ("sustained", sustained)):
+        speed = f"{one['per_second']:,.0f}/s, {one['look_ups']} calls of GET /Invoices"
+        print(f"{one['events']:,} {name:<17} {one['seconds']:.1f} s, {speed}")
+    print(
+        f"\n{found['machine']['cores']} cores shared by load, web, worker, sandbox and PostgreSQL. {RESULT}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The whole product as real processes for a test: PostgreSQL of its own, sandbox, web and worker on free ports."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from taskjuice.demo.place import Place, free_port
+from taskjuice.demo.running import Running
+from taskjuice.demo.stages import Stages
+
+
+class Quiet(Stages):
+    """Nothing to say while tests run."""
+
+    def done(self, text: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+@contextmanager
+def live(folder: Path) -> Iterator[Place]:
+    """Everything up; a thread restarts what dies, as the supervisor of the demo does."""
+    place = Place(folder, free_port(0), free_port(0))
+    running = Running(place, Quiet())
+    over, up = threading.Event(), threading.Event()
+    trouble: list[BaseException] = []
+
+    def run() -> None:  # children live as long as the thread that starts them
+        try:
+            running.start()
+            up.set()
+            while not over.wait(0.25):
+                running.watch()
+        except Exception as error:  # noqa: BLE001 - raised by the test's own thread below
+            trouble.append(error)
+        finally:
+            up.set()
+            running.stop()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        up.wait()
+        if not trouble:
+            yield place
+    finally:
+        over.set()
+        thread.join()
+    if trouble:
+        raise trouble[0]
