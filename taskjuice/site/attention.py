@@ -1,7 +1,7 @@
 """What needs a person: the bell, the red banner and the first card of the home pages."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
 
@@ -65,8 +65,7 @@ class Attention:
     @cached_property
     def failed(self) -> Item | None:
         since = timezone.now() - RECENT
-        rows = Activation.objects.filter(state=ActivationState.FAILED, created_at__gt=since)
-        return self._activations("failed", rows)
+        return self._activations("failed", Activation.objects.filter(state=ActivationState.FAILED), since)
 
     @cached_property
     def parked(self) -> Item | None:
@@ -77,8 +76,12 @@ class Attention:
         names = list(rows.values_list("connection__name", flat=True)[:COUNTED])
         return self._item("parked", names, "connections:connection-list")
 
-    def _activations(self, kind: str, rows: "QuerySet[Activation]") -> Item | None:
-        found = list(here(rows, self.scope).values_list("subject", flat=True)[: COUNTED + 1])
+    def _activations(
+        self, kind: str, rows: "QuerySet[Activation]", since: datetime | None = None
+    ) -> Item | None:
+        """Only the newest are read, by their index, however many old ones there are."""
+        newest = here(rows, self.scope).order_by("-id").values_list("subject", "created_at")[: COUNTED + 1]
+        found = [subject for subject, at in newest if since is None or at > since]
         return self._item(kind, found, "workflows:activation-list", f"?state={kind}")
 
     def _item(self, kind: str, names: list[str], url_name: str, query: str = "") -> Item | None:
