@@ -27,14 +27,16 @@ class Call:
     user: User | None = None
     activation_id: int | None = None
     step: str = ""
+    element: int = 0  # of the list that a step runs once per element of
     attempt: int = 1
     context: Mapping[str, Any] = field(default_factory=dict)  # what expressions can reach
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    output: Data
+    output: Any  # JSON; a list where the step ran once per element
     subject: str = ""  # what a list should call it: INV-0042, a contact's name
+    not_before: datetime | None = None  # the activation rests until then
 
 
 @dataclass(frozen=True, slots=True)

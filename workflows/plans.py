@@ -1,12 +1,13 @@
 """What a frozen version asks of the engine, prepared once per process."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from connections.integrations import Action, Data, registry
-from workflows.expressions import ExpressionError, fill, has_expression
+from workflows import conditions
+from workflows.expressions import ExpressionError, evaluate, fill
 from workflows.models import Version
 
 
@@ -24,18 +25,46 @@ class StepPlan:
     action_key: str
     action: Action | None  # None: this code no longer knows the action
     input: Mapping[str, Any]
-    cleaned: Data | None  # ready where the input holds no expression: one cleaning serves all
+    cleaned: Data | None = None  # ready where the action reads its input raw: one cleaning serves all
+    only_if: Mapping[str, Any] | None = None
+    for_each: str = ""
+    goes_on: bool = False  # a failure is noted, and the activation goes on behind the step
+    retries: int = 0  # how often a failure is tried again
+    retry_seconds: int = 60
 
     def prepare(self, context: Mapping[str, Any]) -> tuple[Data, Data]:
         """(input as it reads with the values in, input cleaned by the action's form); raises StepError."""
         action = self.known_action()
         if self.cleaned is not None:
             return dict(self.input), self.cleaned
+        if action.raw:
+            return dict(self.input), clean(action, self.input)
         try:
             filled = fill(dict(self.input), context)
         except ExpressionError as error:
             raise StepError("expression", str(error)) from error
         return filled, clean(action, filled)
+
+    def applies(self, context: Mapping[str, Any]) -> tuple[bool, str]:
+        """Whether the step's condition holds, and why not; raises StepError."""
+        if not self.only_if:
+            return True, ""
+        try:
+            return conditions.holds(self.only_if, context)
+        except ExpressionError as error:
+            raise StepError("expression", str(error)) from error
+
+    def elements(self, context: Mapping[str, Any]) -> list[Any] | None:
+        """The elements the step runs once for; None where it runs just once. Raises StepError."""
+        if not self.for_each:
+            return None
+        try:
+            found = evaluate(self.for_each, context)
+        except ExpressionError as error:
+            raise StepError("expression", str(error)) from error
+        if not isinstance(found, list):
+            raise StepError("expression", f"{self.for_each} is not a list.")
+        return found
 
     def known_action(self) -> Action:
         if self.action is None:
@@ -69,9 +98,26 @@ def plan(version_id: int) -> tuple[StepPlan, ...]:
 def _step(step: Mapping[str, Any]) -> StepPlan:
     action = registry.actions.get(step["action"])
     given = step.get("input") or {}
-    fixed = action is not None and (action.raw or not has_expression(given))
+    on_error = step.get("on_error") or {}
+    found = StepPlan(
+        name=step["name"],
+        action_key=step["action"],
+        action=action,
+        input=given,
+        only_if=step.get("only_if"),
+        for_each=step.get("for_each") or "",
+        goes_on=on_error.get("then") == "continue",
+        retries=int(on_error.get("times") or 0),
+        retry_seconds=int(on_error.get("seconds") or 60),
+    )
+    return replace(found, cleaned=_cleaned_once(found))
+
+
+def _cleaned_once(step: StepPlan) -> Data | None:
+    """Only raw input: what else a form cleans may depend on the day (`+30`)."""
+    if step.action is None or not step.action.raw:
+        return None
     try:
-        cleaned = clean(action, given) if action is not None and fixed else None
+        return clean(step.action, step.input)
     except StepError:  # said again, per activation, when it runs
-        cleaned = None
-    return StepPlan(step["name"], step["action"], action, given, cleaned)
+        return None

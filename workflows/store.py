@@ -77,6 +77,9 @@ class Run:
     error: str = ""
     changed: bool = False  # since it was last stored
 
+    def fail(self, code: str, message: str) -> None:
+        self.state, self.error_code, self.error, self.changed = "failed", code, message, True
+
     @property
     def context(self) -> dict[str, Any]:
         return {"trigger": self.trigger, "steps": self.outputs}
@@ -179,8 +182,8 @@ def _record_row(record: StepRecord) -> tuple[Any, ...]:
 
 
 def _run_row(run: Run) -> tuple[Any, ...]:
-    # What a finished activation's steps gave stands in its step records; only unfinished ones need it again.
-    outputs = exact.dumps(run.outputs) if run.state in {"running", "ready", "unknown"} else None
+    # What a finished activation's steps gave stands in its step records; only those that may go on need it again.
+    outputs = exact.dumps(run.outputs) if run.state not in {"succeeded", "stopped"} else None
     return (
         run.id,
         run.state,

@@ -1,71 +1,26 @@
 """The engine with real rows and made-up actions; the real ones are tested against the sandbox."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 from uuid import uuid4
 
 import pytest
-from django import forms
 from django.db.models import F
 from django.utils import timezone
 from django_q.models import OrmQ
 
 from connections.errors import Invalid, NeedsConsent, RetryLater
-from connections.integrations import Action, Call, Data, Done, Outcome, TryLater, Unknown, registry
+from connections.integrations import Data, Done, TryLater, Unknown, registry
 from connections.models import Connection
-from taskjuice.workspaces.models import Workspace
-from tests.factories import make_activation, make_connection, make_workflow
+from tests.factories import make_activation, make_workflow
+from tests.workflows.conftest import Look
 from workflows import engine, lanes
 from workflows.models import Activation, Lane, StepRun
 from workflows.store import ALONE_FROM, MAX_ATTEMPTS
 
 pytestmark = pytest.mark.django_db
-
-
-class NumberForm(forms.Form):
-    number = forms.DecimalField()
-
-
-class Look(Action):
-    """Answers with its number, notes how large its waves were, and does what `behave` says."""
-
-    key = "test/look"
-    title = "Look"
-    description = "Look."
-    form = NumberForm
-    waves: ClassVar[list[int]] = []
-    behave: Any = None
-
-    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
-        self.waves.append(len(rows))
-        return super().run_many(calls, rows)
-
-    def run(self, call: Call, data: Data) -> Data:
-        if self.behave is not None:
-            self.behave(data)
-        return {"number": data["number"]}
-
-
-class Effect(Look):
-    key = "test/effect"
-    effects = True
-
-
-@pytest.fixture
-def look() -> Iterator[Look]:
-    action = Look()
-    action.waves.clear()
-    registry.add(actions=[action, Effect()])
-    yield action
-    for key in (Look.key, Effect.key):
-        del registry.actions[key]
-
-
-@pytest.fixture
-def connection(workspace: Workspace) -> Connection:
-    return make_connection(workspace)
 
 
 LOOK = {"name": "look", "action": "test/look", "input": {"number": "{{ trigger.number }}"}}
