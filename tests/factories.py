@@ -19,6 +19,8 @@ from connections.models import (
 )
 from taskjuice.workspaces.models import Agency, ClientUser, Membership, Role, User, Workspace
 from workflows.models import Activation, Version, Workflow, WorkflowConnection, WorkflowState
+from xero import upsert
+from xero.models import Ledger
 
 PASSWORD = "correct horse battery staple"
 numbers = itertools.count(1)
@@ -166,3 +168,35 @@ def make_activation(workflow: Workflow, connection: Connection, **fields: Any) -
         "version_number": version.number,
     }
     return Activation.objects.create(**values | fields)
+
+
+def make_ledger(connection: Connection) -> dict[str, str]:
+    """A ledger that was read, with one record of each kind: their ids at Xero, by what the addresses call them."""
+    now = timezone.now()
+    Ledger.objects.create(
+        connection=connection,
+        workspace=connection.workspace,
+        base_currency="NZD",
+        first_finished_at=now,
+        finished_at=now,
+    )
+    ids = {name: str(uuid4()) for name in ("document", "contact", "payment", "account", "item")}
+    changed = {"UpdatedDateUTC": now.isoformat()}
+    contact = {"ContactID": ids["contact"], "Name": "Ridgeway University"}
+    document = {
+        "InvoiceID": ids["document"],
+        "InvoiceNumber": "INV-0001",
+        "Type": "ACCREC",
+        "Contact": contact,
+    }
+    paid = {"PaymentID": ids["payment"], "PaymentType": "ACCRECPAYMENT", "Invoice": document}
+    bodies: dict[str, dict[str, Any]] = {
+        "contacts": contact,
+        "invoices": document | {"Status": "AUTHORISED"},
+        "payments": paid | {"Status": "AUTHORISED"},
+        "accounts": {"AccountID": ids["account"], "Code": "200", "Name": "Sales"},
+        "items": {"ItemID": ids["item"], "Code": "BOOK"},
+    }
+    for kind, body in bodies.items():
+        upsert.take_in(connection, kind, [body | changed])
+    return ids

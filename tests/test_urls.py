@@ -20,6 +20,7 @@ from tests.factories import (
     make_consent,
     make_delivery,
     make_event,
+    make_ledger,
     make_workflow,
 )
 from tests.personas import (
@@ -110,6 +111,27 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/": page(WORK),
     "<slug:agency>/deliveries/<int:delivery>/replay/": action(WORK),
     "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/replay/": action(WORK),
+    # -- the ledger --
+    "<slug:agency>/<slug:workspace>/invoices/": page(READ),
+    "<slug:agency>/<slug:workspace>/invoices/export/": page(READ),
+    "<slug:agency>/<slug:workspace>/invoices/<uuid:document>/": page(READ),
+    "<slug:agency>/<slug:workspace>/bills/": page(READ),
+    "<slug:agency>/<slug:workspace>/bills/export/": page(READ),
+    "<slug:agency>/<slug:workspace>/bills/<uuid:document>/": page(READ, 302),  # it is an invoice
+    "<slug:agency>/<slug:workspace>/contacts/": page(READ),
+    "<slug:agency>/<slug:workspace>/contacts/export/": page(READ),
+    "<slug:agency>/<slug:workspace>/contacts/<uuid:contact>/": page(READ),
+    "<slug:agency>/<slug:workspace>/payments/": page(READ),
+    "<slug:agency>/<slug:workspace>/payments/export/": page(READ),
+    "<slug:agency>/<slug:workspace>/payments/<uuid:payment>/": page(READ),
+    "<slug:agency>/<slug:workspace>/accounts/": page(READ),
+    "<slug:agency>/<slug:workspace>/accounts/export/": page(READ),
+    "<slug:agency>/<slug:workspace>/accounts/<uuid:account>/": page(READ),
+    "<slug:agency>/<slug:workspace>/items/": page(READ),
+    "<slug:agency>/<slug:workspace>/items/export/": page(READ),
+    "<slug:agency>/<slug:workspace>/items/<uuid:item>/": page(READ),
+    "<slug:agency>/<slug:workspace>/ledger/<int:connection>/refresh/": action(WORK),
+    "<slug:agency>/<slug:workspace>/ledger/<int:connection>/freshness/": page(READ),
     # -- Xero --
     "webhooks/xero/": Row(post=everybody(401), token_free=True),
 }
@@ -136,7 +158,7 @@ def values(
         "pk": link.pk,
         "provider": "xero",
         "consent": make_consent(workspace, owner).pk,
-    }
+    } | make_ledger(link)
 
 
 @pytest.fixture

@@ -3,8 +3,10 @@
 from django.urls import path
 
 from xero import webhooks
+from xero.ledger import urls as ledger
 
 app_name = "xero"
 urlpatterns = [
     path("webhooks/xero/", webhooks.receive, name="webhook-receive"),
+    *ledger.urlpatterns,
 ]

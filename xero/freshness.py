@@ -1,0 +1,60 @@
+"""How fresh a ledger is and how its reading goes: for its pages, and for the page of connections."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from xero.models import Ledger
+
+LATE = timedelta(minutes=45)  # three rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """`as_of` None: never read. `done` of `total` records while one kind is read, `kind` naming it."""
+
+    connection_id: int
+    as_of: datetime | None = None
+    busy: bool = False  # a round runs or was asked for
+    first: bool = False  # the first read is not finished
+    kind: str = ""
+    done: int = 0
+    total: int | None = None
+    not_before: datetime | None = None
+    reason: str = ""
+    problem: str = ""  # why this kind is not read although others are
+
+    @property
+    def is_late(self) -> bool:
+        return self.as_of is not None and self.as_of < timezone.now() - LATE
+
+    @property
+    def waits(self) -> bool:
+        return self.not_before is not None and self.not_before > timezone.now()
+
+
+def of_ledger(ledger: Ledger, kind: str = "") -> Freshness:
+    """With `kind`: how fresh that list is. One query."""
+    parts = list(ledger.parts.all())
+    own = next((part for part in parts if part.kind == kind), None)
+    running = next((part for part in parts if part.running), None)
+    return Freshness(
+        connection_id=ledger.pk,
+        as_of=own.finished_at if own else ledger.finished_at,
+        busy=ledger.started_at is not None or ledger.asked_at is not None or ledger.finished_at is None,
+        first=ledger.first_finished_at is None,
+        kind=running.kind if running else "",
+        done=running.done if running else 0,
+        total=running.total if running else None,
+        not_before=ledger.not_before,
+        reason=ledger.reason,
+        problem=own.problem if own else "",
+    )
+
+
+def of_connections(connection_ids: Iterable[int]) -> dict[int, Freshness]:
+    """By connection id, for those that have a ledger. Two queries, however many there are."""
+    ledgers = Ledger.objects.filter(pk__in=list(connection_ids)).prefetch_related("parts")
+    return {ledger.pk: of_ledger(ledger) for ledger in ledgers}

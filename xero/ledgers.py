@@ -1,0 +1,154 @@
+"""Who reads for which ledger, and when. All times are the database's.
+
+A lease names its holder, so that the ledger of a killed process is free at once and not only when the lease ends.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Greatest, Least, Now
+
+from connections.models import Connection, ConnectionState
+from taskjuice.queue import processes, wake
+from xero.models import Ledger
+
+TASK = "xero.tasks.run_ledger"
+LEASE_SECONDS = 60  # more than one call with its storing
+EVERY = timedelta(minutes=15)
+FULL_EVERY = timedelta(days=7)
+
+ACQUIRE = """
+UPDATE xero_ledger l
+   SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + %(lease)s * interval '1 second',
+       lease_holder = %(holder)s, woken_at = NULL
+  FROM connections_connection c
+ WHERE l.connection_id = %(id)s AND c.id = l.connection_id AND c.state = 'active'
+   AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
+   AND (l.not_before IS NULL OR l.not_before <= clock_timestamp())
+RETURNING l.lease_token
+"""
+
+# Ledgers with something to read that nobody reads for, that may be read now and whose wake-up is absent or lost.
+# Records that events named wait two seconds for company, and ten since the last of them were read.
+WAITING = """
+SELECT l.connection_id
+  FROM xero_ledger l JOIN connections_connection c ON c.id = l.connection_id
+ WHERE c.state = 'active'
+   AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
+   AND (l.not_before IS NULL OR l.not_before <= clock_timestamp())
+   AND (l.woken_at IS NULL OR l.woken_at < clock_timestamp() - interval '30 seconds')
+   AND (l.due_at <= clock_timestamp()
+        OR l.first_finished_at IS NOT NULL
+           AND l.connection_id IN (SELECT connection_id FROM xero_stale
+                                    WHERE at < clock_timestamp() - interval '2 seconds')
+           AND (l.refreshed_at IS NULL OR l.refreshed_at < clock_timestamp() - interval '10 seconds'))
+ ORDER BY l.connection_id LIMIT 500
+   FOR UPDATE OF l SKIP LOCKED
+"""
+
+
+class LeaseLost(Exception):
+    """Somebody else reads for this ledger now; nothing may be written under the old lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    connection_id: int
+    token: UUID
+
+
+def acquire(connection_id: int) -> Lease | None:
+    """None where somebody has it, it may not be read yet, or its connection does not work."""
+    values: dict[str, int | str] = {
+        "id": connection_id,
+        "lease": LEASE_SECONDS,
+        "holder": processes.identity(),
+    }
+    with database.cursor() as cursor:
+        cursor.execute(ACQUIRE, values)
+        row = cursor.fetchone()
+    return Lease(connection_id, row[0]) if row else None
+
+
+def hold(lease: Lease) -> Ledger:
+    """Inside a transaction: the row, locked and the lease renewed, or LeaseLost."""
+    ledger = (
+        Ledger.objects.select_for_update().filter(pk=lease.connection_id, lease_token=lease.token).first()
+    )
+    if ledger is None:
+        raise LeaseLost
+    Ledger.objects.filter(pk=ledger.pk).update(lease_until=Now() + timedelta(seconds=LEASE_SECONDS))
+    return ledger
+
+
+def release(lease: Lease, *, more: bool) -> None:
+    """Give the ledger back; `more` queues it again behind the others."""
+    with transaction.atomic():
+        mine = Ledger.objects.filter(pk=lease.connection_id, lease_token=lease.token)
+        if mine.update(lease_token=None, lease_until=None, lease_holder="") and more:
+            _queue([lease.connection_id])
+
+
+def put_off(lease: Lease, at: datetime, reason: str, *, failed: bool) -> None:
+    """Nothing is read for this ledger before `at`."""
+    count = F("failures") + 1 if failed else F("failures")
+    Ledger.objects.filter(pk=lease.connection_id, lease_token=lease.token).update(
+        not_before=at, reason=reason[:300], failures=count
+    )
+
+
+def begin(connection: Connection) -> None:
+    """The connection works, for the first time or again: read what there is. Safe to repeat."""
+    Ledger.objects.bulk_create(
+        [Ledger(connection=connection, workspace_id=connection.workspace_id)], ignore_conflicts=True
+    )
+    _call(connection.pk)
+
+
+def ask(connection: Connection) -> None:
+    """A person wants it fresh: as soon as Xero's limits allow. What waits for a limit goes on waiting."""
+    begin(connection)
+    Ledger.objects.filter(pk=connection.pk).update(asked_at=Now())
+
+
+def catch_up(since: datetime, *, provider: str = "xero") -> int:
+    """Deliveries may be missing since then: have every ledger look for what they would have told."""
+    ledgers = Ledger.objects.filter(
+        connection__provider=provider,
+        connection__state=ConnectionState.ACTIVE,
+        first_finished_at__isnull=False,
+    )
+    return ledgers.update(
+        recover_since=Least(F("recover_since"), Greatest(since, F("connection__connected_at"))), due_at=Now()
+    )
+
+
+def rewake_waiting() -> None:
+    """The sweep: ledgers of dead holders are freed, and whatever is due is queued."""
+    held = Ledger.objects.filter(lease_until__gt=Now()).values_list("pk", "lease_token", "lease_holder")
+    for pk, token, holder in held:
+        if holder and processes.is_dead(holder):
+            Ledger.objects.filter(pk=pk, lease_token=token).update(lease_until=Now())
+    with transaction.atomic():
+        with database.cursor() as cursor:
+            cursor.execute(WAITING)
+            waiting = [row[0] for row in cursor.fetchall()]
+        _queue(waiting)
+
+
+def _call(connection_id: int) -> None:
+    """Due now and awake. A back-off after failures ends; a limit that Xero named stays."""
+    with transaction.atomic():
+        Ledger.objects.filter(pk=connection_id, failures__gt=0).update(not_before=None, failures=0)
+        Ledger.objects.filter(pk=connection_id).update(due_at=Now())
+        _queue([connection_id])
+
+
+def _queue(connection_ids: list[int]) -> None:
+    if connection_ids:
+        Ledger.objects.filter(pk__in=connection_ids).update(woken_at=Now())
+        wake.enqueue_all([wake.package(TASK, pk) for pk in connection_ids])

@@ -1,0 +1,158 @@
+"""Changes that no webhook told of: found in the local copy after a read, they become events marked recovered.
+
+Two things start a look: a gap in the webhooks' sequence numbers, and a connection that has been silent for long while
+the subscription as such works. A change counts as told when an event names its record at that time or later.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from connections import exact, inbox
+from connections.integrations import ReportedEvent
+from connections.models import Connection, Delivery, DeliveryState, Event
+from xero import ledgers, upsert
+from xero.mapping import CONTACTS, INVOICES
+from xero.models import Ledger, SequenceGap, SequenceWatch
+
+logger = logging.getLogger(__name__)
+
+KIND_OF = {"INVOICE": INVOICES, "CONTACT": CONTACTS}
+TABLE_OF = {"INVOICE": "xero_invoice", "CONTACT": "xero_contact"}
+SILENCE = timedelta(minutes=30)
+SETTLED = timedelta(minutes=2)  # a webhook may still be on its way
+OVERLAP = timedelta(minutes=5)
+WATCHED = 1000  # deliveries of one look
+
+# An event up to five seconds before a change tells of it too: Xero's two clocks differ a little.
+UNTOLD = """
+SELECT r.xero_id, r.updated_utc, r.updated_utc = r.first_updated_utc
+  FROM {table} r
+ WHERE r.connection_id = %s AND r.updated_utc BETWEEN %s AND %s
+   AND NOT EXISTS (SELECT 1 FROM connections_event e
+                    WHERE e.connection_id = r.connection_id AND e.category = %s AND e.resource_id = r.xero_id
+                      AND e.occurred_at >= r.updated_utc - interval '5 seconds')
+"""
+
+
+def note_events(events: Sequence[Event]) -> Mapping[int, int]:
+    """The ear for new events, inside the transaction that stores them: what they name is stale here."""
+    upsert.mark_stale(
+        [(e.connection_id, KIND_OF[e.category], e.resource_id) for e in events if e.category in KIND_OF]
+    )
+    return {}
+
+
+def after_round(connection: Connection) -> None:
+    """The ledger is fresh: look for changes that should have been told, if there is a reason to."""
+    ledger = Ledger.objects.get(pk=connection.pk)
+    since = ledger.recover_since or _silent_since(connection, ledger)
+    if since is not None:
+        recover(connection, since - OVERLAP)
+        Ledger.objects.filter(pk=connection.pk, recover_since=ledger.recover_since).update(recover_since=None)
+
+
+def recover(connection: Connection, since: datetime) -> list[Event]:
+    """Store and announce events for changes since then that nobody told; those that are new."""
+    until = timezone.now() - SETTLED
+    untold = [event for category in TABLE_OF for event in _untold(connection, category, since, until)]
+    if not untold:
+        return []
+    with transaction.atomic():
+        found = inbox.insert_events([(connection, None, event) for event in untold], recovered=True)
+        inbox.announce(found)
+    logger.warning(
+        "connection %s: %d events recovered since %s", connection.pk, len(found), since.isoformat()
+    )
+    return found
+
+
+def watch() -> None:
+    """The sweep: follow the sequence numbers of deliveries, note what is missing, and have it read."""
+    with transaction.atomic():
+        SequenceWatch.objects.get_or_create(pk=1)
+        watched = SequenceWatch.objects.select_for_update(skip_locked=True).filter(pk=1).first()
+        if watched is None:
+            return
+        for delivery in _next_deliveries(watched):
+            _follow(watched, delivery)
+        watched.save()
+        for gap in SequenceGap.objects.filter(caught_up_at=None, closed_at=None).order_by("since"):
+            ledgers.catch_up(gap.since)
+            gap.caught_up_at = timezone.now()
+            gap.save(update_fields=["caught_up_at"])
+
+
+def _silent_since(connection: Connection, ledger: Ledger) -> datetime | None:
+    """When this connection was last heard of, if that is long ago although webhooks do come for this app."""
+    followed = SequenceWatch.objects.filter(last_sequence__isnull=False).exists()
+    heard = Connection.objects.values_list("last_webhook_at", flat=True).get(pk=connection.pk)
+    last = heard or ledger.first_finished_at
+    return last if followed and last is not None and last < timezone.now() - SILENCE else None
+
+
+def _untold(connection: Connection, category: str, since: datetime, until: datetime) -> list[ReportedEvent]:
+    start = max(since, connection.connected_at)
+    with database.cursor() as cursor:
+        cursor.execute(UNTOLD.format(table=TABLE_OF[category]), [connection.pk, start, until, category])
+        return [
+            ReportedEvent(
+                tenant_id=connection.tenant_id,
+                category=category,
+                type="CREATE" if is_new else "UPDATE",
+                resource_id=xero_id,
+                occurred_at=changed_at,
+            )
+            for xero_id, changed_at, is_new in cursor.fetchall()
+        ]
+
+
+def _next_deliveries(watched: SequenceWatch) -> list[Delivery]:
+    """Those not looked at, in the order of their numbers, once late ones had a minute to arrive."""
+    fresh = Delivery.objects.filter(
+        ~Q(state=DeliveryState.WAITING), pk__gt=watched.last_delivery, provider="xero"
+    )
+    return list(fresh.filter(received_at__lt=Now() - timedelta(minutes=1)).order_by("pk")[:WATCHED])
+
+
+def _follow(watched: SequenceWatch, delivery: Delivery) -> None:
+    watched.last_delivery = delivery.pk
+    numbers = sequence_of(bytes(delivery.body))
+    if numbers is None:
+        return
+    first, last = numbers
+    expected = first if watched.last_sequence is None else watched.last_sequence + 1
+    if first > expected:
+        SequenceGap.objects.get_or_create(
+            first=expected, last=first - 1, defaults={"since": watched.last_at or delivery.received_at}
+        )
+    if first < expected:
+        _close(first, last)
+    if first == 1 or last >= expected:  # Xero counts anew for a new subscription
+        watched.last_sequence, watched.last_at = last, delivery.received_at
+
+
+def _close(first: int, last: int) -> None:
+    """A delivery came late: gaps that it fills are none."""
+    SequenceGap.objects.filter(first__gte=first, last__lte=last, closed_at=None).update(closed_at=Now())
+
+
+def sequence_of(body: bytes) -> tuple[int, int] | None:
+    """First and last sequence number of a delivery; None for an intent-to-receive and what cannot be read."""
+    try:
+        document: Any = exact.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or not document.get("events"):
+        return None
+    first, last = document.get("firstEventSequence"), document.get("lastEventSequence")
+    if type(first) is int and type(last) is int and 0 < first <= last:
+        return first, last
+    return None

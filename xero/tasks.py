@@ -1,0 +1,7 @@
+"""Queue tasks. Dotted paths are part of queued messages: never rename them."""
+
+from xero import sync
+
+
+def run_ledger(connection_id: int) -> None:
+    sync.run_ledger(connection_id)

@@ -1,0 +1,60 @@
+"""What only the ledger's templates need: `{% load ledger %}`."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.utils import formats
+
+from xero import wire
+from xero.models import Invoice
+
+register = template.Library()
+
+
+@register.inclusion_tag("xero/_status.html")
+def document_status(status: str) -> dict[str, str]:
+    """The pill of an invoice's, bill's, payment's, contact's or account's status at Xero."""
+    return {"status": status}
+
+
+@register.filter
+def days_overdue(document: Invoice, today: date) -> int:
+    """How many days the due date is past while money is still due; 0 when nothing is overdue."""
+    open_ = document.status == "AUTHORISED" and document.amount_due > 0 and document.due_date is not None
+    return max(0, (today - document.due_date).days) if open_ and document.due_date else 0
+
+
+@register.filter
+def of(mapping: Mapping[str, Any], key: Any) -> Any:
+    """`{{ names|of:code }}`: the value under a key that is itself a variable; empty when there is none."""
+    return mapping.get(str(key), "")
+
+
+@register.filter
+def figure(number: Decimal | int | None) -> str:
+    """A quantity, rate or unit price without needless zeros, but with two decimals where there are any."""
+    if number is None or number == "":
+        return ""
+    places = -int(Decimal(number).normalize().as_tuple().exponent)
+    return formats.number_format(number, decimal_pos=max(places, 2) if places > 0 else 0, force_grouping=True)
+
+
+@register.filter
+def price(number: Decimal | int | None) -> str:
+    """A unit price: two decimals at least, up to four."""
+    if number is None or number == "":
+        return ""
+    places = -int(Decimal(number).normalize().as_tuple().exponent)
+    return formats.number_format(number, decimal_pos=min(max(places, 2), 4), force_grouping=True)
+
+
+@register.filter
+def xero_day(text: Any) -> date | None:
+    """An accounting date out of a raw body."""
+    try:
+        return wire.day(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,131 @@
+"""Records into the local copy: one statement for a whole answer of Xero's, never back in time, the same twice."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connection as database
+from django.db import models
+
+from connections import exact
+from connections.models import Connection
+from xero.mapping import ACCOUNTS, CONTACTS, ITEMS, KINDS, Kind, Row
+from xero.models import Stale
+
+logger = logging.getLogger(__name__)
+
+OURS = ("id", "workspace", "connection", "first_updated_utc")
+# What a table holds that is about the record itself; a change of these is worth a new row version.
+UPSERT = """
+INSERT INTO {table} AS old (workspace_id, connection_id, first_updated_utc, {columns})
+SELECT %s, %s, updated_utc, {columns} FROM unnest({arrays}) AS new ({columns})
+ ORDER BY xero_id
+ON CONFLICT (connection_id, xero_id) DO UPDATE SET {updates}
+ WHERE excluded.updated_utc >= old.updated_utc AND ({compared}) IS DISTINCT FROM ({compared_new})
+RETURNING xero_id
+"""
+RENAME = """
+UPDATE {table} d SET contact_name = c.name
+  FROM xero_contact c
+ WHERE c.connection_id = %s AND c.xero_id = ANY(%s) AND d.connection_id = c.connection_id
+   AND d.contact_xero_id = c.xero_id AND d.contact_name <> c.name
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of an answer: ids of the rows that changed, and how many records were no rows."""
+
+    changed: list[UUID] = field(default_factory=list)
+    skipped: int = 0
+
+
+def take_in(connection: Connection, kind_name: str, bodies: Sequence[Mapping[str, Any]]) -> Taken:
+    """Store records as Xero just sent them (whole ones: with lines, `unitdp=4`). Call it wherever some were read."""
+    kind = KINDS[kind_name]
+    rows, refused = kind.rows(list(bodies))
+    for reason in refused:
+        logger.warning("connection %s: left out one of %s: %s", connection.pk, kind_name, reason)
+    changed = _store(connection, kind, _latest(rows))
+    if changed and kind_name == CONTACTS:
+        _rename(connection, changed)
+    return Taken(changed, len(refused))
+
+
+def drop_missing(connection: Connection, kind_name: str, present: Iterable[UUID]) -> int:
+    """Accounts and items come whole: those that did not come are deleted at Xero. They stay here, marked."""
+    assert kind_name in {ACCOUNTS, ITEMS}
+    rows = KINDS[kind_name].model._default_manager.filter(connection=connection)
+    return rows.exclude(xero_id__in=list(present)).exclude(status="DELETED").update(status="DELETED")
+
+
+def forget_stale(connection: Connection, kind_name: str, ids: Sequence[UUID], *, before: datetime) -> None:
+    """These were read, by a call that began at `before`: only marks made later still ask for a read."""
+    Stale.objects.filter(connection=connection, kind=kind_name, xero_id__in=ids, at__lte=before).delete()
+
+
+def mark_stale(marks: Sequence[tuple[int, str, UUID]]) -> None:
+    """(connection id, kind, id) of records that changed at Xero."""
+    Stale.objects.bulk_create(
+        [Stale(connection_id=pk, kind=kind, xero_id=id) for pk, kind, id in sorted(set(marks))],
+        update_conflicts=True,
+        unique_fields=["connection", "kind", "xero_id"],
+        update_fields=["at", "tries"],
+    )
+
+
+def _latest(rows: list[Row]) -> list[Row]:
+    """One row per id: an answer may name a record twice when it changed meanwhile."""
+    found: dict[UUID, Row] = {}
+    for row in rows:
+        known = found.get(row["xero_id"])
+        if known is None or known["updated_utc"] <= row["updated_utc"]:
+            found[row["xero_id"]] = row
+    return list(found.values())
+
+
+def _store(connection: Connection, kind: Kind, rows: Sequence[Row]) -> list[UUID]:
+    if not rows:
+        return []
+    names, statement = _statement(kind.model)
+    columns = [[_value(row[name]) for row in rows] for name in names]
+    with database.cursor() as cursor:
+        cursor.execute(statement, [connection.workspace_id, connection.pk, *columns])
+        return [id for (id,) in cursor.fetchall()]
+
+
+def _value(value: Any) -> Any:
+    return exact.dumps(value) if isinstance(value, dict) else value
+
+
+@cache
+def _statement(model: type[models.Model]) -> tuple[tuple[str, ...], str]:
+    fields = [f for f in model._meta.concrete_fields if f.name not in OURS]
+    names = tuple(f.name for f in fields)
+    statement = UPSERT.format(
+        table=model._meta.db_table,
+        columns=", ".join(names),
+        arrays=", ".join(f"%s::{_type(f)}[]" for f in fields),
+        updates=", ".join(f"{name} = excluded.{name}" for name in names),
+        compared=", ".join(f"old.{name}" for name in names),
+        compared_new=", ".join(f"excluded.{name}" for name in names),
+    )
+    return names, statement
+
+
+def _type(column: "models.Field[Any, Any]") -> str:
+    """The column's type without its length; unnest() takes no typmod."""
+    found = column.db_type(database)
+    assert found is not None  # concrete fields have one
+    return found.partition("(")[0]
+
+
+def _rename(connection: Connection, ids: Sequence[UUID]) -> None:
+    """A contact's new name does not touch its documents at Xero; here it is copied into them."""
+    with database.cursor() as cursor:
+        for table in ("xero_invoice", "xero_payment"):
+            cursor.execute(RENAME.format(table=table), [connection.pk, list(ids)])
