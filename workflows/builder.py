@@ -93,14 +93,20 @@ class Builder:
         return cls(draft.trigger, dict(draft.settings), cards).with_problems(problems)
 
     @classmethod
-    def posted(cls, data: QueryDict) -> "Builder":
+    def posted(cls, data: QueryDict, before: Draft | None = None) -> "Builder":
+        """`before`: the draft that was edited; what the page does not show of its steps is kept."""
         point = STARTING_POINTS.get(data.get("template", ""))
         if point is not None and "trigger" not in data and "step" not in data:
             return cls.of(point.draft)
         trigger = text(data, "trigger")
         handles = [handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)]
         cards = [_card(data, handle) for handle in handles[: MAX_STEPS + 1]]
-        return cls(trigger, _settings(data, trigger), cards)
+        options = {(step.name, step.action): step.options for step in before.steps} if before else {}
+        kept = [
+            replace(card, step=replace(card.step, options=options.get((card.step.name, card.step.action), {})))
+            for card in cards
+        ]
+        return cls(trigger, _settings(data, trigger), kept)
 
     @property
     def draft(self) -> Draft:

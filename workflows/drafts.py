@@ -14,11 +14,20 @@ NAME_SHAPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step as typed; `input` holds the raw values of its action's form."""
+    """One step as typed; `input` holds the raw values of its action's form, `options` what else the engine reads."""
 
     name: str
     action: str
     input: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> "Step":
+        options = {key: option for key, option in stored.items() if key not in {"name", "action", "input"}}
+        return cls(stored["name"], stored["action"], stored.get("input") or {}, options)
+
+    def as_stored(self) -> dict[str, Any]:
+        return {"name": self.name, "action": self.action, "input": dict(self.input)} | dict(self.options)
 
     @property
     def known_action(self) -> Action | None:
@@ -45,11 +54,11 @@ class Draft:
 
     @classmethod
     def of(cls, version: Version) -> "Draft":
-        steps = [Step(step["name"], step["action"], step.get("input") or {}) for step in version.steps]
+        steps = [Step.of(step) for step in version.steps]
         return cls(version.trigger, version.trigger_settings, steps)
 
     def steps_as_stored(self) -> list[dict[str, Any]]:
-        return [{"name": step.name, "action": step.action, "input": dict(step.input)} for step in self.steps]
+        return [step.as_stored() for step in self.steps]
 
 
 def free_name(action_key: str, taken: Sequence[str]) -> str:

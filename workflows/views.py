@@ -101,7 +101,8 @@ def workflow_edit(
 
 def _take(request: HttpRequest, edit: Edit) -> Answer:
     """What was posted from the builder: drawn again after a change of the page, or saved, or published."""
-    builder, do = Builder.posted(request.POST), request.POST.get("do", "save")
+    builder = Builder.posted(request.POST, edit.content.draft if edit.content else None)
+    do = request.POST.get("do", "save")
     if do not in {"save", "publish"}:
         ticked = [int(pk) for pk in request.POST.getlist("connections") if pk.isascii() and pk.isdigit()]
         form = _form(edit, name=request.POST.get("name", ""), ticked=ticked)
