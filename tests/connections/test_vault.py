@@ -46,7 +46,11 @@ def test_ciphertext_of_another_owner_does_not_open(old_key: Any) -> None:
         vault.unseal("grant:2", vault.seal("grant:1", {"a": "b"}))
 
 
-@pytest.mark.parametrize("ciphertext", ["", "gAAAAA", "not base64 \x00", Fernet(NEW).encrypt(b"{}").decode()])
+@pytest.mark.parametrize(
+    "ciphertext",
+    ["", "gAAAAA", "not base64 \x00", Fernet(NEW).encrypt(b"{}").decode()],
+    ids=["empty", "cut", "nonsense", "of a key that is not ours"],
+)
 def test_damaged_or_foreign_ciphertext_does_not_open(old_key: Any, ciphertext: str) -> None:
     with pytest.raises(vault.CannotOpen):
         vault.unseal("grant:1", ciphertext)
