@@ -141,7 +141,11 @@ class AuditEntry(models.Model):
 
     class Meta:
         verbose_name_plural = "audit entries"
-        indexes = (models.Index(fields=["agency", "-at"], name="audit_by_agency"),)
+        indexes = (
+            models.Index(fields=["agency", "-at"], name="audit_by_agency"),
+            models.Index(fields=["workspace", "-at"], name="audit_by_workspace"),
+            models.Index(fields=["agency", "verb", "-at"], name="audit_by_verb"),
+        )
 
     def __str__(self) -> str:
         return f"{self.actor_name} {self.verb} {self.subject}"

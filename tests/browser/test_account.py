@@ -42,7 +42,7 @@ def test_passkey_signs_in_alone_and_as_second_step(product: Place, open_browser:
         page.goto("/accounts/2fa/webauthn/add/")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Confirm").click()
-        page.get_by_label("Passwordless").check()
+        page.get_by_label("Sign in with this key alone").check()
         page.get_by_role("button", name="Add the key").click()
         expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
 

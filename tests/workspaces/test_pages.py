@@ -145,6 +145,20 @@ def test_audit_filter_that_makes_no_sense_is_not_applied(
     assert (answer.status_code, list(answer.context["page"])) == (200, [row])
 
 
+def test_audit_filter_offers_the_verbs_that_occur_here(
+    as_owner: Client, agency: Agency, foreign_agency: Agency
+) -> None:
+    for verb in ("client renamed", "agency renamed", "client renamed"):
+        entry(agency, verb)
+    entry(foreign_agency, "client archived")
+    choices = as_owner.get("/northwind/audit/").context["form"].fields["verb"].choices
+    assert choices == [
+        ("", "Everything"),
+        ("agency renamed", "Agency renamed"),
+        ("client renamed", "Client renamed"),
+    ]
+
+
 def test_audit_search_with_a_null_character_shows_the_page(as_owner: Client, agency: Agency) -> None:
     assert as_owner.get("/northwind/audit/", {"q": "a\x00"}).status_code == 200
 
