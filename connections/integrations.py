@@ -28,6 +28,7 @@ class Call:
     activation_id: int | None = None
     step: str = ""
     element: int = 0  # of the list that a step runs once per element of
+    form_key: UUID | None = None  # of a page's form, which writes once however often it is sent
     attempt: int = 1
     context: Mapping[str, Any] = field(default_factory=dict)  # what expressions can reach
 
