@@ -63,6 +63,12 @@ class Row:
     day_limit: int
 
     @property
+    def needs_consent(self) -> bool:
+        """Whether reconnecting is what a person should do next."""
+        broken = self.connection.state in {ConnectionState.ERROR, ConnectionState.REVOKED}
+        return broken or self.connection.problem == ConnectionProblem.SCOPE_MISSING
+
+    @property
     def state(self) -> str:
         paused = self.connection.paused_at is not None and self.connection.state == ConnectionState.ACTIVE
         return "paused" if paused else self.connection.state
