@@ -80,7 +80,7 @@ class Events:
         return int(row[0])
 
     def _look_ups(self) -> int:
-        counted = self._xero("GET", "counters")["calls"]
+        counted = self._xero("GET", "counters")
         return sum(
             each["count"] for each in counted if each["method"] == "GET" and each["endpoint"] == "Invoices"
         )

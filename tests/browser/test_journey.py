@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -77,16 +78,19 @@ def found_agency(page: Page, agency: str, client: str) -> None:
     expect(page).to_have_url(re.compile(r"/connections/(new/)?$"))
 
 
-def connect_xero(page: Page) -> None:
-    """Consent at the sandbox, then the organisation picked by name: it is ticked, being the only one."""
+def connect_xero(page: Page) -> str:
+    """Consent at the sandbox, then the organisation picked, ticked already as the only one. Its tenant id."""
     if page.url.endswith("/connections/"):
         page.get_by_role("main").get_by_role("link", name="Connect").first.click()
     page.get_by_role("button", name="Connect Xero").click()
     page.get_by_role("button", name="Mere").click()
+    page.locator("label.choice").filter(has_not_text="already connected").first.click()
     page.get_by_role("button", name="Allow access").click()
     expect(page.get_by_role("heading", name="Choose organisations")).to_be_visible()
+    tenant_id = page.locator("input[name=tenants]").get_attribute("value")
     page.get_by_role("button", name="Connect", exact=True).click()
     expect(page).to_have_url(re.compile(r"/connections/\d+/$"))
+    return str(tenant_id)
 
 
 def publish_workflow(page: Page, home: str) -> None:
@@ -97,12 +101,12 @@ def publish_workflow(page: Page, home: str) -> None:
     expect(page).to_have_url(re.compile(r"/workflows/\d+/$"))
 
 
-def change_a_large_invoice(place: Place) -> str:
+def change_a_large_invoice(place: Place, tenant: str) -> str:
     """Returns its number."""
-    tenant = xero(place, "GET", "connections")[0]["tenant_id"]
     where = 'Type=="ACCREC" AND Status=="AUTHORISED" AND Total>1000'
     address = f"organisations/{tenant}/xero/Invoices"
-    invoice = xero(place, "GET", f"{address}?page=1&where={requests.utils.quote(where)}")["Invoices"][0]
+    wanted = urlencode({"where": where, "order": "Date DESC", "page": 1})  # older ones may be locked
+    invoice = xero(place, "GET", f"{address}?{wanted}")["Invoices"][0]
     change = {"InvoiceID": invoice["InvoiceID"], "Reference": f"at {time.time()}"}
     xero(place, "POST", f"{address}/{invoice['InvoiceID']}", change)
     return str(invoice["InvoiceNumber"])
@@ -118,10 +122,10 @@ def test_main_job_from_sign_up_to_a_finished_activation(
         sign_up(page, product, f"{who}@fern.example")
         found_agency(page, f"Fern {who}", "Tui Studio")
         home = f"/fern-{who}/tui-studio/"
-        connect_xero(page)
+        tenant = connect_xero(page)
         publish_workflow(page, home)
         xero(product, "POST", "subscription", {"url": f"{product.base_url}/webhooks/xero/"})
-        number = change_a_large_invoice(product)
+        number = change_a_large_invoice(product, tenant)
 
         page.goto(f"{home}activations/")
         row = page.get_by_role("row").filter(has_text=number)

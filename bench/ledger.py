@@ -1,0 +1,268 @@
+"""The ledger: list pages at 1,000, 100,000 and 1,000,000 documents, the first read of 10,000, and decoding them.
+
+A process of its own, `python -m bench.ledger`, over an empty database; prints one JSON object. The pages are asked through
+the whole of Django (middleware, gate, queries, templates), the reads go to the real sandbox over HTTP.
+"""
+
+import gc
+import json
+import os
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
+SIZES = (1_000, 100_000, 1_000_000)
+ROUNDS = 7
+CONTACTS = 2_000
+INVOICES = 10_000
+DECODED = 1_000
+
+# Each is a page's query; `{contact}` stands for one of the contacts.
+PAGES = {
+    "newest first": "",
+    "awaiting payment": "tab=authorised",
+    "drafts": "tab=draft",
+    "by number": "sort=-number",
+    "by contact": "sort=contact",
+    "awaiting payment by contact": "tab=authorised&sort=contact",
+    "by amount due": "sort=-owed",
+    "by reference": "sort=reference",
+    "by status": "sort=status",
+    "unsent first": "sort=sent",
+    "page 200": "page=200",
+    "one month": "since=2025-03-01&until=2025-03-31",
+    "one month's drafts": "tab=draft&since=2025-03-01&until=2025-03-31",
+    "half of all by amount due": "since=2024-01-01&sort=-owed",
+    "due in a week, amounts": "on=due&since=2025-03-01&until=2025-03-07&least=100&most=200",
+    "one contact": "contact={contact}",
+    "one contact, a year, paid": "contact={contact}&tab=paid&since=2024-01-01&until=2024-12-31",
+    "exact amount": "least=123.45&most=123.45",
+    "rare amounts, oldest first": "least=4990&sort=date",
+    "drafts of large amounts": "tab=draft&least=4900&sort=-total",
+    "search a number": "q=INV-0000777",
+    "search its last digits": "q=777",
+    "search what all begin with": "q=INV-",
+    "search in drafts": "q=INV-&tab=draft",
+    "search a contact": "q=customer 17",
+    "search a word of most contacts": "q=customer",
+    "search an amount": "q=123.45",
+    "search nothing": "q=zzzzzz",
+    "search, month, paid, by total": "q=INV-&tab=paid&since=2025-03-01&until=2025-03-31&sort=-total",
+}
+
+FILL_CONTACTS = """
+INSERT INTO xero_contact (workspace_id, connection_id, xero_id, updated_utc, first_updated_utc, body, name, search_key,
+                          email, status, is_customer, is_supplier, receivable, payable, overdue)
+SELECT %(workspace)s, %(connection)s, md5('c' || n)::uuid, now(), now(), '{}', 'Customer ' || n || ' Limited',
+       'customer ' || n || ' limited', '', 'ACTIVE', true, false, 0, 0, 0
+  FROM generate_series(1, %(contacts)s) n
+"""
+# Statuses and amounts in the proportions of an old organisation: most paid, some open, few drafts.
+FILL_INVOICES = """
+INSERT INTO xero_invoice (workspace_id, connection_id, xero_id, updated_utc, first_updated_utc, body, type, status,
+                          number, number_key, number_tail, reference, reference_key, reference_tail, contact_xero_id,
+                          contact_name, date, due_date, currency, sub_total, total_tax, total, amount_due, amount_paid,
+                          amount_credited, sent)
+SELECT %(workspace)s, %(connection)s, md5('i' || n)::uuid, now(), now(), jsonb_build_object('pad', repeat(md5(n::text), 40)),
+       'ACCREC', status, 'INV-' || lpad(n::text, 7, '0'), 'inv-' || lpad(n::text, 7, '0'), n::text,
+       'PO ' || n %% 9973, 'po ' || n %% 9973, (n %% 9973)::text, md5('c' || contact)::uuid,
+       'Customer ' || contact || ' Limited', day, day + 30, CASE WHEN n %% 50 = 0 THEN 'USD' ELSE 'NZD' END,
+       total / 1.15, total - total / 1.15, total, CASE WHEN status = 'AUTHORISED' THEN total ELSE 0 END,
+       CASE WHEN status = 'PAID' THEN total ELSE 0 END, 0, status IN ('PAID', 'AUTHORISED') AND n %% 3 > 0
+  FROM (SELECT n, 1 + (n * 7919::bigint) %% %(contacts)s AS contact,
+               date '2021-01-01' + ((n::bigint * 2100) / %(count)s)::int AS day,
+               ((n * 104729::bigint) %% 500000)::numeric / 100 AS total,
+               CASE WHEN n %% 1000 < 3 THEN 'DRAFT' WHEN n %% 1000 < 5 THEN 'SUBMITTED'
+                    WHEN n %% 1000 < 60 THEN 'AUTHORISED' WHEN n %% 1000 < 75 THEN 'VOIDED' ELSE 'PAID' END AS status
+          FROM generate_series(1, %(count)s) n) AS made
+"""
+
+
+def main() -> None:
+    import django
+
+    django.setup()
+    wanted = set(sys.argv[1:]) or {"lists", "read", "decode"}
+    found: dict[str, Any] = {}
+    if "lists" in wanted:
+        found["lists"] = {f"{size:,}": lists(size) for size in SIZES}
+    if "read" in wanted:
+        found["read"] = first_read()
+    if "decode" in wanted:
+        found["decode"] = decoding()
+    print(json.dumps(found, indent=1))
+
+
+# -- lists --
+
+
+def lists(size: int) -> dict[str, Any]:
+    """Milliseconds of each page: p95 of all asks, and the slowest kind of page by its median."""
+    from django.test import Client
+    from django.test.utils import override_settings
+
+    from tests.factories import make_agency, make_client_user, make_connection, make_workspace
+
+    workspace = make_workspace(make_agency())
+    connection = make_connection(workspace)
+    seconds = fill(workspace.pk, connection.pk, size)
+    client = Client()
+    client.force_login(make_client_user(workspace))
+    contact = contact_id(17)
+    times: dict[str, list[float]] = {}
+    with override_settings(ALLOWED_HOSTS=["*"], DEBUG=False):
+        for name, query in PAGES.items():
+            address = f"/{workspace.agency.slug}/{workspace.slug}/invoices/?{query.format(contact=contact)}"
+            client.get(address)
+            times[name] = [timed(lambda: client.get(address)) for _ in range(ROUNDS)]  # noqa: B023 - run at once
+    everything = sorted(time for each in times.values() for time in each)
+    return {
+        "p50_ms": statistics.median(everything),
+        "p95_ms": everything[int(len(everything) * 0.95)],
+        "slowest_ms": everything[-1],
+        "fill_seconds": round(seconds, 1),
+        "pages": {name: round(statistics.median(each), 1) for name, each in times.items()},
+    }
+
+
+def fill(workspace: int, connection: int, count: int) -> float:
+    from django.db import connection as database
+
+    from xero.models import Ledger
+
+    Ledger.objects.create(connection_id=connection, workspace_id=workspace, base_currency="NZD")
+    Ledger.objects.update(first_finished_at="2026-11-01T00:00Z", finished_at="2026-11-01T00:00Z")
+    values = {"workspace": workspace, "connection": connection, "contacts": CONTACTS, "count": count}
+    began = time.perf_counter()
+    with database.cursor() as cursor:
+        cursor.execute(FILL_CONTACTS, values)
+        cursor.execute(FILL_INVOICES, values)
+        cursor.execute("VACUUM ANALYZE xero_invoice, xero_contact")
+    return time.perf_counter() - began
+
+
+def contact_id(number: int) -> UUID:
+    import hashlib
+
+    return UUID(hashlib.md5(f"c{number}".encode(), usedforsecurity=False).hexdigest())
+
+
+def timed(ask: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    answer = ask()
+    took = (time.perf_counter() - began) * 1000
+    assert answer.status_code == 200
+    return took
+
+
+# -- the first read --
+
+
+def first_read() -> dict[str, Any]:
+    """Calls and seconds until 10,000 invoices and all that belongs to them are here."""
+    from django.conf import settings
+    from django.db import connection as database
+
+    from connections.models import Connection
+    from tests.factories import make_agency, make_workspace
+    from tests.sandbox_process import SandboxProcess
+    from tests.xero.linked import link, point_at
+    from xero import ledgers, sync
+    from xero.models import Invoice, Ledger, Part
+
+    with SandboxProcess(organisations=1, invoices=INVOICES, minute_limit=6000) as sandbox:
+        point_at(settings, sandbox)
+        connection = link(sandbox, make_workspace(make_agency()))
+        ledgers.begin(connection)
+        began, waited = time.perf_counter(), 0.0
+        while not Ledger.objects.filter(pk=connection.pk, first_finished_at__isnull=False).exists():
+            sync.run_ledger(connection.pk)
+            assert not Ledger.objects.filter(pk=connection.pk, not_before__isnull=False).exists()
+        seconds = time.perf_counter() - began
+        database.close()
+        there = sandbox.organisation()
+        left = Connection.objects.values_list("day_left", flat=True).get(pk=connection.pk)
+    return {
+        "invoices": Invoice.objects.filter(connection=connection).count(),
+        "there": {name: there[name] for name in ("invoices", "contacts", "payments")},
+        "calls": settings.XERO_DAILY_LIMIT - left if left is not None else None,
+        "seconds": round(seconds - waited, 1),
+        "steps": dict(Part.objects.filter(ledger=connection.pk).values_list("kind", "done")),
+    }
+
+
+# -- decoding --
+
+
+def decoding() -> dict[str, Any]:
+    """1,000 invoices as Xero sends them: our decoding to exact rows against the official SDK's to its models."""
+    body = real_shaped_invoices()
+    ours, theirs = measured(lambda: decode_ours(body)), measured(lambda: decode_sdk(body))
+    return {
+        "bytes": len(body),
+        "ours": ours,
+        "sdk": theirs,
+        "times_faster": round(theirs["seconds"] / ours["seconds"], 1),
+        "times_smaller": round(theirs["peak_mb"] / ours["peak_mb"], 1),
+    }
+
+
+def decode_ours(body: bytes) -> Any:
+    from xero import mapping, wire
+
+    return mapping.KINDS["invoices"].rows(wire.decode(body)["Invoices"])
+
+
+def decode_sdk(body: bytes) -> Any:
+    from xero_python.accounting import Invoices, models
+    from xero_python.api_client.serializer import deserialize
+
+    return deserialize(json.loads(body), Invoices, models)
+
+
+def real_shaped_invoices() -> bytes:
+    """A page of the sandbox's answer, which has the shape of Xero's own."""
+    import requests
+
+    from tests.sandbox_process import SandboxProcess
+    from tests.xero.sandbox.app import App
+
+    with SandboxProcess(organisations=1, invoices=DECODED, minute_limit=6000) as sandbox:
+        app = App(sandbox).connect(0)
+        answer = requests.get(
+            f"{sandbox.base_url}/api.xro/2.0/Invoices?page=1&pageSize={DECODED}&unitdp=4",
+            headers={
+                "Authorization": f"Bearer {app.tokens['access_token']}",
+                "Xero-Tenant-Id": sandbox.organisation()["tenant_id"],
+                "Accept": "application/json",
+            },
+            timeout=60,
+        )
+    return answer.content
+
+
+def measured(run: Callable[[], Any]) -> dict[str, float]:
+    """Best of three, and the memory of one."""
+    run()
+    times = []
+    for _ in range(3):
+        gc.collect()
+        began = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - began)
+    gc.collect()
+    tracemalloc.start()
+    kept = run()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    del kept
+    return {"seconds": round(min(times), 4), "peak_mb": round(peak / 2**20, 2)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The embedded PostgreSQL: starts where it is asked to, is found again, and goes when told, clients or not."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from taskjuice import postgres
+from tests.environment import ROOT
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "postgres"
+
+
+def started_elsewhere(folder: Path) -> str:
+    """By another process: one process starts the server over a folder only once."""
+    code = "import sys; from taskjuice import postgres; from pathlib import Path;"
+    code += "print(postgres.ensure_running(Path(sys.argv[1]), 'one'))"
+    command = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_server_is_found_again_and_stops_with_clients_connected(folder: Path) -> None:
+    url = postgres.ensure_running(folder, "one")
+    try:
+        client = psycopg.connect(url)
+        client.execute("CREATE TABLE kept (id int)")
+        client.commit()
+        assert postgres.ensure_running(folder, "one") == url
+    finally:
+        postgres.stop(folder)
+
+    with pytest.raises(psycopg.OperationalError):
+        client.execute("SELECT 1")
+    client.close()
+    assert not (folder / "postmaster.pid").exists()
+
+    with psycopg.connect(started_elsewhere(folder)) as again:
+        assert again.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+    postgres.stop(folder)
+
+
+def test_pid_of_another_program_is_not_taken_for_the_server(folder: Path) -> None:
+    url = postgres.ensure_running(folder, "one")
+    left_behind = (folder / "postmaster.pid").read_text().splitlines()
+    postgres.stop(folder)
+    left_behind[0] = str(os.getpid())
+    (folder / "postmaster.pid").write_text("\n".join(left_behind) + "\n")
+
+    postgres.stop(folder)  # does not end this test run
+
+    assert postgres._running(folder) is None
+    assert url.startswith("postgres://")
+    shutil.rmtree(folder)
