@@ -109,6 +109,7 @@ def resume(connection: Connection, *, by: User) -> None:
     with transaction.atomic():
         if Connection.objects.filter(pk=connection.pk, paused_at__isnull=False).update(paused_at=None):
             states.note("connection resumed", connection, by=by)
+            connection.refresh_from_db()
             providers.usable(connection)
 
 

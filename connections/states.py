@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from connections import errors
 from connections.models import Connection, ConnectionProblem, ConnectionState
 from connections.providers import providers
+from taskjuice.queue.wake import enqueue
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
 
@@ -32,6 +33,9 @@ def break_off(connections: QuerySet[Connection], *, problem: ConnectionProblem, 
     )
     for connection in broken:
         note("connection broken", connection, by=None, problem=problem, reason=reason[:300])
+    for agency_id in {connection.agency_id for connection in broken}:
+        ids = [connection.pk for connection in broken if connection.agency_id == agency_id]
+        enqueue("connections.tasks.tell_broken", agency_id, *ids)
     return len(broken)
 
 

@@ -1,7 +1,11 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from connections import inbox
+from connections import inbox, notices
 
 
 def fan_out() -> None:
     inbox.fan_out()
+
+
+def tell_broken(agency_id: int, *connection_ids: int) -> None:
+    notices.tell_broken(agency_id, connection_ids)

@@ -1,0 +1,35 @@
+"""Telling an agency's owner and admins by e-mail that connections need them."""
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from connections.models import Connection, ConnectionState
+from taskjuice.workspaces.models import Agency, Role
+
+
+def tell_broken(agency_id: int, connection_ids: Sequence[int]) -> int:
+    """One e-mail for all of them; those mended meanwhile are left out. Returns how many people were written to."""
+    agency = Agency.objects.get(pk=agency_id)
+    broken = agency.connections.filter(pk__in=connection_ids, state=ConnectionState.ERROR)
+    people = agency.memberships.filter(role__in=(Role.OWNER, Role.ADMIN), user__is_active=True)
+    to = list(people.order_by("pk").values_list("user__email", flat=True))
+    found = list(broken.select_related("workspace").order_by("pk"))
+    if not (found and to):
+        return 0
+    _message(agency, found, to).send()
+    return len(to)
+
+
+def _message(agency: Agency, broken: list[Connection], to: list[str]) -> EmailMessage:
+    path = reverse("connections:connection-list", args=[agency.slug])
+    words = {"agency": agency, "connections": broken, "url": f"{settings.BASE_URL}{path}?state=attention"}
+    subject = render_to_string("connections/email/broken_subject.txt", words)
+    return EmailMessage(
+        subject=" ".join(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}".split()),
+        body=render_to_string("connections/email/broken_message.txt", words),
+        to=to,
+    )
