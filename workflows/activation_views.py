@@ -51,7 +51,7 @@ def activation_bulk(request: HttpRequest, agency: str, workspace: str | None = N
     if form.cleaned_data["all"]:
         found = history.matching(scope, ActivationFilter(request.GET))
     else:
-        found = history.picked(scope, form.cleaned_data["activation"])
+        found = history.picked(scope, form.ids)
     if not found:
         messages.warning(request, "Tick at least one activation.")
         return redirect(following)

@@ -103,7 +103,9 @@ class Builder:
         cards = [_card(data, handle) for handle in handles[: MAX_STEPS + 1]]
         options = {(step.name, step.action): step.options for step in before.steps} if before else {}
         kept = [
-            replace(card, step=replace(card.step, options=options.get((card.step.name, card.step.action), {})))
+            replace(
+                card, step=replace(card.step, options=options.get((card.step.name, card.step.action), {}))
+            )
             for card in cards
         ]
         return cls(trigger, _settings(data, trigger), kept)

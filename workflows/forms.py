@@ -51,20 +51,13 @@ class BulkForm(forms.Form):
     VERBS = ("replay", "cancel", "resume")
 
     do = forms.ChoiceField(choices=[(verb, verb) for verb in VERBS])
-    activation = forms.TypedMultipleChoiceField(coerce=int, required=False)
     all = forms.BooleanField(required=False)
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        field = self.fields["activation"]
-        assert isinstance(field, forms.TypedMultipleChoiceField)
-        # Any id may be given; those outside the person's scope are simply not found.
-        ids = [
-            text
-            for text in data.getlist("activation")
-            if text.isascii() and text.isdigit() and len(text) < 19
-        ]
-        field.choices = [(text, text) for text in ids[:500]]
+        typed = data.getlist("activation")[:500]
+        # Any id may be given: those that are none, or outside the person's scope, are simply not found.
+        self.ids = [int(text) for text in typed if text.isascii() and text.isdigit() and len(text) < 19]
 
 
 class ReplayForm(forms.Form):

@@ -140,9 +140,7 @@ def test_replay_on_the_current_version_keeps_the_steps_they_share(
     connection: Connection, count: type[Count], member: User
 ) -> None:
     count.refuse.add("b")
-    workflow = make_workflow(
-        connection.agency, connection, steps=[{k: v for k, v in s.items()} for s in (step("a"), step("b"))]
-    )
+    workflow = make_workflow(connection.agency, connection, steps=[step("a"), step("b")])
     failed = again(make_activation(workflow, connection))
     edited(workflow, member, step("a"), step("c"))
     replays.replay(activation=failed, position=1, on="current", by=member)

@@ -1,0 +1,372 @@
+"""The list of activations and the page of one."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from connections.models import Connection
+from taskjuice.workspaces.models import Agency, Workspace
+from tests.factories import make_activation, make_connection, make_workflow
+from workflows import history, timeline
+from workflows.drafts import LARGE_INVOICE
+from workflows.models import Activation, Lane, StepRun, Workflow
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/northwind/activations/"
+POLL = {"HX-Request": "true", "HX-Target": "live"}
+
+
+@pytest.fixture
+def connection(workspace: Workspace) -> Connection:
+    return make_connection(workspace, name="Harbour Café Limited")
+
+
+@pytest.fixture
+def elsewhere(other_workspace: Workspace) -> Connection:
+    return make_connection(other_workspace, name="Kauri Builders Limited")
+
+
+@pytest.fixture
+def workflow(agency: Agency, connection: Connection, elsewhere: Connection) -> Workflow:
+    return make_workflow(
+        agency, connection, elsewhere, name="Note", steps=LARGE_INVOICE.draft.steps_as_stored()
+    )
+
+
+def subjects(client: Client, path: str) -> list[str]:
+    return [row.activation.subject for row in client.get(path).context["list"].rows]
+
+
+def counts(client: Client, path: str = LIST) -> dict[str, str]:
+    return {chip.text: chip.counted for chip in client.get(path).context["list"].chips}
+
+
+def step_run(activation: Activation, position: int, outcome: str, **fields: Any) -> StepRun:
+    step = LARGE_INVOICE.draft.steps[position]
+    values = {"name": step.name, "action": step.action, "attempt": 1, "started_at": timezone.now()}
+    return StepRun.objects.create(
+        activation=activation, position=position, outcome=outcome, **values | fields
+    )
+
+
+def test_list_is_filtered_by_state_with_counts(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
+    for state in ("ready", "running", "failed", "failed", "unknown", "succeeded", "stopped", "cancelled"):
+        make_activation(workflow, connection, state=state, subject=state)
+    assert counts(as_member) == {
+        "All": "8",
+        "Running": "1",
+        "Waiting": "1",
+        "Failed": "2",
+        "Needs a decision": "1",
+        "Succeeded": "1",
+        "Stopped": "1",
+        "Cancelled": "1",
+    }
+    assert subjects(as_member, f"{LIST}?state=failed") == ["failed", "failed"]
+    assert subjects(as_member, f"{LIST}?state=waiting") == ["ready"]
+    assert len(subjects(as_member, f"{LIST}?state=nonsense")) == 8
+
+
+def test_counts_stop_where_nobody_counts_on(
+    as_member: Client, workflow: Workflow, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "COUNTED", 2)
+    for _ in range(4):
+        make_activation(workflow, connection, state="failed")
+    assert (counts(as_member)["All"], counts(as_member)["Failed"], counts(as_member)["Stopped"]) == (
+        "2+",
+        "2+",
+        "0",
+    )
+
+
+def test_search_is_by_the_beginning_of_the_subject(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
+    for subject in ("INV-0042", "INV-0043", "BILL-7", "100%", "a_b", "Zoë’s 🍊"):
+        make_activation(workflow, connection, subject=subject)
+    for typed, found in [
+        ("inv-00", ["INV-0043", "INV-0042"]),
+        ("0042", []),
+        ("100%", ["100%"]),
+        ("%", []),
+        ("a_", ["a_b"]),
+        ("_", []),
+        ("zoë", ["Zoë’s 🍊"]),
+        ("\\", []),
+        ("' OR 1=1", []),
+    ]:
+        answer = as_member.get(LIST, {"q": typed})
+        assert [row.activation.subject for row in answer.context["list"].rows] == found
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "q=%00",
+        f"before={10**30}",
+        "before=x",
+        "after=-1",
+        "workflow=0",
+        "state=%F0%9F%8D%8A",
+        f"q={'x' * 3000}",
+    ],
+)
+def test_wrong_filters_count_as_none(
+    as_member: Client, workflow: Workflow, connection: Connection, query: str
+) -> None:
+    make_activation(workflow, connection, subject="INV-1")
+    assert subjects(as_member, f"{LIST}?{query}") == ["INV-1"]
+
+
+def test_pages_neither_skip_nor_repeat(as_member: Client, workflow: Workflow, connection: Connection) -> None:
+    numbers = [f"INV-{number:03}" for number in range(120)]
+    for number in numbers:
+        make_activation(workflow, connection, subject=number)
+    first = as_member.get(LIST).context["list"]
+    second = as_member.get(f"{LIST}?before={first.older}").context["list"]
+    third = as_member.get(f"{LIST}?before={second.older}").context["list"]
+    seen = [row.activation.subject for page in (first, second, third) for row in page.rows]
+    assert seen == numbers[::-1]
+    assert (first.newer, third.older) == (None, None)
+    back = as_member.get(f"{LIST}?after={third.newer}").context["list"]
+    assert [row.activation.pk for row in back.rows] == [row.activation.pk for row in second.rows]
+
+
+def test_list_runs_the_same_queries_for_1_and_30(
+    as_member: Client,
+    workflow: Workflow,
+    connection: Connection,
+    elsewhere: Connection,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    make_activation(workflow, connection)
+    as_member.get(LIST)
+    with django_assert_num_queries(20, exact=False) as few:
+        as_member.get(LIST)
+    for number in range(29):
+        make_activation(workflow, (connection, elsewhere)[number % 2])
+    with django_assert_num_queries(len(few)):
+        as_member.get(LIST)
+
+
+def test_client_sees_only_their_own(
+    as_client_user: Client, workflow: Workflow, connection: Connection, elsewhere: Connection
+) -> None:
+    mine = make_activation(workflow, connection, subject="INV-MINE", state="failed")
+    other = make_activation(workflow, elsewhere, subject="INV-OTHER", state="failed")
+    place = "/northwind/harbour-cafe/activations/"
+    assert subjects(as_client_user, place) == ["INV-MINE"]
+    assert counts(as_client_user, place)["Failed"] == "1"
+    page = as_client_user.get(f"{place}?state=failed").content.decode()
+    assert "Replay" not in page
+    assert as_client_user.get(f"{place}{mine.pk}/").status_code == 200
+    assert as_client_user.get(f"{place}{other.pk}/").status_code == 404
+    assert as_client_user.post(f"{place}{mine.pk}/replay/").status_code == 403
+    assert as_client_user.post(f"{place}bulk/", {"do": "replay", "activation": [mine.pk]}).status_code == 403
+
+
+def test_poll_answers_only_when_something_changed(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
+    activation = make_activation(workflow, connection, state="running")
+    digest = as_member.get(LIST).context["list"].digest
+    assert as_member.get(LIST, headers=POLL | {"X-Seen": digest}).status_code == 204
+    Activation.objects.update(state="succeeded")
+    answer = as_member.get(LIST, headers=POLL | {"X-Seen": digest})
+    assert (answer.status_code, b"<html" in answer.content, b"Succeeded" in answer.content) == (
+        200,
+        False,
+        True,
+    )
+    detail = f"{LIST}{activation.pk}/"
+    seen = as_member.get(detail).context["story"].digest
+    assert as_member.get(detail, headers=POLL | {"X-Seen": seen}).status_code == 204
+
+
+def test_page_polls_only_while_it_may_change(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
+    for _ in range(60):
+        make_activation(workflow, connection, state="succeeded")
+    older = as_member.get(LIST).context["list"].older
+    assert b"data-poll" in as_member.get(LIST).content
+    assert b"data-poll" not in as_member.get(f"{LIST}?before={older}").content
+    Activation.objects.filter(pk__lt=older).update(state="running")
+    assert b"data-poll" in as_member.get(f"{LIST}?before={older}").content
+
+
+def test_parked_lane_says_until_when(as_member: Client, workflow: Workflow, connection: Connection) -> None:
+    activation = make_activation(workflow, connection)
+    until = timezone.now() + timedelta(minutes=7)
+    Lane.objects.create(
+        connection=connection, parked_until=until, parked_reason="60 calls a minute are used up."
+    )
+    words = f"limit until {timezone.localtime(until):%H:%M}"
+    assert words in as_member.get(LIST).content.decode()
+    assert words in as_member.get(f"{LIST}{activation.pk}/").content.decode()
+
+
+def test_failures_are_grouped_by_cause_and_replayed_together(
+    as_member: Client, workflow: Workflow, connection: Connection, foreign_workspace: Workspace
+) -> None:
+    failed = {"state": "failed", "position": 0}
+    for number in range(3):
+        make_activation(workflow, connection, **failed, error_code="not-found", error=f"No {number}.")
+    make_activation(workflow, connection, **failed, error_code="invalid", error="Wrong.")
+    abroad = make_connection(foreign_workspace)
+    make_activation(make_workflow(foreign_workspace.agency, abroad), abroad, **failed, error_code="not-found")
+    causes = as_member.get(f"{LIST}?state=failed").context["causes"]
+    assert [(cause.code, cause.count, cause.error) for cause in causes] == [
+        ("not-found", 3, "No 2."),
+        ("invalid", 1, "Wrong."),
+    ]
+    query = f"state=failed&cause=not-found&workflow={workflow.pk}"
+    answer = as_member.post(f"{LIST}bulk/?{query}", {"do": "replay", "all": "on"}, follow=True)
+    assert [str(message) for message in answer.context["messages"]] == [
+        "3 activations replayed from the step they ended at."
+    ]
+    left = Activation.objects.filter(state="failed").values_list("error_code", "agency__slug")
+    assert sorted(left) == [("invalid", "northwind"), ("not-found", "southwind")]
+
+
+def test_bulk_does_what_it_can_and_says_what_not(
+    as_member: Client, workflow: Workflow, connection: Connection, foreign_workspace: Workspace
+) -> None:
+    abroad = make_connection(foreign_workspace)
+    foreign = make_activation(make_workflow(foreign_workspace.agency, abroad), abroad)
+    waiting, done = (
+        make_activation(workflow, connection),
+        make_activation(workflow, connection, state="succeeded"),
+    )
+    ids = [waiting.pk, done.pk, foreign.pk, "x", "9" * 30]
+    answer = as_member.post(f"{LIST}bulk/", {"do": "cancel", "activation": ids}, follow=True)
+    assert [str(message) for message in answer.context["messages"]] == [
+        "1 activation cancelled.",
+        "1 activation left as they were: It has ended already.",
+    ]
+    states = {a.pk: a.state for a in Activation.objects.all()}
+    assert states == {waiting.pk: "cancelled", done.pk: "succeeded", foreign.pk: "ready"}
+
+
+@pytest.mark.parametrize(
+    "posted", [{}, {"do": "delete"}, {"do": "replay"}, {"do": "replay", "activation": ["\x00"]}]
+)
+def test_bulk_without_sense_changes_nothing(
+    as_member: Client, workflow: Workflow, connection: Connection, posted: dict[str, Any]
+) -> None:
+    make_activation(workflow, connection, state="failed")
+    answer = as_member.post(f"{LIST}bulk/?state=failed", posted)
+    assert answer["Location"] == f"{LIST}?state=failed"
+    assert Activation.objects.get().state == "failed"
+
+
+def test_detail_opens_the_failure_and_says_what_to_do(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
+    activation = make_activation(
+        workflow,
+        connection,
+        state="failed",
+        position=1,
+        subject="INV-0042",
+        error_code="expression",
+        error="large: Oh.",
+    )
+    step_run(
+        activation, 0, "done", output={"Total": Decimal("1200.50"), "Contact": {"Name": "Ridgeway"}}, wave=40
+    )
+    step_run(activation, 1, "failed", error_code="expression", error="Oh.", provider_status=400)
+    answer = as_member.get(f"{LIST}{activation.pk}/")
+    story = answer.context["story"]
+    assert [(step.name, step.state, step.is_open) for step in story.steps] == [
+        ("invoice", "done", False),
+        ("large", "failed", True),
+        ("note", "ahead", False),
+    ]
+    assert dict(story.steps[0].output_fields) == {"Contact.Name": "Ridgeway", "Total": "1200.50"}
+    page = answer.content.decode()
+    for words in (
+        "one turn served 40",
+        "Cannot help until the workflow is changed.",
+        "Replay from step 2",
+        "are not repeated",
+    ):
+        assert page.count(words) >= 1, words
+
+
+def test_replay_button_runs_it_again_from_there(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
+    activation = make_activation(workflow, connection, state="failed", position=1, error="Oh.")
+    step_run(activation, 0, "done", output={"Total": 1})
+    step_run(activation, 1, "failed")
+    as_member.post(f"{LIST}{activation.pk}/replay/", {"position": 1})
+    activation.refresh_from_db()
+    assert (activation.state, activation.position, activation.outputs) == (
+        "ready",
+        1,
+        {"invoice": {"Total": 1}},
+    )
+    story = as_member.get(f"{LIST}{activation.pk}/").context["story"]
+    assert [step.state for step in story.steps] == ["done", "waiting", "ahead"]
+    assert story.steps[1].last.outcome == "failed"  # of the round before, still told
+
+
+@pytest.mark.parametrize(
+    "posted", [{"position": "x"}, {"position": -1}, {"position": 2}, {"on": "newest"}, {"position": 10**20}]
+)
+def test_replay_without_sense_changes_nothing(
+    as_member: Client, workflow: Workflow, connection: Connection, posted: dict[str, Any]
+) -> None:
+    activation = make_activation(workflow, connection, state="failed", position=0)
+    as_member.post(f"{LIST}{activation.pk}/replay/", posted)
+    activation.refresh_from_db()
+    assert activation.state == "failed"
+
+
+def test_hostile_values_are_shown_as_text(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
+    nasty = "<script>alert(1)</script>"
+    activation = make_activation(workflow, connection, state="succeeded", position=3, subject=nasty)
+    step_run(activation, 0, "done", output={nasty: [nasty, None, True, {}], "long": "x" * 100_000})
+    for path in (LIST, f"{LIST}{activation.pk}/"):
+        page = as_member.get(path).content.decode()
+        assert (nasty in page, "&lt;script&gt;" in page) == (False, True)
+
+
+def test_open_in_xero_picks_the_organisation(
+    as_member: Client, workflow: Workflow, workspace: Workspace
+) -> None:
+    known = make_connection(workspace, details={"short_code": "!ab&c"})
+    activation = make_activation(workflow, known, trigger_data={"resource_id": "d3b1c1f4"})
+    href = timeline.story(activation).document_href
+    assert parse_qs(urlsplit(href).query) == {
+        "shortcode": ["!ab&c"],
+        "redirecturl": ["/AccountsReceivable/View.aspx?InvoiceID=d3b1c1f4"],
+    }
+    unknown = make_activation(
+        workflow, make_connection(workspace, details={}), trigger_data={"resource_id": "d3"}
+    )
+    assert timeline.story(unknown).document_href == ""
+
+
+def test_deep_values_are_named_as_expressions_name_them() -> None:
+    value = {"Lines": [{"Amount": Decimal("1.10")}], "Paid": False, "Empty": {}, "None": None}
+    assert list(timeline.flat(value, "steps.invoice")) == [
+        ("steps.invoice.Lines[0].Amount", "1.10"),
+        ("steps.invoice.Paid", "false"),
+        ("steps.invoice.Empty", "{}"),
+        ("steps.invoice.None", "–"),
+    ]
+    assert len(list(timeline.flat(list(range(1000))))) == timeline.MAX_FIELDS + 1
