@@ -89,18 +89,19 @@ def exchange(consent: Consent, code: str, request: HttpRequest) -> None:
     try:
         verifier = vault.unseal(f"consent:{consent.state_hash}", consent.code_verifier)["verifier"]
         consented = provider.exchange(code=code, nonce=consent.nonce, verifier=verifier)
-        tenants = provider.tenants(consented.tokens.access_token, consented.event_id)
         require_right(request, consent, consented)
+        _keep(consent, consented)
     except vault.CannotOpen as error:
         _fail(consent, "too-old", "The key that sealed this consent is gone.")
         raise Refused("too-old", consent) from error
     except ConsentFailed as error:
+        if error.consented is not None:
+            _give_back(consent, error.consented)
         _fail(consent, error.code, str(error))
         raise Refused(error.code, consent) from error
     except errors.ProviderError as error:
         _fail(consent, "away", str(error))
         raise
-    _keep(consent, consented, tenants)
 
 
 def wait_for_exchange(consent: Consent) -> bool:
@@ -229,8 +230,10 @@ def _claim(request: HttpRequest, provider: str, by: User) -> Consent:
     return consent
 
 
-def _keep(consent: Consent, consented: Consented, tenants: Sequence[Tenant]) -> None:
+def _keep(consent: Consent, consented: Consented) -> None:
+    """The tokens first: if the provider is away when asked for tenants, the sweep of unused grants ends them."""
     consent.grant = grants.keep(consented, provider=consent.provider, by=consent.user)
+    tenants = providers[consent.provider].tenants(consented.tokens.access_token, consented.event_id)
     consent.tenants = [
         {"id": str(tenant.id), "tenant_id": str(tenant.tenant_id), "name": tenant.name} for tenant in tenants
     ]
@@ -301,7 +304,7 @@ def _let_go(consent: Consent, keep: set[UUID]) -> None:
 
 
 def _give_back(consent: Consent, consented: Consented) -> None:
-    """Revoke tokens that must not be kept, unless that would end connections that others rely on."""
+    """End at the provider what must not be kept: all of it, or what no connection relies on."""
     provider = providers[consent.provider]
     relied_on = Connection.objects.filter(
         ~Q(state=ConnectionState.REVOKED),
@@ -309,10 +312,14 @@ def _give_back(consent: Consent, consented: Consented) -> None:
         grant__app_id=provider.app_id,
         grant__provider_user_id=consented.user_id,
     )
-    if relied_on.exists():
-        return
+    used = set(relied_on.values_list("tenant_id", flat=True))
+    token = consented.tokens.access_token
     try:
-        provider.revoke(consented.tokens.refresh_token)
+        for tenant in provider.tenants(token, consented.event_id):
+            if tenant.tenant_id not in used:
+                provider.remove(token, tenant.id)
+        if not used and consented.tokens.refresh_token:
+            provider.revoke(consented.tokens.refresh_token)
     except errors.ProviderError as error:
         logger.warning("consent %s could not be given back: %s", consent.pk, error)
 

@@ -44,11 +44,15 @@ class Tenant:
 
 
 class ConsentFailed(Exception):
-    """The consent brought nothing usable. `code` says what the page should tell: see templates/connections."""
+    """The consent brought nothing usable. `code` says what the page should tell: see templates/connections.
 
-    def __init__(self, code: str, message: str) -> None:
+    `consented`: what it brought all the same, to be given back.
+    """
+
+    def __init__(self, code: str, message: str, consented: Consented | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.consented = consented
 
 
 class Provider:

@@ -110,16 +110,17 @@ def event_of(access_token: str) -> str:
 
 def _consented(answer: dict[str, Any], nonce: str) -> Consented:
     tokens = _token_set(answer)
-    if not tokens.refresh_token:
-        raise ConsentFailed("permissions-missing", "Xero sent no refresh token.")
-    missing = [scope for scope in settings.XERO_SCOPES if tokens.scopes and scope not in tokens.scopes]
-    if missing:
-        raise ConsentFailed("permissions-missing", f"Not granted: {', '.join(missing)}.")
     person = id_tokens.verified(str(answer.get("id_token") or ""), nonce)
     event_id = event_of(tokens.access_token)
     if not event_id:
         raise ConsentFailed("not-usable", "Xero's access token names no consent.")
-    return Consented(tokens, user_id=person.id, user_name=person.name, event_id=event_id)
+    consented = Consented(tokens, user_id=person.id, user_name=person.name, event_id=event_id)
+    if not tokens.refresh_token:
+        raise ConsentFailed("permissions-missing", "Xero sent no refresh token.", consented)
+    missing = [scope for scope in settings.XERO_SCOPES if tokens.scopes and scope not in tokens.scopes]
+    if missing:
+        raise ConsentFailed("permissions-missing", f"Not granted: {', '.join(missing)}.", consented)
+    return consented
 
 
 def _token_set(answer: dict[str, Any]) -> TokenSet:

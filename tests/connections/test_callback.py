@@ -10,6 +10,7 @@ from django.db import connection as database
 from django.db.models.functions import Now
 from django.test import Client
 
+from connections import lifecycle
 from connections.models import Connection, Consent, Grant
 from taskjuice.workspaces.models import Agency, AuditEntry, Membership, User, Workspace
 from tests.conftest import SignIn
@@ -256,3 +257,36 @@ def test_code_never_reaches_the_log(
     answer = come_back(as_admin, redirect)
     assert answer.status_code == 503
     assert code not in caplog.text + answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "scopes", ["openid profile email accounting.contacts", "offline_access openid accounting.contacts"]
+)
+def test_tokens_with_too_little_are_refused_and_given_back(
+    as_admin: Client, workspace: Workspace, sandbox: SandboxProcess, settings: Any, scopes: str
+) -> None:
+    needed = settings.XERO_SCOPES
+    settings.XERO_SCOPES = scopes.split()
+    redirect = sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
+    settings.XERO_SCOPES = needed
+    answer = come_back(as_admin, redirect)
+    assert answer.status_code == 400
+    assert "Reconnect with all permissions" in answer.content.decode()
+    assert (Grant.objects.count(), sandbox.api("GET", "connections")) == (0, [])
+
+
+@pytest.mark.parametrize("kind", ["html", "half_body", "reset_before", "error_503_before"])
+@pytest.mark.parametrize("path", ["/connect/token", "/connections"])
+def test_trouble_during_the_exchange_connects_nothing(
+    as_admin: Client, workspace: Workspace, sandbox: SandboxProcess, kind: str, path: str
+) -> None:
+    redirect = sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
+    sandbox.api("POST", "faults", {"kind": kind, "path": path})
+    answer = come_back(as_admin, redirect)
+    assert answer.status_code == 503
+    assert "Xero does not answer" in answer.content.decode()
+    assert Connection.objects.count() == 0
+    Grant.objects.update(refreshed_at=Now() - timedelta(hours=1))
+    lifecycle.finish_disconnects()
+    assert [grant.tokens for grant in Grant.objects.all() if grant.tokens] == []
+    assert path == "/connect/token" or sandbox.api("GET", "connections") == []
