@@ -105,9 +105,8 @@ class Journey:
 
     def _large_invoice(self, tenant: str) -> dict[str, Any]:
         where = 'Type=="ACCREC" AND Status=="AUTHORISED" AND Total>1000'
-        found = self._xero(
-            "GET", f"organisations/{tenant}/xero/Invoices?{urlencode({'where': where, 'page': 1})}"
-        )
+        wanted = urlencode({"where": where, "order": "Date DESC", "page": 1})  # older ones may be locked
+        found = self._xero("GET", f"organisations/{tenant}/xero/Invoices?{wanted}")
         invoice: dict[str, Any] = found["Invoices"][0]
         return invoice
 
