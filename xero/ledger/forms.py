@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 DATES = ["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y", "%d %b %Y"]
 LONGEST_SEARCH = 100
@@ -36,6 +37,9 @@ class ListForm(forms.Form):
     sort = forms.CharField(required=False, max_length=20)
     page = forms.IntegerField(required=False, min_value=1)
     narrowing: tuple[str, ...] = ("q",)
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data, label_suffix="")
 
     def wanted(self) -> dict[str, Any]:
         """The cleaned values; those of wrong fields are missing."""

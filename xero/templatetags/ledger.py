@@ -3,21 +3,56 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from django import template
+from django.template.loader import render_to_string
 from django.utils import formats
+from django.utils.safestring import SafeString
 
 from xero import wire
 from xero.models import Invoice
 
 register = template.Library()
 
+ACCOUNT_CLASSES = {
+    "ASSET": "Assets",
+    "EQUITY": "Equity",
+    "EXPENSE": "Expenses",
+    "LIABILITY": "Liabilities",
+    "REVENUE": "Revenue",
+}
+ACCOUNT_TYPES = {
+    "BANK": "Bank",
+    "CURRENT": "Current asset",
+    "CURRLIAB": "Current liability",
+    "DEPRECIATN": "Depreciation",
+    "DIRECTCOSTS": "Direct costs",
+    "EQUITY": "Equity",
+    "EXPENSE": "Expense",
+    "FIXED": "Fixed asset",
+    "INVENTORY": "Inventory",
+    "LIABILITY": "Liability",
+    "NONCURRENT": "Non-current asset",
+    "OTHERINCOME": "Other income",
+    "OVERHEADS": "Overhead",
+    "PREPAYMENT": "Prepayment",
+    "REVENUE": "Revenue",
+    "SALES": "Sales",
+    "TERMLIAB": "Non-current liability",
+}
 
-@register.inclusion_tag("xero/_status.html")
-def document_status(status: str) -> dict[str, str]:
+
+@register.simple_tag
+def document_status(status: str) -> SafeString:
     """The pill of an invoice's, bill's, payment's, contact's or account's status at Xero."""
-    return {"status": status}
+    return _status_pill(status)
+
+
+@lru_cache(maxsize=64)  # a list has it in every row
+def _status_pill(status: str) -> SafeString:
+    return SafeString(render_to_string("xero/_status.html", {"status": status}).strip())
 
 
 @register.filter
@@ -31,6 +66,17 @@ def days_overdue(document: Invoice, today: date) -> int:
 def of(mapping: Mapping[str, Any], key: Any) -> Any:
     """`{{ names|of:code }}`: the value under a key that is itself a variable; empty when there is none."""
     return mapping.get(str(key), "")
+
+
+@register.filter
+def account_type(code: str) -> str:
+    """An account's type in words; as Xero spells it where it is new."""
+    return ACCOUNT_TYPES.get(code, code)
+
+
+@register.filter
+def account_class(code: str) -> str:
+    return ACCOUNT_CLASSES.get(code, code or "Other")
 
 
 @register.filter
