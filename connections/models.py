@@ -290,6 +290,7 @@ class Sending(models.Model):
     first_sent_at = models.DateTimeField(null=True)
     times = models.PositiveSmallIntegerField(db_default=0)  # how often it was, or may have been, sent
     status = models.PositiveSmallIntegerField(null=True)  # the last answer's
+    checked_at = models.DateTimeField(null=True)  # when somebody last set out to find what became of it
 
     class Meta:
         # Target of a composite foreign key (migration 0006).
@@ -336,7 +337,9 @@ class Call(models.Model):
     position = models.PositiveSmallIntegerField(default=0)  # among the elements of its sending
     body = ExactJSONField()
     noted = ExactJSONField(default=dict)
-    target = models.UUIDField(null=True)  # what may have one open call at a time: the invoice that a payment is for
+    target = models.UUIDField(
+        null=True
+    )  # what may have one open call at a time: the invoice that a payment is for
     state = models.CharField(max_length=10, choices=CallState, db_default=CallState.INTENDED)
     record_id = models.UUIDField(null=True)
     record_name = models.CharField(max_length=255, db_default="")  # INV-0042, a contact's name
@@ -375,9 +378,13 @@ class Call(models.Model):
         indexes = (
             models.Index(fields=["workspace", "-created_at"], name="call_newest"),
             models.Index(
-                fields=["created_at"], condition=models.Q(state__in=["intended", "sent"]), name="call_unsettled"
+                fields=["created_at"],
+                condition=models.Q(state__in=["intended", "sent"]),
+                name="call_unsettled",
             ),
-            models.Index(fields=["workspace", "state"], condition=models.Q(state="unknown"), name="call_undecided"),
+            models.Index(
+                fields=["workspace", "state"], condition=models.Q(state="unknown"), name="call_undecided"
+            ),
             models.Index(fields=["connection", "record_id"], name="call_of_record"),
             models.Index(fields=["activation_id", "step"], name="call_of_step"),
         )

@@ -1,10 +1,14 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from connections import inbox, notices
+from connections import inbox, journal, notices
 
 
 def fan_out() -> None:
     inbox.fan_out()
+
+
+def settle_calls() -> None:
+    journal.settle_orphans()
 
 
 def tell_broken(agency_id: int, *connection_ids: int) -> None:

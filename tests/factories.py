@@ -9,6 +9,8 @@ from allauth.account.models import EmailAddress
 from django.utils import timezone
 
 from connections.models import (
+    Call,
+    CallState,
     Connection,
     ConnectionState,
     Consent,
@@ -16,6 +18,7 @@ from connections.models import (
     DeliveryState,
     Event,
     Grant,
+    Sending,
 )
 from taskjuice.workspaces.models import Agency, ClientUser, Membership, Role, User, Workspace
 from workflows.models import Activation, Version, Workflow, WorkflowConnection, WorkflowState
@@ -200,3 +203,32 @@ def make_ledger(connection: Connection) -> dict[str, str]:
     for kind, body in bodies.items():
         upsert.take_in(connection, kind, [body | changed])
     return ids
+
+
+def make_call(connection: Connection, **fields: Any) -> Call:
+    """A write that Xero confirmed."""
+    sending = Sending.objects.create(
+        connection=connection,
+        idempotency_key=uuid4().hex,
+        method="PUT",
+        path="/Invoices",
+        body=b"{}",
+        first_sent_at=timezone.now(),
+        times=1,
+    )
+    values = {
+        "id": uuid4(),
+        "agency": connection.agency,
+        "workspace": connection.workspace,
+        "connection": connection,
+        "action": "xero/create-invoice",
+        "subject": "Invoice to Ridgeway University",
+        "form_key": uuid4(),
+        "sending": sending,
+        "body": {"Type": "ACCREC"},
+        "state": CallState.CONFIRMED,
+        "record_id": uuid4(),
+        "record_name": "INV-0042",
+        "answer": {"InvoiceNumber": "INV-0042"},
+    }
+    return Call.objects.create(**values | fields)

@@ -17,6 +17,7 @@ from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import (
     make_activation,
+    make_call,
     make_connection,
     make_consent,
     make_delivery,
@@ -193,6 +194,12 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/ledger/<int:connection>/refresh/": action(WORK),
     "<slug:agency>/<slug:workspace>/ledger/<int:connection>/freshness/": page(READ),
     # -- Xero --
+    "<slug:agency>/calls/": page(READ),
+    "<slug:agency>/<slug:workspace>/calls/": page(READ),
+    "<slug:agency>/<slug:workspace>/calls/<uuid:call>/": page(READ),
+    "<slug:agency>/<slug:workspace>/calls/<uuid:call>/there/": action(WORK, 422),
+    "<slug:agency>/<slug:workspace>/calls/<uuid:call>/again/": action(WORK),
+    "<slug:agency>/<slug:workspace>/calls/<uuid:call>/abandon/": action(WORK),
     "webhooks/xero/": Row(post=everybody(401), token_free=True),
 }
 
@@ -218,6 +225,7 @@ def values(
         "delivery": event.delivery_id,
         "pk": link.pk,
         "provider": "xero",
+        "call": make_call(link).pk,
         "consent": make_consent(workspace, owner).pk,
     } | make_ledger(link)
 

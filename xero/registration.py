@@ -1,11 +1,21 @@
 """What Xero brings: the explicit list."""
 
+from connections import journal, writers
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
 from xero import ledgers, recovery
-from xero.actions import GetInvoice
+from xero.actions import (
+    CreateContact,
+    CreateInvoice,
+    CreatePayment,
+    GetInvoice,
+    ListAccounts,
+    ListContacts,
+    ListInvoices,
+    ListItems,
+)
 from xero.provider import XeroProvider
 from xero.triggers import ContactEvent, InvoiceEvent
 from xero.webhooks import XeroWebhooks
@@ -14,12 +24,24 @@ from xero.webhooks import XeroWebhooks
 def register() -> None:
     providers.add(XeroProvider())
     registry.add(
-        actions=[GetInvoice()],
+        actions=[
+            ListInvoices(),
+            GetInvoice(),
+            CreateInvoice(),
+            ListContacts(),
+            CreateContact(),
+            ListAccounts(),
+            CreatePayment(),
+            ListItems(),
+        ],
         triggers=[InvoiceEvent(), ContactEvent()],
         webhooks={"xero": XeroWebhooks()},
         listener=recovery.note_events,
     )
+    for action in (CreateInvoice, CreateContact, CreatePayment):
+        writers.add(action.writer)
     providers.when_usable(_read_ledger)
+    sweeping.add("calls nobody came back to", seconds=20, run=journal.wake_orphans)
     sweeping.add("waiting ledgers", seconds=2, run=ledgers.rewake_waiting)
     sweeping.add("webhook sequence", seconds=20, run=recovery.watch)
 

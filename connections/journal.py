@@ -1,0 +1,227 @@
+"""The journal of writes: each is stored before it is sent and its answer after, so that it happens exactly once.
+
+An integration describes its writes with a Writer; here is when what is sent:
+
+- The intent (`Sending` with its bytes and key, a `Call` per element) is committed, then sent.
+- Good answer: each element is confirmed or refused by itself. "Nothing was done": the intent waits for its time.
+- No answer, or the process died: the record is looked up. It is there: confirmed. It is not: while the provider
+  remembers the key, the same bytes go out under the same key; later a new call under a new key takes its place.
+- The look-up cannot tell: the call is `unknown`, and a person decides (connections/decisions.py).
+
+No transaction is open while anything is sent. Calls of steps are protected by their lane: whoever holds it is the only
+one who works on them. Calls of forms are left to the request that made them for ALIVE_SECONDS, then to the sweep.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from connections import errors, sending
+from connections.integrations import Call as ActionCall
+from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown, outcome_of
+from connections.models import LIVE_CALLS, Call, CallState, Connection, Sending
+from connections.sending import UNSETTLED
+from connections.writers import WRITERS, Draft, Writer
+from taskjuice.crash import crash_point
+from taskjuice.queue import wake
+
+STALE_SECONDS = 60  # a process that was held up for so long between intent and sending does not send
+ALIVE_SECONDS = 60  # longer than a request that sends lives
+ORPHANED_SECONDS = 900  # a step's call that its lane did not come back to
+SECOND_CLICK_SECONDS = 8.0  # how long a form sent twice waits for what its first sending brings
+BUSY = "Another payment of this invoice is under way."
+SETTLE, SETTLE_TASK = "settle-calls", "connections.tasks.settle_calls"
+
+
+def write(writer: Writer, calls: Sequence[ActionCall], rows: Sequence[Data]) -> list[Outcome]:
+    """Make these records, each exactly once; an outcome per row. All calls are of one connection.
+
+    A step or form that wrote before gets that outcome again. Call it outside transactions.
+    """
+    connection = calls[0].connection
+    assert connection is not None  # a lane or a page has one
+    waiting: dict[UUID, Outcome] = {}
+    before = _latest(calls)
+    ours = {index: call for index, call in before.items() if call.state in LIVE_CALLS}
+    waiting |= sending.settle(
+        writer, connection, [call for call in ours.values() if _is_ours_to_settle(call)]
+    )
+    fresh = [index for index in range(len(calls)) if index not in ours]
+    outcomes, later = _begin(writer, connection, calls, rows, fresh)
+    waiting |= later
+    after = _latest(calls)
+    outcomes |= {index: _outcome(call, waiting) for index, call in after.items() if index not in outcomes}
+    return [outcomes[index] for index in range(len(calls))]
+
+
+def of_form(connection: Connection, form_key: UUID) -> Call | None:
+    """The newest call of a page's form."""
+    return Call.objects.filter(connection=connection, form_key=form_key).order_by("created_at").last()
+
+
+def _latest(calls: Sequence[ActionCall]) -> dict[int, Call]:
+    """The newest journaled call of each, by its place in `calls`."""
+    steps = {(c.activation_id, c.step, c.element): n for n, c in enumerate(calls) if c.form_key is None}
+    forms = {c.form_key: n for n, c in enumerate(calls) if c.form_key is not None}
+    activations = {c.activation_id for c in calls if c.activation_id is not None}
+    known = Call.objects.filter(
+        Q(activation_id__in=activations) | Q(form_key__in=list(forms)),
+        connection=calls[0].connection,
+    )
+    found: dict[int, Call] = {}
+    for call in known.select_related("sending").order_by("created_at", "epoch"):
+        step = (call.activation_id, call.step, call.element)
+        index = steps.get(step) if call.form_key is None else forms.get(call.form_key)
+        if index is not None:
+            found[index] = call
+    return found
+
+
+def _is_ours_to_settle(call: Call) -> bool:
+    """Calls of steps belong to whoever holds the lane; those of forms to the request that sent them, for a while."""
+    if call.state not in UNSETTLED:
+        return False
+    return call.form_key is None or timezone.now() - call.created_at > timedelta(seconds=ALIVE_SECONDS)
+
+
+def _begin(
+    writer: Writer,
+    connection: Connection,
+    calls: Sequence[ActionCall],
+    rows: Sequence[Data],
+    fresh: Sequence[int],
+) -> tuple[dict[int, Outcome], dict[UUID, Outcome]]:
+    """Draft, intend and send the new ones: outcomes of those that are not sent, and of calls that still wait."""
+    outcomes: dict[int, Outcome] = {}
+    if not fresh:
+        return outcomes, {}
+    try:
+        drafts = writer.drafts([calls[i] for i in fresh], [rows[i] for i in fresh], [uuid4() for _ in fresh])
+    except errors.ProviderError as error:
+        return dict.fromkeys(fresh, outcome_of(error)), {}
+    accepted: dict[int, Draft] = {}
+    for index, draft in zip(fresh, drafts, strict=True):
+        if isinstance(draft, Draft):
+            accepted[index] = draft
+        else:
+            outcomes[index] = draft
+    intended = time.monotonic()
+    made = _intend(writer, connection, calls, accepted)
+    crash_point("journal.after_intent")
+    waiting: dict[UUID, Outcome] = {}
+    for request, its_calls in sending.by_sending(made):
+        if time.monotonic() - intended > STALE_SECONDS:  # held up: somebody else may have taken over by now
+            waiting |= sending.nothing_sent(
+                request, its_calls, errors.RetryLater("Held up before it was sent.")
+            )
+        else:
+            waiting |= sending.dispatch(writer, request, its_calls)
+    entered = {call.pk for call in made}
+    outcomes |= {index: _taken(calls[index]) for index, draft in accepted.items() if draft.id not in entered}
+    return outcomes, waiting
+
+
+def _taken(call: ActionCall) -> Outcome:
+    """Somebody else's call is in the way: the same form sent twice, or another payment of the same invoice."""
+    if call.form_key is None or call.connection is None:
+        return TryLater(BUSY, at=timezone.now() + timedelta(seconds=5), counts=False)
+    until = time.monotonic() + SECOND_CLICK_SECONDS
+    first = of_form(call.connection, call.form_key)
+    while first is not None and first.state in UNSETTLED and time.monotonic() < until:
+        time.sleep(0.1)
+        first.refresh_from_db()
+    return _outcome(first, {}) if first else Failed("busy", BUSY)
+
+
+def _intend(
+    writer: Writer, connection: Connection, calls: Sequence[ActionCall], drafts: Mapping[int, Draft]
+) -> list[Call]:
+    """Store the intents of a whole wave in one transaction; those that a unique key keeps out are left out."""
+    made: list[Call] = []
+    indexes = list(drafts)
+    with transaction.atomic():
+        for start in range(0, len(indexes), writer.most):
+            request = sending.new_sending(writer, connection)
+            chunk = indexes[start : start + writer.most]
+            rows = [_row(writer, request, calls[index], drafts[index]) for index in chunk]
+            made += sending.stored(writer, request, rows)
+    return made
+
+
+def _row(writer: Writer, request: Sending, call: ActionCall, draft: Draft) -> Call:
+    connection = request.connection
+    return Call(
+        id=draft.id,
+        agency_id=connection.agency_id,
+        workspace_id=connection.workspace_id,
+        connection=connection,
+        action=writer.action,
+        subject=draft.subject[:200],
+        user=call.user,
+        form_key=call.form_key,
+        activation_id=call.activation_id,
+        step=call.step,
+        element=call.element,
+        sending=request,
+        body=draft.body,
+        noted=draft.noted,
+        target=draft.target,
+    )
+
+
+def _outcome(call: Call, waiting: Mapping[UUID, Outcome]) -> Outcome:
+    """What a journaled call means for the step or page that asks for it."""
+    match call.state:
+        case CallState.CONFIRMED:
+            return Done(call.answer or {}, subject=call.record_name)
+        case CallState.UNKNOWN:
+            return Unknown(call.error)
+        case CallState.FAILED:
+            return Failed("invalid" if call.messages else "not-done", call.error, status=call.sending.status)
+        case CallState.INTENDED | CallState.SENT:
+            return waiting.get(call.pk) or TryLater(call.error or "It is being sent.", counts=False)
+    return Failed("abandoned", "It was decided not to do this.")
+
+
+# -- calls that nobody came back to -----------------------------------------------------------------------------
+
+
+def wake_orphans() -> None:
+    """The sweep: calls whose process died, or that wait for an answer and have no lane that will ask."""
+    if _orphans().exists():
+        wake.wake(SETTLE, SETTLE_TASK)
+
+
+def settle_orphans() -> int:
+    """Find out what became of them; how many were looked at. Any number of copies may run at once."""
+    wake.taken(SETTLE)
+    total = 0
+    for request in Sending.objects.filter(calls__in=_orphans()).distinct().select_related("connection"):
+        claimed = Sending.objects.filter(pk=request.pk).filter(_unchecked(""))
+        if claimed.update(checked_at=Now()):
+            calls = list(_orphans(checked=True).filter(sending=request).select_related("sending"))
+            for action in {call.action for call in calls} & WRITERS.keys():
+                mine = [call for call in calls if call.action == action]
+                sending.settle(WRITERS[action], request.connection, mine)
+                total += len(mine)
+    return total
+
+
+def _orphans(*, checked: bool = False) -> "QuerySet[Call]":
+    """With `checked` those that were looked at a moment ago too."""
+    now = Now()
+    old = Q(form_key__isnull=False, created_at__lt=now - timedelta(seconds=ALIVE_SECONDS))
+    forgotten = Q(created_at__lt=now - timedelta(seconds=ORPHANED_SECONDS))
+    found = Call.objects.filter(old | forgotten, state__in=UNSETTLED)
+    return found if checked else found.filter(_unchecked("sending__"))
+
+
+def _unchecked(prefix: str) -> Q:
+    since = Now() - timedelta(seconds=ALIVE_SECONDS)
+    return Q(**{f"{prefix}checked_at": None}) | Q(**{f"{prefix}checked_at__lt": since})

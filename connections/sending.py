@@ -1,0 +1,317 @@
+"""Sending what the journal holds, storing what came back, and finding out what became of what got no answer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from connections import errors
+from connections.integrations import Failed, Outcome, TryLater, outcome_of
+from connections.models import Call, CallState, Connection, Sending
+from connections.writers import Found, Made, Refused, Undecided, Writer
+from taskjuice.crash import crash_point
+from taskjuice.workspaces import audit
+from taskjuice.workspaces.models import User
+
+SETTLE_SECONDS = 5  # a record may be found only so long after it was made
+BACK_OFF = (5, 20, 60, 120)  # seconds after the first, second … sending without an answer
+MOST_EPOCHS = 4  # new keys for one call; each follows a look-up that found nothing
+UNSETTLED = (CallState.INTENDED, CallState.SENT)
+
+
+def new_sending(writer: Writer, connection: Connection, *, sent_now: bool = True) -> Sending:
+    """A sending whose bytes `stored` fills in. It counts as sent from now on, unless somebody else will send it."""
+    return Sending.objects.create(
+        connection=connection,
+        idempotency_key=uuid4().hex,
+        method=writer.method,
+        path=writer.path,
+        params=dict(writer.params),
+        body=b"",
+        first_sent_at=Now() if sent_now else None,
+        times=int(sent_now),
+    )
+
+
+def stored(writer: Writer, sending: Sending, rows: Sequence[Call]) -> list[Call]:
+    """Insert the calls of a sending and freeze its bytes; those that a unique key keeps out are left out."""
+    Call.objects.bulk_create(rows, ignore_conflicts=True)
+    entered = set(Call.objects.filter(sending=sending).values_list("pk", flat=True))
+    made = [row for row in rows if row.pk in entered]
+    if not made:
+        sending.delete()
+        return []
+    for position, row in enumerate(made):
+        row.position = position
+    Call.objects.bulk_update(made, ["position"])
+    sending.body = writer.encode([row.body for row in made])
+    sending.save(update_fields=["body"])
+    sending.refresh_from_db(fields=["first_sent_at", "created_at"])
+    return made
+
+
+def by_sending(calls: Iterable[Call]) -> list[tuple[Sending, list[Call]]]:
+    found: dict[int, tuple[Sending, list[Call]]] = {}
+    for call in calls:
+        found.setdefault(call.sending_id, (call.sending, []))[1].append(call)
+    return list(found.values())
+
+
+# -- sending ----------------------------------------------------------------------------------------------------
+
+
+def dispatch(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
+    """Send it and store what came back; the outcomes of calls that are not settled by that, by call id."""
+    try:
+        verdicts = writer.send(sending, by_person=_is_persons(calls))
+    except errors.UnknownOutcome as error:
+        return _unanswered(writer, sending, calls, error)
+    except errors.Invalid as error:
+        return _refused_whole(writer, sending, calls, error)
+    except errors.ProviderError as error:
+        return nothing_sent(sending, calls, error)
+    crash_point("journal.after_send")
+    by_position = {call.position: call for call in calls}
+    decided = {by_position[n].pk: verdict for n, verdict in enumerate(verdicts) if n in by_position}
+    _store(writer, sending, calls, _looked_at_again(writer, sending, calls, decided))
+    return {}
+
+
+def _looked_at_again(
+    writer: Writer, sending: Sending, calls: Sequence[Call], decided: Mapping[UUID, Made | Refused]
+) -> dict[UUID, Made | Refused]:
+    """A refusal of something sent before ("already exists") may only say that the first sending was carried out."""
+    refused = [
+        call
+        for call in calls
+        if isinstance(decided.get(call.pk), Refused) and (sending.times > 1 or call.epoch > 1)
+    ]
+    if not refused:
+        return dict(decided)
+    try:
+        found = writer.look_up(sending.connection, refused, by_person=_is_persons(calls))
+    except errors.ProviderError:
+        return {pk: verdict for pk, verdict in decided.items() if pk not in {call.pk for call in refused}}
+    there = {pk: record for pk, record in found.items() if isinstance(record, Made)}
+    return {**decided, **there}
+
+
+def _unanswered(
+    writer: Writer, sending: Sending, calls: Sequence[Call], error: errors.ProviderError
+) -> dict[UUID, Outcome]:
+    """It may have been done: see whether it is there. If not, it is tried again later."""
+    reason = str(error)[:500]
+    Call.objects.filter(pk__in=[c.pk for c in calls], state__in=UNSETTLED).update(
+        state=CallState.SENT, error=reason
+    )
+    Sending.objects.filter(pk=sending.pk).update(status=error.status)
+    try:
+        found = writer.look_up(sending.connection, calls, by_person=_is_persons(calls))
+    except errors.ProviderError:
+        found = {}
+    missing = _store_found(writer, sending, calls, found)
+    pause = BACK_OFF[min(sending.times, len(BACK_OFF)) - 1]
+    return {call.pk: _later(reason, _in(pause)) for call in missing}
+
+
+def _refused_whole(
+    writer: Writer, sending: Sending, calls: Sequence[Call], error: errors.Invalid
+) -> dict[UUID, Outcome]:
+    """The request as such was refused, so nothing of it was done. One bad element must not fail the others."""
+    if len(calls) > 1:
+        waiting: dict[UUID, Outcome] = {}
+        for call in calls:
+            waiting |= _send_anew(writer, [call])
+        return waiting
+    verdicts: dict[UUID, Made | Refused] = {calls[0].pk: Refused(error.messages)}
+    Sending.objects.filter(pk=sending.pk).update(status=error.status)
+    _store(writer, sending, calls, _looked_at_again(writer, sending, calls, verdicts))
+    return {}
+
+
+def nothing_sent(sending: Sending, calls: Sequence[Call], error: errors.ProviderError) -> dict[UUID, Outcome]:
+    """Nothing was done this time. If it was the first, the intent is as good as new, or fails if it never can be."""
+    outcome = outcome_of(error)
+    first = sending.times <= 1
+    with transaction.atomic():
+        if first:
+            Sending.objects.filter(pk=sending.pk).update(first_sent_at=None, times=0)
+        if first and isinstance(outcome, Failed):
+            Call.objects.filter(pk__in=[c.pk for c in calls], state__in=UNSETTLED).update(
+                state=CallState.FAILED, error=str(error)[:500], settled_at=Now()
+            )
+            return {}
+    if isinstance(outcome, Failed):
+        outcome = _later(str(error), _in(BACK_OFF[-1]))
+    return dict.fromkeys([call.pk for call in calls], outcome)
+
+
+def _is_persons(calls: Sequence[Call]) -> bool:
+    return any(call.form_key is not None for call in calls)
+
+
+# -- storing what became of it ----------------------------------------------------------------------------------
+
+
+def _store(
+    writer: Writer, sending: Sending, calls: Sequence[Call], decided: Mapping[UUID, Made | Refused]
+) -> None:
+    with transaction.atomic():
+        locked = Call.objects.select_for_update(of=("self",)).filter(
+            pk__in=list(decided), state__in=UNSETTLED
+        )
+        for call in locked.select_related("agency", "workspace", "user"):
+            settled(writer, call, decided[call.pk])
+        Sending.objects.filter(pk=sending.pk).update(status=200)
+        crash_point("journal.before_commit")
+    crash_point("journal.after_commit")
+
+
+def settled(writer: Writer, call: Call, verdict: Made | Refused, *, by: User | None = None) -> None:
+    call.answer, call.settled_at = verdict.answer, timezone.now()
+    if isinstance(verdict, Made):
+        call.state, call.error = CallState.CONFIRMED, ""
+        call.record_id, call.record_name = verdict.record_id, verdict.name[:255]
+    else:
+        call.state, call.messages = CallState.FAILED, verdict.messages
+        call.error = " ".join(verdict.messages)[:500]
+    call.save(
+        update_fields=["answer", "settled_at", "state", "error", "record_id", "record_name", "messages"]
+    )
+    if isinstance(verdict, Made):
+        note(call, writer.verb, by=by or call.user)
+
+
+def note(call: Call, verb: str, *, by: User | None, **details: str) -> None:
+    """Into the audit trail, with the call and whose it is."""
+    step = {"activation": call.activation_id, "step": call.step} if call.activation_id else {}
+    audit.record(
+        verb,
+        by=by,
+        agency=call.agency,
+        workspace=call.workspace,
+        subject=call.record_name or call.subject,
+        call=str(call.pk),
+        **step,
+        **details,
+    )
+
+
+def _store_found(
+    writer: Writer, sending: Sending, calls: Sequence[Call], found: Mapping[UUID, Found]
+) -> list[Call]:
+    """Store what the look-up decided; the calls that are not there, as far as one can see."""
+    made = {pk: record for pk, record in found.items() if isinstance(record, Made)}
+    if made:
+        _store(writer, sending, calls, made)
+    for pk, verdict in found.items():
+        if isinstance(verdict, Undecided):
+            _undecided(pk, verdict.reason)
+    return [call for call in calls if not isinstance(found.get(call.pk), Made | Undecided)]
+
+
+def _undecided(pk: UUID, reason: str) -> None:
+    Call.objects.filter(pk=pk, state__in=UNSETTLED).update(state=CallState.UNKNOWN, error=reason[:500])
+
+
+# -- finding out what became of it ------------------------------------------------------------------------------
+
+
+def settle(writer: Writer, connection: Connection, calls: Sequence[Call]) -> dict[UUID, Outcome]:
+    """Go on with calls whose process died, or whose answer never came; outcomes of those that still wait."""
+    waiting: dict[UUID, Outcome] = {}
+    for sending, its_calls in by_sending(calls):
+        sending.connection = connection
+        if sending.first_sent_at is None:
+            waiting |= _resend(writer, sending, its_calls)
+        else:
+            waiting |= _find_out(writer, sending, its_calls)
+    return waiting
+
+
+def _find_out(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
+    try:
+        found = writer.look_up(sending.connection, calls, by_person=False)
+    except errors.ProviderError as error:
+        return dict.fromkeys([call.pk for call in calls], _patient(outcome_of(error)))
+    missing = _store_found(writer, sending, calls, found)
+    assert sending.first_sent_at is not None
+    age = (timezone.now() - sending.first_sent_at).total_seconds()
+    if not missing:
+        return {}
+    if age < writer.key_seconds:
+        return _resend(writer, sending, missing)
+    if age < writer.key_seconds + SETTLE_SECONDS:
+        reason = "Waiting until it is certain that Xero did not take it."
+        return dict.fromkeys([call.pk for call in missing], _later(reason, _in(SETTLE_SECONDS)))
+    return _send_anew(writer, missing)
+
+
+def _resend(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
+    """The same bytes under the same key."""
+    Sending.objects.filter(pk=sending.pk).update(
+        first_sent_at=Coalesce(F("first_sent_at"), Now()), times=F("times") + 1
+    )
+    sending.refresh_from_db(fields=["first_sent_at", "times"])
+    crash_point("journal.after_intent")
+    return dispatch(writer, sending, calls)
+
+
+def _send_anew(writer: Writer, calls: Sequence[Call]) -> dict[UUID, Outcome]:
+    """They are not there: new calls under a new key take their places."""
+    tired = [call for call in calls if call.epoch >= MOST_EPOCHS]
+    if tired:
+        reason = f"It was sent {MOST_EPOCHS} times without an answer and is not there."
+        Call.objects.filter(pk__in=[call.pk for call in tired], state__in=UNSETTLED).update(
+            state=CallState.FAILED, error=reason, settled_at=Now()
+        )
+    successors = supersede(writer, [call for call in calls if call not in tired])
+    crash_point("journal.after_intent")
+    return dispatch(writer, successors[0].sending, successors) if successors else {}
+
+
+def supersede(writer: Writer, calls: Sequence[Call], *, sent_now: bool = True) -> list[Call]:
+    """These were sent in vain; as many new ones take their places, with the same bodies and so the same marks."""
+    with transaction.atomic():
+        states = (*UNSETTLED, CallState.UNKNOWN)
+        old = list(
+            Call.objects.select_for_update(of=("self",))
+            .filter(pk__in=[call.pk for call in calls], state__in=states)
+            .select_related("connection__agency", "connection__workspace")
+            .order_by("position")
+        )
+        if not old:
+            return []
+        Call.objects.filter(pk__in=[call.pk for call in old]).update(
+            state=CallState.SENT_AGAIN, settled_at=Now()
+        )
+        sending = new_sending(writer, old[0].connection, sent_now=sent_now)
+        return stored(writer, sending, [_successor(call, sending) for call in old])
+
+
+def _successor(call: Call, sending: Sending) -> Call:
+    kept = (
+        "agency_id workspace_id connection_id action subject user_id form_key activation_id step element body noted"
+        " target"
+    )
+    values = {name: getattr(call, name) for name in kept.split()}
+    return Call(id=uuid4(), sending=sending, epoch=call.epoch + 1, **values)
+
+
+def _later(reason: str, at: datetime) -> TryLater:
+    return TryLater(reason, at=at, counts=False)
+
+
+def _patient(outcome: Outcome) -> Outcome:
+    """What stands in the way of the look-up is no answer to what became of the call."""
+    if isinstance(outcome, TryLater):
+        return outcome
+    return _later(getattr(outcome, "message", ""), _in(BACK_OFF[-1]))
+
+
+def _in(seconds: float) -> datetime:
+    return timezone.now() + timedelta(seconds=seconds)

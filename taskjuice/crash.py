@@ -1,0 +1,20 @@
+"""Named places at which a process can be made to die, so that tests can kill it exactly there.
+
+`TASKJUICE_CRASH=journal.after_intent` in the environment of a started process; without it nothing happens.
+"""
+
+import os
+import signal
+
+POINTS = (
+    "journal.after_intent",  # the intent is stored, nothing is sent
+    "journal.after_send",  # the answer is here, nothing of it is stored
+    "journal.before_commit",  # it is written, but not committed
+    "journal.after_commit",  # it is stored, but nobody was told
+)
+
+
+def crash_point(name: str) -> None:
+    """SIGKILL to this very process, where the environment names this place."""
+    if os.environ.get("TASKJUICE_CRASH") == name:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,17 @@
+"""What a step or a page can do at Xero. One definition each: key, form, run."""
+
+from xero.actions.contacts import CreateContact
+from xero.actions.invoices import CreateInvoice
+from xero.actions.payments import CreatePayment
+from xero.actions.reading import GetInvoice, ListAccounts, ListContacts, ListInvoices, ListItems
+
+__all__ = [
+    "CreateContact",
+    "CreateInvoice",
+    "CreatePayment",
+    "GetInvoice",
+    "ListAccounts",
+    "ListContacts",
+    "ListInvoices",
+    "ListItems",
+]

@@ -1,0 +1,97 @@
+"""What Xero's actions share: whose budget they spend, whether the grant allows them, reading once for equal inputs."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from django.utils import timezone
+
+from connections import errors
+from connections.integrations import (
+    MENDED_BY,
+    Action,
+    Call,
+    Data,
+    Done,
+    Failed,
+    Outcome,
+    TryLater,
+    outcome_of,
+)
+from connections.models import Connection
+from xero import budget, scopes
+from xero.client import Client, client_for
+
+IDS_A_CALL = 40  # Xero's own advice; the address would grow too long
+T = TypeVar("T")
+
+
+class XeroAction(Action):
+    """Raises or returns what connections.errors names; a call that must wait makes the rest of its wave wait too."""
+
+    def outcome(self, call: Call, data: Data) -> Outcome:
+        return self.run_many([call], [data])[0]
+
+    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+        refusal = self.refusal(calls[0])
+        return [refusal] * len(calls) if refusal else self.run_allowed(calls, rows)
+
+    def refusal(self, call: Call) -> Outcome | None:
+        """Why the grant does not allow this. Only this action waits for a new consent, nothing else of the lane."""
+        try:
+            scopes.require(self, connection_of(call))
+        except errors.NeedsConsent as error:
+            if call.user is not None:
+                return Failed(error.code, str(error))
+            return TryLater(str(error), at=timezone.now() + MENDED_BY, counts=False)
+        return None
+
+    def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+        """Equal inputs of a wave are read once."""
+        known: dict[str, Outcome] = {}
+        waiting: Outcome | None = None
+        for call, data in zip(calls, rows, strict=True):
+            key = repr(data)
+            if key not in known:
+                known[key] = waiting or self._once(call, data)
+                waiting = known[key] if _is_tenant_wide(known[key]) else None
+        return [known[repr(data)] for data in rows]
+
+    def _once(self, call: Call, data: Data) -> Outcome:
+        try:
+            return Done(self.run(call, data))
+        except errors.ProviderError as error:
+            return outcome_of(error)
+
+
+def connection_of(call: Call) -> Connection:
+    assert call.connection is not None  # a lane and a page both have one
+    return call.connection
+
+
+def client(call: Call) -> Client:
+    return client_for(connection_of(call), purpose=purpose(call.user is not None))
+
+
+def purpose(by_person: bool) -> str:
+    return budget.PAGE if by_person else budget.WORK
+
+
+def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Those of the values that say something."""
+    return {name: value for name, value in values.items() if value not in (None, "", [], {})}
+
+
+def quoted(text: str) -> str:
+    """A text inside a `where` of Xero's, which knows no way to write a quotation mark."""
+    if '"' in text or "\\" in text:
+        raise errors.Invalid(["Xero cannot search for a text with quotation marks or backslashes."])
+    return f'"{text}"'
+
+
+def _is_tenant_wide(outcome: Outcome) -> bool:
+    return isinstance(outcome, TryLater) and outcome.tenant_wide

@@ -1,0 +1,119 @@
+"""Creating contacts. Their names are unique among the active ones: looked for before sending, and found again by."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from connections.integrations import Call as ActionCall
+from connections.integrations import Data, Failed, Outcome
+from connections.models import Call, Connection
+from connections.writers import Draft, Found, Made
+from xero import forms, scopes
+from xero.actions import samples
+from xero.actions.base import chunks, connection_of, given
+from xero.actions.writing import WriteAction, XeroWriter
+
+NAMES_A_CALL = 20  # in one `where`; the address would grow too long
+TAKEN = (
+    "The contact name {0} is already assigned to another contact."
+    " The contact name must be unique across all active contacts."
+)
+
+
+class ContactWriter(XeroWriter):
+    action = "xero/create-contact"
+    verb = "contact created"
+    path = "/Contacts"
+    envelope = "Contacts"
+
+    def drafts(
+        self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
+    ) -> list[Draft | Outcome]:
+        taken = self._named(connection_of(calls[0]), [row["name"] for row in rows], calls[0].user is not None)
+        drafts: list[Draft | Outcome] = []
+        for data, id in zip(rows, ids, strict=True):
+            if data["name"].lower() in taken:
+                drafts.append(Failed("invalid", TAKEN.format(data["name"]), status=200))
+            else:
+                drafts.append(Draft(id, data["name"], contact_body(data)))
+        return drafts
+
+    def made(self, record: Data) -> Made:
+        return Made(UUID(record["ContactID"]), str(record.get("Name") or ""), record)
+
+    def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
+        """Before sending there was no active contact of this name, so one that is there now is the one."""
+        there = self._named(connection, [call.body["Name"] for call in calls], by_person)
+        found = {call.pk: there.get(call.body["Name"].lower()) for call in calls}
+        return {pk: self.made(record) if record else None for pk, record in found.items()}
+
+    def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
+        record = self._named(call.connection, [named], by_person).get(named.lower())
+        return self.made(record) if record else None
+
+    def _named(self, connection: Connection, names: Iterable[str], by_person: bool) -> dict[str, Data]:
+        """Active contacts of these names, by name in lower case."""
+        found: dict[str, Data] = {}
+        unique = list(dict.fromkeys(name for name in names if name))
+        plain = [name for name in unique if '"' not in name and "\\" not in name]
+        asked: list[dict[str, str | int]] = [
+            {"where": " OR ".join(f'Name=="{name}"' for name in chunk)}
+            for chunk in chunks(plain, NAMES_A_CALL)
+        ]
+        asked += [{"searchTerm": name} for name in unique if name not in plain]
+        client = self.client(connection, by_person)
+        for params in asked:
+            answer = client.get("/Contacts", params={**params, "page": 1, "pageSize": 1000})
+            for record in answer.get("Contacts") or []:
+                if record.get("ContactStatus", "ACTIVE") == "ACTIVE":
+                    found.setdefault(str(record.get("Name") or "").lower(), record)
+        return found
+
+
+class CreateContact(WriteAction):
+    key = "xero/create-contact"
+    title = "Create a contact"
+    description = "Creates a customer or supplier in Xero, exactly once."
+    form = forms.CreateContactForm
+    scopes = scopes.WRITE_CONTACTS
+    sample = samples.CONTACT
+    writer = ContactWriter()
+
+
+def contact_body(data: Data) -> Data:
+    """Xero's JSON of the cleaned CreateContactForm."""
+    address = given(
+        AddressLine1=data["address_line_1"],
+        AddressLine2=data["address_line_2"],
+        City=data["city"],
+        Region=data["region"],
+        PostalCode=data["postal_code"],
+        Country=data["country"],
+    )
+    phones = [
+        {"PhoneType": kind, "PhoneNumber": data[field]}
+        for kind, field in (("DEFAULT", "phone"), ("MOBILE", "mobile"))
+        if data[field]
+    ]
+    return given(
+        Name=data["name"],
+        FirstName=data["first_name"],
+        LastName=data["last_name"],
+        EmailAddress=data["email"],
+        AccountNumber=data["account_number"],
+        ContactNumber=data["contact_number"],
+        CompanyNumber=data["company_number"],
+        TaxNumber=data["tax_number"],
+        DefaultCurrency=data["default_currency"].upper(),
+        SalesDefaultAccountCode=data["sales_account_code"],
+        PurchasesDefaultAccountCode=data["purchases_account_code"],
+        AccountsReceivableTaxType=data["sales_tax_type"],
+        AccountsPayableTaxType=data["purchases_tax_type"],
+        Phones=phones,
+        Addresses=[{"AddressType": "STREET", **address}] if address else [],
+        PaymentTerms=given(Sales=_terms(data, "sales"), Bills=_terms(data, "bills")),
+    )
+
+
+def _terms(data: Data, kind: str) -> Data:
+    terms = data[f"{kind}_terms"]
+    return {"Day": data[f"{kind}_terms_day"], "Type": terms} if terms else {}

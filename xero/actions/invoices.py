@@ -1,0 +1,139 @@
+"""Creating invoices and bills. Each carries the address of its call in `Url`, by which it is found again."""
+
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import reverse
+
+from connections.integrations import Call as ActionCall
+from connections.integrations import Data, Failed, Outcome
+from connections.models import Call, Connection
+from connections.writers import Draft, Found, Made
+from xero import days, forms, scopes
+from xero.actions import samples
+from xero.actions.base import connection_of, given
+from xero.actions.writing import WriteAction, XeroWriter, as_uuid
+from xero.client import Params
+
+MARK = re.compile(r"/calls/([0-9a-f-]{36})/$")
+LOOKS_BACK = timedelta(hours=1)  # before the call; earlier keys of the same call carried the same mark
+PAGE_SIZE = 1000
+
+
+class InvoiceWriter(XeroWriter):
+    action = "xero/create-invoice"
+    verb = "invoice created"
+    path = "/Invoices"
+    envelope = "Invoices"
+    params = {"summarizeErrors": "false", "unitdp": 4}
+
+    def drafts(
+        self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
+    ) -> list[Draft | Outcome]:
+        connection = connection_of(calls[0])
+        today = days.today(connection)
+        return [self._draft(connection, data, id, today) for data, id in zip(rows, ids, strict=True)]
+
+    def _draft(self, connection: Connection, data: Data, id: UUID, today: date) -> Draft | Outcome:
+        try:
+            body = invoice_body(data, today=today, url=address_of(connection, id))
+        except ValueError:
+            return Failed("input", "A date lies beyond the calendar.")
+        kind = "Bill from" if data["type"] == forms.ACCPAY else "Invoice to"
+        whom = data["contact_name"] or data["contact_id"]
+        return Draft(id, data["number"] or f"{kind} {whom}", body)
+
+    def made(self, record: Data) -> Made:
+        name = record.get("InvoiceNumber") or (record.get("Contact") or {}).get("Name") or ""
+        return Made(UUID(record["InvoiceID"]), str(name), record)
+
+    def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
+        """One call as a rule: what this app has made since then, by its marks."""
+        since = min(call.created_at for call in calls) - LOOKS_BACK
+        marked: dict[str, Data] = {}
+        page, pages = 1, 1
+        while page <= pages:
+            params: Params = {"createdByMyApp": "true", "page": page, "pageSize": PAGE_SIZE, "unitdp": 4}
+            answer = self.client(connection, by_person).get("/Invoices", params=params, modified_since=since)
+            for invoice in answer.get("Invoices") or []:
+                if found := MARK.search(str(invoice.get("Url") or "")):
+                    marked.setdefault(found[1], invoice)
+            pages = int((answer.get("pagination") or {}).get("pageCount", 1))
+            page += 1
+        return {call.pk: self._of(call, marked) for call in calls}
+
+    def _of(self, call: Call, marked: dict[str, Data]) -> Made | None:
+        mark = MARK.search(str(call.body.get("Url") or ""))
+        invoice = marked.get(mark[1]) if mark else None
+        return self.made(invoice) if invoice else None
+
+    def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
+        by = {"IDs": named} if as_uuid(named) else {"InvoiceNumbers": named}
+        if "," in named or not named:
+            return None
+        answer = self.client(call.connection, by_person).get(
+            "/Invoices", params={**by, "page": 1, "unitdp": 4}
+        )
+        same = [one for one in answer.get("Invoices") or [] if one.get("Type") == call.body["Type"]]
+        return self.made(same[0]) if len(same) == 1 else None
+
+
+class CreateInvoice(WriteAction):
+    key = "xero/create-invoice"
+    title = "Create an invoice or bill"
+    description = "Creates an invoice (sale) or a bill (purchase) in Xero, exactly once."
+    form = forms.CreateInvoiceForm
+    scopes = scopes.WRITE_INVOICES
+    sample = samples.INVOICE
+    writer = InvoiceWriter()
+
+
+def address_of(connection: Connection, id: UUID) -> str:
+    """The page of a call, as Xero shows it: "Go to TaskJuice"."""
+    place = {"agency": connection.agency.slug, "workspace": connection.workspace.slug}
+    return settings.BASE_URL + reverse("xero:call-detail", kwargs={**place, "call": id})
+
+
+def invoice_body(data: Data, *, today: date, url: str) -> Data:
+    """Xero's JSON of the cleaned CreateInvoiceForm. No tax amounts: Xero works them out. ValueError: no such day."""
+    issued = data["date"].on(today) if data["date"] else today
+    contact = {"ContactID": str(data["contact_id"])} if data["contact_id"] else {"Name": data["contact_name"]}
+    return given(
+        Type=data["type"],
+        Contact=contact,
+        Date=issued.isoformat(),
+        DueDate=_iso(data["due_date"], issued),
+        InvoiceNumber=data["number"],
+        Reference=data["reference"],
+        CurrencyCode=data["currency"],
+        CurrencyRate=data["currency_rate"],
+        LineAmountTypes=data["line_amount_types"],
+        Status=data["status"],
+        BrandingThemeID=str(data["branding_theme_id"] or ""),
+        ExpectedPaymentDate=_iso(data["expected_payment_date"], issued),
+        PlannedPaymentDate=_iso(data["planned_payment_date"], issued),
+        SentToContact=True if data["sent_to_contact"] else None,
+        Url=url,
+        LineItems=[_line(line) for line in data["lines"]],
+    )
+
+
+def _line(line: Data) -> Data:
+    return given(
+        ItemCode=line["item_code"],
+        Description=line["description"],
+        Quantity=line["quantity"],
+        UnitAmount=line["unit_amount"],
+        DiscountRate=line["discount_rate"],
+        AccountCode=line["account_code"],
+        TaxType=line["tax_type"],
+        Tracking=[{"Name": one["name"], "Option": one["option"]} for one in line["tracking"]],
+    )
+
+
+def _iso(day: Any, base: date) -> str:
+    return day.on(base).isoformat() if day else ""

@@ -1,0 +1,85 @@
+"""Outputs as the builder shows them: shaped like Xero's answers, shortened."""
+
+from decimal import Decimal
+
+from connections.integrations import Data
+
+CONTACT: Data = {
+    "ContactID": "5c2d0ab1-91c1-4c9e-8f2b-77d0cf6f6c01",
+    "Name": "Ridgeway University",
+    "ContactStatus": "ACTIVE",
+    "EmailAddress": "accounts@ridgeway.example",
+    "FirstName": "Rae",
+    "LastName": "Ridgeway",
+    "AccountNumber": "RU-17",
+    "Phones": [
+        {"PhoneType": "DEFAULT", "PhoneNumber": "555 0199", "PhoneAreaCode": "", "PhoneCountryCode": ""}
+    ],
+    "Addresses": [
+        {"AddressType": "STREET", "AddressLine1": "1 College Road", "City": "Oxford", "PostalCode": "OX1 1AA"}
+    ],
+    "IsCustomer": True,
+    "IsSupplier": False,
+}
+INVOICE: Data = {
+    "InvoiceID": "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10",
+    "InvoiceNumber": "INV-0042",
+    "Type": "ACCREC",
+    "Status": "AUTHORISED",
+    "Reference": "Autumn term",
+    "Contact": {"ContactID": CONTACT["ContactID"], "Name": "Ridgeway University"},
+    "DateString": "2026-11-02T00:00:00",
+    "DueDateString": "2026-11-30T00:00:00",
+    "CurrencyCode": "GBP",
+    "LineAmountTypes": "Exclusive",
+    "SubTotal": Decimal("1000.00"),
+    "TotalTax": Decimal("200.00"),
+    "Total": Decimal("1200.00"),
+    "AmountDue": Decimal("1200.00"),
+    "AmountPaid": Decimal("0.00"),
+    "LineItems": [
+        {
+            "Description": "Consulting",
+            "Quantity": Decimal(1),
+            "UnitAmount": Decimal("1000.00"),
+            "AccountCode": "200",
+            "TaxType": "OUTPUT2",
+            "TaxAmount": Decimal("200.00"),
+            "LineAmount": Decimal("1000.00"),
+        }
+    ],
+}
+PAYMENT: Data = {
+    "PaymentID": "6f1d4c58-0f4f-4a0c-9a57-1f7d4b0c8a11",
+    "Date": "/Date(1763856000000+0000)/",
+    "Amount": Decimal("1200.00"),
+    "Reference": "Bank transfer",
+    "Status": "AUTHORISED",
+    "PaymentType": "ACCRECPAYMENT",
+    "Account": {"AccountID": "7d05a53d-613d-4eb2-a2fc-dcb6adb80b80", "Code": "090"},
+    "Invoice": {"InvoiceID": INVOICE["InvoiceID"], "InvoiceNumber": "INV-0042"},
+}
+ACCOUNT: Data = {
+    "AccountID": "7d05a53d-613d-4eb2-a2fc-dcb6adb80b80",
+    "Code": "090",
+    "Name": "Business Bank Account",
+    "Type": "BANK",
+    "Class": "ASSET",
+    "Status": "ACTIVE",
+    "TaxType": "NONE",
+    "EnablePaymentsToAccount": False,
+}
+ITEM: Data = {
+    "ItemID": "c7b4a2f0-2f7b-4b1e-8a43-5f0a8ee3c2d1",
+    "Code": "BOOK",
+    "Name": "Handbook",
+    "Description": "Handbook, second edition",
+    "IsSold": True,
+    "IsPurchased": True,
+    "SalesDetails": {"UnitPrice": Decimal("25.00"), "AccountCode": "200", "TaxType": "OUTPUT2"},
+}
+
+
+def page_of(name: str, record: Data) -> Data:
+    """A list's output: the records under Xero's name, how many there are, and which page of how many it is."""
+    return {name: [record], "Count": 1, "Page": 1, "PageCount": 3, "ItemCount": 213}

@@ -1,0 +1,122 @@
+"""Accounting days: plain dates, and days said relative to another ("+30", "eom"), resolved when a step runs."""
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+
+from connections.models import Connection
+
+RELATIVE = re.compile(r"([+-])\s*(\d{1,4})\s*([dwm]?)", re.IGNORECASE)
+WORDS = {"today": 0, "tomorrow": 1, "yesterday": -1}
+EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
+# Xero names time zones as Windows does, without the spaces: the countries that Xero sells in.
+ZONES = {
+    "NEWZEALANDSTANDARDTIME": "Pacific/Auckland",
+    "AUSEASTERNSTANDARDTIME": "Australia/Sydney",
+    "EAUSTRALIASTANDARDTIME": "Australia/Brisbane",
+    "CENAUSTRALIASTANDARDTIME": "Australia/Adelaide",
+    "AUSCENTRALSTANDARDTIME": "Australia/Darwin",
+    "WAUSTRALIASTANDARDTIME": "Australia/Perth",
+    "TASMANIASTANDARDTIME": "Australia/Hobart",
+    "GMTSTANDARDTIME": "Europe/London",
+    "WEUROPESTANDARDTIME": "Europe/Berlin",
+    "ROMANCESTANDARDTIME": "Europe/Paris",
+    "SOUTHAFRICASTANDARDTIME": "Africa/Johannesburg",
+    "SINGAPORESTANDARDTIME": "Asia/Singapore",
+    "CHINASTANDARDTIME": "Asia/Shanghai",
+    "INDIASTANDARDTIME": "Asia/Kolkata",
+    "ARABIANSTANDARDTIME": "Asia/Dubai",
+    "EASTERNSTANDARDTIME": "America/New_York",
+    "CENTRALSTANDARDTIME": "America/Chicago",
+    "MOUNTAINSTANDARDTIME": "America/Denver",
+    "PACIFICSTANDARDTIME": "America/Los_Angeles",
+    "ATLANTICSTANDARDTIME": "America/Halifax",
+    "HAWAIIANSTANDARDTIME": "Pacific/Honolulu",
+    "FIJISTANDARDTIME": "Pacific/Fiji",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A day as a form holds it: fixed, or so many days, months or month ends after another."""
+
+    fixed: date | None = None
+    days: int = 0
+    months: int = 0
+    end_of_month: bool = False
+
+    def on(self, base: date) -> date:
+        """The day itself, counted from `base`. ValueError where the calendar ends."""
+        if self.fixed is not None:
+            return self.fixed
+        try:
+            found = _add_months(base, self.months) + timedelta(days=self.days)
+        except OverflowError as error:
+            raise ValueError("beyond the calendar") from error
+        return found.replace(day=_days_in(found)) if self.end_of_month else found
+
+
+def parse(text: str) -> Day:
+    """2026-11-30, 30/11/2026, "+30", "+2w", "+1m", "eom", "eom +10", "today". ValueError for anything else.
+
+    "eom" is the last day of the month of the day it is counted from, "+1m eom" that of the next.
+    """
+    words = text.strip().lower()
+    if words in WORDS:
+        return Day(days=WORDS[words])
+    if words == "eom":
+        return Day(end_of_month=True)
+    if words.endswith("eom") and (found := RELATIVE.fullmatch(words.removesuffix("eom").strip())):
+        moved = _moved(found)
+        return Day(days=moved.days, months=moved.months, end_of_month=True)
+    if found := RELATIVE.fullmatch(words):
+        return _moved(found)
+    return Day(fixed=_calendar_day(text.strip()))
+
+
+def today(connection: Connection) -> date:
+    """Today where the organisation is."""
+    name = str(connection.details.get("timezone", "")).upper().replace(" ", "").replace(".", "")
+    return timezone.now().astimezone(_zone(name)).date()
+
+
+@lru_cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(ZONES.get(name, "UTC"))
+
+
+def _moved(found: re.Match[str]) -> Day:
+    count = int(found[1] + found[2])
+    unit = found[3].lower()
+    if unit == "m":
+        return Day(months=count)
+    return Day(days=count * (7 if unit == "w" else 1))
+
+
+def _calendar_day(text: str) -> date:
+    if found := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)(?:T00:00:00)?", text, re.ASCII):
+        day = date(int(found[1]), int(found[2]), int(found[3]))
+    elif found := re.fullmatch(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", text, re.ASCII):
+        day = date(int(found[3]), int(found[2]), int(found[1]))
+    else:
+        raise ValueError(f"not a day: {text!r}")
+    if not EARLIEST <= day <= LATEST:
+        raise ValueError(f"out of range: {text!r}")
+    return day
+
+
+def _add_months(base: date, months: int) -> date:
+    place = base.year * 12 + base.month - 1 + months
+    year, month = divmod(place, 12)
+    if not EARLIEST.year <= year <= LATEST.year:
+        raise ValueError("beyond the calendar")
+    return base.replace(year=year, month=month + 1, day=min(base.day, monthrange(year, month + 1)[1]))
+
+
+def _days_in(day: date) -> int:
+    return monthrange(day.year, day.month)[1]

@@ -1,0 +1,57 @@
+"""What each action needs of a grant, with broad scopes or granular ones (facts 1.7)."""
+
+from django.conf import settings
+
+from connections import errors, states
+from connections.integrations import Action
+from connections.models import Connection, Grant
+
+READ_INVOICES = frozenset(
+    {
+        "accounting.transactions",
+        "accounting.transactions.read",
+        "accounting.invoices",
+        "accounting.invoices.read",
+    }
+)
+WRITE_INVOICES = frozenset({"accounting.transactions", "accounting.invoices"})
+WRITE_PAYMENTS = frozenset({"accounting.transactions", "accounting.payments"})
+READ_CONTACTS = frozenset({"accounting.contacts", "accounting.contacts.read"})
+WRITE_CONTACTS = frozenset({"accounting.contacts"})
+READ_SETTINGS = frozenset({"accounting.settings", "accounting.settings.read"})
+
+# Every set must be met, each by any one of its scopes.
+NEEDS: dict[str, tuple[frozenset[str], ...]] = {
+    "xero/list-invoices": (READ_INVOICES,),
+    "xero/get-invoice": (READ_INVOICES,),
+    "xero/create-invoice": (WRITE_INVOICES,),
+    "xero/list-contacts": (READ_CONTACTS,),
+    "xero/create-contact": (WRITE_CONTACTS,),
+    "xero/list-accounts": (READ_SETTINGS,),
+    "xero/create-payment": (WRITE_PAYMENTS, READ_INVOICES),
+    "xero/list-items": (READ_SETTINGS | WRITE_INVOICES,),
+}
+
+
+def missing_scopes(action: Action, grant: Grant | None) -> list[str]:
+    """The scopes to ask for so that this action can run; empty when nothing is missing, or Xero did not say."""
+    granted = set(grant.scopes) if grant else set()
+    if not granted:
+        return []
+    return sorted(_to_ask_for(need) for need in NEEDS.get(action.key, ()) if not need & granted)
+
+
+def require(action: Action, connection: Connection) -> None:
+    """Raises NeedsConsent, naming what is missing; the connection says so too, and goes on with all else."""
+    missing = missing_scopes(action, connection.grant)
+    if missing:
+        reason = f"“{action.title}” needs consent for {' and '.join(missing)}."
+        states.note_scope_missing(connection, reason)
+        raise errors.NeedsConsent(reason)
+
+
+def _to_ask_for(need: frozenset[str]) -> str:
+    """The one that this app asks for in its consents; else the least of the granular ones."""
+    asked = [scope for scope in settings.XERO_SCOPES if scope in need]
+    granular = sorted(scope for scope in need if "transactions" not in scope)
+    return (asked or granular)[0]
