@@ -71,7 +71,7 @@ def test_other_signatures_are_refused(settings: Any) -> None:
     content = claims(settings)
     forged = [
         signed(content, OTHER_KEY),
-        jwt.encode(content, None, algorithm="none", headers={"kid": "one"}),
+        jwt.encode(content, "", algorithm="none", headers={"kid": "one"}),
         signed(content, "a-client-secret-for-tests-of-enough-length", "HS256"),
         "",
         "not.a.token",
