@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from django.db import connection as database
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Collate, Upper
 from django.utils import timezone
 
 from taskjuice.workspaces.gate import Scope
@@ -19,6 +20,8 @@ ON_A_PAGE = 50
 COUNTED = 10_000  # more than this is shown as "10,000+"
 CAUSES_OF = 1000  # newest failures that are grouped by cause
 BULK = 1000
+SEARCHED = 2000  # of a search with more matches only the highest subjects are looked at
+BEYOND = "\U0010ffff"  # sorts after every other character
 CHIPS = (
     ("", "All"),
     ("running", "Running"),
@@ -75,6 +78,7 @@ class Page:
     chips: list[Chip]
     older: int | None
     newer: int | None
+    is_cut: bool = False  # the search has more matches than are looked at
 
     @property
     def is_live(self) -> bool:
@@ -115,7 +119,8 @@ class Cause:
 
 
 def page(scope: Scope, chosen: ActivationFilter) -> Page:
-    found = filtered(scope, chosen)
+    ids = matches(scope, chosen.text("q"))
+    found = filtered(scope, chosen, ids)
     newer_than, older_than = chosen.number("after"), chosen.number("before")
     if newer_than is not None:
         rows = list(_list(found.filter(pk__gt=newer_than).order_by("id")[: ON_A_PAGE + 1]))[::-1]
@@ -132,21 +137,36 @@ def page(scope: Scope, chosen: ActivationFilter) -> Page:
         chips=chips(scope),
         older=rows[-1].pk if rows and has_older else None,
         newer=rows[0].pk if rows and has_newer else None,
+        is_cut=len(ids) > SEARCHED,
     )
 
 
-def filtered(scope: Scope, chosen: ActivationFilter) -> "QuerySet[Activation]":
-    """What the filters leave, in no order."""
+def filtered(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> "QuerySet[Activation]":
+    """What the filters leave, in no order; `ids` are what the search matches."""
     found = here(scope)
     if state := chosen.text("state"):
         found = found.filter(state=STATE_OF_CHIP.get(state, state))
-    if search := chosen.text("q"):
-        found = found.filter(agency=scope.agency, subject__istartswith=search)
+    if chosen.text("q"):
+        found = found.filter(pk__in=ids[:SEARCHED])
     if cause := chosen.text("cause"):
         found = found.filter(error_code=cause)
     if (workflow := chosen.number("workflow")) is not None:
         found = found.filter(workflow=workflow)
     return found
+
+
+def matches(scope: Scope, text: str) -> list[int]:
+    """Ids of those whose subject begins with `text` in whatever case, the highest subject first; at most one too many.
+
+    A list, since joined in the database the planner would rather walk through all activations.
+    """
+    if not text:
+        return []
+    first, last = (Collate(Upper(Value(bound)), "C") for bound in (text, text + BEYOND))
+    found = (
+        here(scope).annotate(upper=Collate(Upper("subject"), "C")).filter(upper__gte=first, upper__lt=last)
+    )
+    return list(found.order_by("-upper").values_list("pk", flat=True)[: SEARCHED + 1])
 
 
 def here(scope: Scope) -> "QuerySet[Activation]":
@@ -190,7 +210,8 @@ def picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
 
 def matching(scope: Scope, chosen: ActivationFilter) -> list[Activation]:
     """All that the filters leave, at most `BULK` of the newest, oldest first."""
-    found = filtered(scope, chosen).order_by("-id").defer("trigger_data", "outputs")
+    ids = matches(scope, chosen.text("q"))
+    found = filtered(scope, chosen, ids).order_by("-id").defer("trigger_data", "outputs")
     return list(found[:BULK])[::-1]
 
 

@@ -1,8 +1,7 @@
 """Workflows, their versions and steps, and the activations that run them."""
 
-from django.contrib.postgres.indexes import OpClass
 from django.db import models
-from django.db.models.functions import Now, Upper
+from django.db.models.functions import Collate, Now, Upper
 
 from connections.exact import ExactJSONField
 from connections.models import Connection, Event
@@ -158,9 +157,18 @@ class Activation(models.Model):
             models.Index(fields=["agency", "state", "-id"], name="activation_by_state"),
             models.Index(fields=["workspace", "state", "-id"], name="activation_by_state_here"),
             models.Index(fields=["workflow", "-id"], name="activation_by_workflow"),
-            # The search by subject: UPPER(subject) LIKE 'INV-00%'
+            # The search by subject: a range of upper-case texts, in byte order so that it can be walked
+            models.Index("agency", Collate(Upper("subject"), "C"), name="activation_subject_in_agency"),
+            models.Index("workspace", Collate(Upper("subject"), "C"), name="activation_subject"),
             models.Index(
-                "agency", OpClass(Upper("subject"), name="text_pattern_ops"), name="activation_by_subject"
+                fields=["agency", "-created_at"],
+                condition=models.Q(state="failed"),
+                name="activation_failed_lately",
+            ),
+            models.Index(
+                fields=["workflow", "error_code", "-id"],
+                condition=models.Q(state="failed"),
+                name="activation_failed_by_cause",
             ),
         )
 
