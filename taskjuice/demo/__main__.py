@@ -50,6 +50,7 @@ def run(place: Place, *, once: bool) -> int:
         password = place.secrets["OWNER_PASSWORD"]
         stages.invite(place.base_url, place.sandbox_url, OWNER_EMAIL, password, place.folder)
         if not once:
+            stages.note("Ctrl-C stops everything")
             running.serve()
     except Ended:
         return 0

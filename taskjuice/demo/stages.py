@@ -30,6 +30,6 @@ class Stages:
         print(
             f"\n  TaskJuice   {url}\n  sign in     {email}\n  password    {password}\n"
             f"  sandbox     {sandbox}  (stands in for Xero: change an invoice there)\n"
-            f"  mail, logs  {folder}\n\n  Ctrl-C stops everything.\n",
+            f"  mail, logs  {folder}\n",
             flush=True,
         )
