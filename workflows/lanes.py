@@ -22,8 +22,9 @@ ACQUIRE = """
 UPDATE workflows_lane l
    SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + %(lease)s * interval '1 second',
        lease_holder = %(holder)s, wake_pending = false, parked_until = NULL, parked_reason = ''
-  FROM connections_connection c
+  FROM connections_connection c JOIN workspaces_workspace w ON w.id = c.workspace_id
  WHERE l.connection_id = %(id)s AND c.id = l.connection_id AND c.state = 'active' AND c.paused_at IS NULL
+   AND w.archived_at IS NULL
    AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
    AND (l.parked_until IS NULL OR l.parked_until <= clock_timestamp())
 RETURNING l.lease_token
@@ -38,7 +39,8 @@ UPDATE workflows_lane SET lease_until = clock_timestamp() + %s * interval '1 sec
 FORGOTTEN = """
 SELECT l.connection_id
   FROM workflows_lane l JOIN connections_connection c ON c.id = l.connection_id
- WHERE c.state = 'active' AND c.paused_at IS NULL
+  JOIN workspaces_workspace w ON w.id = c.workspace_id
+ WHERE c.state = 'active' AND c.paused_at IS NULL AND w.archived_at IS NULL
    AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
    AND (l.parked_until IS NULL OR l.parked_until <= clock_timestamp())
    AND (NOT l.wake_pending OR l.woken_at < clock_timestamp() - interval '10 seconds')
@@ -59,7 +61,7 @@ class Lease:
 
 
 def acquire(connection_id: int) -> Lease | None:
-    """The lane's lease; None where somebody has it, the lane is parked or its connection does not work."""
+    """The lane's lease; None where somebody has it, the lane is parked, or its connection or client is at rest."""
     values: dict[str, int | str] = {
         "id": connection_id,
         "lease": LEASE_SECONDS,

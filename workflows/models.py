@@ -153,6 +153,7 @@ class Activation(models.Model):
                 name="activation_due",
             ),
             models.Index(fields=["agency", "-id"], name="activation_newest_in_agency"),
+            models.Index(fields=["agency", "created_at"], name="activation_by_day"),  # the homes' charts
             models.Index(fields=["workspace", "-id"], name="activation_newest"),
             models.Index(fields=["agency", "state", "-id"], name="activation_by_state"),
             models.Index(fields=["workspace", "state", "-id"], name="activation_by_state_here"),

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection as database
 from django.db.models import F
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from connections import inbox, receiving
@@ -74,6 +75,15 @@ def test_event_starts_one_activation_per_published_workflow(workspace: Workspace
     delivery = Delivery.objects.get()
     assert (delivery.verdict, delivery.events, delivery.activations) == ("valid", 1, 2)
     assert Activation.objects.count() == 2
+
+
+def test_events_of_an_archived_client_are_kept_and_start_nothing(workspace: Workspace) -> None:
+    connection = make_connection(workspace)
+    make_workflow(workspace.agency, connection)
+    Workspace.objects.update(archived_at=timezone.now())
+    receiving.store("xero", report(connection))
+    inbox.fan_out()
+    assert (Event.objects.count(), Activation.objects.count(), verdicts()) == (1, 0, ["no subscriber"])
 
 
 def test_lane_is_woken_once_for_many_events(workspace: Workspace) -> None:

@@ -14,6 +14,7 @@ from django_q.models import OrmQ
 from connections.errors import Invalid, NeedsConsent, RetryLater
 from connections.integrations import Data, Done, TryLater, Unknown, registry
 from connections.models import Connection
+from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_workflow
 from tests.workflows.conftest import Look
 from workflows import engine, lanes
@@ -190,6 +191,16 @@ def test_lane_of_a_connection_that_does_not_work_stands_still(
     Connection.objects.update(**changes)
     engine.run_lane(connection.pk)
     assert (states(), look.waves) == (["ready"], [])
+
+
+def test_lane_of_an_archived_client_stands_still_until_it_is_back(look: Look, connection: Connection) -> None:
+    due(connection, 2000)
+    Workspace.objects.update(archived_at=timezone.now())
+    engine.run_lane(connection.pk)
+    assert states() == ["ready"]
+    Workspace.objects.update(archived_at=None)
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded"]
 
 
 def test_action_that_breaks_fails_only_the_poisoned_one(look: Look, connection: Connection) -> None:
