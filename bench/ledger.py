@@ -1,7 +1,7 @@
 """The ledger: list pages at 1,000, 100,000 and 1,000,000 documents, the first read of 10,000, and decoding them.
 
-A process of its own, `python -m bench.ledger`, over an empty database; prints one JSON object. The pages are asked through
-the whole of Django (middleware, gate, queries, templates), the reads go to the real sandbox over HTTP.
+A process of its own, `python -m bench.ledger`, over an empty database; prints one JSON object. The pages are asked
+through the whole of Django (middleware, gate, queries, templates), the reads go to the real sandbox over HTTP.
 """
 
 import gc
@@ -12,6 +12,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -68,7 +69,8 @@ INSERT INTO xero_invoice (workspace_id, connection_id, xero_id, updated_utc, fir
                           number, number_key, number_tail, reference, reference_key, reference_tail, contact_xero_id,
                           contact_name, date, due_date, currency, sub_total, total_tax, total, amount_due, amount_paid,
                           amount_credited, sent)
-SELECT %(workspace)s, %(connection)s, md5('i' || n)::uuid, now(), now(), jsonb_build_object('pad', repeat(md5(n::text), 40)),
+SELECT %(workspace)s, %(connection)s, md5('i' || n)::uuid, now(), now(),
+       jsonb_build_object('pad', repeat(md5(n::text), 40)),
        'ACCREC', status, 'INV-' || lpad(n::text, 7, '0'), 'inv-' || lpad(n::text, 7, '0'), n::text,
        'PO ' || n %% 9973, 'po ' || n %% 9973, (n %% 9973)::text, md5('c' || contact)::uuid,
        'Customer ' || contact || ' Limited', day, day + 30, CASE WHEN n %% 50 = 0 THEN 'USD' ELSE 'NZD' END,
@@ -106,13 +108,13 @@ def lists(size: int) -> dict[str, Any]:
     from django.test import Client
     from django.test.utils import override_settings
 
-    from tests.factories import make_agency, make_client_user, make_connection, make_workspace
+    from tests.factories import make_agency, make_client_user, make_connection, make_user, make_workspace
 
-    workspace = make_workspace(make_agency())
+    workspace = make_workspace(make_agency(slug=f"bench-{size}"))
     connection = make_connection(workspace)
     seconds = fill(workspace.pk, connection.pk, size)
     client = Client()
-    client.force_login(make_client_user(workspace))
+    client.force_login(make_client_user(workspace, user=make_user(f"{size}@bench.example")))
     contact = contact_id(17)
     times: dict[str, list[float]] = {}
     with override_settings(ALLOWED_HOSTS=["*"], DEBUG=False):
@@ -177,7 +179,7 @@ def first_read() -> dict[str, Any]:
 
     with SandboxProcess(organisations=1, invoices=INVOICES, minute_limit=6000) as sandbox:
         point_at(settings, sandbox)
-        connection = link(sandbox, make_workspace(make_agency()))
+        connection = link(sandbox, make_workspace(make_agency(slug="bench-read")))
         ledgers.begin(connection)
         began, waited = time.perf_counter(), 0.0
         while not Ledger.objects.filter(pk=connection.pk, first_finished_at__isnull=False).exists():
@@ -219,10 +221,12 @@ def decode_ours(body: bytes) -> Any:
 
 
 def decode_sdk(body: bytes) -> Any:
-    from xero_python.accounting import Invoices, models
-    from xero_python.api_client.serializer import deserialize
+    """As its ApiClient does with an answer's text."""
+    from xero_python.accounting import models
+    from xero_python.api_client import ModelFinder
+    from xero_python.api_client.deserializer import deserialize
 
-    return deserialize(json.loads(body), Invoices, models)
+    return deserialize("Invoices", json.loads(body, parse_float=Decimal), ModelFinder(models))
 
 
 def real_shaped_invoices() -> bytes:

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection as database
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Greatest, Least, Now
+from django.db.models.functions import Least, Now
 
 from connections.models import Connection, ConnectionState
 from taskjuice.queue import processes, wake
@@ -122,9 +122,7 @@ def catch_up(since: datetime, *, provider: str = "xero") -> int:
         connection__state=ConnectionState.ACTIVE,
         first_finished_at__isnull=False,
     )
-    return ledgers.update(
-        recover_since=Least(F("recover_since"), Greatest(since, F("connection__connected_at"))), due_at=Now()
-    )
+    return ledgers.update(recover_since=Least(F("recover_since"), since), due_at=Now())
 
 
 def rewake_waiting() -> None:

@@ -18,9 +18,9 @@ Body = Mapping[str, Any]
 Row = dict[str, Any]
 
 INVOICES, CONTACTS, PAYMENTS, ACCOUNTS, ITEMS = "invoices", "contacts", "payments", "accounts", "items"
-STEP = Decimal("0.0001")
+ZERO = Decimal(0)
 LARGEST = Decimal(10) ** 15
-TAIL = re.compile(r"([^\W_]+)[\W_]*\Z")
+WORDS = re.compile(r"[^\W_]+")
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 NO_DAY = wire.EPOCH
 
@@ -175,15 +175,16 @@ KINDS: dict[str, Kind] = {
 
 
 def key(text: str) -> str:
-    """How texts are compared in a search: small letters, composed, single spaces."""
-    return " ".join(unicodedata.normalize("NFC", text).lower().split(" "))
+    """How texts are compared in a search: small letters, composed."""
+    return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()
 
 
 def tail(text: str) -> str:
     """The last word of a number or reference without leading zeros: `42` of INV-0042. Empty where it is all."""
-    found = TAIL.search(key(text))
-    last = (found[1].lstrip("0") or found[1]) if found else ""
-    return "" if last == key(text) else last
+    whole = key(text)
+    words = WORDS.findall(whole)
+    last = (words[-1].lstrip("0") or words[-1]) if words else ""
+    return "" if last == whole else last
 
 
 def _common(body: Body, id_field: str, *, undated: bool = False) -> Row:
@@ -206,7 +207,10 @@ def _instant(body: Body, xero_id: UUID) -> datetime:
 
 def _text(body: Body, name: str, longest: int = 255) -> str:
     value = body.get(name)
-    return UNSTORABLE.sub("\ufffd", str(value))[:longest] if value is not None else ""
+    if value is None:
+        return ""
+    text = str(value)
+    return text[:longest] if text.isascii() and "\0" not in text else UNSTORABLE.sub("\ufffd", text)[:longest]
 
 
 def _uuid(body: Body, name: str) -> UUID | None:
@@ -222,24 +226,25 @@ def _day(body: Body, name: str) -> date | None:
         text = body.get(field)
         if isinstance(text, str):
             try:
-                return wire.day(text)
+                return date.fromisoformat(text[:10]) if text.endswith("T00:00:00") else wire.day(text)
             except ValueError:
                 continue
     return None
 
 
 def _amount(body: Body, name: str) -> Decimal:
-    """What Xero sent, to 4 decimals; nothing is 0."""
+    """What Xero sent; nothing is 0. The column keeps 4 decimals."""
     value = body.get(name)
     if value is None:
-        return Decimal(0)
+        return ZERO
     try:
-        amount = Decimal(str(value))
-    except InvalidOperation as error:
+        amount = value if type(value) is Decimal else Decimal(str(value))
+        fits = -LARGEST < amount < LARGEST
+    except InvalidOperation as error:  # NaN cannot be compared
         raise Unusable(f"{name} is not a number") from error
-    if not amount.is_finite() or abs(amount) >= LARGEST:
+    if not fits:
         raise Unusable(f"{name} is out of range")
-    return amount.quantize(STEP)
+    return amount
 
 
 def _object(body: Body, name: str) -> Body:

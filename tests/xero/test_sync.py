@@ -1,16 +1,22 @@
 """The local copy against the real sandbox: first read, changes, limits, crashes."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
-from connections.models import Connection
+from connections.models import Connection, ConnectionState
+from taskjuice.queue import processes
 from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import connected, fresh, read_all
-from xero.models import Account, Contact, Invoice, Item, Part, Payment
+from tests.xero.linked import link
+from xero import ledgers, sync
+from xero.models import Account, Contact, Invoice, Item, Ledger, Part, Payment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,3 +54,146 @@ def test_first_read_brings_everything(connection: Connection, sandbox: SandboxPr
     }
     connection.refresh_from_db()
     assert connection.last_sync_at is not None
+
+
+def due_now() -> None:
+    Ledger.objects.update(due_at=timezone.now())
+
+
+def some_invoice(**fields: Any) -> Invoice:
+    found = Invoice.objects.filter(**fields).order_by("number").first()
+    assert found is not None
+    return found
+
+
+def change(sandbox: SandboxProcess, connection: Connection, invoice: Invoice, **fields: Any) -> None:
+    """A person edits it inside Xero."""
+    sandbox.xero("POST", str(connection.tenant_id), f"Invoices/{invoice.xero_id}", fields)
+
+
+def test_round_brings_what_changed(connection: Connection, sandbox: SandboxProcess) -> None:
+    read_all(connection)
+    invoice = some_invoice(status="DRAFT", type="ACCREC")
+    change(sandbox, connection, invoice, Reference="changed")
+    due_now()
+    read_all(connection)
+    invoice.refresh_from_db()
+    assert (invoice.reference, invoice.reference_key) == ("changed", "changed")
+    assert Part.objects.get(kind="invoices").full is False
+
+
+def test_round_is_not_due_before_its_time(connection: Connection) -> None:
+    first = read_all(connection)
+    sync.run_ledger(connection.pk)
+    assert Ledger.objects.get().finished_at == first.finished_at
+
+
+def test_voided_invoice_and_archived_contact_are_followed(
+    connection: Connection, sandbox: SandboxProcess
+) -> None:
+    read_all(connection)
+    invoice = some_invoice(status="AUTHORISED", amount_paid=0, type="ACCREC", date__gte="2026-11-01")
+    change(sandbox, connection, invoice, Status="VOIDED")
+    contact = Contact.objects.filter(status="ACTIVE").first()
+    assert contact is not None
+    tenant = str(connection.tenant_id)
+    sandbox.xero("POST", tenant, f"Contacts/{contact.xero_id}", {"ContactStatus": "ARCHIVED"})
+    due_now()
+    read_all(connection)
+    invoice.refresh_from_db()
+    contact.refresh_from_db()
+    assert (invoice.status, contact.status) == ("VOIDED", "ARCHIVED")
+
+
+@pytest.mark.parametrize("page_size", [40, 100])
+def test_small_pages_bring_everything(
+    page_size: int, connection: Connection, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "PAGE_SIZE", page_size)
+    read_all(connection)
+    assert Invoice.objects.count() == sandbox.organisation()["invoices"]
+    assert Payment.objects.count() == sandbox.organisation()["payments"]
+
+
+def test_record_that_changes_during_a_read_hides_no_other(
+    connection: Connection, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It moves to the end of Xero's order, so what stood behind it moves one place forward, over a page's edge."""
+    monkeypatch.setattr(sync, "PAGE_SIZE", 50)
+    monkeypatch.setattr(sync, "SLICE_SECONDS", 0.0)
+    while not Invoice.objects.exists():
+        ledgers.begin(connection)
+        lease = ledgers.acquire(connection.pk)
+        assert lease is not None
+        sync._step(lease, connection)
+        ledgers.release(lease, more=False)
+    assert Invoice.objects.count() == 50
+    change(
+        sandbox, connection, some_invoice(status__in=["DRAFT", "AUTHORISED"]), Url="https://example.com/moved"
+    )
+    monkeypatch.undo()
+    read_all(connection)
+    assert Invoice.objects.count() == sandbox.organisation()["invoices"]
+
+
+def test_limit_puts_the_read_off_until_xero_says(connection: Connection, sandbox: SandboxProcess) -> None:
+    sandbox.api("POST", "faults", {"kind": "limit_minute", "seconds": 20})
+    sync.run_ledger(connection.pk)
+    ledger = Ledger.objects.get()
+    assert ledger.not_before is not None
+    assert ledger.not_before > timezone.now()
+    assert (ledger.failures, ledger.lease_token) == (0, None)
+    sync.run_ledger(connection.pk)  # nothing happens before that
+    assert Ledger.objects.get().finished_at is None
+
+
+def test_failure_backs_off_and_a_person_may_ask_again(
+    connection: Connection, sandbox: SandboxProcess
+) -> None:
+    sandbox.api("POST", "faults", {"kind": "error_503_before"})
+    sync.run_ledger(connection.pk)
+    ledger = Ledger.objects.get()
+    assert (ledger.failures, ledger.reason) == (1, "Xero is unwell or down for maintenance.")
+    ledgers.ask(connection)
+    read_all(connection)
+    assert Ledger.objects.get().failures == 0
+
+
+def test_killed_reader_is_succeeded_and_cannot_write_any_more(connection: Connection) -> None:
+    ledgers.begin(connection)
+    dead = ledgers.acquire(connection.pk)
+    assert dead is not None
+    assert ledgers.acquire(connection.pk) is None
+    Ledger.objects.update(lease_holder=processes.identity().rsplit("|", 2)[0] + "|999999|1")
+    ledgers.rewake_waiting()
+    assert ledgers.acquire(connection.pk) is not None
+    with pytest.raises(ledgers.LeaseLost), transaction.atomic():
+        ledgers.hold(dead)
+
+
+def test_weekly_read_brings_everything_anew(connection: Connection) -> None:
+    read_all(connection)
+    due = Ledger.objects.get().full_due_at
+    assert due is not None
+    assert timedelta(days=7) <= due - timezone.now() <= timedelta(days=8)
+    Invoice.objects.all().delete()
+    Ledger.objects.update(full_due_at=timezone.now(), due_at=timezone.now())
+    read_all(connection)
+    assert Invoice.objects.count() == 300
+    assert Part.objects.get(kind="invoices").full is True
+
+
+def test_broken_connection_is_not_read(connection: Connection) -> None:
+    Connection.objects.update(state=ConnectionState.ERROR)
+    sync.run_ledger(connection.pk)
+    ledgers.rewake_waiting()
+    assert Ledger.objects.get().started_at is None
+
+
+def test_missing_permission_leaves_one_kind_out(workspace: Workspace, sandbox: SandboxProcess) -> None:
+    scope = "offline_access openid profile email accounting.invoices accounting.contacts accounting.settings"
+    connection = link(sandbox, workspace, scope=scope)
+    ledgers.begin(connection)
+    read_all(connection)
+    assert Part.objects.get(kind="payments").problem != ""
+    assert (Payment.objects.count(), Invoice.objects.count()) == (0, 300)
