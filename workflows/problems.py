@@ -50,6 +50,8 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
         return
     for name, message in form_errors(step.known_action, step.input):
         yield Problem(position, message, name)
+    for value in step.options.values():
+        yield from (Problem(position, message) for message in _about_references(draft, position, value))
     for name, value in step.input.items():
         for message in _about_references(draft, position, value):
             yield Problem(position, message, name)
@@ -92,6 +94,8 @@ def _about_path(draft: Draft, position: int, path: Sequence[Any]) -> str:
     root, name, *rest = [*path, ""][:2] + list(path[2:])
     if not (isinstance(root, str) and isinstance(name, str)):
         return ""  # computed; judged when it runs
+    if root == "item" and draft.steps[position].options.get("for_each"):
+        return ""
     if root == "trigger":
         return _about_trigger_value(draft, name)
     if root != "steps":

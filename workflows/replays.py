@@ -17,6 +17,11 @@ from workflows.models import FINISHED, Activation, ActivationState, StepRun, Ver
 
 REPLAYABLE = (*FINISHED, ActivationState.UNKNOWN)
 CANCELLABLE = (ActivationState.READY, ActivationState.RUNNING, ActivationState.UNKNOWN)
+PASSED = (
+    "done",
+    "skipped",
+    "failed",
+)  # a step with a later one behind it: failed ones went on by their own setting
 ORIGINAL, CURRENT = "original", "current"
 
 
@@ -135,12 +140,20 @@ def _kept_outputs(activation: Activation, version: Version, position: int) -> di
     original = activation.version.steps if activation.version else []
     if position > same_until(original, version.steps):
         raise NotAllowed("The current version differs before that step. Replay the whole of it.")
-    done = StepRun.objects.filter(activation=activation, outcome="done").order_by("id")
-    outputs = dict(done.values_list("name", "output"))
+    passed = StepRun.objects.filter(activation=activation, outcome__in=PASSED).order_by("id")
+    outputs = dict(passed.values_list("name", "output"))
     names = [step["name"] for step in version.steps[:position]]
     if missing := [name for name in names if name not in outputs]:
         raise NotAllowed(f"What the step {missing[0]} gave is no longer known. Replay the whole of it.")
-    return {name: outputs[name] for name in names}
+    return {name: outputs[name] for name in names} | _progress(activation, version, position)
+
+
+def _progress(activation: Activation, version: Version, position: int) -> dict[str, Any]:
+    """What a step that runs once per element had done of its list when it ended; those are not repeated either."""
+    if version.pk != activation.version_id or position != activation.position:
+        return {}
+    names = {step["name"] for step in version.steps}
+    return {key: kept for key, kept in activation.outputs.items() if key not in names}
 
 
 def _refuse_repeated_effects(activation: Activation, version: Version, position: int) -> None:

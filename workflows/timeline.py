@@ -176,7 +176,7 @@ def _steps(activation: Activation, runs: Mapping[str, list[StepRun]], *, may_rep
                 action=action,
                 state=state,
                 runs=attempts,
-                is_open=state in {"failed", "unknown", "later"},
+                is_open=position == activation.position and state in {"failed", "unknown", "later"},
                 can_begin=may_replay
                 and activation.version is not None
                 and _was_reached(activation, position),
@@ -186,8 +186,8 @@ def _steps(activation: Activation, runs: Mapping[str, list[StepRun]], *, may_rep
 
 
 def _state(activation: Activation, position: int, attempts: Sequence[StepRun]) -> str:
-    if position < activation.position:
-        return "done"
+    if position < activation.position:  # gone past: done, skipped by its condition, or failed and allowed to
+        return attempts[-1].outcome if attempts and attempts[-1].outcome in {"skipped", "failed"} else "done"
     if position > activation.position:
         return "ahead"
     began = activation.restarted_at

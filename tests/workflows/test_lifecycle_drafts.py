@@ -293,3 +293,14 @@ def test_publish_names_what_is_wrong_and_where(content: Draft, where: str | int,
 )
 def test_computed_references_are_left_to_the_run(text: str) -> None:
     assert problems(draft(INVOICE, note(text))) == []
+
+
+def test_conditions_and_lists_of_a_step_are_checked_too() -> None:
+    item = {"values": {"a": "{{ item.Name }}"}}
+    each = Step("n", "core/set-values", item, {"for_each": "{{ trigger.type }}"})
+    assert problems(draft(each)) == []
+    gone = Step("n", "core/set-values", item, {"only_if": {"rows": [{"field": "{{ steps.x.y }}"}]}})
+    assert [problem.message for problem in problems(draft(gone))] == [
+        "No earlier step is called “x”.",
+        "There is no “item” here; expressions begin with trigger or steps.",
+    ]

@@ -248,3 +248,42 @@ def test_mended_connection_lets_its_lane_go_on(connection: Connection) -> None:
     providers.usable(connection)
     lane = Lane.objects.get()
     assert (lane.parked_until, lane.wake_pending) == (None, True)
+
+
+def test_replay_passes_over_what_was_skipped_or_allowed_to_fail(
+    connection: Connection, count: type[Count], member: User
+) -> None:
+    never = {"match": "all", "rows": [{"field": "{{ trigger.x }}", "operator": "is-not-empty"}]}
+    steps = [
+        step("skipped") | {"only_if": never},
+        step("lenient") | {"on_error": {"then": "continue"}},
+        step("c"),
+    ]
+    count.refuse.update({"lenient", "c"})
+    failed = ran(connection, steps)
+    assert (failed.state, failed.position) == ("failed", 2)
+    count.refuse.clear()
+    replays.replay_where_it_ended(activation=failed, by=member)
+    assert again(failed).state == "succeeded"
+    assert count.taken == ["lenient", "c", "c"]
+
+
+def test_replay_repeats_no_finished_element_of_a_list(
+    connection: Connection, count: type[Count], member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def run(self: Count, call: Call, data: Data) -> Data:
+        seen.append(data["text"])
+        if data["text"] == "b" and seen.count("b") == 1:
+            raise Invalid(["Not b."], status=400)
+        return {}
+
+    monkeypatch.setattr(Count, "run", run)
+    each = step("each", action=Write.key, text="{{ item }}") | {"for_each": "{{ trigger.letters }}"}
+    workflow = make_workflow(connection.agency, connection, steps=[each])
+    failed = again(make_activation(workflow, connection, trigger_data={"letters": ["a", "b"]}))
+    assert (failed.state, seen) == ("failed", ["a", "b"])
+    replays.replay_where_it_ended(activation=failed, by=member)
+    assert again(failed).state == "succeeded"
+    assert seen == ["a", "b", "b"]
