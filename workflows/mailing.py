@@ -1,0 +1,64 @@
+"""Built-in action: send an e-mail."""
+
+import smtplib
+from typing import Any, ClassVar
+
+from django import forms
+from django.core.mail import EmailMessage
+from django.core.validators import validate_email
+
+from connections.errors import Invalid, RetryLater
+from connections.integrations import Action, Call, Data
+
+MOST_RECIPIENTS = 20
+
+
+class AddressesField(forms.CharField):
+    """Addresses separated by commas; cleaned to a list."""
+
+    def clean(self, value: Any) -> list[str]:
+        addresses = [part.strip() for part in super().clean(value).split(",") if part.strip()]
+        for address in addresses:
+            validate_email(address)
+        if len(addresses) > MOST_RECIPIENTS:
+            raise forms.ValidationError(f"At most {MOST_RECIPIENTS} addresses.")
+        return addresses
+
+
+class SendEmailForm(forms.Form):
+    to = AddressesField(label="To", help_text="Several addresses are separated by commas.")
+    subject = forms.CharField(label="Subject", max_length=200)
+    body = forms.CharField(label="Text", max_length=20_000, widget=forms.Textarea)
+
+    def clean_subject(self) -> str:
+        """One line: a line break would begin another header."""
+        return " ".join(self.cleaned_data["subject"].split())
+
+
+class SendEmail(Action):
+    """Sent at least once: should the process die between sending and noting it, it is sent again."""
+
+    key = "core/send-email"
+    title = "Send an e-mail"
+    description = "Sends an e-mail, to you or anyone else."
+    form = SendEmailForm
+    effects = True
+    sample: ClassVar[Data] = {"to": ["owner@example.com"], "subject": "INV-0042 was paid"}
+
+    def run(self, call: Call, data: Data) -> Data:
+        message = EmailMessage(data["subject"], data["body"], to=data["to"])
+        try:
+            message.send()
+        except smtplib.SMTPRecipientsRefused as error:
+            raise Invalid(["The mail server refused every address."]) from error
+        except smtplib.SMTPResponseException as error:
+            raise _refused(error.smtp_code) from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise RetryLater("The mail server did not take the message.") from error
+        return {"to": data["to"], "subject": data["subject"]}
+
+
+def _refused(code: int) -> Invalid | RetryLater:
+    """5xx is for good, 4xx for now (RFC 5321, 4.2.1)."""
+    text = f"The mail server refused the message ({code})."
+    return Invalid([text], status=code) if code >= 500 else RetryLater(text, status=code)

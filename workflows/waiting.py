@@ -1,0 +1,77 @@
+"""Built-in action: let the activation rest, for a while or until a time."""
+
+from datetime import datetime, time, timedelta
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.utils import timezone
+
+from connections.integrations import Action, Call, Data, Done, Failed, Outcome
+
+UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}
+LONGEST = timedelta(days=366)
+MORNING = time(9)  # a date without a time means then, in the client's time zone
+
+
+class DelayForm(forms.Form):
+    """Either a length with its unit, or a moment; texts, since both may come from expressions."""
+
+    length = forms.DecimalField(
+        label="Wait for",
+        required=False,
+        min_value=0,
+        max_digits=8,
+        decimal_places=2,
+        help_text="For example 3.",
+    )
+    unit = forms.ChoiceField(
+        label="Unit", choices=[(unit, unit) for unit in UNITS], initial="days", required=False
+    )
+    until = forms.CharField(
+        label="Or wait until",
+        required=False,
+        max_length=40,
+        help_text="A date such as 2026-12-01 (then 9:00 of that day), or with a time: 2026-12-01T14:30.",
+    )
+
+    def clean_until(self) -> datetime | None:
+        text: str = self.cleaned_data["until"].strip()
+        if not text:
+            return None
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise forms.ValidationError("Give a date such as 2026-12-01, or 2026-12-01T14:30.") from error
+        return found if "T" in text or " " in text else datetime.combine(found.date(), MORNING)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if (data.get("length") is None) == (data.get("until") is None) and not self.errors:
+            raise forms.ValidationError("Say how long to wait, or until when: one of the two.")
+        data["unit"] = data.get("unit") or "days"
+        return data
+
+
+class Delay(Action):
+    key = "core/delay"
+    title = "Wait"
+    description = "The activation rests for a while, or until a day and time, and then goes on."
+    form = DelayForm
+    sample: ClassVar[Data] = {"until": "2026-12-01T09:00:00+00:00"}
+
+    def outcome(self, call: Call, data: Data) -> Outcome:
+        until = self._until(call, data)
+        if until > timezone.now() + LONGEST:
+            return Failed("input", f"{until.date()} is more than a year away; at most 366 days are waited.")
+        return Done({"until": until.isoformat()}, not_before=until if until > timezone.now() else None)
+
+    def _until(self, call: Call, data: Data) -> datetime:
+        if data["length"] is not None:
+            seconds = int(data["length"] * UNITS[data["unit"]])
+            return timezone.now() + timedelta(seconds=min(seconds, 2 * int(LONGEST.total_seconds())))
+        moment: datetime = data["until"]
+        if moment.tzinfo is not None:
+            return moment
+        zone = call.connection.workspace.timezone if call.connection else "UTC"
+        return moment.replace(tzinfo=ZoneInfo(zone))
