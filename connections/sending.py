@@ -40,13 +40,13 @@ def new_sending(writer: Writer, connection: Connection, *, sent_now: bool = True
 def stored(writer: Writer, sending: Sending, rows: Sequence[Call]) -> list[Call]:
     """Insert the calls of a sending and freeze its bytes; those that a unique key keeps out are left out."""
     Call.objects.bulk_create(rows, ignore_conflicts=True)
-    entered = set(Call.objects.filter(sending=sending).values_list("pk", flat=True))
+    entered = dict(Call.objects.filter(sending=sending).values_list("pk", "created_at"))
     made = [row for row in rows if row.pk in entered]
     if not made:
         sending.delete()
         return []
     for position, row in enumerate(made):
-        row.position = position
+        row.position, row.created_at, row.state = position, entered[row.pk], CallState.INTENDED
     Call.objects.bulk_update(made, ["position"])
     sending.body = writer.encode([row.body for row in made])
     sending.save(update_fields=["body"])

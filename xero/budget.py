@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -322,7 +323,7 @@ def _counted(headers: Mapping[str, str] | None, name: str, limit: int) -> int | 
     return limit - int(left) if left.isdigit() else None
 
 
-def _values(tenant_id: UUID) -> dict[str, object]:
+def _values(tenant_id: UUID) -> dict[str, Any]:
     return {
         "provider": PROVIDER,
         "tenant": tenant_id,
@@ -333,6 +334,6 @@ def _values(tenant_id: UUID) -> dict[str, object]:
     }
 
 
-def _execute(statement: str, tenant_id: UUID, **values: object) -> None:
+def _execute(statement: str, tenant_id: UUID, **values: Any) -> None:
     with database.cursor() as cursor:
         cursor.execute(statement, _values(tenant_id) | values)

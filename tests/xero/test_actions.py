@@ -1,4 +1,4 @@
-"""The eight actions against the sandbox: what they send is what Xero's OpenAPI file describes, what they give is exact."""
+"""The eight actions against the sandbox: what they send fits Xero's OpenAPI file, what they give is exact."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -40,10 +40,8 @@ def connection(sandbox: SandboxProcess, workspace: Workspace) -> Connection:
 
 def run(connection: Connection, key: str, *inputs: Data, **call: Any) -> list[Outcome]:
     action = registry.actions[key]
-    calls = [
-        ActionCall(connection, **({"activation_id": number + 1, "step": "s"} | call))
-        for number in range(len(inputs))
-    ]
+    values: list[dict[str, Any]] = [{"activation_id": n + 1, "step": "s"} | call for n in range(len(inputs))]
+    calls = [ActionCall(connection, **value) for value in values]
     return action.run_many(calls, [clean(action, row) for row in inputs])
 
 

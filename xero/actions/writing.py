@@ -30,11 +30,17 @@ class XeroWriter(Writer):
         body = bytes(sending.body)
         try:
             answer = self.client(sending.connection, by_person).put(
-                sending.path, body, idempotency_key=sending.idempotency_key, params=sending.params
+                sending.path,
+                body,
+                idempotency_key=sending.idempotency_key,
+                params=dict(
+                    sorted(sending.params.items())
+                ),  # the address counts as part of what the key stands for
             )
         except errors.Invalid as error:
-            if error.status == 409:  # the first request with this key is still being carried out
-                raise errors.UnknownOutcome("Xero is still at it.", status=409) from error
+            # 409: the first request with this key is still being carried out. Neither says what became of that.
+            if error.status == 409 or "Idempotency Key" in str(error):
+                raise errors.UnknownOutcome(str(error), status=error.status) from error
             raise
         elements = answer.get(self.envelope)
         if not isinstance(elements, list) or len(elements) != len(wire.decode(body)[self.envelope]):
