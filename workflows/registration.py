@@ -1,11 +1,13 @@
 """What the engine brings to the registries: the built-in actions, its ear for events, its interest in connections."""
 
+from connections import decisions
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
 from workflows import lanes, queries
 from workflows.actions import Filter, SetValues
+from workflows.decisions import go_on
 from workflows.intake import start_activations
 from workflows.mailing import SendEmail
 from workflows.waiting import Delay
@@ -16,6 +18,7 @@ def register() -> None:
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
     providers.tell_workflows(queries.names_using)
     providers.when_usable(_go_on)
+    decisions.when_decided(go_on)
 
 
 def _go_on(connection: Connection) -> None:

@@ -110,7 +110,7 @@ class WordsField(forms.Field):
         words = list(dict.fromkeys(str(word).strip() for word in given if str(word).strip()))
         if len(words) > self.most:
             raise ValidationError(f"Give at most {self.most}.")
-        return [self._one(word) for word in words]
+        return list(dict.fromkeys(self._one(word) for word in words))
 
     def _one(self, word: str) -> Any:
         if self.uuids:

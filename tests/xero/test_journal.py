@@ -389,6 +389,24 @@ def test_person_has_it_sent_again(undecided: Scene, as_member: Client) -> None:
     decisions._listeners.pop()
 
 
+@pytest.mark.parametrize(
+    ("verb", "state", "there"),
+    [("again", "succeeded", 3), ("abandon", "failed", 2), ("there", "succeeded", 2)],
+)
+def test_activation_goes_on_when_it_is_decided(
+    verb: str, state: str, there: int, undecided: Scene, as_member: Client, connection: Connection
+) -> None:
+    steps = [{"name": "write", "action": undecided.key, "input": undecided.input}]
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=steps), connection, state="unknown"
+    )
+    Call.objects.update(activation_id=activation.pk)
+    as_member.post(f"/northwind/harbour-cafe/calls/{Call.objects.get().pk}/{verb}/")
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, undecided.there()) == (state, there)
+
+
 def test_person_abandons_it(undecided: Scene, as_member: Client) -> None:
     call = Call.objects.get()
     page = f"/northwind/harbour-cafe/calls/{call.pk}/"
