@@ -19,7 +19,7 @@ from workflows.models import Activation, ActivationState, Lane
 ON_A_PAGE = 50
 COUNTED = 10_000  # more than this is shown as "10,000+"
 CAUSES_OF = 1000  # newest failures that are grouped by cause
-BULK = 1000
+BULK = 200  # each is locked and checked on its own, while the person waits
 SEARCHED = 2000  # of a search with more matches only the highest subjects are looked at
 BEYOND = "\U0010ffff"  # sorts after every other character
 CHIPS = (
