@@ -9,6 +9,8 @@ from workflows.models import Activation, ActivationState
 
 def go_on(call: Call) -> None:
     """Inside the transaction of the decision. The step runs again and finds in the journal what became of its write."""
+    if call.activation_id is None:
+        return
     waiting = Activation.objects.filter(pk=call.activation_id, state=ActivationState.UNKNOWN)
     if call.state == CallState.ABANDONED:
         waiting.update(
