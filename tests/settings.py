@@ -9,5 +9,7 @@ from taskjuice.settings import *  # noqa: F403 - all of them
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher"
 ]  # everybody has a password; hashing is slow
+# Tests kill processes, never the machine: commits need not wait for the disk.
+DATABASES["default"]["OPTIONS"]["options"] = "-c synchronous_commit=off"  # noqa: F405
 # Processes that tests start read the product's own settings, from the same environment.
 os.environ["DJANGO_SETTINGS_MODULE"] = "taskjuice.settings"
