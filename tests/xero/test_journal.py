@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -17,6 +18,7 @@ from django.db import IntegrityError, transaction
 from django.db import connection as database
 from django.db.models.functions import Now
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connections import decisions, journal, sending
@@ -430,3 +432,67 @@ def test_refused_is_refused(scene: SetUp, sandbox: SandboxProcess) -> None:
         "invalid", "Payment amount exceeds the amount outstanding on this document", status=200
     )
     assert one.there() == 0
+
+
+def test_double_click_at_the_same_moment_is_one_invoice(
+    sandbox: SandboxProcess, connection: Connection, owner: User
+) -> None:
+    one = Scene(sandbox, connection, "invoice")
+    action = registry.actions[one.key]
+    data, key = clean(action, one.input), uuid4()
+    sandbox.api("POST", "faults", {"kind": "slow", "method": "PUT", "seconds": 0.5})
+    outcomes: list[Outcome] = []
+
+    def click() -> None:
+        outcomes.append(action.outcome(ActionCall(connection, user=owner, form_key=key), data))
+        database.close()
+
+    clicks = [threading.Thread(target=click) for _ in range(4)]
+    for thread in clicks:
+        thread.start()
+    for thread in clicks:
+        thread.join()
+    first = outcomes[0]
+    assert isinstance(first, Done)
+    assert [outcome.output["InvoiceID"] for outcome in outcomes if isinstance(outcome, Done)] == [
+        first.output["InvoiceID"]
+    ] * 4
+    assert (one.there(), Call.objects.count()) == (1, 1)
+
+
+def test_list_of_writes_counts_and_filters(workspace: Workspace, as_member: Client) -> None:
+    connection = make_connection(workspace)
+    for state in CallState.values:
+        make_call(connection, state=state, subject=f"A call that is {state}")
+    page = as_member.get("/northwind/harbour-cafe/calls/?state=decide").content.decode()
+    assert [state for state in CallState.values if f"A call that is {state}<" in page] == ["unknown"]
+    every = as_member.get("/northwind/calls/").content.decode()
+    shown = [state for state in CallState.values if f"A call that is {state}<" in every]
+    assert shown == CallState.values
+
+
+@pytest.mark.parametrize("state", CallState.values)
+def test_page_of_a_call_says_its_state_in_words(
+    state: str, workspace: Workspace, as_member: Client, as_client_user: Client
+) -> None:
+    call = make_call(make_connection(workspace), state=state)
+    address = f"/northwind/harbour-cafe/calls/{call.pk}/"
+    page = as_member.get(address).content.decode()
+    assert ("It is there" in page) is (state == "unknown")
+    assert ('hx-trigger="every 2s"' in page) is (state in {"intended", "sent"})
+    assert "It is there" not in as_client_user.get(address).content.decode()
+
+
+def test_list_of_writes_asks_the_same_number_of_queries_for_1_and_30(
+    workspace: Workspace, as_member: Client
+) -> None:
+    connection = make_connection(workspace)
+    as_member.get("/northwind/calls/")  # the first request also notes the session
+    counts = []
+    for number in (1, 29):
+        for _ in range(number):
+            make_call(connection, user=None)
+        with CaptureQueriesContext(database) as queries:
+            as_member.get("/northwind/calls/")
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
