@@ -79,13 +79,13 @@ def mark_stale(marks: Sequence[tuple[int, str, UUID]]) -> None:
 
 
 def _latest(rows: list[Row]) -> list[Row]:
-    """One row per id: an answer may name a record twice when it changed meanwhile."""
+    """One row per id, by id: an answer may name a record twice when it changed meanwhile."""
     found: dict[UUID, Row] = {}
     for row in rows:
         known = found.get(row["xero_id"])
         if known is None or known["updated_utc"] <= row["updated_utc"]:
             found[row["xero_id"]] = row
-    return list(found.values())
+    return sorted(found.values(), key=lambda row: row["xero_id"])  # one lock order for all who store
 
 
 def _store(connection: Connection, kind: Kind, rows: Sequence[Row]) -> list[UUID]:

@@ -1,17 +1,24 @@
 """The actions that read: five lists and look-ups. What they give is Xero's own record, amounts exact."""
 
+import logging
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
+
+from django.db import OperationalError, transaction
+from django.utils import timezone
 
 from connections import errors
 from connections.integrations import Call, Data, Done, Failed, Outcome, outcome_of
 from connections.models import Connection
-from xero import days, forms, scopes
+from xero import days, forms, scopes, upsert
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
 from xero.client import Params
+from xero.mapping import INVOICES
+
+logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 
@@ -49,10 +56,23 @@ class GetInvoice(XeroAction):
 def _read_invoices(call: Call, ids: Sequence[UUID]) -> dict[UUID, Outcome]:
     """One call. `page` makes Xero send the line items; what it leaves out is not there."""
     params: Params = {"IDs": ",".join(map(str, ids)), "page": 1, "unitdp": 4, "includeArchived": "true"}
+    began = timezone.now()
     invoices: list[Record] = client(call).get("/Invoices", params=params)["Invoices"]
+    _remember(connection_of(call), invoices, began)
     found: dict[UUID, Outcome] = {UUID(i["InvoiceID"]): Done(i, subject=subject_of(i)) for i in invoices}
     missing = Failed("not-found", f"{connection_of(call).name} has no such invoice.", status=200)
     return {invoice_id: found.get(invoice_id, missing) for invoice_id in ids}
+
+
+def _remember(connection: Connection, invoices: Sequence[Record], began: datetime) -> None:
+    """They are whole, so the local copy takes them in, and what an event asked to read need not be read again."""
+    ids = [UUID(invoice["InvoiceID"]) for invoice in invoices]
+    try:
+        with transaction.atomic():
+            upsert.take_in(connection, INVOICES, invoices)
+            upsert.forget_stale(connection, INVOICES, ids, before=began)
+    except OperationalError:  # the step has what it asked for; the sync will read them again
+        logger.exception("connection %s: what a step read was not kept", connection.pk)
 
 
 def subject_of(invoice: Record) -> str:
