@@ -68,8 +68,8 @@ def words(name: str, default: Iterable[str] = ()) -> list[str]:
 def secret_key(debug: bool) -> str:
     development = "development-only" * 4
     value: str = env.str("SECRET_KEY", default=development if debug else "")
-    if len(value) < 32 or (value == development and not debug):
-        raise ImproperlyConfigured("SECRET_KEY: set at least 32 random characters; make one with `make key`")
+    if len(value) < 50 or (value == development and not debug):
+        raise ImproperlyConfigured("SECRET_KEY: set at least 50 random characters; make one with `make key`")
     return value
 
 

@@ -13,7 +13,7 @@ FIXED = {
     # Production values are tested in processes of their own (tests/ground, tests/browser).
     "DEBUG": "true",
     "DOTENV": "",
-    "SECRET_KEY": "a key for tests and for nothing else, 50 letters..",
+    "SECRET_KEY": "a key for tests and for nothing else, of more than fifty letters",
     "TOKEN_KEYS": "dGVzdC1rZXktdGVzdC1rZXktdGVzdC1rZXktMTIzNDU=",
     "BASE_URL": "http://localhost:8000",
     "ALLOWED_HOSTS": "testserver,localhost,127.0.0.1",

@@ -14,7 +14,7 @@ from tests.environment import ROOT
 PRODUCTION = {
     "DOTENV": "",
     "DEBUG": "false",
-    "SECRET_KEY": "pYt4-a-long-random-value-of-a-deployment-8Zw1",
+    "SECRET_KEY": "pYt4-a-long-random-value-of-a-deployment-8Zw1-Qm7Lk2Vx",
     "TOKEN_KEYS": "ml061NJtYbkmV2uJhulg2WQy1QF-d3HNFJxBQvQYapw=",
     "BASE_URL": "https://app.example.com",
     "ALLOWED_HOSTS": "app.example.com",
@@ -42,10 +42,10 @@ def load(monkeypatch: pytest.MonkeyPatch, **changes: str | None) -> dict[str, An
 
 WRONG: list[tuple[str, str | None, str]] = [
     ("DEBUG", "maybe", "DEBUG: use true or false"),
-    ("SECRET_KEY", None, "SECRET_KEY: set at least 32 random characters"),
-    ("SECRET_KEY", "", "SECRET_KEY: set at least 32 random characters"),
-    ("SECRET_KEY", "hidden-word", "SECRET_KEY: set at least 32 random characters"),
-    ("SECRET_KEY", "development-only" * 4, "SECRET_KEY: set at least 32 random characters"),
+    ("SECRET_KEY", None, "SECRET_KEY: set at least 50 random characters"),
+    ("SECRET_KEY", "", "SECRET_KEY: set at least 50 random characters"),
+    ("SECRET_KEY", "hidden-word", "SECRET_KEY: set at least 50 random characters"),
+    ("SECRET_KEY", "development-only" * 4, "SECRET_KEY: set at least 50 random characters"),
     ("TOKEN_KEYS", None, "TOKEN_KEYS: set at least one Fernet key"),
     ("TOKEN_KEYS", " , ", "TOKEN_KEYS: set at least one Fernet key"),
     ("TOKEN_KEYS", "hidden-word", "TOKEN_KEYS: each key must be 32 url-safe base64 bytes"),
@@ -162,5 +162,5 @@ def test_management_command_says_what_is_wrong_in_one_line() -> None:
     done = manage("check", SECRET_KEY=None)
     assert done.returncode == 1
     assert done.stderr == (
-        "TaskJuice does not start. SECRET_KEY: set at least 32 random characters; make one with `make key`\n"
+        "TaskJuice does not start. SECRET_KEY: set at least 50 random characters; make one with `make key`\n"
     )
