@@ -14,6 +14,7 @@ one who works on them. Calls of forms are left to the request that made them for
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -47,6 +48,7 @@ def write(writer: Writer, calls: Sequence[ActionCall], rows: Sequence[Data]) -> 
     connection = calls[0].connection
     assert connection is not None  # a lane or a page has one
     waiting: dict[UUID, Outcome] = {}
+    calls = [_named(call) for call in calls]
     before = _latest(calls)
     ours = {index: call for index, call in before.items() if call.state in LIVE_CALLS}
     waiting |= sending.settle(
@@ -63,6 +65,12 @@ def write(writer: Writer, calls: Sequence[ActionCall], rows: Sequence[Data]) -> 
 def of_form(connection: Connection, form_key: UUID) -> Call | None:
     """The newest call of a page's form."""
     return Call.objects.filter(connection=connection, form_key=form_key).order_by("created_at").last()
+
+
+def _named(call: ActionCall) -> ActionCall:
+    """With a key of its own where it belongs neither to a form nor to a step."""
+    lone = call.form_key is None and call.activation_id is None
+    return replace(call, form_key=uuid4()) if lone else call
 
 
 def _latest(calls: Sequence[ActionCall]) -> dict[int, Call]:
@@ -147,8 +155,8 @@ def _intend(
     indexes = list(drafts)
     with transaction.atomic():
         for start in range(0, len(indexes), writer.most):
-            request = sending.new_sending(writer, connection)
             chunk = indexes[start : start + writer.most]
+            request = sending.new_sending(writer, connection, path=drafts[chunk[0]].path)
             rows = [_row(writer, request, calls[index], drafts[index]) for index in chunk]
             made += sending.stored(writer, request, rows)
     return made

@@ -23,13 +23,13 @@ MOST_EPOCHS = 4  # new keys for one call; each follows a look-up that found noth
 UNSETTLED = (CallState.INTENDED, CallState.SENT)
 
 
-def new_sending(writer: Writer, connection: Connection, *, sent_now: bool = True) -> Sending:
+def new_sending(writer: Writer, connection: Connection, *, path: str = "", sent_now: bool = True) -> Sending:
     """A sending whose bytes `stored` fills in. It counts as sent from now on, unless somebody else will send it."""
     return Sending.objects.create(
         connection=connection,
         idempotency_key=uuid4().hex,
         method=writer.method,
-        path=writer.path,
+        path=path or writer.path,
         params=dict(writer.params),
         body=b"",
         first_sent_at=Now() if sent_now else None,
@@ -281,7 +281,7 @@ def supersede(writer: Writer, calls: Sequence[Call], *, sent_now: bool = True) -
         old = list(
             Call.objects.select_for_update(of=("self",))
             .filter(pk__in=[call.pk for call in calls], state__in=states)
-            .select_related("connection__agency", "connection__workspace")
+            .select_related("connection__agency", "connection__workspace", "sending")
             .order_by("position")
         )
         if not old:
@@ -289,7 +289,8 @@ def supersede(writer: Writer, calls: Sequence[Call], *, sent_now: bool = True) -
         Call.objects.filter(pk__in=[call.pk for call in old]).update(
             state=CallState.SENT_AGAIN, settled_at=Now()
         )
-        sending = new_sending(writer, old[0].connection, sent_now=sent_now)
+        path = old[0].sending.path
+        sending = new_sending(writer, old[0].connection, path=path, sent_now=sent_now)
         return stored(writer, sending, [_successor(call, sending) for call in old])
 
 

@@ -12,13 +12,17 @@ from connections.models import Call, Connection, Sending
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One record to be made. `noted` is what the look-up will need; `target` may have one open call at a time."""
+    """One record to be made. `noted` is what the look-up will need; `target` may have one open call at a time.
+
+    `path` is for writers that change one record at a time, whose address it is.
+    """
 
     id: UUID
     subject: str
     body: Data
     noted: Data = field(default_factory=dict)
     target: UUID | None = None
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Writer:
     action: ClassVar[str]
     verb: ClassVar[str]  # for the audit trail: "invoice created"
     method: ClassVar[str] = "PUT"
-    path: ClassVar[str]
+    path: ClassVar[str] = ""
     params: ClassVar[Mapping[str, str | int]] = {}
     most: ClassVar[int] = 1  # elements of one sending
     key_seconds: ClassVar[float]  # for how long the provider surely remembers a key

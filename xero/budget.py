@@ -284,12 +284,13 @@ def _park(place: Place, headers: Mapping[str, str]) -> None:
     """A limit was met after all: nothing goes out until Xero says, or for a moment where it does not say."""
     problem = headers.get("X-Rate-Limit-Problem", "").lower()
     pause = _pause(headers, problem)
-    if problem not in {"minute", "day", "concurrent"}:
+    if problem.startswith("app"):
         _execute(PARK_APP, APP, pause=pause)
         _release(place, None, None, uncounted=True)
         return
     values = {"minute_limit": MINUTE_LIMIT, "day_limit": settings.XERO_DAILY_LIMIT}
-    _execute(PARK, place.tenant_id, slot=place.slot, pause=pause, why=problem, **values)
+    why = problem if problem in {"minute", "day"} else "concurrent"
+    _execute(PARK, place.tenant_id, slot=place.slot, pause=pause, why=why, **values)
 
 
 def _pause(headers: Mapping[str, str], problem: str) -> float:

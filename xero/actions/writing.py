@@ -1,4 +1,7 @@
-"""What Xero's three writes share: PUT, which only creates, in batches whose elements are judged each by itself."""
+"""What Xero's writes share: PUT, which only creates, in batches whose elements are judged each by itself.
+
+A writer of changes sets `method = "POST"` and `most = 1`, and its drafts name the record's `path`.
+"""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -29,7 +32,9 @@ class XeroWriter(Writer):
     def send(self, sending: Sending, *, by_person: bool) -> list[Made | Refused]:
         body = bytes(sending.body)
         try:
-            answer = self.client(sending.connection, by_person).put(
+            client = self.client(sending.connection, by_person)
+            send = client.put if sending.method == "PUT" else client.post
+            answer = send(
                 sending.path,
                 body,
                 idempotency_key=sending.idempotency_key,
