@@ -1,7 +1,7 @@
 """Claiming due activations and storing what became of them, each in one statement for a whole batch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -38,24 +38,24 @@ STEP_RUNS = """
 INSERT INTO workflows_steprun
     (activation_id, position, name, action, attempt, outcome, input, output, error_code, error, provider_status,
      wave, started_at, finished_at)
-SELECT activation_id, position, name, action, attempt, outcome, input::jsonb, output::jsonb, code, error, status,
-       wave, started_at, finished_at
-  FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::smallint[], %s::text[], %s::text[],
-              %s::text[], %s::text[], %s::text[], %s::smallint[], %s::int[], %s::timestamptz[], %s::timestamptz[])
-    AS new (activation_id, position, name, action, attempt, outcome, input, output, code, error, status, wave,
-            started_at, finished_at)
+SELECT activation_id, position, name, action, attempt, outcome, input, output, error_code, error, status, wave,
+       started_at, finished_at
+  FROM jsonb_to_recordset(%s::jsonb)
+    AS new (activation_id bigint, position smallint, name text, action text, attempt smallint, outcome text,
+            input jsonb, output jsonb, error_code text, error text, status smallint, wave int,
+            started_at timestamptz, finished_at timestamptz)
 """
 
 ACTIVATIONS = """
 UPDATE workflows_activation a
    SET state = n.state, position = n.position, attempt = n.attempt, subject = n.subject,
-       outputs = coalesce(n.outputs::jsonb, a.outputs), error_code = n.code, error = n.error,
+       outputs = coalesce(n.outputs, a.outputs), error_code = n.code, error = n.error,
        next_at = coalesce(n.next_at, a.next_at),
        lease_token = CASE WHEN n.state = 'running' THEN a.lease_token END,
        finished_at = CASE WHEN n.state NOT IN ('running', 'ready') THEN clock_timestamp() END
-  FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::smallint[], %s::text[], %s::text[], %s::text[], %s::text[],
-              %s::timestamptz[])
-    AS n (id, state, position, attempt, subject, outputs, code, error, next_at)
+  FROM jsonb_to_recordset(%s::jsonb)
+    AS n (id bigint, state text, position smallint, attempt smallint, subject text, outputs jsonb, code text,
+          error text, next_at timestamptz)
  WHERE a.id = n.id AND a.lease_token = %s
 """
 
@@ -87,7 +87,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """One attempt at one step, as it goes into the history. `input` and `output` are JSON text."""
+    """One attempt at one step, as it goes into the history."""
 
     activation_id: int
     position: int
@@ -95,14 +95,17 @@ class StepRecord:
     action: str
     attempt: int
     outcome: str
-    input: str
-    output: str | None
+    input: Any
+    output: Any
     error_code: str
     error: str
     status: int | None
     wave: int
     started_at: datetime
     finished_at: datetime
+
+    def values(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(slots=True)
@@ -120,11 +123,10 @@ class Batch:
             lanes.hold(self.lease)
             with database.cursor() as cursor:
                 if self.records:
-                    cursor.execute(STEP_RUNS, _columns([_record_row(record) for record in self.records]))
+                    cursor.execute(STEP_RUNS, [exact.dumps([record.values() for record in self.records])])
                 if changed:
-                    cursor.execute(
-                        ACTIVATIONS, [*_columns([_run_row(run) for run in changed]), self.lease.token]
-                    )
+                    given = exact.dumps([_changes(run) for run in changed])
+                    cursor.execute(ACTIVATIONS, [given, self.lease.token])
         self.records.clear()
         for run in changed:
             run.changed = False
@@ -158,40 +160,16 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
     ]
 
 
-def _columns(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _record_row(record: StepRecord) -> tuple[Any, ...]:
-    return (
-        record.activation_id,
-        record.position,
-        record.name,
-        record.action,
-        record.attempt,
-        record.outcome,
-        record.input,
-        record.output,
-        record.error_code,
-        record.error,
-        record.status,
-        record.wave,
-        record.started_at,
-        record.finished_at,
-    )
-
-
-def _run_row(run: Run) -> tuple[Any, ...]:
+def _changes(run: Run) -> dict[str, Any]:
     # What a finished activation's steps gave stands in its step records; only those that may go on need it again.
-    outputs = exact.dumps(run.outputs) if run.state not in {"succeeded", "stopped"} else None
-    return (
-        run.id,
-        run.state,
-        run.position,
-        run.attempt,
-        run.subject[:200],
-        outputs,
-        run.error_code[:60],
-        run.error[:500],
-        run.next_at,
-    )
+    return {
+        "id": run.id,
+        "state": run.state,
+        "position": run.position,
+        "attempt": run.attempt,
+        "subject": run.subject[:200],
+        "outputs": run.outputs if run.state not in {"succeeded", "stopped"} else None,
+        "code": run.error_code[:60],
+        "error": run.error[:500],
+        "next_at": run.next_at,
+    }

@@ -15,7 +15,6 @@ from typing import Any, Self
 
 from django.utils import timezone
 
-from connections import exact
 from connections.integrations import (
     Action,
     Call,
@@ -208,8 +207,8 @@ class Turn:
             action=self.step.action_key,
             attempt=self.run.attempt,
             outcome=NAMES[type(outcome)],
-            input=exact.dumps(self.shown),
-            output=None if output is None else exact.dumps(output),
+            input=self.shown,
+            output=output,
             error_code=code[:60],
             error=error[:500],
             status=getattr(outcome, "status", None),

@@ -22,7 +22,7 @@ OURS = ("id", "workspace", "connection", "first_updated_utc")
 # What a table holds that is about the record itself; a change of these is worth a new row version.
 UPSERT = """
 INSERT INTO {table} AS old (workspace_id, connection_id, first_updated_utc, {columns})
-SELECT %s, %s, updated_utc, {columns} FROM unnest({arrays}) AS new ({columns})
+SELECT %s, %s, updated_utc, {columns} FROM jsonb_to_recordset(%s::jsonb) AS new ({declared})
  ORDER BY xero_id
 ON CONFLICT (connection_id, xero_id) DO UPDATE SET {updates}
  WHERE excluded.updated_utc >= old.updated_utc AND ({compared}) IS DISTINCT FROM ({compared_new})
@@ -79,27 +79,24 @@ def mark_stale(marks: Sequence[tuple[int, str, UUID]]) -> None:
 
 
 def _latest(rows: list[Row]) -> list[Row]:
-    """One row per id, by id: an answer may name a record twice when it changed meanwhile."""
+    """One row per id: an answer may name a record twice when it changed meanwhile."""
     found: dict[UUID, Row] = {}
     for row in rows:
         known = found.get(row["xero_id"])
         if known is None or known["updated_utc"] <= row["updated_utc"]:
             found[row["xero_id"]] = row
-    return sorted(found.values(), key=lambda row: row["xero_id"])  # one lock order for all who store
+    return list(found.values())
 
 
 def _store(connection: Connection, kind: Kind, rows: Sequence[Row]) -> list[UUID]:
     if not rows:
         return []
     names, statement = _statement(kind.model)
-    columns = [[_value(row[name]) for row in rows] for name in names]
+    # One JSON text: quoting it costs a fraction of what arrays of bodies do.
+    given = exact.dumps([{name: row[name] for name in names} for row in rows])
     with database.cursor() as cursor:
-        cursor.execute(statement, [connection.workspace_id, connection.pk, *columns])
+        cursor.execute(statement, [connection.workspace_id, connection.pk, given])
         return [id for (id,) in cursor.fetchall()]
-
-
-def _value(value: Any) -> Any:
-    return exact.dumps(value) if isinstance(value, dict) else value
 
 
 @cache
@@ -109,7 +106,7 @@ def _statement(model: type[models.Model]) -> tuple[tuple[str, ...], str]:
     statement = UPSERT.format(
         table=model._meta.db_table,
         columns=", ".join(names),
-        arrays=", ".join(f"%s::{_type(f)}[]" for f in fields),
+        declared=", ".join(f"{f.name} {_type(f)}" for f in fields),
         updates=", ".join(f"{name} = excluded.{name}" for name in names),
         compared=", ".join(f"old.{name}" for name in names),
         compared_new=", ".join(f"excluded.{name}" for name in names),
@@ -118,7 +115,7 @@ def _statement(model: type[models.Model]) -> tuple[tuple[str, ...], str]:
 
 
 def _type(column: "models.Field[Any, Any]") -> str:
-    """The column's type without its length; unnest() takes no typmod."""
+    """The column's type without its length: what is too long is the column's own to refuse."""
     found = column.db_type(database)
     assert found is not None  # concrete fields have one
     return found.partition("(")[0]
