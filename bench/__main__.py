@@ -4,7 +4,9 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -29,6 +31,8 @@ def main() -> None:
         people.wait()
         acknowledged = acknowledge.measure(place, running.environment)
         running.stages.done("webhook acknowledgement measured")
+        ledger = measured_apart("bench.ledger", running.environment)
+        running.stages.done("ledger lists, first read and decoding measured")
         running.add_sandbox()
         running.add_product()
         running.wait_until_ready()
@@ -38,7 +42,16 @@ def main() -> None:
         running.stages.done("events to finished activations measured")
     finally:
         running.stop()
-    report({"machine": machine(), "acknowledgement": acknowledged, "events": events})
+    report({"machine": machine(), "acknowledgement": acknowledged, "events": events, "ledger": ledger})
+
+
+def measured_apart(module: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The figures of a benchmark that runs as a process of its own and prints them as JSON."""
+    ran = subprocess.run(
+        [sys.executable, "-m", module], env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True
+    )
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
 
 
 def machine() -> dict[str, Any]:
@@ -65,10 +78,27 @@ def report(found: dict[str, Any]) -> None:
     for name, one in (("at once", burst), ("sustained", sustained)):
         speed = f"{one['per_second']:,.0f}/s, {one['look_ups']} calls of GET /Invoices"
         print(f"{one['events']:,} {name:<17} {one['seconds']:.1f} s, {speed}")
+    report_ledger(found["ledger"])
     print(
         f"\n{found['machine']['cores']} cores shared by load, web, worker, sandbox and PostgreSQL. {RESULT}"
     )
 
 
+def report_ledger(found: dict[str, Any]) -> None:
+    print("\nInvoice list page, every kind of filter, order and search")
+    for size, one in found["lists"].items():
+        slowest = max(one["pages"], key=one["pages"].get)
+        print(
+            f"{size:>9} rows    p50 {one['p50_ms']:.0f} ms, p95 {one['p95_ms']:.0f} ms, slowest kind: {slowest}"
+        )
+    read, decode = found["read"], found["decode"]
+    paths = ", ".join(f"{count} {path}" for path, count in read["calls_by_path"].items())
+    print(
+        f"\nFirst read of {read['invoices']:,} invoices: {read['seconds']} s, {read['calls']} calls ({paths})"
+    )
+    faster, smaller = decode["times_faster"], decode["times_smaller"]
+    print(f"Decoding 1,000 invoices: {faster} times faster than xero-python, {smaller} times less memory")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

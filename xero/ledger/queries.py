@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import Count, Model, Q, QuerySet
+from django.db.models.expressions import RawSQL
 
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import Workspace
@@ -67,7 +68,13 @@ ACCOUNT_SORTS = {
     "type": ("class_name", "type", "code"),
 }
 
+DOCUMENT_SUMS = ("total", "amount_paid", "amount_due")
+PAYMENT_SUMS = ("amount", "0", "0")
+
 Wanted = Mapping[str, Any]
+Matches = (
+    list[tuple[Any, ...]] | None
+)  # id, currency, status and amounts of what a search found; None: no search
 One = TypeVar("One", Invoice, Contact, Payment, Account, Item)
 
 
@@ -96,14 +103,16 @@ def default_sort(tab: str) -> str:
 def documents(connection: Connection, type: str, wanted: Wanted, *, narrow: bool) -> Listing:
     tallies = list(Tally.objects.filter(connection=connection, kind="invoice", type=type))
     tab = _tab(wanted, TABS)
-    rows, capped = _filtered_documents(connection, type, wanted)
+    rows, matches = _filtered_documents(connection, type, wanted)
     rows = in_order(rows.defer("body"), wanted.get("sort", ""), DOCUMENT_SORTS, default_sort(tab))
-    if narrow:
-        totals = sums(rows, ("total", "amount_paid", "amount_due"), live=LIVE)
+    if matches is not None:
+        totals = _of_matches(matches)
+    elif narrow:
+        totals = sums(rows, DOCUMENT_SUMS, live=LIVE)
     else:
         totals = _of_tallies(tallies, TABS.get(tab))
     counts = _counts(tallies, {name: Q(status=status) for name, status in TABS.items()})
-    return _listing(rows, wanted, counts, totals=totals, narrow=narrow, searched=capped)
+    return _listing(rows, wanted, counts, totals=totals, narrow=narrow, searched=_is_cut(matches))
 
 
 def all_documents(connection: Connection, type: str, wanted: Wanted) -> "QuerySet[Invoice]":
@@ -116,7 +125,7 @@ def all_documents(connection: Connection, type: str, wanted: Wanted) -> "QuerySe
 
 def _filtered_documents(
     connection: Connection, type: str, wanted: Wanted
-) -> "tuple[QuerySet[Invoice], bool]":
+) -> "tuple[QuerySet[Invoice], Matches]":
     rows = Invoice.objects.filter(connection=connection, type=type)
     if status := TABS.get(_tab(wanted, TABS)):
         rows = rows.filter(status=status)
@@ -126,7 +135,7 @@ def _filtered_documents(
     if wanted.get("contact"):
         rows = rows.filter(contact_xero_id=wanted["contact"])
     if not (term := key(wanted.get("q") or "").strip()):
-        return rows, False
+        return rows, None
     found = [
         rows.filter(number_key__startswith=term),
         rows.filter(reference_key__startswith=term),
@@ -137,7 +146,7 @@ def _filtered_documents(
         found += [rows.filter(number_tail__startswith=word), rows.filter(reference_tail__startswith=word)]
     if (amount := _as_amount(term)) is not None:
         found.append(rows.filter(total=amount))
-    return _candidates(Invoice.objects.all(), found)
+    return _candidates(Invoice.objects.all(), found, DOCUMENT_SUMS)
 
 
 def _contacts_called(connection: Connection, term: str) -> "QuerySet[Contact, UUID]":
@@ -150,16 +159,19 @@ def _contacts_called(connection: Connection, term: str) -> "QuerySet[Contact, UU
 
 def payments(connection: Connection, wanted: Wanted, *, narrow: bool) -> Listing:
     tallies = list(Tally.objects.filter(connection=connection, kind="payment"))
-    rows, capped = _filtered_payments(connection, wanted)
+    rows, matches = _filtered_payments(connection, wanted)
     rows = in_order(rows.defer("body"), wanted.get("sort", ""), PAYMENT_SORTS, "-date")
     tab = _tab(wanted, {**PAYMENT_TABS, "deleted": ""})
     shown = [t for t in tallies if _in_payment_tab(t, tab)]
-    totals = sums(rows, ("amount", "0", "0"), live="true") if narrow else _summed(shown)
+    if matches is not None:
+        totals = _of_matches(matches)
+    else:
+        totals = sums(rows, PAYMENT_SUMS, live="true") if narrow else _summed(shown)
     counts = {
         name: sum(t.documents for t in tallies if _in_payment_tab(t, name))
         for name in ("", *PAYMENT_TABS, "deleted")
     }
-    return _listing(rows, wanted, counts, totals=totals, narrow=narrow, searched=capped)
+    return _listing(rows, wanted, counts, totals=totals, narrow=narrow, searched=_is_cut(matches))
 
 
 def all_payments(connection: Connection, wanted: Wanted) -> "QuerySet[Payment]":
@@ -173,7 +185,7 @@ def _in_payment_tab(tally: Tally, tab: str) -> bool:
     return tally.status == "AUTHORISED" and (tab == "" or tally.type == PAYMENT_TABS[tab])
 
 
-def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySet[Payment], bool]":
+def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySet[Payment], Matches]":
     tab = _tab(wanted, {**PAYMENT_TABS, "deleted": ""})
     status = "DELETED" if tab == "deleted" else "AUTHORISED"
     rows = Payment.objects.filter(connection=connection, status=status)
@@ -182,7 +194,7 @@ def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySe
     rows = _between(rows, "date", wanted.get("since"), wanted.get("until"))
     rows = _between(rows, "amount", wanted.get("least"), wanted.get("most"))
     if not (term := key(wanted.get("q") or "").strip()):
-        return rows, False
+        return rows, None
     found = [
         rows.filter(invoice_number_key__startswith=term),
         rows.filter(invoice_number_tail__startswith=term.lstrip("0") or term),
@@ -191,7 +203,7 @@ def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySe
     ]
     if (amount := _as_amount(term)) is not None:
         found.append(rows.filter(amount=amount))
-    return _candidates(Payment.objects.all(), found)
+    return _candidates(Payment.objects.all(), found, PAYMENT_SUMS)
 
 
 # -- contacts, accounts, items --
@@ -331,14 +343,36 @@ def _containing(rows: "QuerySet[Row]", wanted: Wanted) -> "QuerySet[Row]":
     return rows.filter(search_key__contains=term) if term else rows
 
 
-def _candidates(model: "QuerySet[Row]", found: "Sequence[QuerySet[Row]]") -> "tuple[QuerySet[Row], bool]":
-    """The rows that any of these finds; whether there were more than a search brings.
+def _candidates(
+    model: "QuerySet[Row]", found: "Sequence[QuerySet[Row]]", columns: tuple[str, str, str]
+) -> "tuple[QuerySet[Row], Matches]":
+    """The rows that any of these finds, and what is summed of them: one more than a search brings, if there are more.
 
     Each is an index's range read no further than the limit, so a search for what is everywhere costs no more.
     """
-    limited = [rows.order_by().values_list("pk", flat=True)[: SEARCHED + 1] for rows in found]
-    ids = list(limited[0].union(*limited[1:]))
-    return model.filter(pk__in=ids[:SEARCHED]), len(ids) > SEARCHED
+    names = ("pk", "currency", "status", *(name for name in columns if name != "0"))
+    limited = [rows.order_by().values_list(*names)[: SEARCHED + 1] for rows in found]
+    matches = list(limited[0].union(*limited[1:])[: SEARCHED + 1])
+    ids = [match[0] for match in matches[:SEARCHED]]
+    # An array: two thousand parameters would take longer to write than the database takes to find them.
+    return model.filter(pk__in=RawSQL("SELECT unnest(%s::bigint[])", [ids])), matches
+
+
+def _is_cut(matches: Matches) -> bool:
+    return matches is not None and len(matches) > SEARCHED
+
+
+def _of_matches(matches: list[tuple[Any, ...]]) -> list[Total]:
+    """What the rows that a search brings come to, per currency; what is voided or deleted adds nothing."""
+    found: dict[str, list[Any]] = {}
+    for _, currency, status, *amounts in matches[:SEARCHED]:
+        sums_ = found.setdefault(currency, [0, *(Decimal(0) for _ in range(3))])
+        sums_[0] += 1
+        if status not in GONE or len(amounts) == 1:
+            for place, amount in enumerate(amounts, start=1):
+                sums_[place] += amount
+    totals = [Total(currency, *numbers) for currency, numbers in found.items()]
+    return sorted(totals, key=lambda total: (-total.documents, total.currency))
 
 
 def _as_amount(term: str) -> Decimal | None:
