@@ -9,6 +9,7 @@ Fields of the POST, all of them optional unless said otherwise:
     step                            handle of a step (1–12 letters and digits); repeated, in order
     step-<handle>-action, -name     key of its action; what later steps call it
     step-<handle>-<field>           the action's own form; see widgets.py for rows of conditions and values
+    step-<handle>-options-<field>   under what it runs (options.py)
     stamp                           what the editor began with, so that two editors do not overwrite each other
     template                        key of a starting point: stands in for trigger and steps where none are given
     do                              save (also when absent), publish, or a change of the page: again,
@@ -16,7 +17,7 @@ Fields of the POST, all of them optional unless said otherwise:
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,9 +27,10 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
 from connections.integrations import Action, Trigger, registry
-from workflows import drafts, timeline
+from workflows import drafts, options, timeline
 from workflows.drafts import MAX_STEPS, STARTING_POINTS, Draft, Step
-from workflows.problems import Problem
+from workflows.options import OptionsForm
+from workflows.problems import OPTION, TRIGGER, Problem
 from workflows.widgets import editor_widget, text
 
 NO_FILES: "MultiValueDict[str, UploadedFile[Any]]" = MultiValueDict()
@@ -54,11 +56,31 @@ class Card:
         if action is None:
             return None
         form = _editor(action, self.prefix, self.step.input)
-        form.cleaned_data = {}
-        for problem in self.problems:
-            if problem.field in form.fields:
-                form.add_error(problem.field, problem.message)
+        _complain(form, self.problems)
         return form
+
+    @property
+    def options_form(self) -> forms.Form:
+        form = OptionsForm(
+            initial=options.as_fields(self.step.options),
+            prefix=self.options_prefix,
+            use_required_attribute=False,
+        )
+        _with_editors(form)
+        _complain(form, self.problems, OPTION)
+        return form
+
+    @property
+    def options_prefix(self) -> str:
+        return f"{self.prefix}-options"
+
+    @property
+    def options_in_words(self) -> list[str]:
+        return options.in_words(self.step.options)
+
+    @property
+    def has_option_problems(self) -> bool:
+        return any(problem.field.startswith(OPTION) for problem in self.problems)
 
     @property
     def name_problems(self) -> list[str]:
@@ -101,13 +123,8 @@ class Builder:
         trigger = text(data, "trigger")
         handles = [handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)]
         cards = [_card(data, handle) for handle in handles[: MAX_STEPS + 1]]
-        options = {(step.name, step.action): step.options for step in before.steps} if before else {}
-        kept = [
-            replace(
-                card, step=replace(card.step, options=options.get((card.step.name, card.step.action), {}))
-            )
-            for card in cards
-        ]
+        earlier = {(step.name, step.action): step.options for step in before.steps} if before else {}
+        kept = [_with_options(data, card, earlier) for card in cards]
         return cls(trigger, _settings(data, trigger), kept)
 
     @property
@@ -146,10 +163,7 @@ class Builder:
         if self.trigger is None:
             return None
         form = self.trigger.form(initial=self.settings, prefix="trigger", use_required_attribute=False)
-        form.cleaned_data = {}
-        for problem in self.problems:
-            if problem.where == "trigger" and problem.field in form.fields:
-                form.add_error(problem.field, problem.message)
+        _complain(form, [problem for problem in self.problems if problem.where == TRIGGER])
         return form
 
     @property
@@ -172,9 +186,15 @@ class Builder:
         if self.trigger is not None:
             values = _values("trigger", self.trigger.sample)
             found.append(Source(0, self.trigger.title, "trigger", values))
+        samples: dict[str, Any] = {"trigger": self.trigger.sample if self.trigger else {}, "steps": {}}
         for number, card in enumerate(self.cards, start=1):
-            name = card.step.name
-            found.append(Source(number, card.step.title, name, _values(f"steps.{name}", card.step.sample)))
+            step = card.step
+            if step.for_each:
+                item = options.element_of(step.for_each, samples)
+                title = f"each element, inside {step.name}"
+                found.append(Source(number, title, "item", _values("item", "" if item is None else item)))
+            found.append(Source(number, step.title, step.name, _values(f"steps.{step.name}", step.sample)))
+            samples["steps"][step.name] = step.sample
         return found
 
     def _with_new(self, action_key: str) -> "Builder":
@@ -208,10 +228,25 @@ def _card(data: QueryDict, handle: str) -> Card:
     given: dict[str, Any] = {}
     if action is not None:
         for name, asked in action.form.base_fields.items():
-            raw = editor_widget(asked).value_from_datadict(data, NO_FILES, f"{prefix}-{name}")
-            given[name] = raw.replace("\x00", "").strip() if isinstance(raw, str) else raw
+            given[name] = _raw(asked, data, f"{prefix}-{name}")
     step = Step(text(data, f"{prefix}-name"), text(data, f"{prefix}-action"), given)
     return Card(handle, step)
+
+
+def _with_options(data: QueryDict, card: Card, earlier: Mapping[tuple[str, str], Mapping[str, Any]]) -> Card:
+    """What the page sent of them; what it did not send is kept from the draft that was edited."""
+    kept = dict(earlier.get((card.step.name, card.step.action), {}))
+    form = card.options_form
+    if f"{card.options_prefix}-for_each" in data:
+        typed = {name: _raw(asked, data, form.add_prefix(name)) for name, asked in form.fields.items()}
+        kept = {key: option for key, option in kept.items() if key not in options.KEYS}
+        kept |= options.as_stored(typed)
+    return replace(card, step=replace(card.step, options=kept))
+
+
+def _raw(asked: forms.Field, data: QueryDict, name: str) -> Any:
+    raw = editor_widget(asked).value_from_datadict(data, NO_FILES, name)
+    return raw.replace("\x00", "").strip() if isinstance(raw, str) else raw
 
 
 def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
@@ -230,9 +265,22 @@ def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
 
 def _editor(action: Action, prefix: str, given: Any) -> forms.Form:
     form = action.form(initial=dict(given), prefix=prefix, use_required_attribute=False)
+    _with_editors(form)
+    return form
+
+
+def _with_editors(form: forms.Form) -> None:
     for asked in form.fields.values():
         asked.widget = editor_widget(asked)
-    return form
+
+
+def _complain(form: forms.Form, found: Sequence[Problem], before: str = "") -> None:
+    """Put the problems at the form's fields; `before` stands before the field's name in them."""
+    form.cleaned_data = {}
+    for problem in found:
+        name = problem.field.removeprefix(before)
+        if problem.field.startswith(before) and name in form.fields:
+            form.add_error(name, problem.message)
 
 
 def _values(path: str, sample: Any) -> list[tuple[str, str]]:

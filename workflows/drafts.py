@@ -38,8 +38,18 @@ class Step:
         return self.known_action.title if self.known_action else self.action
 
     @property
-    def sample(self) -> Data:
-        """An output as later steps may see it. Values that a step names itself are its own sample."""
+    def for_each(self) -> str:
+        """The list that it runs once per element of; empty where it runs just once."""
+        return str(self.options.get("for_each") or "")
+
+    @property
+    def sample(self) -> Data | list[Data]:
+        """An output as later steps may see it: a list where the step runs once per element."""
+        return [self.sample_of_one] if self.for_each else self.sample_of_one
+
+    @property
+    def sample_of_one(self) -> Data:
+        """Values that a step names itself are its own sample."""
         values = self.input.get("values")
         if self.action == "core/set-values" and isinstance(values, dict):
             return dict(values)

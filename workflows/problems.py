@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from connections.integrations import Action, registry
+from workflows import options
 from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
 from workflows.expressions import ExpressionError, has_expression, paths
 
 TRIGGER, CONNECTIONS = "trigger", "connections"
+OPTION = "options."  # before the name of a field of OptionsForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,23 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
         return
     for name, message in form_errors(step.known_action, step.input):
         yield Problem(position, message, name)
-    for value in step.options.values():
-        yield from (Problem(position, message) for message in _about_references(draft, position, value))
+    yield from _of_options(draft, position)
     for name, value in step.input.items():
         for message in _about_references(draft, position, value):
             yield Problem(position, message, name)
         yield from (Problem(position, message, name) for message in _about_condition(value))
+
+
+def _of_options(draft: Draft, position: int) -> Iterator[Problem]:
+    """Condition and list are read before the step runs for an element, so neither knows `item`."""
+    step = draft.steps[position]
+    for name, message in options.errors(step.action, step.options):
+        yield Problem(position, message, OPTION + name)
+    for name in ("only_if", "for_each"):
+        value = step.options.get(name)
+        for message in _about_references(draft, position, value, knows_item=False):
+            yield Problem(position, message, OPTION + name)
+        yield from (Problem(position, message, OPTION + name) for message in _about_condition(value))
 
 
 def _about_name(steps: Sequence[Step], position: int) -> Iterator[str]:
@@ -77,7 +90,7 @@ def form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str,
             yield ("" if name == "__all__" else name), str(error)
 
 
-def _about_references(draft: Draft, position: int, value: Any) -> Iterator[str]:
+def _about_references(draft: Draft, position: int, value: Any, *, knows_item: bool = True) -> Iterator[str]:
     for text in _texts(value):
         try:
             found = paths(text)
@@ -85,17 +98,17 @@ def _about_references(draft: Draft, position: int, value: Any) -> Iterator[str]:
             yield f"{error} In “{_short(text)}”."
             continue
         for path in found:
-            if message := _about_path(draft, position, path):
+            if message := _about_path(draft, position, path, knows_item):
                 yield message
 
 
-def _about_path(draft: Draft, position: int, path: Sequence[Any]) -> str:
+def _about_path(draft: Draft, position: int, path: Sequence[Any], knows_item: bool) -> str:
     """What is wrong with one path such as ["steps", "invoice", "Total"]; empty when nothing is."""
     root, name, *rest = [*path, ""][:2] + list(path[2:])
     if not (isinstance(root, str) and isinstance(name, str)):
         return ""  # computed; judged when it runs
-    if root == "item" and draft.steps[position].options.get("for_each"):
-        return ""
+    if root == "item":
+        return _about_item(draft.steps[position], knows_item)
     if root == "trigger":
         return _about_trigger_value(draft, name)
     if root != "steps":
@@ -112,6 +125,12 @@ def _about_path(draft: Draft, position: int, path: Sequence[Any]) -> str:
     )
 
 
+def _about_item(step: Step, is_known: bool) -> str:
+    if not step.for_each:
+        return "There is no “item” here: the step does not run once per element of a list."
+    return "" if is_known else "“item” is known only while the step runs for an element, not before."
+
+
 def _about_trigger_value(draft: Draft, name: str) -> str:
     trigger = registry.triggers.get(draft.trigger)
     if trigger is None or name in trigger.sample:
@@ -123,9 +142,16 @@ def _about_trigger_value(draft: Draft, name: str) -> str:
 
 def _about_output(step: Step, rest: Sequence[Any]) -> str:
     """Only names that a step gives itself are known for sure; a provider may send more than its sample shows."""
-    if step.action != "core/set-values" or not rest or not isinstance(rest[0], str) or rest[0] in step.sample:
+    first = rest[0] if rest else None
+    if not isinstance(first, str):
         return ""
-    return f"The step “{step.name}” sets {', '.join(step.sample) or 'nothing'}; there is no “{rest[0]}”."
+    if step.for_each:
+        of_lists = {"first", "last", "size"}
+        return "" if first in of_lists else f"“{step.name}” gives a list: one output per element it ran for."
+    if step.action != "core/set-values" or first in step.sample_of_one:
+        return ""
+    sets = ", ".join(step.sample_of_one) or "nothing"
+    return f"The step “{step.name}” sets {sets}; there is no “{first}”."
 
 
 def _about_condition(value: Any) -> Iterator[str]:

@@ -1,15 +1,12 @@
 """Triggers and steps as a person reads them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 
 from connections.integrations import registry
-from workflows.conditions import OPERATORS, WITHOUT_VALUE
 from workflows.drafts import Draft, Step
-
-SHORT = 160
+from workflows.options import condition_in_words, in_words, short
 
 
 def trigger_in_words(draft: Draft) -> str:
@@ -33,23 +30,10 @@ def step_in_words(step: Step) -> list[str]:
         if isinstance(value, dict) and "rows" in value:
             lines += condition_in_words(value)
         elif isinstance(value, dict):
-            lines += [f"{key} = {_short(text)}" for key, text in value.items()]
+            lines += [f"{key} = {short(text)}" for key, text in value.items()]
         else:
-            lines.append(f"{_label(step, name)}: {_short(value)}")
-    return lines
-
-
-def condition_in_words(condition: Mapping[str, Any]) -> list[str]:
-    """`{{ steps.invoice.Total }} is greater than 1,000`, joined by `and` or `or`."""
-    joint = "or " if condition.get("match") == "any" else "and "
-    lines = []
-    for number, row in enumerate(condition.get("rows") or []):
-        operator = str(row.get("operator", ""))
-        words = [_short(row.get("field", "")), OPERATORS.get(operator, operator)]
-        if operator not in WITHOUT_VALUE:
-            words.append(_short(row.get("value", "")))
-        lines.append((joint if number else "") + " ".join(words))
-    return lines
+            lines.append(f"{_label(step, name)}: {short(value)}")
+    return lines + in_words(step.options)
 
 
 def _chosen_label(field: forms.Field, chosen: Any) -> str:
@@ -62,8 +46,3 @@ def _label(step: Step, name: str) -> str:
     action = step.known_action
     field = action.form.base_fields.get(name) if action else None
     return str(field.label or name) if field else name
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return f"{text[:SHORT]}…" if len(text) > SHORT else text

@@ -299,8 +299,9 @@ def test_conditions_and_lists_of_a_step_are_checked_too() -> None:
     item = {"values": {"a": "{{ item.Name }}"}}
     each = Step("n", "core/set-values", item, {"for_each": "{{ trigger.type }}"})
     assert problems(draft(each)) == []
-    gone = Step("n", "core/set-values", item, {"only_if": {"rows": [{"field": "{{ steps.x.y }}"}]}})
+    row = {"field": "{{ steps.x.y }}", "operator": "is-true"}
+    gone = Step("n", "core/set-values", item, {"only_if": {"match": "all", "rows": [row]}})
     assert [problem.message for problem in problems(draft(gone))] == [
         "No earlier step is called “x”.",
-        "There is no “item” here; expressions begin with trigger or steps.",
+        "There is no “item” here: the step does not run once per element of a list.",
     ]
