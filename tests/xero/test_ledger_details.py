@@ -1,0 +1,123 @@
+"""One record each: what its page says, and where its links lead."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from connections.models import Connection
+from taskjuice.workspaces.models import Workspace
+from tests.factories import make_connection, make_event
+from tests.xero.test_ledger_lists import invoice
+from xero import ledgers, upsert
+from xero.ledger import places, queries
+from xero.models import Invoice, Ledger
+
+pytestmark = pytest.mark.django_db
+
+HERE = "/northwind/harbour-cafe"
+LATER = "/Date(1795167600000+0000)/"
+
+
+@pytest.fixture
+def connection(workspace: Workspace) -> Connection:
+    found = make_connection(workspace, name="Harbour & Vine")
+    ledgers.begin(found)
+    Ledger.objects.update(base_currency="NZD", short_code="!ab1Cd")
+    return found
+
+
+def line(**fields: Any) -> dict[str, Any]:
+    return {
+        "Description": "Consulting <b>",
+        "Quantity": Decimal("2.0000"),
+        "UnitAmount": Decimal("12.3456"),
+        "TaxType": "OUTPUT2",
+        "TaxAmount": Decimal("3.70"),
+        "LineAmount": Decimal("24.69"),
+        "AccountCode": "200",
+        "Tracking": [{"Name": "Region", "Option": "North"}],
+    } | fields
+
+
+def page(client: Client, path: str) -> str:
+    answer = client.get(f"{HERE}/{path}")
+    assert answer.status_code == 200
+    return " ".join(answer.content.decode().split())
+
+
+def test_invoice_shows_lines_tax_and_totals_as_xero_has_them(
+    as_client_user: Client, connection: Connection
+) -> None:
+    account = {"AccountID": str(uuid4()), "Code": "200", "Name": "Sales"}
+    upsert.take_in(connection, "accounts", [account])
+    lines = [
+        line(),
+        line(TaxType="ZERO", TaxAmount=0, DiscountRate=Decimal(10)),
+        line(TaxAmount=Decimal("0.01")),
+    ]
+    body = invoice("INV-7", LineItems=lines, CurrencyCode="USD", CurrencyRate=Decimal("0.612300"))
+    upsert.take_in(connection, "invoices", [body])
+    text = page(as_client_user, f"invoices/{body['InvoiceID']}/")
+    shown = ["Consulting &lt;b&gt;", "12.3456", "Region: North", "Sales", "10 %", "at 0.6123", "Tax OUTPUT2"]
+    assert [part for part in shown if part not in text] == []
+    assert queries.taxes_of(Invoice.objects.get()) == [("OUTPUT2", Decimal("3.71")), ("ZERO", Decimal(0))]
+
+
+def test_invoice_lists_its_payments_and_history(as_client_user: Client, connection: Connection) -> None:
+    body = invoice("INV-7")
+    paid = {
+        "PaymentID": str(uuid4()),
+        "Amount": Decimal("40.25"),
+        "Status": "AUTHORISED",
+        "PaymentType": "ACCRECPAYMENT",
+        "UpdatedDateUTC": LATER,
+        "Date": "/Date(1763251200000+0000)/",
+        "Invoice": body,
+    }
+    upsert.take_in(connection, "invoices", [body])
+    upsert.take_in(connection, "payments", [paid, paid | {"PaymentID": str(uuid4()), "Status": "DELETED"}])
+    make_event(connection, resource_id=body["InvoiceID"], type="CREATE", recovered=True)
+    text = page(as_client_user, f"invoices/{body['InvoiceID']}/")
+    assert text.count("/payments/") == 1 + text.count('href="/northwind/harbour-cafe/payments/"')
+    assert "40.25" in text
+    assert "Created in Xero" in text
+    assert "Recovered" in text
+
+
+def test_open_in_xero_leads_into_this_organisation(connection: Connection) -> None:
+    found = Connection.objects.select_related("ledger").get()
+    id = uuid4()
+    assert places.in_xero(found, places.document_page("ACCPAY", id)) == (
+        "https://go.xero.com/organisationlogin/default.aspx?shortcode=%21ab1Cd"
+        f"&redirecturl=/AccountsPayable/View.aspx%3FInvoiceID%3D{id}"
+    )
+
+
+def test_bill_asked_for_as_an_invoice_leads_to_the_bill(
+    as_client_user: Client, connection: Connection
+) -> None:
+    body = invoice("B-1", Type="ACCPAY")
+    upsert.take_in(connection, "invoices", [body])
+    answer = as_client_user.get(f"{HERE}/invoices/{body['InvoiceID']}/")
+    assert answer["Location"] == f"{HERE}/bills/{body['InvoiceID']}/"
+
+
+def test_contact_shows_its_documents(as_client_user: Client, connection: Connection) -> None:
+    contact = {"ContactID": str(uuid4()), "Name": "Tui & Co", "UpdatedDateUTC": LATER, "IsCustomer": True}
+    upsert.take_in(connection, "contacts", [contact])
+    upsert.take_in(connection, "invoices", [invoice("INV-1", Contact=contact), invoice("INV-2")])
+    text = page(as_client_user, f"contacts/{contact['ContactID']}/")
+    assert "Tui &amp; Co" in text
+    assert ("INV-1" in text, "INV-2" in text) == (True, False)
+
+
+@pytest.mark.parametrize("status", ["A-NEW-STATUS", ""])
+def test_unknown_status_is_shown_as_xero_spells_it(
+    status: str, as_client_user: Client, connection: Connection
+) -> None:
+    body = invoice("INV-7", Status=status, LineItems=None, Contact=None)
+    upsert.take_in(connection, "invoices", [body])
+    assert (status or "INV-7").capitalize()[0] in page(as_client_user, f"invoices/{body['InvoiceID']}/")
