@@ -298,3 +298,12 @@ def test_freshness_shows_progress_then_reloads(as_client_user: Client, connectio
     assert "HX-Refresh" not in busy
     Ledger.objects.update(started_at=None, asked_at=None)
     assert as_client_user.get(address)["HX-Refresh"] == "true"
+
+
+def test_list_of_a_broken_connection_says_that_it_is_not_read(
+    as_client_user: Client, connection: Connection
+) -> None:
+    Connection.objects.update(state="error")
+    page = as_client_user.get("/northwind/harbour-cafe/invoices/").content.decode()
+    assert "Not read until the" in page
+    assert "every 2s" not in page
