@@ -12,17 +12,20 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
-from taskjuice.workspaces.gate import ADMIN, READ, WORK
+from taskjuice.workspaces.gate import ADMIN, OWN, READ, WORK
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import (
     make_activation,
     make_call,
+    make_client_user,
     make_connection,
     make_consent,
     make_delivery,
     make_event,
+    make_invitation,
     make_ledger,
+    make_member,
     make_workflow,
 )
 from tests.personas import (
@@ -102,6 +105,21 @@ TABLE = {
     "<slug:agency>/clients/new/": form(ADMIN),
     "<slug:agency>/clients/new/address/": page(ADMIN),
     "<slug:agency>/settings/": form(ADMIN),
+    "<slug:agency>/team/": page(WORK),
+    "<slug:agency>/team/invite/": action(ADMIN, 422),
+    "<slug:agency>/team/invitations/<int:invitation>/resend/": action(ADMIN),
+    "<slug:agency>/team/invitations/<int:invitation>/revoke/": action(ADMIN),
+    "<slug:agency>/team/<int:membership>/role/": action(OWN, 422),
+    "<slug:agency>/team/<int:membership>/remove/": action(ADMIN),
+    "<slug:agency>/team/leave/": action(WORK),
+    "<slug:agency>/team/transfer/": form(OWN, 422),
+    "<slug:agency>/team/two-step/": action(OWN, 422),
+    "<slug:agency>/<slug:workspace>/team/": page(WORK),
+    "<slug:agency>/<slug:workspace>/team/invite/": action(ADMIN, 422),
+    "<slug:agency>/<slug:workspace>/team/<int:seat>/remove/": action(ADMIN),
+    "invitations/<str:token>/": Row(get=everybody(200)),  # none of the cast has the address invited
+    "invitations/<str:token>/join/": Row(post=everybody(302)),
+    "invitations/<str:token>/accept/": Row(post=everybody(403, anonymous=302)),
     "<slug:agency>/audit/": page(WORK),
     "<slug:agency>/audit/export/": page(WORK),
     "<slug:agency>/<slug:workspace>/audit/": page(WORK),
@@ -175,6 +193,9 @@ TABLE = {
     # -- the ledger --
     "<slug:agency>/<slug:workspace>/invoices/": page(READ),
     "<slug:agency>/<slug:workspace>/invoices/export/": page(READ),
+    "<slug:agency>/<slug:workspace>/invoices/new/": form(WORK, 200),
+    "<slug:agency>/<slug:workspace>/bills/new/": form(WORK, 200),
+    "<slug:agency>/<slug:workspace>/contacts/find/": page(WORK),
     "<slug:agency>/<slug:workspace>/invoices/<uuid:document>/": page(READ),
     "<slug:agency>/<slug:workspace>/bills/": page(READ),
     "<slug:agency>/<slug:workspace>/bills/export/": page(READ),
@@ -227,6 +248,10 @@ def values(
         "provider": "xero",
         "call": make_call(link).pk,
         "consent": make_consent(workspace, owner).pk,
+        "membership": make_member(agency).memberships.get().pk,
+        "seat": make_client_user(workspace).client_user.pk,
+        "invitation": make_invitation(agency, token="token").pk,
+        "token": "token",
     } | make_ledger(link)
 
 

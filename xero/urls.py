@@ -4,11 +4,13 @@ from django.urls import path
 
 from xero import webhooks
 from xero.calls import urls as calls
+from xero.desk import urls as desk
 from xero.ledger import urls as ledger
 
 app_name = "xero"
 urlpatterns = [
     path("webhooks/xero/", webhooks.receive, name="webhook-receive"),
     *calls.urlpatterns,
+    *desk.urlpatterns,
     *ledger.urlpatterns,
 ]

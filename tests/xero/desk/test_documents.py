@@ -1,0 +1,362 @@
+"""The page of a new invoice or bill against the sandbox: what is typed arrives exactly, once, or is explained."""
+
+import re
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from connections.models import Call, Connection, Grant
+from taskjuice.workspaces.models import User, Workspace
+from tests.factories import make_connection
+from tests.sandbox_process import SandboxProcess
+from tests.xero.books import read_all
+from tests.xero.linked import link
+from tests.xero.sandbox.openapi import check_request
+from xero import ledgers, wire
+from xero.models import Account, Contact, Invoice
+
+pytestmark = pytest.mark.django_db
+
+NEW = "/northwind/harbour-cafe/invoices/new/"
+LOCKED_ORGANISATION = 1  # the second of the sandbox has a lock date
+NEW_BILL = "/northwind/harbour-cafe/bills/new/"
+
+
+def contact_of(connection: Connection) -> Contact:
+    return Contact.objects.filter(connection=connection, status="ACTIVE").earliest("name")
+
+
+def filled(connection: Connection, do: str = "draft", **more: Any) -> dict[str, str]:
+    """A form as a browser posts it, with one line and two blank rows."""
+    fields = {
+        "do": do,
+        "form_key": str(uuid4()),
+        "organisation": str(connection.pk),
+        "contact_name": contact_of(connection).name,
+        "date": "2026-11-02",
+        "due_date": "eom",
+        "number": "",
+        "reference": "Autumn",
+        "currency": "",
+        "line_amount_types": "Exclusive",
+        "lines-0-item_code": "",
+        "lines-0-description": "Consulting",
+        "lines-0-quantity": "2",
+        "lines-0-unit_amount": "1,000.1234",
+        "lines-0-discount_rate": "10",
+        "lines-0-account_code": "200",
+        "lines-0-tax_type": "",
+        "lines-1-description": "",
+        "lines-1-quantity": "1",
+        "lines-2-description": " ",
+        "lines-2-quantity": "1",
+    }
+    return fields | {name.replace("__", "-"): str(value) for name, value in more.items()}
+
+
+def test_invoice_is_made_and_shown(as_member: Client, connection: Connection) -> None:
+    answer = as_member.post(NEW, filled(connection, "approve"))
+    invoice = Invoice.objects.get(reference="Autumn")
+    assert answer["Location"] == f"/northwind/harbour-cafe/invoices/{invoice.xero_id}/"
+    assert (invoice.status, invoice.sub_total, invoice.total_tax) == (
+        "AUTHORISED",
+        Decimal("1800.22"),
+        Decimal("270.03"),
+    )
+    assert (str(invoice.date), str(invoice.due_date)) == ("2026-11-02", "2026-11-30")
+    assert len(invoice.body["LineItems"]) == 1
+    call = Call.objects.select_related("sending").get()
+    check_request("accounting.yaml", "PUT", "/Invoices", wire.decode(bytes(call.sending.body)))
+    assert invoice.body["Url"].endswith(f"/calls/{call.pk}/")
+    assert "is in Xero." in as_member.get(answer["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("do", "status"), [("draft", "DRAFT"), ("submit", "SUBMITTED"), ("approve", "AUTHORISED")]
+)
+def test_button_decides_the_status(do: str, status: str, as_member: Client, connection: Connection) -> None:
+    line = {"lines__0__discount_rate": "", "lines__0__account_code": "400"}
+    as_member.post(NEW_BILL, filled(connection, do, status="PAID", number=(number := str(uuid4())), **line))
+    assert [(i.type, i.status) for i in Invoice.objects.filter(number=number)] == [("ACCPAY", status)]
+
+
+def test_second_click_makes_no_second_invoice(
+    as_member: Client, connection: Connection, sandbox: SandboxProcess
+) -> None:
+    data = filled(connection, reference="only once")
+    first, second = as_member.post(NEW, data), as_member.post(NEW, data | {"reference": "twice"})
+    assert first["Location"] == second["Location"]
+    assert Call.objects.count() == 1
+    found = sandbox.xero("GET", str(connection.tenant_id), "Invoices?searchTerm=only once&page=1")
+    assert len(found["Invoices"]) == 1
+    assert "Nothing was sent again" in as_member.get(second["Location"]).content.decode()
+
+
+def test_total_that_is_previewed_is_xeros(as_member: Client, connection: Connection) -> None:
+    lines = {
+        f"lines__{n}__{name}": value
+        for n, price in enumerate(["25.06", "25.61", "25.63"])
+        for name, value in (
+            ("description", "x"), ("quantity", "1"), ("unit_amount", price), ("account_code", "200"),
+            ("discount_rate", ""),
+        )
+    }  # fmt: skip
+    for amounts_are in ("Exclusive", "Inclusive", "NoTax"):
+        data = filled(connection, "update", line_amount_types=amounts_are, **lines)
+        shown = as_member.post(NEW, data).context["totals"]
+        made = as_member.post(NEW, data | {"do": "draft"})
+        invoice = Invoice.objects.get(xero_id=made["Location"].split("/")[-2])
+        tax = sum(shown.taxes.values(), Decimal(0))
+        assert (shown.sub_total, tax, shown.total) == (invoice.sub_total, invoice.total_tax, invoice.total)
+
+
+def test_preview_answers_htmx_with_the_sums_alone(as_member: Client, connection: Connection) -> None:
+    answer = as_member.post(
+        f"{NEW}?part=sums", filled(connection, "update"), headers={"HX-Request": "true"}
+    ).content.decode()
+    assert answer.strip().startswith('<div id="sums"')
+    assert ["1,800.22" in answer, "270.03" in answer, "15% GST on Income" in answer] == [True, True, True]
+    assert 'id="amount-0" hx-swap-oob="true"' in answer
+    assert "<html" not in answer
+
+
+@pytest.mark.parametrize(
+    ("do", "descriptions"),
+    [
+        ("add1", ["Consulting", "", " ", ""]),
+        ("add5", ["Consulting", "", " ", "", "", "", "", ""]),
+        ("remove-1", ["Consulting", " "]),
+        ("remove-99", ["Consulting", "", " "]),
+        ("remove-x", ["Consulting", "", " "]),
+        ("no such button", ["Consulting", "", " "]),
+    ],
+)
+def test_buttons_of_the_table_edit_rows_and_send_nothing(
+    do: str, descriptions: list[str], as_member: Client, connection: Connection
+) -> None:
+    answer = as_member.post(NEW, filled(connection, do, due_date="nonsense"))
+    assert answer.status_code == 200
+    rows = [row["description"].value() or "" for row, _ in answer.context["rows"]]
+    assert rows == descriptions
+    assert answer.context["form"]["due_date"].value() == "nonsense"
+    assert Call.objects.count() == 0
+
+
+def test_item_fills_its_line(as_member: Client, connection: Connection) -> None:
+    blank = {f"lines__0__{name}": "" for name in ("description", "unit_amount", "account_code")}
+    code = as_member.get(NEW).context["items"][0].code
+    answer = as_member.post(NEW, filled(connection, "item-0", lines__0__item_code=code.lower(), **blank))
+    row = answer.context["rows"][0][0]
+    values = {name: row[name].value() for name in ("item_code", "description", "unit_amount", "account_code")}
+    assert values["item_code"] == code
+    assert all(values.values())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "shown_at", "message"),
+    [
+        ("lines__0__unit_amount", "1.000,00", "unit_amount", "Give a number, such as 1234.50."),
+        ("lines__0__unit_amount", "1e3", "unit_amount", "Give a number, such as 1234.50."),
+        ("lines__0__unit_amount", "NaN", "unit_amount", "Give a number, such as 1234.50."),
+        ("lines__0__unit_amount", "Infinity", "unit_amount", "Give a number, such as 1234.50."),
+        ("lines__0__unit_amount", "٥", "unit_amount", "Give a number, such as 1234.50."),
+        ("lines__0__unit_amount", "0.1+0.2", "unit_amount", "Give a number, such as 1234.50."),
+        ("lines__0__unit_amount", "9" * 30, "unit_amount", "This number is too large."),
+        ("lines__0__unit_amount", "1.00001", "unit_amount", "Give at most 4 decimal places."),
+        ("lines__0__discount_rate", "101", "discount_rate", "A discount is at most 100 %."),
+        ("lines__0__account_code", "nope", "account_code", "Harbour"),
+        ("lines__0__tax_type", "NOPE", "tax_type", "Harbour"),
+        ("lines__0__item_code", "NOPE", "item_code", "Harbour"),
+        ("lines__0__description", "", "description", "A line needs a description or an item."),
+        ("lines__0__description", "a\0b", "description", "characters that Xero cannot store"),
+        ("lines__0__description", "x" * 1_000_000, "description", "at most 4000 characters"),
+    ],
+)
+def test_wrong_line_is_explained_in_its_row(
+    field: str, value: str, shown_at: str, message: str, as_member: Client, connection: Connection
+) -> None:
+    message = connection.name if message == "Harbour" else message
+    answer = as_member.post(NEW, filled(connection, **{field: value}))
+    row = answer.context["rows"][0][0]
+    assert answer.status_code == 422
+    assert [message in error for error in row.errors[shown_at]] == [True]
+    assert row[shown_at].value() == value
+    assert answer.context["form"]["reference"].value() == "Autumn"
+    assert Call.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("date", "2026-11-31", "Give a date such as 2026-11-30"),
+        ("date", "0000-01-01", "Give a date such as 2026-11-30"),
+        ("date", "9999-12-31", "Give a date such as 2026-11-30"),
+        ("due_date", "in a while", "Give a date such as 2026-11-30"),
+        ("currency", "NZ", "Give the three letters"),
+        ("contact_name", "", "Choose whom it is to."),
+        ("contact_name", "Nobody Knows Ltd", "has no contact of this name"),
+        ("contact_name", "a\0b", "characters that Xero cannot store"),
+        ("number", "n" * 256, "at most 255 characters"),
+        ("reference", "r" * 1_000_000, "at most 255 characters"),
+        ("line_amount_types", "Sideways", "Select a valid choice"),
+    ],
+)
+def test_wrong_field_is_explained(
+    field: str, value: str, message: str, as_member: Client, connection: Connection
+) -> None:
+    answer = as_member.post(NEW, filled(connection, **{field: value}))
+    assert answer.status_code == 422
+    assert [message in error for error in answer.context["form"].errors[field]] == [True]
+    assert Call.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["😀 Ünïcode", "\u202esdrawkcab", "a\u200bb", "<script>alert(1)</script>", "{{ x }}"]
+)
+def test_any_text_arrives_as_it_was_typed(text: str, as_member: Client, connection: Connection) -> None:
+    as_member.post(NEW, filled(connection, lines__0__description=text, reference=(mark := str(uuid4()))))
+    invoice = Invoice.objects.get(reference=mark)
+    assert [line["Description"] for line in invoice.body["LineItems"]] == [text]
+    page = as_member.get(f"/northwind/harbour-cafe/invoices/{invoice.xero_id}/").content.decode()
+    assert "<script>alert" not in page
+
+
+def test_new_contact_is_added_in_place(as_member: Client, connection: Connection) -> None:
+    data = filled(connection, contact_name="  Nobody   Knows Ltd ", reference="for a new one")
+    refused = as_member.post(NEW, data)
+    assert "as a new contact" in refused.content.decode()
+    as_member.post(NEW, data | {"new_contact": "on"})
+    assert Invoice.objects.get(reference="for a new one").contact_name == "Nobody Knows Ltd"
+
+
+def test_contact_is_found_whatever_its_case(as_member: Client, connection: Connection) -> None:
+    contact = contact_of(connection)
+    as_member.post(NEW, filled(connection, contact_name=contact.name.upper(), reference="loud"))
+    assert Invoice.objects.get(reference="loud").contact_xero_id == contact.xero_id
+
+
+def test_contacts_are_offered_for_what_is_typed(as_member: Client, connection: Connection) -> None:
+    contact = contact_of(connection)
+    part = contact.name[1:6].lower()
+    answer = as_member.get(f"/northwind/harbour-cafe/contacts/find/?contact_name={part}").content.decode()
+    assert contact.name in re.findall('<option value="([^"]*)">', answer)
+    assert as_member.get("/northwind/harbour-cafe/contacts/find/?contact_name=%00zzzz").status_code == 200
+
+
+def test_archived_account_is_refused_in_xeros_words_at_its_row(
+    as_member: Client, connection: Connection
+) -> None:
+    assert Account.objects.get(connection=connection, code="498").status == "ARCHIVED"
+    line = {"lines__0__discount_rate": "", "lines__0__account_code": "498"}
+    answer = as_member.post(NEW_BILL, filled(connection, **line))
+    (message,) = answer.context["refused"]
+    assert message.startswith("Account code '498' has been archived")
+    assert answer.context["rows"][0][0].errors == {"account_code": [message]}
+    assert answer.context["rows"][0][0]["account_code"].value() == "498"
+
+
+def test_archived_contact_is_refused_in_xeros_words(as_member: Client, connection: Connection) -> None:
+    gone = Contact.objects.filter(connection=connection, status="ARCHIVED")[0]
+    answer = as_member.post(NEW, filled(connection, contact_name=gone.name))
+    assert answer.context["refused"] == answer.context["form"].errors["contact_name"]
+    words = "has been archived and cannot be used on this document."
+    assert answer.context["refused"] == [f"The contact {gone.name} {words}"]
+
+
+def test_locked_period_is_refused_at_the_date(
+    as_member: Client, workspace: Workspace, sandbox: SandboxProcess
+) -> None:
+    locked = link(sandbox, workspace, LOCKED_ORGANISATION)
+    ledgers.begin(locked)
+    read_all(locked)
+    answer = as_member.post(NEW, filled(locked, date="2024-01-31"))
+    assert answer.context["form"].errors == {"date": answer.context["refused"]}
+    assert answer.context["refused"][0].startswith("The document date cannot be before the period lock date")
+
+
+def test_duplicate_number_is_refused_at_the_number_and_may_be_corrected(
+    as_member: Client, connection: Connection
+) -> None:
+    taken = Invoice.objects.filter(connection=connection, type="ACCREC").exclude(number="")[0].number
+    data = filled(connection, number=taken)
+    answer = as_member.post(NEW, data)
+    assert (answer.status_code, answer.context["form"].errors) == (
+        422,
+        {"number": ["Invoice # must be unique."]},
+    )
+    assert as_member.post(NEW, data | {"number": "TJ-77"}).status_code == 302
+    assert [call.state for call in Call.objects.order_by("created_at")] == ["failed", "confirmed"]
+
+
+def test_missing_scope_asks_for_consent(as_member: Client, as_admin: Client, connection: Connection) -> None:
+    scopes = ["accounting.contacts", "accounting.settings", "accounting.transactions.read"]
+    Grant.objects.filter(connections=connection).update(scopes=scopes)
+    page = as_member.get(NEW).content.decode()
+    assert "needs consent for <strong>accounting.transactions</strong>" in page
+    assert "An owner or admin" in page
+    assert "Ask for consent at Xero" in as_admin.get(NEW).content.decode()
+    assert as_member.post(NEW, filled(connection)).status_code == 409
+    assert Call.objects.count() == 0
+
+
+def test_another_clients_organisation_is_not_found(
+    as_member: Client, connection: Connection, foreign_workspace: Any, other_workspace: Any
+) -> None:
+    for place in (foreign_workspace, other_workspace):
+        other = make_connection(place)
+        assert as_member.post(NEW, filled(connection, organisation=other.pk)).status_code == 404
+        assert as_member.get(f"{NEW}?organisation={other.pk}").status_code == 404
+    assert as_member.post(NEW, filled(connection, organisation="1; DROP")).status_code == 404
+
+
+def test_answer_that_got_lost_still_leads_to_the_one_invoice(
+    as_member: Client, connection: Connection, sandbox: SandboxProcess
+) -> None:
+    sandbox.api("POST", "faults", {"kind": "reset_after", "remaining": 1, "method": "PUT"})
+    answer = as_member.post(NEW, filled(connection, reference=(mark := str(uuid4()))))
+    invoice = Invoice.objects.get(reference=mark)
+    assert answer["Location"] == f"/northwind/harbour-cafe/invoices/{invoice.xero_id}/"
+    assert Call.objects.count() == 1
+
+
+def test_what_cannot_be_confirmed_leads_to_the_page_of_its_call(
+    as_member: Client, connection: Connection, sandbox: SandboxProcess
+) -> None:
+    as_member.post(NEW, filled(connection, "update"))  # the tax rates are known
+    sandbox.api("POST", "faults", {"kind": "reset_after", "remaining": 20})
+    data = filled(connection)
+    answer = as_member.post(NEW, data)
+    call = Call.objects.get()
+    assert answer["Location"] == f"/northwind/harbour-cafe/calls/{call.pk}/"
+    assert as_member.post(NEW, data)["Location"] == answer["Location"]
+    assert Call.objects.count() == 1
+
+
+def test_reader_and_archived_client_write_nothing(
+    as_client_user: Client, as_member: Client, connection: Connection
+) -> None:
+    assert as_client_user.get(NEW).status_code == 403
+    assert as_client_user.post(NEW, filled(connection)).status_code == 403
+    connection.workspace.archived_at = timezone.now()
+    connection.workspace.save()
+    assert as_member.post(NEW, filled(connection)).status_code == 403
+    assert Call.objects.count() == 0
+
+
+def test_post_of_another_site_is_refused(member: User, connection: Connection) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(member)
+    assert client.post(NEW, filled(connection)).status_code == 403
+    assert Call.objects.count() == 0
+
+
+def test_looking_at_the_form_asks_xero_nothing(
+    as_member: Client, connection: Connection, sandbox: SandboxProcess
+) -> None:
+    sandbox.api("DELETE", "counters")
+    assert as_member.get(NEW).status_code == 200
+    assert sandbox.api("GET", "counters") == []

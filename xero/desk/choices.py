@@ -1,0 +1,141 @@
+"""What the forms offer of an organisation's local copy: contacts, accounts, items, and what an item stands for."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from connections.models import Connection
+from xero.ledger.queries import SALE
+from xero.mapping import key
+from xero.models import Account, Contact, Invoice, Item, Tally
+
+OFFERED_CONTACTS = 20
+OFFERED_ITEMS = 500
+# Which classes of accounts come first; the others follow in this order too.
+CLASSES_OF_SALES = ("REVENUE", "ASSET", "LIABILITY", "EQUITY", "EXPENSE")
+CLASSES_OF_BILLS = ("EXPENSE", "ASSET", "LIABILITY", "EQUITY", "REVENUE")
+CLASS_NAMES = {
+    "ASSET": "Assets",
+    "EQUITY": "Equity",
+    "EXPENSE": "Expenses",
+    "LIABILITY": "Liabilities",
+    "REVENUE": "Revenue",
+}
+
+# Posted to by Xero itself only.
+XEROS_OWN = {
+    "DEBTORS",
+    "CREDITORS",
+    "BANKCURRENCYGAIN",
+    "REALISEDCURRENCYGAIN",
+    "UNREALISEDCURRENCYGAIN",
+    "RETAINEDEARNINGS",
+}
+
+Choice = tuple[str, str]
+
+
+def contacts(connection: Connection, term: str = "") -> "QuerySet[Contact]":
+    """Active contacts whose name or address holds the term, by name."""
+    found = Contact.objects.filter(connection=connection, status="ACTIVE").defer("body")
+    if term := _searched(term):
+        found = found.filter(search_key__contains=term)
+    return found.order_by("name", "id")[:OFFERED_CONTACTS]
+
+
+def contact_called(connection: Connection, name: str) -> Contact | None:
+    """The contact of this name, an active one before an archived one; small and capital letters are the same."""
+    wanted = _searched(" ".join(name.split()))
+    found = Contact.objects.filter(connection=connection, search_key__contains=wanted).defer("body")
+    same = [one for one in found.order_by("id")[:200] if " ".join(key(one.name).split()) == wanted]
+    return min(same, key=lambda one: one.status != "ACTIVE", default=None)
+
+
+def line_accounts(connection: Connection, type: str) -> list[tuple[str, list[Choice]]]:
+    """Accounts that a line can be booked to, in groups; what posts to bank and control accounts is Xero's own."""
+    found = (
+        Account.objects.filter(connection=connection, status="ACTIVE").exclude(type="BANK").exclude(code="")
+    )
+    rows = found.order_by("code").values_list("class_name", "code", "name", "body__SystemAccount")
+    groups: dict[str, list[Choice]] = {}
+    for class_name, code, name, system in rows:
+        if system not in XEROS_OWN:
+            groups.setdefault(class_name, []).append((code, f"{code} {name}"))
+    order = CLASSES_OF_SALES if type == SALE else CLASSES_OF_BILLS
+    names = [*order, *sorted(groups.keys() - set(order))]
+    return [(CLASS_NAMES.get(name, name or "Other"), groups[name]) for name in names if name in groups]
+
+
+def payment_accounts(connection: Connection) -> list[Choice]:
+    """Bank accounts, and those that payments are enabled for: the only ones that Xero takes."""
+    found = Account.objects.filter(connection=connection, status="ACTIVE", takes_payments=True)
+    rows = found.order_by("-type", "code", "name").defer("body")
+    return [(str(one.xero_id), f"{one} ({one.currency})" if one.currency else str(one)) for one in rows]
+
+
+def account_codes(connection: Connection) -> set[str]:
+    """Of all accounts there ever were: whether one can still be used is Xero's to say."""
+    return set(Account.objects.filter(connection=connection).values_list("code", flat=True)) - {""}
+
+
+def account_taxes(connection: Connection) -> dict[str, str]:
+    """The tax type that an account's lines have when nothing else is said, by its code."""
+    return dict(
+        Account.objects.filter(connection=connection).exclude(code="").values_list("code", "tax_type")
+    )
+
+
+def has_account(connection: Connection, xero_id: UUID) -> bool:
+    return Account.objects.filter(connection=connection, xero_id=xero_id).exists()
+
+
+def items(connection: Connection, type: str) -> "QuerySet[Item]":
+    side = {"is_sold": True} if type == SALE else {"is_purchased": True}
+    return Item.objects.filter(connection=connection, status="ACTIVE", **side).order_by("code")[
+        :OFFERED_ITEMS
+    ]
+
+
+def item_fields(connection: Connection, code: str, type: str) -> dict[str, Any] | None:
+    """What an item brings into a line, by the names of LineForm; None where there is no such item."""
+    code = _searched(code)
+    item = Item.objects.filter(connection=connection, code__iexact=code).first() if code else None
+    if item is None:
+        return None
+    sale = type == SALE
+    side = item.body.get("SalesDetails" if sale else "PurchaseDetails") or {}
+    fields = {
+        "item_code": item.code,
+        "description": item.body.get("Description" if sale else "PurchaseDescription") or item.name,
+        "unit_amount": side.get("UnitPrice"),
+        "account_code": side.get("AccountCode") or "",
+        "tax_type": side.get("TaxType") or "",
+    }
+    return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+def currencies(connection: Connection, base: str) -> list[str]:
+    """The base currency and those that documents are in."""
+    used = Tally.objects.filter(connection=connection, kind="invoice").values_list("currency", flat=True)
+    return sorted({base, *used} - {""})
+
+
+def document(connection_ids: list[int], xero_id: UUID) -> Invoice | None:
+    """An invoice or bill of these connections."""
+    rows = Invoice.objects.filter(connection__in=connection_ids, xero_id=xero_id)
+    return rows.select_related("connection__ledger", "connection__workspace__agency").first()
+
+
+def payable(connection: Connection, term: str) -> "QuerySet[Invoice]":
+    """Approved documents with something due whose number or contact begins with the term, oldest due first."""
+    found = Invoice.objects.filter(connection=connection, status="AUTHORISED", amount_due__gt=0).defer("body")
+    if term := _searched(term):
+        numbered = found.filter(number_key__startswith=term)
+        found = numbered if numbered.exists() else found.filter(contact_name__icontains=term)
+    return found.order_by("due_date", "id")[:OFFERED_CONTACTS]
+
+
+def _searched(text: str) -> str:
+    """As the search columns hold it; what PostgreSQL cannot hold is nowhere."""
+    return key(text[:255].replace("\0", "")).strip()

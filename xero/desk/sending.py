@@ -1,0 +1,79 @@
+"""From a page's valid form to what became of it: made, refused, or somewhere on its way with a page of its own."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from connections import errors, journal
+from connections.integrations import Action, Data, Done, Failed, Outcome
+from connections.integrations import Call as ActionCall
+from connections.models import Call, Connection
+from taskjuice.workspaces.models import User
+from xero import budget, upsert
+from xero.client import client_for
+from xero.mapping import INVOICES
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Xero has it. `again`: the form had been sent before, and nothing was sent this time."""
+
+    record: Data
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was made; Xero's own words, or ours."""
+
+    messages: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """It may be made or is still to be: the call's page says how it goes on."""
+
+    call: Call
+
+
+Result = Made | Refused | Open
+
+
+def send(action: Action, connection: Connection, data: Data, *, form_key: UUID, by: User) -> Result:
+    """Through the action's own door, under the form's key: sent twice, it is still written once."""
+    before = journal.of_form(connection, form_key)
+    if before is not None and before.action != action.key:
+        return Refused(["This form was used for something else already. Open the page anew."])
+    call = ActionCall(connection, user=by, form_key=form_key)
+    (outcome,) = action.run_many([call], [data])
+    journaled = journal.of_form(connection, form_key)
+    if isinstance(outcome, Done):
+        return Made(dict(outcome.output), again=before is not None and before.state == "confirmed")
+    if journaled is not None and journaled.state not in ("failed", "abandoned"):
+        return Open(journaled)
+    return Refused(_messages(outcome, journaled))
+
+
+def keep(connection: Connection, kind: str, record: Data) -> None:
+    """Into the local copy at once, so that the page that follows shows it."""
+    upsert.take_in(connection, kind, [record])
+
+
+def read_again(connection: Connection, xero_id: UUID) -> None:
+    """An invoice that a write has changed; if Xero cannot be asked now, the next round of reading brings it."""
+    params: dict[str, str | int] = {"IDs": str(xero_id), "page": 1, "unitdp": 4, "includeArchived": "true"}
+    try:
+        answer = client_for(connection, purpose=budget.PAGE).get("/Invoices", params=params)
+    except errors.ProviderError:
+        upsert.mark_stale([(connection.pk, INVOICES, xero_id)])
+    else:
+        upsert.take_in(connection, INVOICES, answer.get("Invoices") or [])
+
+
+def _messages(outcome: Outcome, call: Call | None) -> list[str]:
+    text: Any = getattr(outcome, "message", "") or getattr(outcome, "reason", "")
+    if call is not None and call.messages and call.error == text:
+        return [str(message) for message in call.messages]
+    if isinstance(outcome, Failed):
+        return [str(text)]
+    return [f"Nothing was sent. {text}"]

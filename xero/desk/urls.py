@@ -1,0 +1,14 @@
+"""Addresses of the pages that write; part of xero/urls.py, before the ledger's."""
+
+from django.urls import path
+
+from xero.desk import documents
+from xero.ledger.queries import BILL, SALE
+
+HERE = "<slug:agency>/<slug:workspace>"
+
+urlpatterns = [
+    path(f"{HERE}/invoices/new/", documents.document_new, {"type": SALE}, name="invoice-new"),
+    path(f"{HERE}/bills/new/", documents.document_new, {"type": BILL}, name="bill-new"),
+    path(f"{HERE}/contacts/find/", documents.contact_find, name="contact-find"),
+]
