@@ -354,7 +354,7 @@ def _candidates(
     limited = [rows.order_by().values_list(*names)[: SEARCHED + 1] for rows in found]
     matches = list(limited[0].union(*limited[1:])[: SEARCHED + 1])
     ids = [match[0] for match in matches[:SEARCHED]]
-    # An array: two thousand parameters would take longer to write than the database takes to find them.
+    # An array: a thousand parameters would take longer to write than the database takes to find them.
     return model.filter(pk__in=RawSQL("SELECT unnest(%s::bigint[])", [ids])), matches
 
 
