@@ -1,6 +1,6 @@
 """What an integration is: a provider with its triggers and actions, and the registry that finds them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol
@@ -151,6 +151,10 @@ class Trigger:
         """Where a person finds the record at the provider, given what `data` returned; "" where that is not known."""
         return ""
 
+    def subject(self, data: Mapping[str, Any]) -> str:
+        """What a list should call it, where the event itself tells: INV-0042. "" leaves that to the steps."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class ReportedEvent:
@@ -190,6 +194,23 @@ class Listener(Protocol):
         """Take the events; return how many activations each event id started."""
 
 
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """Somebody listens on a connection with a trigger: its (cleaned) settings, and since when."""
+
+    connection_id: int
+    trigger: str
+    settings: Data
+    since: datetime
+
+
+class Interests(Protocol):
+    """Whoever knows what is listened to."""
+
+    def __call__(self, trigger_keys: Collection[str]) -> Sequence[Interest]:
+        """What listens with these triggers on connections that work."""
+
+
 class Registry:
     """The triggers and actions of all integrations, by key."""
 
@@ -198,6 +219,7 @@ class Registry:
         self.triggers: dict[str, Trigger] = {}
         self.webhooks: dict[str, Webhooks] = {}
         self.listeners: list[Listener] = []
+        self.interests: list[Interests] = []
 
     def add(
         self,
@@ -206,12 +228,19 @@ class Registry:
         triggers: Iterable[Trigger] = (),
         webhooks: Mapping[str, Webhooks] | None = None,
         listener: Listener | None = None,
+        interests: Interests | None = None,
     ) -> None:
         self.actions.update((action.key, action) for action in actions)
         self.triggers.update((trigger.key, trigger) for trigger in triggers)
         self.webhooks.update(webhooks or {})
         if listener is not None:
             self.listeners.append(listener)
+        if interests is not None:
+            self.interests.append(interests)
+
+    def listening(self, trigger_keys: Collection[str]) -> list[Interest]:
+        """Who listens with these triggers: what nobody wants to know need not be found out."""
+        return [found for ask in self.interests for found in ask(trigger_keys)]
 
 
 registry = Registry()

@@ -221,6 +221,8 @@ class Event(models.Model):
     ours = models.BooleanField(
         default=False
     )  # caused by our own write; starts nothing unless a workflow allows it
+    # What the integration knows of it beyond what all events have; webhooks tell nothing more
+    details = ExactJSONField(default=dict, db_default=models.Value({}, ExactJSONField()))
 
     class Meta:
         constraints = (

@@ -2,14 +2,14 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection as database
 
 from connections import exact
-from connections.integrations import Data, registry
-from connections.models import Event
+from connections.integrations import Data, Interest, registry
+from connections.models import ConnectionState, Event
 from workflows import lanes
 from workflows.models import Version, WorkflowConnection, WorkflowState
 
@@ -18,11 +18,12 @@ logger = logging.getLogger(__name__)
 INSERT = """
 INSERT INTO workflows_activation
     (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, workflow_name, version_number,
-     trigger_data, outputs)
-SELECT agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data::jsonb, '{}'
+     trigger_data, subject, outputs)
+SELECT agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data::jsonb, subject,
+       '{}'
   FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
-              %s::int[], %s::text[])
-    AS new (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data)
+              %s::int[], %s::text[], %s::text[])
+    AS new (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data, subject)
 ON CONFLICT (event_id, workflow_id) DO NOTHING
 RETURNING event_id, connection_id
 """
@@ -62,6 +63,20 @@ def start_activations(events: Sequence[Event]) -> Mapping[int, int]:
     return Counter(event_id for event_id, _ in started)
 
 
+def interests(trigger_keys: Collection[str]) -> list[Interest]:
+    """What published workflows listen to with these triggers."""
+    found = WorkflowConnection.objects.filter(
+        connection__workspace__archived_at=None,
+        connection__state=ConnectionState.ACTIVE,
+        workflow__state=WorkflowState.PUBLISHED,
+        workflow__versions__live=True,
+        workflow__versions__trigger__in=trigger_keys,
+    )
+    version = "workflow__versions__"
+    columns = ("connection_id", f"{version}trigger", f"{version}trigger_settings", f"{version}published_at")
+    return [Interest(*row) for row in found.values_list(*columns)]
+
+
 def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
     applications = WorkflowConnection.objects.filter(
         connection_id__in=connection_ids,
@@ -79,7 +94,8 @@ def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
 
 
 def _row(event: Event, version: Version) -> tuple[object, ...]:
-    data = registry.triggers[version.trigger].data(event)
+    trigger = registry.triggers[version.trigger]
+    data = trigger.data(event)
     workflow = version.workflow
     return (
         workflow.agency_id,
@@ -91,4 +107,5 @@ def _row(event: Event, version: Version) -> tuple[object, ...]:
         workflow.name,
         version.number,
         exact.dumps(data),
+        trigger.subject(data)[:200],
     )

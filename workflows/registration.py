@@ -8,13 +8,15 @@ from taskjuice.queue import sweeping
 from workflows import lanes, queries
 from workflows.actions import Filter, SetValues
 from workflows.decisions import go_on
-from workflows.intake import start_activations
+from workflows.intake import interests, start_activations
 from workflows.mailing import SendEmail
 from workflows.waiting import Delay
 
 
 def register() -> None:
-    registry.add(actions=[Filter(), SetValues(), Delay(), SendEmail()], listener=start_activations)
+    registry.add(
+        actions=[Filter(), SetValues(), Delay(), SendEmail()], listener=start_activations, interests=interests
+    )
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
     providers.tell_workflows(queries.names_using)
     providers.when_usable(_go_on)

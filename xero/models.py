@@ -350,3 +350,20 @@ class SequenceWatch(models.Model):
 
     def __str__(self) -> str:
         return f"up to {self.last_sequence}"
+
+
+class Change(models.Model):
+    """An invoice's row came, or its status or amounts changed: told to workflows within a second, then dropped.
+
+    Written by triggers (migration 0004), so that no reader of invoices can forget it; nothing is written while a
+    ledger is read for the first time. `details` is what xero/changes.py says.
+    """
+
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="+")
+    xero_id = models.UUIDField()
+    at = models.DateTimeField()  # when Xero changed it
+    is_new = models.BooleanField()
+    details = ExactJSONField()
+
+    def __str__(self) -> str:
+        return f"change of {self.xero_id}"

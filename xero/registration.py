@@ -5,7 +5,7 @@ from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
-from xero import ledgers, recovery
+from xero import changes, ledgers, overdue, recovery
 from xero.actions import (
     CreateContact,
     CreateInvoice,
@@ -17,7 +17,15 @@ from xero.actions import (
     ListItems,
 )
 from xero.provider import XeroProvider
-from xero.triggers import ContactEvent, InvoiceEvent
+from xero.triggers import (
+    AmountDueChanged,
+    ContactEvent,
+    InvoiceApproved,
+    InvoiceEvent,
+    InvoiceOverdue,
+    InvoicePaid,
+    InvoiceStatus,
+)
 from xero.webhooks import XeroWebhooks
 
 
@@ -34,7 +42,15 @@ def register() -> None:
             CreatePayment(),
             ListItems(),
         ],
-        triggers=[InvoiceEvent(), ContactEvent()],
+        triggers=[
+            InvoiceEvent(),
+            ContactEvent(),
+            InvoicePaid(),
+            InvoiceApproved(),
+            InvoiceOverdue(),
+            InvoiceStatus(),
+            AmountDueChanged(),
+        ],
         webhooks={"xero": XeroWebhooks()},
         listener=recovery.note_events,
     )
@@ -43,6 +59,8 @@ def register() -> None:
     providers.when_usable(_read_ledger)
     sweeping.add("calls nobody came back to", seconds=20, run=journal.wake_orphans)
     sweeping.add("waiting ledgers", seconds=2, run=ledgers.rewake_waiting)
+    sweeping.add("changes of invoices", seconds=1, run=changes.announce)
+    sweeping.add("overdue invoices", seconds=120, run=overdue.announce)
     sweeping.add("webhook sequence", seconds=20, run=recovery.watch)
 
 

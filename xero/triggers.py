@@ -1,6 +1,11 @@
-"""What can start a workflow at Xero. A webhook says only that something changed; a step reads what."""
+"""What can start a workflow at Xero.
+
+A webhook says only that something changed; a step reads what. What became of an invoice is known once the local copy
+has it (xero/changes.py, xero/overdue.py): those triggers come some seconds later, and bring the invoice's figures.
+"""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -8,6 +13,7 @@ from django import forms
 
 from connections.integrations import Data, Trigger
 from connections.models import Connection, Event
+from xero import changes, overdue
 
 KINDS = [("any", "is created or updated"), ("CREATE", "is created"), ("UPDATE", "is updated")]
 
@@ -19,7 +25,7 @@ class EventForm(forms.Form):
 
 
 class _XeroEvent(Trigger):
-    form = EventForm
+    form: ClassVar[type[forms.Form]] = EventForm
     page: ClassVar[str]  # of one such record at Xero, without its ID
 
     def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
@@ -72,3 +78,156 @@ class ContactEvent(_XeroEvent):
     category = "CONTACT"
     page = "/Contacts/View/"
     sample = _sample("CONTACT")
+
+
+DOCUMENTS = [("any", "sales invoices and bills"), ("ACCREC", "sales invoices"), ("ACCPAY", "bills")]
+STATUSES = [
+    ("any", "whenever its status changes"),
+    ("DRAFT", "Draft"),
+    ("SUBMITTED", "Awaiting approval"),
+    ("AUTHORISED", "Awaiting payment"),
+    ("PAID", "Paid"),
+    ("VOIDED", "Voided"),
+    ("DELETED", "Deleted"),
+]
+
+
+class DocumentForm(forms.Form):
+    """Which invoices and bills."""
+
+    documents = forms.ChoiceField(label="For", choices=DOCUMENTS, initial="any")
+    over = forms.DecimalField(
+        label="Only if its total is over",
+        required=False,
+        min_value=0,
+        max_digits=15,
+        decimal_places=2,
+        help_text="In the document’s own currency. Empty: any total.",
+    )
+
+
+class StatusForm(DocumentForm):
+    status = forms.ChoiceField(label="When it becomes", choices=STATUSES, initial="any")
+
+
+class OverdueForm(DocumentForm):
+    days = forms.IntegerField(
+        label="Days after its due date",
+        min_value=1,
+        max_value=365,
+        initial=7,
+        help_text="Looked at each morning at 8:00, in the client’s time zone.",
+    )
+
+
+class _Document(_XeroEvent):
+    """Knows the invoice: `event.details` is as xero/changes.py says."""
+
+    form = DocumentForm
+    category = changes.CATEGORY
+    page = InvoiceEvent.page
+
+    def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
+        told, over = event.details, settings.get("over")
+        return (
+            settings.get("documents", "any") in {"any", told["type"]}
+            and (over is None or told["total"] > Decimal(str(over)))
+            and self.has_happened(told, settings)
+        )
+
+    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
+        """Whether this is the change that the trigger is about."""
+        raise NotImplementedError
+
+    def data(self, event: Event) -> Data:
+        before = {"previous_status": "", "previous_amount_due": None}
+        told: Data = event.details
+        return super().data(event) | before | told
+
+    def subject(self, data: Mapping[str, Any]) -> str:
+        return str(data.get("number") or data.get("contact") or "")
+
+
+def _document_sample(**changed: Any) -> Data:
+    return (
+        _sample(changes.CATEGORY)
+        | {
+            "previous_status": "AUTHORISED",
+            "previous_amount_due": Decimal("1200.00"),
+            "kind": "sales invoice",
+            "type": "ACCREC",
+            "number": "INV-0042",
+            "reference": "Autumn term",
+            "contact": "Ridgeway University",
+            "contact_id": "5c2d0ab1-91c1-4c9e-8f2b-77d0cf6f6c01",
+            "date": "2026-11-02",
+            "due_date": "2026-11-30",
+            "currency": "GBP",
+            "total": Decimal("1200.00"),
+            "amount_due": Decimal("1200.00"),
+            "status": "AUTHORISED",
+        }
+        | changed
+    )
+
+
+def _became(told: Data, status: str) -> bool:
+    return bool(told["status"] == status != told.get("previous_status"))
+
+
+class InvoiceStatus(_Document):
+    key = "xero/invoice-status"
+    title = "An invoice or bill gets another status"
+    description = "Starts when one is entered, submitted, approved, paid or voided, with its figures."
+    form = StatusForm
+    sample = _document_sample(previous_status="DRAFT")
+
+    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
+        wanted = settings.get("status", "any")
+        return _became(told, str(told["status"] if wanted == "any" else wanted))
+
+
+class InvoiceApproved(_Document):
+    key = "xero/invoice-approved"
+    title = "An invoice or bill is approved"
+    description = "Starts when one begins to await payment, with its figures."
+    sample = _document_sample(previous_status="SUBMITTED")
+
+    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
+        """Going back from paid, when a payment is removed, is no approval."""
+        return _became(told, "AUTHORISED") and told.get("previous_status") != "PAID"
+
+
+class InvoicePaid(_Document):
+    key = "xero/invoice-paid"
+    title = "An invoice or bill is paid"
+    description = "Starts when nothing is left to pay of one, with its figures."
+    sample = _document_sample(status="PAID", amount_due=Decimal("0.00"))
+
+    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
+        return _became(told, "PAID")
+
+
+class AmountDueChanged(_Document):
+    key = "xero/amount-due-changed"
+    title = "What is due of an invoice or bill changes"
+    description = "Starts with each part payment, credit or correction of one that awaits payment."
+    sample = _document_sample(amount_due=Decimal("700.00"))
+
+    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
+        """Approval makes an amount due, and voiding ends it; neither is what is meant."""
+        if "previous_amount_due" not in told or told["previous_amount_due"] == told["amount_due"]:
+            return False
+        return {told["status"], told["previous_status"]} <= {"AUTHORISED", "PAID"}
+
+
+class InvoiceOverdue(_Document):
+    key = overdue.TRIGGER
+    title = "An invoice or bill is overdue"
+    description = "Starts once for each that still awaits payment so many days after its due date."
+    form = OverdueForm
+    category = overdue.CATEGORY
+    sample = _document_sample(days=7)
+
+    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
+        return bool(told["days"] == settings["days"])

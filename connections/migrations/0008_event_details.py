@@ -1,0 +1,18 @@
+import connections.exact
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("connections", "0007_sending_checked_at"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="event",
+            name="details",
+            field=connections.exact.ExactJSONField(
+                default=dict, db_default=models.Value({}, connections.exact.ExactJSONField())
+            ),
+        ),
+    ]

@@ -1,0 +1,80 @@
+"""What became of invoices, as events: found in the local copy, however the news came to it.
+
+A webhook says only that an invoice changed. The local copy knows what it was before and what it is now, so whoever
+brings a newer row (the refresh after an event, a round, a step that reads it) leaves a Change, and here it becomes
+an event that workflows can be started by. One event per invoice and change: Xero's time of the change is part of
+what is unique about it.
+
+An event's details: kind ("sales invoice" or "bill"), type, number, reference, contact, contact_id, date and
+due_date (ISO), currency, total, status, amount_due, and previous_status, previous_amount_due (absent when new).
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from connections import exact, inbox
+from connections.integrations import registry
+from connections.models import Connection, Event
+from xero.models import Change
+
+CATEGORY = "INVOICE STATE"
+TRIGGERS = ("xero/invoice-status", "xero/invoice-approved", "xero/invoice-paid", "xero/amount-due-changed")
+BATCH = 500
+TOO_OLD = timedelta(days=7)  # found late, after a long break: nobody expects an e-mail about it any more
+
+INSERT = """
+INSERT INTO connections_event
+    (workspace_id, connection_id, category, type, resource_id, occurred_at, received_at, recovered, ours, details)
+SELECT workspace_id, connection_id, %s, type, resource_id, occurred_at, clock_timestamp(), false, false, details::jsonb
+  FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::uuid[], %s::timestamptz[], %s::text[])
+    AS new (workspace_id, connection_id, type, resource_id, occurred_at, details)
+ ORDER BY connection_id, occurred_at
+ON CONFLICT (connection_id, category, resource_id, type, occurred_at) DO NOTHING
+RETURNING id
+"""
+
+
+def announce() -> int:
+    """The sweep: changes that somebody listens for become events and start workflows; how many events."""
+    with transaction.atomic():
+        waiting = Change.objects.order_by("id").select_for_update(skip_locked=True)
+        changes = list(waiting[:BATCH])
+        if not changes:
+            return 0
+        wanted = {interest.connection_id for interest in registry.listening(TRIGGERS)}
+        since = timezone.now() - TOO_OLD
+        events = store(CATEGORY, [_row(c) for c in changes if c.connection_id in wanted and c.at > since])
+        inbox.announce(events)
+        Change.objects.filter(pk__in=[change.pk for change in changes]).delete()
+    return len(events)
+
+
+Row = tuple[int, str, Any, Any, Any]  # connection id, type, resource id, occurred at, details
+
+
+def store(category: str, rows: Sequence[Row]) -> list[Event]:
+    """The events that are new, each once however often it is offered."""
+    if not rows:
+        return []
+    homes = Connection.objects.select_related("workspace").in_bulk({row[0] for row in rows})
+    columns = zip(
+        *((homes[pk].workspace_id, pk, kind, id, at, exact.dumps(told)) for pk, kind, id, at, told in rows),
+        strict=True,
+    )
+    with database.cursor() as cursor:
+        cursor.execute(INSERT, [category, *(list(column) for column in columns)])
+        ids = [id for (id,) in cursor.fetchall()]
+    events = list(Event.objects.filter(pk__in=ids).order_by("pk"))
+    for event in events:
+        event.connection = homes[event.connection_id]
+    return events
+
+
+def _row(change: Change) -> Row:
+    kind = "CREATE" if change.is_new else "UPDATE"
+    return change.connection_id, kind, change.xero_id, change.at, change.details

@@ -1,0 +1,90 @@
+"""Invoices and bills that have been overdue for as many days as a workflow wants to know, once per due date.
+
+A day begins here at eight in the client's time zone: nobody is chased at midnight. What became overdue before the
+workflow was published, or more than a week ago, starts nothing.
+"""
+
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.utils import timezone
+
+from connections import inbox
+from connections.integrations import Interest, registry
+from connections.models import Connection
+from xero import changes
+from xero.models import Invoice
+
+CATEGORY = "INVOICE OVERDUE"
+TRIGGER = "xero/invoice-overdue"
+MORNING = time(8)
+LOOK_BACK = timedelta(days=6)  # should nothing have run for some days
+KIND = {"ACCREC": "sales invoice", "ACCPAY": "bill"}
+
+
+def announce() -> int:
+    """The sweep: how many events it made. Safe in many copies: an event is stored once."""
+    wanted: dict[tuple[int, int], datetime] = {}
+    for interest in registry.listening([TRIGGER]):
+        key = (interest.connection_id, days_of(interest))
+        wanted[key] = min(wanted.get(key, interest.since), interest.since)
+    homes = Connection.objects.select_related("workspace").in_bulk({pk for pk, _ in wanted})
+    return sum(_announce_days(homes[pk], days, since) for (pk, days), since in sorted(wanted.items()))
+
+
+def days_of(interest: Interest) -> int:
+    return int(interest.settings["days"])
+
+
+def _announce_days(connection: Connection, days: int, since: datetime) -> int:
+    zone = ZoneInfo(connection.workspace.timezone)
+    now = timezone.now().astimezone(zone)
+    today = now.date() if now.time() >= MORNING else now.date() - timedelta(days=1)
+    first = max(today - LOOK_BACK, since.astimezone(zone).date()) - timedelta(days=days)
+    found = Invoice.objects.filter(
+        connection=connection,
+        type__in=KIND,
+        status="AUTHORISED",
+        amount_due__gt=0,
+        due_date__range=(first, today - timedelta(days=days)),
+    ).defer("body")
+    rows = [_row(invoice, days, zone) for invoice in found]
+    with transaction.atomic():
+        events = changes.store(CATEGORY, rows)
+        inbox.announce(events)
+    return len(events)
+
+
+def _row(invoice: Invoice, days: int, zone: ZoneInfo) -> changes.Row:
+    assert invoice.due_date is not None  # asked for
+    at = datetime.combine(invoice.due_date + timedelta(days=days), MORNING, zone)
+    return invoice.connection_id, f"{days} DAYS", invoice.xero_id, at, _details(invoice) | {"days": days}
+
+
+def _details(invoice: Invoice) -> dict[str, Any]:
+    """As the triggers of migration 0004 write them."""
+    return {
+        "kind": KIND[invoice.type],
+        "type": invoice.type,
+        "number": invoice.number,
+        "reference": invoice.reference,
+        "contact": invoice.contact_name,
+        "contact_id": str(invoice.contact_xero_id or ""),
+        "date": _iso(invoice.date),
+        "due_date": _iso(invoice.due_date),
+        "currency": invoice.currency,
+        "total": _cents(invoice.total),
+        "amount_due": _cents(invoice.amount_due),
+        "status": invoice.status,
+    }
+
+
+def _iso(day: date | None) -> str:
+    return day.isoformat() if day else ""
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"))
