@@ -1,5 +1,6 @@
 """Rows for tests, made with the fewest values that make sense. Keyword arguments are the model's fields."""
 
+import hashlib
 import itertools
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from connections.models import (
     Grant,
     Sending,
 )
-from taskjuice.workspaces.models import Agency, ClientUser, Membership, Role, User, Workspace
+from taskjuice.workspaces.models import Agency, ClientUser, Invitation, Membership, Role, User, Workspace
 from workflows.models import Activation, Version, Workflow, WorkflowConnection, WorkflowState
 from xero import upsert
 from xero.models import Ledger
@@ -61,6 +62,20 @@ def make_client_user(workspace: Workspace, *, user: User | None = None) -> User:
     person = user or make_user()
     ClientUser.objects.create(workspace=workspace, user=person)
     return person
+
+
+def make_invitation(
+    agency: Agency, email: str = "", *, token: str = "", role: str = Role.MEMBER, **fields: Any
+) -> Invitation:
+    """An open one, as if its letter had gone out an hour ago with this token."""
+    values = {
+        "email": email or f"person-{next(numbers)}@example.com",
+        "token_hash": hashlib.sha256((token or uuid4().hex).encode()).hexdigest(),
+        "invited_by": agency.memberships.get(role=Role.OWNER).user,
+        "sent_at": timezone.now() - timedelta(hours=1),
+        "expires_at": timezone.now() + timedelta(days=7),
+    }
+    return Invitation.objects.create(agency=agency, role=role, **values | fields)
 
 
 def make_grant(**fields: Any) -> Grant:

@@ -33,6 +33,7 @@ ENTRIES = (
     Entry("Workflows", "workflow", "workflows:workflow-list"),
     Entry("Activations", "activation", "workflows:activation-list"),
     Entry("Deliveries", "delivery", "connections:delivery-list", level=WORK),
+    Entry("Team", "team", "workspaces:team", level=WORK),
     Entry("Audit", "audit", "workspaces:audit-list", level=WORK),
     Entry("Settings", "settings", "workspaces:agency-settings", "workspaces:workspace-settings", level=ADMIN),
 )

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
+from taskjuice.workspaces import two_step
 from taskjuice.workspaces.models import Agency, ClientUser, Membership, Role, User, Workspace
 
 # What a person may do, each level includes the ones below it.
@@ -72,12 +73,15 @@ def enter(
 ) -> Scope:
     """The scope of this person at these slugs, or sign-in, 404 or 403. Rights are read anew on each request.
 
+    Staff of an agency that demands two-step login see nothing of it before they have set it up.
     In an archived workspace members read and nobody changes anything, unless the page is `archived_too`.
     """
     user = person(request)
     scope = _as_member(user, agency, workspace) or _as_client(user, agency, workspace)
     if scope is None:
         raise Http404("Nothing here.")
+    if scope.agency.two_step_required and not scope.is_client and not two_step.is_on(user):
+        raise two_step.TwoStepRequired(scope.agency)
     if not scope.ranks(level):
         raise PermissionDenied("Your role does not allow this. Ask an owner or admin of the agency.")
     if scope.is_frozen and not archived_too and request.method not in SAFE_METHODS:

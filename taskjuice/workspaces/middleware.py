@@ -1,4 +1,4 @@
-"""The person's time zone and address, and the sign-in page where the gate asks for it."""
+"""The person's time zone and address, and the pages about signing in where the gate asks for them."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from taskjuice.workspaces import addresses
 from taskjuice.workspaces.gate import SignInRequired
+from taskjuice.workspaces.two_step import TwoStepRequired
 
 
 class PersonMiddleware:
@@ -24,4 +25,6 @@ class PersonMiddleware:
             timezone.deactivate()
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        return exception.response(request) if isinstance(exception, SignInRequired) else None
+        if isinstance(exception, SignInRequired | TwoStepRequired):
+            return exception.response(request)
+        return None

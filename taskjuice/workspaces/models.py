@@ -7,6 +7,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower, Now
+from django.utils import timezone
 
 # Slugs stand in URLs beside fixed paths, so these first segments are taken.
 RESERVED_AGENCY_SLUGS = frozenset(
@@ -66,6 +67,7 @@ class Agency(models.Model):
 
     name = models.CharField(max_length=100)
     slug = models.CharField(max_length=50, unique=True, validators=[slug_shape])
+    two_step_required = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -124,6 +126,73 @@ class ClientUser(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} (client user of {self.workspace})"
+
+
+class InvitedRole(models.TextChoices):
+    ADMIN = "admin"
+    MEMBER = "member"
+    CLIENT = "client", "client user"
+
+
+class InvitationState(models.TextChoices):
+    SENT = "sent"
+    UNSENT = "unsent", "not sent"
+    ACCEPTED = "accepted"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class Invitation(models.Model):
+    """A place on an agency's staff, or at one workspace as its client user, offered to whoever has this address.
+
+    The link's token is only in the letter; here is its SHA-256. Open: neither accepted nor revoked.
+    """
+
+    agency = models.ForeignKey(Agency, models.CASCADE, related_name="invitations")
+    workspace = models.ForeignKey(Workspace, models.CASCADE, null=True, related_name="invitations")
+    email = models.EmailField("e-mail address")
+    role = models.CharField(max_length=10, choices=InvitedRole)
+    token_hash = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    accepted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "agency",
+                "email",
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_one_open",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=("admin", "member"), workspace=None)
+                | models.Q(role="client", workspace__isnull=False),
+                name="invitation_role_fits_place",
+            ),
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="invitation_email_small"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.role} of {self.workspace or self.agency})"
+
+    @property
+    def state(self) -> InvitationState:
+        if self.accepted_at:
+            return InvitationState.ACCEPTED
+        if self.revoked_at and self.revoked_at < self.expires_at:
+            return InvitationState.REVOKED
+        if self.expires_at <= timezone.now():
+            return InvitationState.EXPIRED
+        return InvitationState.SENT if self.sent_at else InvitationState.UNSENT
+
+    @property
+    def is_open(self) -> bool:
+        return self.accepted_at is None and self.revoked_at is None
 
 
 class AuditEntry(models.Model):

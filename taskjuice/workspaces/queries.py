@@ -1,9 +1,23 @@
 """Lists and look-ups about agencies, clients and people."""
 
+from allauth.usersessions.models import UserSession
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 
-from taskjuice.workspaces.models import Agency, AuditEntry, ClientUser, Membership, User, Workspace
+from taskjuice.workspaces import two_step
+from taskjuice.workspaces.models import (
+    Agency,
+    AuditEntry,
+    ClientUser,
+    Invitation,
+    Membership,
+    Role,
+    User,
+    Workspace,
+)
+
+INVITATIONS_SHOWN = 50
 
 
 def agencies_of(user: User) -> "QuerySet[Agency]":
@@ -34,7 +48,38 @@ def client_counts(agency: Agency) -> dict[str, int]:
 
 
 def staff(agency: Agency) -> "QuerySet[Membership]":
-    return agency.memberships.select_related("user").order_by("created_at", "id")
+    """The owner, the admins, the members, each with `two_step` (on or off) and `seen_at`."""
+    order = Case(
+        When(role=Role.OWNER, then=Value(0)),
+        When(role=Role.ADMIN, then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    rows = agency.memberships.select_related("user")
+    return rows.annotate(two_step=two_step.is_on_for("user"), seen_at=_seen_at()).order_by(
+        order, "created_at", "id"
+    )
+
+
+def client_users(workspace: Workspace) -> "QuerySet[ClientUser]":
+    """The people of a client, in the order they joined, each with `seen_at`."""
+    return (
+        workspace.client_users.select_related("user")
+        .annotate(seen_at=_seen_at())
+        .order_by("created_at", "id")
+    )
+
+
+def invitations(agency: Agency, workspace: Workspace | None) -> "QuerySet[Invitation]":
+    """The newest invitations onto the staff, or to one client."""
+    rows = agency.invitations.filter(workspace=workspace).select_related("invited_by")
+    return rows.order_by("-created_at", "-id")[:INVITATIONS_SHOWN]
+
+
+def _seen_at() -> Coalesce:
+    """When the row's user last asked for a page; when they last signed in, once they have signed out."""
+    sessions = UserSession.objects.filter(user=OuterRef("user")).order_by("-last_seen_at")
+    return Coalesce(Subquery(sessions.values("last_seen_at")[:1]), F("user__last_login"))
 
 
 # Jumps from verb to verb in the index; DISTINCT would read the whole trail.

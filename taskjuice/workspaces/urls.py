@@ -1,6 +1,6 @@
 from django.urls import path
 
-from taskjuice.workspaces import views
+from taskjuice.workspaces import invitation_views, team_views, views
 
 app_name = "workspaces"
 
@@ -8,10 +8,37 @@ urlpatterns = [
     path("welcome/", views.welcome, name="welcome"),
     path("welcome/address/", views.welcome_slug, name="welcome-slug"),
     path("me/", views.profile, name="profile"),
+    path("invitations/<str:token>/", invitation_views.invitation, name="invitation"),
+    path("invitations/<str:token>/join/", invitation_views.invitation_join, name="invitation-join"),
+    path("invitations/<str:token>/accept/", invitation_views.invitation_accept, name="invitation-accept"),
     path("<slug:agency>/clients/switch/", views.client_switch, name="client-switch"),
     path("<slug:agency>/clients/new/", views.client_create, name="client-create"),
     path("<slug:agency>/clients/new/address/", views.client_slug, name="client-slug"),
     path("<slug:agency>/settings/", views.agency_settings, name="agency-settings"),
+    path("<slug:agency>/team/", team_views.team, name="team"),
+    path("<slug:agency>/team/invite/", team_views.invite, name="team-invite"),
+    path("<slug:agency>/team/leave/", team_views.leave, name="team-leave"),
+    path("<slug:agency>/team/transfer/", team_views.transfer, name="team-transfer"),
+    path("<slug:agency>/team/two-step/", team_views.two_step_setting, name="team-two-step"),
+    path("<slug:agency>/team/<int:membership>/role/", team_views.member_role, name="member-role"),
+    path("<slug:agency>/team/<int:membership>/remove/", team_views.member_remove, name="member-remove"),
+    path(
+        "<slug:agency>/team/invitations/<int:invitation>/resend/",
+        team_views.invitation_resend,
+        name="invitation-resend",
+    ),
+    path(
+        "<slug:agency>/team/invitations/<int:invitation>/revoke/",
+        team_views.invitation_revoke,
+        name="invitation-revoke",
+    ),
+    path("<slug:agency>/<slug:workspace>/team/", team_views.team, name="team"),
+    path("<slug:agency>/<slug:workspace>/team/invite/", team_views.invite, name="team-invite"),
+    path(
+        "<slug:agency>/<slug:workspace>/team/<int:seat>/remove/",
+        team_views.client_user_remove,
+        name="client-user-remove",
+    ),
     path("<slug:agency>/audit/", views.audit_list, name="audit-list"),
     path("<slug:agency>/audit/export/", views.audit_export, name="audit-export"),
     path("<slug:agency>/<slug:workspace>/audit/", views.audit_list, name="audit-list"),

@@ -139,7 +139,7 @@ def agency_settings(request: HttpRequest, agency: str) -> HttpResponse:
         lifecycle.rename_agency(agency=scope.agency, name=form.cleaned_data["name"], by=scope.user)
         messages.success(request, f"Renamed to {form.cleaned_data['name']}.")
         return redirect("workspaces:agency-settings", agency)
-    context = {"form": form, "staff": queries.staff(scope.agency)}
+    context = {"form": form, "people": scope.agency.memberships.count()}
     return render(request, "workspaces/agency_settings.html", context, status=422 if form.errors else 200)
 
 
