@@ -16,6 +16,7 @@ from xero.actions import (
     ListInvoices,
     ListItems,
 )
+from xero.actions.statuses import ApproveInvoice, VoidInvoice
 from xero.provider import XeroProvider
 from xero.triggers import (
     AmountDueChanged,
@@ -54,7 +55,7 @@ def register() -> None:
         webhooks={"xero": XeroWebhooks()},
         listener=recovery.note_events,
     )
-    for action in (CreateInvoice, CreateContact, CreatePayment):
+    for action in (CreateInvoice, CreateContact, CreatePayment, ApproveInvoice, VoidInvoice):
         writers.add(action.writer)
     providers.when_usable(_read_ledger)
     sweeping.add("calls nobody came back to", seconds=20, run=journal.wake_orphans)

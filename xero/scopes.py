@@ -32,13 +32,20 @@ NEEDS: dict[str, tuple[frozenset[str], ...]] = {
     "xero/list-items": (READ_SETTINGS | WRITE_INVOICES,),
 }
 
+# Of what only pages do.
+NEEDS_OF_PAGES: dict[str, tuple[frozenset[str], ...]] = {
+    "xero/approve-invoice": (WRITE_INVOICES,),
+    "xero/void-invoice": (WRITE_INVOICES,),
+}
+
 
 def missing_scopes(action: Action, grant: Grant | None) -> list[str]:
     """The scopes to ask for so that this action can run; empty when nothing is missing, or Xero did not say."""
     granted = set(grant.scopes) if grant else set()
     if not granted:
         return []
-    return sorted(_to_ask_for(need) for need in NEEDS.get(action.key, ()) if not need & granted)
+    needs = NEEDS.get(action.key) or NEEDS_OF_PAGES.get(action.key, ())
+    return sorted(_to_ask_for(need) for need in needs if not need & granted)
 
 
 def require(action: Action, connection: Connection) -> None:

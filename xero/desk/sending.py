@@ -7,7 +7,7 @@ from uuid import UUID
 from connections import errors, journal
 from connections.integrations import Action, Data, Done, Failed, Outcome
 from connections.integrations import Call as ActionCall
-from connections.models import Call, Connection
+from connections.models import Call, CallState, Connection
 from taskjuice.workspaces.models import User
 from xero import budget, upsert
 from xero.client import client_for
@@ -48,8 +48,8 @@ def send(action: Action, connection: Connection, data: Data, *, form_key: UUID, 
     (outcome,) = action.run_many([call], [data])
     journaled = journal.of_form(connection, form_key)
     if isinstance(outcome, Done):
-        return Made(dict(outcome.output), again=before is not None and before.state == "confirmed")
-    if journaled is not None and journaled.state not in ("failed", "abandoned"):
+        return Made(dict(outcome.output), again=before is not None and before.state == CallState.CONFIRMED)
+    if journaled is not None and journaled.state not in (CallState.FAILED, CallState.ABANDONED):
         return Open(journaled)
     return Refused(_messages(outcome, journaled))
 
@@ -77,3 +77,13 @@ def _messages(outcome: Outcome, call: Call | None) -> list[str]:
     if isinstance(outcome, Failed):
         return [str(text)]
     return [f"Nothing was sent. {text}"]
+
+
+def before(connection: Connection, action: Action, form_key: str) -> Data | None:
+    """What a form of this key has made already."""
+    try:
+        call = journal.of_form(connection, UUID(form_key))
+    except ValueError:
+        return None
+    done = call is not None and call.action == action.key and call.state == CallState.CONFIRMED
+    return dict(call.answer or {}) if call is not None and done else None

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from xero.desk import documents
+from xero.desk import contacts, documents, payments, statuses
 from xero.ledger.queries import BILL, SALE
 
 HERE = "<slug:agency>/<slug:workspace>"
@@ -11,4 +11,8 @@ urlpatterns = [
     path(f"{HERE}/invoices/new/", documents.document_new, {"type": SALE}, name="invoice-new"),
     path(f"{HERE}/bills/new/", documents.document_new, {"type": BILL}, name="bill-new"),
     path(f"{HERE}/contacts/find/", documents.contact_find, name="contact-find"),
+    path(f"{HERE}/contacts/new/", contacts.contact_new, name="contact-new"),
+    path(f"{HERE}/payments/new/", payments.payment_new, name="payment-new"),
+    path(f"{HERE}/invoices/<uuid:document>/approve/", statuses.document_approve, name="document-approve"),
+    path(f"{HERE}/invoices/<uuid:document>/void/", statuses.document_void, name="document-void"),
 ]

@@ -1,0 +1,114 @@
+"""Approving and voiding: a change of an invoice's or bill's status and of nothing else. For pages; no step has them.
+
+Both are safe to repeat, and what became of one is seen in the status.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+from uuid import UUID
+
+from django import forms
+
+from connections.integrations import Call as ActionCall
+from connections.integrations import Data, Failed, Outcome
+from connections.models import Call, Connection
+from connections.writers import Draft, Found, Made, Undecided
+from xero import scopes
+from xero.actions import samples
+from xero.actions.base import IDS_A_CALL, chunks, connection_of
+from xero.actions.invoices import InvoiceWriter
+from xero.actions.writing import WriteAction
+from xero.forms import StepForm
+
+
+class InvoiceIdForm(StepForm):
+    invoice_id = forms.UUIDField(label="Invoice or bill", help_text="Its ID at Xero.")
+
+
+class StatusWriter(InvoiceWriter):
+    """`moves`: the status to write, by the one the document has now."""
+
+    method = "POST"  # an update: each element names its InvoiceID, so nothing can be created
+    word: ClassVar[str]
+    moves: ClassVar[dict[str, str]]
+
+    def drafts(
+        self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
+    ) -> list[Draft | Outcome]:
+        connection = connection_of(calls[0])
+        there = self._there(connection, [row["invoice_id"] for row in rows], calls[0].user is not None)
+        return [
+            self._change(connection, there.get(row["invoice_id"]), id)
+            for row, id in zip(rows, ids, strict=True)
+        ]
+
+    def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
+        there = self._there(connection, [UUID(call.body["InvoiceID"]) for call in calls], by_person)
+        return {call.pk: self._found(there.get(UUID(call.body["InvoiceID"]))) for call in calls}
+
+    def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
+        """There is only one that it can be, whatever the person calls it."""
+        id = UUID(call.body["InvoiceID"])
+        found = self._found(self._there(call.connection, [id], by_person).get(id))
+        return found if isinstance(found, Made) else None
+
+    def _found(self, invoice: Data | None) -> Found:
+        if invoice is None:
+            return Undecided("The document is not in Xero any more.")
+        return None if invoice["Status"] in self.moves else self.made(invoice)
+
+    def _change(self, connection: Connection, invoice: Data | None, id: UUID) -> Draft | Outcome:
+        if invoice is None:
+            return Failed("not-found", f"{connection.name} has no such document.", status=200)
+        status = self.moves.get(invoice["Status"])
+        if status is None:
+            text = f"A document that is {invoice['Status'].lower()} cannot be {self.word}."
+            return Failed("invalid", text, status=200)
+        name = invoice.get("InvoiceNumber") or (invoice.get("Contact") or {}).get("Name") or "a bill"
+        body = {"InvoiceID": invoice["InvoiceID"], "Status": status}
+        return Draft(id, f"{self.word.capitalize()}: {name}", body)
+
+    def _there(self, connection: Connection, ids: Sequence[UUID], by_person: bool) -> dict[UUID, Data]:
+        client = self.client(connection, by_person)
+        found: dict[UUID, Data] = {}
+        for chunk in chunks(list(dict.fromkeys(ids)), IDS_A_CALL):
+            params: dict[str, str | int] = {"IDs": ",".join(map(str, chunk)), "page": 1, "unitdp": 4}
+            answer = client.get("/Invoices", params={**params, "includeArchived": "true"})
+            found |= {UUID(one["InvoiceID"]): one for one in answer.get("Invoices") or []}
+        return found
+
+
+class ApproveWriter(StatusWriter):
+    action = "xero/approve-invoice"
+    verb = "invoice approved"
+    word = "approved"
+    moves: ClassVar[dict[str, str]] = {"DRAFT": "AUTHORISED", "SUBMITTED": "AUTHORISED"}
+
+
+class VoidWriter(StatusWriter):
+    """What was never approved is deleted, as Xero calls it; what was, is voided."""
+
+    action = "xero/void-invoice"
+    verb = "invoice voided"
+    word = "voided"
+    moves: ClassVar[dict[str, str]] = {"DRAFT": "DELETED", "SUBMITTED": "DELETED", "AUTHORISED": "VOIDED"}
+
+
+class ApproveInvoice(WriteAction):
+    key = "xero/approve-invoice"
+    title = "Approve an invoice or bill"
+    description = "Approves a draft, or what awaits approval."
+    form = InvoiceIdForm
+    scopes = scopes.WRITE_INVOICES
+    sample = samples.INVOICE
+    writer = ApproveWriter()
+
+
+class VoidInvoice(WriteAction):
+    key = "xero/void-invoice"
+    title = "Void an invoice or bill"
+    description = "Voids what was approved and has no payments; deletes a draft."
+    form = InvoiceIdForm
+    scopes = scopes.WRITE_INVOICES
+    sample = samples.INVOICE
+    writer = VoidWriter()

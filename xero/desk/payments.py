@@ -1,0 +1,123 @@
+"""The page of a new payment: of one invoice or bill, or the choice of it."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from taskjuice.workspaces import gate
+from xero import days
+from xero.actions import CreatePayment
+from xero.calls.views import address
+from xero.desk import choices, sending
+from xero.desk.entrance import Desk, enter, of_connection
+from xero.desk.forms import PaymentPageForm
+from xero.ledger import places
+from xero.ledger.queries import SALE
+from xero.models import Invoice
+
+CREATE = CreatePayment()
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def payment_new(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
+    desk = enter(request, agency, workspace, CREATE)
+    given = request.POST.get("invoice") or request.GET.get("invoice")
+    if not given:
+        return _choice(request, desk)
+    invoice = _invoice(desk, given)
+    desk = of_connection(desk.workspace, desk.connections, invoice.connection, CREATE)
+    if desk.is_blocked:
+        return _page(request, desk, invoice, status=409 if request.method == "POST" else 200)
+    if request.method == "POST":
+        return _save(request, desk, invoice)
+    initial = {
+        "form_key": PaymentPageForm.new_key(),
+        "amount": f"{invoice.amount_due:.2f}",
+        "date": days.today(invoice.connection).isoformat(),
+    }
+    return _page(request, desk, invoice, PaymentPageForm(invoice, initial=initial))
+
+
+def _invoice(desk: Desk, given: str) -> Invoice:
+    try:
+        found = choices.document([one.pk for one in desk.connections], UUID(given))
+    except ValueError:
+        found = None
+    if found is None:
+        raise Http404("No such document here.")
+    return found
+
+
+def _choice(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """Which document is paid: those with something due, found by number or contact."""
+    term = request.GET.get("q", "")
+    found = choices.payable(desk.connection, term) if desk.connection else []
+    context = {
+        "desk": desk,
+        "connection": desk.connection,
+        "documents": found,
+        "term": term,
+        "title": CREATE.title,
+    }
+    return render(request, "xero_desk/payment_of.html", context)
+
+
+def _save(request: HttpRequest, desk: Desk, invoice: Invoice) -> HttpResponse:
+    before = sending.before(invoice.connection, CREATE, request.POST.get("form_key", ""))
+    if before is not None:  # what was due then is paid by it
+        return _made(request, desk, invoice, sending.Made(before, again=True))
+    form = PaymentPageForm(invoice, request.POST)
+    if not form.is_valid():
+        return _page(request, desk, invoice, form, status=422)
+    key, by = form.cleaned_data["form_key"], gate.person(request)
+    result = sending.send(CREATE, invoice.connection, form.cleaned_data, form_key=key, by=by)
+    if isinstance(result, sending.Open):
+        messages.warning(request, "Xero has not confirmed it yet. This page says how it goes on.")
+        return redirect(address(result.call))
+    if isinstance(result, sending.Made):
+        return _made(request, desk, invoice, result)
+    form.take_refusal(result.messages)
+    sending.read_again(invoice.connection, invoice.xero_id)
+    return _page(
+        request, desk, _invoice(desk, str(invoice.xero_id)), form, refused=result.messages, status=422
+    )
+
+
+def _made(request: HttpRequest, desk: Desk, invoice: Invoice, result: sending.Made) -> HttpResponse:
+    if result.again:
+        messages.info(
+            request, "This form’s payment was recorded when it was sent first. Nothing was sent again."
+        )
+    else:
+        sending.keep(invoice.connection, "payments", result.record)
+        sending.read_again(invoice.connection, invoice.xero_id)
+        messages.success(request, "The payment is in Xero.")
+    where = "xero:invoice-detail" if invoice.type == SALE else "xero:bill-detail"
+    return redirect(where, desk.workspace.agency.slug, desk.workspace.slug, invoice.xero_id)
+
+
+def _page(
+    request: HttpRequest,
+    desk: Desk,
+    invoice: Invoice,
+    form: PaymentPageForm | None = None,
+    *,
+    refused: list[str] | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    ledger = places.Place(desk.workspace, desk.connections, invoice.connection).ledger
+    locks = [ledger.period_lock_date, ledger.year_end_lock_date] if ledger else []
+    context = {
+        "desk": desk,
+        "connection": invoice.connection,
+        "invoice": invoice,
+        "is_bill": invoice.type != SALE,
+        "form": form,
+        "refused": refused or [],
+        "locked_until": max((day for day in locks if day), default=None),
+        "title": CREATE.title,
+    }
+    return render(request, "xero_desk/payment.html", context, status=status)

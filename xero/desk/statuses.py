@@ -1,0 +1,76 @@
+"""Approving and voiding, from a document's own page."""
+
+from uuid import UUID, uuid5
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
+
+from connections.integrations import Action
+from taskjuice.workspaces import gate
+from xero.actions.statuses import ApproveInvoice, VoidInvoice
+from xero.calls.views import address
+from xero.desk import choices, sending
+from xero.desk.entrance import Desk, of_connection
+from xero.desk.forms import VoidForm
+from xero.ledger import places
+from xero.ledger.queries import SALE
+from xero.models import Invoice
+
+APPROVE, VOID = ApproveInvoice(), VoidInvoice()
+
+
+@require_POST
+def document_approve(request: HttpRequest, agency: str, workspace: str, document: UUID) -> HttpResponse:
+    desk, invoice = _enter(request, agency, workspace, document, APPROVE)
+    return _change(request, desk, invoice, APPROVE, "It is approved.")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def document_void(request: HttpRequest, agency: str, workspace: str, document: UUID) -> HttpResponse:
+    desk, invoice = _enter(request, agency, workspace, document, VOID)
+    words = invoice.number or invoice.contact_name or "void"
+    form = VoidForm(words, request.POST if request.method == "POST" else None)
+    if form.is_bound and form.is_valid():
+        return _change(request, desk, invoice, VOID, "It is voided.")
+    context = {
+        "desk": desk,
+        "connection": invoice.connection,
+        "invoice": invoice,
+        "is_bill": invoice.type != SALE,
+        "is_draft": invoice.status in ("DRAFT", "SUBMITTED"),
+        "form": form,
+        "title": VOID.title,
+    }
+    return render(request, "xero_desk/void.html", context, status=422 if form.is_bound else 200)
+
+
+def _enter(
+    request: HttpRequest, agency: str, workspace: str, document: UUID, action: Action
+) -> tuple[Desk, Invoice]:
+    place = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
+    connections = places.of(place)
+    invoice = choices.document([one.pk for one in connections], document)
+    if invoice is None:
+        raise Http404("No such document here.")
+    return of_connection(place, connections, invoice.connection, action), invoice
+
+
+def _change(request: HttpRequest, desk: Desk, invoice: Invoice, action: Action, done: str) -> HttpResponse:
+    """One click of this state of the document is one write: the key is made of both."""
+    key = uuid5(invoice.xero_id, f"{action.key} {invoice.connection_id} {invoice.updated_utc.isoformat()}")
+    data = {"invoice_id": invoice.xero_id}
+    result = sending.send(action, invoice.connection, data, form_key=key, by=gate.person(request))
+    if isinstance(result, sending.Open):
+        messages.warning(request, "Xero has not confirmed it yet. This page says how it goes on.")
+        return redirect(address(result.call))
+    if isinstance(result, sending.Made):
+        sending.keep(invoice.connection, "invoices", result.record)
+        messages.success(request, done)
+    else:
+        sending.read_again(invoice.connection, invoice.xero_id)
+        for text in result.messages:
+            messages.error(request, text)
+    where = "xero:invoice-detail" if invoice.type == SALE else "xero:bill-detail"
+    return redirect(where, desk.workspace.agency.slug, desk.workspace.slug, invoice.xero_id)
