@@ -28,11 +28,17 @@ LINGER_SECONDS = 0.03  # a delivery may commit just after the scan that it woke 
 INSERT_EVENTS = """
 INSERT INTO connections_event
     (workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, recovered, ours)
-SELECT workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, clock_timestamp(), %s, false
+SELECT workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, clock_timestamp(), %s,
+       EXISTS (SELECT 1 FROM connections_call k  -- a workflow's write that was under way just then
+                WHERE k.connection_id = new.connection_id AND k.activation_id IS NOT NULL
+                  AND (k.record_id = new.resource_id OR k.target = new.resource_id)
+                  AND k.state IN ('sent', 'confirmed', 'unknown')
+                  AND new.occurred_at BETWEEN k.created_at - interval '5 seconds'
+                                          AND coalesce(k.settled_at, clock_timestamp()) + interval '5 seconds')
   FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::uuid[], %s::timestamptz[])
     AS new (workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at)
 ON CONFLICT (connection_id, category, resource_id, type, occurred_at) DO NOTHING
-RETURNING id, workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at
+RETURNING id, workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, ours
 """
 
 CONCLUDE = """
@@ -228,9 +234,7 @@ def insert_events(
     with database.cursor() as cursor:
         cursor.execute(INSERT_EVENTS, [recovered, *(list(column) for column in columns)])
         found = cursor.fetchall()
-    names = (
-        "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at".split()
-    )
+    names = "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at ours".split()
     homes = {home.pk: home for home, _, _ in rows}
     events = [Event(recovered=recovered, **dict(zip(names, values, strict=True))) for values in found]
     for event in events:

@@ -218,9 +218,8 @@ class Event(models.Model):
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(db_default=Now())
     recovered = models.BooleanField(default=False)  # found by a catch-up read, not by a webhook
-    ours = models.BooleanField(
-        default=False
-    )  # caused by our own write; starts nothing unless a workflow allows it
+    # Caused by a step of a workflow: starts nothing unless a workflow wants that too, else two could chase each other
+    ours = models.BooleanField(default=False)
     # What the integration knows of it beyond what all events have; webhooks tell nothing more
     details = ExactJSONField(default=dict, db_default=models.Value({}, ExactJSONField()))
 
@@ -388,6 +387,7 @@ class Call(models.Model):
                 fields=["workspace", "state"], condition=models.Q(state="unknown"), name="call_undecided"
             ),
             models.Index(fields=["connection", "record_id"], name="call_of_record"),
+            models.Index(fields=["connection", "target"], name="call_of_target"),
             models.Index(fields=["activation_id", "step"], name="call_of_step"),
         )
 

@@ -40,6 +40,7 @@ class Subscription:
         trigger = registry.triggers.get(self.version.trigger)
         return (
             trigger is not None
+            and (not event.ours or bool(self.settings.get("own")))
             and trigger.category == event.category
             and trigger.matches(event, self.settings)
         )

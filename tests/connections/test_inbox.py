@@ -2,7 +2,7 @@
 
 import json
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -16,10 +16,14 @@ from connections import inbox, receiving
 from connections.models import Connection, Delivery, Event, StrayEvent
 from taskjuice.queue.models import Wake
 from taskjuice.workspaces.models import Agency, Workspace
-from tests.factories import make_connection, make_workflow
-from workflows.models import Activation, Lane
+from tests.factories import make_call, make_connection, make_workflow
+from workflows.models import Activation, Lane, Workflow
 
 pytestmark = pytest.mark.django_db
+
+RECORD, OTHER = "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10", "5c2d0ab1-91c1-4c9e-8f2b-77d0cf6f6c01"
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+LONG_AGO = NOON - timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -84,6 +88,56 @@ def test_events_of_an_archived_client_are_kept_and_start_nothing(workspace: Work
     receiving.store("xero", report(connection))
     inbox.fan_out()
     assert (Event.objects.count(), Activation.objects.count(), verdicts()) == (1, 0, ["no subscriber"])
+
+
+OURS = {
+    "the record a step made": (
+        {"record_id": RECORD, "activation_id": 1, "step": "s", "form_key": None},
+        True,
+    ),
+    "the invoice a step paid": ({"target": RECORD, "activation_id": 1, "step": "s", "form_key": None}, True),
+    "made on a page by a person": ({"record_id": RECORD, "form_key": RECORD}, False),
+    "another record": ({"record_id": OTHER, "activation_id": 1, "step": "s", "form_key": None}, False),
+    "refused": (
+        {"record_id": RECORD, "activation_id": 1, "step": "s", "form_key": None, "state": "failed"},
+        False,
+    ),
+    "long ago": (
+        {"record_id": RECORD, "activation_id": 1, "step": "s", "form_key": None, "created_at": LONG_AGO},
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("fields", "ours"), OURS.values(), ids=OURS.keys())
+def test_change_that_a_workflow_made_starts_none(
+    workspace: Workspace, fields: dict[str, Any], ours: bool
+) -> None:
+    connection = make_connection(workspace)
+    make_workflow(workspace.agency, connection)
+    make_call(connection, **{"settled_at": fields.get("created_at", NOON), "created_at": NOON} | fields)
+    receiving.store("xero", report(connection, resource=RECORD, at="2026-05-01T12:00:02"))
+    inbox.fan_out()
+    assert (Event.objects.get().ours, Activation.objects.count()) == (ours, int(not ours))
+
+
+def test_workflow_may_want_the_changes_of_workflows(workspace: Workspace) -> None:
+    connection = make_connection(workspace)
+    workflow = make_workflow(workspace.agency, connection, published=False)
+    workflow.versions.update(trigger_settings={"own": True}, live=True, published_at=NOON)
+    Workflow.objects.update(state="published")
+    make_call(
+        connection,
+        record_id=RECORD,
+        activation_id=1,
+        step="s",
+        form_key=None,
+        created_at=NOON,
+        settled_at=NOON,
+    )
+    receiving.store("xero", report(connection, resource=RECORD, at="2026-05-01T12:00:02"))
+    inbox.fan_out()
+    assert (Event.objects.get().ours, Activation.objects.count()) == (True, 1)
 
 
 def test_lane_is_woken_once_for_many_events(workspace: Workspace) -> None:
