@@ -28,9 +28,10 @@ from django.utils.datastructures import MultiValueDict
 
 from connections.integrations import Action, Trigger, registry
 from workflows import drafts, options, timeline
-from workflows.drafts import MAX_STEPS, STARTING_POINTS, Draft, Step
+from workflows.drafts import MAX_STEPS, Draft, Step
 from workflows.options import OptionsForm
 from workflows.problems import OPTION, TRIGGER, Problem
+from workflows.starting_points import STARTING_POINTS
 from workflows.widgets import editor_widget, text
 
 NO_FILES: "MultiValueDict[str, UploadedFile[Any]]" = MultiValueDict()
@@ -115,11 +116,14 @@ class Builder:
         return cls(draft.trigger, dict(draft.settings), cards).with_problems(problems)
 
     @classmethod
-    def posted(cls, data: QueryDict, before: Draft | None = None) -> "Builder":
-        """`before`: the draft that was edited; what the page does not show of its steps is kept."""
+    def posted(cls, data: QueryDict, before: Draft | None = None, *, address: str = "") -> "Builder":
+        """`before`: the draft that was edited; what the page does not show of its steps is kept.
+
+        `address`: where a starting point's e-mails go that are for whoever begins with it.
+        """
         point = STARTING_POINTS.get(data.get("template", ""))
         if point is not None and "trigger" not in data and "step" not in data:
-            return cls.of(point.draft)
+            return cls.of(point.draft_for(address))
         trigger = text(data, "trigger")
         handles = [handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)]
         cards = [_card(data, handle) for handle in handles[: MAX_STEPS + 1]]

@@ -7,7 +7,6 @@ from django import forms
 from django.http import QueryDict
 
 from connections.models import Connection
-from workflows.drafts import STARTING_POINTS
 from workflows.models import WorkflowState
 
 LARGEST_ID = 2**63 - 1
@@ -95,12 +94,6 @@ class ConnectionsForm(WorkflowForm):
     """Only which connections a workflow listens to."""
 
     name = None  # type: ignore[assignment]  # Django's way to leave a parent's field out
-
-
-class StartForm(forms.Form):
-    """A starting point by its key."""
-
-    template = forms.ChoiceField(choices=[(key, point.title) for key, point in STARTING_POINTS.items()])
 
 
 def first_error(form: forms.Form) -> str:

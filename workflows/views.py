@@ -17,10 +17,11 @@ from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
 from workflows import lifecycle, problems, queries
 from workflows.builder import Builder
-from workflows.drafts import STARTING_POINTS, blank
+from workflows.drafts import blank
 from workflows.forms import ConnectionsForm, WorkflowFilter, WorkflowForm, first_error
 from workflows.lifecycle import Content, NotAllowed, NotPublishable, Stale
 from workflows.models import Workflow, WorkflowState
+from workflows.starting_points import STARTING_POINTS
 
 ON_A_PAGE = 50
 LAST_ACTIVATIONS = 10
@@ -78,7 +79,7 @@ def workflow_new(request: HttpRequest, agency: str, workspace: str | None = None
     point = STARTING_POINTS.get(request.GET.get("template", ""))
     ticked = [edit.within[0].pk] if len(edit.within) == 1 else []
     form = _form(edit, name=point.name if point else "", ticked=ticked)
-    return _page(request, edit, Builder.of(point.draft if point else blank()), form)
+    return _page(request, edit, Builder.of(point.draft_for(scope.user.email) if point else blank()), form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -101,7 +102,8 @@ def workflow_edit(
 
 def _take(request: HttpRequest, edit: Edit) -> Answer:
     """What was posted from the builder: drawn again after a change of the page, or saved, or published."""
-    builder = Builder.posted(request.POST, edit.content.draft if edit.content else None)
+    before = edit.content.draft if edit.content else None
+    builder = Builder.posted(request.POST, before, address=edit.scope.user.email)
     do = request.POST.get("do", "save")
     if do not in {"save", "publish"}:
         ticked = [int(pk) for pk in request.POST.getlist("connections") if pk.isascii() and pk.isdigit()]

@@ -11,11 +11,12 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_connection, make_event
 from workflows import lifecycle
-from workflows.drafts import LARGE_INVOICE, Draft, Step
+from workflows.drafts import Draft, Step
 from workflows.intake import start_activations
 from workflows.lifecycle import NotAllowed, NotPublishable, Stale
 from workflows.models import Version, Workflow
 from workflows.problems import Problem, problems
+from workflows.starting_points import LARGE_INVOICE
 
 pytestmark = pytest.mark.django_db
 

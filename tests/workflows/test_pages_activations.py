@@ -16,8 +16,8 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Agency, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from workflows import history, timeline
-from workflows.drafts import LARGE_INVOICE
 from workflows.models import Activation, Lane, StepRun, Workflow
+from workflows.starting_points import LARGE_INVOICE
 
 pytestmark = pytest.mark.django_db
 

@@ -1,0 +1,129 @@
+"""Each starting point is published as it comes, and does what its title says."""
+
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from connections.integrations import Call, Data, Done, Outcome, registry
+from connections.models import Connection
+from taskjuice.workspaces.models import Workspace
+from tests.factories import make_connection, make_event
+from workflows import engine, intake
+from workflows.models import Activation, Version, Workflow
+from workflows.problems import problems
+from workflows.starting_points import STARTING_POINTS
+
+pytestmark = pytest.mark.django_db
+
+NEW = "/northwind/workflows/new/"
+FACTS = {
+    "kind": "sales invoice",
+    "type": "ACCREC",
+    "number": "INV-0042",
+    "reference": "",
+    "contact": "Ridgeway University",
+    "contact_id": "5c2d0ab1-91c1-4c9e-8f2b-77d0cf6f6c01",
+    "date": "2026-11-02",
+    "due_date": "2026-11-10",
+    "currency": "NZD",
+    "total": 6000,
+    "amount_due": 6000,
+    "status": "AUTHORISED",
+}
+
+
+@pytest.fixture
+def connection(workspace: Workspace) -> Connection:
+    return make_connection(workspace, name="Harbour Café Limited")
+
+
+@pytest.mark.parametrize("key", STARTING_POINTS)
+def test_starting_point_is_published_in_one_post(as_member: Client, connection: Connection, key: str) -> None:
+    assert problems(STARTING_POINTS[key].draft_for("me@example.com")) == []
+    as_member.post(NEW, {"template": key, "connections": [connection.pk], "do": "publish"})
+    version = Version.objects.get()
+    assert (version.live, version.workflow.name) == (True, STARTING_POINTS[key].name)
+
+
+def test_e_mails_to_oneself_go_to_who_began_with_it(as_member: Client) -> None:
+    page = as_member.get(f"{NEW}?template=paid")
+    assert page.context["builder"].cards[0].step.input["to"] == "member@northwind.example"
+
+
+def run(as_member: Client, connection: Connection, key: str, **facts: Any) -> Activation:
+    """Publish it, let one event start it, and run the lane."""
+    as_member.post(NEW, {"template": key, "connections": [connection.pk], "do": "publish"})
+    category = registry.triggers[Workflow.objects.get().versions.get().trigger].category
+    event = make_event(connection, category=category, details=FACTS | facts)
+    intake.start_activations([event])
+    engine.run_lane(connection.pk)
+    return Activation.objects.get()
+
+
+@pytest.fixture
+def customer(monkeypatch: pytest.MonkeyPatch) -> Data:
+    """What Xero knows of the customer."""
+    contact: Data = {"Name": "Ridgeway University", "EmailAddress": "accounts@ridgeway.example"}
+
+    def outcomes(calls: list[Call], rows: list[Data]) -> list[Outcome]:
+        return [Done({"Contacts": [contact], "Count": 1}) for _ in rows]
+
+    monkeypatch.setattr(registry.actions["xero/list-contacts"], "run_many", outcomes)
+    return contact
+
+
+def sent() -> list[tuple[list[str], str]]:
+    return [(message.to, str(message.subject)) for message in mail.outbox]
+
+
+def test_paid_tells_me(as_member: Client, connection: Connection) -> None:
+    done = run(as_member, connection, "paid", status="PAID", amount_due=0, previous_status="AUTHORISED")
+    assert (done.state, done.subject) == ("succeeded", "INV-0042")
+    assert sent() == [(["member@northwind.example"], "INV-0042 is paid")]
+
+
+def test_payer_is_thanked(as_member: Client, connection: Connection, customer: Data) -> None:
+    run(as_member, connection, "thank-payer", status="PAID", amount_due=0, previous_status="AUTHORISED")
+    assert sent() == [(["accounts@ridgeway.example"], "Thank you for paying INV-0042")]
+
+
+def test_payer_without_an_address_is_let_be(
+    as_member: Client, connection: Connection, customer: Data
+) -> None:
+    customer["EmailAddress"] = ""
+    done = run(
+        as_member, connection, "thank-payer", status="PAID", amount_due=0, previous_status="AUTHORISED"
+    )
+    assert (done.state, sent()) == ("succeeded", [])
+
+
+def test_overdue_invoice_is_chased(as_member: Client, connection: Connection, customer: Data) -> None:
+    run(as_member, connection, "chase-overdue", days=7)
+    assert sent() == [(["accounts@ridgeway.example"], "A reminder: INV-0042 was due on 2026-11-10")]
+    assert "6000 NZD of INV-0042 has been due since 2026-11-10." in mail.outbox[0].body
+
+
+def test_large_bill_is_told(as_member: Client, connection: Connection) -> None:
+    run(as_member, connection, "large-bill", type="ACCPAY", previous_status="SUBMITTED")
+    assert sent() == [(["member@northwind.example"], "Large bill: 6000 NZD to Ridgeway University")]
+
+
+def test_part_payment_is_noted(as_member: Client, connection: Connection) -> None:
+    done = run(
+        as_member,
+        connection,
+        "part-payment",
+        amount_due=1500,
+        previous_amount_due=6000,
+        previous_status="AUTHORISED",
+    )
+    assert (done.state, done.error) == ("succeeded", "")
+    assert done.step_runs.get(name="note").output == {"paid": 4500, "left": 1500}
+
+
+def test_draft_is_asked_for_again_after_three_days(as_member: Client, connection: Connection) -> None:
+    done = run(as_member, connection, "forgotten-draft", status="DRAFT")
+    assert (done.state, done.position) == ("ready", 1)
+    assert (done.next_at - done.created_at).days in {2, 3}
