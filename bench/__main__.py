@@ -33,6 +33,8 @@ def main() -> None:
         running.stages.done("webhook acknowledgement measured")
         ledger = measured_apart("bench.ledger", running.environment)
         running.stages.done("ledger lists, first read and decoding measured")
+        budget = measured_apart("bench.budget", running.environment)
+        running.stages.done("queued calls within Xero's limits measured")
         running.add_sandbox()
         running.add_product()
         running.wait_until_ready()
@@ -42,7 +44,15 @@ def main() -> None:
         running.stages.done("events to finished activations measured")
     finally:
         running.stop()
-    report({"machine": machine(), "acknowledgement": acknowledged, "events": events, "ledger": ledger})
+    report(
+        {
+            "machine": machine(),
+            "acknowledgement": acknowledged,
+            "events": events,
+            "ledger": ledger,
+            "budget": budget,
+        }
+    )
 
 
 def measured_apart(module: str, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -79,6 +89,7 @@ def report(found: dict[str, Any]) -> None:
         speed = f"{one['per_second']:,.0f}/s, {one['look_ups']} calls of GET /Invoices"
         print(f"{one['events']:,} {name:<17} {one['seconds']:.1f} s, {speed}")
     report_ledger(found["ledger"])
+    report_budget(found["budget"])
     print(
         f"\n{found['machine']['cores']} cores shared by load, web, worker, sandbox and PostgreSQL. {RESULT}"
     )
@@ -98,6 +109,19 @@ def report_ledger(found: dict[str, Any]) -> None:
     )
     faster, smaller = decode["times_faster"], decode["times_smaller"]
     print(f"Decoding 1,000 invoices: {faster} times faster than xero-python, {smaller} times less memory")
+
+
+def report_budget(found: dict[str, Any]) -> None:
+    queue = found["queue"]
+    refused = sum(count for status, count in queue["statuses"].items() if str(status) == "429")
+    print(
+        f"\n{queue['calls']} queued calls of one organisation, minutes of {queue['minute_seconds']} s: per minute"
+        f" {', '.join(map(str, queue['calls_per_minute']))}; {refused} refused by the limit"
+    )
+    print(
+        f"meanwhile a person waited {queue['page_worst_seconds']} s at worst, another organisation"
+        f" {queue['other_worst_seconds']} s; a call's place costs {found['cost_ms']['median']} ms"
+    )
 
 
 if __name__ == "__main__":
