@@ -34,9 +34,8 @@ def invitation_join(request: HttpRequest, token: str) -> HttpResponse:
     if found is None or invitations.dead(found) or request.user.is_authenticated:
         return redirect("workspaces:invitation", token)
     get_adapter(request).stash_verified_email(request, found.email)
-    following = reverse("workspaces:invitation", args=[token])
-    query = urlencode({"email": found.email, "next": following})
-    return redirect(f"{reverse('account_signup')}?{query}")
+    following = urlencode({"next": reverse("workspaces:invitation", args=[token])})
+    return redirect(f"{reverse('account_signup')}?{following}")
 
 
 @require_POST

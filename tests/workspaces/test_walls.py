@@ -8,12 +8,13 @@ from django.db import IntegrityError, connection, transaction
 
 from connections.models import Connection, Consent, Event
 from taskjuice.workspaces import audit
-from taskjuice.workspaces.models import Agency, AuditEntry, Membership, Role, User, Workspace
+from taskjuice.workspaces.models import Agency, AuditEntry, Invitation, Membership, Role, User, Workspace
 from tests.factories import (
     make_activation,
     make_connection,
     make_consent,
     make_event,
+    make_invitation,
     make_user,
     make_workflow,
     make_workspace,
@@ -56,6 +57,33 @@ def test_consent_cannot_stand_in_another_agencys_workspace(
         lambda: Consent.objects.filter(pk=row.pk).update(workspace=foreign_workspace),
         "consent_workspace_of_agency",
     )
+
+
+def test_invitation_cannot_stand_in_another_agencys_workspace(
+    workspace: Workspace, foreign_workspace: Workspace
+) -> None:
+    row = make_invitation(workspace.agency, role="client", workspace=workspace)
+    refuses(
+        lambda: Invitation.objects.filter(pk=row.pk).update(workspace=foreign_workspace),
+        "invitation_workspace_of_agency",
+    )
+
+
+def test_address_has_one_open_invitation_in_an_agency(agency: Agency) -> None:
+    row = make_invitation(agency, "nia@example.com")
+    make_invitation(agency, "nia@example.com", revoked_at=row.created_at)
+    with pytest.raises(IntegrityError, match="invitation_one_open"):
+        make_invitation(agency, "nia@example.com")
+
+
+@pytest.mark.parametrize(
+    ("role", "placed"), [("client", False), ("member", True), ("admin", True), ("owner", False)]
+)
+def test_invitation_of_a_client_user_and_no_other_names_a_workspace(
+    agency: Agency, workspace: Workspace, role: str, placed: bool
+) -> None:
+    with pytest.raises(IntegrityError, match="invitation_role_fits_place"):
+        make_invitation(agency, role=role, workspace=workspace if placed else None)
 
 
 def test_consent_cannot_reconnect_another_clients_connection(
