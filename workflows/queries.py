@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
-from taskjuice.workspaces.models import Workspace
+from taskjuice.workspaces.models import Agency, Workspace
 from workflows.drafts import Draft, Step
 from workflows.models import Activation, Version, Workflow, WorkflowConnection, WorkflowState
 from workflows.words import step_in_words, trigger_in_words
@@ -136,6 +136,15 @@ def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
 
 def one(scope: Scope, pk: int) -> Workflow | None:
     return _visible(scope).select_related("agency", "created_by").filter(pk=pk).first()
+
+
+def free_name(agency: Agency, name: str) -> str:
+    """`name`, or `name (2)` where the agency has a workflow called so."""
+    taken, number, found = set(agency.workflows.values_list("name", flat=True)), 1, name
+    while found in taken:
+        number += 1
+        found = f"{name[:90]} ({number})"
+    return found
 
 
 def detail(scope: Scope, workflow: Workflow) -> Detail:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from workflows import activation_views, views
+from workflows import activation_views, file_views, views
 
 app_name = "workflows"
 
@@ -15,8 +15,10 @@ ACTIVATION = "activations/<int:activation>/"
 PAGES: list[tuple[str, Callable[..., Any], str]] = [
     ("workflows/", views.workflow_list, "workflow-list"),
     ("workflows/new/", views.workflow_new, "workflow-new"),
+    ("workflows/import/", file_views.workflow_import, "workflow-import"),
     (WORKFLOW, views.workflow_detail, "workflow-detail"),
     (f"{WORKFLOW}edit/", views.workflow_edit, "workflow-edit"),
+    (f"{WORKFLOW}export/", file_views.workflow_export, "workflow-export"),
     (f"{WORKFLOW}publish/", views.workflow_publish, "workflow-publish"),
     (f"{WORKFLOW}connections/", views.workflow_connections, "workflow-connections"),
     (f"{WORKFLOW}pause/", views.workflow_pause, "workflow-pause"),

@@ -43,7 +43,8 @@ def workflow_list(request: HttpRequest, agency: str, workspace: str | None = Non
         "state": state,
         "q": search,
         "starting_points": STARTING_POINTS.values(),
-        "new": _url(scope, "workflow-new"),
+        "new": page_url(scope, "workflow-new"),
+        "import": page_url(scope, "workflow-import"),
     }
     return render(request, "workflows/list.html", context)
 
@@ -66,8 +67,8 @@ class Edit:
     @property
     def address(self) -> str:
         if self.workflow is None:
-            return _url(self.scope, "workflow-new")
-        return _url(self.scope, "workflow-edit", self.workflow)
+            return page_url(self.scope, "workflow-new")
+        return page_url(self.scope, "workflow-edit", self.workflow)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -87,10 +88,10 @@ def workflow_edit(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> Answer:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, workflow)
+    found = found_workflow(scope, workflow)
     if found.state == WorkflowState.ARCHIVED:
         messages.warning(request, "The workflow is archived. Bring it back before you change it.")
-        return redirect(_url(scope, "workflow-detail", found))
+        return redirect(page_url(scope, "workflow-detail", found))
     edit = Edit(scope, found, lifecycle.current_content(found), list(queries.connectable(scope)))
     if request.method == "POST":
         return _take(request, edit)
@@ -147,22 +148,22 @@ def _saved(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
         messages.info(request, f"Saved. Before it can be published, {things} to be finished.")
     else:
         messages.success(request, "Saved. Nothing runs before it is published.")
-    return _go(request, _url(_where_visible(scope, workflow), "workflow-edit", workflow))
+    return _go(request, page_url(where_visible(scope, workflow), "workflow-edit", workflow))
 
 
 def _publish(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
-    place = _where_visible(scope, workflow)
+    place = where_visible(scope, workflow)
     try:
         version = lifecycle.publish(workflow=workflow, by=scope.user)
     except NotPublishable as error:
         for problem in error.found[:5]:
             messages.error(request, problem.message)
-        return _go(request, f"{_url(place, 'workflow-edit', workflow)}#problems")
+        return _go(request, f"{page_url(place, 'workflow-edit', workflow)}#problems")
     except NotAllowed as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, f"Version {version.number} is live: the next event starts it.")
-    return _go(request, _url(place, "workflow-detail", workflow))
+    return _go(request, page_url(place, "workflow-detail", workflow))
 
 
 def _page(
@@ -187,7 +188,7 @@ def _page(
         "stale_stamp": stamp,
         "starting_points": STARTING_POINTS.values(),
         "workflow": edit.workflow,
-        "list": _url(edit.scope, "workflow-list"),
+        "list": page_url(edit.scope, "workflow-list"),
     }
     # htmx leaves answers alone that are not 200, and this one is to be shown.
     return render(request, "workflows/builder.html", context, status=200 if _is_htmx(request) else status)
@@ -198,7 +199,7 @@ def workflow_detail(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    found = _found(scope, workflow)
+    found = found_workflow(scope, workflow)
     connectable = list(queries.connectable(scope)) if scope.may(gate.WORK) else []
     context = {
         "workflow": found,
@@ -206,10 +207,10 @@ def workflow_detail(
         "activations": queries.newest_activations(scope, found, LAST_ACTIVATIONS),
         "clients": queries.clients(connectable),
         "ticked": {str(pk) for pk in queries.applied(scope, found)},
-        "here": _url(scope, "workflow-detail", found),
-        "list": _url(scope, "workflow-list"),
-        "activation_list": _url(scope, "activation-list"),
-        "activations_href": f"{_url(scope, 'activation-list')}?workflow={found.pk}",
+        "here": page_url(scope, "workflow-detail", found),
+        "list": page_url(scope, "workflow-list"),
+        "activation_list": page_url(scope, "activation-list"),
+        "activations_href": f"{page_url(scope, 'activation-list')}?workflow={found.pk}",
     }
     return render(request, "workflows/detail.html", context)
 
@@ -219,7 +220,7 @@ def workflow_publish(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    return _publish(request, scope, _found(scope, workflow))
+    return _publish(request, scope, found_workflow(scope, workflow))
 
 
 @require_POST
@@ -227,7 +228,7 @@ def workflow_connections(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, workflow)
+    found = found_workflow(scope, workflow)
     within = list(queries.connectable(scope))
     form = ConnectionsForm(request.POST, found=within)
     if form.is_valid():
@@ -235,7 +236,7 @@ def workflow_connections(
         messages.success(request, "Saved. The workflow listens to the ticked organisations from now on.")
     else:
         messages.error(request, first_error(form))
-    return redirect(_url(_where_visible(scope, found), "workflow-detail", found))
+    return redirect(page_url(where_visible(scope, found), "workflow-detail", found))
 
 
 @require_POST
@@ -281,40 +282,40 @@ def version_restore(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int, number: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, workflow)
+    found = found_workflow(scope, workflow)
     if not found.versions.filter(number=number).exists():
         raise Http404("No such version.")
     try:
         lifecycle.restore_version(workflow=found, number=number, by=scope.user)
     except NotAllowed as error:
         messages.warning(request, str(error))
-        return redirect(_url(scope, "workflow-detail", found))
+        return redirect(page_url(scope, "workflow-detail", found))
     messages.success(request, f"This draft reads like version {number}. Publish it to make it live.")
-    return redirect(_url(scope, "workflow-edit", found))
+    return redirect(page_url(scope, "workflow-edit", found))
 
 
 def _do(
     request: HttpRequest, agency: str, workspace: str | None, pk: int, verb: Callable[..., None], done: str
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, pk)
+    found = found_workflow(scope, pk)
     try:
         verb(workflow=found, by=scope.user)
     except NotAllowed as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, done)
-    return redirect(_url(scope, "workflow-detail", found))
+    return redirect(page_url(scope, "workflow-detail", found))
 
 
-def _found(scope: Scope, pk: int) -> Workflow:
+def found_workflow(scope: Scope, pk: int) -> Workflow:
     found = queries.one(scope, pk)
     if found is None:
         raise Http404("No such workflow here.")
     return found
 
 
-def _where_visible(scope: Scope, workflow: Workflow) -> Scope:
+def where_visible(scope: Scope, workflow: Workflow) -> Scope:
     """This scope, or the agency's where the workflow listens to nothing of this client."""
     if scope.workspace is None or queries.one(scope, workflow.pk):
         return scope
@@ -343,7 +344,7 @@ def _go(request: HttpRequest, url: str) -> Answer:
     return HttpResponseClientRedirect(url) if _is_htmx(request) else redirect(url)
 
 
-def _url(scope: Scope, name: str, workflow: Workflow | None = None) -> str:
+def page_url(scope: Scope, name: str, workflow: Workflow | None = None) -> str:
     kwargs: dict[str, str | int] = {"agency": scope.agency.slug}
     if scope.workspace is not None:
         kwargs["workspace"] = scope.workspace.slug

@@ -17,9 +17,10 @@ def trigger_in_words(draft: Draft) -> str:
     parts = [trigger.title]
     for name, field in trigger.form().fields.items():
         chosen = draft.settings.get(name)
-        if chosen in (None, "", field.initial):
+        if chosen in (None, "") or (isinstance(field, forms.ChoiceField) and chosen == field.initial):
             continue
-        parts.append(f"{str(field.label).lower()} {_chosen_label(field, chosen)}")
+        joint = " " if isinstance(field, forms.ChoiceField) else ": "
+        parts.append(f"{str(field.label).lower()}{joint}{_chosen_label(field, chosen)}")
     return ", ".join(parts)
 
 

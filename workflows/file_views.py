@@ -1,0 +1,58 @@
+"""Workflows out to files and in from them."""
+
+from django import forms
+from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from taskjuice.workspaces import gate
+from workflows import files, lifecycle, queries
+from workflows.drafts import Draft
+from workflows.views import found_workflow, page_url, where_visible
+
+
+class ImportForm(forms.Form):
+    """`cleaned_data["file"]` is (name, draft)."""
+
+    file = forms.FileField(
+        label="File", help_text="A workflow that was exported from TaskJuice, a .json file."
+    )
+
+    def clean_file(self) -> tuple[str, Draft]:
+        uploaded: UploadedFile[bytes] = self.cleaned_data["file"]
+        try:
+            return files.read(uploaded.read(files.LARGEST + 1))
+        except files.NotReadable as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+@require_safe
+def workflow_export(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> HttpResponse:
+    """What is live, or the draft where nothing is."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    draft = Draft.of(queries.detail(scope, found).shown)
+    response = HttpResponse(files.write(found.name, draft), content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="{files.file_name(found.name)}"'
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def workflow_import(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    form = ImportForm()
+    if request.method == "POST":
+        form = ImportForm(request.POST, request.FILES)
+        if form.is_valid():
+            name, draft = form.cleaned_data["file"]
+            made = lifecycle.create_workflow(
+                agency=scope.agency, name=queries.free_name(scope.agency, name), draft=draft, by=scope.user
+            )
+            messages.success(request, "Imported as a draft. Choose its organisations, then publish it.")
+            return redirect(page_url(where_visible(scope, made), "workflow-edit", made))
+    context = {"form": form, "list": page_url(scope, "workflow-list"), "here": request.path}
+    return render(request, "workflows/import.html", context, status=422 if form.is_bound else 200)

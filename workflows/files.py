@@ -1,0 +1,173 @@
+"""A workflow as a file: to keep, to send, to begin with in another agency. JSON, UTF-8:
+
+    {"taskjuice": "workflow", "format": 1, "name": "…", "trigger": {"key": "…", "settings": {…}},
+     "steps": [{"name": "…", "action": "…", "input": {…}, "only_if"?, "for_each"?, "on_error"?}, …]}
+
+What a file says is as little trusted as what a browser sends: only what the builder's own forms could have sent is
+taken. Whether it can be published is said on its cards, as of any draft.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from connections import exact
+from connections.integrations import registry
+from workflows import options
+from workflows.drafts import MAX_STEPS, Draft, Step
+
+KIND, FORMAT = "workflow", 1
+LARGEST = 500_000  # bytes
+DEEPEST = 10
+LARGEST_NUMBER = Decimal(10) ** 15
+STEP_KEYS = {"name", "action", "input", *options.KEYS}
+
+
+class NotReadable(Exception):
+    """What is wrong with a file, for whoever chose it."""
+
+
+def write(name: str, draft: Draft) -> bytes:
+    content = {
+        "taskjuice": KIND,
+        "format": FORMAT,
+        "name": name,
+        "trigger": {"key": draft.trigger, "settings": dict(draft.settings)},
+        "steps": draft.steps_as_stored(),
+    }
+    return exact.dumps(content).encode()
+
+
+def file_name(name: str) -> str:
+    words = re.findall(r"[a-z0-9]+", name.lower())
+    return f"{'-'.join(words)[:60] or 'workflow'}.json"
+
+
+def read(content: bytes) -> tuple[str, Draft]:
+    """(name, draft). Raises NotReadable."""
+    document = _parsed(content)
+    if document.get("taskjuice") != KIND:
+        raise NotReadable("This file holds no workflow of TaskJuice.")
+    if document.get("format") != FORMAT:
+        raise NotReadable(
+            f"This file has format {_brief(document.get('format'))}; format {FORMAT} can be read."
+        )
+    name = _text(document.get("name"), "The name of the workflow", 100)
+    trigger = _mapping(document.get("trigger"), "What starts the workflow")
+    settings = _mapping(trigger.get("settings", {}), "The settings of the trigger")
+    steps = document.get("steps")
+    if not isinstance(steps, list) or len(steps) > MAX_STEPS:
+        raise NotReadable(f"“steps” is not a list of at most {MAX_STEPS}.")
+    return name, Draft(
+        _text(trigger.get("key"), "The key of the trigger", 60),
+        {key: _scalar(value, f"The setting “{_brief(key)}”") for key, value in settings.items()},
+        [_step(step, f"Step {number}") for number, step in enumerate(steps, start=1)],
+    )
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    if len(content) > LARGEST:
+        raise NotReadable(f"A file of at most {LARGEST // 1000} kB is read.")
+    try:
+        document = exact.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        raise NotReadable("This file is not JSON in UTF-8.") from error
+    _refuse_strange(document)
+    return _mapping(document, "The file")
+
+
+def _refuse_strange(value: Any, depth: int = 0) -> None:
+    """Numbers that no amount is, NaN, texts with NUL, and what is nested without end."""
+    if depth > DEEPEST:
+        raise NotReadable("This file is nested more deeply than any workflow.")
+    match value:
+        case dict() | list():
+            inner = [*value, *value.values()] if isinstance(value, dict) else value
+            for element in inner:
+                _refuse_strange(element, depth + 1)
+        case str() if "\x00" in value:
+            raise NotReadable("This file holds a NUL character.")
+        case float():  # only NaN and the infinities are: other numbers are read exactly
+            raise NotReadable("This file holds a number that is none.")
+        case int() | Decimal() if abs(value) >= LARGEST_NUMBER or Decimal(value).as_tuple().exponent < -10:  # type: ignore[operator]  # finite
+            raise NotReadable("This file holds a number that is too large or too long.")
+
+
+def _step(step: Any, which: str) -> Step:
+    given = _mapping(step, which)
+    if unknown := sorted(given.keys() - STEP_KEYS):
+        raise NotReadable(f"{which} says “{_brief(unknown[0])}”, which is not known here.")
+    action = _text(given.get("action"), f"{which}: its action", 60)
+    known = registry.actions.get(action)
+    fields = known.form.base_fields if known else {}
+    typed = _mapping(given.get("input", {}), f"{which}: its input")
+    return Step(
+        _text(given.get("name"), f"{which}: its name", 60),
+        action,
+        {
+            name: _input(fields.get(name), value, f"{which}, “{_brief(name)}”")
+            for name, value in typed.items()
+        },
+        _options(given, which),
+    )
+
+
+def _input(field: forms.Field | None, value: Any, which: str) -> Any:
+    """Rows where the form has rows; else what one field of a page can hold."""
+    if not isinstance(value, dict | list):
+        return _scalar(value, which)
+    if field is not None and not isinstance(field, forms.JSONField):
+        raise NotReadable(f"{which} holds more than one value.")
+    return _condition(value, which) if isinstance(value, dict) and "rows" in value else value
+
+
+def _options(given: Mapping[str, Any], which: str) -> dict[str, Any]:
+    """Through the form that edits them, so that they are stored as the builder stores them."""
+    fields: dict[str, Any] = {}
+    if given.get("only_if") is not None:
+        fields["only_if"] = _condition(given["only_if"], f"{which}: its condition")
+    fields["for_each"] = _scalar(given.get("for_each", ""), f"{which}: its list")
+    on_error = _mapping(given.get("on_error", {}), f"{which}: what it does on failure")
+    for name in ("then", "times", "seconds"):
+        fields[name] = _scalar(on_error.get(name), f"{which}: what it does on failure")
+    return options.as_stored(fields)
+
+
+def _condition(value: Any, which: str) -> dict[str, Any]:
+    condition = _mapping(value, which)
+    rows = condition.get("rows")
+    if not isinstance(rows, list):
+        raise NotReadable(f"{which} has no rows.")
+    found = [{str(key): _scalar(text, which) for key, text in _mapping(row, which).items()} for row in rows]
+    return {"match": _scalar(condition.get("match"), which), "rows": found}
+
+
+def _mapping(value: Any, which: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise NotReadable(f"{which} is not there, or is not an object.")
+    return value
+
+
+def _text(value: Any, which: str, longest: int) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value.strip()) > longest:
+        raise NotReadable(f"{which} is not a text of 1 to {longest} characters.")
+    return value.strip()
+
+
+def _scalar(value: Any, which: str) -> str | bool:
+    match value:
+        case bool():
+            return value
+        case None:
+            return ""
+        case str() | int() | Decimal():
+            return str(value)
+        case _:
+            raise NotReadable(f"{which} holds more than one value.")
+
+
+def _brief(value: Any) -> str:
+    return options.short(value, 40)
