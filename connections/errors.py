@@ -25,7 +25,12 @@ class RetryLater(ProviderError):
     code = "try-later"
 
     def __init__(
-        self, message: str, *, at: datetime | None = None, tenant_wide: bool = False, status: int | None = None
+        self,
+        message: str,
+        *,
+        at: datetime | None = None,
+        tenant_wide: bool = False,
+        status: int | None = None,
     ) -> None:
         super().__init__(message, status=status)
         self.at = at
