@@ -1,5 +1,6 @@
 """What the forms offer of an organisation's local copy: contacts, accounts, items, and what an item stands for."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from django.db.models import QuerySet
 from connections.models import Connection
 from xero.ledger.queries import SALE
 from xero.mapping import key
-from xero.models import Account, Contact, Invoice, Item, Tally
+from xero.models import Account, Contact, Invoice, Item, Ledger, Tally
 
 OFFERED_CONTACTS = 20
 OFFERED_ITEMS = 500
@@ -108,11 +109,19 @@ def item_fields(connection: Connection, code: str, type: str) -> dict[str, Any] 
     fields = {
         "item_code": item.code,
         "description": item.body.get("Description" if sale else "PurchaseDescription") or item.name,
-        "unit_amount": side.get("UnitPrice"),
+        "unit_amount": _plain(side.get("UnitPrice")),
         "account_code": side.get("AccountCode") or "",
         "tax_type": side.get("TaxType") or "",
     }
     return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+def usual_due(ledger: Ledger | None, type: str) -> str:
+    """The organisation's own terms as a due date is typed: +20; empty where they count otherwise."""
+    terms = (ledger.organisation.get("PaymentTerms") or {}) if ledger else {}
+    side = terms.get("Sales" if type == SALE else "Bills") or {}
+    days = side.get("Day")
+    return f"+{days}" if side.get("Type") == "DAYSAFTERBILLDATE" and isinstance(days, int) else ""
 
 
 def currencies(connection: Connection, base: str) -> list[str]:
@@ -134,6 +143,14 @@ def payable(connection: Connection, term: str) -> "QuerySet[Invoice]":
         numbered = found.filter(number_key__startswith=term)
         found = numbered if numbered.exists() else found.filter(contact_name__icontains=term)
     return found.order_by("due_date", "id")[:OFFERED_CONTACTS]
+
+
+def _plain(price: Any) -> Decimal | None:
+    """With two places at least, and no needless zeros after them."""
+    if price is None:
+        return None
+    exact = Decimal(str(price)).normalize()
+    return exact if -int(exact.as_tuple().exponent) > 2 else exact.quantize(Decimal("0.01"))
 
 
 def _searched(text: str) -> str:

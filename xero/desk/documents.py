@@ -54,6 +54,7 @@ def _first(request: HttpRequest, desk: Desk, connection: Connection, type: str) 
     initial = {
         "form_key": DocumentForm.new_key(),
         "date": days.today(connection).isoformat(),
+        "due_date": choices.usual_due(getattr(connection, "ledger", None), type),
         "contact_name": _named(connection, request.GET.get("contact", "")),
     }
     form = DocumentForm(offer, initial=initial)

@@ -186,9 +186,11 @@ class DocumentForm(OnceForm, CreateInvoiceForm):
             self.fields[name].disabled = True  # decided here, never taken from a browser
         self.fields["type"].initial = offer.type
         self.fields["lines"] = RowsField(offer)
+        self.fields["line_amount_types"].required = True
         contact = self.fields["contact_name"]
         contact.label, contact.help_text, contact.required = ("From" if self.is_bill else "To"), "", False
         if self.is_bill:
+            self.fields["number"].help_text = "The supplier’s own."
             del self.fields["reference"]
 
     def add_error(self, field: str | None, error: Any) -> None:

@@ -360,3 +360,44 @@ def test_looking_at_the_form_asks_xero_nothing(
     sandbox.api("DELETE", "counters")
     assert as_member.get(NEW).status_code == 200
     assert sandbox.api("GET", "counters") == []
+
+
+def test_another_organisation_is_switched_to_with_what_was_typed(
+    as_member: Client, connection: Connection, sandbox: SandboxProcess
+) -> None:
+    other = link(sandbox, connection.workspace, 1)
+    ledgers.begin(other)
+    read_all(other)
+    data = filled(connection)
+    page = as_member.post(NEW, data | {"do": "organisation", "organisation": str(other.pk)})
+    assert page.context["connection"] == other
+    assert page.context["form"]["reference"].value() == "Autumn"
+    assert str(page.context["form"]["form_key"].value()) != data["form_key"]
+    assert page.context["rows"][0][0]["description"].value() == "Consulting"
+    names = {account.name for account in Account.objects.filter(connection=other)}
+    groups = page.context["form"].offer.accounts
+    assert {label.split(" ", 1)[1] for _, group in groups for _, label in group} <= names
+
+
+def test_key_of_another_kind_of_form_is_refused(as_member: Client, connection: Connection) -> None:
+    data = filled(connection)
+    as_member.post(NEW, data)
+    made = {"form_key": data["form_key"], "name": f"Somebody {uuid4()}"}
+    answer = as_member.post("/northwind/harbour-cafe/contacts/new/", made)
+    assert answer.context["refused"] == ["This form was used for something else already. Open the page anew."]
+    assert Call.objects.count() == 1
+
+
+def test_due_date_starts_with_the_organisations_terms(as_member: Client, connection: Connection) -> None:
+    assert as_member.get(NEW).context["form"]["due_date"].value() == "+20"
+    assert as_member.get(NEW_BILL).context["form"]["due_date"].value() == ""
+
+
+def test_contact_whose_page_led_here_is_filled_in(as_member: Client, connection: Connection) -> None:
+    contact = contact_of(connection)
+    assert (
+        as_member.get(f"{NEW}?contact={contact.xero_id}").context["form"]["contact_name"].value()
+        == contact.name
+    )
+    for nobody in (uuid4(), "x"):
+        assert as_member.get(f"{NEW}?contact={nobody}").context["form"]["contact_name"].value() == ""
