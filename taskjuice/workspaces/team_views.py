@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -85,10 +85,14 @@ def member_role(request: HttpRequest, agency: str, membership: int) -> HttpRespo
     )
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def member_remove(request: HttpRequest, agency: str, membership: int) -> HttpResponse:
     scope = gate.enter(request, agency, level=gate.ADMIN)
     member = _member(scope, membership)
+    if not ranks.outranks(ROLE_OF_LEVEL[scope.level], member.role):
+        raise PermissionDenied("Your role does not allow this. Ask the owner of the agency.")
+    if request.method == "GET":
+        return render(request, "workspaces/remove.html", {"person": member.user})
     return _done(
         request,
         scope,
@@ -97,12 +101,14 @@ def member_remove(request: HttpRequest, agency: str, membership: int) -> HttpRes
     )
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def client_user_remove(request: HttpRequest, agency: str, workspace: str, seat: int) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN, archived_too=True)
     found = get_object_or_404(
         ClientUser.objects.select_related("user", "workspace__agency"), pk=seat, workspace=scope.workspace
     )
+    if request.method == "GET":
+        return render(request, "workspaces/remove.html", {"person": found.user})
     return _done(
         request,
         scope,
@@ -202,7 +208,7 @@ def _tell(request: HttpRequest, invitation: Invitation) -> None:
     else:
         messages.error(
             request,
-            f"The invitation of {invitation.email} is stored, but the mail server did not take the letter."
+            f"The invitation of {invitation.email} is stored, but the e-mail could not be sent."
             " Send it again later.",
         )
 

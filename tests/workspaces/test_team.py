@@ -139,6 +139,17 @@ def test_client_user_removed_is_locked_out_at_once(
     assert trail() == [("client user removed", client_user.email, {})]
 
 
+def test_removal_is_asked_first(as_admin: Client, member: User, client_user: User, owner: User) -> None:
+    pages = {
+        member.email: f"/northwind/team/{membership(member).pk}/remove/",
+        client_user.email: f"/northwind/harbour-cafe/team/{client_user.client_user.pk}/remove/",
+    }
+    for email, path in pages.items():
+        assert f"{email} cannot " in as_admin.get(path).content.decode()
+    assert as_admin.get(f"/northwind/team/{membership(owner).pk}/remove/").status_code == 403
+    assert (Membership.objects.filter(user=member).count(), ClientUser.objects.count()) == (1, 1)
+
+
 def test_client_user_of_another_client_is_out_of_reach(
     as_owner: Client, client_user: User, other_workspace: Workspace
 ) -> None:
