@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
@@ -135,6 +136,7 @@ def transfer(request: HttpRequest, agency: str) -> HttpResponse:
     heirs = queries.staff(scope.agency).exclude(user=scope.user)
     form = TransferForm(request.POST if request.method == "POST" else None, agency=scope.agency, heirs=heirs)
     if form.is_valid():
+        _proved(request)
         heir = form.cleaned_data["to"]
         return _done(
             request,
@@ -152,6 +154,7 @@ def two_step_setting(request: HttpRequest, agency: str) -> HttpResponse:
     form = TwoStepForm(request.POST)
     if not form.is_valid():
         return _page(request, scope, _form(request, scope, bound=False), status=422)
+    _proved(request)
     required = form.cleaned_data["required"] == "yes"
     return _done(
         request,
@@ -161,6 +164,11 @@ def two_step_setting(request: HttpRequest, agency: str) -> HttpResponse:
         if required
         else "Two-step login is everybody’s own choice now.",
     )
+
+
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth publishes no types
+def _proved(request: HttpRequest) -> None:
+    """What an unattended browser must not do: goes by the password and back unless that was just given."""
 
 
 def _form(request: HttpRequest, scope: gate.Scope, *, bound: bool = True) -> InviteForm:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from taskjuice.workspaces import staff
 from taskjuice.workspaces.models import Agency, AuditEntry, ClientUser, Membership, Role, User, Workspace
-from tests.factories import make_client_user, make_invitation, make_member
+from tests.factories import PASSWORD, make_client_user, make_invitation, make_member
 
 
 def roles(agency: Agency) -> dict[str, str]:
@@ -185,6 +185,31 @@ def test_ownership_goes_to_a_colleague_and_the_owner_stays_as_admin(
     assert roles(agency) == {owner.email: "admin", member.email: "owner"}
     assert as_owner.get("/northwind/team/transfer/").status_code == 403
     assert trail() == [("ownership transferred", member.email, {"before": "member"})]
+
+
+def test_unattended_browser_cannot_give_the_agency_away(
+    client: Client, agency: Agency, owner: User, member: User
+) -> None:
+    client.force_login(owner)  # signed in some time ago
+    choice = {"to": membership(member).pk, "name": agency.name}
+    answer = client.post("/northwind/team/transfer/", choice)
+    assert answer["Location"] == "/accounts/reauthenticate/?next=%2Fnorthwind%2Fteam%2Ftransfer%2F"
+    assert client.post(answer["Location"], {"password": "a guess"}).status_code == 200
+    assert roles(agency)[owner.email] == "owner"
+    assert client.post(answer["Location"], {"password": PASSWORD})["Location"] == "/northwind/team/"
+    assert roles(agency) == {owner.email: "admin", member.email: "owner"}
+
+
+def test_unattended_browser_cannot_switch_two_step_login_off(
+    client: Client, agency: Agency, owner: User
+) -> None:
+    add_second_step(owner)
+    Agency.objects.update(two_step_required=True)
+    client.force_login(owner)
+    answer = client.post("/northwind/team/two-step/", {"required": "no"})
+    agency.refresh_from_db()
+    assert answer["Location"].startswith("/accounts/")
+    assert (agency.two_step_required, trail()) == (True, [])
 
 
 def test_transfer_needs_the_name_and_a_colleague(
