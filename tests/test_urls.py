@@ -161,6 +161,8 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/edit/": form(WORK, 422),
     "<slug:agency>/workflows/<int:workflow>/publish/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/publish/": action(WORK),
+    "<slug:agency>/workflows/<int:workflow>/run/": action(WORK),
+    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/run/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/connections/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/connections/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/pause/": action(WORK),

@@ -12,7 +12,8 @@ Fields of the POST, all of them optional unless said otherwise:
     step-<handle>-options-<field>   under what it runs (options.py)
     stamp                           what the editor began with, so that two editors do not overwrite each other
     template                        key of a starting point: stands in for trigger and steps where none are given
-    do                              save (also when absent), publish, or a change of the page: again,
+    event                           id of a recent event to test on
+    do                              save (also when absent), publish, test:<handle>, or a change of the page: again,
                                     add:<action>, remove:<handle>, up:<handle>, down:<handle>, drop:<row>
 """
 
@@ -27,14 +28,20 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
 from connections.integrations import Action, Trigger, registry
+from connections.models import Event
+from taskjuice.workspaces.models import User
 from workflows import drafts, options, timeline
 from workflows.drafts import MAX_STEPS, Draft, Step
 from workflows.options import OptionsForm
 from workflows.problems import OPTION, TRIGGER, Problem
 from workflows.starting_points import STARTING_POINTS
+from workflows.trials import Trial, try_out
 from workflows.widgets import editor_widget, text
 
 NO_FILES: "MultiValueDict[str, UploadedFile[Any]]" = MultiValueDict()
+NO_EVENT = Trial(
+    "failed", "Choose a recent event to test on, at the top where it says what starts the workflow."
+)
 HANDLE = re.compile(r"[a-z0-9]{1,12}")
 
 
@@ -45,6 +52,7 @@ class Card:
     handle: str
     step: Step
     problems: Sequence[Problem] = ()
+    trial: Trial | None = None
 
     @property
     def prefix(self) -> str:
@@ -156,6 +164,17 @@ class Builder:
             cards.insert(max(0, place + (1 if verb == "down" else -1)), card)
         elif verb != "remove":
             return self
+        return replace(self, cards=cards)
+
+    def tried(self, handle: str, event: Event | None, user: User) -> "Builder":
+        """With what the step of this handle did or would do for this event."""
+        cards = []
+        for position, card in enumerate(self.cards):
+            if card.handle == handle:
+                trial = NO_EVENT if event is None else try_out(self.draft, position, event, user)
+                cards.append(replace(card, trial=trial))
+            else:
+                cards.append(card)
         return replace(self, cards=cards)
 
     @property

@@ -25,7 +25,7 @@ SELECT agency_id, workspace_id, connection_id, workflow_id, version_id, event_id
               %s::int[], %s::text[], %s::text[])
     AS new (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data, subject)
 ON CONFLICT (event_id, workflow_id) DO NOTHING
-RETURNING event_id, connection_id
+RETURNING event_id, connection_id, id
 """
 
 
@@ -57,11 +57,22 @@ def start_activations(events: Sequence[Event]) -> Mapping[int, int]:
     ]
     if not rows:
         return {}
+    return Counter(event_id for event_id, _ in _start(rows))
+
+
+def start_one(event: Event, version: Version) -> int | None:
+    """One activation of this version, asked for by a person; None where its workflow has one for this event."""
+    started = _start([_row(event, version)])
+    return started[0][1] if started else None
+
+
+def _start(rows: Sequence[tuple[object, ...]]) -> list[tuple[int, int]]:
+    """(event id, activation id) of those that are new; their lanes are woken."""
     with database.cursor() as cursor:
         cursor.execute(INSERT, [list(column) for column in zip(*rows, strict=True)])
         started = cursor.fetchall()
-    lanes.wake_lanes(connection_id for _, connection_id in started)
-    return Counter(event_id for event_id, _ in started)
+    lanes.wake_lanes(connection_id for _, connection_id, _ in started)
+    return [(event_id, pk) for event_id, _, pk in started]
 
 
 def interests(trigger_keys: Collection[str]) -> list[Interest]:

@@ -92,10 +92,11 @@ def _messages(form: Any) -> list[str]:
 def plan(version_id: int) -> tuple[StepPlan, ...]:
     """The steps of a published version. It is frozen, so the plan of a process never goes stale."""
     steps = Version.objects.values_list("steps", flat=True).get(pk=version_id, published_at__isnull=False)
-    return tuple(_step(step) for step in steps)
+    return tuple(plan_of(step) for step in steps)
 
 
-def _step(step: Mapping[str, Any]) -> StepPlan:
+def plan_of(step: Mapping[str, Any]) -> StepPlan:
+    """The plan of one step as a version stores it."""
     action = registry.actions.get(step["action"])
     given = step.get("input") or {}
     on_error = step.get("on_error") or {}

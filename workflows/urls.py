@@ -20,6 +20,7 @@ PAGES: list[tuple[str, Callable[..., Any], str]] = [
     (f"{WORKFLOW}edit/", views.workflow_edit, "workflow-edit"),
     (f"{WORKFLOW}export/", file_views.workflow_export, "workflow-export"),
     (f"{WORKFLOW}publish/", views.workflow_publish, "workflow-publish"),
+    (f"{WORKFLOW}run/", views.workflow_run, "workflow-run"),
     (f"{WORKFLOW}connections/", views.workflow_connections, "workflow-connections"),
     (f"{WORKFLOW}pause/", views.workflow_pause, "workflow-pause"),
     (f"{WORKFLOW}resume/", views.workflow_resume, "workflow-resume"),

@@ -15,7 +15,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import lifecycle, problems, queries
+from workflows import lifecycle, problems, queries, trials
 from workflows.builder import Builder
 from workflows.drafts import blank
 from workflows.forms import ConnectionsForm, WorkflowFilter, WorkflowForm, first_error
@@ -64,6 +64,13 @@ class Edit:
             self.workflow is not None and self.workflow.versions.filter(published_at__isnull=False).exists()
         )
 
+    def listens(self, ticked: list[int]) -> list[int]:
+        """The connections whose events can be tried: those that are ticked, or applied where ticking is over."""
+        within = {connection.pk for connection in self.within}
+        if self.workflow is not None and self.is_published:
+            ticked = sorted(queries.applied(self.scope, self.workflow))
+        return [pk for pk in ticked if pk in within]
+
     @property
     def address(self) -> str:
         if self.workflow is None:
@@ -109,6 +116,11 @@ def _take(request: HttpRequest, edit: Edit) -> Answer:
     if do not in {"save", "publish"}:
         ticked = [int(pk) for pk in request.POST.getlist("connections") if pk.isascii() and pk.isdigit()]
         form = _form(edit, name=request.POST.get("name", ""), ticked=ticked)
+        verb, _, handle = do.partition(":")
+        if verb == "test":
+            typed = request.POST.get("event", "")
+            event = trials.event_for(edit.listens(ticked), builder.trigger_key, typed)
+            return _page(request, edit, builder.tried(handle, event, edit.scope.user), form)
         return _page(request, edit, builder.changed(do), form)
     form = WorkflowForm(_with_name(request), found=edit.within)
     if not form.is_valid():
@@ -176,9 +188,12 @@ def _page(
     stale: Stale | None = None,
 ) -> HttpResponse:
     stamp = lifecycle.stamp_of(stale.saved) if stale and stale.saved else ""
+    ticked = [int(pk) for pk in form["connections"].value() or [] if str(pk).isdecimal()]
     context = {
         "edit": edit,
         "builder": builder,
+        "events": trials.recent_events(edit.listens(ticked), builder.trigger_key),
+        "event": request.POST.get("event", ""),
         "form": form,
         "name": form["name"].value() or "",
         "ticked": {str(pk) for pk in form["connections"].value() or []},
@@ -207,12 +222,48 @@ def workflow_detail(
         "activations": queries.newest_activations(scope, found, LAST_ACTIVATIONS),
         "clients": queries.clients(connectable),
         "ticked": {str(pk) for pk in queries.applied(scope, found)},
+        "events": _events_to_run(scope, found),
         "here": page_url(scope, "workflow-detail", found),
         "list": page_url(scope, "workflow-list"),
         "activation_list": page_url(scope, "activation-list"),
         "activations_href": f"{page_url(scope, 'activation-list')}?workflow={found.pk}",
     }
     return render(request, "workflows/detail.html", context)
+
+
+@require_POST
+def workflow_run(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> HttpResponse:
+    """The live version on one recent event, chosen by a person."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    event = trials.event_for(_runnable(scope, found), _live_trigger(found), request.POST.get("event", ""))
+    try:
+        if event is None:
+            raise NotAllowed("Choose one of the events.")
+        started = trials.run_now(workflow=found, event=event, by=scope.user)
+    except NotAllowed as error:
+        messages.warning(request, str(error))
+        return redirect(page_url(scope, "workflow-detail", found))
+    messages.success(request, "Started.")
+    return redirect(f"{page_url(scope, 'activation-list')}{started}/")
+
+
+def _runnable(scope: Scope, workflow: Workflow) -> list[int]:
+    """The connections it listens to that this person may use from here."""
+    within = set(queries.connectable(scope).values_list("pk", flat=True))
+    return sorted(queries.applied(scope, workflow) & within)
+
+
+def _events_to_run(scope: Scope, workflow: Workflow) -> list[trials.Choice]:
+    if not scope.may(gate.WORK) or workflow.state != WorkflowState.PUBLISHED:
+        return []
+    return trials.recent_events(_runnable(scope, workflow), _live_trigger(workflow))
+
+
+def _live_trigger(workflow: Workflow) -> str:
+    return workflow.versions.filter(live=True).values_list("trigger", flat=True).first() or ""
 
 
 @require_POST

@@ -1,0 +1,245 @@
+"""Steps tested on real events change nothing; a workflow is run by hand once per event."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+
+from connections.integrations import Call, Data, Done, Failed, Outcome, TryLater, registry
+from connections.models import Call as JournalCall
+from connections.models import Connection, Event
+from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
+from tests.conftest import SignIn
+from tests.factories import make_activation, make_connection, make_event, make_workflow
+from workflows import engine, trials
+from workflows.drafts import Draft, Step
+from workflows.models import Activation, StepRun, Workflow
+from workflows.trials import Trial
+
+pytestmark = pytest.mark.django_db
+
+LOOK_UP = Step("invoice", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"})
+NOTE = Step("note", "core/set-values", {"values": {"total": "{{ steps.invoice.Total | plus: 1 }}"}})
+
+
+@pytest.fixture
+def connection(workspace: Workspace) -> Connection:
+    return make_connection(workspace, name="Harbour Café Limited")
+
+
+@pytest.fixture
+def event(connection: Connection) -> Event:
+    return make_event(connection)
+
+
+@pytest.fixture
+def xero(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
+    """What a look-up at Xero is answered."""
+    answers: list[Outcome] = [
+        Done({"Total": 1200, "LineItems": [{"Description": f"line {n}"} for n in range(9)]})
+    ]
+
+    def run_many(calls: list[Call], rows: list[Data]) -> list[Outcome]:
+        assert all(call.user is not None and call.activation_id is None for call in calls)
+        return answers[:1] * len(rows)
+
+    monkeypatch.setattr(registry.actions["xero/get-invoice"], "run_many", run_many)
+    return answers
+
+
+def tried(event: Event, user: User, *steps: Step) -> Trial:
+    """The last of these steps."""
+    return trials.try_out(Draft("xero/invoice-event", {"change": "any"}, steps), len(steps) - 1, event, user)
+
+
+def test_step_reads_for_real_and_shows_what_came_of_it(
+    event: Event, owner: User, xero: list[Outcome]
+) -> None:
+    trial = tried(event, owner, LOOK_UP, NOTE)
+    assert (trial.state, trial.input, trial.output) == (
+        "done",
+        [("values.total", "1201")],
+        [("total", "1201")],
+    )
+    assert (Activation.objects.count(), StepRun.objects.count()) == (0, 0)
+
+
+def test_e_mail_is_shown_and_not_sent(event: Event, owner: User, xero: list[Outcome]) -> None:
+    step = Step(
+        "mail", "core/send-email", {"to": "a@b.example", "subject": "{{ steps.note.total }}", "body": "x"}
+    )
+    trial = tried(event, owner, LOOK_UP, NOTE, step)
+    assert (trial.state, trial.input[1]) == ("preview", ("subject", "1201"))
+    assert mail.outbox == []
+
+
+def test_write_is_shown_and_not_made_and_later_steps_see_its_sample(event: Event, owner: User) -> None:
+    contact = Step("contact", "xero/create-contact", {"name": "New {{ trigger.type }}"})
+    after = Step("after", "core/set-values", {"values": {"id": "{{ steps.contact.ContactID }}"}})
+    assert ("name", "New UPDATE") in tried(event, owner, contact).input
+    assert tried(event, owner, contact).state == "preview"
+    sample = registry.actions["xero/create-contact"].sample
+    assert tried(event, owner, contact, after).output == [("id", str(sample["ContactID"]))]
+    assert JournalCall.objects.count() == 0
+
+
+def test_list_is_tried_for_its_first_elements(event: Event, owner: User, xero: list[Outcome]) -> None:
+    each = {"for_each": "{{ steps.invoice.LineItems }}"}
+    lines = Step("lines", "core/set-values", {"values": {"text": "{{ item.Description }}"}}, each)
+    trial = tried(event, owner, LOOK_UP, lines)
+    assert trial.output == [("[0].text", "line 0"), ("[1].text", "line 1"), ("[2].text", "line 2")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "message"),
+    [
+        (Failed("not-found", "Xero has no such invoice."), "failed", "Xero has no such invoice."),
+        (TryLater("The minute is used up."), "later", "The minute is used up."),
+    ],
+)
+def test_what_xero_refuses_is_told(
+    event: Event, owner: User, xero: list[Outcome], answer: Outcome, state: str, message: str
+) -> None:
+    xero[:] = [answer]
+    trial = tried(event, owner, LOOK_UP)
+    assert (trial.state, trial.message) == (state, message)
+    later = tried(event, owner, LOOK_UP, NOTE)
+    assert (later.state, later.message) == (state, f"Step 1 ends it before this one: {message}")
+
+
+def test_condition_that_says_no_is_told(event: Event, owner: User) -> None:
+    no = {"match": "all", "rows": [{"field": "{{ trigger.type }}", "operator": "equals", "value": "CREATE"}]}
+    note = Step("note", "core/set-values", {"values": {"a": "b"}})
+    assert tried(event, owner, Step("only", "core/filter", {"condition": no})).state == "stopped"
+    assert (
+        tried(event, owner, Step("a", "core/set-values", {"values": {"a": "b"}}, {"only_if": no}), note).state
+        == "done"
+    )
+    assert (
+        tried(event, owner, Step("a", "core/set-values", {"values": {"a": "b"}}, {"only_if": no})).state
+        == "skipped"
+    )
+
+
+def test_unfinished_step_is_not_run(event: Event, owner: User) -> None:
+    trial = tried(event, owner, Step("invoice", "xero/get-invoice", {"invoice_id": "{{ steps.gone.ID }}"}))
+    assert (trial.state, trial.message) == (
+        "failed",
+        "First finish what is missing: No earlier step is called “gone”.",
+    )
+
+
+# -- on the page --
+
+
+def posted(connection: Connection, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "Tried",
+        "connections": [connection.pk],
+        "trigger": "xero/invoice-event",
+        "trigger-change": "any",
+        "step": ["s1"],
+        "step-s1-action": "core/set-values",
+        "step-s1-name": "note",
+        "step-s1-values-0-name": "id",
+        "step-s1-values-0-value": "{{ trigger.resource_id }}",
+        "do": "test:s1",
+    } | changes
+
+
+NEW = "/northwind/workflows/new/"
+
+
+def test_button_on_a_card_tests_it_on_the_chosen_event(
+    as_member: Client, connection: Connection, event: Event
+) -> None:
+    page = as_member.post(NEW, posted(connection, event=event.pk))
+    assert page.context["builder"].cards[0].trial.output == [("id", str(event.resource_id))]
+    assert (Workflow.objects.count(), Activation.objects.count()) == (0, 0)
+    assert "<strong>It works.</strong>" in page.content.decode()
+
+
+@pytest.mark.parametrize("typed", ["", "0", "-1", "x", "9" * 40, "1; DROP", "²"])
+def test_nonsense_for_an_event_is_told(as_member: Client, connection: Connection, typed: str) -> None:
+    page = as_member.post(NEW, posted(connection, event=typed))
+    assert page.context["builder"].cards[0].trial.state == "failed"
+
+
+def test_events_of_others_and_of_unticked_organisations_are_no_choice(
+    as_member: Client, connection: Connection, other_workspace: Workspace, foreign_workspace: Workspace
+) -> None:
+    unticked, foreign = (
+        make_event(make_connection(other_workspace)),
+        make_event(make_connection(foreign_workspace)),
+    )
+    for event in (unticked, foreign, make_event(connection, category="CONTACT")):
+        page = as_member.post(
+            NEW, posted(connection, event=event.pk, connections=[connection.pk, foreign.connection_id])
+        )
+        assert page.context["builder"].cards[0].trial.state == "failed"
+        assert page.context["events"] == []
+
+
+def test_recent_events_are_named_by_what_is_known_of_them(agency: Agency, connection: Connection) -> None:
+    known, unknown = make_event(connection), make_event(connection)
+    workflow = make_workflow(agency, connection)
+    make_activation(workflow, connection, event=known, subject="INV-0042")
+    old = make_event(connection)
+    Event.objects.filter(pk=old.pk).update(received_at=timezone.now() - timedelta(days=31))
+    found = trials.recent_events([connection.pk], "xero/invoice-event")
+    assert [choice.subject for choice in found] == [f"record {str(unknown.resource_id)[:8]}", "INV-0042"]
+
+
+# -- by hand --
+
+
+@pytest.fixture
+def live(agency: Agency, connection: Connection) -> Workflow:
+    step = {
+        "name": "note",
+        "action": "core/set-values",
+        "input": {"values": {"id": "{{ trigger.resource_id }}"}},
+    }
+    return make_workflow(agency, connection, steps=[step], name="By hand")
+
+
+def run(client: Client, workflow: Workflow, event: Event) -> Any:
+    return client.post(f"/northwind/workflows/{workflow.pk}/run/", {"event": event.pk})
+
+
+def test_workflow_is_run_by_hand_once_per_event(as_member: Client, live: Workflow, event: Event) -> None:
+    page = as_member.get(f"/northwind/workflows/{live.pk}/")
+    assert [choice.event for choice in page.context["events"]] == [event]
+    first = run(as_member, live, event)
+    activation = Activation.objects.get()
+    assert first["Location"] == f"/northwind/activations/{activation.pk}/"
+    assert run(as_member, live, event)["Location"] == f"/northwind/workflows/{live.pk}/"
+    engine.run_lane(event.connection_id)
+    activation.refresh_from_db()
+    assert (Activation.objects.count(), activation.state, activation.event) == (1, "succeeded", event)
+    assert AuditEntry.objects.filter(verb="workflow run by hand").count() == 1
+
+
+@pytest.mark.parametrize("state", ["paused", "archived", "draft"])
+def test_what_is_not_live_is_not_run(as_member: Client, live: Workflow, event: Event, state: str) -> None:
+    Workflow.objects.filter(pk=live.pk).update(state=state)
+    run(as_member, live, event)
+    assert Activation.objects.count() == 0
+
+
+def test_event_of_another_client_is_not_run_from_here(
+    as_member: Client, live: Workflow, other_workspace: Workspace, foreign_workspace: Workspace
+) -> None:
+    for workspace in (other_workspace, foreign_workspace):
+        run(as_member, live, make_event(make_connection(workspace)))
+    assert Activation.objects.count() == 0
+
+
+def test_client_user_is_offered_nothing_to_run(
+    sign_in: SignIn, client_user: User, live: Workflow, event: Event
+) -> None:
+    page = sign_in(client_user).get(f"/northwind/harbour-cafe/workflows/{live.pk}/")
+    assert page.context["events"] == []

@@ -1,0 +1,172 @@
+"""Trying steps out on a real event before they are published, and running what is published on one.
+
+A trial reads for real and changes nothing: what would write or send is shown as it would go out, and later steps see
+that action's sample in its place. Nothing of a trial is stored.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from connections.integrations import Call, Done, Failed, Outcome, Stopped, TryLater, Unknown, registry
+from connections.models import Event
+from taskjuice.workspaces import audit
+from taskjuice.workspaces.models import User
+from workflows import intake, timeline
+from workflows.drafts import Draft
+from workflows.lifecycle import NotAllowed
+from workflows.models import Activation, Version, Workflow, WorkflowState
+from workflows.plans import StepError, StepPlan, plan_of
+from workflows.problems import problems
+
+RECENT = timedelta(days=30)
+MOST_EVENTS = 20
+MOST_CONNECTIONS = 20
+MOST_ELEMENTS = 3  # of a list are tried
+
+Fields = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An event to try: with what a person calls its record, where something here knows that."""
+
+    event: Event
+    subject: str
+
+    @property
+    def text(self) -> str:
+        """In a menu, so without a tag for the time."""
+        when = timezone.localtime(self.event.occurred_at).strftime("%d %b %H:%M")
+        return f"{self.subject} · {self.event.type.lower()} · {self.event.connection.name} · {when}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a step did or would do. `state` is done, preview, skipped, stopped, failed, later or unknown."""
+
+    state: str
+    message: str = ""
+    input: Fields = field(default_factory=list)
+    output: Fields = field(default_factory=list)
+    output_json: str = ""
+
+
+def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choice]:
+    """The newest events that this trigger looks at, whether or not its settings would let them pass."""
+    trigger = registry.triggers.get(trigger_key)
+    if trigger is None or not connection_ids:
+        return []
+    found = list(_events(connection_ids, trigger.category).order_by("-received_at")[:MOST_EVENTS])
+    known = Activation.objects.filter(event__in=[event.pk for event in found]).exclude(subject="")
+    subjects = dict(known.values_list("event_id", "subject"))
+    return [
+        Choice(
+            e, subjects.get(e.pk) or trigger.subject(trigger.data(e)) or f"record {str(e.resource_id)[:8]}"
+        )
+        for e in found
+    ]
+
+
+def event_for(connection_ids: Sequence[int], trigger_key: str, typed: str) -> Event | None:
+    """The event of this id, if this trigger looks at it on one of these connections."""
+    trigger = registry.triggers.get(trigger_key)
+    if trigger is None or not (typed.isascii() and typed.isdigit() and len(typed) < 19):
+        return None
+    return _events(connection_ids, trigger.category).filter(pk=int(typed)).first()
+
+
+def _events(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
+    found = Event.objects.filter(
+        connection__in=list(connection_ids)[:MOST_CONNECTIONS],
+        category=category,
+        received_at__gt=timezone.now() - RECENT,
+    )
+    return found.select_related("connection__workspace", "connection__grant")
+
+
+def try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
+    """The step at `position`, after those before it were tried."""
+    wrong = [problem for problem in problems(draft) if problem.where in {"trigger", *range(position + 1)}]
+    if wrong:
+        return Trial("failed", f"First finish what is missing: {wrong[0].message}")
+    context: dict[str, Any] = {"trigger": registry.triggers[draft.trigger].data(event), "steps": {}}
+    for number, step in enumerate(draft.steps[: position + 1]):
+        trial, output = _try(plan_of(step.as_stored()), context, event, user)
+        if number == position:
+            return trial
+        if trial.state not in {"done", "preview", "skipped"}:
+            return Trial(trial.state, f"Step {number + 1} ends it before this one: {trial.message}")
+        context["steps"][step.name] = output
+    raise AssertionError("the position is one of the draft's")
+
+
+def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -> tuple[Trial, Any]:
+    """(what happened, what later steps see)."""
+    try:
+        applies, reason = step.applies(context)
+        if not applies:
+            return Trial("skipped", reason), None
+        elements = step.elements(context)
+        contexts = (
+            [context] if elements is None else [dict(context) | {"item": e} for e in elements[:MOST_ELEMENTS]]
+        )
+        prepared = [(each, *step.prepare(each)) for each in contexts]
+    except StepError as error:
+        return Trial("failed", str(error)), None
+    shown = prepared[0][1] if elements is None else [filled for _, filled, _ in prepared]
+    action = step.known_action()
+    if action.writes or action.effects:
+        sample = action.sample if elements is None else [action.sample]
+        return Trial("preview", input=_flat(shown)), sample
+    calls = [Call(event.connection, user=user, context=each) for each, _, _ in prepared]
+    outcomes = action.run_many(calls, [data for _, _, data in prepared]) if calls else []
+    return _told(outcomes, shown, is_list=elements is not None)
+
+
+def _told(outcomes: Sequence[Outcome], shown: Any, *, is_list: bool) -> tuple[Trial, Any]:
+    for outcome in outcomes:
+        match outcome:
+            case Stopped(reason):
+                return Trial("stopped", reason, _flat(shown)), None
+            case TryLater(reason):
+                return Trial("later", reason, _flat(shown)), None
+            case Failed(_, message) | Unknown(message):
+                return Trial("failed", message, _flat(shown)), None
+    outputs = [outcome.output for outcome in outcomes if isinstance(outcome, Done)]
+    output = outputs if is_list else outputs[0]
+    return Trial("done", "", _flat(shown), _flat(output), timeline.pretty(output)), output
+
+
+def _flat(value: Any) -> Fields:
+    return list(timeline.flat(value))
+
+
+@transaction.atomic
+def run_now(*, workflow: Workflow, event: Event, by: User) -> int:
+    """Start the live version for this event, whatever its trigger's settings say; the activation's id.
+
+    Raises NotAllowed where it is not live, or has run for this event.
+    """
+    version = Version.objects.select_related("workflow__agency").filter(workflow=workflow, live=True).first()
+    if version is None or workflow.state != WorkflowState.PUBLISHED:
+        raise NotAllowed("Publish the workflow first.")
+    if not workflow.applications.filter(connection=event.connection_id).exists():
+        raise NotAllowed("The workflow does not listen to this organisation.")
+    started = intake.start_one(event, version)
+    if started is None:
+        raise NotAllowed("It has run for this event already. Replay that activation instead.")
+    audit.record(
+        "workflow run by hand",
+        by=by,
+        agency=workflow.agency,
+        workspace=event.connection.workspace,
+        subject=workflow.name,
+        activation=started,
+    )
+    return started
