@@ -1,13 +1,14 @@
 """What the forms offer of an organisation's local copy: contacts, accounts, items, and what an item stands for."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from connections.models import Connection
-from xero.ledger.queries import SALE
+from xero.ledger.queries import BILL, MATCHING_CONTACTS, SALE
 from xero.mapping import key
 from xero.models import Account, Contact, Invoice, Item, Ledger, Tally
 
@@ -48,9 +49,8 @@ def contacts(connection: Connection, term: str = "") -> "QuerySet[Contact]":
 def contact_called(connection: Connection, name: str) -> Contact | None:
     """The contact of this name, an active one before an archived one; small and capital letters are the same."""
     wanted = _searched(" ".join(name.split()))
-    found = Contact.objects.filter(connection=connection, search_key__contains=wanted).defer("body")
-    same = [one for one in found.order_by("id")[:200] if " ".join(key(one.name).split()) == wanted]
-    return min(same, key=lambda one: one.status != "ACTIVE", default=None)
+    found = Contact.objects.filter(connection=connection, search_key__startswith=f"{wanted}\n").defer("body")
+    return min(found.order_by("id")[:50], key=lambda one: one.status != "ACTIVE", default=None)
 
 
 def line_accounts(connection: Connection, type: str) -> list[tuple[str, list[Choice]]]:
@@ -136,13 +136,20 @@ def document(connection_ids: list[int], xero_id: UUID) -> Invoice | None:
     return rows.select_related("connection__ledger", "connection__workspace__agency").first()
 
 
-def payable(connection: Connection, term: str) -> "QuerySet[Invoice]":
-    """Approved documents with something due whose number or contact begins with the term, oldest due first."""
-    found = Invoice.objects.filter(connection=connection, status="AUTHORISED", amount_due__gt=0).defer("body")
-    if term := _searched(term):
-        numbered = found.filter(number_key__startswith=term)
-        found = numbered if numbered.exists() else found.filter(contact_name__icontains=term)
-    return found.order_by("due_date", "id")[:OFFERED_CONTACTS]
+def payable(connection: Connection, term: str) -> list[Invoice]:
+    """Approved documents with something due whose number begins with the term, or of contacts that it finds."""
+    found = [row for type in (SALE, BILL) for row in _payable_of(connection, type, _searched(term))]
+    return sorted(found, key=lambda row: (row.due_date or date.max, row.pk))[:OFFERED_CONTACTS]
+
+
+def _payable_of(connection: Connection, type: str, term: str) -> "QuerySet[Invoice]":
+    """Oldest due first."""
+    rows = Invoice.objects.filter(connection=connection, type=type, status="AUTHORISED", amount_due__gt=0)
+    if term:
+        named = Contact.objects.filter(connection=connection, search_key__contains=term)
+        ids = list(named.values_list("xero_id", flat=True)[:MATCHING_CONTACTS])
+        rows = rows.filter(Q(number_key__startswith=term) | Q(contact_xero_id__in=ids))
+    return rows.defer("body").order_by("due_date", "id")[:OFFERED_CONTACTS]
 
 
 def _plain(price: Any) -> Decimal | None:

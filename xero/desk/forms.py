@@ -58,6 +58,7 @@ class Offer:
 
     def __init__(self, connection: Connection, type: str, rates: Mapping[str, TaxRate]) -> None:
         self.connection, self.type, self.rates = connection, type, rates
+        self._items: dict[str, dict[str, Any] | None] = {}
 
     @cached_property
     def accounts(self) -> list[tuple[str, list[choices.Choice]]]:
@@ -77,7 +78,10 @@ class Offer:
         return choices.account_taxes(self.connection)
 
     def item(self, code: str) -> dict[str, Any] | None:
-        return choices.item_fields(self.connection, code, self.type)
+        """What the item of this code brings into a line."""
+        if code not in self._items:
+            self._items[code] = choices.item_fields(self.connection, code, self.type)
+        return self._items[code]
 
 
 class RowForm(LineForm):

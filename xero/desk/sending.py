@@ -11,7 +11,7 @@ from connections.models import Call, CallState, Connection
 from taskjuice.workspaces.models import User
 from xero import budget, upsert
 from xero.client import client_for
-from xero.mapping import INVOICES
+from xero.mapping import CONTACTS, INVOICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,10 @@ def send(action: Action, connection: Connection, data: Data, *, form_key: UUID, 
 
 
 def keep(connection: Connection, kind: str, record: Data) -> None:
-    """Into the local copy at once, so that the page that follows shows it."""
+    """Into the local copy at once, so that the page that follows shows it; its contact's balance soon after."""
     upsert.take_in(connection, kind, [record])
+    if contact := (record.get("Contact") or {}).get("ContactID"):
+        upsert.mark_stale([(connection.pk, CONTACTS, UUID(contact))])
 
 
 def read_again(connection: Connection, xero_id: UUID) -> None:
@@ -67,7 +69,8 @@ def read_again(connection: Connection, xero_id: UUID) -> None:
     except errors.ProviderError:
         upsert.mark_stale([(connection.pk, INVOICES, xero_id)])
     else:
-        upsert.take_in(connection, INVOICES, answer.get("Invoices") or [])
+        for record in answer.get("Invoices") or []:
+            keep(connection, INVOICES, record)
 
 
 def _messages(outcome: Outcome, call: Call | None) -> list[str]:

@@ -17,7 +17,7 @@ from tests.xero.books import read_all
 from tests.xero.linked import link
 from tests.xero.sandbox.openapi import check_request
 from xero import ledgers, wire
-from xero.models import Account, Contact, Invoice
+from xero.models import Account, Contact, Invoice, Stale
 
 pytestmark = pytest.mark.django_db
 
@@ -230,7 +230,9 @@ def test_new_contact_is_added_in_place(as_member: Client, connection: Connection
     refused = as_member.post(NEW, data)
     assert "as a new contact" in refused.content.decode()
     as_member.post(NEW, data | {"new_contact": "on"})
-    assert Invoice.objects.get(reference="for a new one").contact_name == "Nobody Knows Ltd"
+    invoice = Invoice.objects.get(reference="for a new one")
+    assert invoice.contact_name == "Nobody Knows Ltd"
+    assert invoice.contact_xero_id in set(Stale.objects.values_list("xero_id", flat=True))
 
 
 def test_contact_is_found_whatever_its_case(as_member: Client, connection: Connection) -> None:
