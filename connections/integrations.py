@@ -196,7 +196,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """Somebody listens on a connection with a trigger: its (cleaned) settings, and since when."""
+    """Somebody listens on a connection with a trigger, since when, or drafts to: then its settings are as typed."""
 
     connection_id: int
     trigger: str

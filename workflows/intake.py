@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection as database
+from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from connections import exact
 from connections.integrations import Data, Interest, registry
@@ -76,17 +78,19 @@ def _start(rows: Sequence[tuple[object, ...]]) -> list[tuple[int, int]]:
 
 
 def interests(trigger_keys: Collection[str]) -> list[Interest]:
-    """What published workflows listen to with these triggers."""
+    """What published workflows listen to with these triggers, and what drafts would: theirs can be tested on it."""
+    is_live = Q(workflow__versions__live=True, workflow__state=WorkflowState.PUBLISHED)
+    is_draft = Q(workflow__versions__published_at=None) & ~Q(workflow__state=WorkflowState.ARCHIVED)
     found = WorkflowConnection.objects.filter(
+        is_live | is_draft,
         connection__workspace__archived_at=None,
         connection__state=ConnectionState.ACTIVE,
-        workflow__state=WorkflowState.PUBLISHED,
-        workflow__versions__live=True,
         workflow__versions__trigger__in=trigger_keys,
     )
     version = "workflow__versions__"
-    columns = ("connection_id", f"{version}trigger", f"{version}trigger_settings", f"{version}published_at")
-    return [Interest(*row) for row in found.values_list(*columns)]
+    since = Coalesce(f"{version}published_at", f"{version}edited_at")
+    columns = ("connection_id", f"{version}trigger", f"{version}trigger_settings")
+    return [Interest(*row) for row in found.values_list(*columns, since)]
 
 
 def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:

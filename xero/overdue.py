@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from connections import inbox
-from connections.integrations import Interest, registry
+from connections.integrations import registry
 from connections.models import Connection
 from xero import changes
 from xero.models import Invoice
@@ -21,6 +21,7 @@ from xero.models import Invoice
 CATEGORY = "INVOICE OVERDUE"
 TRIGGER = "xero/invoice-overdue"
 MORNING = time(8)
+MOST_DAYS = 365
 LOOK_BACK = timedelta(days=6)  # should nothing have run for some days
 KIND = {"ACCREC": "sales invoice", "ACCPAY": "bill"}
 
@@ -29,14 +30,13 @@ def announce() -> int:
     """The sweep: how many events it made. Safe in many copies: an event is stored once."""
     wanted: dict[tuple[int, int], datetime] = {}
     for interest in registry.listening([TRIGGER]):
-        key = (interest.connection_id, days_of(interest))
+        days = str(interest.settings.get("days", ""))
+        if not (days.isascii() and days.isdigit() and len(days) < 4 and 0 < int(days) <= MOST_DAYS):
+            continue  # a draft that nobody could publish yet
+        key = (interest.connection_id, int(days))
         wanted[key] = min(wanted.get(key, interest.since), interest.since)
     homes = Connection.objects.select_related("workspace").in_bulk({pk for pk, _ in wanted})
     return sum(_announce_days(homes[pk], days, since) for (pk, days), since in sorted(wanted.items()))
-
-
-def days_of(interest: Interest) -> int:
-    return int(interest.settings["days"])
 
 
 def _announce_days(connection: Connection, days: int, since: datetime) -> int:

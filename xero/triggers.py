@@ -114,7 +114,7 @@ class OverdueForm(DocumentForm):
     days = forms.IntegerField(
         label="Days after its due date",
         min_value=1,
-        max_value=365,
+        max_value=overdue.MOST_DAYS,
         initial=7,
         help_text="Looked at each morning at 8:00, in the client’s time zone.",
     )

@@ -144,6 +144,28 @@ def test_what_nobody_listens_for_becomes_no_event(connection: Connection, take: 
     assert (changes.announce(), Event.objects.count(), Change.objects.count()) == (0, 0, 0)
 
 
+def test_draft_starts_nothing_but_has_events_to_be_tested_on(
+    connection: Connection, take: Callable[..., None]
+) -> None:
+    draft = make_workflow(
+        connection.agency, connection, trigger="xero/invoice-paid", steps=[STEP], published=False
+    )
+    take(Status="PAID", AmountDue=0)
+    assert (started(), Event.objects.count()) == ([], 1)
+    Workflow.objects.filter(pk=draft.pk).update(state="archived")
+    take(Status="AUTHORISED", AmountDue=5)
+    assert (started(), Event.objects.count()) == ([], 1)
+
+
+@pytest.mark.parametrize("days", ["", "x", "0", "-1", "366", "9" * 50, None, "²", 1.5])
+def test_unfinished_draft_does_not_disturb_the_sweep(connection: Connection, days: Any) -> None:
+    draft = make_workflow(
+        connection.agency, connection, trigger=overdue.TRIGGER, steps=[STEP], published=False
+    )
+    draft.versions.update(trigger_settings={"days": days})
+    assert overdue.announce() == 0
+
+
 def test_change_found_very_late_starts_nothing(connection: Connection, take: Callable[..., None]) -> None:
     listening(connection, "xero/invoice-paid")
     take(Status="PAID", AmountDue=0)
