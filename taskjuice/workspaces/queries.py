@@ -1,9 +1,11 @@
 """Lists and look-ups about agencies, clients and people."""
 
+from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.db import connection
 from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Lower
+from django.utils import timezone
 
 from taskjuice.workspaces import two_step
 from taskjuice.workspaces.models import (
@@ -74,6 +76,13 @@ def invitations(agency: Agency, workspace: Workspace | None) -> "QuerySet[Invita
     """The newest invitations onto the staff, or to one client."""
     rows = agency.invitations.filter(workspace=workspace).select_related("invited_by")
     return rows.order_by("-created_at", "-id")[:INVITATIONS_SHOWN]
+
+
+def invitations_to(user: User) -> "QuerySet[Invitation]":
+    """What waits for this person in their mailbox: open invitations to addresses they have verified."""
+    addresses = EmailAddress.objects.filter(user=user, verified=True).values_list(Lower("email"), flat=True)
+    rows = Invitation.objects.filter(email__in=list(addresses), accepted_at=None, revoked_at=None)
+    return rows.filter(expires_at__gt=timezone.now()).select_related("agency").order_by("id")
 
 
 def _seen_at() -> Coalesce:

@@ -38,7 +38,8 @@ def welcome(request: HttpRequest) -> HttpResponse:
             form.add_error("agency_slug", error)
         else:
             return redirect(connect_url(workspace))
-    return render(request, "workspaces/welcome.html", {"form": form}, status=422 if form.errors else 200)
+    context = {"form": form, "invited": queries.invitations_to(person)}
+    return render(request, "workspaces/welcome.html", context, status=422 if form.errors else 200)
 
 
 def connect_url(workspace: Workspace) -> str:

@@ -351,6 +351,19 @@ def test_client_user_joins_and_reads_one_client(
     assert trail()[1:] == [(NEW, "client user joined", NEW)]
 
 
+def test_wizard_points_out_an_invitation(
+    as_nia: Client, nia: User, agency: Agency, foreign_agency: Agency
+) -> None:
+    row = make_invitation(agency, NEW)
+    make_invitation(agency, "other@example.com")
+    make_invitation(foreign_agency, NEW, revoked_at=timezone.now())
+    page = as_nia.get("/welcome/")
+    assert list(page.context["invited"]) == [row]
+    assert "<strong>Northwind Books</strong> has invited you" in page.content.decode()
+    nia.emailaddress_set.update(verified=False)  # type: ignore[attr-defined]  # allauth's model, without types
+    assert list(as_nia.get("/welcome/").context["invited"]) == []
+
+
 def test_mail_scanners_change_nothing(as_nia: Client, agency: Agency) -> None:
     make_invitation(agency, NEW, token="token")
     before = list(Invitation.objects.values())
