@@ -18,8 +18,11 @@ STATES = {
     "failed": (CallState.FAILED,),
     "ended": (CallState.SENT_AGAIN, CallState.ABANDONED),
 }
+SALES, BILLS = "/AccountsReceivable/View.aspx?InvoiceID=", "/AccountsPayable/View.aspx?InvoiceID="
 PAGES = {
-    "xero/create-invoice": "/AccountsReceivable/View.aspx?InvoiceID=",
+    "xero/create-invoice": SALES,
+    "xero/approve-invoice": SALES,
+    "xero/void-invoice": SALES,
     "xero/create-contact": "/Contacts/View/",
 }
 
@@ -89,8 +92,8 @@ def _xero_url(call: Call) -> str:
     """Xero's deep link: the short code picks the organisation, whichever the person has open."""
     short_code = call.connection.details.get("short_code")
     page = PAGES.get(call.action)
-    if call.action == "xero/create-invoice" and call.body.get("Type") == "ACCPAY":
-        page = "/AccountsPayable/View.aspx?InvoiceID="
+    if page == SALES and (call.answer or call.body).get("Type") == "ACCPAY":
+        page = BILLS
     if not (short_code and page and call.record_id):
         return ""
     query = urlencode({"shortcode": short_code, "redirecturl": f"{page}{call.record_id}"})

@@ -15,6 +15,10 @@ from pytest_django.live_server_helper import LiveServer
 
 from connections.models import Call, Connection
 from tests.browser.conftest import CHROMIUM, QUIET
+from tests.sandbox_process import SandboxProcess
+from tests.xero.books import read_all
+from tests.xero.linked import link
+from xero import ledgers
 from xero.models import Contact, Item
 
 pytestmark = [
@@ -75,3 +79,19 @@ def test_invoice_is_filled_in_previewed_and_approved(page: Page, connection: Con
     expect(page).to_have_url(re.compile(r"/invoices/[0-9a-f-]{36}/$"))
     expect(page.locator(".figure .value").first).to_have_text(total)
     assert Call.objects.count() == 1
+
+
+def test_choosing_another_organisation_keeps_what_was_typed(
+    page: Page, connection: Connection, sandbox: SandboxProcess
+) -> None:
+    other = link(sandbox, connection.workspace, 1)
+    ledgers.begin(other)
+    read_all(other)
+    page.goto(f"{NEW}?organisation={connection.pk}")
+    page.get_by_label("Reference").fill("Autumn")
+    page.get_by_label("Description of line 1").fill("Travel")
+    page.get_by_label("Organisation", exact=True).select_option(str(other.pk))
+    expect(page.get_by_text(f"A sale of {other.name}.")).to_be_visible()
+    expect(page.get_by_label("Reference")).to_have_value("Autumn")
+    expect(page.get_by_label("Description of line 1")).to_have_value("Travel")
+    expect(page.locator("form#desk")).to_have_count(1)

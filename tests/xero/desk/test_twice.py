@@ -1,0 +1,45 @@
+"""The same form arriving twice at the same moment, from two browsers' worth of threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+from django.db import connections
+from django.test import Client
+
+from connections.models import Call, Connection
+from tests.sandbox_process import SandboxProcess
+from xero.models import Contact
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_two_requests_at_once_are_one_invoice(
+    as_member: Client, connection: Connection, sandbox: SandboxProcess
+) -> None:
+    mark = f"at once {uuid4()}"
+    data = {
+        "do": "draft",
+        "form_key": str(uuid4()),
+        "contact_name": Contact.objects.filter(connection=connection, status="ACTIVE").earliest("name").name,
+        "line_amount_types": "Exclusive",
+        "reference": mark,
+        "lines-0-description": "Consulting",
+        "lines-0-unit_amount": "100",
+    }
+    sandbox.api("POST", "faults", {"kind": "slow", "remaining": 1, "method": "PUT", "seconds": 1})
+
+    def send() -> str:
+        try:
+            client = Client()
+            client.cookies = as_member.cookies
+            return str(client.post("/northwind/harbour-cafe/invoices/new/", data)["Location"])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (one.result(30) for one in [pool.submit(send), pool.submit(send)])
+    found = sandbox.xero("GET", str(connection.tenant_id), f"Invoices?searchTerm={mark}&page=1")["Invoices"]
+    assert [one["Reference"] for one in found] == [mark]
+    assert first == second == f"/northwind/harbour-cafe/invoices/{found[0]['InvoiceID']}/"
+    assert Call.objects.count() == 1
