@@ -14,7 +14,7 @@ Fields of the POST, all of them optional unless said otherwise:
     template                        key of a starting point: stands in for trigger and steps where none are given
     event                           id of a recent event to test on
     do                              save (also when absent), publish, test:<handle>, or a change of the page: again,
-                                    add:<action>, remove:<handle>, up:<handle>, down:<handle>, drop:<row>
+                                    add:<action>, copy:<handle>, remove:<handle>, up:<handle>, down:<handle>, drop:<row>
 """
 
 import re
@@ -162,6 +162,8 @@ class Builder:
         card = cards.pop(place)
         if verb in {"up", "down"}:
             cards.insert(max(0, place + (1 if verb == "down" else -1)), card)
+        elif verb == "copy" and len(self.cards) < MAX_STEPS:
+            cards[place:place] = [card, self._copy_of(card)]
         elif verb != "remove":
             return self
         return replace(self, cards=cards)
@@ -220,15 +222,22 @@ class Builder:
             samples["steps"][step.name] = step.sample
         return found
 
+    def _copy_of(self, card: Card) -> Card:
+        """The same step under a handle and a name of its own."""
+        name = drafts.free_name(card.step.action, [one.step.name for one in self.cards])
+        return Card(self._free_handle(), replace(card.step, name=name))
+
+    def _free_handle(self) -> str:
+        taken = {card.handle for card in self.cards}
+        return next(handle for handle in _handles() if handle not in taken)
+
     def _with_new(self, action_key: str) -> "Builder":
         action = registry.actions.get(action_key)
         if action is None or len(self.cards) >= MAX_STEPS:
             return self
         name = drafts.free_name(action_key, [card.step.name for card in self.cards])
-        taken = {card.handle for card in self.cards}
-        handle = next(handle for handle in _handles() if handle not in taken)
         step = Step(name, action_key, self._defaults(action))
-        return replace(self, cards=[*self.cards, Card(handle, step)])
+        return replace(self, cards=[*self.cards, Card(self._free_handle(), step)])
 
     def _defaults(self, action: Action) -> dict[str, Any]:
         """An ID that is asked for is, most of the time, that of the record which started the workflow."""

@@ -132,6 +132,21 @@ def test_buttons_change_the_page_and_keep_what_was_typed(as_member: Client, draf
     assert draft.versions.get().steps[1]["action"] == "core/filter"  # nothing of it was saved
 
 
+def test_duplicated_step_stands_below_under_a_name_of_its_own(as_member: Client, draft: Workflow) -> None:
+    typed = fields(draft, **{"step-s1-options-for_each": "{{ trigger.type }}"})
+    copied = as_member.post(edit(draft), typed | {"do": "copy:s1"})
+    assert shape(copied) == [
+        ("s1", "xero/get-invoice"),
+        ("s3", "xero/get-invoice"),
+        ("s2", "core/set-values"),
+    ]
+    first, second = (card.step for card in builder_of(copied).cards[:2])
+    assert (first.name, second.name) == ("invoice", "invoice_2")
+    assert (first.input, first.options) == (second.input, second.options)
+    full = {"step": [f"n{n}" for n in range(50)]}
+    assert len(shape(as_member.post(edit(draft), fields(draft) | full | {"do": "copy:n1"}))) == 50
+
+
 def test_rows_are_added_and_dropped(as_member: Client, draft: Workflow) -> None:
     typed = fields(draft) | {"step-s2-values-1-name": "second", "step-s2-values-1-value": "2"}
     grown = as_member.post(edit(draft), typed | {"do": "again"})
