@@ -134,6 +134,10 @@ def _page(
     if form is not None and desk.connection is not None:
         context |= _of_form(desk, desk.connection, form, rows or [], totals)
         context["refused"] = refused or []
+        # Once, by the page that is only looked at: it asks nobody itself.
+        context["needs_rates"] = request.method == "GET" and all(
+            rate.rate is None for rate in form.offer.rates.values()
+        )
     part = request.GET.get("part") if request.headers.get("HX-Request") and form is not None else ""
     template = {"sums": "_sums_part", "lines": "_lines_part"}.get(part or "", "document")
     return render(request, f"xero_desk/{template}.html", context, status=status)
@@ -155,7 +159,6 @@ def _of_form(
         "contacts": choices.contacts(connection, str(form["contact_name"].value() or "")),
         "items": choices.items(connection, offer.type),
         "currencies": choices.currencies(connection, desk.base),
-        "needs_rates": all(rate.rate is None for rate in offer.rates.values()),
         "currency": str(form["currency"].value() or "").upper()[:3] or desk.base,
     }
 

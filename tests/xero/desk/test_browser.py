@@ -57,6 +57,8 @@ def test_invoice_is_filled_in_previewed_and_approved(page: Page, connection: Con
     contact = Contact.objects.filter(connection=connection, status="ACTIVE").latest("name")
     item = Item.objects.filter(connection=connection, is_sold=True, sale_price__gt=0).earliest("code")
     page.goto(NEW)
+    rates = page.get_by_label("Tax rate of line 1").locator("option")
+    expect(rates.filter(has_text="15% GST on Income")).to_have_count(1)
     page.get_by_label("To", exact=True).press_sequentially(contact.name[:12])
     expect(page.locator(f'#contacts option[value="{contact.name}"]')).to_have_count(1)
     page.get_by_label("To", exact=True).fill(contact.name)

@@ -403,3 +403,22 @@ def test_contact_whose_page_led_here_is_filled_in(as_member: Client, connection:
     )
     for nobody in (uuid4(), "x"):
         assert as_member.get(f"{NEW}?contact={nobody}").context["form"]["contact_name"].value() == ""
+
+
+def test_rows_end_where_a_form_ends(as_member: Client, connection: Connection) -> None:
+    rows = {
+        f"lines__{n}__{name}": ""
+        for n in range(118)
+        for name in ("item_code", "description", "unit_amount", "discount_rate", "account_code", "tax_type")
+    }
+    answer = as_member.post(NEW, filled(connection, "add5", **rows))
+    assert (answer.status_code, len(answer.context["rows"])) == (200, 120)
+
+
+def test_rates_that_cannot_be_asked_for_are_said_to_be_unknown(
+    as_member: Client, connection: Connection, sandbox: SandboxProcess
+) -> None:
+    sandbox.api("POST", "faults", {"kind": "error_503_before", "remaining": 5, "method": "GET"})
+    answer = as_member.post(NEW, filled(connection, "update"))
+    assert not answer.context["totals"].complete
+    assert "is not known here" in answer.content.decode()
