@@ -19,6 +19,9 @@ def trigger_in_words(draft: Draft) -> str:
         chosen = draft.settings.get(name)
         if chosen in (None, "") or (isinstance(field, forms.ChoiceField) and chosen == field.initial):
             continue
+        if isinstance(field, forms.BooleanField):
+            parts += [str(field.label).lower()] if chosen not in (False, "false") else []
+            continue
         joint = " " if isinstance(field, forms.ChoiceField) else ": "
         parts.append(f"{str(field.label).lower()}{joint}{_chosen_label(field, chosen)}")
     return ", ".join(parts)

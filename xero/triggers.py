@@ -22,6 +22,11 @@ class EventForm(forms.Form):
     """Which changes start the workflow."""
 
     change = forms.ChoiceField(label="When it", choices=KINDS, initial="any")
+    own = forms.BooleanField(
+        label="Also when a workflow made the change",
+        required=False,
+        help_text="Leave it off unless you are sure that workflows do not set each other off for ever.",
+    )
 
 
 class _XeroEvent(Trigger):

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from connections.models import Connection, ConnectionState
+from connections.models import Call, CallState, Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
 from workflows.models import Activation, ActivationState, Lane
 
@@ -37,7 +37,7 @@ class Attention:
 
     @cached_property
     def items(self) -> list[Item]:
-        found = [self.broken, self.unknown, self.failed, self.parked]
+        found = [self.broken, self.unknown, self.undecided, self.failed, self.parked]
         return [item for item in found if item is not None]
 
     @cached_property
@@ -61,6 +61,13 @@ class Attention:
     @cached_property
     def unknown(self) -> Item | None:
         return self._activations("unknown", Activation.objects.filter(state=ActivationState.UNKNOWN))
+
+    @cached_property
+    def undecided(self) -> Item | None:
+        """Writes from pages; those of steps show as their activations."""
+        rows = here(Call.objects.filter(state=CallState.UNKNOWN, activation_id=None), self.scope)
+        names = list(rows.order_by("-created_at").values_list("subject", flat=True)[:COUNTED])
+        return self._item("undecided", names, "xero:call-list", "?state=decide")
 
     @cached_property
     def failed(self) -> Item | None:
