@@ -15,7 +15,7 @@ from workflows.models import Activation, ActivationState, Lane
 
 COUNTED = 100  # more than this is shown as "100+"
 RECENT = timedelta(hours=24)
-Row = TypeVar("Row", Connection, Activation)
+Row = TypeVar("Row", Connection, Activation, Call)
 
 
 @dataclass(frozen=True, slots=True)
