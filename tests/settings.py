@@ -6,6 +6,8 @@ import os
 import tests.environment  # noqa: F401 - first, since it sets what the settings read
 from taskjuice.settings import *  # noqa: F403 - all of them
 
+# As Django's test runner sets it, but before any URL is read.
+DEBUG = False
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher"
 ]  # everybody has a password; hashing is slow

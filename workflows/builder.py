@@ -282,7 +282,7 @@ def _raw(asked: forms.Field, data: QueryDict, name: str) -> Any:
 
 
 def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
-    """The trigger's own settings as typed; those not sent begin as its form does."""
+    """The trigger's own settings as typed; those not sent begin as its form does. An unticked box is no setting."""
     trigger = registry.triggers.get(trigger_key)
     if trigger is None:
         return {}
@@ -292,7 +292,7 @@ def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
         found[name] = (
             asked.initial if omitted else asked.widget.value_from_datadict(data, NO_FILES, f"trigger-{name}")
         )
-    return found
+    return {name: value for name, value in found.items() if value is not False}
 
 
 def _editor(action: Action, prefix: str, given: Any) -> forms.Form:

@@ -95,7 +95,7 @@ def connect_xero(page: Page) -> str:
 
 def publish_workflow(page: Page, home: str) -> None:
     page.goto(f"{home}workflows/new/")
-    page.get_by_role("link", name="Start with this").first.click()
+    page.locator("a[href*='template=large-invoice']").click()
     page.locator("#id_name").fill("Watch large invoices")
     page.get_by_role("button", name="Publish").first.click()
     expect(page).to_have_url(re.compile(r"/workflows/\d+/$"))
