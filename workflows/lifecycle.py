@@ -169,7 +169,8 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     form = registry.triggers[draft.trigger].form(data=dict(draft.settings))
     form.is_valid()  # problems() saw to it
     current.versions.filter(live=True).update(live=False)
-    version.trigger_settings, version.live, version.published_at = form.cleaned_data, True, Now()
+    version.trigger_settings = {k: v for k, v in form.cleaned_data.items() if v is not False}
+    version.live, version.published_at = True, Now()
     version.published_by = by
     version.save()
     version.refresh_from_db()
