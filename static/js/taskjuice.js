@@ -111,3 +111,14 @@
     prepare(document);
   }
 })();
+
+// What a part fetched for itself may not replace what a person has typed into that part meanwhile.
+document.addEventListener("input", (event) => {
+  const part = event.target.closest("[hx-trigger='load']");
+  if (part) part.dataset.touched = "true";
+});
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target, requestConfig } = event.detail;
+  const cause = requestConfig && requestConfig.triggeringEvent;
+  if (target && target.dataset.touched && (!cause || cause.type === "load")) event.detail.shouldSwap = false;
+});
