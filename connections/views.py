@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import lifecycle, queries
+from connections import lifecycle, panels, queries
 from connections.forms import DisconnectForm, FilterForm
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces import gate
@@ -47,6 +47,7 @@ def connection_detail(request: HttpRequest, agency: str, workspace: str, connect
     context = {
         "detail": queries.detail(found, timezone.now()),
         "connection": found,
+        "panels": panels.of(found, scope),
         "may_change": scope.may(gate.ADMIN),
         "may_test": scope.may(gate.WORK),
         "is_client": scope.is_client,
