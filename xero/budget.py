@@ -90,6 +90,10 @@ RETURNING n.now, b.minute_used, b.minute_ends, b.day_used, b.day_ends, b.slots[c
           cardinality(b.slots) - 1
 """  # noqa: S608 - made of the constants above
 
+# A new window although the one we knew may not end yet: what we believed was wrong (a raised limit, a clock that was set,
+# limits counted anew), and all that is left of it is that a window began at some time up to now.
+_SEEN = """CASE WHEN b.{0}_seen > clock_timestamp() THEN clock_timestamp()
+                                ELSE b.{0}_seen + %({0})s * interval '1 second' END"""
 # Corrections hold only for the window in which the place was taken.
 GIVE_BACK = f"""
 UPDATE connections_budget b
@@ -98,7 +102,7 @@ UPDATE connections_budget b
                           WHEN %(minute_reset)s THEN %(minute_counted)s + cardinality(b.slots) - 1
                           ELSE greatest(b.minute_used - %(uncounted)s, %(minute_counted)s) END,
        minute_seen = CASE WHEN b.minute_ends <> %(minute_ends)s THEN b.minute_seen
-                          WHEN %(minute_reset)s THEN b.minute_seen + %(minute)s * interval '1 second'
+                          WHEN %(minute_reset)s THEN {_SEEN.format("minute")}
                           WHEN %(minute_counted)s > 0 THEN greatest(b.minute_seen, %(taken_at)s)
                           ELSE b.minute_seen END,
        minute_ends = CASE WHEN %(minute_reset)s AND b.minute_ends = %(minute_ends)s
@@ -107,7 +111,7 @@ UPDATE connections_budget b
                        WHEN %(day_reset)s THEN %(day_counted)s + cardinality(b.slots) - 1
                        ELSE greatest(b.day_used - %(uncounted)s, %(day_counted)s) END,
        day_seen = CASE WHEN b.day_ends <> %(day_ends)s THEN b.day_seen
-                       WHEN %(day_reset)s THEN b.day_seen + %(day)s * interval '1 second'
+                       WHEN %(day_reset)s THEN {_SEEN.format("day")}
                        WHEN %(day_counted)s > 0 THEN greatest(b.day_seen, %(taken_at)s)
                        ELSE b.day_seen END,
        day_ends = CASE WHEN %(day_reset)s AND b.day_ends = %(day_ends)s
@@ -279,7 +283,7 @@ def _refusal(tenant_id: UUID, purpose: str) -> _Refusal | None:
 def _minute_free(row: Budget, share: Share) -> datetime:
     """When the next call may go: at the window's end, or halfway there where it looks for that end."""
     half = row.minute_seen + (row.minute_ends - row.minute_seen) / 2
-    free = half if row.minute_used < share.minute else row.minute_ends
+    free = min(half, row.minute_ends) if row.minute_used < share.minute else row.minute_ends
     return free + timedelta(milliseconds=20)
 
 

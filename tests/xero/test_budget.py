@@ -114,6 +114,20 @@ def test_answer_with_more_left_than_before_shows_a_new_window() -> None:
     assert [call().nth for _ in range(53)] == list(range(2, 55))
 
 
+def test_windows_begun_anew_too_early_never_make_anybody_wait_longer_than_one() -> None:
+    for _ in range(5):  # Xero's limit was raised, or its count begins anew, again and again within one minute
+        for _ in range(10):
+            call()
+        call(minute=59)
+    found = row()
+    assert found.minute_seen <= found.minute_ends
+    for _ in range(60 - found.minute_used - 6):
+        call()
+    at = refused().at
+    assert at is not None
+    assert at <= row().minute_ends + timedelta(milliseconds=20)
+
+
 def test_what_others_used_is_taken_over() -> None:
     call()
     call(minute=10)  # another program of the same app
