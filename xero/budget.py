@@ -90,8 +90,8 @@ RETURNING n.now, b.minute_used, b.minute_ends, b.day_used, b.day_ends, b.slots[c
           cardinality(b.slots) - 1
 """  # noqa: S608 - made of the constants above
 
-# A new window although the one we knew may not end yet: what we believed was wrong (a raised limit, a clock that was set,
-# limits counted anew), and all that is left of it is that a window began at some time up to now.
+# A new window although the one we knew may not end yet: what we believed was wrong (a raised limit, a clock that
+# was set, limits counted anew), and all that is left of it is that a window began at some time up to now.
 _SEEN = """CASE WHEN b.{0}_seen > clock_timestamp() THEN clock_timestamp()
                                 ELSE b.{0}_seen + %({0})s * interval '1 second' END"""
 # Corrections hold only for the window in which the place was taken.
