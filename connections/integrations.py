@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
@@ -31,6 +32,10 @@ class Call:
     form_key: UUID | None = None  # of a page's form, which writes once however often it is sent
     attempt: int = 1
     context: Mapping[str, Any] = field(default_factory=dict)  # what expressions can reach
+    guard: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what a write of this step is held to (admission.py)
+    likeness: str = ""  # equal for steps that were told the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,12 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
+    """For good. `existing`: the record that is there already, where that is why (code `duplicate`)."""
+
     code: str
     message: str
     status: int | None = None
+    existing: Data | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,22 @@ def outcome_of(error: errors.ProviderError) -> Outcome:
             return Failed(error.code, str(error), status=error.status)
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """How many calls to the provider one run takes: by itself, and as its share of a full batch."""
+
+    alone: Decimal = Decimal(0)
+    batched: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a write would send: `head` is method and path, `document` its body as JSON can show it."""
+
+    head: str
+    document: Any
+
+
 class Action:
     """What a step or a page can do. One instance serves all calls, so it keeps no state."""
 
@@ -111,6 +135,8 @@ class Action:
         False  # changes something outside: its outcomes are stored before anything else runs
     )
     raw: ClassVar[bool] = False  # its input is not evaluated before; it reads `call.context` itself
+    amounts: ClassVar[bool] = False  # what it writes comes to an amount of money
+    cost: ClassVar[Cost] = Cost()
     scopes: ClassVar[frozenset[str]] = frozenset()
     sample: ClassVar[Data] = {}  # an output as the builder shows it
 
@@ -121,6 +147,10 @@ class Action:
     def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
         """Outcomes for a whole wave, in its order. The default loops over `run`."""
         return [self.outcome(call, data) for call, data in zip(calls, rows, strict=True)]
+
+    def preview(self, call: Call, data: Data) -> "Preview | Outcome | None":
+        """What it would write, or why it would not, found out without writing; None where only the input tells."""
+        return None
 
     def outcome(self, call: Call, data: Data) -> Outcome:
         try:

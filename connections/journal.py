@@ -23,7 +23,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import errors, sending
+from connections import admission, errors, sending
 from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown, outcome_of
 from connections.models import LIVE_CALLS, Call, CallState, Connection, Sending
@@ -119,7 +119,9 @@ def _begin(
             accepted[index] = draft
         else:
             outcomes[index] = draft
+    outcomes |= _held_back(calls, accepted)
     intended = time.monotonic()
+    accepted = {index: draft for index, draft in accepted.items() if index not in outcomes}
     made = _intend(writer, connection, calls, accepted)
     crash_point("journal.after_intent")
     waiting: dict[UUID, Outcome] = {}
@@ -133,6 +135,11 @@ def _begin(
     entered = {call.pk for call in made}
     outcomes |= {index: _taken(calls[index]) for index, draft in accepted.items() if draft.id not in entered}
     return outcomes, waiting
+
+
+def _held_back(calls: Sequence[ActionCall], drafts: Mapping[int, Draft]) -> dict[int, Outcome]:
+    answers = admission.ask([admission.Request.of(calls[index], draft) for index, draft in drafts.items()])
+    return {index: answer for index, answer in zip(drafts, answers, strict=True) if answer is not None}
 
 
 def _taken(call: ActionCall) -> Outcome:
@@ -191,10 +198,18 @@ def _outcome(call: Call, waiting: Mapping[UUID, Outcome]) -> Outcome:
         case CallState.UNKNOWN:
             return Unknown(call.error)
         case CallState.FAILED:
-            return Failed("invalid" if call.messages else "not-done", call.error, status=call.sending.status)
+            return Failed(_why_failed(call), call.error, status=call.sending.status)
         case CallState.INTENDED | CallState.SENT:
             return waiting.get(call.pk) or TryLater(call.error or "It is being sent.", counts=False)
     return Failed("abandoned", "It was decided not to do this.")
+
+
+def _why_failed(call: Call) -> str:
+    if not call.messages:
+        return "not-done"
+    words = WRITERS[call.action].says_it_exists if call.action in WRITERS else ()
+    exists = any(part in message.lower() for part in words for message in call.messages)
+    return "duplicate" if exists else "invalid"
 
 
 # -- calls that nobody came back to -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
@@ -11,10 +12,19 @@ from connections.models import Call, Connection, Sending
 
 
 @dataclass(frozen=True, slots=True)
+class Twin:
+    """A record that is there already and reads like the one to be made."""
+
+    message: str
+    record: Data
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """One record to be made. `noted` is what the look-up will need; `target` may have one open call at a time.
 
-    `path` is for writers that change one record at a time, whose address it is.
+    `path` is for writers that change one record at a time, whose address it is. `amount` None: not known before
+    the provider works it out; `currency` "": the tenant's own.
     """
 
     id: UUID
@@ -23,6 +33,9 @@ class Draft:
     noted: Data = field(default_factory=dict)
     target: UUID | None = None
     path: str = ""
+    amount: Decimal | None = None
+    currency: str = ""
+    twin: Twin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,9 @@ class Writer:
     params: ClassVar[Mapping[str, str | int]] = {}
     most: ClassVar[int] = 1  # elements of one sending
     key_seconds: ClassVar[float]  # for how long the provider surely remembers a key
+    says_it_exists: ClassVar[
+        tuple[str, ...]
+    ] = ()  # parts of the provider's words when it has such a record already
 
     def drafts(
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]

@@ -175,6 +175,8 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/unarchive/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/discard/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/discard/": action(WORK),
+    "<slug:agency>/workflows/<int:workflow>/versions/": page(READ),
+    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/versions/": page(READ),
     "<slug:agency>/workflows/<int:workflow>/versions/<int:number>/restore/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/versions/<int:number>/restore/": action(WORK),
     "<slug:agency>/activations/": page(READ),

@@ -10,11 +10,14 @@ Fields of the POST, all of them optional unless said otherwise:
     step-<handle>-action, -name     key of its action; what later steps call it
     step-<handle>-<field>           the action's own form; see widgets.py for rows of conditions and values
     step-<handle>-options-<field>   under what it runs (options.py)
+    step-<handle>-guard-<field>     what its writes are held to (guards.py)
     stamp                           what the editor began with, so that two editors do not overwrite each other
     template                        key of a starting point: stands in for trigger and steps where none are given
     event                           id of a recent event to test on
+    at                              handle of the step that the next one is put behind; the last where it is absent
     do                              save (also when absent), publish, test:<handle>, or a change of the page: again,
-                                    add:<action>, copy:<handle>, remove:<handle>, up:<handle>, down:<handle>, drop:<row>
+                                    add:<action>, at:<handle>, copy:<handle>, remove:<handle>, up:<handle>,
+                                    down:<handle>, drop:<row>
 """
 
 import re
@@ -30,10 +33,12 @@ from django.utils.datastructures import MultiValueDict
 from connections.integrations import Action, Trigger, registry
 from connections.models import Event
 from taskjuice.workspaces.models import User
-from workflows import drafts, options, timeline
+from workflows import drafts, guards, options, timeline
+from workflows.costs import Estimate, estimate
 from workflows.drafts import MAX_STEPS, Draft, Step
+from workflows.guards import GuardForm
 from workflows.options import OptionsForm
-from workflows.problems import OPTION, TRIGGER, Problem
+from workflows.problems import GUARD, OPTION, TRIGGER, Problem
 from workflows.starting_points import STARTING_POINTS
 from workflows.trials import Trial, try_out
 from workflows.widgets import editor_widget, text
@@ -84,8 +89,37 @@ class Card:
         return f"{self.prefix}-options"
 
     @property
+    def guard_form(self) -> forms.Form | None:
+        """What its writes are held to; None for steps that only read."""
+        action = self.step.known_action
+        if action is None or not guards.guards(action):
+            return None
+        form = GuardForm(
+            initial=guards.as_fields(self.step.options.get("guard")),
+            prefix=self.guard_prefix,
+            action=action,
+            use_required_attribute=False,
+        )
+        _with_editors(form)
+        _complain(form, self.problems, GUARD)
+        return form
+
+    @property
+    def guard_prefix(self) -> str:
+        return f"{self.prefix}-guard"
+
+    @property
+    def guard_in_words(self) -> list[str]:
+        return guards.in_words(self.step.options.get("guard"))
+
+    @property
+    def has_guard_problems(self) -> bool:
+        return any(problem.field.startswith(GUARD) for problem in self.problems)
+
+    @property
     def options_in_words(self) -> list[str]:
-        return options.in_words(self.step.options)
+        without = {key: option for key, option in self.step.options.items() if key != "guard"}
+        return options.in_words(without)
 
     @property
     def has_option_problems(self) -> bool:
@@ -116,6 +150,7 @@ class Builder:
     settings: dict[str, Any]
     cards: Sequence[Card]
     problems: Sequence[Problem] = field(default=())
+    at: str = ""  # handle of the step that the next one is put behind; "": the last
 
     @classmethod
     def of(cls, draft: Draft, problems: Sequence[Problem] = ()) -> "Builder":
@@ -137,7 +172,7 @@ class Builder:
         cards = [_card(data, handle) for handle in handles[: MAX_STEPS + 1]]
         earlier = {(step.name, step.action): step.options for step in before.steps} if before else {}
         kept = [_with_options(data, card, earlier) for card in cards]
-        return cls(trigger, _settings(data, trigger), kept)
+        return cls(trigger, _settings(data, trigger), kept, at=text(data, "at"))
 
     @property
     def draft(self) -> Draft:
@@ -155,6 +190,8 @@ class Builder:
         verb, _, what = do.partition(":")
         if verb == "add":
             return self._with_new(what)
+        if verb == "at":
+            return replace(self, at=what)
         places = [position for position, card in enumerate(self.cards) if card.handle == what]
         if not places:
             return self
@@ -178,6 +215,15 @@ class Builder:
             else:
                 cards.append(card)
         return replace(self, cards=cards)
+
+    @property
+    def adds_last(self) -> bool:
+        """Whether the next step is put at the end."""
+        return all(card.handle != self.at for card in self.cards[:-1])
+
+    @property
+    def cost(self) -> Estimate:
+        return estimate(self.draft)
 
     @property
     def trigger(self) -> Trigger | None:
@@ -236,8 +282,11 @@ class Builder:
         if action is None or len(self.cards) >= MAX_STEPS:
             return self
         name = drafts.free_name(action_key, [card.step.name for card in self.cards])
-        step = Step(name, action_key, self._defaults(action))
-        return replace(self, cards=[*self.cards, Card(self._free_handle(), step)])
+        card = Card(self._free_handle(), Step(name, action_key, self._defaults(action)))
+        behind = next(
+            (n for n, one in enumerate(self.cards, start=1) if one.handle == self.at), len(self.cards)
+        )
+        return replace(self, cards=[*self.cards[:behind], card, *self.cards[behind:]], at="")
 
     def _defaults(self, action: Action) -> dict[str, Any]:
         """An ID that is asked for is, most of the time, that of the record which started the workflow."""
@@ -273,6 +322,11 @@ def _with_options(data: QueryDict, card: Card, earlier: Mapping[tuple[str, str],
         typed = {name: _raw(asked, data, form.add_prefix(name)) for name, asked in form.fields.items()}
         kept = {key: option for key, option in kept.items() if key not in options.KEYS}
         kept |= options.as_stored(typed)
+    limits = card.guard_form
+    if limits is not None and f"{card.guard_prefix}-per_hour" in data:
+        typed = {name: _raw(asked, data, limits.add_prefix(name)) for name, asked in limits.fields.items()}
+        kept.pop("guard", None)
+        kept |= {"guard": guard} if (guard := guards.as_stored(typed)) else {}
     return replace(card, step=replace(card.step, options=kept))
 
 

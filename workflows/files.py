@@ -16,14 +16,14 @@ from django import forms
 
 from connections import exact
 from connections.integrations import registry
-from workflows import options
+from workflows import guards, options
 from workflows.drafts import MAX_STEPS, Draft, Step
 
 KIND, FORMAT = "workflow", 1
 LARGEST = 500_000  # bytes
 DEEPEST = 10
 LARGEST_NUMBER = Decimal(10) ** 15
-STEP_KEYS = {"name", "action", "input", *options.KEYS}
+STEP_KEYS = {"name", "action", "input", "guard", *options.KEYS}
 
 
 class NotReadable(Exception):
@@ -133,7 +133,9 @@ def _options(given: Mapping[str, Any], which: str) -> dict[str, Any]:
     on_error = _mapping(given.get("on_error", {}), f"{which}: what it does on failure")
     for name in ("then", "times", "seconds"):
         fields[name] = _scalar(on_error.get(name), f"{which}: what it does on failure")
-    return options.as_stored(fields)
+    limits = _mapping(given.get("guard", {}), f"{which}: its limits")
+    guard = guards.as_stored({key: _scalar(value, f"{which}: its limits") for key, value in limits.items()})
+    return options.as_stored(fields) | ({"guard": guard} if guard else {})
 
 
 def _condition(value: Any, which: str) -> dict[str, Any]:

@@ -177,6 +177,35 @@ class Activation(models.Model):
         return f"activation {self.pk} of {self.workflow_name} v{self.version_number}"
 
 
+class Permit(models.Model):
+    """Leave for one write of a guarded step (permits.py). Composite keys hold it in its workspace (migration 0009)."""
+
+    agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False)
+    connection = models.ForeignKey(Connection, models.CASCADE, db_index=False)
+    workflow = models.ForeignKey(Workflow, models.CASCADE, db_index=False)
+    activation = models.ForeignKey(Activation, models.CASCADE, db_index=False, db_constraint=False)
+    step = models.CharField(max_length=60)
+    element = models.PositiveIntegerField(db_default=0)  # of a step that runs once per element of a list
+    amount = models.DecimalField(max_digits=19, decimal_places=4, null=True)
+    currency = models.CharField(max_length=10, blank=True)
+    likeness = models.CharField(max_length=64)  # SHA-256 of what the step was given
+    given_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("activation", "step", "element", name="permit_once_per_write"),
+        )
+        indexes = (
+            models.Index(fields=["workflow", "step", "given_at"], name="permit_of_step"),
+            models.Index(fields=["workflow", "likeness", "given_at"], name="permit_of_the_like"),
+            models.Index(fields=["connection"], name="permit_of_connection"),
+        )
+
+    def __str__(self) -> str:
+        return f"permit for {self.step} of activation {self.activation_id}"
+
+
 class StepRun(models.Model):
     """One attempt at one step of one activation: what went in, what came out, without secrets."""
 

@@ -5,6 +5,8 @@ Stored beside the step's input, each only where it says something:
     only_if     {"match": "all"|"any", "rows": [{"field", "operator", "value"}]}
     for_each    one expression that gives a list
     on_error    {"then": "stop"|"continue", "times": 0–4, "seconds": 10–86,400}
+
+Beside them a step that writes may have a `guard` (guards.py).
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +14,7 @@ from typing import Any
 
 from django import forms
 
+from workflows import guards
 from workflows.actions import ConditionField
 from workflows.conditions import OPERATORS, WITHOUT_VALUE
 from workflows.expressions import ExpressionError, evaluate, has_expression
@@ -114,7 +117,7 @@ def in_words(options: Mapping[str, Any]) -> list[str]:
     on_error = options.get("on_error")
     if isinstance(on_error, dict):
         lines += _failure_in_words(on_error)
-    return lines
+    return lines + guards.in_words(options.get("guard"))
 
 
 def _failure_in_words(on_error: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """What a frozen version asks of the engine, prepared once per process."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -31,6 +31,7 @@ class StepPlan:
     goes_on: bool = False  # a failure is noted, and the activation goes on behind the step
     retries: int = 0  # how often a failure is tried again
     retry_seconds: int = 60
+    guard: Mapping[str, Any] = field(default_factory=dict)  # guards.py
 
     def prepare(self, context: Mapping[str, Any]) -> tuple[Data, Data]:
         """(input as it reads with the values in, input cleaned by the action's form); raises StepError."""
@@ -110,6 +111,7 @@ def plan_of(step: Mapping[str, Any]) -> StepPlan:
         goes_on=on_error.get("then") == "continue",
         retries=int(on_error.get("times") or 0),
         retry_seconds=int(on_error.get("seconds") or 60),
+        guard=step.get("guard") or {},
     )
     return replace(found, cleaned=_cleaned_once(found))
 

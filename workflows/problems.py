@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from connections.integrations import Action, registry
-from workflows import options
+from workflows import guards, options
 from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
 from workflows.expressions import ExpressionError, has_expression, paths
 
 TRIGGER, CONNECTIONS = "trigger", "connections"
 OPTION = "options."  # before the name of a field of OptionsForm
+GUARD = "guard."  # before the name of a field of GuardForm
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,9 @@ def _of_options(draft: Draft, position: int) -> Iterator[Problem]:
     step = draft.steps[position]
     for name, message in options.errors(step.action, step.options):
         yield Problem(position, message, OPTION + name)
+    if step.known_action is not None and step.options.get("guard"):
+        for name, message in guards.errors(step.known_action, step.options["guard"]):
+            yield Problem(position, message, GUARD + name)
     for name in ("only_if", "for_each"):
         value = step.options.get(name)
         for message in _about_references(draft, position, value, knows_item=False):

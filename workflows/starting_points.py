@@ -1,4 +1,7 @@
-"""Workflows to begin with: what agencies ask for first. Each can be published as it is."""
+"""Workflows to begin with: what agencies ask for first.
+
+Each can be published as it is, but for what only the agency knows (which account, which address): that is left empty.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -144,6 +147,33 @@ FORGOTTEN_DRAFT = StartingPoint(
         ],
     ),
 )
+RECORD_PAYMENT = StartingPoint(
+    key="record-payment",
+    name="Record what was paid by card",
+    title="When a sales invoice whose reference says CARD is approved, record its payment on the account you choose",
+    draft=Draft(
+        "xero/invoice-approved",
+        {"documents": "ACCREC"},
+        [
+            Step(
+                "card",
+                "core/filter",
+                {"condition": _rows(("{{ trigger.reference }}", "contains", "CARD"))},
+            ),
+            Step(
+                "payment",
+                "xero/create-payment",
+                {
+                    "invoice_id": "{{ trigger.resource_id }}",
+                    "account_code": "",
+                    "amount": "{{ trigger.amount_due }}",
+                    "reference": "{{ trigger.reference }}",
+                },
+                {"guard": {"per_hour": "100", "duplicate": "skip"}},
+            ),
+        ],
+    ),
+)
 PART_PAYMENT = StartingPoint(
     key="part-payment",
     name="Note part payments",
@@ -230,6 +260,7 @@ STARTING_POINTS = {
         THANK_PAYER,
         CHASE,
         LARGE_BILL,
+        RECORD_PAYMENT,
         FORGOTTEN_DRAFT,
         PART_PAYMENT,
         LARGE_INVOICE,

@@ -9,6 +9,7 @@ from typing import Any
 
 import simplejson
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 
 from connections.integrations import registry
 from workflows.history import lasted, parked_lanes
@@ -72,6 +73,12 @@ class Story:
     @property
     def is_live(self) -> bool:
         return self.activation.state in {ActivationState.READY, ActivationState.RUNNING}
+
+    @property
+    def waits_for(self) -> str:
+        """Why it rests until its time; "" where it does not."""
+        rests = self.activation.state == ActivationState.READY and self.activation.next_at > timezone.now()
+        return self.activation.error if rests else ""
 
     @property
     def digest(self) -> str:

@@ -7,13 +7,25 @@ that action's sample in its place. Nothing of a trial is stored.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from connections.integrations import Call, Done, Failed, Outcome, Stopped, TryLater, Unknown, registry
+from connections.integrations import (
+    Action,
+    Call,
+    Done,
+    Failed,
+    Outcome,
+    Preview,
+    Stopped,
+    TryLater,
+    Unknown,
+    registry,
+)
 from connections.models import Event
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
@@ -55,6 +67,9 @@ class Trial:
     input: Fields = field(default_factory=list)
     output: Fields = field(default_factory=list)
     output_json: str = ""
+    head: str = ""  # of the request that would go out
+    document: str = ""
+    calls: Decimal | None = None  # what it would take of the provider's budget
 
 
 def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choice]:
@@ -121,12 +136,29 @@ def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -
         return Trial("failed", str(error)), None
     shown = prepared[0][1] if elements is None else [filled for _, filled, _ in prepared]
     action = step.known_action()
+    calls = [Call(event.connection, user=user, context=each, guard=step.guard) for each, _, _ in prepared]
     if action.writes or action.effects:
         sample = action.sample if elements is None else [action.sample]
-        return Trial("preview", input=_flat(shown)), sample
-    calls = [Call(event.connection, user=user, context=each) for each, _, _ in prepared]
+        previews = [action.preview(call, data) for call, (_, _, data) in zip(calls, prepared, strict=True)]
+        return _previewed(action, previews, shown), sample
     outcomes = action.run_many(calls, [data for _, _, data in prepared]) if calls else []
     return _told(outcomes, shown, is_list=elements is not None)
+
+
+def _previewed(action: Action, previews: Sequence[Preview | Outcome | None], shown: Any) -> Trial:
+    """The first of a list's elements stands for all; one that would not go out says why."""
+    for preview in previews:
+        if isinstance(preview, TryLater):
+            return Trial("later", preview.reason, _flat(shown))
+        if isinstance(preview, Failed | Unknown):
+            return Trial("failed", preview.message, _flat(shown))
+    first = previews[0] if previews else None
+    if not isinstance(first, Preview):
+        return Trial("preview", input=_flat(shown))
+    calls = action.cost.alone
+    return Trial(
+        "preview", "", _flat(shown), head=first.head, document=timeline.pretty(first.document), calls=calls
+    )
 
 
 def _told(outcomes: Sequence[Outcome], shown: Any, *, is_list: bool) -> tuple[Trial, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from workflows import activation_views, file_views, views
+from workflows import activation_views, file_views, version_views, views
 
 app_name = "workflows"
 
@@ -27,7 +27,8 @@ PAGES: list[tuple[str, Callable[..., Any], str]] = [
     (f"{WORKFLOW}archive/", views.workflow_archive, "workflow-archive"),
     (f"{WORKFLOW}unarchive/", views.workflow_unarchive, "workflow-unarchive"),
     (f"{WORKFLOW}discard/", views.workflow_discard, "workflow-discard"),
-    (f"{WORKFLOW}versions/<int:number>/restore/", views.version_restore, "version-restore"),
+    (f"{WORKFLOW}versions/", version_views.version_list, "version-list"),
+    (f"{WORKFLOW}versions/<int:number>/restore/", version_views.version_restore, "version-restore"),
     ("activations/", activation_views.activation_list, "activation-list"),
     ("activations/bulk/", activation_views.activation_bulk, "activation-bulk"),
     (ACTIVATION, activation_views.activation_detail, "activation-detail"),

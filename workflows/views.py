@@ -20,7 +20,7 @@ from workflows.builder import Builder
 from workflows.drafts import blank
 from workflows.forms import ConnectionsForm, WorkflowFilter, WorkflowForm, first_error
 from workflows.lifecycle import Content, NotAllowed, NotPublishable, Stale
-from workflows.models import Workflow, WorkflowState
+from workflows.models import Version, Workflow, WorkflowState
 from workflows.starting_points import STARTING_POINTS
 
 ON_A_PAGE = 50
@@ -63,6 +63,12 @@ class Edit:
         return (
             self.workflow is not None and self.workflow.versions.filter(published_at__isnull=False).exists()
         )
+
+    @property
+    def live(self) -> int | None:
+        """The number of the version that is live."""
+        live = self.workflow.versions.filter(live=True) if self.workflow else Version.objects.none()
+        return live.values_list("number", flat=True).first()
 
     def listens(self, ticked: list[int]) -> list[int]:
         """The connections whose events can be tried: those that are ticked, or applied where ticking is over."""
@@ -326,23 +332,6 @@ def workflow_discard(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> Answer:
     return _do(request, agency, workspace, workflow, lifecycle.discard_draft, "The draft is discarded.")
-
-
-@require_POST
-def version_restore(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int, number: int
-) -> HttpResponse:
-    scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = found_workflow(scope, workflow)
-    if not found.versions.filter(number=number).exists():
-        raise Http404("No such version.")
-    try:
-        lifecycle.restore_version(workflow=found, number=number, by=scope.user)
-    except NotAllowed as error:
-        messages.warning(request, str(error))
-        return redirect(page_url(scope, "workflow-detail", found))
-    messages.success(request, f"This draft reads like version {number}. Publish it to make it live.")
-    return redirect(page_url(scope, "workflow-edit", found))
 
 
 def _do(

@@ -5,6 +5,7 @@ A step may stand under a condition (`only_if`: else it is skipped) and may run o
 repeats none of them.
 """
 
+import hashlib
 import logging
 import random
 from collections import defaultdict
@@ -15,6 +16,7 @@ from typing import Any, Self
 
 from django.utils import timezone
 
+from connections import admission, exact
 from connections.integrations import (
     Action,
     Call,
@@ -27,7 +29,7 @@ from connections.integrations import (
     Unknown,
 )
 from connections.models import Connection
-from workflows import lanes
+from workflows import guards, lanes, permits
 from workflows.plans import StepError, StepPlan, plan
 from workflows.store import MAX_ATTEMPTS, Batch, Run, StepRecord
 
@@ -35,14 +37,16 @@ logger = logging.getLogger(__name__)
 
 BACK_OFF = (5, 20, 60, 300)  # seconds after the first, second … attempt that may be tried again
 MAX_ELEMENTS = 500  # of one for_each
-OUR_FAULTS = frozenset({"input", "expression", "unknown-action", "internal"})  # trying again cannot help
+# Trying again cannot help
+OUR_FAULTS = frozenset({"input", "expression", "unknown-action", "internal", "guard", "duplicate"})
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The step's condition said no: the activation goes on behind it."""
+    """The step was not needed: the activation goes on behind it. `output`: what is there already."""
 
     reason: str
+    output: Any = None
 
 
 @dataclass(slots=True)
@@ -107,6 +111,8 @@ class Turn:
             element=element or 0,
             attempt=self.run.attempt,
             context=context,
+            guard=self.step.guard,
+            likeness=_likeness(shown) if self.step.guard else "",
         )
         return Part(call, shown, data, element)
 
@@ -117,10 +123,22 @@ class Turn:
     def take(self, outcomes: Sequence[Outcome]) -> None:
         """The outcomes of the parts, in their order."""
         if self.elements is None:
-            self.shown, self.outcome = self.parts[0].shown, outcomes[0]
+            self.shown, self.outcome = self.parts[0].shown, self._of_double(outcomes[0])
         else:
-            self._gather(outcomes)
+            found = [self._of_double(outcome) for outcome in outcomes]
+            self._gather([Done(one.output) if isinstance(one, Skipped) else one for one in found])
         self.outcome = self._tried_again(self.outcome)
+
+    def _of_double(self, outcome: Outcome) -> Outcome | Skipped:
+        """What is there already fails the step, unless its guard says otherwise."""
+        if not isinstance(outcome, Failed) or outcome.code != "duplicate":
+            return outcome
+        match self.step.guard.get("duplicate"):
+            case guards.SKIP:
+                return Skipped(outcome.message, outcome.existing)
+            case guards.STOP:
+                return Stopped(outcome.message, outcome.existing)
+        return outcome
 
     def _gather(self, outcomes: Sequence[Outcome]) -> None:
         """One outcome from those of the elements: what is not done decides, the worst first."""
@@ -164,8 +182,8 @@ class Turn:
                 self._go_on(output)
                 if not_before is not None:
                     run.state, run.attempt, run.next_at = "ready", 0, not_before
-            case Skipped():
-                self._go_on(None)
+            case Skipped(_, output):
+                self._go_on(output)
             case Stopped():
                 run.state, run.error_code, run.error = "stopped", "", ""
             case TryLater() as later:
@@ -198,7 +216,7 @@ class Turn:
 
     def _record(self, started: datetime, wave: int) -> StepRecord:
         outcome = self.outcome
-        output = outcome.output if isinstance(outcome, Done | Stopped) else None
+        output = outcome.output if isinstance(outcome, Done | Stopped | Skipped) else None
         code, error = _words(outcome)
         return StepRecord(
             activation_id=self.run.id,
@@ -254,7 +272,7 @@ class Wave:
         started = timezone.now()
         turns = [Turn.prepare(run, step, connection) for run, step in self.members]
         parts = [part for turn in turns if turn.outcome is None for part in turn.parts]
-        outcomes = iter(_outcomes(self.members[0][1].known_action(), parts)) if parts else iter(())
+        outcomes = iter(_admitted(self.members[0][1].known_action(), parts)) if parts else iter(())
         for turn in turns:
             if turn.outcome is None:
                 turn.take(list(_take(outcomes, len(turn.parts))))
@@ -270,6 +288,24 @@ class Wave:
         return bool(waits)
 
 
+def _admitted(action: Action, parts: Sequence[Part]) -> list[Outcome]:
+    """The outcomes, held back where a guard says so. Writes with a journal are asked for there: it knows amounts."""
+    answers: list[Outcome | None] = [None] * len(parts)
+    if action.effects and not action.writes:
+        answers = admission.ask([admission.Request(part.call, action.title) for part in parts])
+    let_in = [part for part, answer in zip(parts, answers, strict=True) if answer is None]
+    done = iter(_outcomes(action, let_in) if let_in else ())
+    outcomes = [next(done) if answer is None else answer for answer in answers]
+    unused = [
+        part.call
+        for part, outcome in zip(parts, outcomes, strict=True)
+        if part.call.guard and isinstance(outcome, Failed)
+    ]
+    if unused:
+        permits.give_back(unused)
+    return outcomes
+
+
 def _outcomes(action: Action, parts: Sequence[Part]) -> list[Outcome]:
     """The action's outcomes. Should it break, each part runs alone, so that a poisoned one fails alone."""
     try:
@@ -282,6 +318,10 @@ def _outcomes(action: Action, parts: Sequence[Part]) -> list[Outcome]:
             text = f"TaskJuice broke on this ({type(error).__name__}); its log has the rest."
             return [Failed("internal", text)]
     return [outcome for part in parts for outcome in _outcomes(action, [part])]
+
+
+def _likeness(shown: Data) -> str:
+    return hashlib.sha256(exact.dumps(shown).encode()).hexdigest()
 
 
 def _take(outcomes: Iterator[Outcome], count: int) -> Iterator[Outcome]:

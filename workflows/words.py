@@ -1,5 +1,6 @@
 """Triggers and steps as a person reads them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -9,22 +10,45 @@ from workflows.drafts import Draft, Step
 from workflows.options import condition_in_words, in_words, short
 
 
+def trigger_title(key: str) -> str:
+    """The key where this code does not know the trigger."""
+    trigger = registry.triggers.get(key)
+    return trigger.title if trigger else key
+
+
 def trigger_in_words(draft: Draft) -> str:
-    """`An invoice or bill changes, when it is created`; the key where this code does not know the trigger."""
-    trigger = registry.triggers.get(draft.trigger)
-    if trigger is None:
-        return draft.trigger
-    parts = [trigger.title]
-    for name, field in trigger.form().fields.items():
-        chosen = draft.settings.get(name)
-        if chosen in (None, "") or (isinstance(field, forms.ChoiceField) and chosen == field.initial):
+    """`An invoice or bill changes, when it is created`."""
+    parts = [trigger_title(draft.trigger)]
+    fields = _settings(draft.trigger)
+    for name, label in setting_labels(draft.trigger).items():
+        text, field = setting_in_words(draft, name), fields[name]
+        is_choice = isinstance(field, forms.ChoiceField)
+        if not text or (is_choice and draft.settings.get(name) in (None, "", field.initial)):
             continue
         if isinstance(field, forms.BooleanField):
-            parts += [str(field.label).lower()] if chosen not in (False, "false") else []
-            continue
-        joint = " " if isinstance(field, forms.ChoiceField) else ": "
-        parts.append(f"{str(field.label).lower()}{joint}{_chosen_label(field, chosen)}")
+            parts.append(label.lower())
+        else:
+            parts.append(f"{label.lower()}{' ' if is_choice else ': '}{text}")
     return ", ".join(parts)
+
+
+def setting_labels(trigger_key: str) -> dict[str, str]:
+    """By name of the trigger's settings, in their order."""
+    return {name: str(field.label or name) for name, field in _settings(trigger_key).items()}
+
+
+def setting_in_words(draft: Draft, name: str) -> str:
+    """A setting as chosen or typed; "" where it says nothing. A missing choice is the form's own first."""
+    field = _settings(draft.trigger).get(name)
+    if field is None:
+        return ""
+    chosen = draft.settings.get(name)
+    if isinstance(field, forms.BooleanField):
+        return "yes" if chosen not in (None, "", False, "false") else ""
+    if isinstance(field, forms.ChoiceField):
+        chosen = field.initial if chosen in (None, "") else chosen
+        return str(dict(field.choices).get(chosen, chosen or ""))  # type: ignore[arg-type]  # no groups in settings forms
+    return "" if chosen in (None, "") else str(chosen)
 
 
 def step_in_words(step: Step) -> list[str]:
@@ -40,10 +64,19 @@ def step_in_words(step: Step) -> list[str]:
     return lines + in_words(step.options)
 
 
-def _chosen_label(field: forms.Field, chosen: Any) -> str:
-    if isinstance(field, forms.ChoiceField):
-        return str(dict(field.choices).get(chosen, chosen))  # type: ignore[arg-type]  # no groups in settings forms
-    return str(chosen)
+def value_in_words(step: Step, name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """(label, text) of one field of a step: one pair, or one per named value."""
+    if isinstance(value, dict) and "rows" in value:
+        yield _label(step, name), " ".join(condition_in_words(value))
+    elif isinstance(value, dict):
+        yield from ((key, short(text)) for key, text in value.items())
+    else:
+        yield _label(step, name), "" if value in (None, "", False, []) else short(value)
+
+
+def _settings(trigger_key: str) -> dict[str, forms.Field]:
+    trigger = registry.triggers.get(trigger_key)
+    return dict(trigger.form.base_fields) if trigger else {}
 
 
 def _label(step: Step, name: str) -> str:

@@ -6,7 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from taskjuice.demo.place import Place
-from tests.browser.test_journey import PASSWORD, OpenBrowser, found_agency, sign_up
+from tests.browser.conftest import OpenBrowser
+from tests.browser.walking import PASSWORD, found_agency, sign_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
 # A key that lives in the browser, holds passkeys and always says yes.

@@ -1,96 +1,17 @@
 """The main job as a person clicks it, with JavaScript and without: sign up, connect, watch an activation end."""
 
-import email
-import email.policy
 import re
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import requests
 from playwright.sync_api import Page, expect
 
 from taskjuice.demo.place import Place
-from tests.browser.conftest import Watched
+from tests.browser.conftest import OpenBrowser
+from tests.browser.walking import connect_xero, found_agency, sign_up, until, xero
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
-PASSWORD = "harbour lantern orbit mango"
-OpenBrowser = Callable[..., AbstractContextManager[Watched]]
-
-
-def until(what: str, look: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 20
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.1)
-    return found
-
-
-def link_in_mail(place: Place, address: str, part: str) -> str:
-    """The first link with `part` in a mail to this address."""
-
-    def look() -> str | None:
-        for path in sorted(place.mail.glob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True):
-            if found := _link(path, address, part):
-                return found
-        return None
-
-    return str(until(f"a mail with {part} is there", look))
-
-
-def _link(path: Path, address: str, part: str) -> str | None:
-    """A file may hold several mails, each ended by a line of dashes."""
-    for text in re.split(r"(?m)^-{70,}\n", path.read_text()):
-        mail = email.message_from_string(text, policy=email.policy.default)
-        body = mail.get_body(("plain",)) if address in str(mail["To"]) else None
-        found = re.search(rf"http://\S*{part}\S*", body.get_content()) if body else None
-        if found:
-            return found[0]
-    return None
-
-
-def xero(place: Place, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """The sandbox's control API: what a person does inside Xero."""
-    answer = requests.request(method, f"{place.sandbox_url}/sandbox/api/{path}", json=body, timeout=20)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
-def sign_up(page: Page, place: Place, address: str) -> None:
-    page.goto("/accounts/signup/")
-    page.get_by_label("Your name").fill("Fern Fantail")
-    page.locator("input[type=email]").fill(address)
-    page.locator("input[type=password]").fill(PASSWORD)
-    page.get_by_role("button", name="Create account").click()
-    page.goto(link_in_mail(place, address, "confirm-email"))
-    page.locator("form button[type=submit].primary").click()
-
-
-def found_agency(page: Page, agency: str, client: str) -> None:
-    expect(page).to_have_url(re.compile(r"/welcome/$"))
-    page.get_by_label("Your agency’s name").fill(agency)
-    page.get_by_label("Your first client").fill(client)
-    page.get_by_role("button", name="Continue").click()
-    expect(page).to_have_url(re.compile(r"/connections/(new/)?$"))
-
-
-def connect_xero(page: Page) -> str:
-    """Consent at the sandbox, then the organisation picked, ticked already as the only one. Its tenant id."""
-    if page.url.endswith("/connections/"):
-        page.get_by_role("main").get_by_role("link", name="Connect").first.click()
-    page.get_by_role("button", name="Connect Xero").click()
-    page.get_by_role("button", name="Mere").click()
-    page.locator("label.choice").filter(has_not_text="already connected").first.click()
-    page.get_by_role("button", name="Allow access").click()
-    expect(page.get_by_role("heading", name="Choose organisations")).to_be_visible()
-    tenant_id = page.locator("input[name=tenants]").get_attribute("value")
-    page.get_by_role("button", name="Connect", exact=True).click()
-    expect(page).to_have_url(re.compile(r"/connections/\d+/$"))
-    return str(tenant_id)
 
 
 def publish_workflow(page: Page, home: str) -> None:

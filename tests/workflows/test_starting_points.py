@@ -39,7 +39,18 @@ def connection(workspace: Workspace) -> Connection:
     return make_connection(workspace, name="Harbour Café Limited")
 
 
-@pytest.mark.parametrize("key", STARTING_POINTS)
+ASKS = {"record-payment": ["Choose the account that the money goes to or comes from."]}
+
+
+@pytest.mark.parametrize("key", ASKS)
+def test_starting_point_asks_for_what_only_the_agency_knows(
+    as_member: Client, connection: Connection, key: str
+) -> None:
+    found = problems(STARTING_POINTS[key].draft_for("me@example.com"))
+    assert [problem.message for problem in found] == ASKS[key]
+
+
+@pytest.mark.parametrize("key", [key for key in STARTING_POINTS if key not in ASKS])
 def test_starting_point_is_published_in_one_post(as_member: Client, connection: Connection, key: str) -> None:
     assert problems(STARTING_POINTS[key].draft_for("me@example.com")) == []
     as_member.post(NEW, {"template": key, "connections": [connection.pk], "do": "publish"})

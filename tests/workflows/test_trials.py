@@ -1,6 +1,8 @@
 """Steps tested on real events change nothing; a workflow is run by hand once per event."""
 
+import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from connections.integrations import Call, Data, Done, Failed, Outcome, TryLater, registry
+from connections.integrations import Call, Data, Done, Failed, Outcome, Preview, TryLater, registry
 from connections.models import Call as JournalCall
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
@@ -76,11 +78,32 @@ def test_e_mail_is_shown_and_not_sent(event: Event, owner: User, xero: list[Outc
     assert mail.outbox == []
 
 
-def test_write_is_shown_and_not_made_and_later_steps_see_its_sample(event: Event, owner: User) -> None:
+@pytest.fixture
+def previews(monkeypatch: pytest.MonkeyPatch) -> list[Preview | Outcome]:
+    """What making a contact would come to."""
+    found: list[Preview | Outcome] = [Preview("PUT /Contacts", {"Contacts": [{"Name": "New UPDATE"}]})]
+    monkeypatch.setattr(registry.actions["xero/create-contact"], "preview", lambda call, data: found[0])
+    return found
+
+
+def test_what_would_be_refused_is_told_before(
+    event: Event, owner: User, previews: list[Preview | Outcome]
+) -> None:
+    previews[:] = [Failed("duplicate", "The contact name is taken.")]
+    contact = Step("contact", "xero/create-contact", {"name": "New {{ trigger.type }}"})
+    trial = tried(event, owner, contact)
+    assert (trial.state, trial.message) == ("failed", "The contact name is taken.")
+
+
+def test_write_is_shown_and_not_made_and_later_steps_see_its_sample(
+    event: Event, owner: User, previews: list[Preview | Outcome]
+) -> None:
     contact = Step("contact", "xero/create-contact", {"name": "New {{ trigger.type }}"})
     after = Step("after", "core/set-values", {"values": {"id": "{{ steps.contact.ContactID }}"}})
     assert ("name", "New UPDATE") in tried(event, owner, contact).input
-    assert tried(event, owner, contact).state == "preview"
+    trial = tried(event, owner, contact)
+    assert (trial.state, trial.head, trial.calls) == ("preview", "PUT /Contacts", Decimal(2))
+    assert json.loads(trial.document) == {"Contacts": [{"Name": "New UPDATE"}]}
     sample = registry.actions["xero/create-contact"].sample
     assert tried(event, owner, contact, after).output == [("id", str(sample["ContactID"]))]
     assert JournalCall.objects.count() == 0

@@ -19,7 +19,7 @@ from tests.factories import (
     make_workflow,
     make_workspace,
 )
-from workflows.models import Activation, WorkflowConnection
+from workflows.models import Activation, Permit, WorkflowConnection
 
 
 def refuses(change: Callable[[], object], constraint: str) -> None:
@@ -155,6 +155,40 @@ def test_activation_cannot_name_another_agencys_rows(
         "event": make_event(foreign),
     }
     refuses(lambda: Activation.objects.filter(pk=row.pk).update(**{field: elsewhere[field]}), constraint)
+
+
+@pytest.mark.parametrize(
+    ("field", "constraint"),
+    [
+        ("workflow", "permit_workflow_of_agency"),
+        ("workspace", "permit_workspace_of_agency"),
+        ("connection", "permit_connection_in_workspace"),
+    ],
+)
+def test_permit_cannot_name_another_agencys_rows(
+    field: str,
+    constraint: str,
+    agency: Agency,
+    workspace: Workspace,
+    foreign_agency: Agency,
+    foreign_workspace: Workspace,
+) -> None:
+    own, foreign = make_connection(workspace), make_connection(foreign_workspace)
+    workflow = make_workflow(agency, own)
+    row = Permit.objects.create(
+        agency=agency,
+        workspace=workspace,
+        connection=own,
+        workflow=workflow,
+        activation=make_activation(workflow, own),
+        step="pay",
+    )
+    elsewhere = {
+        "workflow": make_workflow(foreign_agency, foreign),
+        "workspace": foreign_workspace,
+        "connection": foreign,
+    }
+    refuses(lambda: Permit.objects.filter(pk=row.pk).update(**{field: elsewhere[field]}), constraint)
 
 
 def test_slug_is_once_in_an_agency_and_free_in_another(

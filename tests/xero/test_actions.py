@@ -1,21 +1,25 @@
 """The eight actions against the sandbox: what they send fits Xero's OpenAPI file, what they give is exact."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from connections import admission
 from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Done, Failed, Outcome, TryLater, registry
+from connections.integrations import Data, Done, Failed, Outcome, Preview, TryLater, registry
 from connections.models import Call, Connection, ConnectionProblem
+from connections.writers import Draft
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_request
 from workflows.plans import clean
-from xero import scopes, wire
+from xero import scopes, upsert, wire
+from xero.actions.invoices import InvoiceWriter
+from xero.mapping import INVOICES
 
 pytestmark = pytest.mark.django_db
 
@@ -248,7 +252,7 @@ def test_a_refused_form_may_be_corrected(
     page = {"user": owner, "activation_id": None, "step": "", "form_key": uuid4()}
     number = an_invoice_to_pay(sandbox, connection)["InvoiceNumber"]
     (refused,) = run(connection, "xero/create-invoice", invoice("Form", number=number), **page)
-    assert refused == Failed("invalid", "Invoice # must be unique.", status=200)
+    assert refused == Failed("duplicate", "Invoice # must be unique.", status=200)
     assert Call.objects.get().messages == ["Invoice # must be unique."]
     assert (
         done(connection, "xero/create-invoice", invoice("Form", number="F-9"), **page)["InvoiceNumber"]
@@ -272,6 +276,8 @@ def test_contact_is_created_once_per_name(sandbox: SandboxProcess, connection: C
     (taken,) = run(connection, "xero/create-contact", data, activation_id=99)
     assert isinstance(taken, Failed)
     assert taken.message.startswith("The contact name Tāne & Sons is already assigned to another contact.")
+    assert taken.existing is not None
+    assert (taken.code, taken.existing["ContactID"]) == ("duplicate", made["ContactID"])
     check_sent()
 
 
@@ -284,7 +290,13 @@ def test_payment_pays_what_is_due(sandbox: SandboxProcess, connection: Connectio
     rest = done(connection, "xero/create-payment", part | {"amount": ""}, activation_id=2)
     assert rest["Amount"] == Decimal(str(first["AmountDue"])) - Decimal("10.05")
     (nothing,) = run(connection, "xero/create-payment", part | {"amount": ""}, activation_id=3)
-    assert nothing == Failed("invalid", "Nothing is due on this invoice.", status=200)
+    assert isinstance(nothing, Failed)
+    assert (nothing.code, nothing.message) == (
+        "duplicate",
+        "It is paid already: nothing is due on this invoice.",
+    )
+    assert nothing.existing is not None
+    assert nothing.existing["PaymentID"] == rest["PaymentID"]
     (over,) = run(connection, "xero/create-payment", part, activation_id=4)
     assert isinstance(over, Failed)
     assert over.message == "Payment amount exceeds the amount outstanding on this document"
@@ -336,6 +348,69 @@ def test_missing_scope_waits_for_consent_and_breaks_nothing(
     connection.refresh_from_db()
     assert (connection.state, connection.problem) == ("active", ConnectionProblem.SCOPE_MISSING)
     assert done(connection, "xero/list-accounts", {})["Count"] > 0
+
+
+def test_a_guarded_write_knows_what_is_there_and_what_it_comes_to(
+    sandbox: SandboxProcess, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, Decimal | None, str, bool]] = []
+
+    def look(requests: Sequence[admission.Request]) -> list[Outcome | None]:
+        seen.extend((one.subject, one.amount, one.currency, one.twin is not None) for one in requests)
+        return [None] * len(requests)
+
+    monkeypatch.setattr(admission, "_gatekeepers", [look])
+    guard = {"guard": {"duplicate": "skip"}}
+    done(connection, "xero/create-invoice", invoice("Guarded", currency="USD"), **guard)
+    item = {"item_code": "BOOK", "quantity": "2"}
+    run(connection, "xero/create-invoice", invoice("Guarded", lines=[item]), activation_id=2, **guard)
+    first = an_invoice_to_pay(sandbox, connection)
+    pay = {"invoice_id": first["InvoiceID"], "account_id": a_bank(sandbox, connection)["AccountID"]}
+    for number in (3, 4):
+        done(connection, "xero/create-payment", pay | {"amount": "10"}, activation_id=number, **guard)
+    subject = f"Payment of 10 on {first['InvoiceNumber']}"
+    assert seen == [
+        ("Invoice to Guarded", Decimal("24.69"), "USD", False),
+        ("Invoice to Guarded", None, "NZD", False),
+        (subject, Decimal(10), "NZD", False),
+        (subject, Decimal(10), "NZD", True),
+    ]
+
+
+def test_a_number_that_the_local_copy_knows_is_a_twin(
+    sandbox: SandboxProcess, connection: Connection
+) -> None:
+    there = an_invoice_to_pay(sandbox, connection)
+    upsert.take_in(connection, INVOICES, [there])
+    writer, call = InvoiceWriter(), ActionCall(connection, guard={"duplicate": "skip"})
+    data = clean(registry.actions["xero/create-invoice"], invoice("Other", number=there["InvoiceNumber"]))
+    (draft,) = writer.drafts([call], [data], [uuid4()])
+    assert isinstance(draft, Draft)
+    assert draft.twin is not None
+    assert draft.twin.record["InvoiceID"] == there["InvoiceID"]
+    (bill,) = writer.drafts([call], [data | {"type": "ACCPAY"}], [uuid4()])
+    assert isinstance(bill, Draft)
+    assert bill.twin is None
+
+
+def test_a_preview_is_the_exact_document_and_sends_nothing(
+    sandbox: SandboxProcess, connection: Connection, owner: User
+) -> None:
+    first = an_invoice_to_pay(sandbox, connection)
+    action = registry.actions["xero/create-payment"]
+    data = clean(
+        action,
+        {"invoice_id": first["InvoiceID"], "account_code": "090", "amount": "10", "date": "2026-11-02"},
+    )
+    preview = action.preview(ActionCall(connection, user=owner), data)
+    payment = {
+        "Invoice": {"InvoiceID": first["InvoiceID"]},
+        "Account": {"Code": "090"},
+        "Date": "2026-11-02",
+        "Amount": 10,
+    }
+    assert preview == Preview("PUT /Payments", {"Payments": [payment]})
+    assert Call.objects.count() == 0
 
 
 def test_marks_are_ids_of_calls(sandbox: SandboxProcess, connection: Connection) -> None:

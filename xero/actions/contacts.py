@@ -1,16 +1,17 @@
 """Creating contacts. Their names are unique among the active ones: looked for before sending, and found again by."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from uuid import UUID
 
 from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Failed, Outcome
+from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writers import Draft, Found, Made
 from xero import forms, scopes
 from xero.actions import samples
 from xero.actions.base import chunks, connection_of, given
-from xero.actions.writing import WriteAction, XeroWriter
+from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
 
 NAMES_A_CALL = 20  # in one `where`; the address would grow too long
 TAKEN = (
@@ -24,6 +25,7 @@ class ContactWriter(XeroWriter):
     verb = "contact created"
     path = "/Contacts"
     envelope = "Contacts"
+    says_it_exists = ("must be unique across all active contacts",)
 
     def drafts(
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
@@ -32,7 +34,8 @@ class ContactWriter(XeroWriter):
         drafts: list[Draft | Outcome] = []
         for data, id in zip(rows, ids, strict=True):
             if data["name"].lower() in taken:
-                drafts.append(Failed("invalid", TAKEN.format(data["name"]), status=200))
+                message, record = TAKEN.format(data["name"]), taken[data["name"].lower()]
+                drafts.append(Failed("duplicate", message, status=200, existing=record))
             else:
                 drafts.append(Draft(id, data["name"], contact_body(data)))
         return drafts
@@ -75,6 +78,7 @@ class CreateContact(WriteAction):
     description = "Creates a customer or supplier in Xero, exactly once."
     form = forms.CreateContactForm
     scopes = scopes.WRITE_CONTACTS
+    cost = Cost(Decimal(2), Decimal(1) / NAMES_A_CALL + Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.CONTACT
     writer = ContactWriter()
 

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -10,14 +12,15 @@ from django.conf import settings
 from django.urls import reverse
 
 from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Failed, Outcome
+from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writers import Draft, Found, Made
-from xero import days, forms, scopes
+from connections.writers import Draft, Found, Made, Twin
+from xero import days, forms, scopes, totals
 from xero.actions import samples
 from xero.actions.base import connection_of, given
-from xero.actions.writing import WriteAction, XeroWriter, as_uuid
+from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, as_uuid
 from xero.client import Params
+from xero.models import Invoice
 
 MARK = re.compile(r"/calls/([0-9a-f-]{36})/$")
 LOOKS_BACK = timedelta(hours=1)  # before the call; earlier keys of the same call carried the same mark
@@ -30,13 +33,15 @@ class InvoiceWriter(XeroWriter):
     path = "/Invoices"
     envelope = "Invoices"
     params = {"summarizeErrors": "false", "unitdp": 4}
+    says_it_exists = ("invoice # must be unique",)
 
     def drafts(
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
         today = days.today(connection)
-        return [self._draft(connection, data, id, today) for data, id in zip(rows, ids, strict=True)]
+        found = [self._draft(connection, data, id, today) for data, id in zip(rows, ids, strict=True)]
+        return _with_twins(connection, rows, found) if any(call.guard for call in calls) else found
 
     def _draft(self, connection: Connection, data: Data, id: UUID, today: date) -> Draft | Outcome:
         try:
@@ -45,7 +50,9 @@ class InvoiceWriter(XeroWriter):
             return Failed("input", "A date lies beyond the calendar.")
         kind = "Bill from" if data["type"] == forms.ACCPAY else "Invoice to"
         whom = data["contact_name"] or data["contact_id"]
-        return Draft(id, data["number"] or f"{kind} {whom}", body)
+        subject = data["number"] or f"{kind} {whom}"
+        currency = data["currency"] or connection.details.get("currency", "")
+        return Draft(id, subject, body, amount=_amount(data["lines"]), currency=currency)
 
     def made(self, record: Data) -> Made:
         name = record.get("InvoiceNumber") or (record.get("Contact") or {}).get("Name") or ""
@@ -88,8 +95,41 @@ class CreateInvoice(WriteAction):
     description = "Creates an invoice (sale) or a bill (purchase) in Xero, exactly once."
     form = forms.CreateInvoiceForm
     scopes = scopes.WRITE_INVOICES
+    amounts = True
+    cost = Cost(Decimal(1), Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.INVOICE
     writer = InvoiceWriter()
+
+
+def _with_twins(
+    connection: Connection, rows: Sequence[Data], drafts: Sequence[Draft | Outcome]
+) -> list[Draft | Outcome]:
+    """The local copy knows of documents with this number: of a sale anyone's, of a bill the same supplier's."""
+    numbers = {row["number"] for row in rows if row["number"]}
+    types = {row["type"] for row in rows}
+    known = Invoice.objects.filter(connection=connection, type__in=types, number__in=numbers)
+    there = list(known.exclude(status__in=["VOIDED", "DELETED"])) if numbers else []
+    return [
+        replace(draft, twin=_twin(row, there)) if isinstance(draft, Draft) else draft
+        for row, draft in zip(rows, drafts, strict=True)
+    ]
+
+
+def _twin(row: Data, there: Sequence[Invoice]) -> Twin | None:
+    for one in there:
+        same_contact = row["contact_id"] == one.contact_xero_id or row["contact_name"] == one.contact_name
+        if (one.type, one.number) == (row["type"], row["number"]) and (
+            same_contact or one.type == forms.ACCREC
+        ):
+            return Twin(f"{one.number} of {one.contact_name} is in Xero already.", one.body)
+    return None
+
+
+def _amount(lines: Sequence[Data]) -> Decimal | None:
+    """As the lines add up, tax inside where their prices include it. An item's own price is known to Xero only."""
+    if any(line["item_code"] and line["unit_amount"] is None for line in lines):
+        return None
+    return sum((totals.line_amount(line) for line in lines), totals.ZERO)
 
 
 def address_of(connection: Connection, id: UUID) -> str:

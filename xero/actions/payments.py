@@ -10,15 +10,16 @@ from typing import Any
 from uuid import UUID
 
 from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Failed, Outcome
+from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writers import Draft, Found, Made, Undecided
+from connections.writers import Draft, Found, Made, Twin, Undecided
 from xero import days, forms, scopes, wire
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of, given
-from xero.actions.writing import WriteAction, XeroWriter, as_uuid
+from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, as_uuid
 
 ZERO = Decimal(0)
+PAID = "It is paid already: nothing is due on this invoice."
 
 
 class PaymentWriter(XeroWriter):
@@ -90,6 +91,8 @@ class CreatePayment(WriteAction):
     description = "Records a payment of an invoice or bill in Xero, exactly once."
     form = forms.CreatePaymentForm
     scopes = scopes.WRITE_PAYMENTS
+    amounts = True
+    cost = Cost(Decimal(2), Decimal(1) / IDS_A_CALL + Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.PAYMENT
     writer = PaymentWriter()
 
@@ -102,6 +105,9 @@ def _draft(
     due = Decimal(invoice.get("AmountDue") or 0)
     amount = data["amount"] if data["amount"] is not None else due
     if amount <= 0:
+        paid = (invoice.get("Payments") or [])[-1:]
+        if paid:
+            return Failed("duplicate", PAID, status=200, existing=_listed(paid[0], invoice))
         return Failed("invalid", "Nothing is due on this invoice.", status=200)
     try:
         body = payment_body(data, amount=amount, today=today)
@@ -114,7 +120,16 @@ def _draft(
         "number": invoice.get("InvoiceNumber") or "",
     }
     subject = f"Payment of {amount} on {invoice.get('InvoiceNumber') or 'a bill'}"
-    return Draft(id, subject, body, noted, target=data["invoice_id"])
+    return Draft(
+        id,
+        subject,
+        body,
+        noted,
+        target=data["invoice_id"],
+        amount=amount,
+        currency=invoice.get("CurrencyCode") or "",
+        twin=_twin(body, invoice),
+    )
 
 
 def payment_body(data: Data, *, amount: Decimal, today: date) -> Data:
@@ -136,11 +151,23 @@ def _new_payments(call: Call, invoice: Data) -> list[dict[str, Any]]:
 
 
 def _is_same(call: Call, payment: Data) -> bool:
+    return _reads_like(call.body, payment)
+
+
+def _reads_like(body: Data, payment: Data) -> bool:
     return bool(
-        payment["Amount"] == _amount(call)
-        and wire.day(payment["Date"]).isoformat() == call.body["Date"]
-        and (payment.get("Reference") or "") == call.body.get("Reference", "")
+        payment["Amount"] == Decimal(body["Amount"])
+        and wire.day(payment["Date"]).isoformat() == body["Date"]
+        and (payment.get("Reference") or "") == body.get("Reference", "")
     )
+
+
+def _twin(body: Data, invoice: Data) -> Twin | None:
+    for payment in invoice.get("Payments") or []:
+        if _reads_like(body, payment):
+            text = f"A payment of {body['Amount']} on this day is on the invoice already."
+            return Twin(text, _listed(payment, invoice))
+    return None
 
 
 def _amount(call: Call) -> Decimal:
@@ -153,5 +180,9 @@ def _paid(invoice: Data) -> Decimal:
 
 def _whole(call: Call, payment: Data, invoice: Data) -> Data:
     """The payment as listed on its invoice, with what only its own record would say."""
+    return {**_listed(payment, invoice), "Account": call.body["Account"], "Status": "AUTHORISED"}
+
+
+def _listed(payment: Data, invoice: Data) -> Data:
     named = {"InvoiceID": invoice["InvoiceID"], "InvoiceNumber": invoice.get("InvoiceNumber") or ""}
-    return {**payment, "Account": call.body["Account"], "Invoice": named, "Status": "AUTHORISED"}
+    return {**payment, "Invoice": named}

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from connections import errors
-from connections.integrations import Call, Data, Done, Failed, Outcome, outcome_of
+from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, outcome_of
 from connections.models import Connection
 from xero import days, forms, scopes, upsert
 from xero.actions import samples
@@ -31,6 +32,7 @@ class GetInvoice(XeroAction):
     description = "Reads an invoice or bill from Xero as it is now, with its lines and payments."
     form = forms.GetInvoiceForm
     scopes = scopes.READ_INVOICES
+    cost = Cost(Decimal(1), Decimal(1) / IDS_A_CALL)
     sample = samples.INVOICE
 
     def run(self, call: Call, data: Data) -> Data:

@@ -5,12 +5,12 @@ A writer of changes sets `method = "POST"` and `most = 1`, and its drafts name t
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from connections import errors, journal
-from connections.integrations import Call, Data, Done, Outcome
+from connections.integrations import Call, Data, Done, Outcome, Preview, outcome_of
 from connections.models import Connection, Sending
-from connections.writers import Made, Refused, Writer
+from connections.writers import Draft, Made, Refused, Writer
 from xero import wire
 from xero.actions.base import XeroAction, purpose
 from xero.client import Client, client_for
@@ -78,6 +78,18 @@ class WriteAction(XeroAction):
         if isinstance(outcome, Done):
             return dict(outcome.output)
         raise errors.ProviderError(str(outcome))
+
+    def preview(self, call: Call, data: Data) -> Preview | Outcome | None:
+        if refusal := self.refusal(call):
+            return refusal
+        try:
+            (draft,) = self.writer.drafts([call], [data], [uuid4()])
+        except errors.ProviderError as error:
+            return outcome_of(error)
+        if not isinstance(draft, Draft):
+            return draft
+        head = f"{self.writer.method} {draft.path or self.writer.path}"
+        return Preview(head, wire.decode(self.writer.encode([draft.body])))
 
     def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
         return journal.write(self.writer, calls, rows)

@@ -18,10 +18,10 @@ from xero.calls.views import address
 from xero.desk import choices, editing, sending, tax_rates
 from xero.desk.entrance import Desk, enter
 from xero.desk.forms import FIRST_ROWS, DocumentForm, Offer, RowForm, posted_rows, preview, row_forms
-from xero.desk.preview import Totals
 from xero.fields import DayField
 from xero.ledger.queries import SALE
 from xero.models import Contact
+from xero.totals import Totals
 
 STATUSES = {"draft": "DRAFT", "submit": "SUBMITTED", "approve": "AUTHORISED"}
 CREATE = CreateInvoice()

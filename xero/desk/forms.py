@@ -15,7 +15,6 @@ from django.core.exceptions import ValidationError
 
 from connections.models import Connection
 from xero.desk import choices
-from xero.desk.preview import Totals, totals
 from xero.desk.tax_rates import TaxRate
 from xero.fields import TextField
 from xero.forms import (
@@ -29,6 +28,7 @@ from xero.forms import (
     is_blank,
 )
 from xero.models import Contact, Invoice
+from xero.totals import Totals, totals
 
 LINE_FIELDS = (
     "item_code",

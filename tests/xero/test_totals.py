@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xero.desk.preview import line_amount, totals
 from xero.sandbox.accounting import amounts as xero_amounts
+from xero.totals import line_amount, totals
 
 RATES = {"OUTPUT2": Decimal(15), "RROUTPUT": Decimal(5), "ZERORATED": Decimal(0), "ODD": Decimal("12.375")}
 

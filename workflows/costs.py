@@ -1,0 +1,38 @@
+"""What a workflow costs at the provider, as its actions declare it: shown while it is built."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from workflows.drafts import Draft
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Calls per event: `alone` when one event comes by itself, `batched` when many come at once.
+
+    `each` names the steps that run once per element of a list, with what an element costs alone; they are on top.
+    """
+
+    alone: Decimal
+    batched: Decimal
+    each: list[tuple[str, Decimal]]
+
+    @property
+    def is_free(self) -> bool:
+        return not self.alone and not self.each
+
+
+def estimate(draft: Draft) -> Estimate:
+    """At most: steps under a condition count as if it held."""
+    alone, batched, each = ZERO, ZERO, []
+    for step in draft.steps:
+        cost = step.known_action.cost if step.known_action else None
+        if cost is None or not cost.alone:
+            continue
+        if step.for_each:
+            each.append((step.name, cost.alone))
+        else:
+            alone, batched = alone + cost.alone, batched + cost.batched
+    return Estimate(alone, batched.quantize(Decimal("0.001")).normalize(), each)

@@ -1,0 +1,141 @@
+"""What differs between two versions of a workflow, in words."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workflows import guards, options
+from workflows.drafts import Draft, Step
+from workflows.words import setting_in_words, setting_labels, trigger_title, value_in_words
+
+NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`before` and `after` as a person reads them; `nothing` where there was or is none."""
+
+    label: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`kind` is added, removed, moved, renamed or changed. `number` counts from 1; 0 for what starts the workflow."""
+
+    kind: str
+    number: int
+    title: str
+    name: str = ""
+    note: str = ""
+    fields: list[Field] = field(default_factory=list)
+
+
+def changes(before: Draft, after: Draft) -> list[Change]:
+    """In the order of the later version's cards; removed steps come last."""
+    pairs = _pairs(before.steps, after.steps)
+    stayed = _stayed([pairs[new] for new in sorted(pairs)])
+    found = list(_of_trigger(before, after))
+    for new, step in enumerate(after.steps):
+        old = pairs.get(new)
+        if old is None:
+            found.append(Change("added", new + 1, step.title, step.name, fields=list(_all_fields(step))))
+            continue
+        found += _of_step(before.steps[old], step, old, new, moved=old not in stayed)
+    gone = [old for old in range(len(before.steps)) if old not in pairs.values()]
+    steps = [(old, before.steps[old]) for old in gone]
+    return found + [Change("removed", old + 1, step.title, step.name) for old, step in steps]
+
+
+def _pairs(before: Sequence[Step], after: Sequence[Step]) -> dict[int, int]:
+    """Which step became which: by name and action, then by what they are told, for renamed ones."""
+    pairs: dict[int, int] = {}
+    for is_same in (_same_name, _same_content):
+        for new, step in enumerate(after):
+            free = (old for old in range(len(before)) if old not in pairs.values())
+            match = next((old for old in free if is_same(before[old], step)), None)
+            if new not in pairs and match is not None:
+                pairs[new] = match
+    return pairs
+
+
+def _same_name(one: Step, other: Step) -> bool:
+    return (one.name, one.action) == (other.name, other.action)
+
+
+def _same_content(one: Step, other: Step) -> bool:
+    return (one.action, one.input, one.options) == (other.action, other.input, other.options)
+
+
+def _stayed(olds: Sequence[int]) -> set[int]:
+    """The longest run of old places that is still in order; what is not in it was moved."""
+    tails: list[int] = []
+    ends: list[int] = []
+    before: list[int] = []
+    for number, old in enumerate(olds):
+        place = bisect_left(tails, old)
+        tails[place : place + 1] = [old]
+        ends[place : place + 1] = [number]
+        before.append(ends[place - 1] if place else -1)
+    found, number = set(), ends[-1] if ends else -1
+    while number >= 0:
+        found.add(olds[number])
+        number = before[number]
+    return found
+
+
+def _of_trigger(before: Draft, after: Draft) -> Iterator[Change]:
+    fields = []
+    if before.trigger != after.trigger:
+        fields.append(Field("What happens", trigger_title(before.trigger), trigger_title(after.trigger)))
+    labels = setting_labels(before.trigger) | setting_labels(after.trigger)
+    for name, label in labels.items():
+        old, new = setting_in_words(before, name), setting_in_words(after, name)
+        if old != new:
+            fields.append(Field(label, old or NOTHING, new or NOTHING))
+    if fields:
+        yield Change("changed", 0, "Starts when", fields=fields)
+
+
+def _of_step(before: Step, after: Step, old: int, new: int, *, moved: bool) -> Iterator[Change]:
+    if moved:
+        yield Change("moved", new + 1, after.title, after.name, f"it was step {old + 1}")
+    if before.name != after.name:
+        yield Change("renamed", new + 1, after.title, after.name, f"it was called {before.name}")
+    if fields := list(_differences(before, after)):
+        yield Change("changed", new + 1, after.title, after.name, fields=fields)
+
+
+def _differences(before: Step, after: Step) -> Iterator[Field]:
+    old, new = dict(_told(before)), dict(_told(after))
+    for label in [*new, *(label for label in old if label not in new)]:
+        if old.get(label) != new.get(label):
+            yield Field(label, old.get(label, NOTHING), new.get(label, NOTHING))
+
+
+def _all_fields(step: Step) -> Iterator[Field]:
+    for label, text in _told(step):
+        yield Field(label, "", text)
+
+
+def _told(step: Step) -> Iterator[tuple[str, str]]:
+    """(label, text) of everything that the step is told."""
+    for name, value in step.input.items():
+        for label, text in value_in_words(step, name, value):
+            if text:
+                yield label, text
+    yield from _told_beside(step.options)
+
+
+def _told_beside(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    condition = given.get("only_if")
+    if isinstance(condition, Mapping) and condition.get("rows"):
+        yield "Only if", " ".join(options.condition_in_words(condition))
+    if given.get("for_each"):
+        yield "Once for each element of", options.short(given["for_each"])
+    for line in options.in_words({"on_error": given.get("on_error")}):
+        label, _, text = line.partition(": ")
+        yield label, text
+    yield from guards.told(given.get("guard"))

@@ -1,0 +1,123 @@
+"""What a step's writes are held to: limits, what to do about doubles. Edited on its card.
+
+Stored as the step's `guard`, each only where it says something; amounts as typed, in the document's own currency:
+
+    per_hour            so many writes in any hour, of this step at all its organisations
+    amount_per_hour     so much in any hour and currency
+    never_above         so much at once
+    duplicate, days     "skip" or "stop" where the like was written within so many days, or is there already
+"""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from connections.integrations import Action
+
+SKIP, STOP = "skip", "stop"
+DEFAULT_DAYS = 30
+ONLY_FOR_AMOUNTS = ("amount_per_hour", "never_above")
+
+
+class AmountField(forms.DecimalField):
+    """As people type amounts: `5,000` too."""
+
+    widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_digits=15, decimal_places=2, required=False, **options)
+
+    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]  # Django's own is so too
+        return super().to_python(value.replace(",", "") if isinstance(value, str) else value)
+
+
+class GuardForm(forms.Form):
+    per_hour = forms.IntegerField(
+        label="At most so many an hour",
+        required=False,
+        min_value=1,
+        max_value=100_000,
+        help_text="What is more waits its turn.",
+    )
+    amount_per_hour = AmountField(
+        label="At most so much an hour",
+        min_value=Decimal("0.01"),
+        help_text="All of them together, per currency. What is more waits.",
+    )
+    never_above = AmountField(
+        label="Never more than", min_value=Decimal("0.01"), help_text="A larger one fails and is not written."
+    )
+    duplicate = forms.ChoiceField(
+        label="If the same was written already",
+        required=False,
+        choices=[("", "write it all the same"), (SKIP, "skip the step"), (STOP, "stop the activation")],
+    )
+    days = forms.IntegerField(
+        label="Within days",
+        required=False,
+        min_value=1,
+        max_value=366,
+        help_text=f"How far back this step is looked at; {DEFAULT_DAYS} where it is left empty.",
+    )
+
+    def __init__(self, *args: Any, action: Action, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name in () if action.amounts else ONLY_FOR_AMOUNTS:
+            del self.fields[name]
+
+
+def guards(action: Action | None) -> bool:
+    """Whether its steps can be held to something."""
+    return action is not None and (action.writes or action.effects)
+
+
+def as_fields(guard: Any) -> dict[str, Any]:
+    """The form's values for what is stored."""
+    return dict(guard) if isinstance(guard, Mapping) else {}
+
+
+def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What to store of the form's raw values."""
+    found = {
+        name: str(fields[name])
+        for name in ("per_hour", *ONLY_FOR_AMOUNTS, "duplicate")
+        if fields.get(name) not in (None, "")
+    }
+    if "duplicate" in found and fields.get("days") not in (None, ""):
+        found["days"] = str(fields["days"])
+    return found
+
+
+def errors(action: Action, guard: Any) -> Iterator[tuple[str, str]]:
+    """(field of GuardForm, message)."""
+    form = GuardForm(data=as_fields(guard), action=action)
+    for name, found in form.errors.items():
+        yield from ((name, str(error)) for error in found)
+
+
+def told(guard: Any) -> Iterator[tuple[str, str]]:
+    """(label, text) of each limit."""
+    given = guard if isinstance(guard, Mapping) else {}
+    for name, label in (("per_hour", "Writes an hour"), ("amount_per_hour", "Amount an hour")):
+        if given.get(name):
+            yield label, f"at most {given[name]}"
+    if given.get("never_above"):
+        yield "One write", f"never more than {given['never_above']}"
+    if given.get("duplicate"):
+        days = given.get("days") or DEFAULT_DAYS
+        yield (
+            f"The same within {days} days",
+            "skip the step" if given["duplicate"] == SKIP else "stop the activation",
+        )
+
+
+def in_words(guard: Any) -> list[str]:
+    """One line per limit."""
+    return [f"{label}: {text}" for label, text in told(guard)]
+
+
+def amount(guard: Mapping[str, Any], name: str) -> Decimal | None:
+    typed = guard.get(name)
+    return None if typed in (None, "") else Decimal(str(typed).replace(",", ""))

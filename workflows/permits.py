@@ -1,0 +1,180 @@
+"""Leave to write: given once to each write of a guarded step, and counted by its limits.
+
+Requests of one workflow are judged one after the other (its row is locked), whichever workers and clients they come
+from, so that no limit is passed by two at once. A permit stands for something written, or about to be; when it turns
+out that nothing was written, it is given back.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from connections.admission import Request
+from connections.integrations import Call, Failed, Outcome, TryLater
+from workflows import guards
+from workflows.models import Activation, Permit, Workflow
+
+HOUR = timedelta(hours=1)
+NOT_KNOWN = "The step has a limit by amount; give its lines their prices, or take the limit off."
+Key = tuple[int | None, str, int]  # activation, step, element
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """A write of the last hour."""
+
+    given_at: datetime
+    amount: Decimal
+    currency: str
+
+
+def admit(requests: Sequence[Request]) -> list[Outcome | None]:
+    """None for each that may be written now; else what stands in its place. Call it outside transactions."""
+    with transaction.atomic():
+        activations = _activations(requests)
+        workflows = sorted({a.workflow_id for a in activations.values() if a.workflow_id is not None})
+        list(Workflow.objects.select_for_update(no_key=True).filter(pk__in=workflows).order_by("pk"))
+        held = {(p.activation_id, p.step, p.element) for p in _of(request.call for request in requests)}
+        return [
+            None if _key(request.call) in held else _judged(request, activations[request.call.activation_id])
+            for request in requests
+        ]
+
+
+def give_back(calls: Iterable[Call]) -> None:
+    """Nothing was written for these."""
+    found = _of(calls)
+    Permit.objects.filter(pk__in=[permit.pk for permit in found]).delete()
+
+
+def _activations(requests: Sequence[Request]) -> dict[int | None, Activation]:
+    ids = {pk for request in requests if (pk := request.call.activation_id) is not None}
+    rows = Activation.objects.filter(pk__in=ids).only("agency", "workspace", "connection", "workflow")
+    return {row.pk: row for row in rows}
+
+
+def _of(calls: Iterable[Call]) -> list[Permit]:
+    keys = {_key(call) for call in calls}
+    found = Permit.objects.filter(activation__in={activation for activation, *_ in keys})
+    return [permit for permit in found if (permit.activation_id, permit.step, permit.element) in keys]
+
+
+def _key(call: Call) -> Key:
+    return call.activation_id, call.step, call.element
+
+
+def _judged(request: Request, activation: Activation) -> Outcome | None:
+    for rule in (_double, _too_large, _over_the_hour):
+        refusal = rule(request, activation)
+        if refusal is not None:
+            return refusal
+    _enter(request, activation)
+    return None
+
+
+def _double(request: Request, activation: Activation) -> Outcome | None:
+    guard = request.call.guard
+    if not guard.get("duplicate"):
+        return None
+    if request.twin is not None:
+        return Failed("duplicate", request.twin.message, existing=request.twin.record)
+    days = int(guard.get("days") or guards.DEFAULT_DAYS)
+    alike = Permit.objects.filter(
+        workflow=activation.workflow_id,
+        step=request.call.step,
+        connection=activation.connection_id,
+        likeness=request.call.likeness,
+        given_at__gt=Now() - timedelta(days=days),
+    )
+    earlier = alike.values_list("activation_id", flat=True).first()
+    if earlier is None:
+        return None
+    return Failed(
+        "duplicate", f"This step was given the same in activation {earlier}; it is not written twice."
+    )
+
+
+def _too_large(request: Request, activation: Activation) -> Outcome | None:
+    most = guards.amount(request.call.guard, "never_above")
+    if most is None:
+        return None
+    if request.amount is None:
+        return Failed("guard", f"{request.subject}: what it comes to is not known beforehand. {NOT_KNOWN}")
+    if request.amount > most:
+        text = f"{request.subject}: {_money(request)} is more than the {most:,} it may write at once."
+        return Failed("guard", text)
+    return None
+
+
+def _spent(request: Request, activation: Activation) -> list[Spent]:
+    """What the step wrote in the last hour, oldest first."""
+    rows = Permit.objects.filter(
+        workflow=activation.workflow_id, step=request.call.step, given_at__gt=Now() - HOUR
+    )
+    columns = rows.order_by("given_at").values_list("given_at", "amount", "currency")
+    return [Spent(at, amount or Decimal(0), currency) for at, amount, currency in columns]
+
+
+def _over_the_hour(request: Request, activation: Activation) -> Outcome | None:
+    """Waits until enough of the last hour has passed; what never fits fails."""
+    guard = request.call.guard
+    if not (guard.get("per_hour") or guard.get("amount_per_hour")):
+        return None
+    spent = _spent(request, activation)
+    most = int(guard.get("per_hour") or 0)
+    if most and len(spent) >= most:
+        return _wait(
+            f"{most:,} writes in the last hour are all that this step may do", spent[len(spent) - most]
+        )
+    cap = guards.amount(guard, "amount_per_hour")
+    if cap is None:
+        return None
+    if request.amount is None:
+        return Failed("guard", f"{request.subject}: what it comes to is not known beforehand. {NOT_KNOWN}")
+    if request.amount > cap:
+        text = (
+            f"{request.subject}: {_money(request)} is more than the {cap:,} that may be written in an hour."
+        )
+        return Failed("guard", text)
+    return _over_the_amount(request, cap, [one for one in spent if one.currency == request.currency])
+
+
+def _over_the_amount(request: Request, cap: Decimal, spent: Sequence[Spent]) -> TryLater | None:
+    assert request.amount is not None
+    over = sum((one.amount for one in spent), request.amount) - cap
+    for one in spent:
+        if over <= 0:
+            break
+        over, last = over - one.amount, one
+        if over <= 0:
+            return _wait(f"with {_money(request)} more this step would pass its {cap:,} an hour", last)
+    return None
+
+
+def _money(request: Request) -> str:
+    return f"{request.amount:,} {request.currency}".strip()
+
+
+def _wait(reason: str, until_passes: Spent) -> TryLater:
+    at = until_passes.given_at + HOUR
+    return TryLater(f"Held back by a limit of this step: {reason}.", at=at, counts=False)
+
+
+def _enter(request: Request, activation: Activation) -> None:
+    assert activation.workflow_id is not None  # without one it has no version to run
+    Permit.objects.create(
+        agency_id=activation.agency_id,
+        workspace_id=activation.workspace_id,
+        connection_id=activation.connection_id,
+        workflow_id=activation.workflow_id,
+        activation=activation,
+        step=request.call.step,
+        element=request.call.element,
+        amount=request.amount,
+        currency=request.currency,
+        likeness=request.call.likeness,
+    )

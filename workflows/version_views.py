@@ -1,0 +1,76 @@
+"""Versions of a workflow: what there were, what differs between two, and back to an older one."""
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from taskjuice.workspaces import gate
+from workflows import diffs, lifecycle, queries
+from workflows.drafts import Draft
+from workflows.lifecycle import NotAllowed
+from workflows.models import Version
+from workflows.views import found_workflow, page_url
+
+
+class CompareForm(forms.Form):
+    """Two numbers of versions, from the address. Nonsense counts as not chosen."""
+
+    before = forms.IntegerField(min_value=1, required=False)
+    after = forms.IntegerField(min_value=1, required=False)
+
+    def __init__(self, data: QueryDict) -> None:
+        super().__init__(data)
+        self.is_valid()
+
+    def chosen(self, name: str, versions: dict[int, Version]) -> Version | None:
+        return versions.get(self.cleaned_data.get(name) or 0)
+
+
+@require_safe
+def version_list(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> HttpResponse:
+    """All versions, and two of them compared: by default the newest with the one that is live or came before."""
+    scope = gate.enter(request, agency, workspace, level=gate.READ)
+    found = found_workflow(scope, workflow)
+    detail = queries.detail(scope, found)
+    versions = {version.number: version for version in detail.versions}
+    form = CompareForm(request.GET)
+    after = form.chosen("after", versions) or detail.versions[0]
+    before = form.chosen("before", versions) or _before(after, detail.versions)
+    context = {
+        "workflow": found,
+        "detail": detail,
+        "before": before,
+        "after": after,
+        "changes": diffs.changes(Draft.of(before), Draft.of(after)) if before != after else [],
+        "here": page_url(scope, "workflow-detail", found),
+        "list": page_url(scope, "workflow-list"),
+    }
+    return render(request, "workflows/versions.html", context)
+
+
+def _before(after: Version, versions: list[Version]) -> Version:
+    """What a draft would replace; else the version before."""
+    live = next((version for version in versions if version.live and after.published_at is None), None)
+    earlier = next((version for version in versions if version.number < after.number), after)
+    return live or earlier
+
+
+@require_POST
+def version_restore(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int, number: int
+) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    if not found.versions.filter(number=number).exists():
+        raise Http404("No such version.")
+    try:
+        lifecycle.restore_version(workflow=found, number=number, by=scope.user)
+    except NotAllowed as error:
+        messages.warning(request, str(error))
+        return redirect(page_url(scope, "workflow-detail", found))
+    messages.success(request, f"This draft reads like version {number}. Publish it to make it live.")
+    return redirect(page_url(scope, "workflow-edit", found))
