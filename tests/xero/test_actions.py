@@ -296,7 +296,7 @@ def test_payment_pays_what_is_due(sandbox: SandboxProcess, connection: Connectio
         "It is paid already: nothing is due on this invoice.",
     )
     assert nothing.existing is not None
-    assert nothing.existing["PaymentID"] == rest["PaymentID"]
+    assert nothing.existing["Invoice"]["InvoiceID"] == first["InvoiceID"]
     (over,) = run(connection, "xero/create-payment", part, activation_id=4)
     assert isinstance(over, Failed)
     assert over.message == "Payment amount exceeds the amount outstanding on this document"
