@@ -1,11 +1,11 @@
 """A trip to the provider's consent page and back: begun, taken back once, exchanged, its tenants chosen.
 
 The state is 256 random bits that only the person's browser and the provider see; we keep its hash, bound to the
-person, their session and the workspace, good for one use within ten minutes.
+person, their session and the workspace, good for one use within ten minutes. Who came by a connect link has no
+account: there the session alone is the person.
 """
 
 import hashlib
-import logging
 import secrets
 import time
 from collections.abc import Sequence
@@ -14,22 +14,23 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import Http404, HttpRequest
 
 from connections import errors, grants, lifecycle, states, vault
-from connections.models import Connection, ConnectionState, Consent
+from connections.links import progress
+from connections.models import Connection, ConnectionState, ConnectLink, Consent, Grant
 from connections.providers import Consented, ConsentFailed, Tenant, providers
+from connections.returns import CHOOSE_WITHIN, give_back, let_go, offered
 from taskjuice.workspaces import audit, gate
+from taskjuice.workspaces.audit import Actor
 from taskjuice.workspaces.models import User, Workspace
 
-logger = logging.getLogger(__name__)
-
 GOOD_FOR = timedelta(minutes=10)
-CHOOSE_WITHIN = timedelta(minutes=30)
 WAIT_SECONDS = 10.0  # of a second callback for the first one's exchange
 LEVEL = gate.ADMIN  # who may connect, reconnect and disconnect
+WITH = ("agency", "workspace", "user", "link", "grant", "reconnects", "takes_over")
 
 
 class Refused(Exception):
@@ -46,10 +47,13 @@ def begin(
     *,
     provider: str,
     workspace: Workspace,
-    by: User,
+    by: User | ConnectLink,
     reconnects: Connection | None = None,
+    takes_over: Grant | None = None,
 ) -> str:
     """Note the trip and return where to send the person."""
+    if request.session.session_key is None:
+        request.session.create()
     state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
     Consent.objects.create(
         state_hash=_hash(state),
@@ -57,15 +61,17 @@ def begin(
         provider=provider,
         agency_id=workspace.agency_id,
         workspace=workspace,
-        user=by,
+        user=by if isinstance(by, User) else None,
+        link=by if isinstance(by, ConnectLink) else None,
         reconnects=reconnects,
+        takes_over=takes_over,
         nonce=nonce,
         code_verifier=vault.seal(f"consent:{_hash(state)}", {"verifier": verifier}),
     )
     return providers[provider].authorise_url(state=state, nonce=nonce, verifier=verifier)
 
 
-def take(request: HttpRequest, *, provider: str, by: User) -> Consent:
+def take(request: HttpRequest, *, provider: str, by: User | None) -> Consent:
     """The consent that this callback belongs to, claimed for good. Raises Refused."""
     for name in ("state", "code", "error"):
         if len(request.GET.getlist(name)) > 1:
@@ -74,8 +80,10 @@ def take(request: HttpRequest, *, provider: str, by: User) -> Consent:
         raise Refused("both")
     consent = _claim(request, provider, by)
     if "error" in request.GET:
-        _fail(consent, "refused-there", f"The provider's error: {request.GET['error'][:60]!a}")
-        raise Refused("refused-there" if request.GET["error"] == "access_denied" else "error-there", consent)
+        refused = request.GET["error"] == "access_denied"
+        why = "Consent was refused." if refused else f"The provider's error: {request.GET['error'][:60]!a}"
+        _fail(consent, "refused-there", why)
+        raise Refused("refused-there" if refused else "error-there", consent)
     if not 0 < len(request.GET.get("code", "")) <= 2048:
         _fail(consent, "no-code", "The provider sent no code.")
         raise Refused("no-code", consent)
@@ -96,7 +104,7 @@ def exchange(consent: Consent, code: str, request: HttpRequest) -> None:
         raise Refused("too-old", consent) from error
     except ConsentFailed as error:
         if error.consented is not None:
-            _give_back(consent, error.consented)
+            give_back(consent, error.consented)
         _fail(consent, error.code, str(error))
         raise Refused(error.code, consent) from error
     except errors.ProviderError as error:
@@ -116,36 +124,54 @@ def wait_for_exchange(consent: Consent) -> bool:
 def require_right(request: HttpRequest, consent: Consent, consented: Consented | None = None) -> None:
     """The person must still be allowed to connect, here and now; else what was granted is given back."""
     try:
-        workspace = gate.enter_workspace(request, consent.agency.slug, consent.workspace.slug, level=LEVEL)
-        if workspace.archived_at is not None:
-            raise PermissionDenied("This client is archived.")
-    except (PermissionDenied, Http404) as error:
+        _check_right(request, consent)
+    except (PermissionDenied, Http404, Refused) as error:
         if consented is not None:
-            _give_back(consent, consented)
+            give_back(consent, consented)
         _fail(consent, "no-right", "The right to connect was lost meanwhile.")
+        if isinstance(error, Refused):
+            raise
         raise PermissionDenied("You may no longer connect organisations of this client.") from error
 
 
-def offered(consent: Consent) -> list[Tenant]:
-    """What the consent brought, by name."""
-    found = [Tenant(UUID(row["id"]), UUID(row["tenant_id"]), row["name"]) for row in consent.tenants]
-    return sorted(found, key=lambda tenant: tenant.name.lower())
+def _check_right(request: HttpRequest, consent: Consent) -> None:
+    if consent.link is None:
+        workspace = gate.enter_workspace(request, consent.agency.slug, consent.workspace.slug, level=LEVEL)
+    else:
+        consent.link.refresh_from_db()
+        workspace = Workspace.objects.get(pk=consent.workspace_id)
+        if not consent.link.is_open or workspace.archived_at is not None:
+            raise Refused("link-over", consent)
+    if workspace.archived_at is not None:
+        raise PermissionDenied("This client is archived.")
 
 
-def open_for(workspace: Workspace, consent_id: int, *, by: User) -> Consent | None:
+def open_for(consent_id: int, *, workspace: Workspace, by: User) -> Consent | None:
     """A consent of this person here whose organisations are still to be chosen."""
-    return (
-        Consent.objects.filter(
-            pk=consent_id,
-            workspace=workspace,
-            user=by,
-            finished_at=None,
-            grant__isnull=False,
-            created_at__gt=Now() - CHOOSE_WITHIN,
-        )
-        .select_related("grant", "reconnects", "workspace", "agency")
-        .first()
-    )
+    return _to_choose().filter(pk=consent_id, workspace=workspace, user=by).first()
+
+
+def open_for_visitor(request: HttpRequest, consent_id: int) -> Consent | None:
+    """The same for whoever came by a connect link, in the session in which they started."""
+    mine = _to_choose().filter(pk=consent_id, session_hash=_session_hash(request), link__isnull=False)
+    return mine.filter(
+        link__chosen_at=None,
+        link__declined_at=None,
+        link__revoked_at=None,
+        workspace__archived_at=None,
+    ).first()
+
+
+def of_visitor(request: HttpRequest, consent_id: int) -> Consent | None:
+    """A consent that began in this session from a connect link, open or over."""
+    mine = Consent.objects.filter(pk=consent_id, session_hash=_session_hash(request), link__isnull=False)
+    return mine.select_related(*WITH).first()
+
+
+def _to_choose() -> "QuerySet[Consent]":
+    return Consent.objects.filter(
+        finished_at=None, grant__isnull=False, created_at__gt=Now() - CHOOSE_WITHIN
+    ).select_related(*WITH)
 
 
 def pasted(consent: Consent, tenant_id: UUID) -> Tenant | None:
@@ -166,63 +192,85 @@ def same_again(consent: Consent) -> Tenant | None:
     return next((tenant for tenant in offered(consent) if tenant.tenant_id == wanted), None)
 
 
-def finish(consent: Consent, tenants: Sequence[Tenant], *, by: User) -> list[Connection]:
+def finish(consent: Consent, tenants: Sequence[Tenant]) -> list[Connection]:
     """Connect what was chosen, and let go of what was not. Raises ConnectedElsewhere before anything is made."""
+    by = consent.actor
     grant = consent.grant
     assert grant is not None  # open_for() looked
     for other in lifecycle.elsewhere(tenants, consent.workspace, consent.provider).values():
         raise lifecycle.ConnectedElsewhere(other)
-    if not Consent.objects.filter(pk=consent.pk, finished_at=None).update(finished_at=Now()):
-        raise Refused("used", consent)
+    with transaction.atomic():
+        if not Consent.objects.filter(pk=consent.pk, finished_at=None).update(finished_at=Now()):
+            raise Refused("used", consent)
+        if not progress.chosen(consent.link, [tenant.name for tenant in tenants]):
+            raise Refused("link-over", consent)
     made = [
         lifecycle.connect(
-            tenant=tenant, grant=grant, workspace=consent.workspace, provider=consent.provider, by=by
+            tenant=tenant,
+            grant=grant,
+            workspace=consent.workspace,
+            provider=consent.provider,
+            by=by,
+            through=consent.link,
         )
         for tenant in tenants
     ]
     _revive(consent, by=by)
-    _let_go(consent, keep={tenant.tenant_id for tenant in tenants})
+    let_go(consent, keep={tenant.tenant_id for tenant in tenants})
     return made
 
 
-def cancel(consent: Consent, *, by: User) -> None:
+def take_over(consent: Consent) -> list[Connection]:
+    """The agency's organisations under `consent.takes_over` that this consent covers too hang on it from now on."""
+    grant = consent.grant
+    assert grant is not None  # it was exchanged
+    token = grants.access_token(grant)
+    listed = {tenant.tenant_id: tenant for tenant in providers[consent.provider].tenants(token)}
+    if not Consent.objects.filter(pk=consent.pk, finished_at=None).update(finished_at=Now()):
+        raise Refused("used", consent)
+    held = lifecycle.held_by(consent.takes_over, consent.agency).exclude(grant=grant)
+    moved = [
+        lifecycle.hand_over(row, tenant=listed[row.tenant_id], grant=grant, by=consent.actor)
+        for row in held.filter(tenant_id__in=listed)
+    ]
+    _revive(consent, by=consent.actor)
+    let_go(consent, keep={connection.tenant_id for connection in moved})
+    return moved
+
+
+def cancel(consent: Consent) -> None:
     """Nothing is chosen: what only this consent brought is given back."""
-    Consent.objects.filter(pk=consent.pk).update(finished_at=Now(), failure="Nothing was chosen.")
-    audit.record("consent cancelled", by=by, agency=consent.agency, workspace=consent.workspace)
-    _let_go(consent, keep=set())
-
-
-def clear_away() -> None:
-    """Give back what a person left unchosen, and forget old trips."""
-    left = Consent.objects.filter(
-        finished_at=None, grant__isnull=False, created_at__lt=Now() - CHOOSE_WITHIN
-    ).select_related("grant", "agency", "workspace")
-    for consent in left[:50]:
-        Consent.objects.filter(pk=consent.pk).update(finished_at=Now(), failure="Nothing was chosen in time.")
-        _let_go(consent, keep=set())
-    Consent.objects.filter(created_at__lt=Now() - timedelta(days=30)).delete()
+    why = "Nothing was chosen."
+    with transaction.atomic():
+        Consent.objects.filter(pk=consent.pk).update(finished_at=Now(), failure=why)
+        progress.cancelled(consent.link, why)
+        audit.record(
+            "consent cancelled", by=consent.actor, agency=consent.agency, workspace=consent.workspace
+        )
+    let_go(consent, keep=set())
 
 
 def refused(code: str, request: HttpRequest, *, by: User | None) -> None:
     """Put a refused callback on record, with whoever's consent it named."""
     found = Consent.objects.filter(state_hash=_hash(request.GET.get("state", ""))).select_related(
-        "agency", "workspace"
+        "agency", "workspace", "link"
     )
     for consent in found:
+        who = by or (consent.actor if consent.link else None)
         audit.record(
-            "consent refused", by=by, agency=consent.agency, workspace=consent.workspace, reason=code
+            "consent refused", by=who, agency=consent.agency, workspace=consent.workspace, reason=code
         )
 
 
-def _claim(request: HttpRequest, provider: str, by: User) -> Consent:
+def _claim(request: HttpRequest, provider: str, by: User | None) -> Consent:
     mine = Consent.objects.filter(
+        Q(link__isnull=False) | Q(user=by, user__isnull=False),
         state_hash=_hash(request.GET.get("state", "")),
         session_hash=_session_hash(request),
         provider=provider,
-        user=by,
     )
     claimed = mine.filter(used_at=None, created_at__gt=Now() - GOOD_FOR).update(used_at=Now())
-    consent = mine.select_related("agency", "workspace", "reconnects").first()
+    consent = mine.select_related(*WITH).first()
     if consent is None:
         raise Refused("unknown-state")
     if not claimed:
@@ -240,9 +288,10 @@ def _keep(consent: Consent, consented: Consented) -> None:
     with transaction.atomic():
         consent.save(update_fields=["grant", "tenants"])
         Consent.objects.filter(pk=consent.pk).update(exchanged_at=Now(), code_verifier="")
+        progress.consented(consent.link)
         audit.record(
             "consent given",
-            by=consent.user,
+            by=consent.actor,
             agency=consent.agency,
             workspace=consent.workspace,
             subject=consented.user_name,
@@ -256,9 +305,10 @@ def _fail(consent: Consent, code: str, why: str) -> None:
         Consent.objects.filter(pk=consent.pk).update(
             exchanged_at=Now(), finished_at=Now(), failure=why[:300], code_verifier=""
         )
+        progress.cancelled(consent.link, why)
         audit.record(
             "consent failed",
-            by=consent.user,
+            by=consent.actor,
             agency=consent.agency,
             workspace=consent.workspace,
             reason=code,
@@ -266,7 +316,7 @@ def _fail(consent: Consent, code: str, why: str) -> None:
         )
 
 
-def _revive(consent: Consent, *, by: User) -> None:
+def _revive(consent: Consent, *, by: Actor) -> None:
     """Others under the same grant that broke: those which the provider still lists work again."""
     assert consent.grant is not None  # finish() looked
     broken = Connection.objects.filter(grant=consent.grant, state=ConnectionState.ERROR)
@@ -281,47 +331,6 @@ def _revive(consent: Consent, *, by: User) -> None:
             .select_for_update(of=("self",)),
             by=by,
         )
-
-
-def _let_go(consent: Consent, keep: set[UUID]) -> None:
-    """End at the provider what this consent brought and nobody uses."""
-    grant = consent.grant
-    if grant is None:
-        return
-    used = set(
-        Connection.objects.filter(~Q(state=ConnectionState.REVOKED), grant=grant).values_list(
-            "tenant_id", flat=True
-        )
-    )
-    unused = [tenant for tenant in offered(consent) if tenant.tenant_id not in used | keep]
-    try:
-        if not used | keep:
-            grants.revoke(grant)
-        for tenant in unused if used | keep else ():
-            providers[consent.provider].remove(grants.access_token(grant), tenant.id)
-    except errors.ProviderError as error:
-        logger.warning("consent %s could not be given back: %s", consent.pk, error)
-
-
-def _give_back(consent: Consent, consented: Consented) -> None:
-    """End at the provider what must not be kept: all of it, or what no connection relies on."""
-    provider = providers[consent.provider]
-    relied_on = Connection.objects.filter(
-        ~Q(state=ConnectionState.REVOKED),
-        grant__provider=consent.provider,
-        grant__app_id=provider.app_id,
-        grant__provider_user_id=consented.user_id,
-    )
-    used = set(relied_on.values_list("tenant_id", flat=True))
-    token = consented.tokens.access_token
-    try:
-        for tenant in provider.tenants(token, consented.event_id):
-            if tenant.tenant_id not in used:
-                provider.remove(token, tenant.id)
-        if not used and consented.tokens.refresh_token:
-            provider.revoke(consented.tokens.refresh_token)
-    except errors.ProviderError as error:
-        logger.warning("consent %s could not be given back: %s", consent.pk, error)
 
 
 def _hash(state: str) -> str:

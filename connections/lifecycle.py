@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -10,11 +11,23 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from connections import errors, grants, states
-from connections.models import Connection, ConnectionProblem, ConnectionState, Consent, Grant, GrantState
+from connections.models import (
+    Connection,
+    ConnectionProblem,
+    ConnectionState,
+    ConnectLink,
+    Consent,
+    Grant,
+    GrantState,
+)
 from connections.providers import Tenant, providers
-from taskjuice.workspaces.models import User, Workspace
+from taskjuice.workspaces.audit import Actor, user_of
+from taskjuice.workspaces.models import Agency, User, Workspace
 
 logger = logging.getLogger(__name__)
+
+LISTED_EVERY = timedelta(days=1)
+UNLISTED = "The organisation was disconnected at the provider."
 
 
 class ConnectedElsewhere(Exception):
@@ -33,14 +46,22 @@ class Tested:
     problem: str = ""
 
 
-def connect(*, tenant: Tenant, grant: Grant, workspace: Workspace, provider: str, by: User) -> Connection:
+def connect(
+    *,
+    tenant: Tenant,
+    grant: Grant,
+    workspace: Workspace,
+    provider: str,
+    by: Actor,
+    through: ConnectLink | None = None,
+) -> Connection:
     """A connection for this tenant, pending until the provider has described it.
 
     One that was there before, ended or broken, comes back to life with its history.
     """
     try:
         with transaction.atomic():
-            connection = _row_for(tenant, grant, workspace, provider, by)
+            connection = _row_for(tenant, grant, workspace, provider, by, through)
             states.note("organisation connected", connection, by=by, tenant=str(tenant.tenant_id))
     except IntegrityError as error:
         for other in elsewhere([tenant], workspace, provider).values():
@@ -48,6 +69,24 @@ def connect(*, tenant: Tenant, grant: Grant, workspace: Workspace, provider: str
         raise
     describe(connection, by=by)
     return connection
+
+
+def held_by(grant: Grant | None, agency: Agency) -> QuerySet[Connection]:
+    """What hangs on a grant in this agency, of clients that are not put away; by client and name."""
+    held = Connection.objects.filter(
+        ~Q(state=ConnectionState.REVOKED), agency=agency, grant=grant, workspace__archived_at=None
+    )
+    return held.select_related("workspace", "agency").order_by("workspace__name", "name", "pk")
+
+
+def hand_over(connection: Connection, *, tenant: Tenant, grant: Grant, by: Actor) -> Connection:
+    """The connection hangs on another person's consent from now on, which covers the same tenant."""
+    before = connection.grant.provider_user_name if connection.grant else ""
+    moved = connect(
+        tenant=tenant, grant=grant, workspace=connection.workspace, provider=connection.provider, by=by
+    )
+    states.note("organisation handed over", moved, by=by, before=before, after=grant.provider_user_name)
+    return moved
 
 
 def elsewhere(tenants: Iterable[Tenant], workspace: Workspace, provider: str) -> dict[UUID, Connection]:
@@ -65,7 +104,7 @@ def elsewhere(tenants: Iterable[Tenant], workspace: Workspace, provider: str) ->
     return {row.tenant_id: row for row in rows}
 
 
-def describe(connection: Connection, *, by: User | None) -> str:
+def describe(connection: Connection, *, by: Actor) -> str:
     """Ask the provider who the tenant is; a good answer makes the connection active. Returns what went wrong."""
     try:
         details = providers[connection.provider].describe(connection)
@@ -195,20 +234,50 @@ def _unused_grants() -> QuerySet[Grant]:
     ).order_by("pk")
 
 
+def watch_listed(limit: int = 20) -> int:
+    """Ask the provider, once a day for each grant, which tenants it still lists; returns how many were asked.
+
+    So a disconnection made there is noticed before a call of ours fails.
+    """
+    due = Q(listed_at=None) | Q(listed_at__lt=Now() - LISTED_EVERY)
+    live = Connection.objects.filter(state__in=states.LIVE, grant=OuterRef("pk"))
+    rows = Grant.objects.filter(due, Exists(live), state=GrantState.ACTIVE).order_by("pk")
+    asked = 0
+    for grant_id, provider in rows.values_list("pk", "provider")[:limit]:
+        if not Grant.objects.filter(due, pk=grant_id).update(listed_at=Now()):
+            continue  # another node does
+        asked += 1
+        try:
+            _mark_unlisted(grant_id, provider)
+        except errors.ProviderError as error:  # a refusal is stored with the grant; anything else may pass
+            logger.warning("the tenants of grant %s could not be listed: %s", grant_id, error)
+            Grant.objects.filter(pk=grant_id).update(listed_at=Now() - LISTED_EVERY + timedelta(hours=1))
+    return asked
+
+
 def _check_listed(connection: Connection) -> None:
     """Raise TenantGone, and mark, if the provider does not list the tenant under the grant any more."""
-    token = grants.token(connection.grant_id).text
-    listed = {tenant.tenant_id for tenant in providers[connection.provider].tenants(token)}
-    if connection.tenant_id in listed:
-        return
-    reason = "The organisation was disconnected at the provider."
+    if connection.tenant_id not in _mark_unlisted(connection.grant_id, connection.provider):
+        raise errors.TenantGone(UNLISTED, status=403)
+
+
+def _mark_unlisted(grant_id: int | None, provider: str) -> set[UUID]:
+    """The tenants that the provider lists under the grant; connections to others are marked."""
+    listed = {tenant.tenant_id for tenant in providers[provider].tenants(grants.token(grant_id).text)}
     with transaction.atomic():
-        gone = states.of_grant(connection.grant_id or 0).exclude(tenant_id__in=listed)
-        states.break_off(gone, problem=ConnectionProblem.TENANT_GONE, reason=reason)
-    raise errors.TenantGone(reason, status=403)
+        gone = states.of_grant(grant_id or 0).exclude(tenant_id__in=listed)
+        states.break_off(gone, problem=ConnectionProblem.TENANT_GONE, reason=UNLISTED)
+    return listed
 
 
-def _row_for(tenant: Tenant, grant: Grant, workspace: Workspace, provider: str, by: User) -> Connection:
+def _row_for(
+    tenant: Tenant,
+    grant: Grant,
+    workspace: Workspace,
+    provider: str,
+    by: Actor,
+    through: ConnectLink | None,
+) -> Connection:
     connection, _ = Connection.objects.update_or_create(
         workspace=workspace,
         provider=provider,
@@ -221,7 +290,8 @@ def _row_for(tenant: Tenant, grant: Grant, workspace: Workspace, provider: str, 
             "state": ConnectionState.PENDING,
             "problem": ConnectionProblem.NOT_REACHED,
             "reason": "",
-            "connected_by": by,
+            "connected_by": user_of(by),
+            "connected_through": through,
             "connected_at": Now(),
         },
     )

@@ -2,9 +2,11 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
+from django.utils import timezone
 
 from connections.exact import ExactJSONField
+from taskjuice.workspaces.audit import Actor
 from taskjuice.workspaces.models import Agency, User, Workspace
 
 
@@ -35,6 +37,7 @@ class Grant(models.Model):
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     retry_at = models.DateTimeField(null=True)  # after a transient refresh failure, not before this
+    listed_at = models.DateTimeField(null=True)  # when the provider was last asked what hangs off it
     state = models.CharField(max_length=10, choices=GrantState, default=GrantState.ACTIVE)
     reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -99,6 +102,10 @@ class Connection(models.Model):
     reason = models.CharField(max_length=300, blank=True)
     paused_at = models.DateTimeField(null=True)
     connected_by = models.ForeignKey(User, models.SET_NULL, null=True)
+    # By whom without an account; composite key holds it in one workspace
+    connected_through = models.ForeignKey(
+        "ConnectLink", models.SET_NULL, null=True, related_name="connections"
+    )
     connected_at = models.DateTimeField(db_default=Now())
     last_webhook_at = models.DateTimeField(null=True)
     last_sync_at = models.DateTimeField(null=True)
@@ -130,10 +137,104 @@ class Connection(models.Model):
         return self.name
 
 
+class LinkState(models.TextChoices):
+    """How far a connect link has come, as far as its agency sees."""
+
+    MADE = "made"  # to be copied, or its letter could not be sent
+    SENT = "sent"
+    OPENED = "opened"
+    CONSENTED = "consented"
+    CHOSEN = "chosen"
+    CONNECTED = "connected"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
+class ConnectLink(models.Model):
+    """An agency asks somebody without an account to connect an organisation of theirs.
+
+    The link's token is only in the letter, or with whoever copied it; here is its SHA-256. It is good for one
+    choice of organisations. Open: nothing chosen, not declined, not revoked. The instants tell how far it came; a
+    new start forgets an earlier cancellation.
+    """
+
+    agency = models.ForeignKey(Agency, models.CASCADE)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="connect_links")
+    provider = models.CharField(max_length=30)
+    reconnects = models.ForeignKey(Connection, models.CASCADE, null=True, related_name="+")
+    email = models.EmailField("e-mail address", blank=True)
+    token_hash = models.CharField(max_length=64, unique=True)
+    sent_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField()
+    opened_at = models.DateTimeField(null=True)
+    consented_at = models.DateTimeField(null=True)
+    chosen_at = models.DateTimeField(null=True)
+    connected_at = models.DateTimeField(null=True)
+    cancelled_at = models.DateTimeField(null=True)  # at the provider or before choosing: they may start again
+    declined_at = models.DateTimeField(null=True)  # for good
+    revoked_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=300, db_default="")  # of the cancellation, for the agency
+    organisations = ArrayField(models.CharField(max_length=254), default=list)  # chosen, by name
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("id", "workspace", name="link_with_workspace"),
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="link_email_small"),
+            models.CheckConstraint(
+                condition=models.Q(chosen_at=None) | models.Q(declined_at=None, revoked_at=None),
+                name="link_ends_once",
+            ),
+        )
+        indexes = (models.Index(fields=["workspace", "-id"], name="link_newest"),)
+
+    def __str__(self) -> str:
+        return f"connect link for {self.workspace}"
+
+    @property
+    def recipient(self) -> str:
+        """Who opens it, as far as is known."""
+        return self.email or "whoever has the link"
+
+    @property
+    def is_open(self) -> bool:
+        return not (self.chosen_at or self.declined_at or self.revoked_at)
+
+    @property
+    def is_expired(self) -> bool:
+        """Too late to begin; who had begun may finish."""
+        return self.is_open and self.expires_at <= timezone.now()
+
+    @property
+    def state(self) -> LinkState:
+        if not self.is_open:
+            return self._end
+        if self.is_expired:
+            return LinkState.EXPIRED
+        reached = (
+            (self.cancelled_at, LinkState.CANCELLED),
+            (self.consented_at, LinkState.CONSENTED),
+            (self.opened_at, LinkState.OPENED),
+            (self.sent_at, LinkState.SENT),
+        )
+        return next((state for at, state in reached if at), LinkState.MADE)
+
+    @property
+    def _end(self) -> LinkState:
+        if self.connected_at:
+            return LinkState.CONNECTED
+        if self.chosen_at:
+            return LinkState.CHOSEN
+        return LinkState.REVOKED if self.revoked_at else LinkState.CANCELLED
+
+
 class Consent(models.Model):
     """One trip to the provider's consent page, from `state` to the tenants it brought.
 
-    `state_hash` and `session_hash` are SHA-256 hex; the state itself is only in the person's browser.
+    `state_hash` and `session_hash` are SHA-256 hex; the state itself is only in the person's browser. Whoever gives it
+    is a member of staff (`user`) or somebody without an account who came by a connect link (`link`).
     """
 
     state_hash = models.CharField(max_length=64, unique=True)
@@ -141,8 +242,10 @@ class Consent(models.Model):
     provider = models.CharField(max_length=30)
     agency = models.ForeignKey(Agency, models.CASCADE)
     workspace = models.ForeignKey(Workspace, models.CASCADE)
-    user = models.ForeignKey(User, models.CASCADE)
+    user = models.ForeignKey(User, models.CASCADE, null=True)
+    link = models.ForeignKey(ConnectLink, models.CASCADE, null=True, related_name="consents")
     reconnects = models.ForeignKey(Connection, models.CASCADE, null=True)
+    takes_over = models.ForeignKey(Grant, models.SET_NULL, null=True, related_name="+")  # its organisations
     nonce = models.CharField(max_length=64)
     code_verifier = models.TextField()  # PKCE; encrypted like tokens
     created_at = models.DateTimeField(db_default=Now())
@@ -154,8 +257,21 @@ class Consent(models.Model):
     tenants = models.JSONField(default=list)
     finished_at = models.DateTimeField(null=True)
 
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(user__isnull=False, link=None) | models.Q(user=None, link__isnull=False),
+                name="consent_of_person_or_link",
+            ),
+        )
+
     def __str__(self) -> str:
-        return f"consent of {self.user} for {self.workspace}"
+        return f"consent of {self.user or self.link} for {self.workspace}"
+
+    @property
+    def actor(self) -> Actor:
+        """Who gives it, for the audit trail."""
+        return self.user or f"{self.link.recipient if self.link else ''} (connect link)"
 
 
 class DeliveryState(models.TextChoices):

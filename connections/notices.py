@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.core.mail import EmailMessage
-from django.template.loader import render_to_string
 from django.urls import reverse
 
-from connections.models import Connection, ConnectionState
+from connections.models import ConnectionState
+from taskjuice.workspaces import letters
 from taskjuice.workspaces.models import Agency, Role
 
 
@@ -20,16 +19,11 @@ def tell_broken(agency_id: int, connection_ids: Sequence[int]) -> int:
     found = list(broken.select_related("workspace").order_by("pk"))
     if not (found and to):
         return 0
-    _message(agency, found, to).send()
-    return len(to)
-
-
-def _message(agency: Agency, broken: list[Connection], to: list[str]) -> EmailMessage:
     path = reverse("connections:connection-list", args=[agency.slug])
-    words = {"agency": agency, "connections": broken, "url": f"{settings.BASE_URL}{path}?state=attention"}
-    subject = render_to_string("connections/email/broken_subject.txt", words)
-    return EmailMessage(
-        subject=" ".join(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}".split()),
-        body=render_to_string("connections/email/broken_message.txt", words),
-        to=to,
-    )
+    words = {
+        "agency": agency,
+        "connections": found,
+        "url": f"{settings.BASE_URL}{path}?state=attention",
+    }
+    letters.letter("connections/email/broken", words, to=to).send()
+    return len(to)

@@ -73,6 +73,11 @@ class Provider:
         raise NotImplementedError
 
     @property
+    def tier(self) -> str:
+        """What the provider calls our app's plan, which sets the limits; empty where it has none."""
+        return ""
+
+    @property
     def connection_limit(self) -> int:
         """How many tenants our app may be connected to."""
         raise NotImplementedError

@@ -1,13 +1,14 @@
 """What the pages about connections show."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 
-from connections.consents import CHOOSE_WITHIN
+from connections import health
 from connections.integrations import registry
 from connections.models import (
     Connection,
@@ -21,6 +22,7 @@ from connections.models import (
     TokenRefresh,
 )
 from connections.providers import Provider, Tenant, providers
+from connections.returns import CHOOSE_WITHIN
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, User, Workspace
 
@@ -33,7 +35,7 @@ FILTERS = {
     "pending": Q(state=ConnectionState.PENDING),
     "disconnected": Q(state=ConnectionState.REVOKED),
 }
-MINUTE_LIMIT = 60  # calls a minute and tenant (facts 2)
+MOST_SELECTED = 500
 PROBE_GAP = timedelta(minutes=2)  # probes of one check come within this
 SLOW_TO_DISABLE = timedelta(hours=24)
 
@@ -46,6 +48,7 @@ class Counts:
     disconnected: int
     slots_used: int
     slots: int
+    tier: str
 
     @property
     def total(self) -> int:
@@ -61,6 +64,13 @@ class Row:
     minute_left: int | None
     day_left: int | None
     day_limit: int
+    writes: health.Writes
+    checks: list[health.Check]
+
+    @property
+    def trouble(self) -> health.Check | None:
+        """What a person should hear first."""
+        return health.worst(self.checks)
 
     @property
     def needs_consent(self) -> bool:
@@ -136,17 +146,9 @@ class Offer:
     elsewhere: Connection | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What can be connected, and consents whose organisations are still to be chosen."""
-
-    providers: list[Provider]
-    unfinished: list[Consent] = field(default_factory=list)
-
-
 def connections(scope: Scope, *, state: str = "", search: str = "") -> QuerySet[Connection]:
     """What needs a person first, then by client and name. Ended ones only when asked for."""
-    rows = _in(scope).select_related("workspace", "connected_by")
+    rows = _in(scope).select_related("workspace", "connected_by", "connected_through", "grant")
     rows = rows.filter(FILTERS[state]) if state else rows.filter(~FILTERS["disconnected"])
     if search:
         rows = rows.filter(
@@ -165,13 +167,34 @@ def connections(scope: Scope, *, state: str = "", search: str = "") -> QuerySet[
 
 def rows(found: list[Connection], now: datetime) -> list[Row]:
     using = providers.workflows_using([connection.pk for connection in found])
-    return [_row(connection, using[connection.pk], now) for connection in found]
+    writes = health.writes_of(found, now)
+    return [
+        _row(connection, using[connection.pk], writes.get(connection.pk, health.Writes()), now)
+        for connection in found
+    ]
+
+
+def selected(scope: Scope, raw: Sequence[str]) -> list[Connection]:
+    """The live connections of these ids (as text, from an address) that stand in the scope; nonsense is left out."""
+    ids = {int(text) for text in raw[:MOST_SELECTED] if text.isascii() and text.isdigit() and len(text) < 19}
+    found = _in(scope).filter(~FILTERS["disconnected"], pk__in=ids, workspace__archived_at=None)
+    return list(
+        found.select_related(
+            "workspace__agency", "agency", "grant__granted_by", "connected_through"
+        ).order_by("workspace__name", "name", "pk")
+    )
+
+
+def app_is_set(provider: str) -> bool:
+    """Whether this installation has an app at the provider."""
+    return bool(providers[provider].app_id)
 
 
 def counts(scope: Scope) -> Counts:
     tallies = {name: Count("pk", filter=condition) for name, condition in FILTERS.items()}
     found = _in(scope).aggregate(**tallies)
-    return Counts(**found, slots_used=slots_used("xero"), slots=providers["xero"].connection_limit)
+    xero = providers["xero"]
+    return Counts(**found, slots_used=slots_used(xero.key), slots=xero.connection_limit, tier=xero.tier)
 
 
 def slots_used(provider: str) -> int:
@@ -181,7 +204,9 @@ def slots_used(provider: str) -> int:
 
 
 def one(workspace: Workspace, pk: int) -> Connection | None:
-    found = workspace.connections.select_related("workspace__agency", "agency", "grant", "connected_by")
+    found = workspace.connections.select_related(
+        "workspace__agency", "agency", "grant__granted_by", "connected_by", "connected_through"
+    )
     return found.filter(pk=pk).first()
 
 
@@ -246,16 +271,20 @@ def _in(scope: Scope) -> QuerySet[Connection]:
     return found if scope.workspace is None else found.filter(workspace=scope.workspace)
 
 
-def _row(connection: Connection, workflows: list[str], now: datetime) -> Row:
+def _row(connection: Connection, workflows: list[str], writes: health.Writes, now: datetime) -> Row:
     known_at = connection.limits_at
     this_minute = known_at is not None and now - known_at < timedelta(minutes=1)
     today = known_at is not None and now - known_at < timedelta(days=1)
+    minute_left = connection.minute_left if this_minute else None
+    day_left = connection.day_left if today else None
     return Row(
         connection=connection,
         workflows=workflows,
-        minute_left=connection.minute_left if this_minute else None,
-        day_left=connection.day_left if today else None,
+        minute_left=minute_left,
+        day_left=day_left,
         day_limit=providers[connection.provider].daily_limit,
+        writes=writes,
+        checks=health.checks(connection, writes=writes, day_left=day_left, minute_left=minute_left, now=now),
     )
 
 

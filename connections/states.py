@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from connections import errors
-from connections.models import Connection, ConnectionProblem, ConnectionState
+from connections.models import Connection, ConnectionProblem, ConnectionState, ConnectLink
 from connections.providers import providers
 from taskjuice.queue.wake import enqueue
 from taskjuice.workspaces import audit
-from taskjuice.workspaces.models import User
+from taskjuice.workspaces.audit import Actor
 
 LIVE = (ConnectionState.ACTIVE, ConnectionState.PENDING)
 
@@ -39,11 +40,15 @@ def break_off(connections: QuerySet[Connection], *, problem: ConnectionProblem, 
     return len(broken)
 
 
-def mend(connections: Iterable[Connection], *, by: User | None) -> None:
+def mend(connections: Iterable[Connection], *, by: Actor) -> None:
     """These work again."""
     for connection in connections:
         connection.state, connection.problem, connection.reason = ConnectionState.ACTIVE, "", ""
         connection.save(update_fields=["state", "problem", "reason"])
+        if connection.connected_through_id:
+            ConnectLink.objects.filter(pk=connection.connected_through_id, connected_at=None).update(
+                connected_at=Now()
+            )
         note("connection works", connection, by=by)
         providers.usable(connection)
 
@@ -59,7 +64,7 @@ def of_grant(grant_id: int) -> QuerySet[Connection]:
     return Connection.objects.filter(grant_id=grant_id)
 
 
-def note(verb: str, connection: Connection, *, by: User | None, **details: str) -> None:
+def note(verb: str, connection: Connection, *, by: Actor, **details: str) -> None:
     audit.record(
         verb,
         by=by,

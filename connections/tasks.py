@@ -1,6 +1,7 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
 from connections import inbox, journal, notices
+from connections.links import letters
 
 
 def fan_out() -> None:
@@ -13,3 +14,7 @@ def settle_calls() -> None:
 
 def tell_broken(agency_id: int, *connection_ids: int) -> None:
     notices.tell_broken(agency_id, connection_ids)
+
+
+def tell_link(link_id: int) -> None:
+    letters.tell(link_id)

@@ -2,16 +2,25 @@
 
 from django.urls import path
 
-from connections import consent_views, delivery_views, views
+from connections import consent_views, delivery_views, grant_views, views
+from connections.links import desk_views, visitor_views
 
 app_name = "connections"
 
 AGENCY = "<slug:agency>/connections/"
 PLACE = "<slug:agency>/<slug:workspace>/connections/"
 ONE = f"{PLACE}<int:connection>/"
+LINK = f"{PLACE}links/<int:link>/"
 
 urlpatterns = [
     path("connections/<slug:provider>/callback/", consent_views.consent_callback, name="consent-callback"),
+    path("link/<str:token>/", visitor_views.link, name="link"),
+    path("link/<str:token>/start/", visitor_views.link_start, name="link-start"),
+    path("link/<str:token>/decline/", visitor_views.link_decline, name="link-decline"),
+    path("link/choose/<int:consent>/", visitor_views.link_choose, name="link-choose"),
+    path("link/choose/<int:consent>/cancel/", visitor_views.link_cancel, name="link-cancel"),
+    path("link/again/<int:consent>/", visitor_views.link_again, name="link-again"),
+    path("link/done/<int:consent>/", visitor_views.link_done, name="link-done"),
     path("<slug:agency>/deliveries/", delivery_views.delivery_list, name="delivery-list"),
     path("<slug:agency>/<slug:workspace>/deliveries/", delivery_views.delivery_list, name="delivery-list"),
     path("<slug:agency>/deliveries/<int:delivery>/", delivery_views.delivery_detail, name="delivery-detail"),
@@ -36,6 +45,18 @@ urlpatterns = [
     path(f"{PLACE}new/", consent_views.connection_new, name="connection-new"),
     path(f"{AGENCY}webhooks/", views.webhook_panel, name="webhook-panel"),
     path(f"{PLACE}webhooks/", views.webhook_panel, name="webhook-panel"),
+    path(f"{AGENCY}grants/", grant_views.grant_list, name="grant-list"),
+    path(f"{AGENCY}grants/<int:grant>/hand-over/", grant_views.grant_hand_over, name="grant-hand-over"),
+    path(f"{AGENCY}links/", desk_views.link_list, name="link-list"),
+    path(f"{PLACE}links/", desk_views.link_list, name="link-list"),
+    path(f"{AGENCY}links/new/", desk_views.link_new, name="link-new"),
+    path(f"{PLACE}links/new/", desk_views.link_new, name="link-new"),
+    path(f"{AGENCY}links/bulk/", desk_views.link_bulk, name="link-bulk"),
+    path(f"{PLACE}links/bulk/", desk_views.link_bulk, name="link-bulk"),
+    path(LINK, desk_views.link_detail, name="link-detail"),
+    path(f"{LINK}remind/", desk_views.link_remind, name="link-remind"),
+    path(f"{LINK}copy/", desk_views.link_copy, name="link-copy"),
+    path(f"{LINK}revoke/", desk_views.link_revoke, name="link-revoke"),
     path(f"{AGENCY}<slug:provider>/connect/", consent_views.consent_start, name="consent-start"),
     path(f"{PLACE}<slug:provider>/connect/", consent_views.consent_start, name="consent-start"),
     path(f"{PLACE}choose/<int:consent>/", consent_views.consent_choose, name="consent-choose"),

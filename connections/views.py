@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import lifecycle, panels, queries
 from connections.forms import DisconnectForm, FilterForm
+from connections.links import queries as link_queries
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.models import Workspace
@@ -31,6 +32,7 @@ def connection_list(request: HttpRequest, agency: str, workspace: str | None = N
         "counts": queries.counts(scope),
         "page": page,
         "rows": queries.rows(list(page.object_list), timezone.now()),
+        "open_links": 0 if scope.is_client else link_queries.open_count(scope),
         "unfinished": [] if scope.is_client else queries.unfinished(scope, scope.user),
         "state": state,
         "q": search,

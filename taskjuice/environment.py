@@ -22,8 +22,16 @@ GRANULAR_SCOPES = (
 )
 XERO_NAMES = frozenset(
     "XERO_CLIENT_ID XERO_CLIENT_SECRET XERO_WEBHOOK_KEYS XERO_LOGIN_URL XERO_IDENTITY_URL XERO_API_URL"
-    " XERO_SCOPES XERO_DAILY_LIMIT XERO_CONNECTION_LIMIT".split()
+    " XERO_SCOPES XERO_TIER XERO_DAILY_LIMIT XERO_CONNECTION_LIMIT XERO_SIGN_IN".split()
 )
+# Xero's tiers since March 2026: connections of the app, calls a day and organisation.
+XERO_TIERS = {
+    "starter": (5, 1000),
+    "core": (50, 5000),
+    "plus": (1000, 5000),
+    "advanced": (10_000, 5000),
+    "enterprise": (1_000_000, 5000),  # Xero sets none
+}
 
 env = environ.FileAwareEnv()
 
@@ -151,6 +159,21 @@ def xero_app(*, debug: bool) -> tuple[str, str]:
     if not secret and (client_id or not debug):
         raise ImproperlyConfigured(f"XERO_CLIENT_SECRET: set the client secret; {where}")
     return client_id, secret
+
+
+def xero_sign_in(client_id: str) -> bool:
+    """Whether people may sign in with Xero; the app's redirect URI for it must be registered there first."""
+    on = boolean("XERO_SIGN_IN", default=False)
+    if on and not client_id:
+        raise ImproperlyConfigured("XERO_SIGN_IN: set XERO_CLIENT_ID and XERO_CLIENT_SECRET first")
+    return on
+
+
+def xero_tier() -> str:
+    value: str = env.str("XERO_TIER", default="core").strip().lower()
+    if value not in XERO_TIERS:
+        raise ImproperlyConfigured(f"XERO_TIER: use {', '.join(XERO_TIERS)}")
+    return value
 
 
 def xero_scopes() -> list[str]:

@@ -46,6 +46,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "csp",
     "django_htmx",
@@ -185,12 +187,44 @@ XERO_LOGIN_URL = environment.base_url("XERO_LOGIN_URL", default="https://login.x
 XERO_IDENTITY_URL = environment.base_url("XERO_IDENTITY_URL", default="https://identity.xero.com")
 XERO_API_URL = environment.base_url("XERO_API_URL", default="https://api.xero.com")
 XERO_SCOPES = environment.xero_scopes()
-XERO_DAILY_LIMIT = environment.integer("XERO_DAILY_LIMIT", 5000, "use 5000, or 1000 on the Starter tier")
+XERO_TIER = environment.xero_tier()
+XERO_DAILY_LIMIT = environment.integer(
+    "XERO_DAILY_LIMIT", environment.XERO_TIERS[XERO_TIER][1], "use 5000, or 1000 on the Starter tier"
+)
 XERO_CONNECTION_LIMIT = environment.integer(
     "XERO_CONNECTION_LIMIT",
-    50,
+    environment.XERO_TIERS[XERO_TIER][0],
     "use the connections of your Xero tier: 5 (Starter), 50 (Core), 1000 (Plus), 10000 (Advanced)",
 )
+
+# Sign in with Xero: the same app, asked for who the person is and for nothing else (README).
+XERO_SIGN_IN = environment.xero_sign_in(XERO_CLIENT_ID)
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "xero",
+                "name": "Xero",
+                "client_id": XERO_CLIENT_ID,
+                "secret": XERO_CLIENT_SECRET,
+                "settings": {
+                    "server_url": XERO_IDENTITY_URL,
+                    "uid_field": "xero_userid",
+                    "fetch_userinfo": False,  # the id_token says it all
+                    "token_auth_method": "client_secret_basic",
+                },
+            }
+        ]
+        if XERO_SIGN_IN
+        else [],
+    }
+}
+SOCIALACCOUNT_ADAPTER = "taskjuice.site.sign_in.SocialAccountAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address alone opens no account: Xero does not say it is verified
+SOCIALACCOUNT_EMAIL_VERIFICATION = "mandatory"
+SOCIALACCOUNT_STORE_TOKENS = False  # they are for this sign-in only; connections have their own consents
+SOCIALACCOUNT_LOGIN_ON_GET = False
 
 # -- languages, times --
 LANGUAGE_CODE = "en-gb"
@@ -231,7 +265,10 @@ CSRF_COOKIE_SECURE = SECURE
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "taskjuice.site.views.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+FILE_UPLOAD_HANDLERS = [
+    "taskjuice.uploads.CappedUploadHandler"
+]  # nothing larger is read, nothing goes to disk
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],

@@ -27,7 +27,15 @@ FIXED = {
     "XERO_API_URL": "http://127.0.0.1:9",
     "LOG_LEVEL": "INFO",
 }
-UNSET = ("SECRET_KEY_FALLBACKS", "XERO_SCOPES", "XERO_DAILY_LIMIT", "XERO_CONNECTION_LIMIT", "DATABASE_POOL")
+UNSET = (
+    "SECRET_KEY_FALLBACKS",
+    "XERO_SCOPES",
+    "XERO_TIER",
+    "XERO_DAILY_LIMIT",
+    "XERO_CONNECTION_LIMIT",
+    "XERO_SIGN_IN",
+    "DATABASE_POOL",
+)
 
 for name in UNSET:
     os.environ.pop(name, None)

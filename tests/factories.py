@@ -14,6 +14,7 @@ from connections.models import (
     CallState,
     Connection,
     ConnectionState,
+    ConnectLink,
     Consent,
     Delivery,
     DeliveryState,
@@ -21,7 +22,16 @@ from connections.models import (
     Grant,
     Sending,
 )
-from taskjuice.workspaces.models import Agency, ClientUser, Invitation, Membership, Role, User, Workspace
+from taskjuice.workspaces.models import (
+    Agency,
+    Branding,
+    ClientUser,
+    Invitation,
+    Membership,
+    Role,
+    User,
+    Workspace,
+)
 from workflows.models import Activation, Version, Workflow, WorkflowConnection, WorkflowState
 from xero import upsert
 from xero.models import Ledger
@@ -76,6 +86,32 @@ def make_invitation(
         "expires_at": timezone.now() + timedelta(days=7),
     }
     return Invitation.objects.create(agency=agency, role=role, **values | fields)
+
+
+def make_branding(agency: Agency, **fields: Any) -> Branding:
+    """With a logo of 1 × 1."""
+    values = {
+        "colour": "#0f5570",
+        "logo": b"\x89PNG",
+        "logo_digest": uuid4().hex,
+        "logo_width": 1,
+        "logo_height": 1,
+    }
+    return Branding.objects.create(agency=agency, **values | fields)
+
+
+def make_link(workspace: Workspace, *, token: str = "", **fields: Any) -> ConnectLink:
+    """An open one, as if its letter had gone out an hour ago with this token."""
+    values = {
+        "agency": workspace.agency,
+        "provider": "xero",
+        "email": f"person-{next(numbers)}@example.com",
+        "token_hash": hashlib.sha256((token or uuid4().hex).encode()).hexdigest(),
+        "sent_by": workspace.agency.memberships.get(role=Role.OWNER).user,
+        "sent_at": timezone.now() - timedelta(hours=1),
+        "expires_at": timezone.now() + timedelta(days=7),
+    }
+    return ConnectLink.objects.create(workspace=workspace, **values | fields)
 
 
 def make_grant(**fields: Any) -> Grant:

@@ -17,6 +17,7 @@ from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import (
     make_activation,
+    make_branding,
     make_call,
     make_client_user,
     make_connection,
@@ -25,6 +26,7 @@ from tests.factories import (
     make_event,
     make_invitation,
     make_ledger,
+    make_link,
     make_member,
     make_workflow,
 )
@@ -51,6 +53,8 @@ def only_the_owner(row: Row) -> Row:
 
     return replace(row, get=but_not_admin(row.get), post=but_not_admin(row.post))
 
+
+LEGACY = Row(get=everybody(301), post=everybody(301))  # allauth's own redirects from earlier addresses
 
 TABLE = {
     # -- signing in, and one's own account (allauth) --
@@ -88,6 +92,21 @@ TABLE = {
     "accounts/2fa/webauthn/keys/<int:pk>/edit/": personal(404, 404),
     "accounts/2fa/webauthn/login/": Row(get=everybody(302), post=everybody(302)),
     "accounts/sessions/": personal(200, 302),
+    # Sign in with Xero, which is off here
+    "accounts/3rdparty/": personal(200, 200),
+    "accounts/3rdparty/signup/": Row(get=everybody(302), post=everybody(302)),  # nobody comes from Xero
+    "accounts/3rdparty/login/cancelled/": Row(get=everybody(200)),
+    "accounts/3rdparty/login/error/": Row(get=everybody(401)),
+    "accounts/social/login/cancelled/": LEGACY,
+    "accounts/social/login/error/": LEGACY,
+    "accounts/social/signup/": LEGACY,
+    "accounts/social/connections/": LEGACY,
+    r"accounts/oidc/^(?P<provider_id>[^/]+)/login/": Row(
+        get=everybody(404), post=everybody(404), at="accounts/oidc/xero/login/"
+    ),
+    r"accounts/oidc/^(?P<provider_id>[^/]+)/login/callback/": Row(
+        get=everybody(404), post=everybody(404), at="accounts/oidc/xero/login/callback/"
+    ),
     # -- the frame: home, the chooser, the theme --
     "": Row(get=everybody(302)),
     "places/": personal(),
@@ -105,6 +124,9 @@ TABLE = {
     "<slug:agency>/clients/new/": form(ADMIN),
     "<slug:agency>/clients/new/address/": page(ADMIN),
     "<slug:agency>/settings/": form(ADMIN),
+    "<slug:agency>/settings/branding/": action(ADMIN),
+    "branding/logos/<slug:digest>/": Row(get=everybody(200)),  # whoever knows the address
+    "branding/colours/<slug:colour>/": Row(get=everybody(200)),
     "<slug:agency>/team/": page(WORK),
     "<slug:agency>/team/invite/": action(ADMIN, 422),
     "<slug:agency>/team/invitations/<int:invitation>/resend/": action(ADMIN),
@@ -146,6 +168,28 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/connections/<int:connection>/resume/": action(ADMIN),
     "<slug:agency>/<slug:workspace>/connections/<int:connection>/reconnect/": action(ADMIN),
     "<slug:agency>/<slug:workspace>/connections/<slug:provider>/connect/": action(ADMIN),
+    "<slug:agency>/connections/grants/": page(ADMIN),
+    "<slug:agency>/connections/grants/<int:grant>/hand-over/": form(ADMIN, 302),
+    "<slug:agency>/connections/links/": page(WORK),
+    "<slug:agency>/<slug:workspace>/connections/links/": page(WORK),
+    "<slug:agency>/connections/links/new/": form(ADMIN, 422),
+    "<slug:agency>/<slug:workspace>/connections/links/new/": form(
+        ADMIN, 200
+    ),  # without an address: to be copied
+    "<slug:agency>/connections/links/bulk/": form(ADMIN, 422),
+    "<slug:agency>/<slug:workspace>/connections/links/bulk/": form(ADMIN, 422),
+    "<slug:agency>/<slug:workspace>/connections/links/<int:link>/": page(WORK),
+    "<slug:agency>/<slug:workspace>/connections/links/<int:link>/remind/": action(ADMIN),
+    "<slug:agency>/<slug:workspace>/connections/links/<int:link>/copy/": action(ADMIN, 200),
+    "<slug:agency>/<slug:workspace>/connections/links/<int:link>/revoke/": action(ADMIN),
+    "link/<str:token>/": Row(get=everybody(200)),  # whoever has the link
+    "link/<str:token>/start/": Row(post=everybody(302)),
+    "link/<str:token>/decline/": Row(post=everybody(200)),
+    # A consent that began in another browser
+    "link/choose/<int:consent>/": Row(get=everybody(404), post=everybody(404)),
+    "link/choose/<int:consent>/cancel/": Row(post=everybody(404)),
+    "link/again/<int:consent>/": Row(post=everybody(404)),
+    "link/done/<int:consent>/": Row(get=everybody(404)),
     # -- workflows and activations --
     "<slug:agency>/workflows/": page(READ),
     "<slug:agency>/<slug:workspace>/workflows/": page(READ),
@@ -264,6 +308,10 @@ def values(
         "seat": make_client_user(workspace).client_user.pk,
         "invitation": make_invitation(agency, token="token").pk,
         "token": "token",
+        "grant": link.grant_id,
+        "link": make_link(workspace, token="token").pk,
+        "digest": make_branding(agency).logo_digest,
+        "colour": "0f5570",
     } | make_ledger(link)
 
 

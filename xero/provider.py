@@ -29,6 +29,10 @@ class XeroProvider(Provider):
         return settings.XERO_SCOPES
 
     @property
+    def tier(self) -> str:
+        return settings.XERO_TIER.title()
+
+    @property
     def connection_limit(self) -> int:
         return settings.XERO_CONNECTION_LIMIT
 

@@ -38,6 +38,12 @@ class Place:
         return f"http://localhost:{self.web_port}"
 
     @property
+    def redirect_uris(self) -> list[str]:
+        """Where Xero may send people back to: from connecting, and from signing in."""
+        paths = ("/connections/xero/callback/", "/accounts/oidc/xero/login/callback/")
+        return [f"{self.base_url}{path}" for path in paths]
+
+    @property
     def sandbox_url(self) -> str:
         return f"http://localhost:{self.sandbox_port}"
 
@@ -81,6 +87,7 @@ class Place:
             "XERO_CLIENT_ID": self.secrets["XERO_CLIENT_ID"],
             "XERO_CLIENT_SECRET": self.secrets["XERO_CLIENT_SECRET"],
             "XERO_WEBHOOK_KEYS": self.secrets["XERO_WEBHOOK_KEY"],
+            "XERO_SIGN_IN": "true",
             "XERO_LOGIN_URL": self.sandbox_url,
             "XERO_IDENTITY_URL": self.sandbox_url,
             "XERO_API_URL": self.sandbox_url,

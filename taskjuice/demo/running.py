@@ -55,7 +55,7 @@ class Running:
             "CLIENT_ID": kept["XERO_CLIENT_ID"],
             "CLIENT_SECRET": kept["XERO_CLIENT_SECRET"],
             "WEBHOOK_KEY": kept["XERO_WEBHOOK_KEY"],
-            "REDIRECT_URIS": f"{place.base_url}/connections/xero/callback/",
+            "REDIRECT_URIS": ",".join(place.redirect_uris),
         }
         environment = dict(os.environ) | {f"XERO_SANDBOX_{name}": value for name, value in settings.items()}
         self._add("sandbox", ["-m", "xero.sandbox"], environment)

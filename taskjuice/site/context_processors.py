@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -34,6 +35,10 @@ class Frame:
     @cached_property
     def more_agencies(self) -> bool:
         return self.scope is not None and queries.agencies_of(self.scope.user).count() > 1
+
+    @property
+    def xero_sign_in(self) -> bool:
+        return settings.XERO_SIGN_IN
 
     @property
     def agency_href(self) -> str:

@@ -5,27 +5,34 @@ from typing import Any
 from taskjuice.workspaces import addresses
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 
+# A person with an account, the name of one without (who opened a connect link), or None: the system.
+Actor = User | str | None
+
 
 def record(
     verb: str,
     *,
-    by: User | None,
+    by: Actor,
     agency: Agency,
     workspace: Workspace | None = None,
     subject: str = "",
     **details: Any,
 ) -> AuditEntry:
-    """Note that `by` (None: the system) did `verb` to `subject`. `details` must be JSON and hold no secret.
+    """Note that `by` did `verb` to `subject`. `details` must be JSON and hold no secret.
 
     The address is that of the request being answered; work in the background has none.
     """
     return AuditEntry.objects.create(
         agency=agency,
         workspace=workspace,
-        actor=by,
-        actor_name=by.email if by else "TaskJuice",
+        actor=user_of(by),
+        actor_name=(by.email if isinstance(by, User) else by or "TaskJuice")[:254],
         verb=verb,
         subject=subject[:200],
         address=addresses.current(),
         details=details,
     )
+
+
+def user_of(actor: Actor) -> User | None:
+    return actor if isinstance(actor, User) else None

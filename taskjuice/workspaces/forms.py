@@ -9,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 
 from taskjuice.workspaces import slugs
+from taskjuice.workspaces.logos import Logo, encode
 from taskjuice.workspaces.models import Agency, User
 
 NAME_LENGTH = 100
@@ -107,6 +108,47 @@ class NameForm(forms.Form):
     """A new name for an agency or a client."""
 
     name = NameField(label="Name")
+
+
+class BrandingForm(forms.Form):
+    """How an agency shows itself to its clients. `logo` is cleaned to what we encoded of it."""
+
+    OURS = "#0f5570"
+
+    colour = forms.RegexField(
+        r"\A#[0-9a-fA-F]{6}\Z",
+        required=False,
+        label="Colour",
+        help_text="Of the buttons and the line at the top.",
+        error_messages={"invalid": f"Give the colour as {OURS}."},
+        widget=forms.TextInput(attrs={"type": "color"}),
+    )
+    reply_to = forms.EmailField(
+        required=False,
+        label="Reply-to address",
+        help_text="Where answers to letters about connect links go. Left empty: to the colleague who sent them.",
+    )
+    logo = forms.FileField(
+        required=False,
+        label="Logo",
+        help_text="PNG, JPEG or WebP, up to 1 MB. Shown on white, at most 240 × 64.",
+        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/webp"}),
+    )
+    remove_logo = forms.BooleanField(required=False, label="Remove the logo")
+
+    def clean_colour(self) -> str:
+        colour: str = self.cleaned_data["colour"]
+        return colour.lower()
+
+    def clean_logo(self) -> Logo | None:
+        upload = self.cleaned_data["logo"]
+        return encode(upload) if upload else None
+
+    def get_initial_for_field(self, field: forms.Field, field_name: str) -> Any:
+        """A colour field of a browser has no "none": where nothing was chosen it shows ours."""
+        return super().get_initial_for_field(field, field_name) or (
+            self.OURS if field_name == "colour" else None
+        )
 
 
 class ProfileForm(forms.Form):

@@ -12,7 +12,6 @@ from django.utils import timezone
 from taskjuice.workspaces import audit, letters, ranks
 from taskjuice.workspaces.models import (
     Agency,
-    AuditEntry,
     ClientUser,
     Invitation,
     InvitationState,
@@ -24,8 +23,6 @@ from taskjuice.workspaces.models import (
 
 LIFE = timedelta(days=7)
 TOKEN_BYTES = 32
-LETTERS_PER_HOUR = 60  # of one agency: enough to invite a whole office, useless for spam
-SENDING_VERBS = ("member invited", "client user invited", "invitation sent again")
 PAUSE = timedelta(minutes=1)  # between two letters to one address
 
 
@@ -47,7 +44,7 @@ def invite(
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
         ranks.require(agency, by, role)
-        _check_pace(agency)
+        letters.check_pace(agency)
         _check_place(agency, email.lower())
         invitation = Invitation.objects.create(
             agency=agency,
@@ -72,7 +69,7 @@ def resend(*, invitation: Invitation, by: User) -> Invitation:
             raise ValidationError("This client is archived. Bring it back first.", code="archived")
         if found.sent_at and found.sent_at > timezone.now() - PAUSE:
             raise ValidationError("This invitation was sent a moment ago. Wait a minute.", code="pace")
-        _check_pace(found.agency)
+        letters.check_pace(found.agency)
         found.token_hash, found.sent_at = hash_of(token), None
         found.expires_at, found.invited_by = timezone.now() + LIFE, by
         found.save(update_fields=["token_hash", "sent_at", "expires_at", "invited_by"])
@@ -168,16 +165,6 @@ def _locked(invitation: Invitation, by: User) -> Invitation:
     if not found.is_open:
         raise ValidationError("This invitation is not open any more.", code="closed")
     return found
-
-
-def _check_pace(agency: Agency) -> None:
-    """Counted in the trail under the agency's lock, so that parallel requests do not slip through."""
-    since = timezone.now() - timedelta(hours=1)
-    sent = AuditEntry.objects.filter(agency=agency, verb__in=SENDING_VERBS, at__gt=since).count()
-    if sent >= LETTERS_PER_HOUR:
-        raise ValidationError(
-            "Your agency has sent many invitations within the last hour. Go on in an hour.", code="pace"
-        )
 
 
 def _check_place(agency: Agency, email: str) -> None:

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 # Slugs stand in URLs beside fixed paths, so these first segments are taken.
 RESERVED_AGENCY_SLUGS = frozenset(
-    "account accounts admin agencies api connect connections design docs favicon healthz help invitations invite"
-    " login logout me mfa places readyz settings signup static support theme webhooks welcome www".split()
+    "account accounts admin agencies api branding connect connections design docs favicon healthz help"
+    " invitations invite link login logout me mfa places readyz settings signup static support theme"
+    " webhooks welcome www".split()
 )
 RESERVED_WORKSPACE_SLUGS = frozenset(
     "accounts activations archive audit bills clients connect connections contacts deliveries home invoices items"
@@ -75,6 +76,45 @@ class Agency(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Branding(models.Model):
+    """How an agency shows itself to its clients: on the pages behind connect links and in the letters about them.
+
+    `logo` is a PNG that we encoded ourselves. `logo_digest`, from its SHA-256, is its address: nobody guesses it.
+    """
+
+    agency = models.OneToOneField(Agency, models.CASCADE, primary_key=True, related_name="branding")
+    colour = models.CharField(max_length=7, db_default="")  # "#0f5570", or empty for ours
+    reply_to = models.EmailField("reply-to address", db_default="")
+    logo = models.BinaryField(null=True)
+    logo_digest = models.CharField(max_length=32, db_default="", db_index=True)
+    logo_width = models.PositiveSmallIntegerField(null=True)  # as shown, in CSS pixels
+    logo_height = models.PositiveSmallIntegerField(null=True)
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(colour="") | models.Q(colour__regex=r"^#[0-9a-f]{6}$"),
+                name="branding_colour_is_hex",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(logo=None, logo_digest="", logo_width=None, logo_height=None)
+                | (
+                    models.Q(logo__isnull=False, logo_width__isnull=False, logo_height__isnull=False)
+                    & ~models.Q(logo_digest="")
+                ),
+                name="branding_logo_is_whole",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"branding of {self.agency}"
+
+    @property
+    def colour_code(self) -> str:
+        """The colour as it stands in the address of its style sheet."""
+        return self.colour.removeprefix("#")
 
 
 class Membership(models.Model):

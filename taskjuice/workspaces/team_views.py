@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from taskjuice.workspaces import gate, invitations, queries, ranks, staff
+from taskjuice.workspaces import gate, invitations, panels, queries, ranks, staff
 from taskjuice.workspaces.models import ClientUser, Invitation, Membership, Role, Workspace
 from taskjuice.workspaces.team_forms import InviteForm, RoleForm, StaffInviteForm, TransferForm, TwoStepForm
 
@@ -93,7 +93,8 @@ def member_remove(request: HttpRequest, agency: str, membership: int) -> HttpRes
     if not ranks.outranks(ROLE_OF_LEVEL[scope.level], member.role):
         raise PermissionDenied("Your role does not allow this. Ask the owner of the agency.")
     if request.method == "GET":
-        return render(request, "workspaces/remove.html", {"person": member.user})
+        context = {"person": member.user, "panels": panels.of_departures.of(scope, member)}
+        return render(request, "workspaces/remove.html", context)
     return _done(
         request,
         scope,

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from taskjuice.workspaces import invitation_views, team_views, views
+from taskjuice.workspaces import branding_views, invitation_views, team_views, views
 
 app_name = "workspaces"
 
@@ -11,10 +11,13 @@ urlpatterns = [
     path("invitations/<str:token>/", invitation_views.invitation, name="invitation"),
     path("invitations/<str:token>/join/", invitation_views.invitation_join, name="invitation-join"),
     path("invitations/<str:token>/accept/", invitation_views.invitation_accept, name="invitation-accept"),
+    path("branding/logos/<slug:digest>/", branding_views.brand_logo, name="brand-logo"),
+    path("branding/colours/<slug:colour>/", branding_views.brand_colour, name="brand-colour"),
     path("<slug:agency>/clients/switch/", views.client_switch, name="client-switch"),
     path("<slug:agency>/clients/new/", views.client_create, name="client-create"),
     path("<slug:agency>/clients/new/address/", views.client_slug, name="client-slug"),
-    path("<slug:agency>/settings/", views.agency_settings, name="agency-settings"),
+    path("<slug:agency>/settings/", branding_views.agency_settings, name="agency-settings"),
+    path("<slug:agency>/settings/branding/", branding_views.agency_branding, name="agency-branding"),
     path("<slug:agency>/team/", team_views.team, name="team"),
     path("<slug:agency>/team/invite/", team_views.invite, name="team-invite"),
     path("<slug:agency>/team/leave/", team_views.leave, name="team-leave"),

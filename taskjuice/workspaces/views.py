@@ -132,18 +132,6 @@ def workspace_unarchive(request: HttpRequest, agency: str, workspace: str) -> Ht
     return redirect("workspaces:workspace-settings", agency, workspace)
 
 
-@require_http_methods(["GET", "POST"])
-def agency_settings(request: HttpRequest, agency: str) -> HttpResponse:
-    scope = gate.enter(request, agency, level=gate.ADMIN)
-    form = forms.NameForm(request.POST or None, initial={"name": scope.agency.name})
-    if request.method == "POST" and form.is_valid():
-        lifecycle.rename_agency(agency=scope.agency, name=form.cleaned_data["name"], by=scope.user)
-        messages.success(request, f"Renamed to {form.cleaned_data['name']}.")
-        return redirect("workspaces:agency-settings", agency)
-    context = {"form": form, "people": scope.agency.memberships.count()}
-    return render(request, "workspaces/agency_settings.html", context, status=422 if form.errors else 200)
-
-
 @require_safe
 def audit_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = _enter_audit(request, agency, workspace)

@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from taskjuice.logs import SecretFilter
-from taskjuice.workspaces import invitations
+from taskjuice.workspaces import invitations, letters
 from taskjuice.workspaces.models import Agency, AuditEntry, Invitation, Membership, Role, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import PASSWORD, make_client_user, make_invitation, make_member, make_user
@@ -186,7 +186,7 @@ def test_expired_invitation_makes_way_for_a_new_one(as_owner: Client, agency: Ag
 def test_letters_of_an_agency_are_limited_and_the_limit_is_its_own(
     as_owner: Client, as_stranger: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invitations, "LETTERS_PER_HOUR", 2)
+    monkeypatch.setattr(letters, "PER_HOUR", 2)
     statuses = [invite(as_owner, f"person{number}@example.com").status_code for number in range(3)]
     assert (statuses, len(mail.outbox)) == ([302, 302, 422], 2)
     answer = as_stranger.post("/southwind/team/invite/", {"email": NEW, "as_role": "member"})
@@ -197,7 +197,7 @@ def test_letters_of_an_agency_are_limited_and_the_limit_is_its_own(
 def test_limit_holds_for_requests_at_the_same_time(
     agency: Agency, owner: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(invitations, "LETTERS_PER_HOUR", 2)
+    monkeypatch.setattr(letters, "PER_HOUR", 2)
     ends: list[str] = []
 
     def one(number: int) -> None:

@@ -33,6 +33,11 @@ class Ask:
     challenge: str
     several: bool
 
+    @property
+    def books(self) -> bool:
+        """Whether organisations are asked for, not only who the person is."""
+        return any(scope.startswith("accounting.") for scope in self.scopes)
+
 
 def check(world: World, query: Mapping[str, str]) -> Ask:
     """Raises ConsentError as Xero would refuse."""
@@ -101,10 +106,13 @@ def back(ask: Ask, answer: Mapping[str, str]) -> str:
 
 
 def problem_with(world: World, ask: Ask, person: Person, tenants: Sequence[str]) -> str | None:
-    """Why this choice cannot be allowed. No organisation will do only for somebody who is connected already."""
+    """Why this choice cannot be allowed.
+
+    No organisation will do for who only signs in, or is connected already.
+    """
     if any(tenant not in world.tenants_of(person) for tenant in tenants):
         return "This organisation is not yours to connect."
-    if not tenants and not world.connections.live(ask.app.client_id, person.id):
+    if not tenants and ask.books and not world.connections.live(ask.app.client_id, person.id):
         return "Select an organisation."
     if len(tenants) > 1 and not ask.several:
         return "Select one organisation: connecting several at once is switched off for this app."

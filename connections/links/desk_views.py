@@ -1,0 +1,190 @@
+"""What the agency does with connect links: list, make, remind, copy, revoke, many at once."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from connections import consents, holders
+from connections import queries as connection_queries
+from connections.links import letters, lifecycle, queries
+from connections.links.forms import BulkForm, FilterForm, LinkForm
+from connections.models import ConnectLink
+from taskjuice.workspaces import gate
+
+ON_A_PAGE = 50
+PROVIDER = "xero"  # the one that clients are asked to connect
+
+
+@require_safe
+def link_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    form = FilterForm(request.GET)
+    form.is_valid()
+    state, search = form.cleaned_data.get("state", ""), form.cleaned_data.get("q", "")
+    rows = queries.links(scope, state=state, search=search)
+    page = Paginator(rows, ON_A_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "state": state, "q": search, "may_send": scope.may(consents.LEVEL)}
+    context["moving"] = any(link.state in queries.MOVING for link in page.object_list)
+    part = request.headers.get("HX-Request")
+    template = "connections/links/_table.html" if part else "connections/links/list.html"
+    return render(request, template, context)
+
+
+@require_http_methods(["GET", "POST"])
+def link_new(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
+    form = LinkForm(
+        request.POST if request.method == "POST" else None,
+        initial={"reconnects": request.GET.get("connection")},
+        workspaces=connection_queries.workspaces_to_connect(scope.agency),
+        workspace=scope.workspace,
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            link, token = lifecycle.make(
+                workspace=scope.workspace or form.cleaned_data["workspace"],
+                provider=PROVIDER,
+                email=form.cleaned_data["email"],
+                reconnects=form.cleaned_data.get("reconnects"),
+                by=scope.user,
+            )
+        except ValidationError as error:
+            form.add_error("email", error)
+        else:
+            return _made(request, scope, link, token)
+    context = {"form": form, "app_is_set": connection_queries.app_is_set(PROVIDER)}
+    return render(request, "connections/links/new.html", context, status=422 if form.errors else 200)
+
+
+@require_safe
+def link_detail(request: HttpRequest, agency: str, workspace: str, link: int) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    return _detail(request, scope, _found(scope, link))
+
+
+@require_POST
+def link_remind(request: HttpRequest, agency: str, workspace: str, link: int) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
+    found = _found(scope, link)
+    try:
+        sent = lifecycle.remind(link=found, by=scope.user)
+    except ValidationError as error:
+        messages.error(request, error.messages[0])
+    else:
+        _say_sent(request, sent)
+    return redirect("connections:link-detail", agency, workspace, link)
+
+
+@require_POST
+def link_copy(request: HttpRequest, agency: str, workspace: str, link: int) -> HttpResponse:
+    """The answer itself shows the new link, this once: no address may hold it, nor the session."""
+    scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
+    found = _found(scope, link)
+    try:
+        token = lifecycle.copy(link=found, by=scope.user)
+    except ValidationError as error:
+        messages.error(request, error.messages[0])
+        return redirect("connections:link-detail", agency, workspace, link)
+    found.refresh_from_db()
+    return _detail(request, scope, found, token)
+
+
+@require_POST
+def link_revoke(request: HttpRequest, agency: str, workspace: str, link: int) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
+    found = _found(scope, link)
+    try:
+        lifecycle.revoke(link=found, by=scope.user)
+        messages.success(request, "The link is revoked. Whoever opens it is told so.")
+    except ValidationError as error:
+        messages.error(request, error.messages[0])
+    return redirect("connections:link-detail", agency, workspace, link)
+
+
+@require_http_methods(["GET", "POST"])
+def link_bulk(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    """Several connections to be given anew: whose consent mends which, and letters to clients."""
+    scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
+    chosen = connection_queries.selected(scope, request.GET.getlist("connection"))
+    initial = {BulkForm.name_of(c): email for c, email in zip(chosen, _addresses(chosen), strict=True)}
+    form = BulkForm(request.POST if request.method == "POST" else None, connections=chosen, initial=initial)
+    if request.method == "POST" and chosen and form.is_valid():
+        sent = [_sent_for(form, connection, email, scope) for connection, email in form.wanted]
+        if any(sent):
+            messages.success(request, f"Sent: {sum(sent)}.")
+        if not form.errors:
+            return redirect(reverse("connections:link-list", args=_place(scope)))
+    context = {"form": form, "chosen": chosen, "groups": holders.grouped(chosen, set())}
+    return render(request, "connections/links/bulk.html", context, status=422 if form.errors else 200)
+
+
+def _sent_for(form: BulkForm, connection: Any, email: str, scope: gate.Scope) -> bool:
+    """Whether the letter went out; if not, the field says why."""
+    try:
+        link, _ = lifecycle.make(
+            workspace=connection.workspace,
+            provider=connection.provider,
+            email=email,
+            reconnects=connection,
+            by=scope.user,
+        )
+    except ValidationError as error:
+        form.add_error(form.name_of(connection), error)
+        return False
+    if not link.sent_at:
+        form.add_error(form.name_of(connection), "The mail server did not take this letter.")
+    return bool(link.sent_at)
+
+
+def _addresses(chosen: list[Any]) -> list[str]:
+    known = queries.addresses_for(chosen)
+    return [known[connection.pk] for connection in chosen]
+
+
+def _made(request: HttpRequest, scope: gate.Scope, link: ConnectLink, token: str) -> HttpResponse:
+    if link.sent_at:
+        _say_sent(request, link)
+        return redirect("connections:link-detail", link.agency.slug, link.workspace.slug, link.pk)
+    if link.email:
+        messages.warning(request, "The mail server did not take the letter. Copy the link instead.")
+    return _detail(request, scope, link, token)
+
+
+def _say_sent(request: HttpRequest, link: ConnectLink) -> None:
+    if link.sent_at:
+        messages.success(request, f"Sent to {link.email}.")
+    else:
+        messages.warning(request, "The mail server did not take the letter. Copy the link instead.")
+
+
+def _detail(request: HttpRequest, scope: gate.Scope, link: ConnectLink, token: str = "") -> HttpResponse:
+    """With a token: the link itself, to be copied now."""
+    context = {
+        "link": link,
+        "stages": queries.stages(link),
+        "moving": link.state in queries.MOVING,
+        "may_send": scope.may(consents.LEVEL),
+        "address": letters.address(token) if token else "",
+        "connections": list(link.connections.select_related("workspace").order_by("name", "pk")),
+        "here": reverse("connections:link-detail", args=[link.agency.slug, link.workspace.slug, link.pk]),
+    }
+    part = request.headers.get("HX-Request")
+    template = "connections/links/_progress.html" if part else "connections/links/detail.html"
+    return render(request, template, context)
+
+
+def _found(scope: gate.Scope, pk: int) -> ConnectLink:
+    found = queries.one(scope, pk)
+    if found is None:
+        raise Http404("No such link here.")
+    return found
+
+
+def _place(scope: gate.Scope) -> list[str]:
+    return [scope.agency.slug, scope.workspace.slug] if scope.workspace else [scope.agency.slug]

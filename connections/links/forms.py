@@ -1,0 +1,99 @@
+"""What people type about connect links."""
+
+from typing import Any
+
+from django import forms
+
+from connections.models import Connection
+from taskjuice.workspaces.models import Workspace
+
+
+class FilterForm(forms.Form):
+    """The list's filters, from its address. Nonsense counts as no filter."""
+
+    state = forms.ChoiceField(
+        choices=[(name, name) for name in ("open", "connected", "ended")], required=False
+    )
+    q = forms.CharField(max_length=100, required=False)
+
+
+class LinkForm(forms.Form):
+    """For which client, to whom, and whether for an organisation that is connected already."""
+
+    workspace = forms.ModelChoiceField(
+        Workspace.objects.none(),
+        label="Client",
+        to_field_name="slug",
+        empty_label="Choose a client",
+        error_messages={"invalid_choice": "Choose a client of the list."},
+    )
+    email = forms.EmailField(
+        label="E-mail address",
+        required=False,
+        max_length=254,
+        help_text="Of the person who may connect apps in the client’s Xero. Left empty, you get a link to copy.",
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
+    reconnects = forms.ModelChoiceField(
+        Connection.objects.none(),
+        label="Which organisation",
+        required=False,
+        empty_label="A new one",
+        error_messages={"invalid_choice": "Choose an organisation of the list."},
+    )
+
+    def __init__(self, *args: Any, workspaces: Any, workspace: Workspace | None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if workspace is None:
+            self._narrow("workspace", workspaces)
+            del self.fields["reconnects"]
+        else:
+            self._narrow("reconnects", workspace.connections.order_by("name", "pk"))
+            del self.fields["workspace"]
+
+    def _narrow(self, name: str, rows: Any) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = rows
+
+
+class DeclineForm(forms.Form):
+    """Why somebody does not want to connect, in their own words."""
+
+    reason = forms.CharField(
+        max_length=300,
+        required=False,
+        label="Why not?",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
+
+
+class BulkForm(forms.Form):
+    """One address per broken connection; those left empty are not written to."""
+
+    def __init__(self, *args: Any, connections: list[Connection], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.connections = connections
+        for connection in connections:
+            self.fields[self.name_of(connection)] = forms.EmailField(
+                required=False,
+                max_length=254,
+                label=f"{connection.workspace.name}: {connection.name}",
+                widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+            )
+
+    @staticmethod
+    def name_of(connection: Connection) -> str:
+        return f"email-{connection.pk}"
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if not self.errors and not any(data.values()):
+            raise forms.ValidationError("Give at least one e-mail address.")
+        return data
+
+    @property
+    def wanted(self) -> list[tuple[Connection, str]]:
+        """After validation: whom to write about what."""
+        found = ((each, self.cleaned_data[self.name_of(each)]) for each in self.connections)
+        return [(connection, email) for connection, email in found if email]

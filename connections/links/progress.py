@@ -1,0 +1,55 @@
+"""How far a connect link has come. Every step is a conditional update: a link that is over stays as it is."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce, Now
+
+from connections.models import ConnectLink
+from taskjuice.queue.wake import enqueue
+
+
+def opened(link: ConnectLink) -> bool:
+    """Somebody pressed Start. What was cancelled before is forgotten. False: the link is over, or expired."""
+    open_still = _open(link).filter(expires_at__gt=Now())
+    return bool(
+        open_still.update(
+            opened_at=Coalesce("opened_at", Now()), consented_at=None, cancelled_at=None, reason=""
+        )
+    )
+
+
+def consented(link: ConnectLink | None) -> None:
+    if link is not None:
+        _open(link).update(consented_at=Now())
+
+
+def chosen(link: ConnectLink | None, names: Sequence[str]) -> bool:
+    """The one use of the link. False: it was used, declined or revoked meanwhile. True without a link."""
+    if link is None:
+        return True
+    organisations = [name[:254] for name in names]
+    used = _open(link).update(chosen_at=Now(), cancelled_at=None, reason="", organisations=organisations)
+    if used:
+        enqueue("connections.tasks.tell_link", link.pk)
+    return bool(used)
+
+
+def cancelled(link: ConnectLink | None, reason: str) -> None:
+    """Nothing came of this trip; they may start again."""
+    if link is not None and _open(link).update(cancelled_at=Now(), reason=reason[:300]):
+        enqueue("connections.tasks.tell_link", link.pk)
+
+
+@transaction.atomic
+def declined(link: ConnectLink, reason: str) -> bool:
+    """They do not want to, for good."""
+    ended = _open(link).update(declined_at=Now(), reason=reason[:300])
+    if ended:
+        enqueue("connections.tasks.tell_link", link.pk)
+    return bool(ended)
+
+
+def _open(link: ConnectLink) -> "QuerySet[ConnectLink]":
+    return ConnectLink.objects.filter(pk=link.pk, chosen_at=None, declined_at=None, revoked_at=None)
