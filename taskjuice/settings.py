@@ -221,7 +221,9 @@ SOCIALACCOUNT_PROVIDERS = {
     }
 }
 SOCIALACCOUNT_ADAPTER = "taskjuice.site.sign_in.SocialAccountAdapter"
-SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address alone opens no account: Xero does not say it is verified
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = (
+    False  # an address alone opens no account: Xero does not say it is verified
+)
 SOCIALACCOUNT_EMAIL_VERIFICATION = "mandatory"
 SOCIALACCOUNT_STORE_TOKENS = False  # they are for this sign-in only; connections have their own consents
 SOCIALACCOUNT_LOGIN_ON_GET = False

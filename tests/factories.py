@@ -141,7 +141,7 @@ def make_connection(workspace: Workspace, *, name: str = "", **fields: Any) -> C
     return Connection.objects.create(**values | fields)
 
 
-def make_consent(workspace: Workspace, user: User, **fields: Any) -> Consent:
+def make_consent(workspace: Workspace, user: User | None, **fields: Any) -> Consent:
     """A trip to the provider that came back with one tenant, which nobody has picked yet."""
     values = {
         "state_hash": uuid4().hex * 2,

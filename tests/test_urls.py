@@ -235,6 +235,8 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/activations/<int:activation>/cancel/": action(WORK),
     "<slug:agency>/activations/<int:activation>/resume/": action(WORK),
     "<slug:agency>/<slug:workspace>/activations/<int:activation>/resume/": action(WORK),
+    "<slug:agency>/lanes/<int:connection>/resume/": action(WORK),
+    "<slug:agency>/<slug:workspace>/lanes/<int:connection>/resume/": action(WORK),
     # -- deliveries --
     "<slug:agency>/deliveries/": page(WORK),
     "<slug:agency>/<slug:workspace>/deliveries/": page(WORK),

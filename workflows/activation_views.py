@@ -6,9 +6,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from connections.models import Connection
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import history, replays, timeline
+from workflows import blocked, history, replays, timeline
 from workflows.forms import ActivationFilter, BulkForm, ReplayForm
 from workflows.lifecycle import NotAllowed
 from workflows.models import Activation
@@ -117,6 +118,22 @@ def activation_resume(
     request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
 ) -> HttpResponse:
     return _do(request, agency, workspace, activation, "resume", "It is due now.")
+
+
+@require_POST
+def lane_resume(
+    request: HttpRequest, agency: str, connection: int, workspace: str | None = None
+) -> HttpResponse:
+    """Everything that waits for a connection tries again now."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    rows = Connection.objects.filter(workspace__in=scope.workspaces, workspace__archived_at=None)
+    found = rows.select_related("agency", "workspace").filter(pk=connection).first()
+    if found is None:
+        raise Http404("No such connection here.")
+    blocked.resume_all(connection=found, by=scope.user)
+    messages.success(request, "What waits tries again now.")
+    place = [scope.agency.slug, found.workspace.slug, found.pk]
+    return redirect(reverse("connections:connection-detail", args=place))
 
 
 def _do(

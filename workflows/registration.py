@@ -1,11 +1,11 @@
 """What the engine brings to the registries: the built-in actions, its ear for events, its interest in connections."""
 
-from connections import admission, decisions
+from connections import admission, decisions, panels
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
-from workflows import lanes, permits, queries
+from workflows import blocked, lanes, permits, queries
 from workflows.actions import Filter, SetValues
 from workflows.decisions import go_on
 from workflows.intake import interests, start_activations
@@ -22,8 +22,9 @@ def register() -> None:
     providers.when_usable(_go_on)
     decisions.when_decided(go_on)
     admission.add(permits.admit)
+    panels.add(blocked.panel)
 
 
 def _go_on(connection: Connection) -> None:
     """What waited for this connection goes on."""
-    lanes.unpark(connection.pk)
+    blocked.go_on(connection.pk)

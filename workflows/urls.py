@@ -30,6 +30,7 @@ PAGES: list[tuple[str, Callable[..., Any], str]] = [
     (f"{WORKFLOW}versions/", version_views.version_list, "version-list"),
     (f"{WORKFLOW}versions/<int:number>/restore/", version_views.version_restore, "version-restore"),
     ("activations/", activation_views.activation_list, "activation-list"),
+    ("lanes/<int:connection>/resume/", activation_views.lane_resume, "lane-resume"),
     ("activations/bulk/", activation_views.activation_bulk, "activation-bulk"),
     (ACTIVATION, activation_views.activation_detail, "activation-detail"),
     (f"{ACTIVATION}replay/", activation_views.activation_replay, "activation-replay"),

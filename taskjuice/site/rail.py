@@ -45,7 +45,11 @@ PERSONAL_ENTRIES = (
     Entry("Profile", "contact", "workspaces:profile"),
     Entry("Email address", "mail", "account_email"),
     Entry("Password", "key", "account_change_password"),
-    *((Entry("Sign in with Xero", "connection", "socialaccount_connections"),) if settings.XERO_SIGN_IN else ()),
+    *(
+        (Entry("Sign in with Xero", "connection", "socialaccount_connections"),)
+        if settings.XERO_SIGN_IN
+        else ()
+    ),
     Entry("Two-step login", "shield", "mfa_index"),
     Entry("Sessions", "device", "usersessions_list"),
 )

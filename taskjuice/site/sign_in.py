@@ -47,5 +47,5 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
 
 def _answer(content: bytes) -> requests.Response:
     response = requests.Response()
-    response.status_code, response._content = 200, content  # noqa: SLF001 - as requests' own tests do
+    response.status_code, response._content = 200, content
     return response

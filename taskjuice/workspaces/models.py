@@ -17,7 +17,7 @@ RESERVED_AGENCY_SLUGS = frozenset(
 )
 RESERVED_WORKSPACE_SLUGS = frozenset(
     "accounts activations archive audit bills clients connect connections contacts deliveries home invoices items"
-    " members new payments receivables rename search settings switch team templates workflows".split()
+    " lanes members new payments receivables rename search settings switch team templates workflows".split()
 )
 slug_shape = RegexValidator(
     r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", "Use small letters, digits and single hyphens, for example harbour-cafe."

@@ -21,7 +21,7 @@ from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LINKS = "/northwind/harbour-cafe/connections/links/"
-TOKEN = "a-token-of-a-letter"  # noqa: S105 - of no use anywhere
+TOKEN = "a-token-of-a-letter"
 
 
 def sent_token() -> str:

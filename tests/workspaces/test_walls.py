@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from connections.models import Connection, Consent, Event
+from connections.models import Connection, ConnectLink, Consent, Event
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, AuditEntry, Invitation, Membership, Role, User, Workspace
 from tests.factories import (
@@ -15,6 +15,7 @@ from tests.factories import (
     make_consent,
     make_event,
     make_invitation,
+    make_link,
     make_user,
     make_workflow,
     make_workspace,
@@ -57,6 +58,26 @@ def test_consent_cannot_stand_in_another_agencys_workspace(
         lambda: Consent.objects.filter(pk=row.pk).update(workspace=foreign_workspace),
         "consent_workspace_of_agency",
     )
+
+
+def test_connect_link_and_what_came_of_it_stay_in_one_workspace(
+    workspace: Workspace, other_workspace: Workspace, foreign_workspace: Workspace
+) -> None:
+    here, there = make_link(workspace), make_link(other_workspace)
+    links = ConnectLink.objects.filter(pk=here.pk)
+    refuses(lambda: links.update(workspace=foreign_workspace), "link_workspace_of_agency")
+    elsewhere = make_connection(other_workspace)
+    refuses(lambda: links.update(reconnects=elsewhere), "link_reconnects_in_workspace")
+    rows = Connection.objects.filter(pk=elsewhere.pk)
+    refuses(lambda: rows.update(connected_through=here), "connection_through_link_of_workspace")
+    consent = make_consent(workspace, None, link=here)
+    consents = Consent.objects.filter(pk=consent.pk)
+    refuses(lambda: consents.update(link=there), "consent_link_in_workspace")
+
+
+def test_consent_is_of_a_person_or_a_link(workspace: Workspace, owner: User) -> None:
+    with pytest.raises(IntegrityError, match="consent_of_person_or_link"):
+        make_consent(workspace, owner, link=make_link(workspace))
 
 
 def test_invitation_cannot_stand_in_another_agencys_workspace(

@@ -1,0 +1,66 @@
+"""What waits for a connection, and letting all of it go on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Count, Q
+from django.db.models.functions import Now
+
+from connections.models import Connection
+from connections.states import note
+from taskjuice.workspaces.gate import WORK, Scope
+from taskjuice.workspaces.models import User
+from taskjuice.workspaces.panels import Panel
+from workflows import lanes
+from workflows.models import Activation, ActivationState, Lane
+
+WAITING = "waiting"  # the error code of what a provider made wait (waves.py); a Delay's rest has none
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """`waiting`: all that is not through; `held`: those of them that the provider, or a lost access, made wait."""
+
+    waiting: int
+    held: int
+    parked_until: datetime | None
+    parked_reason: str
+
+
+def of(connection: Connection) -> Blocked:
+    rows = Activation.objects.filter(connection=connection, state=ActivationState.READY)
+    counted = rows.aggregate(waiting=Count("pk"), held=Count("pk", filter=Q(error_code=WAITING)))
+    lane = Lane.objects.filter(pk=connection.pk, parked_until__gt=Now()).first()
+    return Blocked(
+        counted["waiting"],
+        counted["held"],
+        lane.parked_until if lane else None,
+        lane.parked_reason if lane else "",
+    )
+
+
+@transaction.atomic
+def go_on(connection_id: int) -> int:
+    """What was made to wait is due now, and the lane parks no more; returns how many. Delays go on resting."""
+    held = Activation.objects.filter(
+        connection_id=connection_id, state=ActivationState.READY, error_code=WAITING, next_at__gt=Now()
+    )
+    due = held.update(next_at=Now())
+    lanes.unpark(connection_id)
+    return due
+
+
+@transaction.atomic
+def resume_all(*, connection: Connection, by: User) -> None:
+    """The same, because a person says so. What still cannot go on waits again."""
+    go_on(connection.pk)
+    note("waiting activations resumed", connection, by=by)
+
+
+def panel(connection: Connection, scope: Scope) -> Panel | None:
+    """For the connection's page; None while nothing waits."""
+    found = of(connection)
+    if not found.waiting and found.parked_until is None:
+        return None
+    return Panel("workflows/_blocked.html", {"blocked": found, "may_resume": scope.may(WORK)})
