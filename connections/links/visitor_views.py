@@ -81,7 +81,7 @@ def link_done(request: HttpRequest, consent: int) -> HttpResponse:
     """How it ended, for who began in this browser."""
     found = _mine(request, consent)
     assert found.link is not None  # _mine() looked
-    if not found.link.chosen_at:
+    if not found.link.chosen_at or not found.finished_at or found.failure:  # or another browser chose
         return _over(request, found.link, consent=found, status=200)
     made = found.link.connections.order_by("name", "pk")
     return render(request, "connections/links/done.html", {"made": made, **_look(found.link)})

@@ -234,7 +234,7 @@ def test_mail_server_that_is_away_leaves_an_invitation_to_send_again(
         ).content.decode()
     row = Invitation.objects.get()
     assert (row.state, "the e-mail could not be sent" in page) == ("unsent", True)
-    assert [record.message for record in caplog.records] == ["An invitation could not be sent."]
+    assert [record.message for record in caplog.records] == ["A letter could not be sent."]
     as_owner.post(f"/northwind/team/invitations/{row.pk}/resend/")
     row.refresh_from_db()
     assert (row.state, len(mail.outbox)) == ("sent", 1)
