@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from connections import consents, errors, lifecycle, queries
+from connections import choices, consents, errors, lifecycle, queries
 from connections.forms import ChooseForm, StartForm
 from connections.models import Connection, Consent
 from connections.providers import Tenant, providers
@@ -106,7 +106,7 @@ def choose(request: HttpRequest, consent: Consent, after: AfterChoice) -> HttpRe
     context = {
         "consent": consent,
         "form": form,
-        "offers": queries.offers(consent, tenants, elsewhere),
+        "offers": choices.offers(consent, tenants, elsewhere),
         "provider": providers[consent.provider],
         **_look(consent),
     }
@@ -118,7 +118,7 @@ def consent_cancel(request: HttpRequest, agency: str, workspace: str, consent: i
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
     found = _open(scope, consent)
     if found is not None:
-        consents.cancel(found)
+        choices.cancel(found)
         messages.info(request, "Nothing was connected.")
     return redirect(reverse("connections:connection-list", args=[agency, workspace]))
 
@@ -126,11 +126,11 @@ def consent_cancel(request: HttpRequest, agency: str, workspace: str, consent: i
 def _exchanged(request: HttpRequest, consent: Consent) -> HttpResponse:
     """On to the choice. A hand-over needs none, nor a reconnect that brought the same organisation."""
     if consent.takes_over is not None:
-        return _handed_over(request, consent, consents.take_over(consent))
-    same = consents.same_again(consent) if consent.reconnects else None
+        return _handed_over(request, consent, choices.take_over(consent))
+    same = choices.same_again(consent) if consent.reconnects else None
     if same is None:
         return redirect(_choose_address(consent))
-    made = consents.finish(consent, [same])
+    made = choices.finish(consent, [same])
     if consent.link is not None:
         return redirect("connections:link-done", consent.pk)
     return _connected(request, consent, made)
@@ -150,7 +150,7 @@ def _handed_over(request: HttpRequest, consent: Consent, moved: list[Connection]
             request, f"{holder} allowed none of these organisations at Xero. Nothing was changed."
         )
     assert consent.takes_over is not None  # _exchanged() looked
-    if lifecycle.held_by(consent.takes_over, consent.agency).exists():
+    if choices.held_by(consent.takes_over, consent.agency).exists():
         return redirect("connections:grant-hand-over", consent.agency.slug, consent.takes_over.pk)
     return redirect("connections:grant-list", consent.agency.slug)
 
@@ -161,7 +161,7 @@ def _connect(form: ChooseForm, consent: Consent, free: list[Tenant]) -> list[Con
     chosen = [tenant for tenant in free if str(tenant.tenant_id) in ticked]
     try:
         chosen += _pasted(form, consent, chosen)
-        return consents.finish(consent, chosen) if not form.errors else []
+        return choices.finish(consent, chosen) if not form.errors else []
     except lifecycle.ConnectedElsewhere as error:
         where = (
             ""
@@ -178,7 +178,7 @@ def _pasted(form: ChooseForm, consent: Consent, chosen: list[Tenant]) -> list[Te
     tenant_id = form.cleaned_data["tenant_id"]
     if tenant_id is None or tenant_id in {tenant.tenant_id for tenant in chosen}:
         return []
-    tenant = consents.pasted(consent, tenant_id)
+    tenant = choices.pasted(consent, tenant_id)
     if tenant is None:
         form.add_error("tenant_id", "Your consent does not cover an organisation with this tenant ID.")
         return []

@@ -8,9 +8,7 @@ account: there the session alone is the person.
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -18,13 +16,12 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import Http404, HttpRequest
 
-from connections import errors, grants, lifecycle, states, vault
+from connections import errors, grants, vault
 from connections.links import progress
-from connections.models import Connection, ConnectionState, ConnectLink, Consent, Grant
-from connections.providers import Consented, ConsentFailed, Tenant, providers
-from connections.returns import CHOOSE_WITHIN, give_back, let_go, offered
+from connections.models import Connection, ConnectLink, Consent, Grant
+from connections.providers import Consented, ConsentFailed, providers
+from connections.returns import CHOOSE_WITHIN, give_back
 from taskjuice.workspaces import audit, gate
-from taskjuice.workspaces.audit import Actor
 from taskjuice.workspaces.models import User, Workspace
 
 GOOD_FOR = timedelta(minutes=10)
@@ -174,82 +171,6 @@ def _to_choose() -> "QuerySet[Consent]":
     ).select_related(*WITH)
 
 
-def pasted(consent: Consent, tenant_id: UUID) -> Tenant | None:
-    """A tenant named by its ID, if the person's consent covers it at the provider."""
-    token = grants.token(consent.grant_id).text
-    for tenant in providers[consent.provider].tenants(token):
-        if tenant.tenant_id == tenant_id:
-            return tenant
-    return None
-
-
-def same_again(consent: Consent) -> Tenant | None:
-    """On a reconnect: the very tenant that is being reconnected, if the person's consent covers it."""
-    assert consent.reconnects is not None  # only reconnects ask
-    wanted = consent.reconnects.tenant_id
-    if not consent.tenants:  # the provider had nothing to add to what it already connects
-        return pasted(consent, wanted)
-    return next((tenant for tenant in offered(consent) if tenant.tenant_id == wanted), None)
-
-
-def finish(consent: Consent, tenants: Sequence[Tenant]) -> list[Connection]:
-    """Connect what was chosen, and let go of what was not. Raises ConnectedElsewhere before anything is made."""
-    by = consent.actor
-    grant = consent.grant
-    assert grant is not None  # open_for() looked
-    for other in lifecycle.elsewhere(tenants, consent.workspace, consent.provider).values():
-        raise lifecycle.ConnectedElsewhere(other)
-    with transaction.atomic():
-        if not Consent.objects.filter(pk=consent.pk, finished_at=None).update(finished_at=Now()):
-            raise Refused("used", consent)
-        if not progress.chosen(consent.link, [tenant.name for tenant in tenants]):
-            raise Refused("link-over", consent)
-    made = [
-        lifecycle.connect(
-            tenant=tenant,
-            grant=grant,
-            workspace=consent.workspace,
-            provider=consent.provider,
-            by=by,
-            through=consent.link,
-        )
-        for tenant in tenants
-    ]
-    _revive(consent, by=by)
-    let_go(consent, keep={tenant.tenant_id for tenant in tenants})
-    return made
-
-
-def take_over(consent: Consent) -> list[Connection]:
-    """The agency's organisations under `consent.takes_over` that this consent covers too hang on it from now on."""
-    grant = consent.grant
-    assert grant is not None  # it was exchanged
-    token = grants.access_token(grant)
-    listed = {tenant.tenant_id: tenant for tenant in providers[consent.provider].tenants(token)}
-    if not Consent.objects.filter(pk=consent.pk, finished_at=None).update(finished_at=Now()):
-        raise Refused("used", consent)
-    held = lifecycle.held_by(consent.takes_over, consent.agency).exclude(grant=grant)
-    moved = [
-        lifecycle.hand_over(row, tenant=listed[row.tenant_id], grant=grant, by=consent.actor)
-        for row in held.filter(tenant_id__in=listed)
-    ]
-    _revive(consent, by=consent.actor)
-    let_go(consent, keep={connection.tenant_id for connection in moved})
-    return moved
-
-
-def cancel(consent: Consent) -> None:
-    """Nothing is chosen: what only this consent brought is given back."""
-    why = "Nothing was chosen."
-    with transaction.atomic():
-        Consent.objects.filter(pk=consent.pk).update(finished_at=Now(), failure=why)
-        progress.cancelled(consent.link, why)
-        audit.record(
-            "consent cancelled", by=consent.actor, agency=consent.agency, workspace=consent.workspace
-        )
-    let_go(consent, keep=set())
-
-
 def refused(code: str, request: HttpRequest, *, by: User | None) -> None:
     """Put a refused callback on record, with whoever's consent it named."""
     found = Consent.objects.filter(state_hash=_hash(request.GET.get("state", ""))).select_related(
@@ -313,23 +234,6 @@ def _fail(consent: Consent, code: str, why: str) -> None:
             workspace=consent.workspace,
             reason=code,
             message=why[:300],
-        )
-
-
-def _revive(consent: Consent, *, by: Actor) -> None:
-    """Others under the same grant that broke: those which the provider still lists work again."""
-    assert consent.grant is not None  # finish() looked
-    broken = Connection.objects.filter(grant=consent.grant, state=ConnectionState.ERROR)
-    if not broken.exists():
-        return
-    token = grants.access_token(consent.grant)
-    listed = [tenant.tenant_id for tenant in providers[consent.provider].tenants(token)]
-    with transaction.atomic():
-        states.mend(
-            broken.filter(tenant_id__in=listed)
-            .select_related("agency", "workspace")
-            .select_for_update(of=("self",)),
-            by=by,
         )
 
 

@@ -22,7 +22,7 @@ from connections.models import (
 )
 from connections.providers import Tenant, providers
 from taskjuice.workspaces.audit import Actor, user_of
-from taskjuice.workspaces.models import Agency, User, Workspace
+from taskjuice.workspaces.models import User, Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -69,24 +69,6 @@ def connect(
         raise
     describe(connection, by=by)
     return connection
-
-
-def held_by(grant: Grant | None, agency: Agency) -> QuerySet[Connection]:
-    """What hangs on a grant in this agency, of clients that are not put away; by client and name."""
-    held = Connection.objects.filter(
-        ~Q(state=ConnectionState.REVOKED), agency=agency, grant=grant, workspace__archived_at=None
-    )
-    return held.select_related("workspace", "agency").order_by("workspace__name", "name", "pk")
-
-
-def hand_over(connection: Connection, *, tenant: Tenant, grant: Grant, by: Actor) -> Connection:
-    """The connection hangs on another person's consent from now on, which covers the same tenant."""
-    before = connection.grant.provider_user_name if connection.grant else ""
-    moved = connect(
-        tenant=tenant, grant=grant, workspace=connection.workspace, provider=connection.provider, by=by
-    )
-    states.note("organisation handed over", moved, by=by, before=before, after=grant.provider_user_name)
-    return moved
 
 
 def elsewhere(tenants: Iterable[Tenant], workspace: Workspace, provider: str) -> dict[UUID, Connection]:

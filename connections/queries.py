@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Value, When
 from django.db.models.functions import Now
@@ -21,7 +20,7 @@ from connections.models import (
     Refusal,
     TokenRefresh,
 )
-from connections.providers import Provider, Tenant, providers
+from connections.providers import Provider, providers
 from connections.returns import CHOOSE_WITHIN
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, User, Workspace
@@ -137,15 +136,6 @@ class WebhookPanel:
         return "refused" if self.refused_lately else "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """An organisation that a consent brought, and where it already is, as far as this person may know."""
-
-    tenant: Tenant
-    here: Connection | None = None
-    elsewhere: Connection | None = None
-
-
 def connections(scope: Scope, *, state: str = "", search: str = "") -> QuerySet[Connection]:
     """What needs a person first, then by client and name. Ended ones only when asked for."""
     rows = _in(scope).select_related("workspace", "connected_by", "connected_through", "grant")
@@ -238,17 +228,6 @@ def unfinished(scope: Scope, user: User) -> list[Consent]:
         created_at__gt=Now() - CHOOSE_WITHIN,
     )
     return list(mine.select_related("workspace", "agency").order_by("-created_at"))
-
-
-def offers(consent: Consent, tenants: list[Tenant], elsewhere: dict[UUID, Connection]) -> list[Offer]:
-    here = Connection.objects.filter(
-        ~Q(state=ConnectionState.REVOKED),
-        workspace=consent.workspace,
-        provider=consent.provider,
-        tenant_id__in=[tenant.tenant_id for tenant in tenants],
-    )
-    by_tenant = {connection.tenant_id: connection for connection in here}
-    return [Offer(t, by_tenant.get(t.tenant_id), elsewhere.get(t.tenant_id)) for t in tenants]
 
 
 def webhook_panel(scope: Scope, *, url: str, has_key: bool) -> WebhookPanel:

@@ -7,7 +7,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections import consents
+from connections import choices, consents
 from connections.consent_views import choose
 from connections.links import lifecycle, progress
 from connections.links.forms import DeclineForm
@@ -62,7 +62,7 @@ def link_choose(request: HttpRequest, consent: int) -> HttpResponse:
 def link_cancel(request: HttpRequest, consent: int) -> HttpResponse:
     found = consents.open_for_visitor(request, consent)
     if found is not None:
-        consents.cancel(found)
+        choices.cancel(found)
     return redirect("connections:link-done", _mine(request, consent).pk)
 
 
