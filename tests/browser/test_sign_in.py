@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from taskjuice.demo.place import Place
+from tests.browser.conftest import OpenBrowser
 from tests.browser.test_account import sign_out
-from tests.browser.test_journey import PASSWORD, OpenBrowser, link_in_mail, sign_up
+from tests.browser.walking import PASSWORD, link_in_mail, sign_up
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
 

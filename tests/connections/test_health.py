@@ -18,7 +18,6 @@ from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.connections.conftest import come_back, connect
 from tests.factories import make_activation, make_call, make_connection, make_grant, make_workflow
 from tests.sandbox_process import SandboxProcess
-from workflows import lanes
 from workflows.models import Activation
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -207,7 +206,7 @@ def test_disconnection_at_xero_is_noticed_within_a_day_and_told_once(
         assert lifecycle.watch_listed() == 1
     states = {str(row.tenant_id): (row.state, row.problem) for row in Connection.objects.all()}
     assert states == {first: ("error", "tenant-gone"), second: ("active", "")}
-    told = [task for task in OrmQ.objects.all() if "tell_broken" in str(task.task())]
+    told = [task for task in OrmQ.objects.all() if "tell_broken" in str(task.task)]
     assert len(told) == 1
     notices.tell_broken(workspace.agency_id, [row.pk for row in Connection.objects.all()])
     assert len(mail.outbox) == 1
@@ -234,7 +233,6 @@ def test_what_waited_for_a_connection_goes_on_when_it_is_mended(
     later = timezone.now() + timedelta(minutes=15)
     held = make_activation(workflow, row, error_code="waiting", next_at=later)
     resting = make_activation(workflow, row, next_at=later)
-    lanes.wake_lanes([row.pk])
     Connection.objects.update(state="error", problem="grant-refused")
     page = as_admin.get(f"/northwind/harbour-cafe/connections/{row.pk}/").content.decode()
     assert ("2 activations, 1 of them held up" in page, "Resume all" in page) == (True, False)

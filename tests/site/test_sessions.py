@@ -32,7 +32,7 @@ def test_sign_in_brings_a_new_session(person: User) -> None:
     session = client.session
     session["planted"] = "by somebody else"
     session.save()
-    client.cookies[settings.SESSION_COOKIE_NAME] = before = session.session_key
+    client.cookies[settings.SESSION_COOKIE_NAME] = before = str(session.session_key)
     client.post("/accounts/login/", {"login": person.email, "password": PASSWORD})
     assert client.session.session_key not in {None, before}
     stale = Client()
@@ -42,7 +42,7 @@ def test_sign_in_brings_a_new_session(person: User) -> None:
 
 def test_sign_out_ends_the_session_at_the_server(person: User) -> None:
     client = signed_in(person)
-    key = client.session.session_key
+    key = str(client.session.session_key)
     client.post("/accounts/logout/")
     stale = Client()
     stale.cookies[settings.SESSION_COOKIE_NAME] = key
