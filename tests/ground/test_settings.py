@@ -74,6 +74,8 @@ WRONG: list[tuple[str, str | None, str]] = [
     ("LOG_LEVEL", "loud", "LOG_LEVEL: use DEBUG, INFO"),
     ("XERO_CLIENT_ID", None, "XERO_CLIENT_ID: set the client id"),
     ("XERO_CLIENT_SECRET", None, "XERO_CLIENT_SECRET: set the client secret"),
+    ("XERO_TIER", "gold", "XERO_TIER: use starter, core, plus, advanced, enterprise"),
+    ("XERO_SIGN_IN", "maybe", "XERO_SIGN_IN: use true or false"),
     ("XERO_LOGIN_URL", "login.xero.com", "XERO_LOGIN_URL: give scheme and host only"),
     (
         "XERO_IDENTITY_URL",
@@ -164,3 +166,18 @@ def test_management_command_says_what_is_wrong_in_one_line() -> None:
     assert done.stderr == (
         "TaskJuice does not start. SECRET_KEY: set at least 50 random characters; make one with `make key`\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("tier", "limits"), [(None, (50, 5000)), ("Starter", (5, 1000)), ("plus", (1000, 5000))]
+)
+def test_tier_sets_both_limits(
+    monkeypatch: pytest.MonkeyPatch, tier: str | None, limits: tuple[int, int]
+) -> None:
+    found = load(monkeypatch, XERO_TIER=tier)
+    assert (found["XERO_CONNECTION_LIMIT"], found["XERO_DAILY_LIMIT"]) == limits
+
+
+def test_limits_of_their_own_win_over_the_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = load(monkeypatch, XERO_TIER="starter", XERO_CONNECTION_LIMIT="7", XERO_DAILY_LIMIT="900")
+    assert (found["XERO_CONNECTION_LIMIT"], found["XERO_DAILY_LIMIT"]) == (7, 900)
