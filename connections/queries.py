@@ -1,5 +1,6 @@
 """What the pages about connections show."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,7 +9,8 @@ from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Value,
 from django.db.models.functions import Now
 
 from connections.consents import CHOOSE_WITHIN
-from connections.integrations import registry
+from connections.freshness import Freshness
+from connections.integrations import Gap, registry
 from connections.models import (
     Connection,
     ConnectionProblem,
@@ -20,7 +22,7 @@ from connections.models import (
     Refusal,
     TokenRefresh,
 )
-from connections.providers import Provider, Tenant, providers
+from connections.providers import Left, Provider, Tenant, providers
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, User, Workspace
 
@@ -33,7 +35,6 @@ FILTERS = {
     "pending": Q(state=ConnectionState.PENDING),
     "disconnected": Q(state=ConnectionState.REVOKED),
 }
-MINUTE_LIMIT = 60  # calls a minute and tenant (facts 2)
 PROBE_GAP = timedelta(minutes=2)  # probes of one check come within this
 SLOW_TO_DISABLE = timedelta(hours=24)
 
@@ -54,19 +55,27 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the list. What is left of the minute is only true within that minute."""
+    """One line of the list. `left` None: nothing was sent to the tenant yet; `fresh` None: no local copy."""
 
     connection: Connection
     workflows: list[str]
-    minute_left: int | None
-    day_left: int | None
+    left: Left | None
     day_limit: int
+    fresh: Freshness | None
 
     @property
     def needs_consent(self) -> bool:
         """Whether reconnecting is what a person should do next."""
         broken = self.connection.state in {ConnectionState.ERROR, ConnectionState.REVOKED}
         return broken or self.connection.problem == ConnectionProblem.SCOPE_MISSING
+
+    @property
+    def minute_left(self) -> int | None:
+        return self.left.minute_left if self.left else None
+
+    @property
+    def day_left(self) -> int | None:
+        return self.left.day_left if self.left else None
 
     @property
     def state(self) -> str:
@@ -116,6 +125,7 @@ class WebhookPanel:
     last_event_at: datetime | None  # of this scope's connections
     refused_lately: int
     waiting: int
+    gaps: Sequence[Gap]
 
     @property
     def state(self) -> str:
@@ -163,9 +173,13 @@ def connections(scope: Scope, *, state: str = "", search: str = "") -> QuerySet[
     return rows.order_by(urgency, "workspace__name", "name", "pk")
 
 
-def rows(found: list[Connection], now: datetime) -> list[Row]:
+def rows(found: list[Connection]) -> list[Row]:
     using = providers.workflows_using([connection.pk for connection in found])
-    return [_row(connection, using[connection.pk], now) for connection in found]
+    left, fresh = providers.left(found), providers.freshness([connection.pk for connection in found])
+    return [
+        Row(one, using[one.pk], left.get(one.pk), providers[one.provider].daily_limit, fresh.get(one.pk))
+        for one in found
+    ]
 
 
 def counts(scope: Scope) -> Counts:
@@ -185,13 +199,13 @@ def one(workspace: Workspace, pk: int) -> Connection | None:
     return found.filter(pk=pk).first()
 
 
-def detail(connection: Connection, now: datetime) -> Detail:
+def detail(connection: Connection) -> Detail:
     grant = connection.grant
     siblings = Connection.objects.filter(
         ~Q(state=ConnectionState.REVOKED), ~Q(pk=connection.pk), grant=grant, agency_id=connection.agency_id
     )
     return Detail(
-        row=rows([connection], now)[0],
+        row=rows([connection])[0],
         grant=grant,
         actions=_scopes_of_actions(connection.provider, set(grant.scopes if grant else ())),
         siblings=list(siblings.select_related("workspace").order_by("workspace__name", "name"))
@@ -238,25 +252,13 @@ def webhook_panel(scope: Scope, *, url: str, has_key: bool) -> WebhookPanel:
         last_event_at=_in(scope).aggregate(at=Max("last_webhook_at"))["at"],
         refused_lately=sum(refused.values_list("count", flat=True)),
         waiting=deliveries.filter(state="waiting").count(),
+        gaps=registry.webhooks["xero"].gaps(),
     )
 
 
 def _in(scope: Scope) -> QuerySet[Connection]:
     found = Connection.objects.filter(agency=scope.agency)
     return found if scope.workspace is None else found.filter(workspace=scope.workspace)
-
-
-def _row(connection: Connection, workflows: list[str], now: datetime) -> Row:
-    known_at = connection.limits_at
-    this_minute = known_at is not None and now - known_at < timedelta(minutes=1)
-    today = known_at is not None and now - known_at < timedelta(days=1)
-    return Row(
-        connection=connection,
-        workflows=workflows,
-        minute_left=connection.minute_left if this_minute else None,
-        day_left=connection.day_left if today else None,
-        day_limit=providers[connection.provider].daily_limit,
-    )
 
 
 def _scopes_of_actions(provider: str, granted: set[str]) -> list[ActionScopes]:
