@@ -11,7 +11,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from connections.models import Call, CallState, Connection, ConnectionProblem, ConnectionState, GrantState
-from connections.providers import providers
+from connections.providers import Left, providers
 
 IDLE = timedelta(days=14)  # twice as long as a grant may rest: renewing it fails
 DYING = timedelta(days=45)  # of the 60 after which the provider ends an unused one
@@ -57,9 +57,7 @@ def writes_of(connections: Sequence[Connection], now: datetime) -> dict[int, Wri
     return {pk: Writes(failed, total) for pk, failed, total in rows.order_by()}
 
 
-def checks(
-    connection: Connection, *, writes: Writes, day_left: int | None, minute_left: int | None, now: datetime
-) -> list[Check]:
+def checks(connection: Connection, *, writes: Writes, left: Left | None, now: datetime) -> list[Check]:
     """Of a connection whose grant was read with it. An ended one has none."""
     if connection.state == ConnectionState.REVOKED:
         return []
@@ -70,7 +68,7 @@ def checks(
         _webhook(connection, now),
         _sync(connection, now),
         _failures(writes),
-        _budget(connection, day_left, minute_left),
+        _budget(left),
     ]
 
 
@@ -146,14 +144,15 @@ def _failures(writes: Writes) -> Check:
     return Check("writes", "good", "few")
 
 
-def _budget(connection: Connection, day_left: int | None, minute_left: int | None) -> Check:
-    if day_left is None:
+def _budget(left: Left | None) -> Check:
+    if left is None:
         return Check("budget", "mute", "unknown")
-    limit = providers[connection.provider].daily_limit
-    if day_left == 0:
+    if left.day_left == 0:
         return Check("budget", "bad", "spent", "wait")
-    if day_left * 10 < limit:
+    if left.day_left * 10 < left.day_limit:
         return Check("budget", "warn", "low", "wait")
     return (
-        Check("budget", "warn", "minute", "wait") if minute_left == 0 else Check("budget", "good", "enough")
+        Check("budget", "warn", "minute", "wait")
+        if left.minute_left == 0
+        else Check("budget", "good", "enough")
     )

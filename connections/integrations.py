@@ -210,8 +210,26 @@ class UnparsableDelivery(Exception):
     """The body is not what the provider sends. The text says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Deliveries that the provider's numbering says were sent and that did not come."""
+
+    first: int
+    last: int
+    found_at: datetime
+    read_at: datetime | None  # when what they would have told was looked for
+    closed_at: datetime | None  # when they came after all
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+
 class Webhooks(Protocol):
     """How a provider's deliveries are read."""
+
+    def gaps(self) -> Sequence[Gap]:
+        """The latest ones, newest first. They may concern any connection."""
 
     def parse(self, body: bytes) -> list[ReportedEvent | UnusableEvent]:
         """The events of one delivery; an intent-to-receive has none. Raises UnparsableDelivery."""

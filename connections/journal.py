@@ -36,7 +36,7 @@ STALE_SECONDS = 60  # a process that was held up for so long between intent and 
 ALIVE_SECONDS = 60  # longer than a request that sends lives
 ORPHANED_SECONDS = 900  # a step's call that its lane did not come back to
 SECOND_CLICK_SECONDS = 8.0  # how long a form sent twice waits for what its first sending brings
-BUSY = "Another payment of this invoice is under way."
+BUSY = "Another change of this document is under way."
 SETTLE, SETTLE_TASK = "settle-calls", "connections.tasks.settle_calls"
 
 

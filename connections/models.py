@@ -110,10 +110,6 @@ class Connection(models.Model):
     last_webhook_at = models.DateTimeField(null=True)
     last_sync_at = models.DateTimeField(null=True)
     tested_at = models.DateTimeField(null=True)
-    # What the provider said was left of its limits, when last asked
-    minute_left = models.IntegerField(null=True)
-    day_left = models.IntegerField(null=True)
-    limits_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = (

@@ -3,15 +3,18 @@
 An integration adds its provider in `ready()`; so does whoever wants to be asked or told about connections.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+from connections.freshness import Freshness
 from connections.models import Connection
 
 WorkflowNames = Callable[[Sequence[int]], Mapping[int, list[str]]]
 Listener = Callable[[Connection], None]
+Freshnesses = Callable[[Sequence[int]], Mapping[int, Freshness]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,18 @@ class Tenant:
     id: UUID
     tenant_id: UUID
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left of a tenant's limits, and until when and why nothing is sent to it at all."""
+
+    minute_left: int
+    minute_limit: int
+    day_left: int
+    day_limit: int
+    parked_until: datetime | None = None
+    why: str = ""  # minute, day, concurrent, app
 
 
 class ConsentFailed(Exception):
@@ -87,6 +102,10 @@ class Provider:
         """Calls a day and tenant."""
         raise NotImplementedError
 
+    def left(self, tenant_ids: Collection[UUID]) -> Mapping[UUID, Left]:
+        """What is left for these tenants, as far as is known; those never called are missing. One query."""
+        raise NotImplementedError
+
     def authorise_url(self, *, state: str, nonce: str, verifier: str) -> str:
         raise NotImplementedError
 
@@ -122,6 +141,7 @@ class Providers:
         self.by_key: dict[str, Provider] = {}
         self._workflow_names: list[WorkflowNames] = []
         self._listeners: list[Listener] = []
+        self._freshnesses: list[Freshnesses] = []
 
     def add(self, provider: Provider) -> None:
         self.by_key[provider.key] = provider
@@ -137,11 +157,27 @@ class Providers:
         """`listener` is called, inside the transaction, for a connection that begins or resumes to work."""
         self._listeners.append(listener)
 
+    def tell_freshness(self, freshnesses: Freshnesses) -> None:
+        """`freshnesses` returns, for connection ids, how fresh the local copy is of those that have one."""
+        self._freshnesses.append(freshnesses)
+
+    def freshness(self, connection_ids: Sequence[int]) -> dict[int, Freshness]:
+        return {id: one for tell in self._freshnesses for id, one in tell(connection_ids).items()}
+
     def workflows_using(self, connection_ids: Sequence[int]) -> dict[int, list[str]]:
         found: dict[int, list[str]] = {id: [] for id in connection_ids}
         for names in self._workflow_names:
             for id, titles in names(connection_ids).items():
                 found[id].extend(titles)
+        return found
+
+    def left(self, connections: Sequence[Connection]) -> dict[int, Left]:
+        """By connection id; those whose tenant was never called are missing. One query per provider."""
+        found: dict[int, Left] = {}
+        for key in {one.provider for one in connections}:
+            mine = [one for one in connections if one.provider == key]
+            left = self[key].left([one.tenant_id for one in mine])
+            found |= {one.pk: left[one.tenant_id] for one in mine if one.tenant_id in left}
         return found
 
     def usable(self, connection: Connection) -> None:

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 
 from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Value, When
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from connections import health
-from connections.integrations import registry
+from connections.freshness import Freshness
+from connections.integrations import Gap, registry
 from connections.models import (
     Connection,
     ConnectionProblem,
@@ -20,7 +22,7 @@ from connections.models import (
     Refusal,
     TokenRefresh,
 )
-from connections.providers import Provider, providers
+from connections.providers import Left, Provider, providers
 from connections.returns import CHOOSE_WITHIN
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, User, Workspace
@@ -56,13 +58,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the list. What is left of the minute is only true within that minute."""
+    """One line of the list. `left` None: nothing was sent to the tenant yet; `fresh` None: no local copy."""
 
     connection: Connection
     workflows: list[str]
-    minute_left: int | None
-    day_left: int | None
+    left: Left | None
     day_limit: int
+    fresh: Freshness | None
     writes: health.Writes
     checks: list[health.Check]
 
@@ -76,6 +78,14 @@ class Row:
         """Whether reconnecting is what a person should do next."""
         broken = self.connection.state in {ConnectionState.ERROR, ConnectionState.REVOKED}
         return broken or self.connection.problem == ConnectionProblem.SCOPE_MISSING
+
+    @property
+    def minute_left(self) -> int | None:
+        return self.left.minute_left if self.left else None
+
+    @property
+    def day_left(self) -> int | None:
+        return self.left.day_left if self.left else None
 
     @property
     def state(self) -> str:
@@ -125,6 +135,7 @@ class WebhookPanel:
     last_event_at: datetime | None  # of this scope's connections
     refused_lately: int
     waiting: int
+    gaps: Sequence[Gap]
 
     @property
     def state(self) -> str:
@@ -155,12 +166,17 @@ def connections(scope: Scope, *, state: str = "", search: str = "") -> QuerySet[
     return rows.order_by(urgency, "workspace__name", "name", "pk")
 
 
-def rows(found: list[Connection], now: datetime) -> list[Row]:
+def rows(found: list[Connection]) -> list[Row]:
     using = providers.workflows_using([connection.pk for connection in found])
+    ids = [connection.pk for connection in found]
+    left, fresh = providers.left(found), providers.freshness(ids)
+    now = timezone.now()
     writes = health.writes_of(found, now)
     return [
-        _row(connection, using[connection.pk], writes.get(connection.pk, health.Writes()), now)
-        for connection in found
+        _row(
+            one, using[one.pk], left.get(one.pk), fresh.get(one.pk), writes.get(one.pk, health.Writes()), now
+        )
+        for one in found
     ]
 
 
@@ -200,13 +216,13 @@ def one(workspace: Workspace, pk: int) -> Connection | None:
     return found.filter(pk=pk).first()
 
 
-def detail(connection: Connection, now: datetime) -> Detail:
+def detail(connection: Connection) -> Detail:
     grant = connection.grant
     siblings = Connection.objects.filter(
         ~Q(state=ConnectionState.REVOKED), ~Q(pk=connection.pk), grant=grant, agency_id=connection.agency_id
     )
     return Detail(
-        row=rows([connection], now)[0],
+        row=rows([connection])[0],
         grant=grant,
         actions=_scopes_of_actions(connection.provider, set(grant.scopes if grant else ())),
         siblings=list(siblings.select_related("workspace").order_by("workspace__name", "name"))
@@ -242,6 +258,7 @@ def webhook_panel(scope: Scope, *, url: str, has_key: bool) -> WebhookPanel:
         last_event_at=_in(scope).aggregate(at=Max("last_webhook_at"))["at"],
         refused_lately=sum(refused.values_list("count", flat=True)),
         waiting=deliveries.filter(state="waiting").count(),
+        gaps=registry.webhooks["xero"].gaps(),
     )
 
 
@@ -250,20 +267,22 @@ def _in(scope: Scope) -> QuerySet[Connection]:
     return found if scope.workspace is None else found.filter(workspace=scope.workspace)
 
 
-def _row(connection: Connection, workflows: list[str], writes: health.Writes, now: datetime) -> Row:
-    known_at = connection.limits_at
-    this_minute = known_at is not None and now - known_at < timedelta(minutes=1)
-    today = known_at is not None and now - known_at < timedelta(days=1)
-    minute_left = connection.minute_left if this_minute else None
-    day_left = connection.day_left if today else None
+def _row(
+    connection: Connection,
+    workflows: list[str],
+    left: Left | None,
+    fresh: Freshness | None,
+    writes: health.Writes,
+    now: datetime,
+) -> Row:
     return Row(
         connection=connection,
         workflows=workflows,
-        minute_left=minute_left,
-        day_left=day_left,
+        left=left,
         day_limit=providers[connection.provider].daily_limit,
+        fresh=fresh,
         writes=writes,
-        checks=health.checks(connection, writes=writes, day_left=day_left, minute_left=minute_left, now=now),
+        checks=health.checks(connection, writes=writes, left=left, now=now),
     )
 
 

@@ -6,7 +6,6 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from connections import lifecycle, panels, queries
@@ -31,7 +30,7 @@ def connection_list(request: HttpRequest, agency: str, workspace: str | None = N
     context = {
         "counts": queries.counts(scope),
         "page": page,
-        "rows": queries.rows(list(page.object_list), timezone.now()),
+        "rows": queries.rows(list(page.object_list)),
         "open_links": 0 if scope.is_client else link_queries.open_count(scope),
         "unfinished": [] if scope.is_client else queries.unfinished(scope, scope.user),
         "state": state,
@@ -47,7 +46,7 @@ def connection_detail(request: HttpRequest, agency: str, workspace: str, connect
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     found = _found(scope.workspace, connection)
     context = {
-        "detail": queries.detail(found, timezone.now()),
+        "detail": queries.detail(found),
         "connection": found,
         "panels": panels.of(found, scope),
         "may_change": scope.may(gate.ADMIN),
@@ -65,7 +64,7 @@ def connection_test(request: HttpRequest, agency: str, workspace: str, connectio
         raise Http404("Nothing to test.")
     tested = lifecycle.test(found, by=scope.user)
     if request.headers.get("HX-Request"):
-        context = {"tested": tested, "row": queries.rows([tested.connection], timezone.now())[0]}
+        context = {"tested": tested, "row": queries.rows([tested.connection])[0]}
         return render(request, "connections/_tested.html", context)
     if tested.problem:
         messages.error(request, tested.problem)
@@ -100,7 +99,7 @@ def connection_disconnect(request: HttpRequest, agency: str, workspace: str, con
         told = lifecycle.disconnect(found, by=scope.user)
         messages.success(request, _disconnected(found, told=told))
         return redirect(reverse("connections:connection-list", args=[agency, workspace]))
-    context = {"connection": found, "form": form, "row": queries.rows([found], timezone.now())[0]}
+    context = {"connection": found, "form": form, "row": queries.rows([found])[0]}
     return render(request, "connections/disconnect.html", context, status=422 if form.errors else 200)
 
 

@@ -9,8 +9,8 @@ import logging
 import time
 
 from connections.models import Connection
+from taskjuice.queue.leases import Lease, LeaseLost
 from workflows import lanes
-from workflows.lanes import Lease, LeaseLost
 from workflows.plans import plan
 from workflows.store import ALONE_FROM, MAX_ATTEMPTS, Batch, Run, claim, has_failing
 from workflows.waves import Wave

@@ -1,18 +1,14 @@
-"""Lanes: one per connection, drained by one worker at a time. All times are the database's.
-
-A lease names its holder, so that the lane of a killed process is free at once and not only when the lease ends.
-"""
+"""Lanes: one per connection, drained by one worker at a time. All times are the database's."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from django.db import connection as database
 from django.db import transaction
 from django.db.models.functions import Now
 
-from taskjuice.queue import processes, wake
+from taskjuice.queue import leases, wake
+from taskjuice.queue.leases import Lease, LeaseLost
 from workflows.models import Lane
 
 TASK = "workflows.tasks.run_lane"
@@ -50,27 +46,9 @@ SELECT l.connection_id
 """
 
 
-class LeaseLost(Exception):
-    """Somebody else drains the lane now; nothing may be written under the old lease."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    connection_id: int
-    token: UUID
-
-
 def acquire(connection_id: int) -> Lease | None:
     """The lane's lease; None where somebody has it, the lane is parked, or its connection or client is at rest."""
-    values: dict[str, int | str] = {
-        "id": connection_id,
-        "lease": LEASE_SECONDS,
-        "holder": processes.identity(),
-    }
-    with database.cursor() as cursor:
-        cursor.execute(ACQUIRE, values)
-        row = cursor.fetchone()
-    return Lease(connection_id, row[0]) if row else None
+    return leases.acquire(ACQUIRE, connection_id, {"lease": LEASE_SECONDS})
 
 
 def renew(lease: Lease) -> None:
@@ -123,10 +101,7 @@ def wake_lanes(connection_ids: Iterable[int]) -> None:
 
 def rewake_forgotten() -> None:
     """The sweep: lanes of dead holders are freed, and whatever is due is queued again."""
-    holders = Lane.objects.filter(lease_until__gt=Now()).values_list("pk", "lease_token", "lease_holder")
-    for pk, token, holder in holders:
-        if holder and processes.is_dead(holder):
-            Lane.objects.filter(pk=pk, lease_token=token).update(lease_until=Now())
+    leases.free_dead(Lane)
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute(f"{FORGOTTEN} ORDER BY l.connection_id FOR UPDATE OF l SKIP LOCKED")

@@ -1,14 +1,16 @@
 """What the pages about workflows show."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 from django.db import connection as database
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.urls import reverse
 
+from connections.history import SHOWN, Run
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, Workspace
@@ -185,6 +187,18 @@ def names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
     for connection_id, name in links.values_list("connection_id", "workflow__name"):
         found[connection_id].append(name)
     return dict(found)
+
+
+def runs_of(connection: Connection, ids: Collection[int], event_ids: Collection[int]) -> list[Run]:
+    """The connection's activations with these ids or started by these events, for the history of a record."""
+    rows = Activation.objects.filter(Q(pk__in=ids) | Q(event__in=event_ids), connection=connection)
+    rows = rows.select_related("agency", "workspace").defer("trigger_data", "outputs")
+    return [_run(row) for row in rows.order_by("-id")[:SHOWN]]
+
+
+def _run(row: Activation) -> Run:
+    url = reverse("workflows:activation-detail", args=(row.agency.slug, row.workspace.slug, row.pk))
+    return Run(row.pk, row.created_at, row.state, row.workflow_name, row.version_number, row.error, url)
 
 
 def newest_activations(scope: Scope, workflow: Workflow, count: int) -> list[Activation]:

@@ -1,6 +1,6 @@
 """What the engine brings to the registries: the built-in actions, its ear for events, its interest in connections."""
 
-from connections import admission, decisions, panels
+from connections import admission, decisions, history, panels
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
@@ -22,6 +22,7 @@ def register() -> None:
     providers.when_usable(_go_on)
     decisions.when_decided(go_on)
     admission.add(permits.admit)
+    history.tell_runs(queries.runs_of)
     panels.add(blocked.panel)
 
 

@@ -11,8 +11,8 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from connections import exact
+from taskjuice.queue.leases import Lease
 from workflows import lanes
-from workflows.lanes import Lease
 from workflows.models import Activation
 
 MAX_ATTEMPTS = 5
@@ -117,7 +117,7 @@ class Batch:
     records: list[StepRecord] = field(default_factory=list)
 
     def store(self) -> None:
-        """One transaction under the lease; raises lanes.LeaseLost, and then nothing was written."""
+        """One transaction under the lease; raises LeaseLost, and then nothing was written."""
         changed = [run for run in self.runs if run.changed]
         with transaction.atomic():
             lanes.hold(self.lease)

@@ -11,7 +11,7 @@ few calls of a window are spread over that interval, so each narrows it, and no 
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from connections.errors import RetryLater
 from connections.models import Budget
+from connections.providers import Left
 
 PROVIDER = "xero"
 APP = UUID(int=0)  # the tenant under which the app's own limit is kept
@@ -163,18 +164,6 @@ class Place:
     others: int  # calls in flight beside it
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """For meters: what is left of this minute and day, and until when and why nothing is sent at all."""
-
-    minute_left: int
-    minute_limit: int
-    day_left: int
-    day_limit: int
-    parked_until: datetime | None = None
-    why: str = ""  # minute, day, concurrent, app
-
-
 def take(tenant_id: UUID, purpose: str = WORK) -> Place:
     """A place for one call now. Raises RetryLater, tenant-wide, with the time at which one is free.
 
@@ -208,28 +197,27 @@ def give_back(place: Place, headers: Mapping[str, str] | None, *, status: int = 
         _execute(PARK_APP, APP, pause=APP_PAUSE_SECONDS)
 
 
-def state(tenant_id: UUID) -> State:
-    """What is left for this organisation, as far as we know. One query, for pages."""
-    rows = {
-        row.tenant_id: row for row in Budget.objects.filter(provider=PROVIDER, tenant_id__in=[tenant_id, APP])
-    }
+def left(tenant_ids: Collection[UUID]) -> dict[UUID, Left]:
+    """What is left for these organisations, as far as we know; those never called are missing. One query."""
+    found = Budget.objects.filter(provider=PROVIDER, tenant_id__in=[*tenant_ids, APP])
+    rows = {row.tenant_id: row for row in found}
+    app = rows.pop(APP, None)
     now = timezone.now()
+    return {tenant: _left(row, app, now) for tenant, row in rows.items()}
+
+
+def _left(row: Budget, app: Budget | None, now: datetime) -> Left:
+    """Of a window that is over, all is left."""
+    parked = [(one.parked_until, one.parked_why) for one in (row, app) if one and one.parked_until]
+    until, why = max(parked, default=(now, ""))
     day_limit = settings.XERO_DAILY_LIMIT
-    row = rows.get(tenant_id)
-    parked = max(
-        (row for row in rows.values() if row.parked_until and row.parked_until > now),
-        key=lambda row: row.parked_until or now,
-        default=None,
-    )
-    minute_used = row.minute_used if row and row.minute_ends > now else 0
-    day_used = row.day_used if row and row.day_ends > now else 0
-    return State(
-        minute_left=max(0, MINUTE_LIMIT - minute_used),
+    return Left(
+        minute_left=max(0, MINUTE_LIMIT - (row.minute_used if row.minute_ends > now else 0)),
         minute_limit=MINUTE_LIMIT,
-        day_left=max(0, day_limit - day_used),
+        day_left=max(0, day_limit - (row.day_used if row.day_ends > now else 0)),
         day_limit=day_limit,
-        parked_until=parked.parked_until if parked else None,
-        why=parked.parked_why if parked else "",
+        parked_until=until if until > now else None,
+        why=why if until > now else "",
     )
 
 

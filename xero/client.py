@@ -1,22 +1,17 @@
 """The one door to Xero's Accounting API."""
 
-import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import requests
 from django.conf import settings
-from django.db.models.functions import Now
 
 from connections import errors, grants, lifecycle, states
 from connections.models import Connection
 from xero import budget, refusals, transport, wire
 
 Params = Mapping[str, str | int]
-
-LIMITS_EVERY = 1.0  # seconds between two notes of a tenant's limits by one process
-noted: dict[tuple[str, str], tuple[float, tuple[str, str]]] = {}
 
 
 def client_for(connection: Connection, *, purpose: str = budget.WORK) -> "Client":
@@ -105,7 +100,6 @@ class Client:
                 "Xero-Tenant-Id": str(self.connection.tenant_id),
             },
         )
-        self._note_limits(response)
         try:
             return refusals.content(response, writes=method != "GET")
         except refusals.Forbidden as error:
@@ -127,20 +121,3 @@ class Client:
             budget.give_back(place, None)
             kind = errors.RetryLater if method == "GET" else errors.UnknownOutcome
             raise kind(str(error)) from error
-
-    def _note_limits(self, response: requests.Response) -> None:
-        """Keep what Xero says is left: when it changed, and at most once a second per tenant and process."""
-        left = (
-            response.headers.get("X-MinLimit-Remaining", ""),
-            response.headers.get("X-DayLimit-Remaining", ""),
-        )
-        if not (left[0].isdigit() and left[1].isdigit()):
-            return
-        tenant = (self.connection.provider, str(self.connection.tenant_id))
-        at, before = noted.get(tenant, (-LIMITS_EVERY, ("", "")))
-        if before == left or time.monotonic() - at < LIMITS_EVERY:
-            return
-        noted[tenant] = (time.monotonic(), left)
-        Connection.objects.filter(provider=tenant[0], tenant_id=tenant[1]).update(
-            minute_left=int(left[0]), day_left=int(left[1]), limits_at=Now()
-        )

@@ -17,6 +17,8 @@ from xero import days
 
 AMOUNT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d+)?", re.ASCII)
 LARGEST = Decimal(10) ** 10
+PAIR = "\t"  # between the names of a tracking category and its option
+HOW_TO_TRACK = "Give the category and the option: Region: North."
 
 
 class TextField(forms.CharField):
@@ -146,3 +148,42 @@ class Chosen(forms.ChoiceField):
         if not text and not self.required:
             return str(self.initial or "")
         return names.get(text.lower(), text)
+
+
+class TrackingField(forms.Field):
+    """Up to two tracking categories, cleaned to [{"name": category, "option": …}].
+
+    It takes that list, "Region: North; Team: A", and what a page's selects post: one `pair` or a list of them.
+    """
+
+    MOST = 2
+
+    def to_python(self, value: Any) -> list[dict[str, str]]:
+        if value in self.empty_values:
+            return []
+        if isinstance(value, str):
+            value = [value] if PAIR in value else [one for one in value.split(";") if one.strip()]
+        if not isinstance(value, list | tuple):
+            raise ValidationError(HOW_TO_TRACK)
+        found = [self._one(one) for one in value]
+        if len(found) > self.MOST:
+            raise ValidationError("A line has at most two tracking categories.")
+        if len({one["name"].lower() for one in found}) < len(found):
+            raise ValidationError("Give each tracking category once.")
+        return found
+
+    @staticmethod
+    def pair(name: str, option: str) -> str:
+        """A category and its option as one value of a select; either may hold colons and semicolons."""
+        return f"{name}{PAIR}{option}"
+
+    def _one(self, value: Any) -> dict[str, str]:
+        if isinstance(value, str):
+            name, _, option = value.partition(PAIR if PAIR in value else ":")
+            value = {"name": name, "option": option}
+        if not isinstance(value, Mapping):
+            raise ValidationError(HOW_TO_TRACK)
+        found = {key: str(value.get(key) or "").strip() for key in ("name", "option")}
+        if not all(found.values()):
+            raise ValidationError(HOW_TO_TRACK)
+        return found

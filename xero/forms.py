@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 
-from xero.fields import AmountField, Chosen, DayField, InstantField, TextField, WordsField
+from xero.fields import AmountField, Chosen, DayField, InstantField, TextField, TrackingField, WordsField
 
 ACCREC, ACCPAY = "ACCREC", "ACCPAY"
 TYPES = [(ACCREC, "Invoice (sale)"), (ACCPAY, "Bill (purchase)")]
@@ -129,7 +130,7 @@ class ListItemsForm(StepForm):
 
 
 class LineForm(forms.Form):
-    """One line. `tracking` is [{"name": category, "option": …}] or "Region: North; Team: A"."""
+    """One line of a document."""
 
     item_code = TextField(label="Item", required=False, max_length=30)
     description = TextField(label="Description", required=False, max_length=4000, strip=False)
@@ -138,27 +139,13 @@ class LineForm(forms.Form):
     discount_rate = AmountField(label="Discount %", required=False, places=4, least=Decimal(0))
     account_code = TextField(label="Account", required=False, max_length=10)
     tax_type = TextField(label="Tax rate", required=False, max_length=50)
-    tracking = forms.Field(label="Tracking", required=False)
+    tracking = TrackingField(label="Tracking", required=False)
 
     def clean_discount_rate(self) -> Decimal | None:
         rate: Decimal | None = self.cleaned_data["discount_rate"]
         if rate is not None and rate > 100:
             raise ValidationError("A discount is at most 100 %.")
         return rate
-
-    def clean_tracking(self) -> list[dict[str, str]]:
-        given = self.cleaned_data["tracking"] or []
-        if isinstance(given, str):
-            given = [pair.partition(":")[::2] for pair in given.split(";") if pair.strip()]
-            given = [{"name": name, "option": option} for name, option in given]
-        if not isinstance(given, list) or not all(isinstance(one, Mapping) for one in given):
-            raise ValidationError("Give the category and the option: Region: North.")
-        found = [{key: str(one.get(key, "")).strip() for key in ("name", "option")} for one in given]
-        if len(found) > 2:
-            raise ValidationError("A line has at most two tracking categories.")
-        if any(not one["name"] or not one["option"] for one in found):
-            raise ValidationError("Give the category and the option: Region: North.")
-        return found
 
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
@@ -177,8 +164,15 @@ class LinesWidget(forms.Widget):
         for key in data:
             found = re.fullmatch(rf"{re.escape(name)}-(\d{{1,4}})-(\w+)", str(key), re.ASCII)
             if found and found[2] in LineForm.base_fields:
-                rows.setdefault(int(found[1]), {})[found[2]] = data.get(key)
+                rows.setdefault(int(found[1]), {})[found[2]] = _posted(data, key)
         return [rows[number] for number in sorted(rows)] or None
+
+
+def _posted(data: Mapping[str, Any], key: str) -> Any:
+    """A row's value; a list where the page has several fields of one name, empty ones left out."""
+    if not isinstance(data, QueryDict) or len(data.getlist(key)) < 2:
+        return data.get(key)
+    return [value for value in data.getlist(key) if value]
 
 
 class LinesField(forms.Field):

@@ -1,11 +1,6 @@
-"""Who reads for which ledger, and when. All times are the database's.
+"""Who reads for which ledger, and when. All times are the database's."""
 
-A lease names its holder, so that the ledger of a killed process is free at once and not only when the lease ends.
-"""
-
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from django.db import connection as database
 from django.db import transaction
@@ -13,7 +8,8 @@ from django.db.models import F
 from django.db.models.functions import Least, Now
 
 from connections.models import Connection, ConnectionState
-from taskjuice.queue import processes, wake
+from taskjuice.queue import leases, wake
+from taskjuice.queue.leases import Lease, LeaseLost
 from xero.models import Ledger
 
 TASK = "xero.tasks.run_ledger"
@@ -51,27 +47,9 @@ SELECT l.connection_id
 """
 
 
-class LeaseLost(Exception):
-    """Somebody else reads for this ledger now; nothing may be written under the old lease."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    connection_id: int
-    token: UUID
-
-
 def acquire(connection_id: int) -> Lease | None:
     """None where somebody has it, it may not be read yet, or its connection does not work."""
-    values: dict[str, int | str] = {
-        "id": connection_id,
-        "lease": LEASE_SECONDS,
-        "holder": processes.identity(),
-    }
-    with database.cursor() as cursor:
-        cursor.execute(ACQUIRE, values)
-        row = cursor.fetchone()
-    return Lease(connection_id, row[0]) if row else None
+    return leases.acquire(ACQUIRE, connection_id, {"lease": LEASE_SECONDS})
 
 
 def hold(lease: Lease) -> Ledger:
@@ -127,10 +105,7 @@ def catch_up(since: datetime, *, provider: str = "xero") -> int:
 
 def rewake_waiting() -> None:
     """The sweep: ledgers of dead holders are freed, and whatever is due is queued."""
-    held = Ledger.objects.filter(lease_until__gt=Now()).values_list("pk", "lease_token", "lease_holder")
-    for pk, token, holder in held:
-        if holder and processes.is_dead(holder):
-            Ledger.objects.filter(pk=pk, lease_token=token).update(lease_until=Now())
+    leases.free_dead(Ledger)
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute(WAITING)

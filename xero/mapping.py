@@ -12,12 +12,13 @@ from uuid import UUID
 from django.db import models
 
 from xero import wire
-from xero.models import Account, Contact, Invoice, Item, Payment
+from xero.models import Account, Contact, Invoice, Item, Payment, TrackingCategory
 
 Body = Mapping[str, Any]
 Row = dict[str, Any]
 
 INVOICES, CONTACTS, PAYMENTS, ACCOUNTS, ITEMS = "invoices", "contacts", "payments", "accounts", "items"
+TRACKING = "tracking categories"
 ZERO = Decimal(0)
 LARGEST = Decimal(10) ** 15
 WORDS = re.compile(r"[^\W_]+")
@@ -162,11 +163,31 @@ def item(body: Body) -> Row:
     }
 
 
+def tracking_category(body: Body) -> Row:
+    options = [one for one in body.get("Options") or [] if isinstance(one, dict) and _text(one, "Name")]
+    return _common(body, "TrackingCategoryID", undated=True) | {
+        "name": _text(body, "Name", 100),
+        "status": _text(body, "Status", 20) or "ACTIVE",
+        "options": [
+            {"name": _text(one, "Name", 100), "status": _text(one, "Status", 20) or "ACTIVE"}
+            for one in options
+        ],
+    }
+
+
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind(ACCOUNTS, "/Accounts", "Accounts", Account, account, paged=False),
         Kind(ITEMS, "/Items", "Items", Item, item, paged=False),
+        Kind(
+            TRACKING,
+            "/TrackingCategories",
+            "TrackingCategories",
+            TrackingCategory,
+            tracking_category,
+            paged=False,
+        ),
         Kind(CONTACTS, "/Contacts", "Contacts", Contact, contact, paged=True, by_ids=True, archived=True),
         Kind(INVOICES, "/Invoices", "Invoices", Invoice, invoice, paged=True, by_ids=True, archived=True),
         Kind(PAYMENTS, "/Payments", "Payments", Payment, payment, paged=True),

@@ -7,13 +7,14 @@ replaced by one that Xero changed later (xero/upsert.py).
 
 from decimal import Decimal
 
-from django.contrib.postgres.indexes import OpClass
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models.functions import Now
 
 from connections.exact import ExactJSONField
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
+from xero import grams
 
 
 def _money() -> "models.DecimalField[Decimal, Decimal]":
@@ -43,6 +44,11 @@ def _sorted_by(field: str, name: str) -> models.Index:
 def _starting_with(field: str, name: str) -> models.Index:
     """Serves a search by the beginning of a text, whatever the database's collation."""
     return models.Index("connection", "type", OpClass(field, "text_pattern_ops"), name=name)
+
+
+def _holding(*fields: str, name: str) -> GinIndex:
+    """Serves a search by any part of these texts. New rows are few beside a search's patience: a short waiting list."""
+    return GinIndex(grams.of_rows(*fields), name=name, gin_pending_list_limit=256)
 
 
 class Invoice(Record):
@@ -89,6 +95,7 @@ class Invoice(Record):
             _starting_with("number_tail", "invoice_number_tail"),
             _starting_with("reference_key", "invoice_reference_key"),
             _starting_with("reference_tail", "invoice_reference_tail"),
+            _holding("number_key", "reference_key", name="invoice_grams"),
         )
 
     def __str__(self) -> str:
@@ -162,6 +169,7 @@ class Payment(Record):
             models.Index(
                 "connection", OpClass("reference_key", "text_pattern_ops"), name="payment_reference_key"
             ),
+            _holding("invoice_number_key", "reference_key", name="payment_grams"),
         )
 
     def __str__(self) -> str:
@@ -209,6 +217,24 @@ class Item(Record):
 
     def __str__(self) -> str:
         return self.code
+
+
+class TrackingCategory(Record):
+    """What lines are sorted by, such as Region; an organisation has at most two active ones.
+
+    `options`: [{"name", "status"}]. `status` DELETED: Xero lists it no longer.
+    """
+
+    name = models.CharField(max_length=100)
+    status = models.CharField(max_length=20)
+    options = models.JSONField(default=list)
+
+    class Meta:
+        verbose_name_plural = "tracking categories"
+        constraints = (models.UniqueConstraint("connection", "xero_id", name="tracking_category_once"),)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Tally(models.Model):

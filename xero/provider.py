@@ -1,5 +1,6 @@
 """Xero as a provider of connections."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from django.conf import settings
 
 from connections import errors
 from connections.models import Connection
-from connections.providers import Consented, Provider, Tenant, TokenSet
+from connections.providers import Consented, Left, Provider, Tenant, TokenSet
 from xero import budget, oauth, refusals, transport, wire
 from xero.client import Client
 
@@ -39,6 +40,9 @@ class XeroProvider(Provider):
     @property
     def daily_limit(self) -> int:
         return settings.XERO_DAILY_LIMIT
+
+    def left(self, tenant_ids: Collection[UUID]) -> Mapping[UUID, Left]:
+        return budget.left(tenant_ids)
 
     def authorise_url(self, *, state: str, nonce: str, verifier: str) -> str:
         return oauth.authorise_url(state=state, nonce=nonce, verifier=verifier)

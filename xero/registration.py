@@ -1,11 +1,11 @@
 """What Xero brings: the explicit list."""
 
-from connections import journal, writers
+from connections import journal, panels, writers
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
-from xero import changes, ledgers, overdue, recovery
+from xero import changes, freshness, ledgers, overdue, recovery
 from xero.actions import (
     CreateContact,
     CreateInvoice,
@@ -17,6 +17,7 @@ from xero.actions import (
     ListItems,
 )
 from xero.actions.statuses import ApproveInvoice, VoidInvoice
+from xero.panels import of_ledger
 from xero.provider import XeroProvider
 from xero.triggers import (
     AmountDueChanged,
@@ -58,6 +59,8 @@ def register() -> None:
     for action in (CreateInvoice, CreateContact, CreatePayment, ApproveInvoice, VoidInvoice):
         writers.add(action.writer)
     providers.when_usable(_read_ledger)
+    providers.tell_freshness(freshness.of_connections)
+    panels.add(of_ledger)
     sweeping.add("calls nobody came back to", seconds=20, run=journal.wake_orphans)
     sweeping.add("waiting ledgers", seconds=2, run=ledgers.rewake_waiting)
     sweeping.add("changes of invoices", seconds=1, run=changes.announce)

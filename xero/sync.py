@@ -19,17 +19,17 @@ from django.utils import timezone
 
 from connections import errors
 from connections.models import Connection, ConnectionState
+from taskjuice.queue.leases import Lease, LeaseLost
 from xero import budget, ledgers, organisations, recovery, upsert
 from xero.client import client_for
-from xero.ledgers import Lease
-from xero.mapping import ACCOUNTS, CONTACTS, INVOICES, ITEMS, KINDS, PAYMENTS, Kind
+from xero.mapping import ACCOUNTS, CONTACTS, INVOICES, ITEMS, KINDS, PAYMENTS, TRACKING, Kind
 from xero.models import Ledger, Part, Stale
 
 logger = logging.getLogger(__name__)
 
 ORGANISATION = "organisation"
-ORDER = (ORGANISATION, ACCOUNTS, ITEMS, CONTACTS, INVOICES, PAYMENTS)
-SELDOM = (ORGANISATION, ACCOUNTS, ITEMS)  # they change rarely and cost a call each
+ORDER = (ORGANISATION, ACCOUNTS, ITEMS, TRACKING, CONTACTS, INVOICES, PAYMENTS)
+SELDOM = (ORGANISATION, ACCOUNTS, ITEMS, TRACKING)  # they change rarely and cost a call each
 SELDOM_EVERY = timedelta(hours=6)
 PAGE_SIZE = 1000
 IDS_A_CALL = 40  # Xero's own advice; the address would grow too long
@@ -49,7 +49,7 @@ def run_ledger(connection_id: int) -> None:
     more = False
     try:
         more = _read(lease)
-    except ledgers.LeaseLost:
+    except LeaseLost:
         logger.warning("connection %s: another process reads its ledger now", connection_id)
     except Exception as error:
         _back_off(lease, f"{type(error).__name__}: see the log.")

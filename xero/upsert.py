@@ -13,7 +13,7 @@ from django.db import models
 
 from connections import exact
 from connections.models import Connection
-from xero.mapping import ACCOUNTS, CONTACTS, ITEMS, KINDS, Kind, Row
+from xero.mapping import CONTACTS, KINDS, Kind, Row
 from xero.models import Stale
 
 logger = logging.getLogger(__name__)
@@ -57,8 +57,8 @@ def take_in(connection: Connection, kind_name: str, bodies: Sequence[Mapping[str
 
 
 def drop_missing(connection: Connection, kind_name: str, present: Iterable[UUID]) -> int:
-    """Accounts and items come whole: those that did not come are deleted at Xero. They stay here, marked."""
-    assert kind_name in {ACCOUNTS, ITEMS}
+    """Kinds that come whole: what did not come is deleted at Xero. It stays here, marked."""
+    assert not KINDS[kind_name].paged
     rows = KINDS[kind_name].model._default_manager.filter(connection=connection)
     return rows.exclude(xero_id__in=list(present)).exclude(status="DELETED").update(status="DELETED")
 

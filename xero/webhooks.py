@@ -19,9 +19,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from connections import receiving
-from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent
+from connections.integrations import Gap, ReportedEvent, UnparsableDelivery, UnusableEvent
+from xero.models import SequenceGap
 
 TYPES = frozenset({"CREATE", "UPDATE"})
+GAPS_SHOWN = 20
 MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?\Z")
 
 
@@ -72,6 +74,10 @@ class XeroWebhooks:
         if not isinstance(document, dict) or not isinstance(document.get("events"), list):
             raise UnparsableDelivery("The body is not an object with a list of events.")
         return [_event(item) for item in document["events"]]
+
+    def gaps(self) -> list[Gap]:
+        found = SequenceGap.objects.order_by("-found_at", "-first")[:GAPS_SHOWN]
+        return [Gap(one.first, one.last, one.found_at, one.caught_up_at, one.closed_at) for one in found]
 
 
 def _loads(body: bytes) -> Any:

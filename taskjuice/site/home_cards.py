@@ -68,7 +68,7 @@ class Cards:
         )
         living = here(Connection.objects.exclude(state=ConnectionState.REVOKED), self.scope)
         first = living.select_related("workspace").order_by(rank, "workspace__name", "id")[:SHOWN]
-        return connection_queries.rows(list(first), timezone.now())
+        return connection_queries.rows(list(first))
 
     @cached_property
     def activations(self) -> list[Activation]:

@@ -11,7 +11,6 @@ from django.test import Client
 from connections.models import Consent
 from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
-from xero import client as xero_client
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +25,6 @@ def sandbox(sandbox_process: SandboxProcess, settings: Any, db: None) -> Sandbox
     sandbox_process.api("POST", "reset", {"connections": True})
     point_at(settings, sandbox_process)
     cache.clear()
-    xero_client.noted.clear()
     return sandbox_process
 
 

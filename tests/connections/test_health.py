@@ -14,6 +14,7 @@ from django_q.models import OrmQ
 
 from connections import health, holders, lifecycle, notices, queries
 from connections.models import Call, Connection, Grant
+from connections.providers import Left
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.connections.conftest import come_back, connect
 from tests.factories import make_activation, make_call, make_connection, make_grant, make_workflow
@@ -29,7 +30,7 @@ def checked(
 ) -> dict[str, tuple[str, str]]:
     """Tone and finding by kind, of a connection with these fields."""
     row = make_connection(workspace, grant=make_grant(**grant or {}), **fields)
-    found = queries.rows([queries.one(workspace, row.pk) or row], timezone.now())[0]
+    found = queries.rows([queries.one(workspace, row.pk) or row])[0]
     return {check.kind: (check.tone, check.finding) for check in found.checks}
 
 
@@ -57,11 +58,6 @@ ALL = "offline_access openid profile email accounting.transactions accounting.co
         ({}, {"connected_at": NOW - timedelta(days=8)}, "webhook", ("warn", "never")),
         ({}, {"last_sync_at": NOW}, "sync", ("good", "fresh")),
         ({}, {"last_sync_at": NOW - timedelta(days=2)}, "sync", ("warn", "stale")),
-        ({}, {}, "budget", ("mute", "unknown")),
-        ({}, {"limits_at": NOW, "day_left": 0, "minute_left": 9}, "budget", ("bad", "spent")),
-        ({}, {"limits_at": NOW, "day_left": 499, "minute_left": 9}, "budget", ("warn", "low")),
-        ({}, {"limits_at": NOW, "day_left": 4000, "minute_left": 0}, "budget", ("warn", "minute")),
-        ({}, {"limits_at": NOW, "day_left": 4000, "minute_left": 9}, "budget", ("good", "enough")),
     ],
 )
 def test_check_finds(
@@ -74,6 +70,21 @@ def test_check_finds(
     passed = timezone.now() - NOW  # since the table was read; what is true within a minute must stay so
     moved = {name: value + passed if isinstance(value, datetime) else value for name, value in fields.items()}
     assert checked(workspace, grant, **moved)[kind] == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (None, ("mute", "unknown")),
+        (Left(9, 60, 0, 5000), ("bad", "spent")),
+        (Left(9, 60, 499, 5000), ("warn", "low")),
+        (Left(0, 60, 4000, 5000), ("warn", "minute")),
+        (Left(9, 60, 4000, 5000), ("good", "enough")),
+    ],
+)
+def test_check_of_the_budget(workspace: Workspace, left: Left | None, expected: tuple[str, str]) -> None:
+    found = health.checks(make_connection(workspace), writes=health.Writes(), left=left, now=timezone.now())
+    assert [(check.tone, check.finding) for check in found if check.kind == "budget"] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +106,7 @@ def test_check_of_writes_counts_the_last_week(
     make_call(row, state="intended")
     old = make_call(row, state="failed")
     Call.objects.filter(pk=old.pk).update(created_at=Now() - timedelta(days=8))
-    found = queries.rows([row], timezone.now())[0]
+    found = queries.rows([row])[0]
     assert (found.writes.failed, found.writes.total) == (failed, total)
     assert [(check.tone, check.finding) for check in found.checks if check.kind == "writes"] == [expected]
 

@@ -7,6 +7,7 @@ from django.test import Client
 
 from connections import grants, lifecycle, vault
 from connections.models import Connection, ConnectionState, Consent, Grant, GrantState
+from connections.providers import providers
 from taskjuice.workspaces.models import Agency, AuditEntry, Workspace
 from tests.connections.conftest import come_back, connect, start
 from tests.sandbox_process import SandboxProcess
@@ -49,8 +50,9 @@ def test_connected_organisation_answers_the_client(
     found = client_for(Connection.objects.get()).get("/Invoices", params={"page": 1, "pageSize": 5})
     assert len(found["Invoices"]) == 5
     connection = Connection.objects.get()
-    assert connection.minute_left is not None
-    assert connection.day_left is not None
+    (left,) = providers.left([connection]).values()
+    assert 0 < left.minute_left <= left.minute_limit == 60
+    assert 0 < left.day_left < left.day_limit
 
 
 def test_connect_writes_the_audit_trail(

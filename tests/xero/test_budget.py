@@ -132,7 +132,7 @@ def test_what_others_used_is_taken_over() -> None:
     call()
     call(minute=10)  # another program of the same app
     assert row().minute_used == 50
-    assert budget.state(TENANT).minute_left == 10
+    assert budget.left([TENANT])[TENANT].minute_left == 10
 
 
 def test_window_rolls_on_by_whole_minutes() -> None:
@@ -180,7 +180,7 @@ def test_refusal_parks_the_organisation(problem: str, retry: str, seconds: float
     error = refused()
     assert error.at is not None
     assert abs((error.at - timezone.now()).total_seconds() - seconds) < 0.6
-    assert budget.state(TENANT).why == problem
+    assert budget.left([TENANT])[TENANT].why == problem
     assert budget.take(uuid4()).nth == 1  # nobody else waits
     age(seconds + 1)
     assert budget.take(TENANT).nth == (1 if problem == "minute" else row().minute_used)

@@ -20,7 +20,6 @@ from connections.models import Connection, ConnectionState, Grant
 from taskjuice.workspaces.models import Workspace
 from tests.connections.conftest import connect, sandbox, sandbox_process  # noqa: F401 - fixtures
 from tests.sandbox_process import SandboxProcess
-from xero import client as xero_client
 from xero import transport
 from xero.client import client_for
 
@@ -283,12 +282,3 @@ def test_no_error_holds_a_token(
         seen += repr(error) + repr(vars(error))
         error = error.__cause__
     assert token not in seen
-
-
-def test_limits_are_noted_at_most_once_a_second(connection: Connection) -> None:
-    xero_client.noted.clear()
-    client_for(connection).get("/Organisation")
-    first = Connection.objects.get().day_left
-    for _ in range(3):
-        client_for(connection).get("/Organisation")
-    assert Connection.objects.get().day_left == first

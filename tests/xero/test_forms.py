@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xero import days
-from xero.fields import AmountField, DayField, TextField, WordsField
+from xero.fields import AmountField, DayField, TextField, TrackingField, WordsField
 from xero.forms import CreateContactForm, CreateInvoiceForm, CreatePaymentForm, LineForm
 
 ID = "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10"
@@ -176,7 +176,33 @@ def test_tracking_is_taken_as_text_and_as_list() -> None:
             {"name": "Region", "option": "North"},
             {"name": "Team", "option": "A"},
         ]
-    assert list(LineForm(LINE | {"tracking": "A: 1; B: 2; C: 3"}).errors) == ["tracking"]
+
+
+@pytest.mark.parametrize(
+    "tracking",
+    [
+        "A: 1; B: 2; C: 3",
+        "A: 1; a: 2",
+        "A",
+        ": 1",
+        ["A"],
+        [7],
+        7,
+        [{"name": "A"}],
+        [{"name": "A", "option": None}],
+    ],
+)
+def test_tracking_is_refused(tracking: Any) -> None:
+    assert list(LineForm(LINE | {"tracking": tracking}).errors) == ["tracking"]
+
+
+def test_tracking_of_selects_may_hold_any_mark() -> None:
+    pairs = [TrackingField.pair("Region: NZ", "North; far"), TrackingField.pair("Team", "A: first")]
+    assert TrackingField().clean(pairs) == [
+        {"name": "Region: NZ", "option": "North; far"},
+        {"name": "Team", "option": "A: first"},
+    ]
+    assert TrackingField().clean(pairs[0]) == [{"name": "Region: NZ", "option": "North; far"}]
 
 
 def test_words_are_split_checked_and_once() -> None:

@@ -5,14 +5,23 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection as database
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from connections.models import Connection
-from taskjuice.workspaces.models import Workspace
-from tests.factories import make_connection, make_event
+from taskjuice.workspaces.models import User, Workspace
+from tests.factories import (
+    make_activation,
+    make_call,
+    make_connection,
+    make_delivery,
+    make_event,
+    make_workflow,
+)
 from tests.xero.test_ledger_lists import invoice
 from xero import ledgers, upsert
-from xero.ledger import places, queries
+from xero.ledger import places, records
 from xero.models import Invoice, Ledger
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +72,7 @@ def test_invoice_shows_lines_tax_and_totals_as_xero_has_them(
     text = page(as_client_user, f"invoices/{body['InvoiceID']}/")
     shown = ["Consulting &lt;b&gt;", "12.3456", "Region: North", "Sales", "10 %", "at 0.6123", "Tax OUTPUT2"]
     assert [part for part in shown if part not in text] == []
-    assert queries.taxes_of(Invoice.objects.get()) == [("OUTPUT2", Decimal("3.71")), ("ZERO", Decimal(0))]
+    assert records.taxes_of(Invoice.objects.get()) == [("OUTPUT2", Decimal("3.71")), ("ZERO", Decimal(0))]
 
 
 def test_invoice_lists_its_payments_and_history(as_client_user: Client, connection: Connection) -> None:
@@ -85,6 +94,88 @@ def test_invoice_lists_its_payments_and_history(as_client_user: Client, connecti
     assert "40.25" in text
     assert "Created in Xero" in text
     assert "Recovered" in text
+
+
+def test_history_has_events_activations_and_calls_newest_first(
+    as_member: Client, connection: Connection, member: User
+) -> None:
+    body = invoice("INV-7")
+    upsert.take_in(connection, "invoices", [body])
+    workflow = make_workflow(connection.agency, connection, name="Thank the payer")
+    delivery = make_delivery()
+    came = make_event(connection, resource_id=body["InvoiceID"], type="CREATE", delivery=delivery)
+    run = make_activation(workflow, connection, event=came, state="failed", error="Out of paper.")
+    make_activation(workflow, connection)  # of another invoice
+    made = make_call(connection, record_id=body["InvoiceID"], user=member)
+    by_step = make_activation(workflow, connection, workflow_name="Pay it")
+    paid = make_call(
+        connection,
+        subject="Payment of 5.00 on INV-7",
+        target=body["InvoiceID"],
+        form_key=None,
+        activation_id=by_step.pk,
+    )
+    make_call(connection, subject="Another invoice")
+    path = f"{HERE}/invoices/{body['InvoiceID']}/"
+    found = [
+        entry.event or entry.call or entry.run.workflow for entry in as_member.get(path).context["history"]
+    ]
+    assert found == [paid, "Pay it", made, "Thank the payer", came]
+    text = page(as_member, f"invoices/{body['InvoiceID']}/")
+    links = [f"deliveries/{delivery.pk}/", f"activations/{run.pk}/", f"calls/{made.pk}/", f"calls/{paid.pk}/"]
+    assert [link for link in links if f'href="{HERE}/{link}"' not in text] == []
+    assert "Out of paper." in text
+    assert member.email in text
+
+
+def test_client_users_see_the_history_without_links_to_deliveries(
+    as_client_user: Client, connection: Connection
+) -> None:
+    body = invoice("INV-7")
+    upsert.take_in(connection, "invoices", [body])
+    make_event(connection, resource_id=body["InvoiceID"], delivery=make_delivery())
+    text = page(as_client_user, f"invoices/{body['InvoiceID']}/")
+    assert "webhook came" in text
+    assert "/deliveries/" not in text
+
+
+def test_history_asks_as_often_for_many_entries_as_for_one(as_member: Client, connection: Connection) -> None:
+    body = invoice("INV-7")
+    upsert.take_in(connection, "invoices", [body])
+    workflow = make_workflow(connection.agency, connection)
+
+    def more(count: int) -> None:
+        for _ in range(count):
+            came = make_event(connection, resource_id=body["InvoiceID"], delivery=make_delivery())
+            run = make_activation(workflow, connection, event=came)
+            make_call(connection, record_id=body["InvoiceID"], form_key=None, activation_id=run.pk)
+
+    def asked() -> int:
+        with CaptureQueriesContext(database) as queries:
+            page(as_member, f"invoices/{body['InvoiceID']}/")
+        return len(queries)
+
+    more(1)
+    asked()  # signs the session in
+    few = asked()
+    more(20)
+    assert asked() == few
+
+
+def test_payment_shows_the_call_that_made_it(as_member: Client, connection: Connection) -> None:
+    payment = {
+        "PaymentID": str(uuid4()),
+        "Amount": 1500,
+        "Status": "AUTHORISED",
+        "PaymentType": "ACCRECPAYMENT",
+        "UpdatedDateUTC": LATER,
+        "Invoice": invoice("INV-7", CurrencyCode="JPY"),
+    }
+    upsert.take_in(connection, "payments", [payment])
+    call = make_call(connection, record_id=payment["PaymentID"], action="xero/create-payment")
+    text = page(as_member, f"payments/{payment['PaymentID']}/")
+    assert f"/calls/{call.pk}/" in text
+    assert ("1,500<" in text, "1,500.00" in text) == (True, False)  # yen have no decimals
 
 
 def test_open_in_xero_leads_into_this_organisation(connection: Connection) -> None:

@@ -112,7 +112,11 @@ def test_totals_are_per_currency_and_never_added_across(
         ("q=inv-0042", ["INV-0042"]),
         ("q=INV", ["INV-0420", "INV-0042"]),
         ("q=42", ["INV-0420", "INV-0042"]),
-        ("q=00042", ["INV-0420", "INV-0042"]),
+        ("q=00042", ["INV-0042"]),
+        ("q=v-0", ["INV-0420", "INV-0042"]),
+        ("q=0042", ["INV-0042"]),
+        ("q=20", ["INV-0420"]),
+        ("q=o 7", ["S-9"]),
         ("q=PO 77", ["S-9"]),
         ("q=77", ["S-9"]),
         ("q=caf%C3%A9", ["S-9"]),
@@ -218,12 +222,49 @@ def test_pages_are_cut_and_bounded(
 def test_broad_searches_say_that_they_are_cut(
     as_client_user: Client, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xero.ledger.queries.SEARCHED", 10)
+    monkeypatch.setattr("xero.ledger.search.SEARCHED", 10)
     upsert.take_in(connection, "invoices", [invoice(f"INV-{i}") for i in range(20)])
     answer = as_client_user.get("/northwind/harbour-cafe/invoices/?q=inv")
     assert answer.context["listing"].searched
     assert len(answer.context["listing"].window.rows) == 10
     assert "More than 1,000 documents match" in answer.content.decode()
+
+
+@pytest.mark.parametrize("term", ["2024-0042", "42-a", "024", "a", "é42", "4-0042-A"])
+def test_search_finds_the_inside_of_a_number(
+    term: str, as_client_user: Client, connection: Connection
+) -> None:
+    upsert.take_in(connection, "invoices", [invoice("É42-2024-0042-A"), invoice("Z-1")])
+    assert numbers(as_client_user, f"q={term}") == ["É42-2024-0042-A"]
+
+
+def test_search_looks_into_this_ledger_only(
+    as_client_user: Client, connection: Connection, workspace: Workspace
+) -> None:
+    other = make_connection(workspace, name="Zephyr")
+    ledgers.begin(other)
+    upsert.take_in(other, "invoices", [invoice("X-0042-X")])
+    upsert.take_in(connection, "invoices", [invoice("Y-0042-Y")])
+    assert numbers(as_client_user, "q=042") == ["Y-0042-Y"]
+
+
+def test_search_puts_the_whole_number_before_its_parts(
+    as_client_user: Client, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xero.ledger.search.SEARCHED", 3)
+    bodies = [invoice(f"INV-{number}") for number in ("1742", "4200", "0042", "0428", "7421")]
+    upsert.take_in(connection, "invoices", bodies)
+    assert "INV-0042" in numbers(as_client_user, "q=42")
+
+
+def test_payments_are_found_by_the_inside_of_a_number(as_client_user: Client, connection: Connection) -> None:
+    paid = {"Status": "AUTHORISED", "PaymentType": "ACCRECPAYMENT", "Amount": Decimal(5)}
+    changed = f"/Date({int(NOW.timestamp() * 1000)}+0000)/"
+    for number in ("INV-2024-0042-A", "INV-2024-0043-A"):
+        body = paid | {"PaymentID": str(uuid4()), "UpdatedDateUTC": changed, "Invoice": invoice(number)}
+        upsert.take_in(connection, "payments", [body])
+    answer = as_client_user.get("/northwind/harbour-cafe/payments/?q=-0042")
+    assert [row.invoice_number for row in answer.context["listing"].window.rows] == ["INV-2024-0042-A"]
 
 
 def test_part_for_htmx_is_the_list_alone(as_client_user: Client, connection: Connection) -> None:

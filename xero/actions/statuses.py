@@ -66,7 +66,7 @@ class StatusWriter(InvoiceWriter):
             return Failed("invalid", text, status=200)
         name = invoice.get("InvoiceNumber") or (invoice.get("Contact") or {}).get("Name") or "a bill"
         body = {"InvoiceID": invoice["InvoiceID"], "Status": status}
-        return Draft(id, f"{self.word.capitalize()}: {name}", body)
+        return Draft(id, f"{self.word.capitalize()}: {name}", body, target=UUID(invoice["InvoiceID"]))
 
     def _there(self, connection: Connection, ids: Sequence[UUID], by_person: bool) -> dict[UUID, Data]:
         client = self.client(connection, by_person)

@@ -86,6 +86,12 @@ def address(call: Call) -> str:
     return reverse("xero:call-detail", kwargs={**place, "call": call.pk})
 
 
+def to_call(request: HttpRequest, call: Call) -> HttpResponse:
+    """Away from a form whose write is still on its way."""
+    messages.warning(request, "Xero has not confirmed it yet. This page says how it goes on.")
+    return redirect(address(call))
+
+
 def _found(scope: gate.Scope, pk: UUID) -> Call:
     found = queries.one(scope.workspace, pk) if scope.workspace else None
     if found is None:

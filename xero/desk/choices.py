@@ -5,12 +5,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from connections.models import Connection
-from xero.ledger.queries import BILL, MATCHING_CONTACTS, SALE
+from xero.fields import TrackingField
+from xero.ledger import search
+from xero.ledger.queries import BILL, SALE
 from xero.mapping import key
-from xero.models import Account, Contact, Invoice, Item, Ledger, Tally
+from xero.models import Account, Contact, Invoice, Item, Ledger, Tally, TrackingCategory
 
 OFFERED_CONTACTS = 20
 OFFERED_ITEMS = 500
@@ -87,6 +89,15 @@ def account_taxes(connection: Connection) -> dict[str, str]:
     )
 
 
+def tracking(connection: Connection) -> list[tuple[str, list[str]]]:
+    """The categories in use, each with its options in use, by name."""
+    found = TrackingCategory.objects.filter(connection=connection, status="ACTIVE").order_by("name", "pk")
+    return [
+        (name, sorted(one["name"] for one in options if one["status"] == "ACTIVE"))
+        for name, options in found.values_list("name", "options")[: TrackingField.MOST]
+    ]
+
+
 def has_account(connection: Connection, xero_id: UUID) -> bool:
     return Account.objects.filter(connection=connection, xero_id=xero_id).exists()
 
@@ -137,7 +148,7 @@ def document(connection_ids: list[int], xero_id: UUID) -> Invoice | None:
 
 
 def payable(connection: Connection, term: str) -> list[Invoice]:
-    """Approved documents with something due whose number begins with the term, or of contacts that it finds."""
+    """Approved documents with something due that a search for the term finds."""
     found = [row for type in (SALE, BILL) for row in _payable_of(connection, type, _searched(term))]
     return sorted(found, key=lambda row: (row.due_date or date.max, row.pk))[:OFFERED_CONTACTS]
 
@@ -146,9 +157,7 @@ def _payable_of(connection: Connection, type: str, term: str) -> "QuerySet[Invoi
     """Oldest due first."""
     rows = Invoice.objects.filter(connection=connection, type=type, status="AUTHORISED", amount_due__gt=0)
     if term:
-        named = Contact.objects.filter(connection=connection, search_key__contains=term)
-        ids = list(named.values_list("xero_id", flat=True)[:MATCHING_CONTACTS])
-        rows = rows.filter(Q(number_key__startswith=term) | Q(contact_xero_id__in=ids))
+        rows = search.documents(connection, rows, term).among(rows)
     return rows.defer("body").order_by("due_date", "id")[:OFFERED_CONTACTS]
 
 

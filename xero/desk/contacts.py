@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from xero.actions import CreateContact
-from xero.calls.views import address
+from xero.calls.views import to_call
 from xero.desk import sending
 from xero.desk.entrance import Desk, enter
 from xero.desk.forms import ContactPageForm
@@ -38,8 +38,7 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection) -> HttpRespo
     key, by = form.cleaned_data["form_key"], gate.person(request)
     result = sending.send(CREATE, connection, form.cleaned_data, form_key=key, by=by)
     if isinstance(result, sending.Open):
-        messages.warning(request, "Xero has not confirmed it yet. This page says how it goes on.")
-        return redirect(address(result.call))
+        return to_call(request, result.call)
     if isinstance(result, sending.Made):
         return _made(request, desk, connection, result)
     form.take_refusal(result.messages)

@@ -14,11 +14,12 @@ from connections.models import Connection
 from taskjuice.workspaces import gate
 from xero import days
 from xero.actions import CreateInvoice
-from xero.calls.views import address
+from xero.calls.views import to_call
 from xero.desk import choices, editing, sending, tax_rates
 from xero.desk.entrance import Desk, enter
 from xero.desk.forms import FIRST_ROWS, DocumentForm, Offer, RowForm, posted_rows, preview, row_forms
 from xero.fields import DayField
+from xero.ledger import places
 from xero.ledger.queries import SALE
 from xero.models import Contact
 from xero.totals import Totals
@@ -87,8 +88,7 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection, type: str) -
         key, by = form.cleaned_data["form_key"], gate.person(request)
         result = sending.send(CREATE, connection, form.cleaned_data, form_key=key, by=by)
         if isinstance(result, sending.Open):
-            messages.warning(request, "Xero has not confirmed it yet. This page says how it goes on.")
-            return redirect(address(result.call))
+            return to_call(request, result.call)
         if isinstance(result, sending.Made):
             return _made(request, desk, connection, result)
         refused = result.messages
@@ -108,8 +108,7 @@ def _made(request: HttpRequest, desk: Desk, connection: Connection, result: send
         messages.info(request, f"This form made {named} when it was sent first. Nothing was sent again.")
     else:
         messages.success(request, f"{named} is in Xero.")
-    where = "xero:invoice-detail" if record.get("Type") == SALE else "xero:bill-detail"
-    return redirect(where, desk.workspace.agency.slug, desk.workspace.slug, record["InvoiceID"])
+    return redirect(places.document_address(desk.workspace, record.get("Type"), record["InvoiceID"]))
 
 
 def _page(

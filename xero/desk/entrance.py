@@ -23,7 +23,11 @@ class Desk:
 
     @property
     def is_blocked(self) -> bool:
-        return bool(self.connection is None or self.missing or not self.is_active)
+        return bool(self.connection is None or self.missing or not self.is_active or self.is_archived)
+
+    @property
+    def is_archived(self) -> bool:
+        return self.workspace.archived_at is not None
 
     @property
     def is_active(self) -> bool:

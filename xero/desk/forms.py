@@ -12,11 +12,13 @@ from uuid import UUID, uuid4
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.safestring import SafeString
 
 from connections.models import Connection
+from taskjuice import currencies
 from xero.desk import choices
 from xero.desk.tax_rates import TaxRate
-from xero.fields import TextField
+from xero.fields import TextField, TrackingField
 from xero.forms import (
     ACCPAY,
     CreateContactForm,
@@ -70,6 +72,10 @@ class Offer:
         return [(rate.type, rate.name) for rate in sorted(fitting, key=lambda rate: rate.name)]
 
     @cached_property
+    def tracking(self) -> list[tuple[str, list[str]]]:
+        return choices.tracking(self.connection)
+
+    @cached_property
     def account_codes(self) -> set[str]:
         return choices.account_codes(self.connection)
 
@@ -116,6 +122,34 @@ class RowForm(LineForm):
             attrs={"aria-label": f"{label} {of_line}"}, choices=[("", "–"), *extra, *offered]
         )
         self.fields[name].widget = widget
+
+    @cached_property
+    def tracking_selects(self) -> list[SafeString]:
+        """One per category, all of one name; what was given and is not offered is shown as well."""
+        try:
+            given = {
+                one["name"]: one["option"]
+                for one in TrackingField(required=False).clean(self["tracking"].value())
+            }
+        except ValidationError:  # nothing that a select could show
+            given = {}
+        offered = dict(self.offer.tracking)
+        names = [*offered, *(name for name in given if name not in offered)]
+        return [self._tracking_select(name, offered.get(name, []), given.get(name, "")) for name in names]
+
+    def _tracking_select(self, name: str, options: Sequence[str], given: str) -> SafeString:
+        shown = [*options, *([given] if given and given not in options else [])]
+        pairs = [(TrackingField.pair(name, option), option) for option in shown]
+        label = f"{name} of line {self.number + 1}"
+        widget = forms.Select(choices=[("", f"{name} –"), *pairs], attrs={"aria-label": label})
+        return widget.render(f"{self.prefix}-tracking", TrackingField.pair(name, given) if given else "")
+
+    def clean_tracking(self) -> list[dict[str, str]]:
+        given: list[dict[str, str]] = self.cleaned_data["tracking"]
+        offered = {(name, option) for name, options in self.offer.tracking for option in options}
+        if any((one["name"], one["option"]) not in offered for one in given):
+            raise ValidationError(UNKNOWN.format(self.offer.connection.name))
+        return given
 
     def clean_item_code(self) -> str:
         code: str = self.cleaned_data["item_code"].strip()
@@ -249,8 +283,7 @@ class PaymentPageForm(OnceForm, CreatePaymentForm):
         account = self.fields["account_id"]
         account.required, account.help_text = True, "Bank accounts, and others that take payments."
         account.widget = forms.Select(choices=[("", "Choose"), *choices.payment_accounts(invoice.connection)])
-        amount = self.fields["amount"]
-        amount.required, amount.help_text = True, ""
+        self.fields["amount"].required, self.fields["amount"].help_text = True, ""
 
     def clean_account_id(self) -> UUID:
         chosen: UUID = self.cleaned_data["account_id"]
@@ -259,9 +292,13 @@ class PaymentPageForm(OnceForm, CreatePaymentForm):
         return chosen
 
     def clean_amount(self) -> Decimal:
+        """A fraction of a currency that has none is only taken where Xero itself says that it is due."""
         amount: Decimal = self.cleaned_data["amount"]
-        if amount > self.invoice.amount_due:
-            raise ValidationError(f"Only {self.invoice.amount_due:,.2f} is due.")
+        due, currency = self.invoice.amount_due, self.invoice.currency
+        if amount > due:
+            raise ValidationError(f"Only {due:,.{currencies.shown(due, currency)}f} is due.")
+        if amount != due and amount != round(amount, currencies.places(currency)):
+            raise ValidationError(f"{currency} has no decimals: give a whole amount.")
         return amount
 
     def clean(self) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from taskjuice import currencies
 from taskjuice.workspaces import gate
 from xero import days
 from xero.actions import CreatePayment
-from xero.calls.views import address
+from xero.calls.views import to_call
 from xero.desk import choices, sending
 from xero.desk.entrance import Desk, enter, of_connection
 from xero.desk.forms import PaymentPageForm
@@ -35,7 +36,7 @@ def payment_new(request: HttpRequest, agency: str, workspace: str) -> HttpRespon
         return _save(request, desk, invoice)
     initial = {
         "form_key": PaymentPageForm.new_key(),
-        "amount": f"{invoice.amount_due:.2f}",
+        "amount": f"{invoice.amount_due:.{currencies.shown(invoice.amount_due, invoice.currency)}f}",
         "date": days.today(invoice.connection).isoformat(),
     }
     return _page(request, desk, invoice, PaymentPageForm(invoice, initial=initial))
@@ -75,8 +76,7 @@ def _save(request: HttpRequest, desk: Desk, invoice: Invoice) -> HttpResponse:
     key, by = form.cleaned_data["form_key"], gate.person(request)
     result = sending.send(CREATE, invoice.connection, form.cleaned_data, form_key=key, by=by)
     if isinstance(result, sending.Open):
-        messages.warning(request, "Xero has not confirmed it yet. This page says how it goes on.")
-        return redirect(address(result.call))
+        return to_call(request, result.call)
     if isinstance(result, sending.Made):
         return _made(request, desk, invoice, result)
     form.take_refusal(result.messages)
@@ -95,8 +95,7 @@ def _made(request: HttpRequest, desk: Desk, invoice: Invoice, result: sending.Ma
         sending.keep(invoice.connection, "payments", result.record)
         sending.read_again(invoice.connection, invoice.xero_id)
         messages.success(request, "The payment is in Xero.")
-    where = "xero:invoice-detail" if invoice.type == SALE else "xero:bill-detail"
-    return redirect(where, desk.workspace.agency.slug, desk.workspace.slug, invoice.xero_id)
+    return redirect(places.document_address(desk.workspace, invoice.type, invoice.xero_id))
 
 
 def _page(

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from connections.integrations import Action
 from taskjuice.workspaces import gate
 from xero.actions.statuses import ApproveInvoice, VoidInvoice
-from xero.calls.views import address
+from xero.calls.views import to_call
 from xero.desk import choices, sending
 from xero.desk.entrance import Desk, of_connection
 from xero.desk.forms import VoidForm
@@ -63,8 +63,7 @@ def _change(request: HttpRequest, desk: Desk, invoice: Invoice, action: Action, 
     data = {"invoice_id": invoice.xero_id}
     result = sending.send(action, invoice.connection, data, form_key=key, by=gate.person(request))
     if isinstance(result, sending.Open):
-        messages.warning(request, "Xero has not confirmed it yet. This page says how it goes on.")
-        return redirect(address(result.call))
+        return to_call(request, result.call)
     if isinstance(result, sending.Made):
         sending.keep(invoice.connection, "invoices", result.record)
         messages.success(request, done)
@@ -72,5 +71,4 @@ def _change(request: HttpRequest, desk: Desk, invoice: Invoice, action: Action, 
         sending.read_again(invoice.connection, invoice.xero_id)
         for text in result.messages:
             messages.error(request, text)
-    where = "xero:invoice-detail" if invoice.type == SALE else "xero:bill-detail"
-    return redirect(where, desk.workspace.agency.slug, desk.workspace.slug, invoice.xero_id)
+    return redirect(places.document_address(desk.workspace, invoice.type, invoice.xero_id))

@@ -42,9 +42,9 @@ class ListForm(forms.Form):
         super().__init__(data, label_suffix="")
 
     def wanted(self) -> dict[str, Any]:
-        """The cleaned values; those of wrong fields are missing."""
+        """The cleaned values, and whether they are `narrow`; those of wrong fields are missing."""
         self.is_valid()
-        return self.cleaned_data
+        return self.cleaned_data | {"narrow": self.is_narrow()}
 
     def is_narrow(self) -> bool:
         """Whether more than the tab filters the list."""

@@ -16,7 +16,6 @@ from django.db.models import Model, QuerySet
 ON_A_PAGE = 50
 LAST_PAGE = 200
 COUNTED = 5000  # rows that a filter's count and sums look at
-SEARCHED = 1000  # documents that a search brings
 
 Row = TypeVar("Row", bound=Model)
 

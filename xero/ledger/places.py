@@ -8,6 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q
+from django.urls import reverse
 
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.models import Workspace
@@ -68,6 +69,12 @@ def in_xero(connection: Connection, page: str) -> str:
 def document_page(type: str, xero_id: UUID) -> str:
     side = "AccountsPayable" if type.startswith("ACCPAY") else "AccountsReceivable"
     return f"/{side}/View.aspx?InvoiceID={xero_id}"
+
+
+def document_address(workspace: Workspace, type: str | None, xero_id: UUID | str) -> str:
+    """Our own page of an invoice or bill."""
+    name = "xero:bill-detail" if type == "ACCPAY" else "xero:invoice-detail"
+    return reverse(name, args=(workspace.agency.slug, workspace.slug, xero_id))
 
 
 def contact_page(xero_id: UUID) -> str:

@@ -1,25 +1,20 @@
-"""What the ledger's pages show."""
+"""What the ledger's lists show."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Any, TypeVar
-from uuid import UUID
+from decimal import Decimal
+from typing import Any
 
 from django.db.models import Count, Model, Q, QuerySet
-from django.db.models.expressions import RawSQL
 
-from connections.models import Connection, Event
-from taskjuice.workspaces.models import Workspace
-from xero.ledger.listing import COUNTED, ON_A_PAGE, SEARCHED, Row, Total, Window, in_order, sums, window
-from xero.mapping import key
+from connections.models import Connection
+from xero.ledger import search
+from xero.ledger.listing import COUNTED, ON_A_PAGE, Row, Total, Window, in_order, sums, window
+from xero.ledger.search import GONE, Found
 from xero.models import Account, Contact, Invoice, Item, Payment, Tally
 
 SALE, BILL = "ACCREC", "ACCPAY"
-GONE = ("VOIDED", "DELETED")
 LIVE = "status NOT IN ('VOIDED', 'DELETED')"
-MATCHING_CONTACTS = 200  # of a search for documents
-DOCUMENTS_OF_CONTACT = 20
 WHOLE_CHART = 1000  # accounts on one page
 
 TABS = {"draft": "DRAFT", "submitted": "SUBMITTED", "authorised": "AUTHORISED", "paid": "PAID"}
@@ -71,11 +66,7 @@ ACCOUNT_SORTS = {
 DOCUMENT_SUMS = ("total", "amount_paid", "amount_due")
 PAYMENT_SUMS = ("amount", "0", "0")
 
-Wanted = Mapping[str, Any]
-Matches = (
-    list[tuple[Any, ...]] | None
-)  # id, currency, status and amounts of what a search found; None: no search
-One = TypeVar("One", Invoice, Contact, Payment, Account, Item)
+Wanted = Mapping[str, Any]  # what a list's form says (forms.py); `narrow`: more than the tab filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,32 +91,38 @@ def default_sort(tab: str) -> str:
     return "due" if tab == "authorised" else "-date"
 
 
-def documents(connection: Connection, type: str, wanted: Wanted, *, narrow: bool) -> Listing:
+def documents(connection: Connection, wanted: Wanted, *, type: str) -> Listing:
     tallies = list(Tally.objects.filter(connection=connection, kind="invoice", type=type))
     tab = _tab(wanted, TABS)
-    rows, matches = _filtered_documents(connection, type, wanted)
-    rows = in_order(rows.defer("body"), wanted.get("sort", ""), DOCUMENT_SORTS, default_sort(tab))
-    if matches is not None:
-        totals = _of_matches(matches)
-    elif narrow:
+    rows, found = _filtered_documents(connection, wanted, type)
+    rows = _documents_in_order(rows, wanted)
+    if found is not None:
+        totals = found.totals()
+    elif wanted["narrow"]:
         totals = sums(rows, DOCUMENT_SUMS, live=LIVE)
     else:
-        totals = _of_tallies(tallies, TABS.get(tab))
-    counts = _counts(tallies, {name: Q(status=status) for name, status in TABS.items()})
-    return _listing(rows, wanted, counts, totals=totals, narrow=narrow, searched=_is_cut(matches))
+        totals = _summed([tally for tally in tallies if TABS.get(tab) in (None, tally.status)])
+    counts = {"": sum(tally.documents for tally in tallies)} | {
+        name: sum(tally.documents for tally in tallies if tally.status == status)
+        for name, status in TABS.items()
+    }
+    return _listing(rows, wanted, counts, totals, searched=bool(found and found.cut))
 
 
-def all_documents(connection: Connection, type: str, wanted: Wanted) -> "QuerySet[Invoice]":
+def all_documents(connection: Connection, wanted: Wanted, *, type: str) -> "QuerySet[Invoice]":
     """Every row of the list, in its order, for a file."""
-    rows, _ = _filtered_documents(connection, type, wanted)
-    return in_order(
-        rows.defer("body"), wanted.get("sort", ""), DOCUMENT_SORTS, default_sort(_tab(wanted, TABS))
-    )
+    rows, _ = _filtered_documents(connection, wanted, type)
+    return _documents_in_order(rows, wanted)
+
+
+def _documents_in_order(rows: "QuerySet[Invoice]", wanted: Wanted) -> "QuerySet[Invoice]":
+    usual = default_sort(_tab(wanted, TABS))
+    return in_order(rows.defer("body"), wanted.get("sort", ""), DOCUMENT_SORTS, usual)
 
 
 def _filtered_documents(
-    connection: Connection, type: str, wanted: Wanted
-) -> "tuple[QuerySet[Invoice], Matches]":
+    connection: Connection, wanted: Wanted, type: str
+) -> "tuple[QuerySet[Invoice], Found | None]":
     rows = Invoice.objects.filter(connection=connection, type=type)
     if status := TABS.get(_tab(wanted, TABS)):
         rows = rows.filter(status=status)
@@ -134,44 +131,31 @@ def _filtered_documents(
     rows = _between(rows, "total", wanted.get("least"), wanted.get("most"))
     if wanted.get("contact"):
         rows = rows.filter(contact_xero_id=wanted["contact"])
-    if not (term := key(wanted.get("q") or "").strip()):
+    if not (term := search.term_of(wanted)):
         return rows, None
-    found = [
-        rows.filter(number_key__startswith=term),
-        rows.filter(reference_key__startswith=term),
-        rows.filter(contact_xero_id__in=_contacts_called(connection, term)),
-    ]
-    if term.isalnum():  # a whole word may be the last one: 42 finds INV-0042
-        word = term.lstrip("0") or term
-        found += [rows.filter(number_tail__startswith=word), rows.filter(reference_tail__startswith=word)]
-    if (amount := _as_amount(term)) is not None:
-        found.append(rows.filter(total=amount))
-    return _candidates(Invoice.objects.all(), found, DOCUMENT_SUMS)
-
-
-def _contacts_called(connection: Connection, term: str) -> "QuerySet[Contact, UUID]":
-    named = Contact.objects.filter(connection=connection, search_key__contains=term)
-    return named.values_list("xero_id", flat=True)[:MATCHING_CONTACTS]
+    found = search.documents(connection, rows, term)
+    return found.among(Invoice.objects.all()), found
 
 
 # -- payments --
 
 
-def payments(connection: Connection, wanted: Wanted, *, narrow: bool) -> Listing:
+def payments(connection: Connection, wanted: Wanted) -> Listing:
     tallies = list(Tally.objects.filter(connection=connection, kind="payment"))
-    rows, matches = _filtered_payments(connection, wanted)
+    rows, found = _filtered_payments(connection, wanted)
     rows = in_order(rows.defer("body"), wanted.get("sort", ""), PAYMENT_SORTS, "-date")
     tab = _tab(wanted, {**PAYMENT_TABS, "deleted": ""})
-    shown = [t for t in tallies if _in_payment_tab(t, tab)]
-    if matches is not None:
-        totals = _of_matches(matches)
+    if found is not None:
+        totals = found.totals()
+    elif wanted["narrow"]:
+        totals = sums(rows, PAYMENT_SUMS, live="true")
     else:
-        totals = sums(rows, PAYMENT_SUMS, live="true") if narrow else _summed(shown)
+        totals = _summed([tally for tally in tallies if _in_payment_tab(tally, tab)])
     counts = {
-        name: sum(t.documents for t in tallies if _in_payment_tab(t, name))
+        name: sum(tally.documents for tally in tallies if _in_payment_tab(tally, name))
         for name in ("", *PAYMENT_TABS, "deleted")
     }
-    return _listing(rows, wanted, counts, totals=totals, narrow=narrow, searched=_is_cut(matches))
+    return _listing(rows, wanted, counts, totals, searched=bool(found and found.cut))
 
 
 def all_payments(connection: Connection, wanted: Wanted) -> "QuerySet[Payment]":
@@ -185,7 +169,7 @@ def _in_payment_tab(tally: Tally, tab: str) -> bool:
     return tally.status == "AUTHORISED" and (tab == "" or tally.type == PAYMENT_TABS[tab])
 
 
-def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySet[Payment], Matches]":
+def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySet[Payment], Found | None]":
     tab = _tab(wanted, {**PAYMENT_TABS, "deleted": ""})
     status = "DELETED" if tab == "deleted" else "AUTHORISED"
     rows = Payment.objects.filter(connection=connection, status=status)
@@ -193,17 +177,10 @@ def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySe
         rows = rows.filter(type=PAYMENT_TABS[tab])
     rows = _between(rows, "date", wanted.get("since"), wanted.get("until"))
     rows = _between(rows, "amount", wanted.get("least"), wanted.get("most"))
-    if not (term := key(wanted.get("q") or "").strip()):
+    if not (term := search.term_of(wanted)):
         return rows, None
-    found = [
-        rows.filter(invoice_number_key__startswith=term),
-        rows.filter(invoice_number_tail__startswith=term.lstrip("0") or term),
-        rows.filter(reference_key__startswith=term),
-        rows.filter(contact_xero_id__in=_contacts_called(connection, term)),
-    ]
-    if (amount := _as_amount(term)) is not None:
-        found.append(rows.filter(amount=amount))
-    return _candidates(Payment.objects.all(), found, PAYMENT_SUMS)
+    found = search.payments(connection, rows, term)
+    return found.among(Payment.objects.all()), found
 
 
 # -- contacts, accounts, items --
@@ -271,59 +248,6 @@ def all_items(connection: Connection, wanted: Wanted) -> "QuerySet[Item]":
     return in_order(_containing(rows, wanted), wanted.get("sort", ""), ITEM_SORTS, "code")
 
 
-# -- one record --
-
-
-def one(model: type[One], workspace: Workspace, xero_id: UUID) -> One | None:
-    rows = model.objects.select_related("connection__ledger", "connection__workspace")
-    return rows.filter(workspace=workspace, xero_id=xero_id).first()
-
-
-def payments_of(invoice: Invoice) -> "list[Payment]":
-    rows = Payment.objects.filter(connection=invoice.connection_id, invoice_xero_id=invoice.xero_id)
-    return list(rows.exclude(status="DELETED").defer("body").order_by("date", "id"))
-
-
-def history_of(connection: Connection, category: str, xero_id: UUID) -> "list[Event]":
-    """What Xero reported about a record, latest first."""
-    found = Event.objects.filter(connection=connection, category=category, resource_id=xero_id)
-    return list(found.select_related("delivery").order_by("-occurred_at")[:50])
-
-
-def documents_of(contact: Contact) -> "list[Invoice]":
-    rows = Invoice.objects.filter(connection=contact.connection_id, contact_xero_id=contact.xero_id)
-    return list(rows.defer("body").order_by("-date", "-id")[:DOCUMENTS_OF_CONTACT])
-
-
-def taxes_of(invoice: Invoice) -> "list[tuple[str, Decimal]]":
-    """Tax per tax type, added up from the lines as Xero rounded them."""
-    found: dict[str, Decimal] = {}
-    for line in invoice.body.get("LineItems") or []:
-        amount = line.get("TaxAmount") or Decimal(0)
-        if line.get("TaxType"):
-            found[line["TaxType"]] = found.get(line["TaxType"], Decimal(0)) + amount
-    return sorted(found.items())
-
-
-def account_of(payment: Payment) -> Account | None:
-    if payment.account_xero_id is None:
-        return None
-    return Account.objects.filter(connection=payment.connection_id, xero_id=payment.account_xero_id).first()
-
-
-def invoice_of(payment: Payment) -> Invoice | None:
-    if payment.invoice_xero_id is None:
-        return None
-    found = Invoice.objects.filter(connection=payment.connection_id, xero_id=payment.invoice_xero_id)
-    return found.defer("body").first()
-
-
-def account_names(connection: Connection, codes: Iterable[str]) -> dict[str, str]:
-    """By code."""
-    found = Account.objects.filter(connection=connection, code__in=set(codes))
-    return dict(found.values_list("code", "name"))
-
-
 # -- what they share --
 
 
@@ -339,63 +263,12 @@ def _between(rows: "QuerySet[Row]", field: str, least: Any, most: Any) -> "Query
 
 
 def _containing(rows: "QuerySet[Row]", wanted: Wanted) -> "QuerySet[Row]":
-    term = key(wanted.get("q") or "").strip()
+    term = search.term_of(wanted)
     return rows.filter(search_key__contains=term) if term else rows
 
 
-def _candidates(
-    model: "QuerySet[Row]", found: "Sequence[QuerySet[Row]]", columns: tuple[str, str, str]
-) -> "tuple[QuerySet[Row], Matches]":
-    """The rows that any of these finds, and what is summed of them: one more than a search brings, if there are more.
-
-    Each is an index's range read no further than the limit, so a search for what is everywhere costs no more.
-    """
-    names = ("pk", "currency", "status", *(name for name in columns if name != "0"))
-    limited = [rows.order_by().values_list(*names)[: SEARCHED + 1] for rows in found]
-    matches = list(limited[0].union(*limited[1:])[: SEARCHED + 1])
-    ids = [match[0] for match in matches[:SEARCHED]]
-    # An array: a thousand parameters would take longer to write than the database takes to find them.
-    return model.filter(pk__in=RawSQL("SELECT unnest(%s::bigint[])", [ids])), matches
-
-
-def _is_cut(matches: Matches) -> bool:
-    return matches is not None and len(matches) > SEARCHED
-
-
-def _of_matches(matches: list[tuple[Any, ...]]) -> list[Total]:
-    """What the rows that a search brings come to, per currency; what is voided or deleted adds nothing."""
-    found: dict[str, list[Any]] = {}
-    for _, currency, status, *amounts in matches[:SEARCHED]:
-        sums_ = found.setdefault(currency, [0, *(Decimal(0) for _ in range(3))])
-        sums_[0] += 1
-        if status not in GONE or len(amounts) == 1:
-            for place, amount in enumerate(amounts, start=1):
-                sums_[place] += amount
-    totals = [Total(currency, *numbers) for currency, numbers in found.items()]
-    return sorted(totals, key=lambda total: (-total.documents, total.currency))
-
-
-def _as_amount(term: str) -> Decimal | None:
-    """`1,200.50` or `1200.5`, if that is what was typed."""
-    try:
-        amount = Decimal(term.replace(",", ""))
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() and abs(amount) < Decimal(10) ** 15 else None
-
-
-def _counts(tallies: Sequence[Tally], tabs: Mapping[str, Q]) -> dict[str, int]:
-    counts = {name: sum(t.documents for t in tallies if t.status == TABS[name]) for name in tabs}
-    return {"": sum(t.documents for t in tallies)} | counts
-
-
-def _of_tallies(tallies: Sequence[Tally], status: str | None) -> list[Total]:
-    """Counts include what is voided or deleted, amounts do not."""
-    shown = [t for t in tallies if status in (None, t.status)]
-    return _summed(shown)
-
-
 def _summed(tallies: Sequence[Tally]) -> list[Total]:
+    """Counts include documents that are voided or deleted, amounts do not."""
     by_currency: dict[str, list[Tally]] = {}
     for tally in tallies:
         if tally.documents:
@@ -421,18 +294,16 @@ def _listing(
     rows: "QuerySet[Any]",
     wanted: Wanted,
     counts: dict[str, int],
-    *,
     totals: list[Total] | None = None,
-    narrow: bool = True,
+    *,
     searched: bool = False,
     size: int = ON_A_PAGE,
 ) -> Listing:
-    """`totals` also say how many rows there are; without them the rows are counted. Under a filter up to a bound."""
+    """`totals` also say how many rows there are; without them the rows are counted, up to a bound."""
     count = sum(total.documents for total in totals) if totals is not None else _bounded(rows)
-    capped = narrow and count > COUNTED
-    found = window(
-        rows, wanted.get("page"), count=min(count, COUNTED) if capped else count, capped=capped, size=size
-    )
+    capped = count > COUNTED and (totals is None or wanted["narrow"])
+    count = min(count, COUNTED) if capped else count
+    found = window(rows, wanted.get("page"), count=count, capped=capped, size=size)
     return Listing(found, counts, None if capped else totals, searched)
 
 

@@ -1,7 +1,6 @@
 """Pages of the ledger: lists, records, files, and how fresh it all is."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -10,42 +9,52 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from connections import history
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from xero import freshness, ledgers
-from xero.ledger import files, places, queries
-from xero.ledger.forms import AccountForm, ContactForm, DocumentForm, ItemForm, ListForm, PaymentForm
+from xero.ledger import files, places, queries, records
+from xero.ledger.pages import ListPage
 from xero.ledger.places import Place
-from xero.ledger.queries import Listing, One, Wanted
+from xero.ledger.queries import Wanted
+from xero.ledger.records import One
 from xero.models import Account, Contact, Invoice, Item, Payment
 
-Form = TypeVar("Form", bound=ListForm)
-
 
 @require_safe
-def document_list(request: HttpRequest, agency: str, workspace: str, type: str) -> HttpResponse:
-    """Invoices (ACCREC) or bills (ACCPAY)."""
-    place = _enter(request, agency, workspace)
-    form = DocumentForm(request.GET)
+def record_list(request: HttpRequest, agency: str, workspace: str, page: ListPage) -> HttpResponse:
+    """The whole page, or its inner part for htmx."""
+    place = places.find(gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET)
+    form = page.form(request.GET)
     wanted = form.wanted()
-    noun = "invoices" if type == queries.SALE else "bills"
-    extra = {
-        "type": type,
-        "default_sort": queries.default_sort(wanted.get("tab", "")),
+    tab = wanted.get("tab", "")
+    context = {
+        "place": place,
+        "connection": place.connection,
+        "form": form,
+        "listing": page.listing(place.connection, wanted) if place.connection else None,
+        "fresh": freshness.of_ledger(place.ledger, page.kind) if place.ledger else None,
+        "kind": page.kind,
+        "noun": page.noun,
+        "type": page.type,
+        "back": request.get_full_path(),
+        "template": f"xero/_{page.template}.html",
+        "tab": tab,
+        "narrow": wanted["narrow"],
+        "default_sort": queries.default_sort(tab),
         "contact": _chosen_contact(place, wanted),
     }
-    listing = (
-        queries.documents(place.connection, type, wanted, narrow=form.is_narrow())
-        if place.connection
-        else None
-    )
-    return _list(request, place, form, listing, "documents", kind="invoices", noun=noun, **extra)
+    is_part = request.headers.get("HX-Target") == "list"
+    return render(request, "xero/_list.html" if is_part else f"xero/{page.template}.html", context)
 
 
 @require_safe
-def document_export(request: HttpRequest, agency: str, workspace: str, type: str) -> HttpResponseBase:
-    place, wanted = _to_export(request, agency, workspace, DocumentForm)
-    return files.of_documents(place, type, wanted)
+def record_export(request: HttpRequest, agency: str, workspace: str, page: ListPage) -> HttpResponseBase:
+    place = places.find(gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET)
+    if place.connection is None:
+        raise Http404("No organisation is connected.")
+    rows = page.rows(place.connection, page.form(request.GET).wanted())
+    return files.response(place, page.noun, page.columns, rows)
 
 
 @require_safe
@@ -54,37 +63,22 @@ def document_detail(
 ) -> HttpResponse:
     invoice = _found(request, agency, workspace, Invoice, document)
     if invoice.type != type:
-        name = "bill" if invoice.type == queries.BILL else "invoice"
-        return redirect(f"xero:{name}-detail", agency, workspace, document)
+        return redirect(places.document_address(invoice.connection.workspace, invoice.type, document))
     lines = [line for line in invoice.body.get("LineItems") or [] if isinstance(line, dict)]
     context = {
         "invoice": invoice,
         "type": type,
         "lines": lines,
         "has_discounts": any(line.get("DiscountRate") or line.get("DiscountAmount") for line in lines),
-        "accounts": queries.account_names(
+        "accounts": records.account_names(
             invoice.connection, (str(line.get("AccountCode", "")) for line in lines)
         ),
-        "taxes": queries.taxes_of(invoice),
-        "payments": queries.payments_of(invoice),
-        "history": queries.history_of(invoice.connection, "INVOICE", invoice.xero_id),
+        "taxes": records.taxes_of(invoice),
+        "payments": records.payments_of(invoice),
+        "history": history.of_record(invoice.connection, invoice.xero_id, "INVOICE"),
         "in_xero": places.in_xero(invoice.connection, places.document_page(type, invoice.xero_id)),
     }
     return _detail(request, "document", invoice.connection, "invoices", **context)
-
-
-@require_safe
-def contact_list(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
-    place = _enter(request, agency, workspace)
-    form = ContactForm(request.GET)
-    wanted = form.wanted()
-    listing = queries.contacts(place.connection, wanted) if place.connection else None
-    return _list(request, place, form, listing, "contacts", kind="contacts", noun="contacts")
-
-
-@require_safe
-def contact_export(request: HttpRequest, agency: str, workspace: str) -> HttpResponseBase:
-    return files.of_contacts(*_to_export(request, agency, workspace, ContactForm))
 
 
 @require_safe
@@ -92,48 +86,23 @@ def contact_detail(request: HttpRequest, agency: str, workspace: str, contact: U
     found = _found(request, agency, workspace, Contact, contact)
     context = {
         "contact": found,
-        "documents": queries.documents_of(found),
-        "history": queries.history_of(found.connection, "CONTACT", found.xero_id),
+        "documents": records.documents_of(found),
+        "history": history.of_record(found.connection, found.xero_id, "CONTACT"),
         "in_xero": places.in_xero(found.connection, places.contact_page(found.xero_id)),
     }
     return _detail(request, "contact", found.connection, "contacts", **context)
 
 
 @require_safe
-def payment_list(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
-    place = _enter(request, agency, workspace)
-    form = PaymentForm(request.GET)
-    wanted = form.wanted()
-    listing = (
-        queries.payments(place.connection, wanted, narrow=form.is_narrow()) if place.connection else None
-    )
-    return _list(request, place, form, listing, "payments", kind="payments", noun="payments")
-
-
-@require_safe
-def payment_export(request: HttpRequest, agency: str, workspace: str) -> HttpResponseBase:
-    return files.of_payments(*_to_export(request, agency, workspace, PaymentForm))
-
-
-@require_safe
 def payment_detail(request: HttpRequest, agency: str, workspace: str, payment: UUID) -> HttpResponse:
     found = _found(request, agency, workspace, Payment, payment)
-    context = {"payment": found, "account": queries.account_of(found), "invoice": queries.invoice_of(found)}
+    context = {
+        "payment": found,
+        "account": records.account_of(found),
+        "invoice": records.invoice_of(found),
+        "history": history.of_record(found.connection, found.xero_id, "PAYMENT"),
+    }
     return _detail(request, "payment", found.connection, "payments", **context)
-
-
-@require_safe
-def account_list(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
-    place = _enter(request, agency, workspace)
-    form = AccountForm(request.GET)
-    wanted = form.wanted()
-    listing = queries.accounts(place.connection, wanted) if place.connection else None
-    return _list(request, place, form, listing, "accounts", kind="accounts", noun="accounts")
-
-
-@require_safe
-def account_export(request: HttpRequest, agency: str, workspace: str) -> HttpResponseBase:
-    return files.of_accounts(*_to_export(request, agency, workspace, AccountForm))
 
 
 @require_safe
@@ -143,24 +112,10 @@ def account_detail(request: HttpRequest, agency: str, workspace: str, account: U
 
 
 @require_safe
-def item_list(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
-    place = _enter(request, agency, workspace)
-    form = ItemForm(request.GET)
-    wanted = form.wanted()
-    listing = queries.items(place.connection, wanted) if place.connection else None
-    return _list(request, place, form, listing, "items", kind="items", noun="items")
-
-
-@require_safe
-def item_export(request: HttpRequest, agency: str, workspace: str) -> HttpResponseBase:
-    return files.of_items(*_to_export(request, agency, workspace, ItemForm))
-
-
-@require_safe
 def item_detail(request: HttpRequest, agency: str, workspace: str, item: UUID) -> HttpResponse:
     found = _found(request, agency, workspace, Item, item)
     sides = [found.body.get(side) or {} for side in ("SalesDetails", "PurchaseDetails")]
-    names = queries.account_names(found.connection, (str(side.get("AccountCode", "")) for side in sides))
+    names = records.account_names(found.connection, (str(side.get("AccountCode", "")) for side in sides))
     return _detail(request, "item", found.connection, "items", item=found, accounts=names)
 
 
@@ -196,40 +151,6 @@ def ledger_freshness(request: HttpRequest, agency: str, workspace: str, connecti
     return response
 
 
-def _enter(request: HttpRequest, agency: str, workspace: str) -> Place:
-    return places.find(gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET)
-
-
-def _list(
-    request: HttpRequest,
-    place: Place,
-    form: ListForm,
-    listing: Listing | None,
-    template: str,
-    *,
-    kind: str,
-    noun: str,
-    **extra: Any,
-) -> HttpResponse:
-    """The whole page, or its inner part for htmx."""
-    fresh = freshness.of_ledger(place.ledger, kind) if place.ledger else None
-    context = extra | {
-        "place": place,
-        "connection": place.connection,
-        "form": form,
-        "listing": listing,
-        "fresh": fresh,
-        "kind": kind,
-        "noun": noun,
-        "back": request.get_full_path(),
-        "template": f"xero/_{template}.html",
-        "tab": form.cleaned_data.get("tab", ""),
-        "narrow": form.is_narrow(),
-    }
-    is_part = request.headers.get("HX-Target") == "list"
-    return render(request, "xero/_list.html" if is_part else f"xero/{template}.html", context)
-
-
 def _detail(
     request: HttpRequest, template: str, connection: Connection, kind: str, **context: Any
 ) -> HttpResponse:
@@ -245,18 +166,9 @@ def _detail(
     return render(request, f"xero/{template}.html", common | context)
 
 
-def _to_export(
-    request: HttpRequest, agency: str, workspace: str, form: Callable[..., ListForm]
-) -> tuple[Place, Wanted]:
-    place = _enter(request, agency, workspace)
-    if place.connection is None:
-        raise Http404("No organisation is connected.")
-    return place, form(request.GET).wanted()
-
-
 def _found(request: HttpRequest, agency: str, workspace: str, model: type[One], xero_id: UUID) -> One:
     place = gate.enter_workspace(request, agency, workspace, level=gate.READ)
-    found = queries.one(model, place, xero_id)
+    found = records.one(model, place, xero_id)
     if found is None:
         raise Http404("Nothing here.")
     return found
@@ -266,4 +178,4 @@ def _chosen_contact(place: Place, wanted: Wanted) -> Contact | None:
     """Whose documents are shown, if the address names a contact."""
     if not wanted.get("contact"):
         return None
-    return queries.one(Contact, place.workspace, wanted["contact"])
+    return records.one(Contact, place.workspace, wanted["contact"])

@@ -17,6 +17,13 @@ _KINDS = ("Landscapes", "Physiotherapy", "Joinery", "Interiors", "Electrical", "
 _SUFFIX = {"NZ": "Limited", "GB": "Ltd", "AU": "Pty Ltd"}
 COUNTRY_NAMES = {"NZ": "New Zealand", "GB": "United Kingdom", "AU": "Australia"}
 REGIONS = ("Eastside", "North", "South", "West Coast")
+TEAMS = ("Delivery", "Sales: new customers", "Support")
+# category, its options, status
+TRACKING = (
+    ("Region", REGIONS, "ACTIVE"),
+    ("Team", TEAMS, "ACTIVE"),
+    ("Campaign", ("Spring fair",), "ARCHIVED"),
+)
 STREETS = (
     "High Street",
     "Victoria Street",

@@ -118,8 +118,18 @@ class Maker:
             yield {"AccountID": self.plan.account_ids[document["Code"]], **document, "UpdatedDateUTC": at}
 
     def tracking(self) -> Iterator[Document]:
-        options = [{"TrackingOptionID": self.plan.id("option", name), "Name": name} for name in names.REGIONS]
-        yield {"TrackingCategoryID": self.plan.id("tracking", "Region"), "Name": "Region", "Options": options}
+        """Two in use, as many as Xero allows, and one that is over."""
+        for place, (name, options, status) in enumerate(names.TRACKING):
+            yield {
+                "TrackingCategoryID": self.plan.id("tracking", name),
+                "Name": name,
+                "Status": status,
+                "Options": [
+                    {"TrackingOptionID": self.plan.id("option", option), "Name": option, "Status": status}
+                    for option in options
+                ],
+                "UpdatedDateUTC": self.today_ms - 700 * DAY_MS + place * 1000,
+            }
 
     def items(self) -> Iterator[Document]:
         for place, (code, name, words, price) in enumerate(names.products(self.index)):

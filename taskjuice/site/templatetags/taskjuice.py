@@ -12,6 +12,7 @@ from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from taskjuice import currencies
 from taskjuice.site.icons import ICONS
 from taskjuice.workspaces.gate import Scope
 
@@ -113,12 +114,12 @@ def duration(span: timedelta | None) -> str:
 
 @register.simple_tag
 def amount(number: Decimal | None, currency: str = "", base: str = "") -> SafeString:
-    """An amount of money, two decimals, with its currency code when that is not the base currency."""
+    """An amount of money with its currency's decimals, and its code when that is not the base currency."""
     if number is None:
         return SafeString("")
-    text = formats.number_format(number, decimal_pos=2, use_l10n=True, force_grouping=True).replace(
-        "-", "\u2212"
-    )
+    decimals = currencies.shown(Decimal(number), currency or base)
+    text = formats.number_format(number, decimal_pos=decimals, use_l10n=True, force_grouping=True)
+    text = text.replace("-", "\u2212")
     if currency and currency != base:
         return format_html('<span class="amount"><span class="currency">{}</span>{}</span>', currency, text)
     return format_html('<span class="amount">{}</span>', text)

@@ -17,6 +17,8 @@ from tests.xero.books import read_all
 from tests.xero.linked import link
 from tests.xero.sandbox.openapi import check_request
 from xero import ledgers, wire
+from xero.desk import choices
+from xero.fields import TrackingField
 from xero.models import Account, Contact, Invoice, Stale
 
 pytestmark = pytest.mark.django_db
@@ -422,3 +424,60 @@ def test_rates_that_cannot_be_asked_for_are_said_to_be_unknown(
     answer = as_member.post(NEW, filled(connection, "update"))
     assert not answer.context["totals"].complete
     assert "is not known here" in answer.content.decode()
+
+
+def test_tracking_is_offered_as_xero_has_it(as_member: Client, connection: Connection) -> None:
+    assert choices.tracking(connection) == [
+        ("Region", ["Eastside", "North", "South", "West Coast"]),
+        ("Team", ["Delivery", "Sales: new customers", "Support"]),
+    ]
+    page = as_member.get(NEW).content.decode()
+    assert page.count('name="lines-0-tracking"') == 2
+    assert 'aria-label="Region of line 1"' in page
+    assert "Spring fair" not in page  # archived
+
+
+def test_tracking_of_a_line_arrives_in_xero(as_member: Client, connection: Connection) -> None:
+    chosen = [TrackingField.pair("Region", "North"), TrackingField.pair("Team", "Sales: new customers")]
+    as_member.post(NEW, filled(connection, reference="tracked") | {"lines-0-tracking": chosen})
+    (line,) = Invoice.objects.get(reference="tracked").body["LineItems"]
+    assert [(one["Name"], one["Option"]) for one in line["Tracking"]] == [
+        ("Region", "North"),
+        ("Team", "Sales: new customers"),
+    ]
+    call = Call.objects.select_related("sending").get()
+    check_request("accounting.yaml", "PUT", "/Invoices", wire.decode(bytes(call.sending.body)))
+
+
+def test_tracking_stays_chosen_while_rows_are_edited(as_member: Client, connection: Connection) -> None:
+    chosen = ["", TrackingField.pair("Team", "Support")]
+    data = filled(connection, "add1") | {"lines-0-tracking": chosen}
+    page = as_member.post(NEW, data).content.decode()
+    assert re.findall(r'<option value="([^"]+)" selected>(?:Support|North)', page) == ["Team\tSupport"]
+
+
+@pytest.mark.parametrize(
+    "chosen", [["Region\tMoon"], ["Campaign\tSpring fair"], ["Region\tNorth", "Region\tSouth"]]
+)
+def test_tracking_that_is_not_offered_is_refused_and_shown(
+    chosen: list[str], as_member: Client, connection: Connection
+) -> None:
+    answer = as_member.post(NEW, filled(connection) | {"lines-0-tracking": chosen})
+    assert answer.status_code == 422
+    assert Call.objects.count() == 0
+    page = answer.content.decode()
+    assert chosen[-1].partition("\t")[2] in page
+
+
+def test_archived_client_says_so_instead_of_a_form(
+    as_member: Client, connection: Connection, workspace: Workspace
+) -> None:
+    Workspace.objects.filter(pk=workspace.pk).update(archived_at=timezone.now())
+    for path in (
+        NEW,
+        NEW_BILL,
+        "/northwind/harbour-cafe/contacts/new/",
+        "/northwind/harbour-cafe/payments/new/",
+    ):
+        page = as_member.get(path).content.decode()
+        assert ("This client is archived" in page, 'name="form_key"' in page) == (True, False)

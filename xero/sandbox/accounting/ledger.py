@@ -23,6 +23,8 @@ ID_FIELDS = {
     "tax_rate": "TaxType",
     "tracking": "TrackingCategoryID",
 }
+# What documents stored by an earlier sandbox do not have.
+_LATER_FIELDS: dict[str, Document] = {"tracking": {"Status": "ACTIVE", "UpdatedDateUTC": 0}}
 CACHE_LIMIT = 50_000
 NUMBER_PREFIX = "INV-"
 
@@ -61,12 +63,15 @@ class Organisation:
         self.document = document
         self._storage = storage
         self._kinds: dict[str, dict[str, Document]] = {}
-        self.timelines = {kind: Timeline() for kind in ("invoice", "contact", "payment", "account", "item")}
+        dated = ("invoice", "contact", "payment", "account", "item", "tracking")
+        self.timelines = {kind: Timeline() for kind in dated}
         self._by_key: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._bytes: dict[str, dict[str, bytes]] = {}
         self.highest_number = 0
         for kind in ID_FIELDS:
-            self._fill(kind, storage.load(self._kind_in_storage(kind)))
+            stored = storage.load(self._kind_in_storage(kind))
+            lacks = _LATER_FIELDS.get(kind, {})
+            self._fill(kind, {id: lacks | document for id, document in stored.items()} if lacks else stored)
 
     @property
     def tenant_id(self) -> str:

@@ -251,6 +251,7 @@ def _tracking(work: Work, line: Document, errors: list[str]) -> list[Document]:
         options = [
             option
             for category in known
+            if category["Status"] == "ACTIVE"
             for option in category["Options"]
             if option["Name"].lower() == choice.get("Option", "").lower()
             or option["TrackingOptionID"] == choice.get("TrackingOptionID")

@@ -52,7 +52,7 @@ def read_list(
     query: Query,
     actor: str,
 ) -> Page:
-    since = modified_since(request)
+    since = modified_since(request) if resource.dated else None
     paging = _paging(resource, query)
     view = _view(resource, query, paging is not None)
     if filters := _filters(organisation, resource, query, actor):
@@ -174,6 +174,8 @@ def _filters(
         filters.append(lambda document: document.get("Actor") == actor)
     if resource.kind == "contact" and not _true(query, "includearchived"):
         filters.append(lambda document: document["ContactStatus"] != "ARCHIVED")
+    if resource.kind == "tracking" and not _true(query, "includearchived"):
+        filters.append(lambda document: document["Status"] == "ACTIVE")
     if resource.search and query.get("searchterm"):
         filters.append(_search(organisation, resource, query["searchterm"].lower()))
     return filters

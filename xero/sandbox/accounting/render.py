@@ -52,6 +52,8 @@ class Renderer:
             return self.payment(found, view, unitdp)
         if kind == "contact":
             return self.contact(found, view)
+        if kind == "tracking":
+            return tracking(found)
         return account(found) if kind == "account" else item(found, unitdp)
 
     def invoice(self, invoice: Document, view: str, unitdp: int) -> Document:
@@ -216,6 +218,11 @@ def line(document: Document, unitdp: int) -> Document:
 def account(document: Document) -> Document:
     shown = {key: value for key, value in document.items() if value != "" and key != "Actor"}
     return shown | {"HasAttachments": False, "UpdatedDateUTC": instant_on_wire(document["UpdatedDateUTC"])}
+
+
+def tracking(document: Document) -> Document:
+    """Xero does not tell when a category changed."""
+    return {key: value for key, value in document.items() if key != "UpdatedDateUTC"}
 
 
 def item(document: Document, unitdp: int) -> Document:

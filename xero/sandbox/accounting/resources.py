@@ -24,6 +24,7 @@ class Resource:
     search: tuple[str, ...] = ()
     summaries: bool = False
     writable: bool = True
+    dated: bool = True  # it tells when a record changed, and If-Modified-Since is heeded
 
 
 def _plain(type: str, optimised: str, *names: str) -> dict[str, Field]:
@@ -148,6 +149,10 @@ def item_fields(organisation: Organisation) -> Fields:
     }
 
 
+def tracking_fields(_: Organisation) -> Fields:
+    return {**_plain("text", "equal", "Name", "Status"), **_plain("guid", "equal", "TrackingCategoryID")}
+
+
 INVOICES = Resource(
     "Invoices", "Invoice", "invoice", "InvoiceID", "InvoiceNumber", True, invoice_fields,
     ("InvoiceNumber", "Reference"), summaries=True,
@@ -159,7 +164,11 @@ CONTACTS = Resource(
 PAYMENTS = Resource("Payments", "Payment", "payment", "PaymentID", "", True, payment_fields)
 ACCOUNTS = Resource("Accounts", "Account", "account", "AccountID", "", False, account_fields, writable=False)
 ITEMS = Resource("Items", "Item", "item", "ItemID", "Code", False, item_fields, writable=False)
-RESOURCES = {one.plural.lower(): one for one in (INVOICES, CONTACTS, PAYMENTS, ACCOUNTS, ITEMS)}
+TRACKING = Resource(
+    "TrackingCategories", "TrackingCategory", "tracking", "TrackingCategoryID", "", False, tracking_fields,
+    writable=False, dated=False,
+)  # fmt: skip
+RESOURCES = {one.plural.lower(): one for one in (INVOICES, CONTACTS, PAYMENTS, ACCOUNTS, ITEMS, TRACKING)}
 # what Xero's Accounting API has beside these
 ELSEWHERE = frozenset(
     name.lower()
@@ -167,7 +176,6 @@ ELSEWHERE = frozenset(
         "BankTransactions", "BankTransfers", "BatchPayments", "BrandingThemes", "Budgets", "ContactGroups",
         "CreditNotes", "Currencies", "Employees", "ExpenseClaims", "InvoiceReminders", "Journals",
         "LinkedTransactions", "ManualJournals", "Overpayments", "PaymentServices", "Prepayments",
-        "PurchaseOrders", "Quotes", "Receipts", "RepeatingInvoices", "Reports", "Setup", "TrackingCategories",
-        "Users",
+        "PurchaseOrders", "Quotes", "Receipts", "RepeatingInvoices", "Reports", "Setup", "Users",
     )
 )  # fmt: skip

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('connections', '0009_calls_of_targets'),
+        ('connections', '0010_limits_are_the_budgets'),
         ('workspaces', '0005_branding'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

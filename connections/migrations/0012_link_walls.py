@@ -25,5 +25,5 @@ ALTER TABLE connections_connectlink DROP CONSTRAINT link_workspace_of_agency;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("connections", "0010_connect_links")]
+    dependencies = [("connections", "0011_connect_links")]
     operations = [migrations.RunSQL(ADD, DROP)]

@@ -1,0 +1,117 @@
+"""Searches of documents and payments: what a term may mean, the most particular meaning first.
+
+Each meaning is a range of an index, read no further than a limit, so a search for what is everywhere costs no more than
+one for what is rare. Insides of numbers and references are found by their grams (xero/grams.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.db.models.expressions import RawSQL
+
+from connections.models import Connection
+from xero.grams import holding
+from xero.ledger.listing import Row, Total
+from xero.mapping import key
+from xero.models import Contact, Invoice, Payment
+
+SEARCHED = 1000  # rows that a search brings
+READ = 3 * SEARCHED  # of all its meanings together; a row may be found by several
+MATCHING_CONTACTS = 200
+GONE = ("VOIDED", "DELETED")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`matches`: (id, currency, status, amounts …) of each row. `cut`: there may be more than these."""
+
+    matches: Sequence[tuple[Any, ...]]
+    cut: bool
+
+    def among(self, rows: "QuerySet[Row]") -> "QuerySet[Row]":
+        # An array: a thousand parameters would take longer to write than the database takes to find them.
+        return rows.filter(
+            pk__in=RawSQL("SELECT unnest(%s::bigint[])", [[match[0] for match in self.matches]])
+        )
+
+    def totals(self) -> list[Total]:
+        """What they come to, per currency; of documents, what is voided or deleted adds nothing."""
+        sums: dict[str, list[Any]] = {}
+        for _, currency, status, *amounts in self.matches:
+            line = sums.setdefault(currency, [0, *(Decimal(0) for _ in range(3))])
+            line[0] += 1
+            if status not in GONE or len(amounts) == 1:
+                for place, amount in enumerate(amounts, start=1):
+                    line[place] += amount
+        totals = [Total(currency, *numbers) for currency, numbers in sums.items()]
+        return sorted(totals, key=lambda total: (-total.documents, total.currency))
+
+
+def term_of(wanted: Mapping[str, Any]) -> str:
+    """What is searched for, as the search columns hold it; empty: nothing is."""
+    return key(wanted.get("q") or "").strip()
+
+
+def documents(connection: Connection, rows: "QuerySet[Invoice]", term: str) -> Found:
+    """42 and 0042 find INV-0042; so does any other part of it."""
+    last = rows.filter(number_tail=_bare(term))
+    begins = [rows.filter(number_key__startswith=term), rows.filter(reference_key__startswith=term)]
+    inside = rows.exclude(Q(number_key__startswith=term) | Q(reference_key__startswith=term))
+    return _found(
+        [
+            last,
+            *_of_amount(rows, "total", term),
+            *begins,
+            rows.filter(reference_tail=_bare(term)),
+            rows.filter(contact_xero_id__in=contacts_called(connection, term)),
+            holding(inside, connection.pk, term, "number_key", "reference_key"),
+        ],
+        ("total", "amount_paid", "amount_due"),
+    )
+
+
+def payments(connection: Connection, rows: "QuerySet[Payment]", term: str) -> Found:
+    begins = [rows.filter(invoice_number_key__startswith=term), rows.filter(reference_key__startswith=term)]
+    inside = rows.exclude(Q(invoice_number_key__startswith=term) | Q(reference_key__startswith=term))
+    return _found(
+        [
+            rows.filter(invoice_number_tail=_bare(term)),
+            *_of_amount(rows, "amount", term),
+            *begins,
+            rows.filter(contact_xero_id__in=contacts_called(connection, term)),
+            holding(inside, connection.pk, term, "invoice_number_key", "reference_key"),
+        ],
+        ("amount",),
+    )
+
+
+def contacts_called(connection: Connection, term: str) -> "QuerySet[Contact, UUID]":
+    named = Contact.objects.filter(connection=connection, search_key__contains=term)
+    return named.values_list("xero_id", flat=True)[:MATCHING_CONTACTS]
+
+
+def _found(meanings: "Sequence[QuerySet[Any]]", amounts: Sequence[str]) -> Found:
+    """One statement; a meaning is only looked at when those before it have not brought enough."""
+    limited = [rows.order_by().values_list("pk", "currency", "status", *amounts) for rows in meanings]
+    first, *others = (rows[: SEARCHED + 1] for rows in limited)
+    read = list(first.union(*others, all=True)[:READ])
+    distinct = list(dict.fromkeys(read))
+    return Found(distinct[:SEARCHED], len(distinct) > SEARCHED or len(read) == READ)
+
+
+def _of_amount(rows: "QuerySet[Row]", field: str, term: str) -> "list[QuerySet[Row]]":
+    """Those of exactly `1,200.50` or `1200.5`, if that is what was typed."""
+    try:
+        amount = Decimal(term.replace(",", ""))
+    except InvalidOperation:
+        return []
+    return [rows.filter(**{field: amount})] if amount.is_finite() and abs(amount) < Decimal(10) ** 15 else []
+
+
+def _bare(term: str) -> str:
+    """As the last word of a number is kept: without leading zeros."""
+    return term.lstrip("0") or term
