@@ -1,15 +1,15 @@
 """The fan-out: waiting deliveries become events, events start activations, in one transaction a batch."""
 
 import logging
-import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import OperationalError, transaction
 from django.db import connection as database
-from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -23,7 +23,9 @@ from taskjuice.workspaces.gate import Scope
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # deliveries of one transaction
-LINGER_SECONDS = 0.03  # a delivery may commit just after the scan that it woke nobody for
+# Older events are not taken in: what is known of them is forgotten one day (workflows/retention.py), and a delivery
+# that somebody kept must not start anything again. Xero itself gives up after a day.
+ACCEPTED = timedelta(days=60)
 
 INSERT_EVENTS = """
 INSERT INTO connections_event
@@ -62,10 +64,15 @@ class Reading:
     stored: list[Event] = field(default_factory=list)
     known: int = 0  # events whose tenant somebody here has connected
     activations: int = 0
+    poisoned: list[str] = field(
+        default_factory=list
+    )  # what went wrong with events that could not be taken in
 
     def verdict(self) -> str:
         if self.unparsable:
             return "unparsable"
+        if self.poisoned:
+            return "failed"
         if not self.events and not self.strays:
             return "intent to receive"
         if not self.known:
@@ -76,17 +83,16 @@ class Reading:
 
 
 def fan_out() -> int:
-    """Take all waiting deliveries; returns how many. Any number of copies may run at once."""
+    """Take all waiting deliveries; returns how many. Any number of copies may run at once.
+
+    The flag is cleared before the first look: whoever commits a delivery later than that look finds it cleared
+    (receiving.store) and wakes another one.
+    """
     wake.taken(FAN_OUT)
     total = 0
-    while True:
-        taken = _take_batch()
-        if not taken:
-            time.sleep(LINGER_SECONDS)
-            taken = _take_batch()
+    while taken := _take_batch():
         total += taken
-        if not taken:
-            return total
+    return total
 
 
 def rewake_waiting() -> None:
@@ -110,23 +116,58 @@ def _process(deliveries: Sequence[Delivery]) -> None:
     try:
         with transaction.atomic():
             _store(deliveries)
+    except OperationalError:  # of the database, not of a delivery: they wait on
+        raise
     except Exception:
         logger.exception("a batch of %d deliveries failed; taking each alone", len(deliveries))
         for delivery in deliveries:
             _process_alone(delivery)
 
 
-def _process_alone(delivery: Delivery) -> None:
+def _process_alone(delivery: Delivery, earlier: Sequence[Event] = ()) -> None:
+    """Event by event, so that a poisoned one holds back no other of its delivery.
+
+    An event that nobody could be told of is stored all the same. `earlier`: those that a failed reading had stored.
+    """
     try:
+        reading = _read(delivery)
+        found = reading.events
         with transaction.atomic():
-            _store([delivery])
+            for reported in found:
+                with _noting_poison(reading):
+                    reading.events = [reported]
+                    _store_events([reading])
+            reading.events, reading.stored = found, [*earlier, *reading.stored]
+            for event in reading.stored:
+                with _noting_poison(reading):
+                    reading.activations += sum(announce([event]).values())
+            _keep([reading])
+    except OperationalError:
+        raise
     except Exception as error:  # recorded on the delivery, to be looked at and replayed
         logger.exception("delivery %s failed", delivery.pk)
         delivery.state = DeliveryState.FAILED
         delivery.verdict = "failed"
-        delivery.reason = f"{type(error).__name__}: see the log for delivery {delivery.pk}."
+        delivery.reason = _reason(delivery, error)
         delivery.processed_at = timezone.now()
         delivery.save(update_fields=["state", "verdict", "reason", "processed_at"])
+
+
+@contextmanager
+def _noting_poison(reading: Reading) -> Iterator[None]:
+    """What breaks inside is undone and noted on the delivery."""
+    try:
+        with transaction.atomic():
+            yield
+    except OperationalError:
+        raise
+    except Exception as error:
+        logger.exception("an event of delivery %s failed", reading.delivery.pk)
+        reading.poisoned.append(_reason(reading.delivery, error))
+
+
+def _reason(delivery: Delivery, error: Exception) -> str:
+    return f"{type(error).__name__}: see the log for delivery {delivery.pk}."
 
 
 def _store(deliveries: Sequence[Delivery]) -> None:
@@ -135,6 +176,12 @@ def _store(deliveries: Sequence[Delivery]) -> None:
     started = announce([event for reading in readings for event in reading.stored])
     for reading in readings:
         reading.activations = sum(started.get(event.pk, 0) for event in reading.stored)
+    _keep(readings)
+
+
+def _keep(readings: Sequence[Reading]) -> None:
+    """What became of the deliveries, and the events that nobody can act on."""
+    for reading in readings:
         _conclude(reading)
     StrayEvent.objects.bulk_create(
         StrayEvent(
@@ -144,17 +191,19 @@ def _store(deliveries: Sequence[Delivery]) -> None:
         for s in reading.strays
     )
     with database.cursor() as cursor:
-        rows = [(d.pk, d.state, d.verdict, d.reason, d.events, d.activations) for d in deliveries]
+        concluded = [reading.delivery for reading in readings]
+        rows = [(d.pk, d.state, d.verdict, d.reason, d.events, d.activations) for d in concluded]
         cursor.execute(CONCLUDE, [list(column) for column in zip(*rows, strict=True)])
 
 
 def replay(events: Sequence[Event], *, scope: Scope, delivery: Delivery) -> int:
     """Offer stored events to the workflows once more; how many activations that started.
 
-    What has run for an event does not run again: event and workflow are unique together.
+    What has run for an event does not run again: event and workflow are unique together. A delivery that had failed
+    is read again as a whole.
     """
     with transaction.atomic():
-        started = sum(announce(events).values())
+        started = sum(announce(events).values()) + _read_again(delivery)
         audit.record(
             "replayed a delivery",
             by=scope.user,
@@ -164,6 +213,18 @@ def replay(events: Sequence[Event], *, scope: Scope, delivery: Delivery) -> int:
             started=started,
         )
     return started
+
+
+def _read_again(delivery: Delivery) -> int:
+    """How many activations a delivery that had failed starts now; 0 for any other."""
+    failed = Delivery.objects.select_for_update().filter(pk=delivery.pk, state=DeliveryState.FAILED).first()
+    if failed is None:
+        return 0
+    failed.strays.all().delete()  # they are found again
+    started, failed.activations = failed.activations, 0
+    _process_alone(failed, list(failed.event_set.select_related("connection").order_by("pk")))
+    Delivery.objects.filter(pk=failed.pk).update(activations=started + failed.activations)
+    return failed.activations
 
 
 def announce(events: Sequence[Event]) -> dict[int, int]:
@@ -192,10 +253,19 @@ def _read(delivery: Delivery) -> Reading:
 def _conclude(reading: Reading) -> None:
     delivery = reading.delivery
     delivery.state = DeliveryState.UNPARSABLE if reading.unparsable else DeliveryState.DONE
+    if reading.poisoned:
+        delivery.state = DeliveryState.FAILED
     delivery.verdict = reading.verdict()
-    delivery.reason = reading.unparsable[:300]
+    delivery.reason = (reading.unparsable or _poisoned_in_words(reading))[:300]
     delivery.events = len(reading.events) + len(reading.strays)
     delivery.activations = reading.activations
+
+
+def _poisoned_in_words(reading: Reading) -> str:
+    bad, all_of_them = len(reading.poisoned), len(reading.events)
+    if not bad or all_of_them == 1:
+        return "".join(reading.poisoned)
+    return f"{bad} of {all_of_them} events could not be taken in. {reading.poisoned[0]}"
 
 
 def _store_events(readings: Sequence[Reading]) -> None:
@@ -203,8 +273,12 @@ def _store_events(readings: Sequence[Reading]) -> None:
     connected = _connections(readings)
     by_delivery = {reading.delivery.pk: reading for reading in readings}
     rows: list[tuple[Connection, int, ReportedEvent]] = []
+    oldest = timezone.now() - ACCEPTED
     for reading in readings:
         for event in reading.events:
+            if event.occurred_at < oldest:
+                reading.strays.append(UnusableEvent("too old", str(event.tenant_id), _as_text(event)))
+                continue
             homes = connected.get((reading.delivery.provider, event.tenant_id), [])
             reading.known += bool(homes)
             rows += [(home, reading.delivery.pk, event) for home in homes]

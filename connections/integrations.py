@@ -137,6 +137,8 @@ class Action:
     raw: ClassVar[bool] = False  # its input is not evaluated before; it reads `call.context` itself
     amounts: ClassVar[bool] = False  # what it writes comes to an amount of money
     cost: ClassVar[Cost] = Cost()
+    # How many are run before others get their turn: few where each of them may wait for somebody outside
+    together: ClassVar[int] = 1000
     scopes: ClassVar[frozenset[str]] = frozenset()
     sample: ClassVar[Data] = {}  # an output as the builder shows it
 

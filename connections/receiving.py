@@ -1,4 +1,4 @@
-"""Taking a delivery in: one statement, durable before the provider hears 200. Nothing is parsed here."""
+"""Taking a delivery in: durable before the provider hears 200. Nothing is parsed here."""
 
 import hashlib
 import threading
@@ -12,8 +12,7 @@ from taskjuice.queue.wake import package
 FAN_OUT = "fan-out"
 FAN_OUT_TASK = "connections.tasks.fan_out"
 
-# One statement, so one round trip and one commit: the delivery, and its wake-up unless one is queued already.
-STORE = """
+WAKE = """
 WITH flag AS (
     UPDATE queue_wake SET pending = true, since = clock_timestamp()
      WHERE name = %(flag)s AND NOT pending RETURNING 1
@@ -21,8 +20,18 @@ WITH flag AS (
     INSERT INTO django_q_ormq (key, payload, lock)
     SELECT %(cluster)s, %(package)s, clock_timestamp() - interval '1 second' FROM flag
 )
-INSERT INTO connections_delivery (provider, body, sha256) VALUES (%(provider)s, %(body)s, %(sha256)s)
 """
+# One statement, so one round trip and one commit: the delivery, and its wake-up unless one is queued already.
+STORE = (
+    WAKE
+    + """
+INSERT INTO connections_delivery (provider, body, sha256) VALUES (%(provider)s, %(body)s, %(sha256)s)
+RETURNING EXISTS (SELECT FROM flag)
+"""
+)
+# After the commit: the wake-up that was queued already may have been taken before this delivery could be seen.
+STILL_QUEUED = "SELECT pending FROM queue_wake WHERE name = %(flag)s"
+WAKE_LATE = f"{WAKE} SELECT FROM flag"
 
 COUNT_REFUSED = """
 INSERT INTO connections_refusal (provider, minute, count, last_at)
@@ -44,6 +53,11 @@ def store(provider: str, body: bytes) -> None:
     }
     with connection.cursor() as cursor:
         cursor.execute(STORE, values)
+        [woke] = cursor.fetchone()
+        if not woke:
+            cursor.execute(STILL_QUEUED, values)
+            if cursor.fetchone() == (False,):
+                cursor.execute(WAKE_LATE, values)
 
 
 class Refusals:

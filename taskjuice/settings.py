@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "taskjuice.site.sessions.SessionActivityMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "taskjuice.workspaces.middleware.PersonMiddleware",
 ]
@@ -110,7 +110,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # -- cache: shared by all processes, since sign-in limits count in it --
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
-    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "process": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    },
 }
 
 # -- the queue: a wake-up only, never the truth (reasons: docs/decisions/queue.md) --
@@ -135,6 +138,9 @@ Q_CLUSTER = {
     "cache": "process",
     "label": "Queue",
 }
+
+# -- how long history is kept (reasons: docs/decisions/retention.md) --
+HISTORY_DAYS = environment.integer("HISTORY_DAYS", 400, "use 60 or more days", least=60)
 
 # -- people --
 AUTH_USER_MODEL = "workspaces.User"

@@ -210,6 +210,8 @@ TABLE = {
     "<slug:agency>/workflows/<int:workflow>/connections/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/connections/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/pause/": action(WORK),
+    "<slug:agency>/workflows/<int:workflow>/safety/": action(WORK),
+    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/safety/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/pause/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/resume/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/resume/": action(WORK),

@@ -1,16 +1,17 @@
 """The engine: drains a lane by advancing its due activations together, wave by wave.
 
-All activations whose next step uses the same action form a wave, whatever their version; the action gets the
-whole wave at once and may serve it with one call. Outcomes are stored when the batch is through, and at once
-after an action with effects outside.
+All activations whose next step uses the same action form a wave, whatever their version; the action gets as many of
+the wave at once as it serves together, with one call where it can. Outcomes are stored when the batch is through, and
+at once after an action with effects outside. A turn is short: what it does not get to is put back for the next one.
 """
 
 import logging
 import time
+from collections.abc import Sequence
 
 from connections.models import Connection
 from taskjuice.queue.leases import Lease, LeaseLost
-from workflows import lanes
+from workflows import lanes, safety
 from workflows.plans import plan
 from workflows.store import ALONE_FROM, MAX_ATTEMPTS, Batch, Run, claim, has_failing
 from workflows.waves import Wave
@@ -18,7 +19,7 @@ from workflows.waves import Wave
 logger = logging.getLogger(__name__)
 
 BATCH = 400  # activations claimed together
-TURN_SECONDS = 5.0  # then the lane goes to the back of the queue, so that others get their turn
+TURN_SECONDS = 2.0  # then the lane goes to the back of the queue, so that others get their turn
 
 
 def run_lane(connection_id: int) -> None:
@@ -40,10 +41,11 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
     """Whether due work is known to be left."""
     ends = time.monotonic() + TURN_SECONDS
     while runs := claim(lease, BATCH):
-        batch = Batch(lease, runs)
-        parked = advance(batch, connection)
+        batch = Batch(lease, runs, ends)
+        stands = advance(batch, connection)
         batch.store()
-        if parked:
+        safety.count(runs)
+        if stands:
             return False
         if time.monotonic() > ends:
             return True
@@ -55,16 +57,25 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
 
 
 def advance(batch: Batch, connection: Connection) -> bool:
-    """Run the batch's activations as far as they go; whether the lane got parked on the way."""
-    parked = False
+    """Run the batch's activations as far as they go; whether the lane got parked, or rests with its connection."""
+    stands = False
     active = [run for run in batch.runs if _may_start(run)]
     while active:
         wave = Wave.next_of(active)
-        parked = wave.run(batch, connection) or parked
-        if wave.has_effects:
-            batch.store()
-        active = [run for run in active if run.state == "running" and not _is_through(run)]
-    return parked
+        stands = wave.run(batch, connection) or stands
+        active = _still_active(active)
+        if active:
+            stands = batch.let_go(active) or stands
+            active = _still_active(active)
+        if batch.is_over():
+            for run in active:
+                run.put_back()
+            active = []
+    return stands
+
+
+def _still_active(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if run.state == "running" and not _is_through(run)]
 
 
 def _may_start(run: Run) -> bool:

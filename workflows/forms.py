@@ -96,6 +96,15 @@ class ConnectionsForm(WorkflowForm):
     name = None  # type: ignore[assignment]  # Django's way to leave a parent's field out
 
 
+class SafetyForm(forms.Form):
+    pause_after = forms.IntegerField(
+        label="Pause after so many failures in a row",
+        min_value=0,
+        max_value=1000,
+        help_text="0: never. The count begins anew with each activation that ends well.",
+    )
+
+
 def first_error(form: forms.Form) -> str:
     errors: Mapping[str, Any] = form.errors
     return next((str(error) for found in errors.values() for error in found), "")

@@ -13,7 +13,7 @@ from connections import exact
 from connections.integrations import Data, Interest, registry
 from connections.models import ConnectionState, Event
 from workflows import lanes
-from workflows.models import Version, WorkflowConnection, WorkflowState
+from workflows.models import LISTENING, Version, WorkflowConnection, WorkflowState
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def _start(rows: Sequence[tuple[object, ...]]) -> list[tuple[int, int]]:
 
 def interests(trigger_keys: Collection[str]) -> list[Interest]:
     """What published workflows listen to with these triggers, and what drafts would: theirs can be tested on it."""
-    is_live = Q(workflow__versions__live=True, workflow__state=WorkflowState.PUBLISHED)
+    is_live = Q(workflow__versions__live=True, workflow__state__in=LISTENING)
     is_draft = Q(workflow__versions__published_at=None) & ~Q(workflow__state=WorkflowState.ARCHIVED)
     found = WorkflowConnection.objects.filter(
         is_live | is_draft,
@@ -97,7 +97,7 @@ def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
     applications = WorkflowConnection.objects.filter(
         connection_id__in=connection_ids,
         connection__workspace__archived_at=None,
-        workflow__state=WorkflowState.PUBLISHED,
+        workflow__state__in=LISTENING,
     ).values_list("connection_id", "workflow_id")
     live = Version.objects.filter(live=True, workflow__in={workflow for _, workflow in applications})
     versions = {version.workflow_id: version for version in live.select_related("workflow")}

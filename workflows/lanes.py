@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from django.db import connection as database
 from django.db import transaction
@@ -12,7 +13,8 @@ from taskjuice.queue.leases import Lease, LeaseLost
 from workflows.models import Lane
 
 TASK = "workflows.tasks.run_lane"
-LEASE_SECONDS = 90  # more than a wave's longest stay at the provider (engine.py)
+LEASE_SECONDS = 90  # more than one call's longest stay at the provider
+RENEW_SECONDS = 20  # between two calls a lease older than this is renewed
 
 ACQUIRE = """
 UPDATE workflows_lane l
@@ -40,9 +42,9 @@ SELECT l.connection_id
    AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
    AND (l.parked_until IS NULL OR l.parked_until <= clock_timestamp())
    AND (NOT l.wake_pending OR l.woken_at < clock_timestamp() - interval '10 seconds')
-   AND EXISTS (SELECT 1 FROM workflows_activation a
+   AND EXISTS (SELECT 1 FROM workflows_activation a LEFT JOIN workflows_workflow f ON f.id = a.workflow_id
                 WHERE a.connection_id = l.connection_id AND a.state IN ('ready', 'running')
-                  AND a.next_at <= clock_timestamp())
+                  AND a.next_at <= statement_timestamp() AND f.held IS NOT TRUE)
 """
 
 
@@ -63,6 +65,11 @@ def hold(lease: Lease) -> None:
     held = Lane.objects.select_for_update().filter(pk=lease.connection_id, lease_token=lease.token)
     if not held.exists():
         raise LeaseLost
+
+
+def is_held(connection_id: int, token: UUID) -> bool:
+    """Whether whoever claimed under this lease may still be at work."""
+    return Lane.objects.filter(pk=connection_id, lease_token=token, lease_until__gt=Now()).exists()
 
 
 def park(lease: Lease, until: datetime, reason: str) -> None:

@@ -12,6 +12,7 @@ from connections.integrations import registry
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, User
+from workflows import safety
 from workflows.drafts import Draft
 from workflows.models import Version, Workflow, WorkflowConnection, WorkflowState
 from workflows.problems import CONNECTIONS, Problem, problems
@@ -176,6 +177,7 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     version.refresh_from_db()
     current.state = WorkflowState.PUBLISHED
     current.save(update_fields=["state", "updated_at"])
+    safety.release(current)
     audit.record(
         "workflow published", by=by, agency=current.agency, subject=current.name, version=version.number
     )
@@ -238,8 +240,12 @@ def pause(*, workflow: Workflow, by: User) -> None:
     _move(workflow, {WorkflowState.PUBLISHED}, WorkflowState.PAUSED, "workflow paused", by)
 
 
+@transaction.atomic
 def resume(*, workflow: Workflow, by: User) -> None:
-    _move(workflow, {WorkflowState.PAUSED}, WorkflowState.PUBLISHED, "workflow resumed", by)
+    """What a safety pause held back goes on."""
+    paused = {WorkflowState.PAUSED, WorkflowState.SAFETY}
+    if _move(workflow, paused, WorkflowState.PUBLISHED, "workflow resumed", by):
+        safety.release(workflow)
 
 
 def archive(*, workflow: Workflow, by: User) -> None:
@@ -254,26 +260,33 @@ def archive(*, workflow: Workflow, by: User) -> None:
 
 
 def unarchive(*, workflow: Workflow, by: User) -> None:
-    """Back as paused, or as a draft where nothing was ever published: it starts nothing by itself."""
+    """Back as paused, or as a draft where nothing was ever published: it runs nothing by itself."""
     live = workflow.versions.filter(live=True).exists()
-    target = WorkflowState.PAUSED if live else WorkflowState.DRAFT
+    held = Workflow.objects.filter(pk=workflow.pk, held=True).exists()
+    rest = WorkflowState.SAFETY if held else WorkflowState.PAUSED
+    target = rest if live else WorkflowState.DRAFT
     _move(workflow, {WorkflowState.ARCHIVED}, target, "workflow brought back", by)
 
 
 @transaction.atomic
 def _move(
     workflow: Workflow, sources: set[WorkflowState], target: WorkflowState, verb: str, by: User
-) -> None:
-    """To another state; from any but `sources` nothing happens, so that a second click is harmless."""
+) -> bool:
+    """To another state, or False: from any but `sources` nothing happens, so that a second click is harmless."""
     current = _locked(workflow)
-    if current.state in sources:
-        current.state = target
-        current.save(update_fields=["state", "updated_at"])
-        audit.record(verb, by=by, agency=current.agency, subject=current.name)
+    if current.state not in sources:
+        return False
+    current.state = target
+    current.save(update_fields=["state", "updated_at"])
+    audit.record(verb, by=by, agency=current.agency, subject=current.name)
+    return True
 
 
 def _locked(workflow: Workflow) -> Workflow:
-    return Workflow.objects.select_for_update(of=("self",)).select_related("agency").get(pk=workflow.pk)
+    rows = Workflow.objects.select_for_update(
+        of=("self",), no_key=True
+    )  # rows that name it may come meanwhile
+    return rows.select_related("agency").get(pk=workflow.pk)
 
 
 def _refuse_archived(workflow: Workflow) -> None:

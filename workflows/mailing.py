@@ -43,6 +43,7 @@ class SendEmail(Action):
     description = "Sends an e-mail, to you or anyone else."
     form = SendEmailForm
     effects = True
+    together = 1
     sample: ClassVar[Data] = {"to": ["owner@example.com"], "subject": "INV-0042 was paid"}
 
     def run(self, call: Call, data: Data) -> Data:

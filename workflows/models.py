@@ -1,7 +1,7 @@
 """Workflows, their versions and steps, and the activations that run them."""
 
 from django.db import models
-from django.db.models.functions import Collate, Now, Upper
+from django.db.models.functions import Coalesce, Collate, Now, Upper
 
 from connections.exact import ExactJSONField
 from connections.models import Connection, Event
@@ -12,7 +12,15 @@ class WorkflowState(models.TextChoices):
     DRAFT = "draft"
     PUBLISHED = "published"
     PAUSED = "paused"
+    SAFETY = "safety", "Paused (safety)"  # by itself, after failures in a row
     ARCHIVED = "archived"
+
+
+LISTENING = (
+    WorkflowState.PUBLISHED,
+    WorkflowState.SAFETY,
+)  # events start activations; a safety pause holds them back
+PAUSE_AFTER = 20
 
 
 class Workflow(models.Model):
@@ -24,6 +32,10 @@ class Workflow(models.Model):
     created_by = models.ForeignKey(User, models.SET_NULL, null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
+    pause_after = models.PositiveSmallIntegerField(db_default=PAUSE_AFTER)  # failures in a row; 0: never
+    failures = models.PositiveIntegerField(db_default=0)  # in a row, until now
+    held = models.BooleanField(db_default=False)  # by a safety pause: none of its activations takes a step
+    paused_because = models.CharField(max_length=300, db_default="")
 
     class Meta:
         constraints = (
@@ -151,6 +163,14 @@ class Activation(models.Model):
                 fields=["connection", "next_at", "id"],
                 condition=models.Q(state__in=["ready", "running"]),
                 name="activation_due",
+            ),
+            models.Index(  # the same by workflow, which take turns (store.CLAIM)
+                "connection",
+                Coalesce("workflow", 0),
+                "next_at",
+                "id",
+                condition=models.Q(state__in=["ready", "running"]),
+                name="activation_turns",
             ),
             models.Index(fields=["agency", "-id"], name="activation_newest_in_agency"),
             models.Index(fields=["agency", "created_at"], name="activation_by_day"),  # the homes' charts

@@ -19,6 +19,10 @@ class StepError(Exception):
         self.code = code
 
 
+class UnknownAction(StepError):
+    """This release does not know the step's action: another one stored it, or will take it away."""
+
+
 @dataclass(frozen=True, slots=True)
 class StepPlan:
     name: str
@@ -69,7 +73,10 @@ class StepPlan:
 
     def known_action(self) -> Action:
         if self.action is None:
-            raise StepError("unknown-action", f"This version of TaskJuice has no action {self.action_key}.")
+            raise UnknownAction(
+                "unknown-action",
+                f"This version of TaskJuice has no action {self.action_key}; it waits for one.",
+            )
         return self.action
 
 

@@ -5,7 +5,7 @@ from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
-from workflows import blocked, lanes, permits, queries
+from workflows import blocked, lanes, permits, queries, retention
 from workflows.actions import Filter, SetValues
 from workflows.decisions import go_on
 from workflows.intake import interests, start_activations
@@ -17,6 +17,7 @@ def register() -> None:
     registry.add(
         actions=[Filter(), SetValues(), Delay(), SendEmail()], listener=start_activations, interests=interests
     )
+    retention.register()
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
     providers.tell_workflows(queries.names_using)
     providers.when_usable(_go_on)

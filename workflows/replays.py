@@ -62,13 +62,11 @@ def replay_where_it_ended(*, activation: Activation, by: User) -> None:
 
 @transaction.atomic
 def cancel(*, activation: Activation, by: User) -> None:
-    """No further step is taken. A step that is being taken right now may still get its answer."""
+    """No further step is taken. One that is being taken right now may still get its answer, which is then kept."""
     current = _locked(activation)
     if current.state not in CANCELLABLE:
         raise NotAllowed("It has ended already.")
-    Activation.objects.filter(pk=current.pk).update(
-        state=ActivationState.CANCELLED, lease_token=None, finished_at=Now()
-    )
+    Activation.objects.filter(pk=current.pk).update(state=ActivationState.CANCELLED, finished_at=Now())
     _note("activation cancelled", current, by)
 
 
@@ -99,6 +97,8 @@ def why_not_replay(activation: Activation) -> str:
     """Empty when it may be replayed."""
     if activation.state not in REPLAYABLE:
         return "It is still on its way."
+    if activation.lease_token is not None and lanes.is_held(activation.connection_id, activation.lease_token):
+        return "A step of it is just being taken. Try again in a moment."
     if activation.connection.state == ConnectionState.REVOKED:
         return f"{activation.connection.name} is no longer connected. Connect it again first."
     return ""

@@ -1,5 +1,6 @@
 """Claiming due activations and storing what became of them, each in one statement for a whole batch."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -21,38 +22,70 @@ ALONE_FROM = (
 )
 
 # The attempt is counted by the claim, so that a crash counts too. Rows left `running` under another lease
-# belonged to a holder that lost the lane.
+# belonged to a holder that lost the lane. The workflows of the lane take turns: `listed` walks the index from one
+# to the next, so that neither a long queue nor one held back by a safety pause is read through.
 CLAIM = """
+WITH RECURSIVE listed (workflow) AS (
+    SELECT min(coalesce(workflow_id, 0)) FROM workflows_activation
+     WHERE connection_id = %(id)s AND state IN ('ready', 'running')
+  UNION ALL
+    SELECT (SELECT min(coalesce(a.workflow_id, 0)) FROM workflows_activation a
+             WHERE a.connection_id = %(id)s AND a.state IN ('ready', 'running')
+               AND coalesce(a.workflow_id, 0) > l.workflow)
+      FROM listed l WHERE l.workflow IS NOT NULL
+), picked AS MATERIALIZED (
+    SELECT due.id FROM listed l CROSS JOIN LATERAL (
+        SELECT a.id, a.next_at, row_number() OVER (ORDER BY a.next_at, a.id) AS turn FROM workflows_activation a
+         WHERE a.connection_id = %(id)s AND a.state IN ('ready', 'running')
+           AND coalesce(a.workflow_id, 0) = l.workflow AND a.next_at <= statement_timestamp()
+           AND a.lease_token IS DISTINCT FROM %(token)s AND a.attempt {attempts} %(alone)s
+         ORDER BY a.next_at, a.id LIMIT %(limit)s) due
+     WHERE NOT EXISTS (SELECT FROM workflows_workflow w WHERE w.id = l.workflow AND w.held)
+     ORDER BY due.turn, due.next_at, due.id LIMIT %(limit)s
+), locked AS MATERIALIZED (
+    SELECT id FROM workflows_activation
+     WHERE id IN (SELECT id FROM picked) AND state IN ('ready', 'running') FOR UPDATE SKIP LOCKED
+)
 UPDATE workflows_activation a
    SET state = 'running', attempt = a.attempt + 1, lease_token = %(token)s,
        started_at = coalesce(a.started_at, clock_timestamp())
- WHERE a.id IN (
-    SELECT id FROM workflows_activation
-     WHERE connection_id = %(id)s AND state IN ('ready', 'running') AND next_at <= clock_timestamp()
-       AND lease_token IS DISTINCT FROM %(token)s AND attempt {attempts} %(alone)s
-     ORDER BY next_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-RETURNING a.id, a.version_id, a.position, a.attempt, a.trigger_data, a.outputs, a.subject
+  FROM locked WHERE a.id = locked.id
+RETURNING a.id, a.workflow_id, a.version_id, a.position, a.attempt, a.trigger_data, a.outputs, a.subject
+"""
+
+# Those of a batch that may not take another step: cancelled, or their workflow, connection or client is at rest.
+AT_REST = """
+SELECT a.id, a.state = 'cancelled', c.state <> 'active' OR c.paused_at IS NOT NULL OR s.archived_at IS NOT NULL
+  FROM workflows_activation a JOIN connections_connection c ON c.id = a.connection_id
+  JOIN workspaces_workspace s ON s.id = a.workspace_id LEFT JOIN workflows_workflow w ON w.id = a.workflow_id
+ WHERE a.id = ANY(%s)
+   AND (a.state = 'cancelled' OR w.held OR c.state <> 'active' OR c.paused_at IS NOT NULL
+        OR s.archived_at IS NOT NULL)
 """
 
 STEP_RUNS = """
 INSERT INTO workflows_steprun
     (activation_id, position, name, action, attempt, outcome, input, output, error_code, error, provider_status,
      wave, started_at, finished_at)
-SELECT activation_id, position, name, action, attempt, outcome, input, output, error_code, error, status, wave,
-       started_at, finished_at
+SELECT new.activation_id, new.position, new.name, new.action, new.attempt, new.outcome, new.input, new.output,
+       new.error_code, new.error, new.status, new.wave, new.started_at, new.finished_at
   FROM jsonb_to_recordset(%s::jsonb)
     AS new (activation_id bigint, position smallint, name text, action text, attempt smallint, outcome text,
             input jsonb, output jsonb, error_code text, error text, status smallint, wave int,
             started_at timestamptz, finished_at timestamptz)
+  JOIN workflows_activation a ON a.id = new.activation_id AND a.lease_token = %s
 """
 
+# What became of a step is kept even where somebody cancelled the activation meanwhile; it stays cancelled.
 ACTIVATIONS = """
 UPDATE workflows_activation a
-   SET state = n.state, position = n.position, attempt = n.attempt, subject = n.subject,
+   SET state = CASE WHEN a.state = 'cancelled' THEN a.state ELSE n.state END,
+       position = n.position, attempt = n.attempt, subject = n.subject,
        outputs = coalesce(n.outputs, a.outputs), error_code = n.code, error = n.error,
        next_at = coalesce(n.next_at, a.next_at),
-       lease_token = CASE WHEN n.state = 'running' THEN a.lease_token END,
-       finished_at = CASE WHEN n.state NOT IN ('running', 'ready') THEN clock_timestamp() END
+       lease_token = CASE WHEN n.state = 'running' AND a.state <> 'cancelled' THEN a.lease_token END,
+       finished_at = CASE WHEN a.state = 'cancelled' THEN a.finished_at
+                          WHEN n.state NOT IN ('running', 'ready') THEN clock_timestamp() END
   FROM jsonb_to_recordset(%s::jsonb)
     AS n (id bigint, state text, position smallint, attempt smallint, subject text, outputs jsonb, code text,
           error text, next_at timestamptz)
@@ -65,6 +98,7 @@ class Run:
     """One claimed activation while the engine works on it."""
 
     id: int
+    workflow_id: int | None
     version_id: int | None
     position: int
     attempt: int
@@ -79,6 +113,10 @@ class Run:
 
     def fail(self, code: str, message: str) -> None:
         self.state, self.error_code, self.error, self.changed = "failed", code, message, True
+
+    def put_back(self) -> None:
+        """Its next step is for another turn of the lane; that costs no attempt."""
+        self.state, self.attempt, self.changed = "ready", self.attempt - 1, True
 
     @property
     def context(self) -> dict[str, Any]:
@@ -110,11 +148,35 @@ class StepRecord:
 
 @dataclass(slots=True)
 class Batch:
-    """Claimed activations and the step records not yet stored."""
+    """Claimed activations and the step records not yet stored. `ends`: by the monotonic clock, the turn's end."""
 
     lease: Lease
     runs: Sequence[Run]
+    ends: float
     records: list[StepRecord] = field(default_factory=list)
+    renewed: float = field(default_factory=time.monotonic)
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self.ends
+
+    def keep_lease(self) -> None:
+        """Between two things that may take long; raises lanes.LeaseLost."""
+        if time.monotonic() - self.renewed > lanes.RENEW_SECONDS:
+            lanes.renew(self.lease)
+            self.renewed = time.monotonic()
+
+    def let_go(self, active: Sequence[Run]) -> bool:
+        """Those of the active ones that may not take another step now end, or wait; whether the whole lane rests."""
+        with database.cursor() as cursor:
+            cursor.execute(AT_REST, [[run.id for run in active]])
+            found = {pk: (cancelled, rests) for pk, cancelled, rests in cursor.fetchall()}
+        for run in active:
+            cancelled, _ = found.get(run.id, (False, False))
+            if cancelled:
+                run.state, run.changed = "cancelled", True
+            elif run.id in found:
+                run.put_back()
+        return any(rests for _, rests in found.values())
 
     def store(self) -> None:
         """One transaction under the lease; raises LeaseLost, and then nothing was written."""
@@ -123,7 +185,8 @@ class Batch:
             lanes.hold(self.lease)
             with database.cursor() as cursor:
                 if self.records:
-                    cursor.execute(STEP_RUNS, [exact.dumps([record.values() for record in self.records])])
+                    given = exact.dumps([record.values() for record in self.records])
+                    cursor.execute(STEP_RUNS, [given, self.lease.token])
                 if changed:
                     given = exact.dumps([_changes(run) for run in changed])
                     cursor.execute(ACTIVATIONS, [given, self.lease.token])
@@ -141,6 +204,7 @@ def claim(lease: Lease, limit: int) -> list[Run]:
 def has_failing(lease: Lease) -> bool:
     """Whether due activations that must run alone are left."""
     due = Activation.objects.filter(connection_id=lease.connection_id, state__in=["ready", "running"])
+    due = due.exclude(workflow__held=True)
     return due.filter(next_at__lte=Now(), attempt__gte=ALONE_FROM - 1).exists()
 
 
@@ -155,8 +219,8 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
         cursor.execute(CLAIM.format(attempts=attempts), values)
         rows = cursor.fetchall()
     return [
-        Run(pk, version, position, attempt, exact.loads(trigger), exact.loads(outputs), subject)
-        for pk, version, position, attempt, trigger, outputs, subject in sorted(rows)
+        Run(*first, exact.loads(trigger), exact.loads(outputs), subject)
+        for *first, trigger, outputs, subject in sorted(rows)
     ]
 
 

@@ -1,7 +1,11 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from workflows import engine
+from workflows import engine, safety
 
 
 def run_lane(connection_id: int) -> None:
     engine.run_lane(connection_id)
+
+
+def tell_safety_pause(workflow_id: int) -> None:
+    safety.tell(workflow_id)

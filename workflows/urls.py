@@ -23,6 +23,7 @@ PAGES: list[tuple[str, Callable[..., Any], str]] = [
     (f"{WORKFLOW}run/", views.workflow_run, "workflow-run"),
     (f"{WORKFLOW}connections/", views.workflow_connections, "workflow-connections"),
     (f"{WORKFLOW}pause/", views.workflow_pause, "workflow-pause"),
+    (f"{WORKFLOW}safety/", views.workflow_safety, "workflow-safety"),
     (f"{WORKFLOW}resume/", views.workflow_resume, "workflow-resume"),
     (f"{WORKFLOW}archive/", views.workflow_archive, "workflow-archive"),
     (f"{WORKFLOW}unarchive/", views.workflow_unarchive, "workflow-unarchive"),

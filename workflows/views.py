@@ -15,10 +15,10 @@ from django_htmx.http import HttpResponseClientRedirect
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import lifecycle, problems, queries, trials
+from workflows import lifecycle, problems, queries, safety, trials
 from workflows.builder import Builder
 from workflows.drafts import blank
-from workflows.forms import ConnectionsForm, WorkflowFilter, WorkflowForm, first_error
+from workflows.forms import ConnectionsForm, SafetyForm, WorkflowFilter, WorkflowForm, first_error
 from workflows.lifecycle import Content, NotAllowed, NotPublishable, Stale
 from workflows.models import Version, Workflow, WorkflowState
 from workflows.starting_points import STARTING_POINTS
@@ -220,7 +220,13 @@ def workflow_detail(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    found = found_workflow(scope, workflow)
+    return _detail(request, scope, found_workflow(scope, workflow))
+
+
+def _detail(
+    request: HttpRequest, scope: Scope, found: Workflow, typed: SafetyForm | None = None
+) -> HttpResponse:
+    """`typed`: what somebody typed into the safety pause's form, with its errors."""
     connectable = list(queries.connectable(scope)) if scope.may(gate.WORK) else []
     context = {
         "workflow": found,
@@ -229,12 +235,33 @@ def workflow_detail(
         "clients": queries.clients(connectable),
         "ticked": {str(pk) for pk in queries.applied(scope, found)},
         "events": _events_to_run(scope, found),
+        "safety": typed or SafetyForm(initial={"pause_after": found.pause_after}),
+        "held_back": safety.waiting(found).count() if found.held else 0,
         "here": page_url(scope, "workflow-detail", found),
         "list": page_url(scope, "workflow-list"),
         "activation_list": page_url(scope, "activation-list"),
         "activations_href": f"{page_url(scope, 'activation-list')}?workflow={found.pk}",
     }
-    return render(request, "workflows/detail.html", context)
+    return render(request, "workflows/detail.html", context, status=422 if typed else 200)
+
+
+@require_POST
+def workflow_safety(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> HttpResponse:
+    """After how many failures in a row it pauses by itself."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    form = SafetyForm(request.POST)
+    if not form.is_valid():
+        return _detail(request, scope, found, form)
+    limit = form.cleaned_data["pause_after"]
+    safety.set_limit(workflow=found, pause_after=limit, by=scope.user)
+    saved = (
+        f"Saved. It pauses after {limit} failures in a row." if limit else "Saved. It never pauses by itself."
+    )
+    messages.success(request, saved)
+    return redirect(page_url(scope, "workflow-detail", found))
 
 
 @require_POST
@@ -308,7 +335,8 @@ def workflow_pause(
 def workflow_resume(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> Answer:
-    return _do(request, agency, workspace, workflow, lifecycle.resume, "Resumed: the next event starts it.")
+    done = "Resumed. The next event starts it, and what waited goes on."
+    return _do(request, agency, workspace, workflow, lifecycle.resume, done)
 
 
 @require_POST

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -30,15 +30,16 @@ from connections.integrations import (
 )
 from connections.models import Connection
 from workflows import guards, lanes, permits
-from workflows.plans import StepError, StepPlan, plan
+from workflows.plans import StepError, StepPlan, UnknownAction, plan
 from workflows.store import MAX_ATTEMPTS, Batch, Run, StepRecord
 
 logger = logging.getLogger(__name__)
 
 BACK_OFF = (5, 20, 60, 300)  # seconds after the first, second … attempt that may be tried again
 MAX_ELEMENTS = 500  # of one for_each
+RELEASE_PAUSE = timedelta(minutes=2)  # while some nodes may run another release
 # Trying again cannot help
-OUR_FAULTS = frozenset({"input", "expression", "unknown-action", "internal", "guard", "duplicate"})
+OUR_FAULTS = frozenset({"input", "expression", "internal", "guard", "duplicate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Turn:
     done: dict[int, Any] = field(default_factory=dict)  # outputs of elements, by their place in the list
     elements: int | None = None  # how many the list has
     outcome: Outcome | Skipped | None = None
+    outcomes: list[Outcome] = field(default_factory=list)  # of the elements that have run, in their order
     shown: Any = None
 
     @classmethod
@@ -76,6 +78,8 @@ class Turn:
         turn = cls(run, step, shown=dict(step.input))
         try:
             turn._lay_out(connection)
+        except UnknownAction as error:  # a node of another release may know it
+            turn.outcome = TryLater(str(error), at=timezone.now() + RELEASE_PAUSE, counts=False)
         except StepError as error:
             turn.outcome = Failed(error.code, str(error))
         return turn
@@ -100,7 +104,7 @@ class Turn:
             if place not in self.done:
                 self.parts.append(self._part(connection, self.run.context | {"item": item}, place))
         if not self.parts:
-            self._gather([])
+            self._gather()
 
     def _part(self, connection: Connection, context: Mapping[str, Any], element: int | None) -> Part:
         shown, data = self.step.prepare(context)
@@ -120,14 +124,16 @@ class Turn:
     def _progress(self) -> str:
         return f"@{self.step.name}"  # no expression can name it
 
-    def take(self, outcomes: Sequence[Outcome]) -> None:
-        """The outcomes of the parts, in their order."""
+    def take(self, outcome: Outcome) -> None:
+        """The outcome of its next part; with the last one the turn has its own."""
+        found = self._of_double(outcome)
         if self.elements is None:
-            self.shown, self.outcome = self.parts[0].shown, self._of_double(outcomes[0])
-        else:
-            found = [self._of_double(outcome) for outcome in outcomes]
-            self._gather([Done(one.output) if isinstance(one, Skipped) else one for one in found])
-        self.outcome = self._tried_again(self.outcome)
+            self.shown, self.outcome = self.parts[0].shown, self._tried_again(found)
+            return
+        self.outcomes.append(Done(found.output) if isinstance(found, Skipped) else found)
+        if len(self.outcomes) == len(self.parts):
+            self._gather()
+            self.outcome = self._tried_again(self.outcome)
 
     def _of_double(self, outcome: Outcome) -> Outcome | Skipped:
         """What is there already fails the step, unless its guard says otherwise."""
@@ -140,12 +146,24 @@ class Turn:
                 return Stopped(outcome.message, outcome.existing)
         return outcome
 
-    def _gather(self, outcomes: Sequence[Outcome]) -> None:
+    def put_back(self) -> None:
+        """The lane's turn is over before this one's; what its elements gave is kept."""
+        for part, outcome in zip(self.parts, self.outcomes, strict=False):
+            if isinstance(outcome, Done) and part.element is not None:
+                self.done[part.element] = outcome.output
+        self._keep_progress()
+        self.run.put_back()
+
+    def _keep_progress(self) -> None:
+        if self.elements is not None:
+            self.run.outputs[self._progress] = {str(place): output for place, output in self.done.items()}
+
+    def _gather(self) -> None:
         """One outcome from those of the elements: what is not done decides, the worst first."""
         self.shown = [part.shown for part in self.parts[:20]]
         left: list[Outcome] = []
         subject = ""
-        for part, outcome in zip(self.parts, outcomes, strict=True):
+        for part, outcome in zip(self.parts, self.outcomes, strict=True):
             if isinstance(outcome, Done):
                 assert part.element is not None
                 self.done[part.element] = outcome.output
@@ -174,8 +192,7 @@ class Turn:
         batch.records.append(self._record(started, wave))
         run, name = self.run, self.step.name
         run.changed = True
-        if self.elements is not None:
-            run.outputs[self._progress] = {str(place): output for place, output in self.done.items()}
+        self._keep_progress()
         match self.outcome:
             case Done(output, subject, not_before):
                 run.subject = run.subject or subject
@@ -262,27 +279,40 @@ class Wave:
             waves[step.action_key].append((run, step))
         return cls(next(iter(waves.values())))
 
-    @property
-    def has_effects(self) -> bool:
-        action = self.members[0][1].action
-        return action is not None and action.effects
-
     def run(self, batch: Batch, connection: Connection) -> bool:
-        """Run it and note the outcomes; whether the lane got parked."""
+        """Run it as far as the lane's turn lasts and note the outcomes; whether the lane got parked."""
         started = timezone.now()
         turns = [Turn.prepare(run, step, connection) for run, step in self.members]
-        parts = [part for turn in turns if turn.outcome is None for part in turn.parts]
-        outcomes = iter(_admitted(self.members[0][1].known_action(), parts)) if parts else iter(())
         for turn in turns:
-            if turn.outcome is None:
-                turn.take(list(_take(outcomes, len(turn.parts))))
-            turn.conclude(batch, started, len(turns))
+            if turn.outcome is not None:
+                turn.conclude(batch, started, len(turns))
+        if waiting := [turn for turn in turns if turn.outcome is None]:
+            self._act(self.members[0][1].known_action(), waiting, batch, started)
         return self._park(batch, turns)
 
+    def _act(self, action: Action, turns: Sequence[Turn], batch: Batch, started: datetime) -> None:
+        """The action, on as many parts at once as it serves together; what there is no time for is put back."""
+        parts = [(turn, part) for turn in turns for part in turn.parts]
+        for first in range(0, len(parts), action.together):
+            if first and batch.is_over():
+                break
+            batch.keep_lease()
+            chunk = parts[first : first + action.together]
+            for (turn, _), outcome in zip(chunk, _admitted(action, [part for _, part in chunk]), strict=True):
+                turn.take(outcome)
+                if turn.outcome is not None:
+                    turn.conclude(batch, started, len(turns))
+            if action.effects:
+                batch.store()
+            if any(_is_tenant_wide(turn.outcome) for turn, _ in chunk):
+                break
+        for turn in turns:
+            if turn.outcome is None:
+                turn.put_back()
+
     def _park(self, batch: Batch, turns: Sequence[Turn]) -> bool:
-        waits = [
-            turn.outcome for turn in turns if isinstance(turn.outcome, TryLater) and turn.outcome.tenant_wide
-        ]
+        waits = [turn.outcome for turn in turns if isinstance(turn.outcome, TryLater)]
+        waits = [wait for wait in waits if wait.tenant_wide]
         for wait in waits:
             lanes.park(batch.lease, wait.at or timezone.now() + timedelta(seconds=BACK_OFF[0]), wait.reason)
         return bool(waits)
@@ -324,9 +354,8 @@ def _likeness(shown: Data) -> str:
     return hashlib.sha256(exact.dumps(shown).encode()).hexdigest()
 
 
-def _take(outcomes: Iterator[Outcome], count: int) -> Iterator[Outcome]:
-    for _ in range(count):
-        yield next(outcomes)
+def _is_tenant_wide(outcome: Outcome | Skipped | None) -> bool:
+    return isinstance(outcome, TryLater) and outcome.tenant_wide
 
 
 def _at_element(outcome: Outcome, element: int | None) -> Outcome:

@@ -6,4 +6,6 @@ class QueueConfig(AppConfig):
     label = "queue"
 
     def ready(self) -> None:
-        from taskjuice.queue import checks  # noqa: F401 - registers itself
+        from taskjuice.queue import checks, pruning, sweeping  # checks registers itself  # noqa: F401
+
+        sweeping.add("pruning", seconds=86_400, run=pruning.ask)

@@ -2,9 +2,15 @@
 
 from django.db.models.functions import Now
 
+from taskjuice.queue import pruning
 from taskjuice.queue.models import Heartbeat
 
 
 def canary(node: str) -> None:
     """Proof that a message makes its way through pusher and worker."""
     Heartbeat.objects.filter(node=node).update(canary_ran_at=Now())
+
+
+def prune() -> None:
+    if not pruning.prune(seconds=pruning.TASK_SECONDS).finished:
+        pruning.ask()

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from connections.models import Call, CallState, Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
-from workflows.models import Activation, ActivationState, Lane
+from workflows import queries as workflow_queries
+from workflows.models import Activation, ActivationState, Lane, WorkflowState
 
 COUNTED = 100  # more than this is shown as "100+"
 RECENT = timedelta(hours=24)
@@ -37,7 +38,7 @@ class Attention:
 
     @cached_property
     def items(self) -> list[Item]:
-        found = [self.broken, self.unknown, self.undecided, self.failed, self.parked]
+        found = [self.broken, self.safety, self.unknown, self.undecided, self.failed, self.parked]
         return [item for item in found if item is not None]
 
     @cached_property
@@ -57,6 +58,16 @@ class Attention:
         return replace(
             item, href=reverse("connections:connection-detail", args=(self.scope.agency.slug, workspace, pk))
         )
+
+    @cached_property
+    def safety(self) -> Item | None:
+        """Workflows that paused themselves, of those that listen here."""
+        rows = workflow_queries.workflows(self.scope, state=WorkflowState.SAFETY)
+        found = list(rows.values_list("name", "pk")[:COUNTED])
+        item = self._item("safety", [name for name, _ in found], "workflows:workflow-list", "?state=safety")
+        if item is None or item.count > 1:
+            return item
+        return replace(item, href=f"{place_url(self.scope, 'workflows:workflow-list')}{found[0][1]}/")
 
     @cached_property
     def unknown(self) -> Item | None:

@@ -11,8 +11,8 @@ from django.utils import timezone
 from taskjuice.site.icons import ICONS
 
 STATES = (
-    "active pending error revoked paused draft published archived waiting running succeeded stopped skipped failed"
-    " unknown later cancelled unparsable"
+    "active pending error revoked paused safety draft published archived waiting running succeeded stopped skipped"
+    " failed unknown later cancelled unparsable"
 )
 
 

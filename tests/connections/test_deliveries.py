@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from connections import inbox, receiving
 from connections.models import Connection, Delivery
@@ -23,7 +24,7 @@ def deliver(*connections: Connection) -> Delivery:
             "tenantId": str(connection.tenant_id),
             "eventCategory": "INVOICE",
             "eventType": "UPDATE",
-            "eventDateUtc": "2026-05-01T14:32:04.198",
+            "eventDateUtc": f"{timezone.now():%Y-%m-%dT%H:%M:%S}.198",
         }
         for connection in connections
     ]

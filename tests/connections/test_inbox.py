@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from django.db import connection as database
 from django.db.models import F
 from django.utils import timezone
@@ -15,14 +16,17 @@ from django_q.models import OrmQ
 from connections import inbox, receiving
 from connections.models import Connection, Delivery, Event, StrayEvent
 from taskjuice.queue.models import Wake
-from taskjuice.workspaces.models import Agency, Workspace
+from taskjuice.workspaces import gate
+from taskjuice.workspaces.gate import Scope
+from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.factories import make_call, make_connection, make_workflow
 from workflows.models import Activation, Lane, Workflow
 
 pytestmark = pytest.mark.django_db
 
 RECORD, OTHER = "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10", "5c2d0ab1-91c1-4c9e-8f2b-77d0cf6f6c01"
-NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
+JUST_AFTER = (NOON + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S")
 LONG_AGO = NOON - timedelta(hours=1)
 
 
@@ -40,7 +44,7 @@ def report(*connections: Connection, resource: str = "", category: str = "INVOIC
                     "tenantId": str(connection.tenant_id),
                     "eventCategory": category,
                     "eventType": "UPDATE",
-                    "eventDateUtc": at or "2026-05-01T14:32:04.198",
+                    "eventDateUtc": at or NOON.strftime("%Y-%m-%dT14:32:04.198"),
                 }
                 for connection in connections
             ]
@@ -116,7 +120,7 @@ def test_change_that_a_workflow_made_starts_none(
     connection = make_connection(workspace)
     make_workflow(workspace.agency, connection)
     make_call(connection, **{"settled_at": fields.get("created_at", NOON), "created_at": NOON} | fields)
-    receiving.store("xero", report(connection, resource=RECORD, at="2026-05-01T12:00:02"))
+    receiving.store("xero", report(connection, resource=RECORD, at=JUST_AFTER))
     inbox.fan_out()
     assert (Event.objects.get().ours, Activation.objects.count()) == (ours, int(not ours))
 
@@ -135,7 +139,7 @@ def test_workflow_may_want_the_changes_of_workflows(workspace: Workspace) -> Non
         created_at=NOON,
         settled_at=NOON,
     )
-    receiving.store("xero", report(connection, resource=RECORD, at="2026-05-01T12:00:02"))
+    receiving.store("xero", report(connection, resource=RECORD, at=JUST_AFTER))
     inbox.fan_out()
     assert (Event.objects.get().ours, Activation.objects.count()) == (True, 1)
 
@@ -204,24 +208,100 @@ def test_mixed_delivery_keeps_the_known_part(workspace: Workspace) -> None:
     assert (verdicts(), Event.objects.count(), StrayEvent.objects.count()) == (["no subscriber"], 1, 1)
 
 
-def test_poisoned_delivery_fails_alone(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    connection = make_connection(workspace)
-    poison = str(uuid4())
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A record whose events nobody can be told of."""
     announce = inbox.announce
 
     def explode(events: list[Event]) -> Any:
-        if any(str(event.resource_id) == poison for event in events):
+        if any(str(event.resource_id) == RECORD for event in events):
             raise RuntimeError("poison")
         return announce(events)
 
     monkeypatch.setattr(inbox, "announce", explode)
+    return RECORD
+
+
+def test_poisoned_delivery_fails_alone(workspace: Workspace, poison: str) -> None:
+    connection = make_connection(workspace)
     receiving.store("xero", report(connection))
     receiving.store("xero", report(connection, resource=poison))
     receiving.store("xero", report(connection))
     assert inbox.fan_out() == 3
     assert verdicts() == ["no subscriber", "failed", "no subscriber"]
-    assert Event.objects.count() == 2
+    assert Event.objects.count() == 3
     assert Delivery.objects.get(state="failed").reason.startswith("RuntimeError")
+
+
+def poisoned_delivery(workspace: Workspace, poison: str) -> tuple[Delivery, Connection]:
+    """One with three events of which the second is poisoned, taken in."""
+    connection = make_connection(workspace)
+    make_workflow(workspace.agency, connection)
+    events = [json.loads(report(connection, resource=each))["events"][0] for each in ("", poison, "")]
+    receiving.store("xero", json.dumps({"events": events}).encode())
+    inbox.fan_out()
+    return Delivery.objects.get(), connection
+
+
+def test_poisoned_event_fails_alone_in_its_delivery(workspace: Workspace, poison: str) -> None:
+    """F11: the others run; the poisoned one is stored, seen, and can be replayed when the cause is mended."""
+    delivery, _ = poisoned_delivery(workspace, poison)
+    assert (delivery.state, delivery.verdict, delivery.events, delivery.activations) == (
+        "failed",
+        "failed",
+        3,
+        2,
+    )
+    assert delivery.reason.startswith("1 of 3 events could not be taken in. RuntimeError")
+    assert (Event.objects.count(), Activation.objects.count()) == (3, 2)
+
+
+def test_failed_delivery_is_replayed_when_the_cause_is_mended(
+    workspace: Workspace, owner: User, poison: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery, _ = poisoned_delivery(workspace, poison)
+    scope = Scope(owner, workspace.agency, None, gate.WORK, is_client=False)
+    with pytest.raises(RuntimeError):
+        inbox.replay(list(Event.objects.all()), scope=scope, delivery=delivery)
+    monkeypatch.undo()
+    assert inbox.replay([], scope=scope, delivery=delivery) == 1
+    delivery.refresh_from_db()
+    assert (delivery.state, delivery.verdict, delivery.activations) == ("done", "valid", 3)
+    assert Activation.objects.count() == 3
+    assert inbox.replay([], scope=scope, delivery=delivery) == 0
+
+
+def test_trouble_of_the_database_is_no_fault_of_a_delivery(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(events: list[Event]) -> Any:
+        raise OperationalError("deadlock detected")
+
+    monkeypatch.setattr(inbox, "announce", lose)
+    receiving.store("xero", report(make_connection(workspace)))
+    with pytest.raises(OperationalError):
+        inbox.fan_out()
+    assert Delivery.objects.get().state == "waiting"
+
+
+def test_delivery_that_commits_after_the_last_look_wakes_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its statement still saw a wake-up queued, which was taken before it could be seen."""
+    receiving.store("xero", b"{}")
+    inbox.fan_out()
+    OrmQ.objects.all().delete()
+    blind = receiving.STORE.replace("AND NOT pending", "AND false")
+    monkeypatch.setattr(receiving, "STORE", blind)
+    receiving.store("xero", b"{}")
+    assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
+    receiving.store("xero", b"{}")
+    assert OrmQ.objects.count() == 1  # that one will see both
+
+
+def test_event_older_than_what_is_remembered_is_kept_apart(workspace: Workspace) -> None:
+    long_ago = datetime.now(UTC) - inbox.ACCEPTED - timedelta(hours=1)
+    receiving.store("xero", report(make_connection(workspace), at=long_ago.strftime("%Y-%m-%dT%H:%M:%S")))
+    inbox.fan_out()
+    assert (Event.objects.count(), StrayEvent.objects.get().reason, verdicts()) == (0, "too old", ["ignored"])
 
 
 def test_last_webhook_is_noted_on_the_connection(workspace: Workspace) -> None:

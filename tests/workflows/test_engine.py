@@ -14,10 +14,10 @@ from django_q.models import OrmQ
 from connections.errors import Invalid, NeedsConsent, RetryLater
 from connections.integrations import Data, Done, TryLater, Unknown, registry
 from connections.models import Connection
-from taskjuice.workspaces.models import Workspace
+from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, lanes
+from workflows import engine, lanes, lifecycle, plans, replays
 from workflows.models import Activation, Lane, StepRun
 from workflows.store import ALONE_FROM, MAX_ATTEMPTS
 
@@ -43,6 +43,7 @@ NOTE = {
 
 
 def due(connection: Connection, *numbers: Any, steps: Sequence[Any] = (LOOK, OVER, NOTE)) -> list[Activation]:
+    """Activations of a workflow of their own."""
     workflow = make_workflow(connection.agency, connection, steps=list(steps))
     found = [make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers]
     lanes.wake_lanes([connection.pk])
@@ -225,11 +226,23 @@ def test_effect_that_breaks_asks_a_person(look: Look, connection: Connection) ->
     assert states() == ["unknown"]
 
 
-def test_unknown_action_of_an_older_version_is_told(look: Look, connection: Connection) -> None:
-    (activation,) = due(connection, 1, steps=[LOOK | {"action": "test/gone"}])
+def test_action_of_another_release_is_waited_for(look: Look, connection: Connection) -> None:
+    """F30: during a deploy some nodes do not know it yet, or no longer."""
+    (activation,) = due(connection, 2000, steps=[LOOK | {"action": "test/gone"}])
     engine.run_lane(connection.pk)
     activation.refresh_from_db()
-    assert (activation.state, activation.error_code) == ("failed", "unknown-action")
+    assert (activation.state, activation.attempt, activation.error) == (
+        "ready",
+        0,
+        "This version of TaskJuice has no action test/gone; it waits for one.",
+    )
+    assert activation.next_at > timezone.now()
+    registry.actions["test/gone"] = look
+    plans.plan.cache_clear()  # as in the process of the next release
+    Activation.objects.update(next_at=F("created_at"))
+    engine.run_lane(connection.pk)
+    del registry.actions["test/gone"]
+    assert states() == ["succeeded"]
 
 
 def test_attempt_counts_the_crash(look: Look, connection: Connection) -> None:
@@ -377,3 +390,138 @@ def test_queries_of_a_turn_do_not_grow_with_its_activations(
     due(connection, *range(30))
     with django_assert_num_queries(len(few)):
         engine.run_lane(connection.pk)
+
+
+def test_cancelled_while_its_step_is_taken_keeps_the_answer_and_takes_no_other(
+    look: Look, connection: Connection, member: User
+) -> None:
+    """F36: the call's result is recorded, the next step is not started."""
+    (activation,) = due(connection, 2000, steps=[LOOK, LOOK | {"name": "again"}])
+
+    def somebody_cancels(data: Data) -> None:
+        replays.cancel(activation=activation, by=member)
+
+    look.behave = somebody_cancels
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.position, activation.lease_token) == ("cancelled", 1, None)
+    assert activation.outputs == {"look": {"number": 2000}}
+    assert list(StepRun.objects.values_list("name", "outcome")) == [("look", "done")]
+
+
+def test_cancelled_during_its_last_step_stays_cancelled(
+    look: Look, connection: Connection, member: User
+) -> None:
+    (activation,) = due(connection, 2000, steps=[LOOK])
+    look.behave = lambda _: replays.cancel(activation=activation, by=member)
+    engine.run_lane(connection.pk)
+    assert (states(), StepRun.objects.get().outcome) == (["cancelled"], "done")
+
+
+def test_cancelled_one_is_not_replayed_while_its_step_is_taken(
+    look: Look, connection: Connection, member: User
+) -> None:
+    (activation,) = due(connection, 2000, steps=[LOOK])
+    refusals: list[str] = []
+
+    def cancel_and_replay(data: Data) -> None:
+        replays.cancel(activation=activation, by=member)
+        with pytest.raises(lifecycle.NotAllowed) as refused:
+            replays.replay_where_it_ended(activation=activation, by=member)
+        refusals.append(str(refused.value))
+
+    look.behave = cancel_and_replay
+    engine.run_lane(connection.pk)
+    assert refusals == ["A step of it is just being taken. Try again in a moment."]
+    look.behave = None
+    activation.refresh_from_db()
+    replays.replay(activation=activation, position=0, by=member)
+    assert states() == ["ready"]
+
+
+@pytest.mark.parametrize("at_rest", ["connection", "client"])
+def test_connection_paused_while_a_step_is_taken_takes_no_other(
+    look: Look, connection: Connection, at_rest: str
+) -> None:
+    def pause(data: Data) -> None:
+        if at_rest == "connection":
+            Connection.objects.update(paused_at=timezone.now())
+        else:
+            Workspace.objects.update(archived_at=timezone.now())
+
+    look.behave = pause
+    (activation,) = due(connection, 2000, steps=[LOOK, LOOK | {"name": "again"}])
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.position, activation.attempt) == ("ready", 1, 0)
+    assert list(StepRun.objects.values_list("name", flat=True)) == ["look"]
+    look.behave = None
+    Connection.objects.update(paused_at=None)
+    Workspace.objects.update(archived_at=None)
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded"]
+
+
+def test_turn_that_is_over_leaves_the_rest_for_the_next_one(
+    look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Look, "together", 2)
+    monkeypatch.setattr(engine, "TURN_SECONDS", 0)
+    due(connection, *[2000] * 5, steps=[LOOK])
+    OrmQ.objects.all().delete()
+    engine.run_lane(connection.pk)
+    assert look.waves == [2]
+    assert list(Activation.objects.order_by("id").values_list("state", "attempt")) == [
+        *[("succeeded", 1)] * 2,
+        *[("ready", 0)] * 3,
+    ]
+    assert OrmQ.objects.count() == 1  # queued again, behind the others
+    engine.run_lane(connection.pk)
+    engine.run_lane(connection.pk)
+    assert (look.waves, states()) == ([2, 2, 1], ["succeeded"] * 5)
+
+
+def test_turn_that_ends_within_a_list_repeats_no_element(
+    look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Look, "together", 2)
+    monkeypatch.setattr(engine, "TURN_SECONDS", 0)
+    each = LOOK | {"for_each": "{{ trigger.number }}", "input": {"number": "{{ item }}"}}
+    due(connection, [1, 2, 3, 4, 5], steps=[each])
+    for _ in range(3):
+        engine.run_lane(connection.pk)
+    assert (look.waves, look.seen, states()) == ([2, 2, 1], [1, 2, 3, 4, 5], ["succeeded"])
+    assert StepRun.objects.get().output == [{"number": number} for number in (1, 2, 3, 4, 5)]
+
+
+def test_effects_are_stored_before_others_get_their_turn(look: Look, connection: Connection) -> None:
+    """Of many e-mails only those under way can go out twice should the process die."""
+    seen: list[int] = []
+    effect = registry.actions["test/effect"]
+    effect.together = 1  # type: ignore[misc]
+    effect.behave = lambda _: seen.append(Activation.objects.filter(state="succeeded").count())  # type: ignore[attr-defined]
+    due(connection, 1, 2, 3, steps=[LOOK | {"action": "test/effect"}])
+    engine.run_lane(connection.pk)
+    assert seen == [0, 1, 2]
+
+
+def test_workflows_of_a_lane_take_turns(
+    look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workflow with a long queue does not hold up the others of its connection."""
+    monkeypatch.setattr(engine, "BATCH", 4)
+    monkeypatch.setattr(engine, "TURN_SECONDS", 0)
+    due(connection, *[1] * 10, steps=[LOOK])
+    due(connection, 2, steps=[LOOK])
+    due(connection, 3, 3, steps=[LOOK])
+    engine.run_lane(connection.pk)
+    assert sorted(look.seen) == [1, 1, 2, 3]
+
+
+def test_activations_of_a_deleted_workflow_are_told_off(look: Look, connection: Connection) -> None:
+    (activation,) = due(connection, 2000)
+    assert activation.workflow is not None
+    activation.workflow.delete()
+    engine.run_lane(connection.pk)
+    activation.refresh_from_db()
+    assert (activation.state, activation.error_code) == ("failed", "version-gone")

@@ -31,6 +31,7 @@ class XeroAction(Action):
     """Raises or returns what connections.errors names; a call that must wait makes the rest of its wave wait too."""
 
     cost = Cost(Decimal(1), Decimal(1))  # batched too: only equal inputs are read once
+    together = 1
 
     def outcome(self, call: Call, data: Data) -> Outcome:
         return self.run_many([call], [data])[0]

@@ -34,6 +34,7 @@ class GetInvoice(XeroAction):
     scopes = scopes.READ_INVOICES
     cost = Cost(Decimal(1), Decimal(1) / IDS_A_CALL)
     sample = samples.INVOICE
+    together = IDS_A_CALL
 
     def run(self, call: Call, data: Data) -> Data:
         outcome = self.outcome(call, data)

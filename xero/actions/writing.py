@@ -73,6 +73,10 @@ class WriteAction(XeroAction):
     effects = True
     writer: ClassVar[XeroWriter]
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.together = cls.writer.most
+
     def run(self, call: Call, data: Data) -> Data:
         outcome = self.outcome(call, data)
         if isinstance(outcome, Done):
