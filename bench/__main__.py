@@ -35,6 +35,8 @@ def main() -> None:
         running.stages.done("ledger lists, first read and decoding measured")
         budget = measured_apart("bench.budget", running.environment)
         running.stages.done("queued calls within Xero's limits measured")
+        workflows = measured_apart("bench.workflows", running.environment)
+        running.stages.done("workflows of 20 organisations and the list of a million activations measured")
         running.add_sandbox()
         running.add_product()
         running.wait_until_ready()
@@ -51,6 +53,7 @@ def main() -> None:
             "events": events,
             "ledger": ledger,
             "budget": budget,
+            "workflows": workflows,
         }
     )
 
@@ -90,6 +93,7 @@ def report(found: dict[str, Any]) -> None:
         print(f"{one['events']:,} {name:<17} {one['seconds']:.1f} s, {speed}")
     report_ledger(found["ledger"])
     report_budget(found["budget"])
+    report_workflows(found["workflows"])
     print(
         f"\n{found['machine']['cores']} cores shared by load, web, worker, sandbox and PostgreSQL. {RESULT}"
     )
@@ -122,6 +126,23 @@ def report_budget(found: dict[str, Any]) -> None:
         f"meanwhile a person waited {queue['page_worst_seconds']} s at worst, another organisation"
         f" {queue['other_worst_seconds']} s; a call's place costs {found['cost_ms']['median']} ms"
     )
+
+
+def report_workflows(found: dict[str, Any]) -> None:
+    burst, steady = found["at_once"], found["steady"]
+    print("\nSingle events of 20 organisations to finished activations of three steps")
+    print(
+        f"{burst['events']:,} at once: {burst['seconds']} s, {burst['per_second']:,}/s, {burst['calls_per_1000']} calls"
+        f" per 1,000 events, worker {burst['worker_mb']} MB"
+    )
+    for name, one in (
+        ("50 events/s", steady),
+        ("the same, one organisation slow", found["one_slow"]),
+        ("the same, one parked", found["one_parked"]),
+    ):
+        print(f"{name:<32} p50 {one['p50_ms']} ms, p95 {one['p95_ms']} ms, worst {one['max_ms']} ms")
+    pages = found["list"]
+    print(f"List of {pages['rows']:,} activations: p50 {pages['p50_ms']} ms, p95 {pages['p95_ms']} ms")
 
 
 if __name__ == "__main__":

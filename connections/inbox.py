@@ -241,10 +241,12 @@ def _read(delivery: Delivery) -> Reading:
     reading = Reading(delivery)
     try:
         for found in registry.webhooks[delivery.provider].parse(bytes(delivery.body)):
-            if isinstance(found, ReportedEvent):
-                reading.events.append(found)
-            else:
+            if not isinstance(found, ReportedEvent):
                 reading.strays.append(found)
+            elif found.occurred_at < timezone.now() - ACCEPTED:
+                reading.strays.append(UnusableEvent("too old", str(found.tenant_id), _as_text(found)))
+            else:
+                reading.events.append(found)
     except UnparsableDelivery as error:
         reading.unparsable = str(error)
     return reading
@@ -273,12 +275,8 @@ def _store_events(readings: Sequence[Reading]) -> None:
     connected = _connections(readings)
     by_delivery = {reading.delivery.pk: reading for reading in readings}
     rows: list[tuple[Connection, int, ReportedEvent]] = []
-    oldest = timezone.now() - ACCEPTED
     for reading in readings:
         for event in reading.events:
-            if event.occurred_at < oldest:
-                reading.strays.append(UnusableEvent("too old", str(event.tenant_id), _as_text(event)))
-                continue
             homes = connected.get((reading.delivery.provider, event.tenant_id), [])
             reading.known += bool(homes)
             rows += [(home, reading.delivery.pk, event) for home in homes]

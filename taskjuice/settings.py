@@ -121,6 +121,7 @@ WORKER_PROCESSES = environment.integer("WORKER_PROCESSES", 2, "use 1 to 64", mos
 Q_CLUSTER = {
     "name": "taskjuice",
     "orm": "default",
+    "broker_class": "taskjuice.queue.broker.InOrder",
     "workers": WORKER_PROCESSES,
     "queue_limit": WORKER_PROCESSES,
     "bulk": 1,

@@ -11,6 +11,7 @@ from django.core.checks import CheckMessage, Error, register
 # setting → (the only good value, what goes wrong with another)
 FIXED = {
     "orm": ("default", "A wake-up must commit with the state that needs it, in the same database."),
+    "broker_class": ("taskjuice.queue.broker.InOrder", "Messages must be taken in the order they came."),
     "bulk": (1, "Messages held in memory are lost with their process."),
     "max_attempts": (1, "The queue never retries; the rows decide what runs again."),
     "ack_failures": (True, "A failing message would come back for ever."),

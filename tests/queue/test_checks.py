@@ -23,6 +23,7 @@ def test_any_number_of_workers_passes(workers: int) -> None:
     ("changes", "expected"),
     [
         ({"orm": "other"}, "queue.E001"),
+        ({"broker_class": None}, "queue.E001"),
         ({"bulk": 10}, "queue.E001"),
         ({"max_attempts": 0}, "queue.E001"),
         ({"ack_failures": False}, "queue.E001"),

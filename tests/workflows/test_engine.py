@@ -499,7 +499,7 @@ def test_effects_are_stored_before_others_get_their_turn(look: Look, connection:
     seen: list[int] = []
     effect = registry.actions["test/effect"]
     effect.together = 1  # type: ignore[misc]
-    effect.behave = lambda _: seen.append(Activation.objects.filter(state="succeeded").count())  # type: ignore[attr-defined]
+    effect.behave = lambda _: seen.append(Activation.objects.filter(position=1).count())  # type: ignore[attr-defined]
     due(connection, 1, 2, 3, steps=[LOOK | {"action": "test/effect"}])
     engine.run_lane(connection.pk)
     assert seen == [0, 1, 2]

@@ -92,8 +92,8 @@ def test_what_ended_long_ago_goes_and_what_ended_lately_stays(connection: Connec
 
 
 def test_event_outlives_its_activations_by_two_months(connection: Connection) -> None:
-    make_history(connection, ago=OLD)
     make_history(connection, ago=VERY_OLD)
+    make_history(connection, ago=OLD)
     pruning.prune()
     assert left() == (0, 1, 0, 0)
 
