@@ -80,7 +80,11 @@ def main() -> None:
 def speed() -> Figures:
     from tests.sandbox_process import SandboxProcess
 
-    limits = {"minute_limit": 1_000_000, "daily_limit": 10_000_000, "app_minute_limit": 10_000_000}
+    limits: dict[str, Any] = {
+        "minute_limit": 1_000_000,
+        "daily_limit": 10_000_000,
+        "app_minute_limit": 10_000_000,
+    }
     with ExitStack() as stack:
         # The limits' own behaviour is measured apart (bench.budget); here they would end the run.
         sandbox = stack.enter_context(

@@ -219,8 +219,8 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
         cursor.execute(CLAIM.format(attempts=attempts), values)
         rows = cursor.fetchall()
     return [
-        Run(*first, exact.loads(trigger), exact.loads(outputs), subject)
-        for *first, trigger, outputs, subject in sorted(rows)
+        Run(pk, workflow, version, position, attempt, exact.loads(trigger), exact.loads(outputs), subject)
+        for pk, workflow, version, position, attempt, trigger, outputs, subject in sorted(rows)
     ]
 
 

@@ -23,7 +23,8 @@ class InOrder(ORM):  # type: ignore[misc]  # django-q2 publishes no types
     """`lock` is when a message may be taken (again), by the database's clock."""
 
     def dequeue(self) -> list[tuple[int, str]] | None:
-        close_old_connections()
+        if not database.in_atomic_block:
+            close_old_connections()
         with database.cursor() as cursor:
             cursor.execute(TAKE, {"key": self.list_key, "retry": Conf.RETRY})
             taken: list[tuple[int, str]] = cursor.fetchall()

@@ -22,9 +22,8 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> InOrder:
 
 
 def put(broker: InOrder, payload: str, *, ago: float = 1) -> int:
-    return OrmQ.objects.create(
-        key=broker.list_key, payload=payload, lock=timezone.now() - timedelta(seconds=ago)
-    ).pk
+    lock = timezone.now() - timedelta(seconds=ago)
+    return int(OrmQ.objects.create(key=broker.list_key, payload=payload, lock=lock).pk)
 
 
 def test_oldest_message_is_taken_first_and_once(broker: InOrder) -> None:

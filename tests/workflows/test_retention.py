@@ -16,7 +16,7 @@ from connections import inbox, receiving
 from connections.models import Connection, Delivery, Event, Refusal, StrayEvent, TokenRefresh
 from taskjuice.partitions import later, month_of
 from taskjuice.queue import pruning, sweeping, tasks
-from tests.factories import make_activation, make_call, make_delivery, make_event, make_workflow
+from tests.factories import make_activation, make_call, make_delivery, make_event, make_grant, make_workflow
 from workflows import retention
 from workflows.models import Activation, StepRun
 
@@ -120,10 +120,11 @@ def test_delivery_that_waits_for_somebody_stays(state: str) -> None:
     assert Delivery.objects.count() == 1
 
 
-def test_counters_and_refreshes_go_too(connection: Connection) -> None:
+def test_counters_and_refreshes_go_too() -> None:
+    grant = make_grant()
     for ago in (OLD, timedelta(days=1)):
         Refusal.objects.create(provider="xero", minute=timezone.now() - ago)
-        TokenRefresh.objects.create(grant=connection.grant, at=timezone.now() - ago, outcome="refreshed")
+        TokenRefresh.objects.create(grant=grant, at=timezone.now() - ago, outcome="refreshed")
     pruning.prune()
     assert (Refusal.objects.count(), TokenRefresh.objects.count()) == (1, 1)
 

@@ -157,7 +157,7 @@ def test_letter_goes_to_owner_and_admins_once(
     assert letter.to == [owner.email, admin.email]
     assert letter.subject == "TaskJuice: Chase paused itself"
     assert "look: Odd numbers are refused." in letter.body
-    assert re.search(rf"/northwind/workflows/{workflow.pk}/\n", letter.body)
+    assert re.search(rf"/northwind/workflows/{workflow.pk}/\n", str(letter.body))
 
 
 def test_no_letter_where_it_runs_again(
