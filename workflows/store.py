@@ -160,7 +160,7 @@ class Batch:
         return time.monotonic() > self.ends
 
     def keep_lease(self) -> None:
-        """Between two things that may take long; raises lanes.LeaseLost."""
+        """Between two things that may take long; raises LeaseLost."""
         if time.monotonic() - self.renewed > lanes.RENEW_SECONDS:
             lanes.renew(self.lease)
             self.renewed = time.monotonic()
