@@ -9,7 +9,7 @@ import hashlib
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -146,13 +146,15 @@ class Turn:
                 return Stopped(outcome.message, outcome.existing)
         return outcome
 
-    def put_back(self) -> None:
-        """The lane's turn is over before this one's; what its elements gave is kept."""
+    def put_back(self, why: str) -> None:
+        """The lane's turn is over before this one's; what its elements gave is kept. `why`: the provider's word."""
         for part, outcome in zip(self.parts, self.outcomes, strict=False):
             if isinstance(outcome, Done) and part.element is not None:
                 self.done[part.element] = outcome.output
         self._keep_progress()
         self.run.put_back()
+        if why:
+            self.run.error_code, self.run.error = "waiting", why
 
     def _keep_progress(self) -> None:
         if self.elements is not None:
@@ -292,7 +294,7 @@ class Wave:
 
     def _act(self, action: Action, turns: Sequence[Turn], batch: Batch, started: datetime) -> None:
         """The action, on as many parts at once as it serves together; what there is no time for is put back."""
-        parts = [(turn, part) for turn in turns for part in turn.parts]
+        parts, why = [(turn, part) for turn in turns for part in turn.parts], ""
         for first in range(0, len(parts), action.together):
             if first and batch.is_over():
                 break
@@ -304,11 +306,11 @@ class Wave:
                     turn.conclude(batch, started, len(turns))
             if action.effects:
                 batch.store()
-            if any(_is_tenant_wide(turn.outcome) for turn, _ in chunk):
+            if why := _why_all_wait(turn.outcome for turn, _ in chunk):
                 break
         for turn in turns:
             if turn.outcome is None:
-                turn.put_back()
+                turn.put_back(why)
 
     def _park(self, batch: Batch, turns: Sequence[Turn]) -> bool:
         waits = [turn.outcome for turn in turns if isinstance(turn.outcome, TryLater)]
@@ -354,8 +356,10 @@ def _likeness(shown: Data) -> str:
     return hashlib.sha256(exact.dumps(shown).encode()).hexdigest()
 
 
-def _is_tenant_wide(outcome: Outcome | Skipped | None) -> bool:
-    return isinstance(outcome, TryLater) and outcome.tenant_wide
+def _why_all_wait(outcomes: Iterable[Outcome | Skipped | None]) -> str:
+    """The reason for which the provider takes nothing more of this tenant now; empty where it does."""
+    waits = (outcome for outcome in outcomes if isinstance(outcome, TryLater))
+    return next((wait.reason for wait in waits if wait.tenant_wide), "")
 
 
 def _at_element(outcome: Outcome, element: int | None) -> Outcome:

@@ -525,3 +525,18 @@ def test_activations_of_a_deleted_workflow_are_told_off(look: Look, connection: 
     engine.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.error_code) == ("failed", "version-gone")
+
+
+def test_limit_met_halfway_makes_the_rest_wait_without_asking(
+    look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(data: Data) -> None:
+        raise RetryLater("Enough for now.", at=timezone.now() + timedelta(minutes=1), tenant_wide=True)
+
+    monkeypatch.setattr(Look, "together", 2)
+    look.behave = refuse
+    due(connection, *[1] * 5)
+    engine.run_lane(connection.pk)
+    assert look.waves == [2]
+    waiting = Activation.objects.values_list("state", "attempt", "error_code", "error")
+    assert list(waiting) == [("ready", 0, "waiting", "Enough for now.")] * 5
