@@ -17,6 +17,7 @@ from workflows import lanes
 from workflows.models import Activation
 
 MAX_ATTEMPTS = 5
+MAX_NOTE = 2000  # characters
 ALONE_FROM = (
     3  # from this attempt on an activation runs alone: should it kill its process, no other dies with it
 )
@@ -50,7 +51,8 @@ UPDATE workflows_activation a
    SET state = 'running', attempt = a.attempt + 1, lease_token = %(token)s,
        started_at = coalesce(a.started_at, clock_timestamp())
   FROM locked WHERE a.id = locked.id
-RETURNING a.id, a.workflow_id, a.version_id, a.position, a.attempt, a.trigger_data, a.outputs, a.subject
+RETURNING a.id, a.workflow_id, a.version_id, a.position, a.attempt, a.trigger_data, a.outputs, a.subject,
+          a.note
 """
 
 # Those of a batch that may not take another step: cancelled, or their workflow, connection or client is at rest.
@@ -80,15 +82,15 @@ SELECT new.activation_id, new.position, new.name, new.action, new.attempt, new.o
 ACTIVATIONS = """
 UPDATE workflows_activation a
    SET state = CASE WHEN a.state = 'cancelled' THEN a.state ELSE n.state END,
-       position = n.position, attempt = n.attempt, subject = n.subject,
+       position = n.position, attempt = n.attempt, subject = n.subject, note = n.note,
        outputs = coalesce(n.outputs, a.outputs), error_code = n.code, error = n.error,
        next_at = coalesce(n.next_at, a.next_at),
        lease_token = CASE WHEN n.state = 'running' AND a.state <> 'cancelled' THEN a.lease_token END,
        finished_at = CASE WHEN a.state = 'cancelled' THEN a.finished_at
                           WHEN n.state NOT IN ('running', 'ready') THEN clock_timestamp() END
   FROM jsonb_to_recordset(%s::jsonb)
-    AS n (id bigint, state text, position smallint, attempt smallint, subject text, outputs jsonb, code text,
-          error text, next_at timestamptz)
+    AS n (id bigint, state text, position smallint, attempt smallint, subject text, note text, outputs jsonb,
+          code text, error text, next_at timestamptz)
  WHERE a.id = n.id AND a.lease_token = %s
 """
 
@@ -105,6 +107,7 @@ class Run:
     trigger: Mapping[str, Any]
     outputs: dict[str, Any]
     subject: str
+    note: str = ""
     state: str = "running"
     next_at: datetime | None = None
     error_code: str = ""
@@ -117,6 +120,11 @@ class Run:
     def put_back(self) -> None:
         """Its next step is for another turn of the lane; that costs no attempt."""
         self.state, self.attempt, self.changed = "ready", self.attempt - 1, True
+
+    def add_note(self, text: str) -> None:
+        """One line more; one that stands there already (a replay) is not said twice."""
+        if text and text not in self.note.split("\n"):
+            self.note = f"{self.note}\n{text}".strip()[:MAX_NOTE]
 
     @property
     def context(self) -> dict[str, Any]:
@@ -219,8 +227,8 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
         cursor.execute(CLAIM.format(attempts=attempts), values)
         rows = cursor.fetchall()
     return [
-        Run(pk, workflow, version, position, attempt, exact.loads(trigger), exact.loads(outputs), subject)
-        for pk, workflow, version, position, attempt, trigger, outputs, subject in sorted(rows)
+        Run(pk, workflow, version, position, attempt, exact.loads(trigger), exact.loads(outputs), subject, note)
+        for pk, workflow, version, position, attempt, trigger, outputs, subject, note in sorted(rows)
     ]
 
 
@@ -232,6 +240,7 @@ def _changes(run: Run) -> dict[str, Any]:
         "position": run.position,
         "attempt": run.attempt,
         "subject": run.subject[:200],
+        "note": run.note,
         "outputs": run.outputs if run.state not in {"succeeded", "stopped"} else None,
         "code": run.error_code[:60],
         "error": run.error[:500],

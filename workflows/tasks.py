@@ -1,6 +1,6 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from workflows import engine, safety
+from workflows import approvals, engine, safety
 
 
 def run_lane(connection_id: int) -> None:
@@ -9,3 +9,7 @@ def run_lane(connection_id: int) -> None:
 
 def tell_safety_pause(workflow_id: int) -> None:
     safety.tell(workflow_id)
+
+
+def tell_of_approval(pk: int) -> None:
+    approvals.tell(pk)

@@ -1,5 +1,6 @@
 """The builder over plain HTTP, as a browser without JavaScript uses it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -150,12 +151,13 @@ def test_duplicated_step_stands_below_under_a_name_of_its_own(as_member: Client,
 def test_rows_are_added_and_dropped(as_member: Client, draft: Workflow) -> None:
     typed = fields(draft) | {"step-s2-values-1-name": "second", "step-s2-values-1-value": "2"}
     grown = as_member.post(edit(draft), typed | {"do": "again"})
+    second = {"name": "second", "value": "2"}
     assert builder_of(grown).cards[1].step.input == {
-        "values": {"note": "{{ steps.invoice.Total }}", "second": "2"}
+        "values": [{"name": "note", "value": "{{ steps.invoice.Total }}"}, second]
     }
     assert b'name="step-s2-values-2-name"' in grown.content
     dropped = as_member.post(edit(draft), typed | {"do": "drop:step-s2-values-0"})
-    assert builder_of(dropped).cards[1].step.input == {"values": {"second": "2"}}
+    assert builder_of(dropped).cards[1].step.input == {"values": [second]}
 
 
 def test_new_step_reads_the_record_that_started_the_workflow(as_member: Client) -> None:
@@ -174,9 +176,20 @@ def test_saved_draft_keeps_every_kind_of_text(as_member: Client, draft: Workflow
     text = 'Zoë said "5 < 6" 🍊 \\u0000 \x00end' + "x" * 5000
     saved = as_member.post(edit(draft), fields(draft, **{"step-s2-values-0-value": text}) | {"do": "save"})
     assert saved.status_code == 302
-    assert draft.versions.get().steps[1]["input"] == {"values": {"note": text.replace("\x00", "")}}
+    rows = [{"name": "note", "value": text.replace("\x00", "")}]
+    assert draft.versions.get().steps[1]["input"] == {"values": rows}
     page = as_member.get(edit(draft))
-    assert builder_of(page).draft.steps[1].input["values"]["note"] == text.replace("\x00", "")
+    assert builder_of(page).draft.steps[1].input["values"] == rows
+
+
+def test_values_keep_the_order_they_were_typed_in(as_member: Client, draft: Workflow) -> None:
+    typed = fields(draft)
+    for number, name in enumerate(["zebra", "a", "longer_name", "b"]):
+        typed |= {f"step-s2-values-{number}-name": name, f"step-s2-values-{number}-value": str(number)}
+    as_member.post(edit(draft), typed | {"do": "save"})
+    shown = as_member.get(edit(draft)).content.decode()
+    names = re.findall(r'name="step-s2-values-\d+-name"[^>]* value="(\w*)"', shown)
+    assert names == ["zebra", "a", "longer_name", "b", ""]
 
 
 def test_problems_are_listed_with_links_to_their_cards(as_member: Client, draft: Workflow) -> None:

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('connections', '0009_calls_of_targets'),
-        ('workflows', '0009_permits'),
+        ('workflows', '0011_tasks_stay_in_their_workspace'),
         ('workspaces', '0004_invitations_and_two_step'),
     ]
 

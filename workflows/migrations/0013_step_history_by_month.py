@@ -50,5 +50,5 @@ CREATE INDEX step_run_of_activation ON workflows_steprun (activation_id, id);
 
 
 class Migration(migrations.Migration):
-    dependencies = [("workflows", "0010_safety_pause")]
+    dependencies = [("workflows", "0012_safety_pause")]
     operations = [migrations.RunSQL(FORWARD, BACK)]
