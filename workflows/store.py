@@ -227,7 +227,17 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
         cursor.execute(CLAIM.format(attempts=attempts), values)
         rows = cursor.fetchall()
     return [
-        Run(pk, workflow, version, position, attempt, exact.loads(trigger), exact.loads(outputs), subject, note)
+        Run(
+            pk,
+            workflow,
+            version,
+            position,
+            attempt,
+            exact.loads(trigger),
+            exact.loads(outputs),
+            subject,
+            note,
+        )
         for pk, workflow, version, position, attempt, trigger, outputs, subject, note in sorted(rows)
     ]
 
