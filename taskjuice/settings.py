@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "taskjuice.workspaces.middleware.SessionMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "taskjuice.workspaces.middleware.PersonMiddleware",
 ]
