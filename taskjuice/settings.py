@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "taskjuice.site.sessions.SessionActivityMiddleware",
+    "taskjuice.workspaces.middleware.SessionMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "taskjuice.workspaces.middleware.PersonMiddleware",
 ]
@@ -110,10 +110,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # -- cache: shared by all processes, since sign-in limits count in it --
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"},
-    "process": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        "OPTIONS": {"MAX_ENTRIES": 10_000},
-    },
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
 # -- the queue: a wake-up only, never the truth (reasons: docs/decisions/queue.md) --
