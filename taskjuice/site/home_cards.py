@@ -67,7 +67,7 @@ class Cards:
             output_field=IntegerField(),
         )
         living = here(Connection.objects.exclude(state=ConnectionState.REVOKED), self.scope)
-        first = living.select_related("workspace").order_by(rank, "workspace__name", "id")[:SHOWN]
+        first = living.select_related("workspace", "grant").order_by(rank, "workspace__name", "id")[:SHOWN]
         return connection_queries.rows(list(first))
 
     @cached_property
