@@ -31,7 +31,7 @@ def change_an_invoice(place: Place, tenant: str) -> str:
 def add_client(page: Page, name: str, slug: str) -> str:
     """A further client with its organisation connected; the tenant's id."""
     page.goto(f"{AGENCY}clients/new/")
-    page.get_by_label("Name", exact=True).fill(name)
+    page.locator("input[name=name]").fill(name)
     page.locator("input[name=slug]").fill(slug)
     page.get_by_role("main").locator("button[type=submit].primary").click()
     page.goto(f"{AGENCY}{slug}/connections/new/")
@@ -43,8 +43,8 @@ def states(page: Page) -> dict[str, int]:
     page.goto(f"{AGENCY}activations/")
     found = {}
     for chip in page.locator(".chips .chip").all():
-        text, _, count = chip.inner_text().strip().rpartition(" ")
-        found[text.strip()] = int(count)
+        *words, count = chip.inner_text().split()
+        found[" ".join(words)] = int(count)
     return found
 
 
