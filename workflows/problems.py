@@ -12,6 +12,7 @@ from workflows.expressions import ExpressionError, has_expression, paths
 from workflows.templated import Templated
 
 TRIGGER, CONNECTIONS = "trigger", "connections"
+CALLED = "called"  # a field of every card, and of no action: what later steps call it
 OPTION = "options."  # before the name of a field of OptionsForm
 GUARD = "guard."  # before the name of a field of GuardForm
 
@@ -53,7 +54,7 @@ def _of_trigger(draft: Draft) -> Iterator[Problem]:
 
 def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
     step = draft.steps[position]
-    yield from (Problem(position, message, "name") for message in _about_name(draft.steps, position))
+    yield from (Problem(position, message, CALLED) for message in _about_name(draft.steps, position))
     if step.known_action is None:
         yield Problem(position, f"This version of TaskJuice has no action {step.action}.")
         return

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from connections.integrations import registry
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
@@ -40,10 +41,10 @@ def fields(workflow: Workflow, **changes: Any) -> dict[str, Any]:
         "trigger-change": "any",
         "step": ["s1", "s2"],
         "step-s1-action": "xero/get-invoice",
-        "step-s1-name": "invoice",
+        "called-s1": "invoice",
         "step-s1-invoice_id": "{{ trigger.resource_id }}",
         "step-s2-action": "core/set-values",
-        "step-s2-name": "note",
+        "called-s2": "note",
         "step-s2-values-0-name": "note",
         "step-s2-values-0-value": "{{ steps.invoice.Total }}",
         "step-s2-values-1-name": "",
@@ -215,7 +216,7 @@ def test_published_version_stays_while_its_draft_is_edited(as_member: Client, dr
 def test_second_editor_keeps_what_they_typed_and_decides(
     as_member: Client, sign_in: SignIn, admin: User, draft: Workflow
 ) -> None:
-    mine, theirs = fields(draft, name="Mine"), fields(draft, name="Theirs", **{"step-s1-name": "looked_up"})
+    mine, theirs = fields(draft, name="Mine"), fields(draft, name="Theirs", **{"called-s1": "looked_up"})
     assert sign_in(admin).post(edit(draft), mine | {"do": "save"}).status_code == 302
     told = as_member.post(edit(draft), theirs | {"do": "save"})
     assert told.status_code == 409
@@ -335,3 +336,17 @@ def test_archived_workflow_is_not_edited(as_member: Client, draft: Workflow) -> 
     )
     draft.refresh_from_db()
     assert draft.name == "Note large invoices"
+
+
+def test_an_actions_own_name_is_not_the_steps(as_member: Client, draft: Workflow) -> None:
+    contact = {"step-s2-action": "xero/create-contact", "called-s2": "contact", "step-s2-name": "Tui Studio"}
+    as_member.post(edit(draft), fields(draft, **contact) | {"do": "save"})
+    stored = draft.versions.get().steps[1]
+    assert (stored["name"], stored["input"]["name"]) == ("contact", "Tui Studio")
+    page = as_member.get(edit(draft)).content.decode()
+    assert page.count('name="step-s2-name" value="Tui Studio"') == page.count('name="called-s2"') == 1
+
+
+def test_no_action_has_a_field_that_every_card_has() -> None:
+    names = {name for action in registry.actions.values() for name in action.form.base_fields}
+    assert names & {"action", "called", "options", "guard"} == set()
