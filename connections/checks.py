@@ -1,5 +1,6 @@
 """System checks about secrets at rest. They read the database, so they run with `check --database default`."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.db import ProgrammingError, transaction
 from django.db.models import Count
 
 from connections import vault
-from connections.models import Grant
+from connections.models import Grant, Secret
 
 
 def register() -> None:
@@ -29,7 +30,7 @@ def token_keys(databases: Sequence[str] | None = None, **_: Any) -> list[checks.
         return []
     return [
         checks.Error(
-            f"{sum(unknown.values())} grants are encrypted with keys that TOKEN_KEYS no longer holds"
+            f"{sum(unknown.values())} stored secrets are encrypted with keys that TOKEN_KEYS no longer holds"
             f" (key ids: {', '.join(sorted(unknown))}).",
             hint="Put the key back behind the first one, run `manage.py rotate_token_keys`, then take it away.",
             id="connections.E001",
@@ -38,6 +39,7 @@ def token_keys(databases: Sequence[str] | None = None, **_: Any) -> list[checks.
 
 
 def uses() -> dict[str, int]:
-    """How many grants each key, by its id, encrypts."""
-    counted = Grant.objects.exclude(tokens="").values_list("key_id").annotate(Count("pk")).order_by()
-    return dict(counted)
+    """How many grants and secret values each key, by its id, encrypts."""
+    grants = Grant.objects.exclude(tokens="").values_list("key_id").annotate(Count("pk")).order_by()
+    secrets = Secret.objects.values_list("key_id").annotate(Count("pk")).order_by()
+    return dict(Counter(dict(grants)) + Counter(dict(secrets)))

@@ -8,6 +8,8 @@ from typing import Any
 import simplejson
 from django.db import models
 
+DEEPEST = 100
+MOST_DIGITS = 300
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 LONE_SURROGATE = re.compile(
     r"(?<!\\)((?:\\\\)*)(?:\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])|(?<!\\ud[89ab][0-9a-f]{2})\\ud[c-f][0-9a-f]{2})"
@@ -43,6 +45,22 @@ def dumps(value: Any) -> str:
 
 def loads(text: str | bytes) -> Any:
     return json.loads(text, parse_float=Decimal)
+
+
+def check_storable(value: Any, depth: int = 0) -> None:
+    """Raises ValueError for what a jsonb column cannot hold, or nobody means: no number, far too large, too deep."""
+    if depth > DEEPEST:
+        raise ValueError("nested too deeply")
+    match value:
+        case dict() | list():
+            for element in value.values() if isinstance(value, dict) else value:
+                check_storable(element, depth + 1)
+        case float():  # only NaN and the infinities are: other numbers are read exactly
+            raise ValueError("a number that is none")
+        case Decimal() if abs(value.adjusted()) > MOST_DIGITS or len(value.as_tuple().digits) > MOST_DIGITS:
+            raise ValueError("a number out of range")
+        case int() if abs(value) >= 10**MOST_DIGITS:
+            raise ValueError("a number out of range")
 
 
 class ExactJSONField(models.JSONField):

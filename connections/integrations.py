@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from connections import errors
 from connections.models import Connection, Event
-from taskjuice.workspaces.models import User
+from taskjuice.workspaces.models import Agency, User
 
 Data = dict[str, Any]
 MENDED_BY = timedelta(
@@ -43,6 +43,7 @@ class Done:
     output: Any  # JSON; a list where the step ran once per element
     subject: str = ""  # what a list should call it: INV-0042, a contact's name
     not_before: datetime | None = None  # the activation rests until then
+    note: str = ""  # what stands on the activation for whoever looks at it
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,10 @@ class Action:
     scopes: ClassVar[frozenset[str]] = frozenset()
     sample: ClassVar[Data] = {}  # an output as the builder shows it
 
+    def wrong_for(self, agency: Agency, given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """(field, message) of what only this agency's own rows show to be wrong with raw input."""
+        return ()
+
     def run(self, call: Call, data: Data) -> Data:
         """Do it once with cleaned data; return the output or raise a ProviderError."""
         raise NotImplementedError
@@ -167,6 +172,7 @@ class Trigger:
     description: ClassVar[str]
     form: ClassVar[type[forms.Form]]
     category: ClassVar[str]  # of the events it looks at
+    by_hand: ClassVar[bool] = False  # needs no event to be tried or run: one of now will do
     sample: ClassVar[Data] = {}
 
     def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
@@ -179,6 +185,10 @@ class Trigger:
 
     def address(self, connection: Connection, data: Mapping[str, Any]) -> str:
         """Where a person finds the record at the provider, given what `data` returned; "" where that is not known."""
+        return ""
+
+    def in_words(self, settings: Mapping[str, Any]) -> str:
+        """Trigger and settings as one sentence's beginning; "" where title and fields say it well enough."""
         return ""
 
     def subject(self, data: Mapping[str, Any]) -> str:

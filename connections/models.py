@@ -1,4 +1,4 @@
-"""Grants and connections, running consents, the inbox of deliveries and events, budgets, and the journal of calls."""
+"""Grants, connections, secret values, consents, the inbox of deliveries and events, budgets, the journal of calls."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -51,6 +51,26 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.provider} grant of {self.provider_user_name or self.provider_user_id}"
+
+
+class Secret(models.Model):
+    """A value that steps put into headers of requests to one host: sealed like tokens, never shown again."""
+
+    agency = models.ForeignKey(Agency, models.CASCADE, related_name="secrets")
+    name = models.CharField(max_length=60)
+    host = models.CharField(max_length=253)
+    sealed = models.TextField()
+    key_id = models.CharField(max_length=16, db_default="")  # which of TOKEN_KEYS encrypted `sealed`
+    created_at = models.DateTimeField(db_default=Now())
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    replaced_at = models.DateTimeField(db_default=Now())  # its value is of then
+    replaced_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        constraints = (models.UniqueConstraint("agency", "name", name="secret_name_once_in_agency"),)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class TokenRefresh(models.Model):

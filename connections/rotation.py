@@ -1,16 +1,16 @@
-"""Changing the key that seals stored tokens, while they are in use."""
+"""Changing the key that seals stored tokens and secret values, while they are in use."""
 
 from django.db import transaction
 
 from connections import vault
-from connections.models import Grant
+from connections.models import Grant, Secret
 
 
 def rotate(*, batch: int) -> int:
-    """Seal every grant anew under the first key; returns how many. Each batch is one transaction.
+    """Seal everything anew under the first key; returns how many. Each batch is one transaction.
 
-    A grant refreshed meanwhile has a new version: it is left alone and met again in the next round, since a worker
-    that has not been restarted yet may have sealed it with the old key.
+    What is sealed anew meanwhile, by a refresh or a replacement, is left alone and met again in the next round,
+    since a worker that has not been restarted yet may have sealed it with the old key.
     """
     done = 0
     while True:
@@ -21,18 +21,18 @@ def rotate(*, batch: int) -> int:
 
 
 def _round(batch: int) -> int:
+    return _round_of(Grant, "tokens", batch) + _round_of(Secret, "sealed", batch)
+
+
+def _round_of(model: type[Grant] | type[Secret], column: str, batch: int) -> int:
     changed, last = 0, 0
     while True:
-        old = Grant.objects.exclude(tokens="").exclude(key_id=vault.current_key_id())
-        rows = list(old.filter(pk__gt=last).order_by("pk").values_list("pk", "version", "tokens")[:batch])
+        old = model._default_manager.exclude(**{column: ""}).exclude(key_id=vault.current_key_id())
+        rows = list(old.filter(pk__gt=last).order_by("pk").values_list("pk", column)[:batch])
         if not rows:
             return changed
         with transaction.atomic():
-            changed += sum(_reseal(*row) for row in rows)
+            for pk, sealed in rows:
+                same = model._default_manager.filter(pk=pk, **{column: sealed})
+                changed += same.update(**{column: vault.reseal(sealed), "key_id": vault.current_key_id()})
         last = rows[-1][0]
-
-
-def _reseal(pk: int, version: int, tokens: str) -> int:
-    return Grant.objects.filter(pk=pk, version=version, tokens=tokens).update(
-        tokens=vault.reseal(tokens), key_id=vault.current_key_id()
-    )

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from connections import consent_views, delivery_views, grant_views, views
+from connections import consent_views, delivery_views, grant_views, secret_views, views
 from connections.links import desk_views, visitor_views
 
 app_name = "connections"
@@ -39,6 +39,10 @@ urlpatterns = [
         delivery_views.delivery_replay,
         name="delivery-replay",
     ),
+    path("<slug:agency>/secrets/", secret_views.secret_list, name="secret-list"),
+    path("<slug:agency>/secrets/add/", secret_views.secret_add, name="secret-add"),
+    path("<slug:agency>/secrets/<int:secret>/replace/", secret_views.secret_replace, name="secret-replace"),
+    path("<slug:agency>/secrets/<int:secret>/delete/", secret_views.secret_delete, name="secret-delete"),
     path(AGENCY, views.connection_list, name="connection-list"),
     path(PLACE, views.connection_list, name="connection-list"),
     path(f"{AGENCY}new/", consent_views.connection_new, name="connection-new"),

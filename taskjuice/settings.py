@@ -68,7 +68,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "taskjuice.workspaces.middleware.SessionMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "taskjuice.workspaces.middleware.PersonMiddleware",
 ]
@@ -227,6 +227,8 @@ SOCIALACCOUNT_EMAIL_AUTHENTICATION = (
 SOCIALACCOUNT_EMAIL_VERIFICATION = "mandatory"
 SOCIALACCOUNT_STORE_TOKENS = False  # they are for this sign-in only; connections have their own consents
 SOCIALACCOUNT_LOGIN_ON_GET = False
+# -- steps that call addresses people typed: hosts (host or host:port) that may be private, or http --
+HTTP_STEP_PRIVATE_HOSTS = environment.words("HTTP_STEP_PRIVATE_HOSTS")
 
 # -- languages, times --
 LANGUAGE_CODE = "en-gb"

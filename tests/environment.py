@@ -35,6 +35,7 @@ UNSET = (
     "XERO_CONNECTION_LIMIT",
     "XERO_SIGN_IN",
     "DATABASE_POOL",
+    "HTTP_STEP_PRIVATE_HOSTS",
 )
 
 for name in UNSET:

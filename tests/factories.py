@@ -9,6 +9,7 @@ from uuid import uuid4
 from allauth.account.models import EmailAddress
 from django.utils import timezone
 
+from connections import secret_values
 from connections.models import (
     Call,
     CallState,
@@ -20,6 +21,7 @@ from connections.models import (
     DeliveryState,
     Event,
     Grant,
+    Secret,
     Sending,
 )
 from taskjuice.workspaces.models import (
@@ -32,7 +34,7 @@ from taskjuice.workspaces.models import (
     User,
     Workspace,
 )
-from workflows.models import Activation, Version, Workflow, WorkflowConnection, WorkflowState
+from workflows.models import Activation, Approval, Version, Workflow, WorkflowConnection, WorkflowState
 from xero import upsert
 from xero.models import Ledger
 
@@ -222,6 +224,31 @@ def make_activation(workflow: Workflow, connection: Connection, **fields: Any) -
         "version_number": version.number,
     }
     return Activation.objects.create(**values | fields)
+
+
+def make_approval(activation: Activation, **fields: Any) -> Approval:
+    """A task that waits for a decision for another week."""
+    values = {
+        "agency": activation.agency,
+        "workspace": activation.workspace,
+        "activation": activation,
+        "step": "ask",
+        "question": "Pay INV-0042?",
+        "expires_at": timezone.now() + timedelta(days=7),
+    }
+    return Approval.objects.create(**values | fields)
+
+
+def make_secret(
+    agency: Agency, name: str = "crm", *, host: str = "api.example.com", value: str = ""
+) -> Secret:
+    return secret_values.add(
+        agency=agency,
+        name=name,
+        host=host,
+        value=value or "a secret for tests",
+        by=agency.memberships.get(role=Role.OWNER).user,
+    )
 
 
 def make_ledger(connection: Connection) -> dict[str, str]:

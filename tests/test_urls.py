@@ -17,6 +17,7 @@ from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import (
     make_activation,
+    make_approval,
     make_branding,
     make_call,
     make_client_user,
@@ -28,6 +29,7 @@ from tests.factories import (
     make_ledger,
     make_link,
     make_member,
+    make_secret,
     make_workflow,
 )
 from tests.personas import (
@@ -237,6 +239,21 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/activations/<int:activation>/resume/": action(WORK),
     "<slug:agency>/lanes/<int:connection>/resume/": action(WORK),
     "<slug:agency>/<slug:workspace>/lanes/<int:connection>/resume/": action(WORK),
+    "<slug:agency>/activations/<int:activation>/done/": action(WORK),
+    "<slug:agency>/<slug:workspace>/activations/<int:activation>/done/": action(WORK),
+    "<slug:agency>/tasks/": page(WORK),
+    "<slug:agency>/<slug:workspace>/tasks/": page(WORK),
+    "<slug:agency>/tasks/<int:task>/": page(WORK),
+    "<slug:agency>/<slug:workspace>/tasks/<int:task>/": page(WORK),
+    "<slug:agency>/tasks/<int:task>/approve/": action(WORK),
+    "<slug:agency>/<slug:workspace>/tasks/<int:task>/approve/": action(WORK),
+    "<slug:agency>/tasks/<int:task>/decline/": action(WORK),
+    "<slug:agency>/<slug:workspace>/tasks/<int:task>/decline/": action(WORK),
+    # -- secret values --
+    "<slug:agency>/secrets/": page(ADMIN),
+    "<slug:agency>/secrets/add/": action(ADMIN, 422),
+    "<slug:agency>/secrets/<int:secret>/replace/": form(ADMIN, 422),
+    "<slug:agency>/secrets/<int:secret>/delete/": action(ADMIN),
     # -- deliveries --
     "<slug:agency>/deliveries/": page(WORK),
     "<slug:agency>/<slug:workspace>/deliveries/": page(WORK),
@@ -300,7 +317,9 @@ def values(
         "connection": link.pk,
         "workflow": workflow.pk,
         "number": 1,
-        "activation": make_activation(workflow, link, event=event).pk,
+        "activation": (activation := make_activation(workflow, link, event=event)).pk,
+        "task": make_approval(activation).pk,
+        "secret": make_secret(agency).pk,
         "delivery": event.delivery_id,
         "pk": link.pk,
         "provider": "xero",

@@ -6,6 +6,7 @@ from django import forms
 
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Stopped
 from workflows import conditions
+from workflows.drafts import named_values
 from workflows.expressions import ExpressionError
 
 CONDITION_SHAPE = 'Give {"match": "all" or "any", "rows": [{"field": …, "operator": …, "value": …}]}.'
@@ -61,17 +62,48 @@ class Filter(Action):
 
 
 class ValuesField(forms.JSONField):
+    """Rows {"name", "value"}, or a mapping as older versions hold them; cleaned to a mapping in their order."""
+
     def to_python(self, value: Any) -> Any:
         found = super().to_python(value)
         if found in self.empty_values:
             return found
-        if not isinstance(found, dict) or not 1 <= len(found) <= 50:
+        values = named_values(found)
+        if not 1 <= len(values) <= 50:
             raise forms.ValidationError("Give between 1 and 50 names with their values.")
-        if not all(isinstance(name, str) and name.isidentifier() and len(name) <= 60 for name in found):
+        if isinstance(found, list) and len(found) != len(values):
+            raise forms.ValidationError("A name is given twice.")
+        if not all(name.isidentifier() and len(name) <= 60 for name in values):
             raise forms.ValidationError(
                 "A name is letters, digits and underscores, and does not begin with a digit."
             )
-        return found
+        return values
+
+
+class NoteForm(forms.Form):
+    text = forms.CharField(
+        label="Note",
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="For example: Checked for {{ trigger.organisation }}. It stands on the activation and in the list.",
+    )
+
+    def clean_text(self) -> str:
+        """One line, as it stands in the list."""
+        return " ".join(self.cleaned_data["text"].split())
+
+
+class Note(Action):
+    """Puts a text on the activation."""
+
+    key = "core/note"
+    title = "Note"
+    description = "Puts a text on the activation, for whoever looks at it and in the list."
+    form = NoteForm
+    sample: ClassVar[Data] = {"note": "INV-0042 is over 1,000"}
+
+    def outcome(self, call: Call, data: Data) -> Outcome:
+        return Done({"note": data["text"]}, note=data["text"])
 
 
 class SetValuesForm(forms.Form):
@@ -79,13 +111,13 @@ class SetValuesForm(forms.Form):
 
 
 class SetValues(Action):
-    """Names values for later steps, or notes them on the activation."""
+    """Names values for later steps."""
 
     key = "core/set-values"
     title = "Set values"
-    description = "Names values for later steps, and notes them on the activation."
+    description = "Works values out and names them for later steps."
     form = SetValuesForm
-    sample: ClassVar[Data] = {"note": "INV-0042 is over 1,000"}
+    sample: ClassVar[Data] = {"total": "1150.00"}
 
     def run(self, call: Call, data: Data) -> Data:
         return dict(data["values"])

@@ -14,7 +14,12 @@ from workflows.forms import ActivationFilter, BulkForm, ReplayForm
 from workflows.lifecycle import NotAllowed
 from workflows.models import Activation
 
-VERBS = {"replay": replays.replay_where_it_ended, "cancel": replays.cancel, "resume": replays.resume}
+VERBS = {
+    "replay": replays.replay_where_it_ended,
+    "cancel": replays.cancel,
+    "resume": replays.resume,
+    "done": replays.mark_done,
+}
 DONE = {"replay": "replayed from the step they ended at", "cancel": "cancelled", "resume": "resumed"}
 UNCHANGED = 204  # htmx leaves the page as it is
 
@@ -134,6 +139,14 @@ def lane_resume(
     messages.success(request, "What waits tries again now.")
     place = [scope.agency.slug, found.workspace.slug, found.pk]
     return redirect(reverse("connections:connection-detail", args=place))
+
+
+@require_POST
+def activation_done(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
+) -> HttpResponse:
+    done = "The step counts as done; the activation goes on behind it."
+    return _do(request, agency, workspace, activation, "done", done)
 
 
 def _do(

@@ -7,7 +7,8 @@ Fields of the POST, all of them optional unless said otherwise:
     trigger                         key of the trigger, for example xero/invoice-event
     trigger-<field>                 the trigger's own form, for example trigger-change=any
     step                            handle of a step (1–12 letters and digits); repeated, in order
-    step-<handle>-action, -name     key of its action; what later steps call it
+    step-<handle>-action            key of its action
+    called-<handle>                 what later steps call it
     step-<handle>-<field>           the action's own form; see widgets.py for rows of conditions and values
     step-<handle>-options-<field>   under what it runs (options.py)
     step-<handle>-guard-<field>     what its writes are held to (guards.py)
@@ -38,7 +39,7 @@ from workflows.costs import Estimate, estimate
 from workflows.drafts import MAX_STEPS, Draft, Step
 from workflows.guards import GuardForm
 from workflows.options import OptionsForm
-from workflows.problems import GUARD, OPTION, TRIGGER, Problem
+from workflows.problems import CALLED, GUARD, OPTION, TRIGGER, Problem
 from workflows.starting_points import STARTING_POINTS
 from workflows.trials import Trial, try_out
 from workflows.widgets import editor_widget, text
@@ -127,7 +128,7 @@ class Card:
 
     @property
     def name_problems(self) -> list[str]:
-        return [problem.message for problem in self.problems if problem.field == "name"]
+        return [problem.message for problem in self.problems if problem.field == CALLED]
 
     @property
     def other_problems(self) -> list[str]:
@@ -310,7 +311,7 @@ def _card(data: QueryDict, handle: str) -> Card:
     if action is not None:
         for name, asked in action.form.base_fields.items():
             given[name] = _raw(asked, data, f"{prefix}-{name}")
-    step = Step(text(data, f"{prefix}-name"), text(data, f"{prefix}-action"), given)
+    step = Step(text(data, f"called-{handle}"), text(data, f"{prefix}-action"), given)
     return Card(handle, step)
 
 

@@ -22,6 +22,7 @@ OPERATORS = {
     "before": "is before (date)",
     "after": "is after (date)",
     "in-list": "is one of (comma separated)",
+    "not-in-list": "is none of (comma separated)",
     "is-true": "is true",
     "is-false": "is false",
 }
@@ -92,7 +93,9 @@ def _short(value: Any) -> str:
 
 
 def _is_one_of(left: Any, right: Any) -> bool:
-    return any(_same(left, element.strip()) for element in as_text(right).split(","))
+    """`right` is a list that an expression gave, or texts with commas in between."""
+    elements = right if isinstance(right, list) else [part.strip() for part in as_text(right).split(",")]
+    return any(_same(left, element) for element in elements)
 
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -110,6 +113,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "before": lambda left, right: day(left) < day(right),
     "after": lambda left, right: day(left) > day(right),
     "in-list": _is_one_of,
+    "not-in-list": lambda left, right: not _is_one_of(left, right),
     "is-true": lambda left, _: left is True or as_text(left).casefold() in {"true", "yes", "1"},
     "is-false": lambda left, _: left is False or as_text(left).casefold() in {"false", "no", "0"},
 }

@@ -12,6 +12,15 @@ MAX_STEPS = 50
 NAME_SHAPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
+def named_values(given: Any) -> dict[str, Any]:
+    """The values that a step names, in their order: from rows {"name", "value"}, or from a mapping, as versions held
+    them before rows did."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    rows = given if isinstance(given, list) else []
+    return {str(row.get("name", "")): row.get("value", "") for row in rows if isinstance(row, Mapping)}
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step as typed; `input` holds the raw values of its action's form, `options` what else the engine reads."""
@@ -50,9 +59,8 @@ class Step:
     @property
     def sample_of_one(self) -> Data:
         """Values that a step names itself are its own sample."""
-        values = self.input.get("values")
-        if self.action == "core/set-values" and isinstance(values, dict):
-            return dict(values)
+        if self.action == "core/set-values":
+            return named_values(self.input.get("values"))
         return self.known_action.sample if self.known_action else {}
 
 

@@ -41,7 +41,7 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
     ends = time.monotonic() + TURN_SECONDS
     while runs := claim(lease, BATCH):
         batch = Batch(lease, runs)
-        parked = advance(batch, connection)
+        parked = advance(batch, connection, ends)
         batch.store()
         if parked:
             return False
@@ -54,8 +54,8 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
     return False
 
 
-def advance(batch: Batch, connection: Connection) -> bool:
-    """Run the batch's activations as far as they go; whether the lane got parked on the way."""
+def advance(batch: Batch, connection: Connection, ends: float) -> bool:
+    """Run the batch's activations as far as they go until then; whether the lane got parked on the way."""
     parked = False
     active = [run for run in batch.runs if _may_start(run)]
     while active:
@@ -64,6 +64,10 @@ def advance(batch: Batch, connection: Connection) -> bool:
         if wave.has_effects:
             batch.store()
         active = [run for run in active if run.state == "running" and not _is_through(run)]
+        if time.monotonic() > ends:  # a slow receiver: others get their turn, and the lease stays ours
+            for run in active:
+                run.give_back()
+            break
     return parked
 
 

@@ -4,7 +4,7 @@ A text that is nothing but one `{{ expression }}` keeps its type; any other text
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,7 @@ from workflows.filters import FILTERS, FilterError, as_text, exact
 MAX_SOURCE = 20_000  # characters of one field
 MAX_EXPRESSION = 2_000  # characters between braces; parsing takes more than linear time
 MAX_RESULT = 50_000  # characters of one rendered field
+KEPT = 2_000  # characters of a text that is kept parsed
 
 
 BRACED = re.compile(r"\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)
@@ -46,9 +47,17 @@ class _WithoutTags(Environment):
 ENVIRONMENT = _WithoutTags(undefined=StrictUndefined)
 
 
-@lru_cache(maxsize=4096)
 def parse(text: str) -> BoundTemplate:
-    """The parsed text; raises ExpressionError with line and column."""
+    """The parsed text; raises ExpressionError with line and column. Long ones are not kept: parsed, they are large."""
+    return _parse_short(text) if len(text) <= KEPT else _parse(text)
+
+
+@lru_cache(maxsize=2048)
+def _parse_short(text: str) -> BoundTemplate:
+    return _parse(text)
+
+
+def _parse(text: str) -> BoundTemplate:
     if "{%" in text:
         raise ExpressionError("Tags ({% … %}) are not available; use {{ expressions }} only.")
     if len(text) > MAX_SOURCE:
@@ -68,19 +77,25 @@ def parse(text: str) -> BoundTemplate:
     return template
 
 
-def evaluate(text: str, data: Mapping[str, Any]) -> Any:
-    """The value of `text` with `data` in reach; raises ExpressionError."""
+def evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] | None = None) -> Any:
+    """The value of `text` with `data` in reach; raises ExpressionError.
+
+    With `encode` always a text, in which what the expressions gave went through it.
+    """
     if "{{" not in text and "{%" not in text:
         return text
     template = parse(text)
     context = RenderContext(template, globals=data)
     nodes = template.nodes
-    if len(nodes) == 1 and isinstance(nodes[0], OutputNode):
+    if len(nodes) == 1 and isinstance(nodes[0], OutputNode) and encode is None:
         return _value(nodes[0], context)
     parts: list[str] = []
     size = 0
     for node in nodes:
-        part = node.text if isinstance(node, ContentNode) else _text(node, context)
+        if isinstance(node, ContentNode):
+            part = node.text
+        else:
+            part = encode(_text(node, context)) if encode else _text(node, context)
         size += len(part)
         if size > MAX_RESULT:
             raise ExpressionError(f"The result is longer than {MAX_RESULT:,} characters.")

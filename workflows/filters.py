@@ -11,6 +11,7 @@ from liquid import Undefined
 
 MAX_TEXT = 50_000
 MAX_DIGITS = 40
+TOO_LONG = f"The text is longer than {MAX_TEXT:,} characters."
 
 
 class FilterError(Exception):
@@ -72,10 +73,11 @@ def day(value: Any) -> date:
 
 
 def _capped(amount: Decimal) -> Decimal:
+    _, digits, exponent = amount.as_tuple()
     if (
-        not amount.is_finite()
+        not isinstance(exponent, int)  # not finite
         or amount.adjusted() > MAX_DIGITS
-        or len(amount.as_tuple().digits) > 3 * MAX_DIGITS
+        or max(len(digits), -exponent) > 3 * MAX_DIGITS
     ):
         raise FilterError(f"The number is out of range (at most {MAX_DIGITS} digits).")
     return amount
@@ -108,7 +110,7 @@ def _modulo(left: Any, right: Any) -> Decimal:
 
 def _cut(text: str) -> str:
     if len(text) > MAX_TEXT:
-        raise FilterError(f"The text is longer than {MAX_TEXT:,} characters.")
+        raise FilterError(TOO_LONG)
     return text
 
 
@@ -118,7 +120,7 @@ def _replace(text: Any, old: Any, new: Any = "") -> str:
     if not before:
         raise FilterError("Say what to replace.")
     if len(source) + growth > MAX_TEXT:
-        raise FilterError(f"The text is longer than {MAX_TEXT:,} characters.")
+        raise FilterError(TOO_LONG)
     return source.replace(before, after)
 
 
@@ -148,7 +150,10 @@ def _element(index: int) -> Callable[[Any], Any]:
 def _join(value: Any, glue: Any = ", ") -> str:
     if not isinstance(value, list):
         raise FilterError("A list is needed.")
-    return _cut(as_text(glue).join(as_text(element) for element in value))
+    between, texts = as_text(glue), [as_text(element) for element in value]
+    if sum(map(len, texts)) + len(between) * max(0, len(texts) - 1) > MAX_TEXT:
+        raise FilterError(TOO_LONG)
+    return between.join(texts)
 
 
 def _split(value: Any, by: Any = ",") -> list[str]:

@@ -164,7 +164,7 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     if version is None:
         raise NotAllowed("There is no draft to publish.")
     draft = Draft.of(version)
-    if found := [*problems(draft), *_of_connections(current)]:
+    if found := [*problems(draft, current.agency), *_of_connections(current)]:
         raise NotPublishable(found)
     form = registry.triggers[draft.trigger].form(data=dict(draft.settings))
     form.is_valid()  # problems() saw to it
@@ -176,6 +176,7 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     version.refresh_from_db()
     current.state = WorkflowState.PUBLISHED
     current.save(update_fields=["state", "updated_at"])
+    current.applications.update(due_at=None)  # a schedule begins anew
     audit.record(
         "workflow published", by=by, agency=current.agency, subject=current.name, version=version.number
     )
@@ -269,6 +270,7 @@ def _move(
     if current.state in sources:
         current.state = target
         current.save(update_fields=["state", "updated_at"])
+        current.applications.update(due_at=None)  # a schedule does not make up for its rest
         audit.record(verb, by=by, agency=current.agency, subject=current.name)
 
 

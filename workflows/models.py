@@ -1,5 +1,6 @@
-"""Workflows, their versions and steps, and the activations that run them."""
+"""Workflows, their versions and steps, the activations that run them, and what these ask and send."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Collate, Now, Upper
 
@@ -41,9 +42,15 @@ class WorkflowConnection(models.Model):
     agency = models.ForeignKey(Agency, models.CASCADE)
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="applications")
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="applications")
+    due_at = models.DateTimeField(null=True)  # of a schedule: when it starts here next (timetable.py)
 
     class Meta:
         constraints = (models.UniqueConstraint("workflow", "connection", name="workflow_connection_once"),)
+        indexes = (
+            models.Index(
+                fields=["due_at"], condition=models.Q(due_at__isnull=False), name="workflow_connection_due"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.workflow} on {self.connection}"
@@ -129,6 +136,7 @@ class Activation(models.Model):
     version_number = models.PositiveIntegerField()
     trigger_data = ExactJSONField(default=dict)
     subject = models.CharField(max_length=200, db_default="")  # INV-0042, a contact's name
+    note = models.TextField(db_default="")  # what its steps noted for whoever looks at it, a line each
     state = models.CharField(max_length=10, choices=ActivationState, db_default=ActivationState.READY)
     position = models.PositiveSmallIntegerField(db_default=0)
     attempt = models.PositiveSmallIntegerField(db_default=0)
@@ -145,7 +153,10 @@ class Activation(models.Model):
     )  # a person's last replay; step runs before it are of earlier rounds
 
     class Meta:
-        constraints = (models.UniqueConstraint("event", "workflow", name="activation_once_per_event"),)
+        constraints = (
+            models.UniqueConstraint("event", "workflow", name="activation_once_per_event"),
+            models.UniqueConstraint("id", "workspace", name="activation_with_workspace"),
+        )
         indexes = (
             models.Index(
                 fields=["connection", "next_at", "id"],
@@ -229,3 +240,93 @@ class StepRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.outcome}"
+
+
+class ApprovalState(models.TextChoices):
+    OPEN = "open"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    EXPIRED = "expired"  # nobody decided in time
+    WITHDRAWN = "withdrawn"  # its activation was cancelled or replayed
+
+
+DECIDED = (ApprovalState.APPROVED, ApprovalState.DECLINED)
+
+
+class Approval(models.Model):
+    """A task for a person: a step waits until somebody approves or declines.
+
+    Composite keys hold it in its activation's workspace, and it goes with its activation (migration 0011).
+    """
+
+    agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False)
+    activation = models.ForeignKey(
+        Activation, models.CASCADE, related_name="approvals", db_constraint=False, db_index=False
+    )
+    step = models.CharField(max_length=60)
+    question = models.CharField(max_length=200)
+    details = models.TextField(db_default="")
+    told = ArrayField(models.EmailField(), default=list)  # who is written to
+    told_at = models.DateTimeField(null=True)
+    asked_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=ApprovalState, db_default=ApprovalState.OPEN)
+    current = models.BooleanField(db_default=True)  # False: a replay asks anew
+    decided_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    decided_name = models.CharField(max_length=254, db_default="")
+    decided_at = models.DateTimeField(null=True)
+    comment = models.CharField(max_length=1000, db_default="")
+    taken_at = models.DateTimeField(null=True)  # the activation has read the decision
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "activation", "step", condition=models.Q(current=True), name="approval_once_per_step"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=DECIDED, decided_at__isnull=False)
+                | (~models.Q(state__in=DECIDED) & models.Q(decided_at__isnull=True)),
+                name="approval_decided_has_time",
+            ),
+        )
+        indexes = (
+            models.Index(fields=["activation"], name="approval_of_activation"),
+            models.Index(fields=["agency", "state", "-id"], name="approval_by_state"),
+            models.Index(fields=["workspace", "state", "-id"], name="approval_by_state_here"),
+            models.Index(
+                fields=["asked_at"],
+                condition=models.Q(state="open", told_at__isnull=True),
+                name="approval_untold",
+            ),
+            models.Index(
+                fields=["decided_at"],
+                condition=models.Q(state__in=DECIDED, taken_at__isnull=True),
+                name="approval_untaken",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.question
+
+
+class SentRequest(models.Model):
+    """A request of a step that may have changed something at its receiver: noted before it is sent.
+
+    Without `output` nobody here knows what became of it. It goes with its activation (migration 0011).
+    """
+
+    activation = models.ForeignKey(Activation, models.CASCADE, db_constraint=False, db_index=False)
+    step = models.CharField(max_length=60)
+    element = models.PositiveIntegerField(db_default=0)  # of a step that runs once per element of a list
+    key = models.UUIDField()  # the Idempotency-Key: the same content of the same step has the same one
+    sent_at = models.DateTimeField(db_default=Now())
+    output = ExactJSONField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("activation", "step", "element", name="request_once_per_step"),
+        )
+
+    def __str__(self) -> str:
+        return f"request {self.key} of {self.step}"

@@ -25,6 +25,7 @@ STOP, CONTINUE = "stop", "continue"
 DEFAULT_SECONDS = 60
 WITHOUT_LIST = {
     "core/filter": "A condition decides once for the whole activation; it cannot run once per element.",
+    "core/approval": "A person decides once for the whole activation; it cannot run once per element.",
     "core/delay": "A wait holds the whole activation; it cannot run once per element.",
 }
 

@@ -9,6 +9,7 @@ from connections.integrations import Action, Data, registry
 from workflows import conditions
 from workflows.expressions import ExpressionError, evaluate, fill
 from workflows.models import Version
+from workflows.templated import Templated
 
 
 class StepError(Exception):
@@ -41,10 +42,16 @@ class StepPlan:
         if action.raw:
             return dict(self.input), clean(action, self.input)
         try:
-            filled = fill(dict(self.input), context)
+            filled = {name: self._filled(action, name, value, context) for name, value in self.input.items()}
         except ExpressionError as error:
             raise StepError("expression", str(error)) from error
         return filled, clean(action, filled)
+
+    def _filled(self, action: Action, name: str, value: Any, context: Mapping[str, Any]) -> Any:
+        asked = action.form.base_fields.get(name)
+        if isinstance(asked, Templated) and isinstance(value, str):
+            return asked.fill(value, context)
+        return fill(value, context)
 
     def applies(self, context: Mapping[str, Any]) -> tuple[bool, str]:
         """Whether the step's condition holds, and why not; raises StepError."""

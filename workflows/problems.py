@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from connections.integrations import Action, registry
+from taskjuice.workspaces.models import Agency
 from workflows import guards, options
 from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
 from workflows.expressions import ExpressionError, has_expression, paths
+from workflows.templated import Templated
 
 TRIGGER, CONNECTIONS = "trigger", "connections"
+CALLED = "called"  # a field of every card, and of no action: what later steps call it
 OPTION = "options."  # before the name of a field of OptionsForm
 GUARD = "guard."  # before the name of a field of GuardForm
 
@@ -23,8 +26,11 @@ class Problem:
     field: str = ""
 
 
-def problems(draft: Draft) -> list[Problem]:
-    """Everything that keeps the draft's content from being published, in the order of its cards."""
+def problems(draft: Draft, agency: Agency | None = None) -> list[Problem]:
+    """Everything that keeps the draft's content from being published, in the order of its cards.
+
+    With its agency also what that agency lacks: a secret value, a colleague.
+    """
     found = list(_of_trigger(draft))
     if not draft.steps:
         found.append(Problem(TRIGGER, "Add at least one step."))
@@ -32,6 +38,7 @@ def problems(draft: Draft) -> list[Problem]:
         found.append(Problem(TRIGGER, f"A workflow has at most {MAX_STEPS} steps."))
     for position in range(len(draft.steps)):
         found += _of_step(draft, position)
+        found += _of_agency(draft.steps[position], position, agency) if agency else []
     return found
 
 
@@ -47,7 +54,7 @@ def _of_trigger(draft: Draft) -> Iterator[Problem]:
 
 def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
     step = draft.steps[position]
-    yield from (Problem(position, message, "name") for message in _about_name(draft.steps, position))
+    yield from (Problem(position, message, CALLED) for message in _about_name(draft.steps, position))
     if step.known_action is None:
         yield Problem(position, f"This version of TaskJuice has no action {step.action}.")
         return
@@ -55,9 +62,20 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
         yield Problem(position, message, name)
     yield from _of_options(draft, position)
     for name, value in step.input.items():
+        asked = step.known_action.form.base_fields.get(name)
+        if isinstance(asked, Templated) and isinstance(value, str):
+            value = asked.parts(value)
         for message in _about_references(draft, position, value):
             yield Problem(position, message, name)
         yield from (Problem(position, message, name) for message in _about_condition(value))
+
+
+def _of_agency(step: Step, position: int, agency: Agency) -> list[Problem]:
+    if step.known_action is None:
+        return []
+    return [
+        Problem(position, message, name) for name, message in step.known_action.wrong_for(agency, step.input)
+    ]
 
 
 def _of_options(draft: Draft, position: int) -> Iterator[Problem]:
@@ -86,7 +104,13 @@ def _about_name(steps: Sequence[Step], position: int) -> Iterator[str]:
 def form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(field, message) of the action's own form. What an expression will bring is judged when it runs."""
     form = action.form(data=dict(given))
-    open_fields = {name for name, value in given.items() if isinstance(value, str) and has_expression(value)}
+    open_fields = {
+        name
+        for name, value in given.items()
+        if isinstance(value, str)
+        and has_expression(value)
+        and not isinstance(action.form.base_fields.get(name), Templated)
+    }
     for name, errors in form.errors.items():
         if name in open_fields or (name == "__all__" and open_fields):
             continue

@@ -1,17 +1,18 @@
-"""What a person can do to activations: replay, cancel, resume. The lanes do the work."""
+"""What a person can do to activations: replay, cancel, resume, mark a step as done. The lanes do the work."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from connections.integrations import registry
-from connections.models import ConnectionState
+from connections.models import Call, CallState, ConnectionState
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
-from workflows import lanes
+from workflows import approvals, lanes, requests_sent
 from workflows.lifecycle import NotAllowed
 from workflows.models import FINISHED, Activation, ActivationState, StepRun, Version
 
@@ -35,6 +36,9 @@ def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: Use
     version = _version(current, on)
     outputs = _kept_outputs(current, version, position)
     _refuse_repeated_effects(current, version, position)
+    again = [step["name"] for step in version.steps[position:]]
+    approvals.ask_anew(current.pk, again)
+    requests_sent.forget_open(current.pk)
     Activation.objects.filter(pk=current.pk).update(
         state=ActivationState.READY,
         version=version,
@@ -49,6 +53,7 @@ def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: Use
         started_at=None,
         finished_at=None,
         restarted_at=Now(),
+        **({} if position else {"note": ""}),
     )
     lanes.wake_lanes([current.connection_id])
     _note("activation replayed", current, by, step=position + 1, version=version.number)
@@ -69,6 +74,7 @@ def cancel(*, activation: Activation, by: User) -> None:
     Activation.objects.filter(pk=current.pk).update(
         state=ActivationState.CANCELLED, lease_token=None, finished_at=Now()
     )
+    approvals.withdraw(current.pk)
     _note("activation cancelled", current, by)
 
 
@@ -81,6 +87,44 @@ def resume(*, activation: Activation, by: User) -> None:
     Activation.objects.filter(pk=current.pk).update(next_at=Now())
     lanes.wake_lanes([current.connection_id])
     _note("activation resumed", current, by)
+
+
+@transaction.atomic
+def mark_done(*, activation: Activation, by: User) -> None:
+    """A person has seen that the step nobody could confirm was done: it counts as done and the next one follows.
+
+    What it gave is not known, so steps that need it fail. Raises NotAllowed; so it does for a write to the provider,
+    which is decided about on its own page, where it can be named and is looked up.
+    """
+    current = _locked(activation)
+    if current.state != ActivationState.UNKNOWN:
+        raise NotAllowed("It does not wait for such a decision.")
+    if undecided_call(current) is not None:
+        raise NotAllowed("Decide about the write itself, on its page; the activation then goes on.")
+    if current.version is None:
+        raise NotAllowed("The version it would run on is no longer there.")
+    step = current.version.steps[current.position]
+    _note_done(current, step, by)
+    outputs = {name: kept for name, kept in current.outputs.items() if name != f"@{step['name']}"}
+    Activation.objects.filter(pk=current.pk).update(
+        state=ActivationState.READY,
+        position=current.position + 1,
+        attempt=0,
+        outputs=outputs | {step["name"]: None},
+        lease_token=None,
+        error_code="",
+        error="",
+        next_at=Now(),
+        finished_at=None,
+    )
+    lanes.wake_lanes([current.connection_id])
+    _note("step marked as done", current, by, step=current.position + 1)
+
+
+def undecided_call(activation: Activation) -> Call | None:
+    """The write of one of its steps that waits for a person."""
+    calls = Call.objects.filter(activation_id=activation.pk, state=CallState.UNKNOWN)
+    return calls.select_related("connection").order_by("created_at").first()
 
 
 def each(activations: Iterable[Activation], verb: Any, *, by: User) -> tuple[int, str]:
@@ -168,6 +212,20 @@ def _refuse_repeated_effects(activation: Activation, version: Version, position:
             raise NotAllowed(
                 f"The step {step['name']} has been done and is not repeated. Begin at a later one."
             )
+
+
+def _note_done(activation: Activation, step: Mapping[str, Any], by: User) -> None:
+    """Into the history, so that no replay takes the step again."""
+    StepRun.objects.create(
+        activation=activation,
+        position=activation.position,
+        name=step["name"],
+        action=step["action"],
+        attempt=activation.attempt,
+        outcome="done",
+        error=f"Marked as done by {by}.",
+        started_at=timezone.now(),
+    )
 
 
 def _effective() -> list[str]:

@@ -16,6 +16,7 @@ from workflows import lanes
 from workflows.models import Activation
 
 MAX_ATTEMPTS = 5
+MAX_NOTE = 2000  # characters
 ALONE_FROM = (
     3  # from this attempt on an activation runs alone: should it kill its process, no other dies with it
 )
@@ -31,7 +32,7 @@ UPDATE workflows_activation a
      WHERE connection_id = %(id)s AND state IN ('ready', 'running') AND next_at <= clock_timestamp()
        AND lease_token IS DISTINCT FROM %(token)s AND attempt {attempts} %(alone)s
      ORDER BY next_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
-RETURNING a.id, a.version_id, a.position, a.attempt, a.trigger_data, a.outputs, a.subject
+RETURNING a.id, a.version_id, a.position, a.attempt, a.trigger_data, a.outputs, a.subject, a.note
 """
 
 STEP_RUNS = """
@@ -48,14 +49,14 @@ SELECT activation_id, position, name, action, attempt, outcome, input, output, e
 
 ACTIVATIONS = """
 UPDATE workflows_activation a
-   SET state = n.state, position = n.position, attempt = n.attempt, subject = n.subject,
+   SET state = n.state, position = n.position, attempt = n.attempt, subject = n.subject, note = n.note,
        outputs = coalesce(n.outputs, a.outputs), error_code = n.code, error = n.error,
        next_at = coalesce(n.next_at, a.next_at),
        lease_token = CASE WHEN n.state = 'running' THEN a.lease_token END,
        finished_at = CASE WHEN n.state NOT IN ('running', 'ready') THEN clock_timestamp() END
   FROM jsonb_to_recordset(%s::jsonb)
-    AS n (id bigint, state text, position smallint, attempt smallint, subject text, outputs jsonb, code text,
-          error text, next_at timestamptz)
+    AS n (id bigint, state text, position smallint, attempt smallint, subject text, note text, outputs jsonb,
+          code text, error text, next_at timestamptz)
  WHERE a.id = n.id AND a.lease_token = %s
 """
 
@@ -71,6 +72,7 @@ class Run:
     trigger: Mapping[str, Any]
     outputs: dict[str, Any]
     subject: str
+    note: str = ""
     state: str = "running"
     next_at: datetime | None = None
     error_code: str = ""
@@ -79,6 +81,16 @@ class Run:
 
     def fail(self, code: str, message: str) -> None:
         self.state, self.error_code, self.error, self.changed = "failed", code, message, True
+
+    def give_back(self) -> None:
+        """Due again at once: the next turn takes it on where it stands."""
+        self.state, self.changed = "ready", True
+        self.attempt -= 1  # the next claim counts it again
+
+    def add_note(self, text: str) -> None:
+        """One line more; one that stands there already (a replay) is not said twice."""
+        if text and text not in self.note.split("\n"):
+            self.note = f"{self.note}\n{text}".strip()[:MAX_NOTE]
 
     @property
     def context(self) -> dict[str, Any]:
@@ -155,8 +167,8 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
         cursor.execute(CLAIM.format(attempts=attempts), values)
         rows = cursor.fetchall()
     return [
-        Run(pk, version, position, attempt, exact.loads(trigger), exact.loads(outputs), subject)
-        for pk, version, position, attempt, trigger, outputs, subject in sorted(rows)
+        Run(pk, version, position, attempt, exact.loads(trigger), exact.loads(outputs), subject, note)
+        for pk, version, position, attempt, trigger, outputs, subject, note in sorted(rows)
     ]
 
 
@@ -168,6 +180,7 @@ def _changes(run: Run) -> dict[str, Any]:
         "position": run.position,
         "attempt": run.attempt,
         "subject": run.subject[:200],
+        "note": run.note,
         "outputs": run.outputs if run.state not in {"succeeded", "stopped"} else None,
         "code": run.error_code[:60],
         "error": run.error[:500],

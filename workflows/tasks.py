@@ -1,7 +1,11 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from workflows import engine
+from workflows import approvals, engine
 
 
 def run_lane(connection_id: int) -> None:
     engine.run_lane(connection_id)
+
+
+def tell_of_approval(pk: int) -> None:
+    approvals.tell(pk)

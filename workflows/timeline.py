@@ -12,9 +12,10 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from connections.integrations import registry
+from workflows import task_queries
 from workflows.history import lasted, parked_lanes
-from workflows.models import Activation, ActivationState, Lane, StepRun, Version
-from workflows.replays import same_until, why_not_replay
+from workflows.models import Activation, ActivationState, Approval, Lane, StepRun, Version
+from workflows.replays import same_until, undecided_call, why_not_replay
 
 MAX_JSON = 60_000  # characters of one output that the page shows
 MAX_FIELDS = 200
@@ -69,6 +70,8 @@ class Story:
     no_replay: str  # why it may not be replayed; empty when it may
     delivery_href: str
     document_href: str  # the record at the provider
+    task: Approval | None  # what it asks somebody to decide
+    call_href: str  # the write that somebody has to decide about
 
     @property
     def is_live(self) -> bool:
@@ -97,6 +100,13 @@ class Story:
         return (
             None if through else next((s for s in self.steps if s.position == self.activation.position), None)
         )
+
+    @property
+    def task_href(self) -> str:
+        if self.task is None:
+            return ""
+        place = {"agency": self.activation.agency.slug, "workspace": self.activation.workspace.slug}
+        return reverse("workflows:task-detail", kwargs=place | {"task": self.task.pk})
 
     @property
     def duration(self) -> Any:
@@ -129,6 +139,8 @@ def story(activation: Activation) -> Story:
         no_replay=refusal,
         delivery_href=_delivery_href(activation),
         document_href=_document_href(activation),
+        task=task_queries.open_of(activation),
+        call_href=_call_href(activation),
     )
 
 
@@ -229,6 +241,17 @@ def _delivery_href(activation: Activation) -> str:
     try:
         return reverse("connections:delivery-detail", kwargs=place | {"delivery": delivery})
     except NoReverseMatch:  # an installation without those pages
+        return ""
+
+
+def _call_href(activation: Activation) -> str:
+    call = undecided_call(activation) if activation.state == ActivationState.UNKNOWN else None
+    if call is None:
+        return ""
+    place = {"agency": activation.agency.slug, "workspace": activation.workspace.slug, "call": call.pk}
+    try:
+        return reverse(f"{call.connection.provider}:call-detail", kwargs=place)
+    except NoReverseMatch:  # a provider without such a page
         return ""
 
 

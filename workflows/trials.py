@@ -26,7 +26,7 @@ from connections.integrations import (
     Unknown,
     registry,
 )
-from connections.models import Event
+from connections.models import Connection, Event
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
 from workflows import intake, timeline
@@ -35,11 +35,13 @@ from workflows.lifecycle import NotAllowed
 from workflows.models import Activation, Version, Workflow, WorkflowState
 from workflows.plans import StepError, StepPlan, plan_of
 from workflows.problems import problems
+from workflows.timetable import event_by_hand
 
 RECENT = timedelta(days=30)
 MOST_EVENTS = 20
 MOST_CONNECTIONS = 20
 MOST_ELEMENTS = 3  # of a list are tried
+NOW = "now-"  # before a connection's id: an event of now, for triggers that need none
 
 Fields = list[tuple[str, str]]
 
@@ -52,8 +54,15 @@ class Choice:
     subject: str
 
     @property
+    def value(self) -> str:
+        """What a form sends for it."""
+        return str(self.event.pk) if self.event.pk else f"{NOW}{self.event.connection_id}"
+
+    @property
     def text(self) -> str:
         """In a menu, so without a tag for the time."""
+        if not self.event.pk:
+            return f"Now · {self.event.connection.name}"
         when = timezone.localtime(self.event.occurred_at).strftime("%d %b %H:%M")
         return f"{self.subject} · {self.event.type.lower()} · {self.event.connection.name} · {when}"
 
@@ -77,6 +86,8 @@ def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choic
     trigger = registry.triggers.get(trigger_key)
     if trigger is None or not connection_ids:
         return []
+    if trigger.by_hand:
+        return [Choice(event_by_hand(connection), "") for connection in _connections(connection_ids)]
     found = list(_events(connection_ids, trigger.category).order_by("-received_at")[:MOST_EVENTS])
     known = Activation.objects.filter(event__in=[event.pk for event in found]).exclude(subject="")
     subjects = dict(known.values_list("event_id", "subject"))
@@ -89,11 +100,19 @@ def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choic
 
 
 def event_for(connection_ids: Sequence[int], trigger_key: str, typed: str) -> Event | None:
-    """The event of this id, if this trigger looks at it on one of these connections."""
-    trigger = registry.triggers.get(trigger_key)
-    if trigger is None or not (typed.isascii() and typed.isdigit() and len(typed) < 19):
+    """The event of this id, if this trigger looks at it on one of these connections; one of now where that will do."""
+    trigger, digits = registry.triggers.get(trigger_key), typed.removeprefix(NOW)
+    if trigger is None or not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         return None
-    return _events(connection_ids, trigger.category).filter(pk=int(typed)).first()
+    if not trigger.by_hand:
+        return _events(connection_ids, trigger.category).filter(pk=int(digits)).first()
+    chosen = [connection for connection in _connections(connection_ids) if typed == f"{NOW}{connection.pk}"]
+    return event_by_hand(chosen[0]) if chosen else None
+
+
+def _connections(connection_ids: Sequence[int]) -> list[Connection]:
+    found = Connection.objects.filter(pk__in=list(connection_ids)[:MOST_CONNECTIONS])
+    return list(found.select_related("workspace", "agency", "grant").order_by("name", "pk"))
 
 
 def _events(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
@@ -102,12 +121,13 @@ def _events(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
         category=category,
         received_at__gt=timezone.now() - RECENT,
     )
-    return found.select_related("connection__workspace", "connection__grant")
+    return found.select_related("connection__workspace", "connection__agency", "connection__grant")
 
 
 def try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
     """The step at `position`, after those before it were tried."""
-    wrong = [problem for problem in problems(draft) if problem.where in {"trigger", *range(position + 1)}]
+    found = problems(draft, event.connection.agency)
+    wrong = [problem for problem in found if problem.where in {"trigger", *range(position + 1)}]
     if wrong:
         return Trial("failed", f"First finish what is missing: {wrong[0].message}")
     context: dict[str, Any] = {"trigger": registry.triggers[draft.trigger].data(event), "steps": {}}
@@ -190,6 +210,8 @@ def run_now(*, workflow: Workflow, event: Event, by: User) -> int:
         raise NotAllowed("Publish the workflow first.")
     if not workflow.applications.filter(connection=event.connection_id).exists():
         raise NotAllowed("The workflow does not listen to this organisation.")
+    if event.pk is None:
+        event.save()
     started = intake.start_one(event, version)
     if started is None:
         raise NotAllowed("It has run for this event already. Replay that activation instead.")

@@ -5,12 +5,13 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from workflows import activation_views, file_views, version_views, views
+from workflows import activation_views, file_views, task_views, version_views, views
 
 app_name = "workflows"
 
 WORKFLOW = "workflows/<int:workflow>/"
 ACTIVATION = "activations/<int:activation>/"
+TASK = "tasks/<int:task>/"
 
 PAGES: list[tuple[str, Callable[..., Any], str]] = [
     ("workflows/", views.workflow_list, "workflow-list"),
@@ -36,6 +37,11 @@ PAGES: list[tuple[str, Callable[..., Any], str]] = [
     (f"{ACTIVATION}replay/", activation_views.activation_replay, "activation-replay"),
     (f"{ACTIVATION}cancel/", activation_views.activation_cancel, "activation-cancel"),
     (f"{ACTIVATION}resume/", activation_views.activation_resume, "activation-resume"),
+    (f"{ACTIVATION}done/", activation_views.activation_done, "activation-done"),
+    ("tasks/", task_views.task_list, "task-list"),
+    (TASK, task_views.task_detail, "task-detail"),
+    (f"{TASK}approve/", task_views.task_approve, "task-approve"),
+    (f"{TASK}decline/", task_views.task_decline, "task-decline"),
 ]
 
 urlpatterns: list[URLPattern] = [

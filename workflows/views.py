@@ -109,7 +109,7 @@ def workflow_edit(
     if request.method == "POST":
         return _take(request, edit)
     assert edit.content is not None  # set above
-    builder = Builder.of(edit.content.draft, problems.problems(edit.content.draft))
+    builder = Builder.of(edit.content.draft, problems.problems(edit.content.draft, scope.agency))
     ticked = sorted(queries.applied(scope, found))
     return _page(request, edit, builder, _form(edit, name=found.name, ticked=ticked))
 
@@ -160,7 +160,7 @@ def _save(request: HttpRequest, edit: Edit, builder: Builder, form: WorkflowForm
 
 
 def _saved(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
-    left = len(problems.problems(lifecycle.current_content(workflow).draft))
+    left = len(problems.problems(lifecycle.current_content(workflow).draft, scope.agency))
     if left:
         things = "one thing is" if left == 1 else f"{left} things are"
         messages.info(request, f"Saved. Before it can be published, {things} to be finished.")

@@ -150,6 +150,7 @@ class Turn:
                 assert part.element is not None
                 self.done[part.element] = outcome.output
                 subject = subject or outcome.subject
+                self.run.add_note(outcome.note)
             else:
                 left.append(_at_element(outcome, part.element))
         worst = [
@@ -177,8 +178,9 @@ class Turn:
         if self.elements is not None:
             run.outputs[self._progress] = {str(place): output for place, output in self.done.items()}
         match self.outcome:
-            case Done(output, subject, not_before):
+            case Done(output, subject, not_before, note):
                 run.subject = run.subject or subject
+                run.add_note(note)
                 self._go_on(output)
                 if not_before is not None:
                     run.state, run.attempt, run.next_at = "ready", 0, not_before

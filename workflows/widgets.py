@@ -11,6 +11,7 @@ from django import forms
 from connections import exact
 from workflows.actions import ConditionField, ValuesField
 from workflows.conditions import OPERATORS, WITHOUT_VALUE
+from workflows.request_fields import HeadersField, PairsField
 
 MAX_ROWS = 60
 
@@ -46,6 +47,14 @@ def _mapping(value: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _list(value: Any) -> list[dict[str, Any]]:
+    """Rows; from a mapping as older versions hold named values."""
+    found = exact.loads(value) if isinstance(value, str) and value else value
+    if isinstance(found, dict):
+        return [{"name": name, "value": text} for name, text in found.items()]
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
 class ConditionRows(_Rows):
     """`<name>-match` all or any; `<name>-<n>-field`, `-operator`, `-value`."""
 
@@ -72,25 +81,27 @@ class ConditionRows(_Rows):
 
 
 class ValueRows(_Rows):
-    """`<name>-<n>-name`, `-value`. A name given twice is kept, so that the form can complain of it."""
+    """`<name>-<n>-name`, `-value`: a list, so that the rows keep their order."""
 
     template_name = "workflows/widgets/value_rows.html"
-    columns = ("name", "value")
+    columns: tuple[str, ...] = ("name", "value")
     use_fieldset = True
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
-        found: dict[str, str] = {}
-        for row in self.rows_of(data, name):
-            key = row["name"]
-            while key in found:
-                key += " (again)"
-            found[key] = row["value"]
-        return found
+        return self.rows_of(data, name)
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
-        context["widget"]["rows"] = [*_mapping(value).items(), ("", "")]
+        rows = [{column: row.get(column, "") for column in self.columns} for row in _list(value)]
+        context["widget"]["rows"] = [*rows, dict.fromkeys(self.columns, "")]
         return context
+
+
+class HeaderRows(ValueRows):
+    """As above, and `-secret`: the name of a secret value that follows the value."""
+
+    template_name = "workflows/widgets/header_rows.html"
+    columns = ("name", "value", "secret")
 
 
 def editor_widget(field: forms.Field) -> forms.Widget:
@@ -98,8 +109,10 @@ def editor_widget(field: forms.Field) -> forms.Widget:
     match field:
         case ConditionField():
             return ConditionRows()
-        case ValuesField():
+        case ValuesField() | PairsField():
             return ValueRows()
+        case HeadersField():
+            return HeaderRows()
     kept = forms.Select | forms.CheckboxInput | forms.Textarea
     if isinstance(field.widget, kept):
         return field.widget

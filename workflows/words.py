@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from connections.integrations import registry
-from workflows.drafts import Draft, Step
+from workflows.drafts import Draft, Step, named_values
 from workflows.options import condition_in_words, in_words, short
 
 
@@ -18,6 +18,9 @@ def trigger_title(key: str) -> str:
 
 def trigger_in_words(draft: Draft) -> str:
     """`An invoice or bill changes, when it is created`."""
+    known = registry.triggers.get(draft.trigger)
+    if known is not None and (words := known.in_words(draft.settings)):
+        return words
     parts = [trigger_title(draft.trigger)]
     fields = _settings(draft.trigger)
     for name, label in setting_labels(draft.trigger).items():
@@ -57,9 +60,9 @@ def step_in_words(step: Step) -> list[str]:
     for name, value in step.input.items():
         if isinstance(value, dict) and "rows" in value:
             lines += condition_in_words(value)
-        elif isinstance(value, dict):
-            lines += [f"{key} = {short(text)}" for key, text in value.items()]
-        else:
+        elif isinstance(value, dict) or _are_named(value):
+            lines += [f"{key} = {text}" for key, text in _named_in_words(value)]
+        elif value not in (None, ""):
             lines.append(f"{_label(step, name)}: {short(value)}")
     return lines + in_words(step.options)
 
@@ -68,8 +71,8 @@ def value_in_words(step: Step, name: str, value: Any) -> Iterator[tuple[str, str
     """(label, text) of one field of a step: one pair, or one per named value."""
     if isinstance(value, dict) and "rows" in value:
         yield _label(step, name), " ".join(condition_in_words(value))
-    elif isinstance(value, dict):
-        yield from ((key, short(text)) for key, text in value.items())
+    elif isinstance(value, dict) or _are_named(value):
+        yield from _named_in_words(value)
     else:
         yield _label(step, name), "" if value in (None, "", False, []) else short(value)
 
@@ -77,6 +80,20 @@ def value_in_words(step: Step, name: str, value: Any) -> Iterator[tuple[str, str
 def _settings(trigger_key: str) -> dict[str, forms.Field]:
     trigger = registry.triggers.get(trigger_key)
     return dict(trigger.form.base_fields) if trigger else {}
+
+
+def _are_named(value: Any) -> bool:
+    """Rows of names with their values; an empty list says nothing either way."""
+    return isinstance(value, list) and all(isinstance(row, dict) and "name" in row for row in value)
+
+
+def _named_in_words(given: Any) -> Iterator[tuple[str, str]]:
+    rows = given if isinstance(given, list) else []
+    secrets = {str(row.get("name")): row["secret"] for row in rows if row.get("secret")}
+    for name, text in named_values(given).items():
+        words = [short(text)] if text not in (None, "") else []
+        words += [f"the secret value {secrets[name]}"] if name in secrets else []
+        yield name, " and ".join(words)
 
 
 def _label(step: Step, name: str) -> str:

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from connections.models import Call, CallState, Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
-from workflows.models import Activation, ActivationState, Lane
+from workflows.models import Activation, ActivationState, Approval, ApprovalState, Lane
 
 COUNTED = 100  # more than this is shown as "100+"
 RECENT = timedelta(hours=24)
-Row = TypeVar("Row", Connection, Activation, Call)
+Row = TypeVar("Row", Connection, Activation, Approval, Call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Attention:
 
     @cached_property
     def items(self) -> list[Item]:
-        found = [self.broken, self.unknown, self.undecided, self.failed, self.parked]
+        found = [self.broken, self.unknown, self.undecided, self.tasks, self.failed, self.parked]
         return [item for item in found if item is not None]
 
     @cached_property
@@ -68,6 +68,13 @@ class Attention:
         rows = here(Call.objects.filter(state=CallState.UNKNOWN, activation_id=None), self.scope)
         names = list(rows.order_by("-created_at").values_list("subject", flat=True)[:COUNTED])
         return self._item("undecided", names, "xero:call-list", "?state=decide")
+
+    @cached_property
+    def tasks(self) -> Item | None:
+        """What workflows ask the team, those that end first before the others."""
+        rows = here(Approval.objects.filter(state=ApprovalState.OPEN), self.scope).order_by("expires_at")
+        names = list(rows.values_list("question", flat=True)[: COUNTED + 1])
+        return self._item("tasks", names, "workflows:task-list", "?state=open")
 
     @cached_property
     def failed(self) -> Item | None:

@@ -33,6 +33,7 @@ ENTRIES = (
     Entry("Connections", "connection", "connections:connection-list"),
     Entry("Workflows", "workflow", "workflows:workflow-list"),
     Entry("Activations", "activation", "workflows:activation-list"),
+    Entry("Tasks", "check", "workflows:task-list", level=WORK),
     Entry("Writes", "edit", "xero:call-list"),
     Entry("Deliveries", "delivery", "connections:delivery-list", level=WORK),
     Entry("Team", "team", "workspaces:team", level=WORK),

@@ -1,13 +1,43 @@
-"""The person's time zone and address, and the pages about signing in where the gate asks for them."""
+"""The person's sessions, time zone and address, and the pages about signing in where the gate asks for them."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
+from allauth.account.adapter import get_adapter
+from allauth.usersessions.models import UserSession
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
 from taskjuice.workspaces import addresses
 from taskjuice.workspaces.gate import SignInRequired
 from taskjuice.workspaces.two_step import TwoStepRequired
+
+SEEN_EVERY = timedelta(minutes=1)
+
+
+class SessionMiddleware:
+    """In allauth's place, which writes at every request: the page of sessions is a minute behind, at most."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.user.is_authenticated and request.session.session_key and not self._was_seen(request):
+            UserSession.objects.create_from_request(request)
+        return self.get_response(request)
+
+    @staticmethod
+    def _was_seen(request: HttpRequest) -> bool:
+        """Lately, and by the same browser at the same address."""
+        longest = UserSession._meta.get_field("user_agent").max_length
+        seen: bool = UserSession.objects.filter(
+            session_key=request.session.session_key,
+            user=request.user.pk,
+            ip=get_adapter().get_client_ip(request),
+            user_agent=request.headers.get("User-Agent", "")[:longest],
+            last_seen_at__gt=timezone.now() - SEEN_EVERY,
+        ).exists()
+        return seen
 
 
 class PersonMiddleware:

@@ -16,8 +16,9 @@ RESERVED_AGENCY_SLUGS = frozenset(
     " webhooks welcome www".split()
 )
 RESERVED_WORKSPACE_SLUGS = frozenset(
-    "accounts activations archive audit bills clients connect connections contacts deliveries home invoices items"
-    " lanes members new payments receivables rename search settings switch team templates workflows".split()
+    "accounts activations archive audit bills calls clients connect connections contacts deliveries home invoices"
+    " items lanes members new payments receivables rename search secrets settings switch tasks team templates"
+    " workflows".split()
 )
 slug_shape = RegexValidator(
     r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", "Use small letters, digits and single hyphens, for example harbour-cafe."

@@ -33,8 +33,10 @@ def test_paid_invoice_to_e_mail_is_built_from_nothing(
         page.get_by_label("What happens").select_option(label="An invoice or bill is paid")
         if not javascript:
             page.get_by_role("button", name="Show its settings").click()
+        expect(page.get_by_label("Only if its total is over")).to_be_visible()
         page.get_by_label("For", exact=True).select_option(label="sales invoices")
         page.get_by_role("button", name="Send an e-mail").click()
+        expect(page.locator(".step-card h2").last).to_contain_text("Send an e-mail")
         page.get_by_role(
             "button", name="Publish"
         ).first.click()  # too early: it says what is missing, and where
@@ -60,11 +62,15 @@ def test_steps_are_put_in_between_moved_copied_and_compared(
         expect(page).to_have_url(re.compile(r"/workflows/\d+/$"))
         page.get_by_role("link", name="Edit").click()
         page.get_by_role("button", name="Add a step behind this one").first.press("Enter")
+        expect(page.locator("#add-card input[name=at]")).to_have_count(1)
         page.get_by_role("button", name=re.compile("^List contacts")).press("Enter")
         expect(page.locator(".step-card h2")).to_contain_text(
             ["Starts when", "Get an invoice", "List contacts", "Stop unless", "Set values"]
         )
         page.get_by_role("button", name="Move this step down").nth(1).press("Enter")
+        expect(page.locator(".step-card h2")).to_contain_text(
+            ["Starts when", "Get an invoice", "Stop unless", "List contacts", "Set values"]
+        )
         expect(page.locator("#cost")).to_contain_text("About 2 Xero calls per event; batched: 1.025")
         page.get_by_role("button", name="Save the draft").click()
         expect(page.get_by_text("Saved. Nothing runs before it is published.")).to_be_visible()

@@ -107,9 +107,11 @@ def change_things(scene: Scene) -> None:
     """What people do inside Xero."""
     where = 'Type=="ACCREC" AND Status=="AUTHORISED" AND AmountDue>100'
     wanted = urlencode({"where": where, "order": "Date DESC", "page": 1})
-    paid, part, *_ = scene.ledger("GET", f"Invoices?{wanted}")["Invoices"]
+    active = {one["ContactID"] for one in scene.ledger("GET", "Contacts?pageSize=1000&page=1")["Contacts"]}
+    invoices = scene.ledger("GET", f"Invoices?{wanted}")["Invoices"]
+    paid, part, *_ = [one for one in invoices if one["Contact"]["ContactID"] in active]
     contact = paid["Contact"]["ContactID"]
-    scene.ledger("POST", f"Contacts/{contact}", {"ContactID": contact, "EmailAddress": PAYER})
+    scene.ledger("POST", f"Contacts/{contact}", {"EmailAddress": PAYER})
     pay = f"organisations/{scene.tenant}/pay"
     xero(scene.place, "POST", pay, {"invoice_id": paid["InvoiceID"]})
     xero(scene.place, "POST", pay, {"invoice_id": part["InvoiceID"], "amount": "10.00"})

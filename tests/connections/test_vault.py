@@ -74,9 +74,9 @@ def test_rotation_seals_everything_anew(old_key: Any) -> None:
     for number in range(5):
         sealed_grant(number)
     old_key.TOKEN_KEYS = [NEW, OLD]
-    with pytest.raises(CommandError, match="5 grants still need an older key"):
+    with pytest.raises(CommandError, match="5 secrets still need an older key"):
         run("--check")
-    assert "5 grants encrypted anew" in run("--batch", "2")
+    assert "5 secrets encrypted anew" in run("--batch", "2")
     old_key.TOKEN_KEYS = [NEW]
     assert "Only the first key is needed" in run("--check")
     opened = [

@@ -26,6 +26,8 @@ TRUE = [
     ("2026-01-31T00:00:00", "before", "2026-02-01"),
     ("2026-02-01", "after", "2026-01-31"),
     ("AUTHORISED", "in-list", "draft, authorised"),
+    ("310", "in-list", ["200", 310]),
+    ("PAID", "not-in-list", "draft, authorised"),
     (True, "is-true", None),
     ("false", "is-false", None),
 ]
@@ -34,6 +36,7 @@ FALSE = [
     (None, "is-not-empty", None),
     ("2026-02-01", "before", "2026-02-01"),
     ("PAID", "in-list", "draft, authorised"),
+    ("draft", "not-in-list", "draft, authorised"),
     ("yes", "is-false", None),
 ]
 

@@ -1,10 +1,12 @@
 """The builder over plain HTTP, as a browser without JavaScript uses it."""
 
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from connections.integrations import registry
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
@@ -39,10 +41,10 @@ def fields(workflow: Workflow, **changes: Any) -> dict[str, Any]:
         "trigger-change": "any",
         "step": ["s1", "s2"],
         "step-s1-action": "xero/get-invoice",
-        "step-s1-name": "invoice",
+        "called-s1": "invoice",
         "step-s1-invoice_id": "{{ trigger.resource_id }}",
         "step-s2-action": "core/set-values",
-        "step-s2-name": "note",
+        "called-s2": "note",
         "step-s2-values-0-name": "note",
         "step-s2-values-0-value": "{{ steps.invoice.Total }}",
         "step-s2-values-1-name": "",
@@ -150,12 +152,13 @@ def test_duplicated_step_stands_below_under_a_name_of_its_own(as_member: Client,
 def test_rows_are_added_and_dropped(as_member: Client, draft: Workflow) -> None:
     typed = fields(draft) | {"step-s2-values-1-name": "second", "step-s2-values-1-value": "2"}
     grown = as_member.post(edit(draft), typed | {"do": "again"})
+    second = {"name": "second", "value": "2"}
     assert builder_of(grown).cards[1].step.input == {
-        "values": {"note": "{{ steps.invoice.Total }}", "second": "2"}
+        "values": [{"name": "note", "value": "{{ steps.invoice.Total }}"}, second]
     }
     assert b'name="step-s2-values-2-name"' in grown.content
     dropped = as_member.post(edit(draft), typed | {"do": "drop:step-s2-values-0"})
-    assert builder_of(dropped).cards[1].step.input == {"values": {"second": "2"}}
+    assert builder_of(dropped).cards[1].step.input == {"values": [second]}
 
 
 def test_new_step_reads_the_record_that_started_the_workflow(as_member: Client) -> None:
@@ -174,9 +177,20 @@ def test_saved_draft_keeps_every_kind_of_text(as_member: Client, draft: Workflow
     text = 'Zoë said "5 < 6" 🍊 \\u0000 \x00end' + "x" * 5000
     saved = as_member.post(edit(draft), fields(draft, **{"step-s2-values-0-value": text}) | {"do": "save"})
     assert saved.status_code == 302
-    assert draft.versions.get().steps[1]["input"] == {"values": {"note": text.replace("\x00", "")}}
+    rows = [{"name": "note", "value": text.replace("\x00", "")}]
+    assert draft.versions.get().steps[1]["input"] == {"values": rows}
     page = as_member.get(edit(draft))
-    assert builder_of(page).draft.steps[1].input["values"]["note"] == text.replace("\x00", "")
+    assert builder_of(page).draft.steps[1].input["values"] == rows
+
+
+def test_values_keep_the_order_they_were_typed_in(as_member: Client, draft: Workflow) -> None:
+    typed = fields(draft)
+    for number, name in enumerate(["zebra", "a", "longer_name", "b"]):
+        typed |= {f"step-s2-values-{number}-name": name, f"step-s2-values-{number}-value": str(number)}
+    as_member.post(edit(draft), typed | {"do": "save"})
+    shown = as_member.get(edit(draft)).content.decode()
+    names = re.findall(r'name="step-s2-values-\d+-name"[^>]* value="(\w*)"', shown)
+    assert names == ["zebra", "a", "longer_name", "b", ""]
 
 
 def test_problems_are_listed_with_links_to_their_cards(as_member: Client, draft: Workflow) -> None:
@@ -202,7 +216,7 @@ def test_published_version_stays_while_its_draft_is_edited(as_member: Client, dr
 def test_second_editor_keeps_what_they_typed_and_decides(
     as_member: Client, sign_in: SignIn, admin: User, draft: Workflow
 ) -> None:
-    mine, theirs = fields(draft, name="Mine"), fields(draft, name="Theirs", **{"step-s1-name": "looked_up"})
+    mine, theirs = fields(draft, name="Mine"), fields(draft, name="Theirs", **{"called-s1": "looked_up"})
     assert sign_in(admin).post(edit(draft), mine | {"do": "save"}).status_code == 302
     told = as_member.post(edit(draft), theirs | {"do": "save"})
     assert told.status_code == 409
@@ -322,3 +336,17 @@ def test_archived_workflow_is_not_edited(as_member: Client, draft: Workflow) -> 
     )
     draft.refresh_from_db()
     assert draft.name == "Note large invoices"
+
+
+def test_an_actions_own_name_is_not_the_steps(as_member: Client, draft: Workflow) -> None:
+    contact = {"step-s2-action": "xero/create-contact", "called-s2": "contact", "step-s2-name": "Tui Studio"}
+    as_member.post(edit(draft), fields(draft, **contact) | {"do": "save"})
+    stored = draft.versions.get().steps[1]
+    assert (stored["name"], stored["input"]["name"]) == ("contact", "Tui Studio")
+    page = as_member.get(edit(draft)).content.decode()
+    assert page.count('name="step-s2-name" value="Tui Studio"') == page.count('name="called-s2"') == 1
+
+
+def test_no_action_has_a_field_that_every_card_has() -> None:
+    names = {name for action in registry.actions.values() for name in action.form.base_fields}
+    assert names & {"action", "called", "options", "guard"} == set()

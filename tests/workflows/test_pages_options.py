@@ -39,10 +39,10 @@ def posted(connection: Connection, **changes: Any) -> dict[str, Any]:
         "trigger": "xero/invoice-event",
         "step": ["s1", "s2"],
         "step-s1-action": "xero/get-invoice",
-        "step-s1-name": "invoice",
+        "called-s1": "invoice",
         "step-s1-invoice_id": "{{ trigger.resource_id }}",
         "step-s2-action": "core/set-values",
-        "step-s2-name": "note",
+        "called-s2": "note",
         "step-s2-values-0-name": "line",
         "step-s2-values-0-value": "text",
     }

@@ -166,7 +166,7 @@ def posted(connection: Connection, **changes: Any) -> dict[str, Any]:
         "trigger-change": "any",
         "step": ["s1"],
         "step-s1-action": "core/set-values",
-        "step-s1-name": "note",
+        "called-s1": "note",
         "step-s1-values-0-name": "id",
         "step-s1-values-0-value": "{{ trigger.resource_id }}",
         "do": "test:s1",

@@ -16,22 +16,22 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--check", action="store_true", help="fail while an old key is still needed")
-        parser.add_argument("--batch", type=int, default=100, help="grants per transaction")
+        parser.add_argument("--batch", type=int, default=100, help="secrets per transaction")
 
     def handle(self, *_: Any, **options: Any) -> None:
         if options["check"]:
             self._check()
             return
         done = rotation.rotate(batch=max(1, options["batch"]))
-        self.stdout.write(f"{done} grants encrypted anew with key {vault.current_key_id()}.")
+        self.stdout.write(f"{done} secrets encrypted anew with key {vault.current_key_id()}.")
         self._check()
 
     def _check(self) -> None:
         uses = checks.uses()
         for key in dict.fromkeys([*vault.key_ids(), *uses]):
             known = "" if key in vault.key_ids() else ", which TOKEN_KEYS does not hold"
-            self.stdout.write(f"key {key or '(not noted)'}{known}: {uses.get(key, 0)} grants")
+            self.stdout.write(f"key {key or '(not noted)'}{known}: {uses.get(key, 0)} secrets")
         old = {key: count for key, count in uses.items() if key != vault.current_key_id() and count}
         if old:
-            raise CommandError(f"{sum(old.values())} grants still need an older key; keep it in TOKEN_KEYS.")
+            raise CommandError(f"{sum(old.values())} secrets still need an older key; keep it in TOKEN_KEYS.")
         self.stdout.write("Only the first key is needed; the others may go.")

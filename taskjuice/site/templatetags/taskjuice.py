@@ -2,13 +2,15 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.core.paginator import Page
 from django.http import HttpRequest
 from django.template.context import Context
-from django.utils import formats, timezone
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -22,6 +24,7 @@ ICON_OF_TONE = {"good": "check", "warn": "warning", "bad": "error", "info": "inf
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)  # a list has some in every row
 def icon(name: str, label: str = "") -> SafeString:
     """An inline SVG. With a `label` it speaks for itself; without one it is decoration beside a text."""
     if label:
@@ -118,8 +121,7 @@ def amount(number: Decimal | None, currency: str = "", base: str = "") -> SafeSt
     if number is None:
         return SafeString("")
     decimals = currencies.shown(Decimal(number), currency or base)
-    text = formats.number_format(number, decimal_pos=decimals, use_l10n=True, force_grouping=True)
-    text = text.replace("-", "\u2212")
+    text = f"{number:,.{decimals}f}".replace("-", "\u2212")
     if currency and currency != base:
         return format_html('<span class="amount"><span class="currency">{}</span>{}</span>', currency, text)
     return format_html('<span class="amount">{}</span>', text)
@@ -148,13 +150,9 @@ def bar(whole: int, *parts: int) -> str:
 @register.simple_tag(takes_context=True)
 def url_with(context: Context, **changes: Any) -> str:
     """This page's query string with some parameters changed; None drops one. The page number always drops."""
-    query = context["request"].GET.copy()
-    query.pop("page", None)
-    for name, value in changes.items():
-        query.pop(name, None)
-        if value not in (None, ""):
-            query[name] = str(value)
-    return f"?{query.urlencode()}"
+    kept = {name: values for name, values in context["request"].GET.lists() if name not in {"page", *changes}}
+    changed = {name: [str(value)] for name, value in changes.items() if value not in (None, "")}
+    return f"?{urlencode(kept | changed, doseq=True)}"
 
 
 @register.inclusion_tag("components/chip.html", takes_context=True)

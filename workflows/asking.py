@@ -1,0 +1,127 @@
+"""Built-in action: a person decides whether the activation goes on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django import forms
+from django.utils import timezone
+
+from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Stopped, TryLater
+from taskjuice.workspaces.models import Agency
+from workflows import approvals
+from workflows.approvals import NotOnTheTeam, Question
+from workflows.expressions import has_expression
+from workflows.mailing import AddressesField
+from workflows.models import DECIDED, Approval, ApprovalState
+
+MOST_DAYS = 90
+STOP, CONTINUE = "stop", "continue"
+NOT_STAFF = "Only people on your team can decide; {} is not on it."
+
+
+class ApprovalForm(forms.Form):
+    question = forms.CharField(
+        label="What is to be decided", max_length=200, help_text="For example: Pay {{ trigger.number }}?"
+    )
+    details = forms.CharField(
+        label="What helps to decide",
+        required=False,
+        max_length=5_000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text="Amounts, names, what happens next: shown with the question.",
+    )
+    to = AddressesField(
+        label="E-mail",
+        required=False,
+        help_text="Colleagues who are told, separated by commas. Empty: the owner and the admins. Anybody on the team"
+        " may decide.",
+    )
+    days = forms.IntegerField(
+        label="Days to decide",
+        min_value=1,
+        max_value=MOST_DAYS,
+        initial=7,
+        help_text="If nobody has decided by then, the activation stops.",
+    )
+    declined = forms.ChoiceField(
+        label="When it is declined",
+        required=False,
+        initial=STOP,
+        choices=[(STOP, "the activation stops"), (CONTINUE, "go on; later steps can look at “approved”")],
+    )
+
+    def clean_question(self) -> str:
+        return " ".join(self.cleaned_data["question"].split())
+
+
+class AskPerson(Action):
+    """Asks once; run again after the decision, or when the time is over, it says how it ended."""
+
+    key = "core/approval"
+    title = "Ask a person"
+    description = "Makes a task for your team: the activation waits until somebody approves or declines."
+    form = ApprovalForm
+    effects = True  # somebody is written to
+    sample: ClassVar[Data] = {
+        "approved": True,
+        "by": "Olivia Owner",
+        "at": "2026-11-23T09:41:07+00:00",
+        "comment": "Fine by me",
+    }
+
+    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+        questions = [_question(call, data) for call, data in zip(calls, rows, strict=True)]
+        try:
+            found = approvals.ask(questions)
+        except NotOnTheTeam as error:
+            if len(calls) > 1:  # only whose addresses are wrong shall fail
+                return [self.run_many([call], [row])[0] for call, row in zip(calls, rows, strict=True)]
+            return [Failed("input", NOT_STAFF.format(error))]
+        tasks = [found[q.activation_id, q.step] for q in questions]
+        outcomes = [_outcome(task, data) for task, data in zip(tasks, rows, strict=True)]
+        approvals.note_taken(task for task in tasks if task.state in DECIDED)
+        return outcomes
+
+    def wrong_for(self, agency: Agency, given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        to = str(given.get("to") or "")
+        if has_expression(to):
+            return
+        staff = approvals.staff_addresses(agency)
+        for address in (part.strip() for part in to.split(",")):
+            if address and address.lower() not in staff:
+                yield "to", NOT_STAFF.format(address)
+
+
+def _question(call: Call, data: Data) -> Question:
+    assert call.activation_id is not None  # pages do not ask
+    ends = timezone.now() + timedelta(days=data["days"])
+    return Question(call.activation_id, call.step, data["question"], data["details"], data["to"], ends)
+
+
+def _outcome(task: Approval, data: Data) -> Outcome:
+    if task.state == ApprovalState.OPEN and task.expires_at <= timezone.now():
+        if approvals.expire(task):
+            return Stopped("Nobody decided in time.", _told(task))
+        task.refresh_from_db()
+    match task.state:
+        case ApprovalState.OPEN:
+            return TryLater(f"Waits for a decision: {task.question}", at=task.expires_at, counts=False)
+        case ApprovalState.APPROVED:
+            return Done(_told(task))
+        case ApprovalState.DECLINED if data["declined"] == CONTINUE:
+            return Done(_told(task))
+        case ApprovalState.DECLINED:
+            reason = f"Declined by {task.decided_name}" + (f": {task.comment}" if task.comment else ".")
+            return Stopped(reason, _told(task))
+        case _:
+            return Stopped("Nobody decided in time.", _told(task))
+
+
+def _told(task: Approval) -> Data:
+    return {
+        "approved": task.state == ApprovalState.APPROVED,
+        "by": task.decided_name,
+        "at": task.decided_at.isoformat() if task.decided_at else "",
+        "comment": task.comment,
+    }

@@ -1,0 +1,84 @@
+"""The journal of requests that may have changed something at their receiver.
+
+A note is committed before the request goes out and the output after, so a step that runs again (its process was
+killed, its lane was lost) neither sends twice nor forgets what it got.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from connections.integrations import Call, Data
+from workflows.models import SentRequest
+
+NAMESPACE = uuid.UUID("1b0b4a4e-9c5f-4f6e-8a39-6f0f2a7c9d53")
+Place = tuple[int, str, int]  # activation, step, element
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """`output` of an earlier turn, or None; `is_open`: sent before, and nobody knows what became of it."""
+
+    output: Data | None = None
+    is_open: bool = False
+
+
+def place_of(call: Call) -> Place:
+    assert call.activation_id is not None  # pages send none
+    return call.activation_id, call.step, call.element
+
+
+def key_of(call: Call, *content: str | bytes) -> uuid.UUID:
+    """The Idempotency-Key: stable for this content of this step run."""
+    digest = sha256()
+    for part in content:
+        given = part.encode() if isinstance(part, str) else part
+        digest.update(len(given).to_bytes(8, "big") + given)
+    return uuid.uuid5(NAMESPACE, f"{place_of(call)} {digest.hexdigest()}")
+
+
+def begin(wanted: Mapping[Place, uuid.UUID]) -> Mapping[Place, Noted]:
+    """Note these as about to be sent, except those that were; what is known of each."""
+    ids = {activation for activation, _, _ in wanted}
+    rows = {
+        (row.activation_id, row.step, row.element): row
+        for row in SentRequest.objects.filter(activation__in=ids)
+    }
+    found = {place: _known(rows.get(place), key) for place, key in wanted.items()}
+    fresh = [place for place, noted in found.items() if noted == Noted()]
+    SentRequest.objects.bulk_create(
+        [
+            SentRequest(
+                activation_id=activation, step=step, element=element, key=wanted[activation, step, element]
+            )
+            for activation, step, element in fresh
+        ],
+        update_conflicts=True,  # other content than before: what became of that is known
+        unique_fields=["activation", "step", "element"],
+        update_fields=["key", "sent_at", "output"],
+    )
+    return found
+
+
+def settle(outputs: Mapping[Place, Data | None]) -> None:
+    """What came back; None where it is known that nothing was done. What is not named stays open."""
+    for (activation, step, element), output in outputs.items():
+        row = SentRequest.objects.filter(activation=activation, step=step, element=element)
+        if output is None:
+            row.delete()
+        else:
+            row.update(output=output)
+
+
+def forget_open(activation_id: int) -> None:
+    """A person replays the activation: what nobody knows the end of may be sent again."""
+    SentRequest.objects.filter(activation=activation_id, output=None).delete()
+
+
+def _known(row: SentRequest | None, key: uuid.UUID) -> Noted:
+    if row is None:
+        return Noted()
+    if row.output is None:
+        return Noted(is_open=True)
+    return Noted(output=row.output) if row.key == key else Noted()

@@ -1,0 +1,158 @@
+"""When a schedule is due. Times are the client's wall clock: a skipped hour's run comes as soon as the clocks have
+jumped, a doubled hour's run comes in its first round, once.
+"""
+
+import calendar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django import forms
+
+LEAST_MINUTES, MOST_MINUTES = 5, 1440
+MINUTES, DAY, WORKDAY, WEEK, MONTH = "minutes", "day", "workday", "week", "month"
+WEEKDAYS = list(calendar.day_name)
+LOOK_BACK = timedelta(days=32)  # the longest way from one due time to the next
+
+
+class ScheduleForm(forms.Form):
+    every = forms.ChoiceField(
+        label="Runs",
+        initial=DAY,
+        choices=[
+            (MINUTES, "every so many minutes"),
+            (DAY, "every day"),
+            (WORKDAY, "Monday to Friday"),
+            (WEEK, "once a week"),
+            (MONTH, "once a month"),
+        ],
+    )
+    at = forms.TimeField(
+        label="At",
+        required=False,
+        initial="09:00",
+        widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
+        help_text="In the client’s time zone. Not for minutes.",
+    )
+    minutes = forms.IntegerField(
+        label="Minutes in between",
+        required=False,
+        min_value=LEAST_MINUTES,
+        max_value=MOST_MINUTES,
+        help_text=f"{LEAST_MINUTES} or more, counted from midnight.",
+    )
+    weekday = forms.ChoiceField(
+        label="Weekday",
+        required=False,
+        initial="0",
+        choices=[(str(number), name) for number, name in enumerate(WEEKDAYS)],
+        help_text="For once a week.",
+    )
+    day = forms.IntegerField(
+        label="Day of the month",
+        required=False,
+        min_value=1,
+        max_value=31,
+        initial=1,
+        help_text="For once a month. 31 means the last day.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        needed = {MINUTES: ["minutes"], WEEK: ["weekday", "at"], MONTH: ["day", "at"]}
+        for name in needed.get(data.get("every", ""), ["at"]):
+            if name not in self.errors and data.get(name) in (None, ""):
+                self.add_error(name, "Needed for this.")
+        return data
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    every: str
+    at: time = time(9)
+    minutes: int = 60
+    weekday: int = 0
+    day: int = 1
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Schedule | None":
+        """None where the settings make no sense: a draft nobody could publish."""
+        form = ScheduleForm(data=dict(settings))
+        if not form.is_valid():
+            return None
+        told = form.cleaned_data
+        return cls(
+            told["every"],
+            told["at"] or time(9),
+            told["minutes"] or 60,
+            int(told["weekday"] or 0),
+            told["day"] or 1,
+        )
+
+    def in_words(self) -> str:
+        at = f"at {self.at:%H:%M}"
+        match self.every:
+            case "minutes":
+                return f"Every {self.minutes} minutes"
+            case "workday":
+                return f"Monday to Friday {at}"
+            case "week":
+                return f"Every {WEEKDAYS[self.weekday]} {at}"
+            case "month":
+                return f"On {'the last day' if self.day == 31 else f'day {self.day}'} of each month {at}"
+            case _:
+                return f"Every day {at}"
+
+    def next(self, after: datetime, zone: ZoneInfo) -> datetime:
+        """The first due time after this one (UTC)."""
+        first = after.astimezone(zone).date() - timedelta(days=1)
+        return next(at for at in self._from(first, zone) if at > after)
+
+    def latest(self, until: datetime, zone: ZoneInfo) -> datetime:
+        """The last due time up to this one (UTC)."""
+        found = None
+        for at in self._from(until.astimezone(zone).date() - self._way_back, zone):
+            if at > until:
+                break
+            found = at
+        assert found is not None  # the way back holds one
+        return found
+
+    @property
+    def _way_back(self) -> timedelta:
+        return timedelta(days=1) if self.every == MINUTES else LOOK_BACK
+
+    def _from(self, first: date, zone: ZoneInfo) -> Iterator[datetime]:
+        """Due times in order, beginning with those of the local day `first`."""
+        day = first
+        while True:
+            if self.every == MINUTES:
+                yield from self._within(day, zone)
+            elif self._is_on(day):
+                yield _moment(day, self.at, zone)
+            day += timedelta(days=1)
+
+    def _is_on(self, day: date) -> bool:
+        match self.every:
+            case "workday":
+                return day.weekday() < 5
+            case "week":
+                return day.weekday() == self.weekday
+            case "month":
+                return day.day == min(self.day, calendar.monthrange(day.year, day.month)[1])
+            case _:
+                return True
+
+    def _within(self, day: date, zone: ZoneInfo) -> Iterator[datetime]:
+        """Counted in real minutes from one midnight to the next, however many hours the day has."""
+        at, end = _moment(day, time(0), zone), _moment(day + timedelta(days=1), time(0), zone)
+        while at < end:
+            yield at
+            at += timedelta(minutes=self.minutes)
+
+
+def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
+    """In UTC. With fold 0 a doubled time means its first round, and a skipped one as long after the jump."""
+    return datetime.combine(day, at, zone).astimezone(UTC)

@@ -1,0 +1,42 @@
+"""What the pages of tasks show."""
+
+from django.db.models import Count, Q, QuerySet
+
+from taskjuice.workspaces.gate import Scope
+from workflows.models import Activation, Approval, ApprovalState
+
+
+def tasks(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Approval]":
+    """Newest first; of open ones those that end first come first."""
+    rows = here(scope).select_related("workspace", "activation__connection")
+    rows = rows.defer("activation__trigger_data", "activation__outputs", "details")
+    if state:
+        rows = rows.filter(state=state)
+    if search:
+        about = Q(question__icontains=search) | Q(activation__subject__istartswith=search)
+        rows = rows.filter(about | Q(activation__workflow_name__icontains=search))
+    return rows.order_by("expires_at", "id") if state == ApprovalState.OPEN else rows.order_by("-id")
+
+
+def counts(scope: Scope) -> dict[str, int]:
+    """How many there are in each state, and `all`."""
+    per_state = here(scope).order_by().values_list("state").annotate(Count("pk"))
+    found = dict.fromkeys(ApprovalState.values, 0) | dict(per_state)
+    return found | {"all": sum(found.values())}
+
+
+def one(scope: Scope, pk: int) -> Approval | None:
+    rows = here(scope).select_related("agency", "workspace", "activation__connection", "decided_by")
+    return rows.filter(pk=pk).first()
+
+
+def open_of(activation: Activation) -> Approval | None:
+    """What this activation waits for."""
+    rows = Approval.objects.filter(activation=activation, state=ApprovalState.OPEN, current=True)
+    return rows.order_by("id").first()
+
+
+def here(scope: Scope) -> "QuerySet[Approval]":
+    if scope.workspace is not None:
+        return Approval.objects.filter(workspace=scope.workspace)
+    return Approval.objects.filter(agency=scope.agency)

@@ -1,0 +1,125 @@
+"""Pages of tasks: what activations ask the agency's staff, and deciding it."""
+
+from django import forms
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from taskjuice.workspaces import gate
+from taskjuice.workspaces.gate import Scope
+from workflows import approvals, task_queries
+from workflows.lifecycle import NotAllowed
+from workflows.models import Approval, ApprovalState
+
+ON_A_PAGE = 50
+
+
+class TaskFilter(forms.Form):
+    """The list's filters, from its address. Nonsense counts as no filter."""
+
+    state = forms.ChoiceField(choices=ApprovalState.choices, required=False)
+    q = forms.CharField(max_length=100, required=False)
+    page = forms.CharField(max_length=10, required=False)
+
+
+class DecisionForm(forms.Form):
+    comment = forms.CharField(
+        label="Comment", required=False, max_length=1000, widget=forms.Textarea(attrs={"rows": 2})
+    )
+    next = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
+
+
+@require_safe
+def task_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    form = TaskFilter(request.GET)
+    form.is_valid()
+    state, search = form.cleaned_data.get("state", ""), form.cleaned_data.get("q", "")
+    rows = task_queries.tasks(scope, state=state, search=search)
+    context = {
+        "page": Paginator(rows, ON_A_PAGE).get_page(form.cleaned_data.get("page")),
+        "counts": task_queries.counts(scope),
+        "state": state,
+        "q": search,
+        "here": request.path,
+    }
+    return render(request, "workflows/tasks.html", context)
+
+
+@require_safe
+def task_detail(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, task: int
+) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    return _page(request, scope, _found(scope, task), DecisionForm())
+
+
+@require_POST
+def task_approve(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, task: int
+) -> HttpResponse:
+    return _decide(request, agency, workspace, task, approved=True)
+
+
+@require_POST
+def task_decline(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, task: int
+) -> HttpResponse:
+    return _decide(request, agency, workspace, task, approved=False)
+
+
+def _decide(
+    request: HttpRequest, agency: str, workspace: str | None, pk: int, *, approved: bool
+) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = _found(scope, pk)
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        return _page(request, scope, found, form)
+    try:
+        approvals.decide(
+            approval=found, approved=approved, comment=form.cleaned_data["comment"], by=scope.user
+        )
+    except NotAllowed as error:
+        messages.warning(request, str(error))
+    else:
+        messages.success(request, "Approved: the activation goes on." if approved else "Declined.")
+    return redirect(_following(request, form) or _url(scope, "task-detail", found))
+
+
+def _page(request: HttpRequest, scope: Scope, task: Approval, form: DecisionForm) -> HttpResponse:
+    context = {
+        "task": task,
+        "form": form,
+        "here": _url(scope, "task-detail", task),
+        "list": _url(scope, "task-list"),
+        "activations": _url(scope, "activation-list"),
+    }
+    return render(request, "workflows/task.html", context, status=422 if form.errors else 200)
+
+
+def _following(request: HttpRequest, form: DecisionForm) -> str:
+    """The page the decision was made on, where it is one of ours."""
+    typed: str = form.cleaned_data["next"]
+    hosts = {request.get_host()}
+    return typed if typed and url_has_allowed_host_and_scheme(typed, hosts, request.is_secure()) else ""
+
+
+def _found(scope: Scope, pk: int) -> Approval:
+    found = task_queries.one(scope, pk)
+    if found is None:
+        raise Http404("No such task here.")
+    return found
+
+
+def _url(scope: Scope, name: str, task: Approval | None = None) -> str:
+    kwargs: dict[str, str | int] = {"agency": scope.agency.slug}
+    if scope.workspace is not None:
+        kwargs["workspace"] = scope.workspace.slug
+    if task is not None:
+        kwargs["task"] = task.pk
+    return reverse(f"workflows:{name}", kwargs=kwargs)

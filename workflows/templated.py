@@ -1,0 +1,85 @@
+"""Form fields whose texts hold expressions in a structure of their own: an address, a JSON document.
+
+What an expression gives cannot change the structure around it: in an address it is percent-encoded, in a document it
+fills the text it stands in, and stays a number where it stands alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from django import forms
+
+from connections import exact, outbound
+from workflows.expressions import BRACED, ExpressionError, evaluate, fill, has_expression
+
+NOT_JSON = (
+    "This is not JSON. Expressions stand inside quotes; one that stands alone keeps its type:"
+    ' {"amount": "{{ steps.invoice.Total }}"}.'
+)
+LARGEST = 1_000_000  # characters of a filled document
+
+
+class Templated(forms.CharField):
+    """Validated with its expressions in it; filled by itself, not as one text."""
+
+    def fill(self, text: str, context: Mapping[str, Any]) -> str:
+        """`text` with the values in; raises ExpressionError."""
+        raise NotImplementedError
+
+    def parts(self, text: str) -> Any:
+        """What holds the expressions: a text, or lists and mappings of texts."""
+        return text
+
+
+class UrlField(Templated):
+    """The host is fixed; expressions stand behind it."""
+
+    def clean(self, value: Any) -> str:
+        text: str = super().clean(value)
+        if not text:
+            return text
+        host = text.partition("://")[2].partition("/")[0].partition("?")[0]
+        if has_expression(host):
+            raise forms.ValidationError("The host is typed as it is; expressions may follow behind it.")
+        try:
+            outbound.target_of(BRACED.sub("x", text))
+        except outbound.Refused as error:
+            raise forms.ValidationError(str(error)) from error
+        return text
+
+    def fill(self, text: str, context: Mapping[str, Any]) -> str:
+        return str(evaluate(text, context, encode=_quoted))
+
+
+class JsonText(Templated):
+    """Cleaned to the document's text."""
+
+    def clean(self, value: Any) -> str:
+        text: str = super().clean(value)
+        if not text:
+            return text
+        try:
+            exact.check_storable(exact.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError(NOT_JSON) from error
+        if len(text) > LARGEST:
+            raise forms.ValidationError(f"The document is longer than {LARGEST:,} characters.")
+        return text
+
+    def fill(self, text: str, context: Mapping[str, Any]) -> str:
+        try:
+            document = exact.loads(text) if text.strip() else ""
+        except (ValueError, RecursionError) as error:
+            raise ExpressionError(NOT_JSON) from error
+        return exact.dumps(fill(document, context)) if document != "" else ""
+
+    def parts(self, text: str) -> Any:
+        try:
+            return exact.loads(text)
+        except (ValueError, RecursionError):
+            return ""  # its own complaint says so
+
+
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "replace"), safe="")

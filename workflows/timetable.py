@@ -1,0 +1,183 @@
+"""What starts by the clock, and what starts by hand only.
+
+Each connection that a scheduled workflow is applied to knows when it is due next (WorkflowConnection.due_at). The
+sweep of any worker node takes what is due under a lock, notes the next time and starts one activation, in one
+transaction; the event carries the due time and is unique besides. What was missed while nothing ran, while the
+connection was broken or while the one before had not begun is made up for once, for the latest time.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from connections.integrations import Data, Trigger
+from connections.models import Connection, ConnectionState, Event
+from workflows import intake
+from workflows.models import Activation, ActivationState, Version, WorkflowConnection, WorkflowState
+from workflows.schedule import Schedule, ScheduleForm
+
+CATEGORY = "SCHEDULE"
+DUE, BY_HAND = "DUE", "BY HAND"
+BATCH = 200  # of one transaction
+NAMESPACE = uuid.UUID("6f0a4d0e-58c1-4c0a-9a0e-0d8f5a3d6c11")
+
+
+class _OwnTime(Trigger):
+    """Starts without anything having happened at a provider."""
+
+    category = CATEGORY
+    by_hand = True
+    sample: ClassVar[Data] = {
+        "due_at": "2026-11-23T09:00:00+13:00",
+        "date": "2026-11-23",
+        "time": "09:00",
+        "weekday": "Monday",
+        "client": "Harbour Café",
+        "organisation": "Harbour Café Limited",
+        "tenant_id": "0f6f3f9a-4f0e-4a2c-9a57-8f3b8f2f4c11",
+    }
+
+    def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
+        return False  # one event, one workflow: what is due is started here, not by listening
+
+    def data(self, event: Event) -> Data:
+        local = event.occurred_at.astimezone(_zone(event.connection))
+        return {
+            "due_at": local.isoformat(timespec="seconds"),
+            "date": local.date().isoformat(),
+            "time": f"{local:%H:%M}",
+            "weekday": f"{local:%A}",
+            "client": event.connection.workspace.name,
+            "organisation": event.connection.name,
+            "tenant_id": str(event.connection.tenant_id),
+        }
+
+    def subject(self, data: Mapping[str, Any]) -> str:
+        return f"{data['date']} {data['time']}"
+
+
+class OnSchedule(_OwnTime):
+    key = "core/schedule"
+    title = "At certain times"
+    description = "Starts every so many minutes, or daily, weekly or monthly at a time of the client’s day."
+    form = ScheduleForm
+
+    def in_words(self, settings: Mapping[str, Any]) -> str:
+        schedule = Schedule.of(settings)
+        return schedule.in_words() if schedule else ""
+
+
+class Manual(_OwnTime):
+    key = "core/manual"
+    title = "By hand only"
+    description = "Starts when somebody on your team presses “Run now” on the workflow’s page."
+    form = forms.Form
+
+
+def start_due() -> int:
+    """The sweep: how many activations it started. Safe in many copies."""
+    _forget_resting()
+    _note_next()
+    started = 0
+    while taken := _take_batch():
+        started += taken
+    return started
+
+
+def event_by_hand(connection: Connection) -> Event:
+    """An event of now, not stored."""
+    return Event(
+        workspace_id=connection.workspace_id,
+        connection=connection,
+        category=CATEGORY,
+        type=BY_HAND,
+        resource_id=uuid.uuid4(),
+        occurred_at=timezone.now(),
+        received_at=timezone.now(),
+    )
+
+
+def _listening() -> "QuerySet[WorkflowConnection]":
+    """Applications of live scheduled workflows, whatever their connection can do just now."""
+    live = Version.objects.filter(workflow=OuterRef("workflow"), live=True, trigger=OnSchedule.key)
+    return WorkflowConnection.objects.filter(
+        Exists(live), workflow__state=WorkflowState.PUBLISHED, connection__workspace__archived_at=None
+    ).exclude(connection__state=ConnectionState.REVOKED)
+
+
+def _forget_resting() -> None:
+    """What rests has no next time: it begins anew when it is brought back."""
+    noted = WorkflowConnection.objects.exclude(due_at=None)
+    noted.exclude(pk__in=_listening().values("pk")).update(due_at=None)
+
+
+def _note_next() -> None:
+    """What has just begun to listen is due at its next time, never at one that is past."""
+    with transaction.atomic():
+        fresh = _listening().filter(due_at=None).select_for_update(of=("self",), skip_locked=True)
+        for application, schedule, zone, _ in _schedules(fresh[:BATCH]):
+            application.due_at = schedule.next(timezone.now(), zone)
+            application.save(update_fields=["due_at"])
+
+
+def _take_batch() -> int:
+    """How many were due; none while the activation before has not begun, or the connection cannot work."""
+    unbegun = Activation.objects.filter(
+        workflow=OuterRef("workflow"),
+        connection=OuterRef("connection"),
+        state=ActivationState.READY,
+        started_at=None,
+    )
+    can_work = Q(connection__state=ConnectionState.ACTIVE, connection__paused_at=None)
+    with transaction.atomic():
+        due = _listening().filter(~Exists(unbegun), can_work, due_at__lte=timezone.now())
+        locked = due.order_by("connection_id", "pk").select_for_update(of=("self",), skip_locked=True)
+        found = _schedules(locked[:BATCH])
+        for application, schedule, zone, version in found:
+            now = timezone.now()
+            _start(application, version, schedule.latest(now, zone))
+            application.due_at = schedule.next(now, zone)
+            application.save(update_fields=["due_at"])
+    return len(found)
+
+
+def _start(application: WorkflowConnection, version: Version, at: datetime) -> None:
+    """An event that is there already has started its activation."""
+    resource = uuid.uuid5(NAMESPACE, f"workflow {application.workflow_id}")
+    event, is_new = Event.objects.get_or_create(
+        connection=application.connection,
+        category=CATEGORY,
+        resource_id=resource,
+        type=DUE,
+        occurred_at=at,
+        defaults={"workspace_id": application.connection.workspace_id},
+    )
+    if is_new:
+        intake.start_one(event, version)
+
+
+Found = tuple[WorkflowConnection, Schedule, ZoneInfo, Version]
+
+
+def _schedules(rows: "QuerySet[WorkflowConnection]") -> list[Found]:
+    applications = list(rows.select_related("connection__workspace"))
+    live = Version.objects.filter(live=True, workflow__in={row.workflow_id for row in applications})
+    versions = {version.workflow_id: version for version in live.select_related("workflow")}
+    found = []
+    for application in applications:
+        version = versions.get(application.workflow_id)
+        schedule = Schedule.of(version.trigger_settings) if version else None
+        if version is not None and schedule is not None:
+            found.append((application, schedule, _zone(application.connection), version))
+    return found
+
+
+def _zone(connection: Connection) -> ZoneInfo:
+    return ZoneInfo(connection.workspace.timezone)
