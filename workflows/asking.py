@@ -79,7 +79,8 @@ class AskPerson(Action):
                 return [self.run_many([call], [row])[0] for call, row in zip(calls, rows, strict=True)]
             return [Failed("input", NOT_STAFF.format(error))]
         tasks = [found[q.activation_id, q.step] for q in questions]
-        outcomes = [_outcome(task, data) for task, data in zip(tasks, rows, strict=True)]
+        goes_on = [data["declined"] == CONTINUE for data in rows]
+        outcomes = [outcome_of(task, goes_on=on) for task, on in zip(tasks, goes_on, strict=True)]
         approvals.note_taken(task for task in tasks if task.state in DECIDED)
         return outcomes
 
@@ -99,7 +100,8 @@ def _question(call: Call, data: Data) -> Question:
     return Question(call.activation_id, call.step, data["question"], data["details"], data["to"], ends)
 
 
-def _outcome(task: Approval, data: Data) -> Outcome:
+def outcome_of(task: Approval, *, goes_on: bool = False) -> Outcome:
+    """`goes_on`: a task that was declined is done too, and says so."""
     if task.state == ApprovalState.OPEN and task.expires_at <= timezone.now():
         if approvals.expire(task):
             return Stopped("Nobody decided in time.", _told(task))
@@ -109,7 +111,7 @@ def _outcome(task: Approval, data: Data) -> Outcome:
             return TryLater(f"Waits for a decision: {task.question}", at=task.expires_at, counts=False)
         case ApprovalState.APPROVED:
             return Done(_told(task))
-        case ApprovalState.DECLINED if data["declined"] == CONTINUE:
+        case ApprovalState.DECLINED if goes_on:
             return Done(_told(task))
         case ApprovalState.DECLINED:
             reason = f"Declined by {task.decided_name}" + (f": {task.comment}" if task.comment else ".")

@@ -1,10 +1,11 @@
-"""What a step's writes are held to: limits, what to do about doubles. Edited on its card.
+"""What a step's writes are held to: limits, a person's approval, what to do about doubles. Edited on its card.
 
 Stored as the step's `guard`, each only where it says something; amounts as typed, in the document's own currency:
 
     per_hour            so many writes in any hour, of this step at all its organisations
     amount_per_hour     so much in any hour and currency
     never_above         so much at once
+    approve_above       above that a person is asked first; "0": each time
     duplicate, days     "skip" or "stop" where the like was written within so many days, or is there already
 """
 
@@ -18,7 +19,8 @@ from connections.integrations import Action
 
 SKIP, STOP = "skip", "stop"
 DEFAULT_DAYS = 30
-ONLY_FOR_AMOUNTS = ("amount_per_hour", "never_above")
+ONLY_FOR_AMOUNTS = ("amount_per_hour", "never_above", "approve_above")
+WITHOUT = frozenset({"core/approval"})  # asks a person by itself
 
 
 class AmountField(forms.DecimalField):
@@ -49,6 +51,12 @@ class GuardForm(forms.Form):
     never_above = AmountField(
         label="Never more than", min_value=Decimal("0.01"), help_text="A larger one fails and is not written."
     )
+    approve_above = AmountField(
+        label="Needs approval above",
+        min_value=Decimal(0),
+        help_text="A larger one waits for somebody on your team. 0: each one does.",
+    )
+    approve = forms.BooleanField(label="Somebody on your team approves each one first", required=False)
     duplicate = forms.ChoiceField(
         label="If the same was written already",
         required=False,
@@ -64,18 +72,19 @@ class GuardForm(forms.Form):
 
     def __init__(self, *args: Any, action: Action, **options: Any) -> None:
         super().__init__(*args, **options)
-        for name in () if action.amounts else ONLY_FOR_AMOUNTS:
+        for name in ("approve",) if action.amounts else ONLY_FOR_AMOUNTS:
             del self.fields[name]
 
 
 def guards(action: Action | None) -> bool:
     """Whether its steps can be held to something."""
-    return action is not None and (action.writes or action.effects)
+    return action is not None and (action.writes or action.effects) and action.key not in WITHOUT
 
 
 def as_fields(guard: Any) -> dict[str, Any]:
     """The form's values for what is stored."""
-    return dict(guard) if isinstance(guard, Mapping) else {}
+    found = dict(guard) if isinstance(guard, Mapping) else {}
+    return found | {"approve": found.get("approve_above") not in (None, "")}
 
 
 def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +94,8 @@ def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
         for name in ("per_hour", *ONLY_FOR_AMOUNTS, "duplicate")
         if fields.get(name) not in (None, "")
     }
+    if fields.get("approve") in (True, "on", "true") and "approve_above" not in found:
+        found["approve_above"] = "0"
     if "duplicate" in found and fields.get("days") not in (None, ""):
         found["days"] = str(fields["days"])
     return found
@@ -105,6 +116,8 @@ def told(guard: Any) -> Iterator[tuple[str, str]]:
             yield label, f"at most {given[name]}"
     if given.get("never_above"):
         yield "One write", f"never more than {given['never_above']}"
+    if above := given.get("approve_above"):
+        yield "A person approves", "each one" if above == "0" else f"what is above {above}"
     if given.get("duplicate"):
         days = given.get("days") or DEFAULT_DAYS
         yield (

@@ -12,13 +12,16 @@ from decimal import Decimal
 
 from django.db import transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from connections.admission import Request
-from connections.integrations import Call, Failed, Outcome, TryLater
-from workflows import guards
-from workflows.models import Activation, Permit, Workflow
+from connections.integrations import Call, Done, Failed, Outcome, TryLater
+from workflows import approvals, asking, guards
+from workflows.approvals import Question
+from workflows.models import DECIDED, Activation, Permit, Workflow
 
 HOUR = timedelta(hours=1)
+DAYS_TO_DECIDE = 7
 NOT_KNOWN = "The step has a limit by amount; give its lines their prices, or take the limit off."
 Key = tuple[int | None, str, int]  # activation, step, element
 
@@ -53,7 +56,7 @@ def give_back(calls: Iterable[Call]) -> None:
 
 def _activations(requests: Sequence[Request]) -> dict[int | None, Activation]:
     ids = {pk for request in requests if (pk := request.call.activation_id) is not None}
-    rows = Activation.objects.filter(pk__in=ids).only("agency", "workspace", "connection", "workflow")
+    rows = Activation.objects.filter(pk__in=ids).select_related("connection").defer("trigger_data", "outputs")
     return {row.pk: row for row in rows}
 
 
@@ -68,7 +71,7 @@ def _key(call: Call) -> Key:
 
 
 def _judged(request: Request, activation: Activation) -> Outcome | None:
-    for rule in (_double, _too_large, _over_the_hour):
+    for rule in (_double, _too_large, _unapproved, _over_the_hour):
         refusal = rule(request, activation)
         if refusal is not None:
             return refusal
@@ -108,6 +111,32 @@ def _too_large(request: Request, activation: Activation) -> Outcome | None:
         text = f"{request.subject}: {_money(request)} is more than the {most:,} it may write at once."
         return Failed("guard", text)
     return None
+
+
+def _unapproved(request: Request, activation: Activation) -> Outcome | None:
+    """A person is asked once per write; should it come to something else meanwhile, they are asked anew."""
+    above = guards.amount(request.call.guard, "approve_above")
+    if above is None or (above and request.amount is not None and request.amount <= above):
+        return None
+    question = _question(request, activation)
+    task = approvals.ask([question])[activation.pk, question.step]
+    if task.question != question.text:
+        approvals.ask_anew(activation.pk, [question.step])
+        task = approvals.ask([question])[activation.pk, question.step]
+    outcome = asking.outcome_of(task)
+    if task.state in DECIDED:
+        approvals.note_taken([task])
+    return None if isinstance(outcome, Done) else outcome
+
+
+def _question(request: Request, activation: Activation) -> Question:
+    call = request.call
+    money = f" ({_money(request)})" if request.amount is not None else ""
+    text = f"{request.subject}{money}?"
+    details = f"The step {call.step} of “{activation.workflow_name}” waits with this, at {activation.connection.name}."
+    step = f"{call.step[:50]}#{call.element + 1}" if call.element else call.step
+    ends = timezone.now() + timedelta(days=DAYS_TO_DECIDE)
+    return Question(activation.pk, step, text[:200], details, [], ends)
 
 
 def _spent(request: Request, activation: Activation) -> list[Spent]:

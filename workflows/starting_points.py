@@ -169,7 +169,7 @@ RECORD_PAYMENT = StartingPoint(
                     "amount": "{{ trigger.amount_due }}",
                     "reference": "{{ trigger.reference }}",
                 },
-                {"guard": {"per_hour": "100", "duplicate": "skip"}},
+                {"guard": {"per_hour": "100", "approve_above": "5000", "duplicate": "skip"}},
             ),
         ],
     ),
@@ -232,6 +232,33 @@ LARGE_INVOICE = StartingPoint(
         ],
     ),
 )
+COPY_CONTACTS = StartingPoint(
+    key="copy-contacts",
+    name="Copy new contacts elsewhere",
+    title="When a contact is added, send its name and address to another system of yours",
+    draft=Draft(
+        "xero/contact-event",
+        {"change": "CREATE"},
+        [
+            Step(
+                "found",
+                "xero/list-contacts",
+                {"contact_ids": "{{ trigger.resource_id }}", "include_archived": True},
+            ),
+            Step(
+                "copy",
+                "core/http-request",
+                {
+                    "method": "POST",
+                    "url": "",
+                    "json": '{"id": "{{ trigger.resource_id }}", "name": "{{ steps.found.Contacts[0].Name }}",'
+                    ' "organisation": "{{ trigger.organisation }}"}',
+                },
+                {"on_error": {"then": "stop", "times": 3, "seconds": 60}},
+            ),
+        ],
+    ),
+)
 NEW_CONTACT = StartingPoint(
     key="new-contact",
     name="Note new contacts",
@@ -261,6 +288,7 @@ STARTING_POINTS = {
         CHASE,
         LARGE_BILL,
         RECORD_PAYMENT,
+        COPY_CONTACTS,
         FORGOTTEN_DRAFT,
         PART_PAYMENT,
         LARGE_INVOICE,

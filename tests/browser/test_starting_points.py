@@ -3,9 +3,12 @@
 One agency publishes them all, then everything happens at once; each test looks for what came of its workflow.
 """
 
+import json
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -20,6 +23,25 @@ pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_grou
 OWNER, PAYER, HOME = "points@fern.example", "payer@customer.example", "/fern-points/tui-studio/"
 MOMENTS = 60.0  # a change is read some seconds after its webhook
 CARD = "CARD 4242"
+
+
+class Receiver(HTTPServer):
+    """Notes the JSON that is posted to it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Noting)
+        self.noted: list[Any] = []
+
+
+class Noting(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        assert isinstance(self.server, Receiver)
+        self.server.noted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name in the standard library
+        """Tests are quiet."""
 
 
 @dataclass
@@ -61,7 +83,21 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(product: Place, chromium: Browser) -> Iterator[Scene]:
+def receiver() -> Iterator[Receiver]:
+    """Somebody else's system on this machine, which HTTP steps may call."""
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HTTP_STEP_PRIVATE_HOSTS", f"localhost:{server.server_port}")
+        yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def scene(receiver: Receiver, product: Place, chromium: Browser) -> Iterator[Scene]:
     context = chromium.new_context(base_url=product.base_url, viewport={"width": 1280, "height": 900})
     context.set_default_timeout(15_000)
     page = context.new_page()
@@ -79,6 +115,9 @@ def scene(product: Place, chromium: Browser) -> Iterator[Scene]:
         "new-contact",
     ):
         scene.workflows[key] = publish(page, key)
+    scene.workflows["copy-contacts"] = publish(
+        page, "copy-contacts", f"http://localhost:{receiver.server_port}/"
+    )
     xero(product, "POST", "subscription", {"url": f"{product.base_url}/webhooks/xero/"})
     change_things(scene)
     yield scene
@@ -93,11 +132,13 @@ def until_ledger_is_read(page: Page) -> None:
     until("the ledger is read", is_read, MOMENTS)
 
 
-def publish(page: Page, key: str) -> str:
+def publish(page: Page, key: str, address: str = "") -> str:
     """With what only a person knows filled in; the workflow's id."""
     page.goto(f"{HOME}workflows/new/?template={key}")
     if key == "record-payment":
         page.get_by_label("Account’s code").or_(page.get_by_label("Account's code")).fill("090")
+    if address:
+        page.get_by_label("Address", exact=True).fill(address)
     page.get_by_role("button", name="Publish").first.click()
     expect(page).to_have_url(re.compile(r"/workflows/\d+/$"))
     return page.url.rstrip("/").rpartition("/")[2]
@@ -167,6 +208,12 @@ def test_payment_by_card_is_recorded_once(scene: Scene) -> None:
     (now,) = scene.ledger("GET", f"Invoices/{card['InvoiceID']}")["Invoices"]
     assert (now["Status"], now["AmountDue"]) == ("PAID", 0)
     assert [(payment["Amount"], payment["Reference"]) for payment in now["Payments"]] == [(115.0, CARD)]
+
+
+def test_new_contact_is_copied_to_another_system(scene: Scene, receiver: Receiver) -> None:
+    contact = scene.records["contact"]
+    until("the contact is copied", lambda: receiver.noted, MOMENTS)
+    assert [(one["id"], one["name"]) for one in receiver.noted] == [(contact["ContactID"], contact["Name"])]
 
 
 def test_part_payment_is_noted(scene: Scene) -> None:

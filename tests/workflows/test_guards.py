@@ -11,15 +11,16 @@ from django.core import mail
 from django.db import connections, transaction
 from django.db.models import F
 from django.db.models.functions import Now
+from django.test import Client
 
 from connections.integrations import registry
 from connections.models import Call, Connection
 from connections.writers import WRITERS
-from taskjuice.workspaces.models import Workspace
+from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.writing import Pay, PayWriter, step
-from workflows import engine, guards, lanes
-from workflows.models import Activation, Permit, StepRun, Workflow
+from workflows import approvals, engine, guards, lanes
+from workflows.models import Activation, Approval, Permit, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db
 
@@ -245,6 +246,80 @@ def test_permits_go_with_their_activation(pay: PayWriter, connection: Connection
     assert Permit.objects.count() == 0
 
 
+# -- approval ---------------------------------------------------------------------------------------------------------
+
+
+def decide(approved: bool, by: User, comment: str = "") -> None:
+    approvals.decide(approval=Approval.objects.get(state="open"), approved=approved, comment=comment, by=by)
+
+
+def test_a_large_write_waits_until_somebody_approves(
+    pay: PayWriter, connection: Connection, member: User
+) -> None:
+    _, large = due(guarded(connection, approve_above="500"), connection, 500, Decimal("500.01"))
+    assert run(connection) == ["succeeded", "ready"]
+    large.refresh_from_db()
+    assert (large.error, large.attempt) == ("Waits for a decision: Payment (500.01 NZD)?", 0)
+    assert (pay.written, Call.objects.count()) == ([500], 1)
+    decide(True, member)
+    assert run(connection) == ["succeeded", "succeeded"]
+    assert (pay.written, Approval.objects.count()) == ([500, Decimal("500.01")], 1)
+
+
+def test_a_declined_write_is_not_made_and_ends_its_activation(
+    pay: PayWriter, connection: Connection, member: User
+) -> None:
+    (activation,) = due(guarded(connection, approve_above="0"), connection, 1)
+    run(connection)
+    decide(False, member, "Not this one")
+    assert run(connection) == ["stopped"]
+    assert (
+        StepRun.objects.filter(activation=activation).latest("id").error
+        == f"Declined by {member}: Not this one"
+    )
+    assert (pay.written, Permit.objects.count()) == ([], 0)
+
+
+def test_who_approved_one_amount_is_asked_again_for_another(
+    pay: PayWriter, connection: Connection, member: User
+) -> None:
+    (activation,) = due(guarded(connection, approve_above="100"), connection, 200)
+    run(connection)
+    decide(True, member)
+    Activation.objects.update(trigger_data=activation.trigger_data | {"amount": 300})
+    assert (run(connection), pay.written) == (["ready"], [])
+    assert Approval.objects.get(current=True).question == "Payment (300 NZD)?"
+    decide(True, member)
+    assert (run(connection), pay.written) == (["succeeded"], [300])
+
+
+def test_what_was_approved_still_keeps_to_the_hour(
+    pay: PayWriter, connection: Connection, member: User
+) -> None:
+    due(guarded(connection, approve_above="0", per_hour="1"), connection, 1, 2)
+    run(connection)
+    for approval in Approval.objects.filter(state="open"):
+        approvals.decide(approval=approval, approved=True, comment="", by=member)
+    assert (run(connection), pay.written) == (["succeeded", "ready"], [1])
+    an_hour_later()
+    assert (run(connection), pay.written) == (["succeeded", "succeeded"], [1, 2])
+
+
+def test_an_e_mail_can_wait_for_approval_on_its_activations_page(
+    connection: Connection, as_member: Client
+) -> None:
+    letter = {"to": "a@b.example", "subject": "Hello", "body": "x"}
+    steps = [{"name": "mail", "action": "core/send-email", "input": letter, "guard": {"approve_above": "0"}}]
+    activation = make_activation(make_workflow(connection.agency, connection, steps=steps), connection)
+    run(connection)
+    page = f"/northwind/activations/{activation.pk}/"
+    story = as_member.get(page).context["story"]
+    assert story.task.question == "Send an e-mail?"
+    as_member.post(f"{story.task_href}approve/", {"next": page})
+    assert run(connection) == ["succeeded"]
+    assert "a@b.example" in [address for letter in mail.outbox for address in letter.to]
+
+
 # -- the settings -----------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +327,7 @@ def test_settings_survive_the_form(pay: PayWriter) -> None:
     typed = {
         "per_hour": "20",
         "amount_per_hour": "5,000",
+        "approve_above": "0",
         "duplicate": "skip",
         "days": "10",
     }
@@ -261,6 +337,7 @@ def test_settings_survive_the_form(pay: PayWriter) -> None:
     assert guards.in_words(stored) == [
         "Writes an hour: at most 20",
         "Amount an hour: at most 5,000",
+        "A person approves: each one",
         "The same within 10 days: skip the step",
     ]
 
@@ -272,6 +349,7 @@ def test_settings_survive_the_form(pay: PayWriter) -> None:
         ({"per_hour": "many"}, "per_hour"),
         ({"amount_per_hour": "-1"}, "amount_per_hour"),
         ({"never_above": "1.005"}, "never_above"),
+        ({"approve_above": "{{ trigger.total }}"}, "approve_above"),
         ({"duplicate": "perhaps"}, "duplicate"),
         ({"duplicate": "skip", "days": "0"}, "days"),
     ],
@@ -282,5 +360,6 @@ def test_nonsense_is_refused_at_its_field(pay: PayWriter, typed: dict[str, str],
 
 def test_steps_without_amounts_have_no_limits_by_amount() -> None:
     letter = registry.actions["core/send-email"]
-    assert list(guards.GuardForm(action=letter).fields) == ["per_hour", "duplicate", "days"]
+    assert list(guards.GuardForm(action=letter).fields) == ["per_hour", "approve", "duplicate", "days"]
+    assert guards.as_stored({"approve": True}) == {"approve_above": "0"}
     assert not guards.guards(registry.actions["xero/get-invoice"])

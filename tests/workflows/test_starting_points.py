@@ -39,7 +39,10 @@ def connection(workspace: Workspace) -> Connection:
     return make_connection(workspace, name="Harbour Café Limited")
 
 
-ASKS = {"record-payment": ["Choose the account that the money goes to or comes from."]}
+ASKS = {
+    "record-payment": ["Choose the account that the money goes to or comes from."],
+    "copy-contacts": ["This field is required."],
+}
 
 
 @pytest.mark.parametrize("key", ASKS)
