@@ -35,6 +35,8 @@ def main() -> None:
         running.stages.done("ledger lists, first read and decoding measured")
         budget = measured_apart("bench.budget", running.environment)
         running.stages.done("queued calls within Xero's limits measured")
+        agency = measured_apart("bench.agency", running.environment)
+        running.stages.done("pages of an agency with many clients measured")
         running.add_sandbox()
         running.add_product()
         running.wait_until_ready()
@@ -51,6 +53,7 @@ def main() -> None:
             "events": events,
             "ledger": ledger,
             "budget": budget,
+            "agency": agency,
         }
     )
 
@@ -90,6 +93,7 @@ def report(found: dict[str, Any]) -> None:
         print(f"{one['events']:,} {name:<17} {one['seconds']:.1f} s, {speed}")
     report_ledger(found["ledger"])
     report_budget(found["budget"])
+    report_agency(found["agency"])
     print(
         f"\n{found['machine']['cores']} cores shared by load, web, worker, sandbox and PostgreSQL. {RESULT}"
     )
@@ -122,6 +126,14 @@ def report_budget(found: dict[str, Any]) -> None:
         f"meanwhile a person waited {queue['page_worst_seconds']} s at worst, another organisation"
         f" {queue['other_worst_seconds']} s; a call's place costs {found['cost_ms']['median']} ms"
     )
+
+
+def report_agency(found: dict[str, Any]) -> None:
+    print(f"\nAn agency of {found['clients']} clients with {found['invoices']:,} invoices")
+    for name, one in found["pages"].items():
+        print(f"{name:26} p50 {one['p50_ms']:.0f} ms, p95 {one['p95_ms']:.0f} ms, {one['queries']} queries")
+    more = found["more_queries_than_with_one_client"]
+    print(f"more queries than with one client: {', '.join(more) or 'none'}")
 
 
 if __name__ == "__main__":

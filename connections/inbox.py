@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -39,6 +39,11 @@ SELECT workspace_id, connection_id, delivery_id, category, type, resource_id, oc
     AS new (workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at)
 ON CONFLICT (connection_id, category, resource_id, type, occurred_at) DO NOTHING
 RETURNING id, workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, ours
+"""
+
+MENTION = """
+INSERT INTO connections_mention (delivery_id, agency_id, workspace_id, connection_id, events, fresh)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[])
 """
 
 CONCLUDE = """
@@ -148,19 +153,22 @@ def _store(deliveries: Sequence[Delivery]) -> None:
         cursor.execute(CONCLUDE, [list(column) for column in zip(*rows, strict=True)])
 
 
-def replay(events: Sequence[Event], *, scope: Scope, delivery: Delivery) -> int:
+def replay(events: Sequence[Event], *, scope: Scope, subject: str) -> int:
     """Offer stored events to the workflows once more; how many activations that started.
 
     What has run for an event does not run again: event and workflow are unique together.
     """
     with transaction.atomic():
-        started = sum(announce(events).values())
+        started = 0
+        for start in range(0, len(events), BATCH):
+            started += sum(announce(events[start : start + BATCH]).values())
         audit.record(
             "replayed a delivery",
             by=scope.user,
             agency=scope.agency,
             workspace=scope.workspace,
-            subject=f"delivery {delivery.pk}",
+            subject=subject,
+            events=len(events),
             started=started,
         )
     return started
@@ -210,11 +218,29 @@ def _store_events(readings: Sequence[Reading]) -> None:
             rows += [(home, reading.delivery.pk, event) for home in homes]
             if not homes:
                 reading.strays.append(UnusableEvent("unknown tenant", str(event.tenant_id), _as_text(event)))
+    fresh: Counter[tuple[int, int]] = Counter()
     for new in insert_events(rows):
         if new.delivery_id is not None:
             by_delivery[new.delivery_id].stored.append(new)
+            fresh[new.delivery_id, new.connection_id] += 1
+    _mention(rows, fresh)
     named = {home.pk for home, _, _ in rows}
     Connection.objects.filter(pk__in=named).update(last_webhook_at=Now())
+
+
+def _mention(
+    rows: Sequence[tuple[Connection, int, ReportedEvent]], fresh: Mapping[tuple[int, int], int]
+) -> None:
+    """Note which delivery reported on whom, events known before included."""
+    told = Counter((delivery, home.pk) for home, delivery, _ in rows)
+    homes = {home.pk: home for home, _, _ in rows}
+    found = [
+        (delivery, homes[pk].agency_id, homes[pk].workspace_id, pk, count, fresh.get((delivery, pk), 0))
+        for (delivery, pk), count in told.items()
+    ]
+    if found:
+        with database.cursor() as cursor:
+            cursor.execute(MENTION, [list(column) for column in zip(*found, strict=True)])
 
 
 def insert_events(
