@@ -37,6 +37,8 @@ def main() -> None:
         running.stages.done("queued calls within Xero's limits measured")
         workflows = measured_apart("bench.workflows", running.environment)
         running.stages.done("workflows of 20 organisations and the list of a million activations measured")
+        agency = measured_apart("bench.agency", running.environment)
+        running.stages.done("pages of an agency with many clients measured")
         running.add_sandbox()
         running.add_product()
         running.wait_until_ready()
@@ -54,6 +56,7 @@ def main() -> None:
             "ledger": ledger,
             "budget": budget,
             "workflows": workflows,
+            "agency": agency,
         }
     )
 
@@ -94,6 +97,7 @@ def report(found: dict[str, Any]) -> None:
     report_ledger(found["ledger"])
     report_budget(found["budget"])
     report_workflows(found["workflows"])
+    report_agency(found["agency"])
     print(
         f"\n{found['machine']['cores']} cores shared by load, web, worker, sandbox and PostgreSQL. {RESULT}"
     )
@@ -143,6 +147,14 @@ def report_workflows(found: dict[str, Any]) -> None:
         print(f"{name:<32} p50 {one['p50_ms']} ms, p95 {one['p95_ms']} ms, worst {one['max_ms']} ms")
     pages = found["list"]
     print(f"List of {pages['rows']:,} activations: p50 {pages['p50_ms']} ms, p95 {pages['p95_ms']} ms")
+
+
+def report_agency(found: dict[str, Any]) -> None:
+    print(f"\nAn agency of {found['clients']} clients with {found['invoices']:,} invoices")
+    for name, one in found["pages"].items():
+        print(f"{name:26} p50 {one['p50_ms']:.0f} ms, p95 {one['p95_ms']:.0f} ms, {one['queries']} queries")
+    more = found["more_queries_than_with_one_client"]
+    print(f"more queries than with one client: {', '.join(more) or 'none'}")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,18 @@
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connections import delivery_queries as queries
-from connections import inbox
-from connections.forms import DeliveryFilterForm
+from connections import inbox, webhook_health
+from connections.forms import DeliveryFilterForm, WindowForm
+from connections.integrations import registry
+from connections.models import Connection
+from connections.providers import providers
 from taskjuice.workspaces import gate
+
+MOST_REPLAYED = 10_000  # events at once
 
 
 @require_safe
@@ -21,10 +27,16 @@ def delivery_list(request: HttpRequest, agency: str, workspace: str | None = Non
         "page": queries.page(scope, verdict=verdict, before=form.cleaned_data.get("before")),
         "verdict": verdict,
         "verdicts": queries.VERDICTS,
-        "refused": queries.refused_lately(),
         "newest": "before" not in request.GET,
     }
     partial = request.headers.get("HX-Request") and request.headers.get("HX-Target") == "deliveries"
+    if not partial:
+        context |= {
+            "refused": queries.refused_lately(),
+            "health": webhook_health.of_app(),
+            "recovered": queries.recovered_lately(scope),
+            "gaps": registry.webhooks["xero"].gaps(),
+        }
     return render(request, "deliveries/_table.html" if partial else "deliveries/list.html", context)
 
 
@@ -47,9 +59,51 @@ def delivery_replay(
     found = queries.visible(scope).filter(pk=delivery).first()
     if found is None:
         raise Http404("No such delivery.")
-    started = inbox.replay(queries.events_to_replay(scope, found), scope=scope, delivery=found)
+    events, subject = queries.events_to_replay(scope, found), f"delivery {found.pk}"
+    started = inbox.replay(events, scope=scope, subject=subject, failed=found)
+    _tell_started(request, started)
+    return redirect(f"{scope.path}deliveries/{found.pk}/")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def delivery_replay_window(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    """Replay all that was reported in a time. Looking shows how much that is; only a POST starts something."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    form = WindowForm(request.POST if request.method == "POST" else request.GET or None)
+    count = None
+    if form.is_valid():
+        since, until = form.cleaned_data["since"], form.cleaned_data["until"]
+        events = queries.window(scope, since, until)
+        count = events.count()
+        if count > MOST_REPLAYED:
+            form.add_error(None, f"That is {count:,} events, and at most {MOST_REPLAYED:,} go at once.")
+        elif request.method == "POST":
+            subject = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
+            _tell_started(request, inbox.replay(list(events), scope=scope, subject=subject))
+            return redirect(f"{scope.path}deliveries/")
+    context = {"form": form, "count": None if form.errors else count}
+    return render(request, "deliveries/window.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def delivery_catch_up(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    """Read anew what changed in the last 24 hours and was not told."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    ids = list(Connection.objects.filter(workspace__in=scope.workspaces).values_list("pk", flat=True))
+    started = providers["xero"].catch_up(ids, timezone.now() - webhook_health.LOOKED_AT)
+    if started:
+        messages.success(
+            request, f"Reading {started} ledger{'s' if started > 1 else ''} for changes of the last 24 hours."
+        )
+    else:
+        messages.info(
+            request, "No connected organisation has been read to its end yet, so there is nothing to compare."
+        )
+    return redirect(f"{scope.path}deliveries/")
+
+
+def _tell_started(request: HttpRequest, started: int) -> None:
     if started:
         messages.success(request, f"Started {started} activation{'s' if started > 1 else ''}.")
     else:
         messages.info(request, "Nothing to start: whatever listens to these events has run for them already.")
-    return redirect(f"{scope.path}deliveries/{found.pk}/")

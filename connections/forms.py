@@ -10,6 +10,12 @@ from connections.models import Connection
 from connections.providers import Tenant
 from taskjuice.workspaces.models import Workspace
 
+MOMENTS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+
+
+def _moment() -> forms.DateTimeInput:
+    return forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+
 
 class FilterForm(forms.Form):
     """The list's filters, from its address. Nonsense counts as no filter."""
@@ -26,6 +32,19 @@ class DeliveryFilterForm(forms.Form):
 
     verdict = forms.ChoiceField(choices=[(name, name) for name in VERDICTS], required=False)
     before = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
+
+
+class WindowForm(forms.Form):
+    """From when to when; times are the person's."""
+
+    since = forms.DateTimeField(label="From", widget=_moment(), input_formats=MOMENTS)
+    until = forms.DateTimeField(label="Until", widget=_moment(), input_formats=MOMENTS)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if data.get("since") and data.get("until") and data["since"] >= data["until"]:
+            self.add_error("until", "This is not after the beginning.")
+        return data
 
 
 class StartForm(forms.Form):

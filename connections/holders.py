@@ -23,11 +23,11 @@ class Holder:
 
     @property
     def through(self) -> str:
-        """The address of whoever gave it by a connect link; empty for staff."""
+        """The address of whoever gave it by a connect link, as far as it is known; empty for staff."""
         if self.grant.granted_by_id is not None:
             return ""
         links = [each.connected_through for each in self.connections if each.connected_through]
-        return links[0].recipient if links else ""
+        return (links[0].email or "a copied link") if links else ""
 
 
 def holders(agency: Agency) -> list[Holder]:

@@ -1,8 +1,8 @@
 """The fan-out: waiting deliveries become events, events start activations, in one transaction a batch."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,7 +14,15 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent, registry
-from connections.models import Connection, ConnectionState, Delivery, DeliveryState, Event, StrayEvent
+from connections.models import (
+    Connection,
+    ConnectionState,
+    Delivery,
+    DeliveryState,
+    Event,
+    Mention,
+    StrayEvent,
+)
 from connections.receiving import FAN_OUT, FAN_OUT_TASK
 from taskjuice.queue import wake
 from taskjuice.workspaces import audit
@@ -41,6 +49,13 @@ SELECT workspace_id, connection_id, delivery_id, category, type, resource_id, oc
     AS new (workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at)
 ON CONFLICT (connection_id, category, resource_id, type, occurred_at) DO NOTHING
 RETURNING id, workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, ours
+"""
+
+MENTION = """
+INSERT INTO connections_mention AS m (delivery_id, agency_id, workspace_id, connection_id, events, fresh)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[])
+ON CONFLICT (delivery_id, connection_id)  -- one that is taken in event by event
+DO UPDATE SET events = m.events + excluded.events, fresh = m.fresh + excluded.fresh
 """
 
 CONCLUDE = """
@@ -196,20 +211,23 @@ def _keep(readings: Sequence[Reading]) -> None:
         cursor.execute(CONCLUDE, [list(column) for column in zip(*rows, strict=True)])
 
 
-def replay(events: Sequence[Event], *, scope: Scope, delivery: Delivery) -> int:
+def replay(events: Sequence[Event], *, scope: Scope, subject: str, failed: Delivery | None = None) -> int:
     """Offer stored events to the workflows once more; how many activations that started.
 
-    What has run for an event does not run again: event and workflow are unique together. A delivery that had failed
-    is read again as a whole.
+    What has run for an event does not run again: event and workflow are unique together. `failed`: the delivery they
+    came with, which is read again as a whole where it had failed.
     """
     with transaction.atomic():
-        started = sum(announce(events).values()) + _read_again(delivery)
+        started = _read_again(failed) if failed else 0
+        for start in range(0, len(events), BATCH):
+            started += sum(announce(events[start : start + BATCH]).values())
         audit.record(
             "replayed a delivery",
             by=scope.user,
             agency=scope.agency,
             workspace=scope.workspace,
-            subject=f"delivery {delivery.pk}",
+            subject=subject,
+            events=len(events),
             started=started,
         )
     return started
@@ -221,9 +239,13 @@ def _read_again(delivery: Delivery) -> int:
     if failed is None:
         return 0
     failed.strays.all().delete()  # they are found again
+    failed.mentions.all().delete()
     started, failed.activations = failed.activations, 0
     _process_alone(failed, list(failed.event_set.select_related("connection").order_by("pk")))
     Delivery.objects.filter(pk=failed.pk).update(activations=started + failed.activations)
+    for mention in failed.mentions.all():
+        told = Event.objects.filter(delivery=failed, connection=mention.connection_id).count()
+        Mention.objects.filter(pk=mention.pk).update(fresh=told)
     return failed.activations
 
 
@@ -282,11 +304,29 @@ def _store_events(readings: Sequence[Reading]) -> None:
             rows += [(home, reading.delivery.pk, event) for home in homes]
             if not homes:
                 reading.strays.append(UnusableEvent("unknown tenant", str(event.tenant_id), _as_text(event)))
+    fresh: Counter[tuple[int, int]] = Counter()
     for new in insert_events(rows):
         if new.delivery_id is not None:
             by_delivery[new.delivery_id].stored.append(new)
+            fresh[new.delivery_id, new.connection_id] += 1
+    _mention(rows, fresh)
     named = {home.pk for home, _, _ in rows}
     Connection.objects.filter(pk__in=named).update(last_webhook_at=Now())
+
+
+def _mention(
+    rows: Sequence[tuple[Connection, int, ReportedEvent]], fresh: Mapping[tuple[int, int], int]
+) -> None:
+    """Note which delivery reported on whom, events known before included."""
+    told = Counter((delivery, home.pk) for home, delivery, _ in rows)
+    homes = {home.pk: home for home, _, _ in rows}
+    found = [
+        (delivery, homes[pk].agency_id, homes[pk].workspace_id, pk, count, fresh.get((delivery, pk), 0))
+        for (delivery, pk), count in told.items()
+    ]
+    if found:
+        with database.cursor() as cursor:
+            cursor.execute(MENTION, [list(column) for column in zip(*found, strict=True)])
 
 
 def insert_events(

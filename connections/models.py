@@ -311,16 +311,45 @@ class Delivery(models.Model):
     events = models.PositiveIntegerField(db_default=0)
     activations = models.PositiveIntegerField(db_default=0)
     processed_at = models.DateTimeField(null=True)
+    # From the request's arrival to its storing, milliseconds; the commit and the empty answer follow at once
+    answer_ms = models.FloatField(null=True)
 
     class Meta:
         verbose_name_plural = "deliveries"
         indexes = (
             models.Index(fields=["id"], condition=models.Q(state="waiting"), name="delivery_waiting"),
             models.Index(fields=["-received_at"], name="delivery_newest"),
+            models.Index(
+                fields=["-id"], condition=models.Q(verdict="intent to receive"), name="delivery_check"
+            ),
         )
 
     def __str__(self) -> str:
         return f"delivery {self.pk} of {self.provider}"
+
+
+class Mention(models.Model):
+    """That a delivery reported on a connection: how many events, and how many of them nobody had told before.
+
+    What an agency may see of the deliveries, newest first by an index, duplicates included.
+    """
+
+    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="mentions", db_index=False)
+    agency = models.ForeignKey(Agency, models.CASCADE, related_name="+", db_index=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", db_index=False)
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="+")
+    events = models.PositiveIntegerField()
+    fresh = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint("delivery", "connection", name="mention_once"),)
+        indexes = (
+            models.Index(fields=["agency", "-delivery"], name="mention_newest_in_agency"),
+            models.Index(fields=["workspace", "-delivery"], name="mention_newest"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.connection_id} in delivery {self.delivery_id}"
 
 
 class Refusal(models.Model):
@@ -362,7 +391,10 @@ class Event(models.Model):
             ),
             models.UniqueConstraint("id", "connection", name="event_with_connection"),
         )
-        indexes = (models.Index(fields=["connection", "-received_at"], name="event_newest"),)
+        indexes = (
+            models.Index(fields=["connection", "-received_at"], name="event_newest"),
+            models.Index(fields=["received_at"], condition=models.Q(recovered=True), name="event_recovered"),
+        )
 
     def __str__(self) -> str:
         return f"{self.category} {self.type} {self.resource_id}"

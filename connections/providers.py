@@ -129,6 +129,10 @@ class Provider:
         """End the provider's connection to one tenant; one that is gone already is fine."""
         raise NotImplementedError
 
+    def catch_up(self, connection_ids: Sequence[int], since: datetime) -> int:
+        """Have these read for changes since then that no webhook told of; how many will be."""
+        raise NotImplementedError
+
     def describe(self, connection: Connection) -> dict[str, Any]:
         """legal_name, country, currency, timezone, short_code, demo of the connection's tenant, asked live."""
         raise NotImplementedError

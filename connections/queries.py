@@ -8,7 +8,8 @@ from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Value,
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import health
+from connections import health, webhook_health
+from connections.delivery_queries import verdicts_lately
 from connections.freshness import Freshness
 from connections.integrations import Gap, registry
 from connections.models import (
@@ -24,6 +25,7 @@ from connections.models import (
 )
 from connections.providers import Left, Provider, providers
 from connections.returns import CHOOSE_WITHIN
+from connections.webhook_health import Health
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, User, Workspace
 
@@ -119,6 +121,8 @@ class Probes:
     at: datetime
     answered_200: int
     answered_401: int
+    right: list[datetime]
+    wrong: list[tuple[datetime, int]]  # how many in the minute that begins then
 
     @property
     def passed(self) -> bool:
@@ -136,6 +140,8 @@ class WebhookPanel:
     refused_lately: int
     waiting: int
     gaps: Sequence[Gap]
+    verdicts: list[tuple[str, int]]  # of the whole app, last 24 hours
+    health: Health
 
     @property
     def state(self) -> str:
@@ -259,6 +265,8 @@ def webhook_panel(scope: Scope, *, url: str, has_key: bool) -> WebhookPanel:
         refused_lately=sum(refused.values_list("count", flat=True)),
         waiting=deliveries.filter(state="waiting").count(),
         gaps=registry.webhooks["xero"].gaps(),
+        verdicts=verdicts_lately(),
+        health=webhook_health.of_app(),
     )
 
 
@@ -311,7 +319,8 @@ def _probe(group: list[datetime]) -> Probes:
     around = Refusal.objects.filter(
         provider="xero", last_at__gt=group[-1] - PROBE_GAP, minute__lt=group[0] + PROBE_GAP
     )
-    return Probes(group[0], len(group), sum(around.values_list("count", flat=True)))
+    wrong = list(around.order_by("minute").values_list("minute", "count"))
+    return Probes(group[-1], len(group), sum(count for _, count in wrong), group[::-1], wrong)
 
 
 def workspaces_to_connect(agency: Agency) -> QuerySet[Workspace]:

@@ -25,7 +25,9 @@ WITH flag AS (
 STORE = (
     WAKE
     + """
-INSERT INTO connections_delivery (provider, body, sha256) VALUES (%(provider)s, %(body)s, %(sha256)s)
+INSERT INTO connections_delivery (provider, body, sha256, answer_ms)
+VALUES (%(provider)s, %(body)s, %(sha256)s,
+        %(elapsed)s + 1000 * extract(epoch FROM clock_timestamp() - statement_timestamp()))
 RETURNING EXISTS (SELECT FROM flag)
 """
 )
@@ -41,9 +43,13 @@ DO UPDATE SET count = connections_refusal.count + excluded.count, last_at = excl
 """
 
 
-def store(provider: str, body: bytes) -> None:
-    """Keep a correctly signed delivery and wake the fan-out."""
+def store(provider: str, body: bytes, *, began: float | None = None) -> None:
+    """Keep a correctly signed delivery and wake the fan-out. `began`: time.perf_counter() when it arrived.
+
+    How long it took goes into the same statement, so that knowing it costs no second write.
+    """
     values = {
+        "elapsed": None if began is None else 1000 * (time.perf_counter() - began),
         "flag": FAN_OUT,
         "cluster": Conf.CLUSTER_NAME,
         "package": _package(),

@@ -8,7 +8,6 @@ from django.db.models.functions import Now
 from connections import errors
 from connections.models import Connection, ConnectionProblem, ConnectionState, ConnectLink
 from connections.providers import providers
-from taskjuice.queue.wake import enqueue
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.audit import Actor
 
@@ -34,9 +33,6 @@ def break_off(connections: QuerySet[Connection], *, problem: ConnectionProblem, 
     )
     for connection in broken:
         note("connection broken", connection, by=None, problem=problem, reason=reason[:300])
-    for agency_id in {connection.agency_id for connection in broken}:
-        ids = [connection.pk for connection in broken if connection.agency_id == agency_id]
-        enqueue("connections.tasks.tell_broken", agency_id, *ids)
     return len(broken)
 
 

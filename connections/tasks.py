@@ -1,6 +1,6 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from connections import inbox, journal, notices
+from connections import inbox, journal
 from connections.links import letters
 
 
@@ -10,10 +10,6 @@ def fan_out() -> None:
 
 def settle_calls() -> None:
     journal.settle_orphans()
-
-
-def tell_broken(agency_id: int, *connection_ids: int) -> None:
-    notices.tell_broken(agency_id, connection_ids)
 
 
 def tell_link(link_id: int) -> None:

@@ -23,6 +23,14 @@ urlpatterns = [
     path("link/done/<int:consent>/", visitor_views.link_done, name="link-done"),
     path("<slug:agency>/deliveries/", delivery_views.delivery_list, name="delivery-list"),
     path("<slug:agency>/<slug:workspace>/deliveries/", delivery_views.delivery_list, name="delivery-list"),
+    *(
+        route
+        for place in ("<slug:agency>/deliveries/", "<slug:agency>/<slug:workspace>/deliveries/")
+        for route in (
+            path(f"{place}replay/", delivery_views.delivery_replay_window, name="delivery-replay-window"),
+            path(f"{place}catch-up/", delivery_views.delivery_catch_up, name="delivery-catch-up"),
+        )
+    ),
     path("<slug:agency>/deliveries/<int:delivery>/", delivery_views.delivery_detail, name="delivery-detail"),
     path(
         "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/",

@@ -176,6 +176,13 @@ def xero_tier() -> str:
     return value
 
 
+def metrics_token() -> str:
+    value: str = env.str("METRICS_TOKEN", default="")
+    if value and len(value) < 20:
+        raise ImproperlyConfigured("METRICS_TOKEN: give at least 20 random characters, or leave it out")
+    return value
+
+
 def xero_scopes() -> list[str]:
     """The scopes asked of Xero: `broad`, `granular`, or a list of them."""
     value: str = env.str("XERO_SCOPES", default="broad").strip()

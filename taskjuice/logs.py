@@ -16,7 +16,7 @@ SECRETS = re.compile(
       | ["']?\b(?:[\w-]*(?:session|csrf)[\w-]*|(?:access|refresh|id)_token|client_secret|code_verifier|code|state
             |token|nonce|password|secret|signature|x-xero-signature|authorization|set-cookie|cookie
             |[A-Z_]*SECRET[A-Z_]*|[A-Z_]*KEYS?)["']?\s*[=:]\s*(?:b?["'])?(?:(?:bearer|basic)\s+)?
-      | (?:/|%2F)(?:invitations|link)(?:/|%2F)
+      | (?:/|%2F)(?:invitations|link|notifications(?:/|%2F)stop)(?:/|%2F)
     ))
     (?P<secret>[^\s"'&,;}\[]{6,})
     | (?P<jwt>\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?)

@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "connections",
     "xero",
     "workflows",
+    "taskjuice.notices",
     "taskjuice.site",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -234,6 +235,9 @@ SOCIALACCOUNT_LOGIN_ON_GET = False
 # -- steps that call addresses people typed: hosts (host or host:port) that may be private, or http --
 HTTP_STEP_PRIVATE_HOSTS = environment.words("HTTP_STEP_PRIVATE_HOSTS")
 
+# -- watching over it: /metrics answers whoever brings this token, and nobody while it is empty --
+METRICS_TOKEN = environment.metrics_token()
+
 # -- languages, times --
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
@@ -303,6 +307,7 @@ LOGGING = {
                 *XERO_WEBHOOK_KEYS,
                 DATABASES["default"].get("PASSWORD"),
                 EMAIL_HOST_PASSWORD,
+                METRICS_TOKEN,
             ],
         }
     },

@@ -21,6 +21,7 @@ from connections.models import (
     DeliveryState,
     Event,
     Grant,
+    Mention,
     Secret,
     Sending,
 )
@@ -183,7 +184,19 @@ def make_event(connection: Connection, **fields: Any) -> Event:
         "resource_id": uuid4(),
         "occurred_at": timezone.now(),
     }
-    return Event.objects.create(**values | fields)
+    event = Event.objects.create(**values | fields)
+    if event.delivery is not None:
+        Mention.objects.get_or_create(
+            delivery=event.delivery,
+            connection=connection,
+            defaults={
+                "agency": connection.agency,
+                "workspace": connection.workspace,
+                "events": 1,
+                "fresh": 1,
+            },
+        )
+    return event
 
 
 def make_workflow(

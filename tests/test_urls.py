@@ -121,6 +121,11 @@ TABLE = {
     ),  # all of them have an agency or a client already
     "welcome/address/": personal(),
     "me/": personal(200, 200),
+    "me/notifications/": personal(200, 422),
+    "me/notifications/stop/<str:stop>/": Row(get=everybody(404), post=everybody(404), token_free=True),
+    "<slug:agency>/notifications/": page(WORK),
+    "<slug:agency>/notifications/read/": action(WORK),
+    "metrics": Row(get=everybody(404)),  # off: no token is set
     "<slug:agency>/clients/": page(READ),
     "<slug:agency>/clients/switch/": page(READ),
     "<slug:agency>/clients/new/": form(ADMIN),
@@ -263,6 +268,15 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/": page(WORK),
     "<slug:agency>/deliveries/<int:delivery>/replay/": action(WORK),
     "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/replay/": action(WORK),
+    "<slug:agency>/deliveries/replay/": form(WORK, 422),
+    "<slug:agency>/<slug:workspace>/deliveries/replay/": form(WORK, 422),
+    "<slug:agency>/deliveries/catch-up/": action(WORK),
+    "<slug:agency>/<slug:workspace>/deliveries/catch-up/": action(WORK),
+    # -- receivables --
+    "<slug:agency>/receivables/": page(READ),
+    "<slug:agency>/<slug:workspace>/receivables/": page(READ),
+    "<slug:agency>/receivables/export/": page(READ),
+    "<slug:agency>/<slug:workspace>/receivables/export/": page(READ),
     # -- the ledger --
     "<slug:agency>/<slug:workspace>/invoices/": page(READ),
     "<slug:agency>/<slug:workspace>/invoices/export/": page(READ),
@@ -335,6 +349,7 @@ def values(
         "link": make_link(workspace, token="token").pk,
         "digest": make_branding(agency).logo_digest,
         "colour": "0f5570",
+        "stop": "not-signed",
     } | make_ledger(link)
 
 

@@ -1,5 +1,6 @@
 """Who reads for which ledger, and when. All times are the database's."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection as database
@@ -93,13 +94,15 @@ def ask(connection: Connection) -> None:
     Ledger.objects.filter(pk=connection.pk).update(asked_at=Now())
 
 
-def catch_up(since: datetime, *, provider: str = "xero") -> int:
-    """Deliveries may be missing since then: have every ledger look for what they would have told."""
+def catch_up(since: datetime, *, provider: str = "xero", connection_ids: Sequence[int] | None = None) -> int:
+    """Deliveries may be missing since then: have every ledger, or these, look for what they would have told."""
     ledgers = Ledger.objects.filter(
         connection__provider=provider,
         connection__state=ConnectionState.ACTIVE,
         first_finished_at__isnull=False,
     )
+    if connection_ids is not None:
+        ledgers = ledgers.filter(pk__in=connection_ids)
     return ledgers.update(recover_since=Least(F("recover_since"), since), due_at=Now())
 
 

@@ -96,6 +96,23 @@ class Invoice(Record):
             _starting_with("reference_key", "invoice_reference_key"),
             _starting_with("reference_tail", "invoice_reference_tail"),
             _holding("number_key", "reference_key", name="invoice_grams"),
+            # All that ageing reads of what is owed (xero/ageing): small, since most documents are paid
+            models.Index(
+                "connection",
+                "type",
+                "currency",
+                name="invoice_owed",
+                condition=models.Q(amount_due__gt=0, status="AUTHORISED"),
+                include=(
+                    "id",
+                    "workspace",
+                    "contact_xero_id",
+                    "contact_name",
+                    "date",
+                    "due_date",
+                    "amount_due",
+                ),
+            ),
         )
 
     def __str__(self) -> str:

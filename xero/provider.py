@@ -1,6 +1,7 @@
 """Xero as a provider of connections."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.conf import settings
 from connections import errors
 from connections.models import Connection
 from connections.providers import Consented, Left, Provider, Tenant, TokenSet
-from xero import budget, oauth, refusals, transport, wire
+from xero import budget, ledgers, oauth, refusals, transport, wire
 from xero.client import Client
 
 ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
@@ -70,6 +71,9 @@ class XeroProvider(Provider):
 
     def remove(self, access_token: str, connection_id: UUID) -> None:
         _identity("DELETE", f"/connections/{connection_id}", access_token, None)
+
+    def catch_up(self, connection_ids: Sequence[int], since: datetime) -> int:
+        return ledgers.catch_up(since, connection_ids=connection_ids)
 
     def describe(self, connection: Connection) -> dict[str, Any]:
         found = Client(connection, whatever_state=True, purpose=budget.PAGE).get("/Organisation").get(

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from xero import webhooks
+from xero.ageing import urls as ageing
 from xero.calls import urls as calls
 from xero.desk import urls as desk
 from xero.ledger import urls as ledger
@@ -10,6 +11,7 @@ from xero.ledger import urls as ledger
 app_name = "xero"
 urlpatterns = [
     path("webhooks/xero/", webhooks.receive, name="webhook-receive"),
+    *ageing.urlpatterns,
     *calls.urlpatterns,
     *desk.urlpatterns,
     *ledger.urlpatterns,

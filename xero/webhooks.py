@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import re
+import time
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,7 @@ MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\
 @require_POST
 def receive(request: HttpRequest) -> HttpResponse:
     """Verify over the raw bytes, store, answer. 200 means: it is on disk. The body is parsed later, elsewhere."""
+    began = time.perf_counter()
     try:
         body = request.body
     except RequestDataTooBig:
@@ -39,7 +41,7 @@ def receive(request: HttpRequest) -> HttpResponse:
         if not is_signed(body, request.headers.get("x-xero-signature", "")):
             receiving.refusals.add("xero")
             return _empty(401)
-        receiving.store("xero", body)
+        receiving.store("xero", body, began=began)
     except (Error, psycopg_pool.PoolTimeout):  # not on disk: Xero must send it again
         return _empty(503)
     return _empty(200)

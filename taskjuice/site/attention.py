@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from connections import webhook_health
 from connections.models import Call, CallState, Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
 from workflows import queries as workflow_queries
@@ -28,6 +29,7 @@ class Item:
     href: str
     name: str = ""
     more: bool = False
+    at: datetime | None = None
 
 
 class Attention:
@@ -46,6 +48,8 @@ class Attention:
             self.tasks,
             self.failed,
             self.parked,
+            self.refused,
+            self.silent,
         ]
         return [item for item in found if item is not None]
 
@@ -108,6 +112,26 @@ class Attention:
             rows = rows.filter(connection__workspace=self.scope.workspace)
         names = list(rows.values_list("connection__name", flat=True)[:COUNTED])
         return self._item("parked", names, "connections:connection-list")
+
+    @cached_property
+    def health(self) -> webhook_health.Health:
+        return webhook_health.of_app()
+
+    @cached_property
+    def refused(self) -> Item | None:
+        """The whole app's deliveries fail: told before Xero disables the subscription."""
+        if self.health.state == "well":
+            return None
+        return Item(
+            "webhooks", 1, place_url(self.scope, "connections:delivery-list"), at=self.health.given_up_at
+        )
+
+    @cached_property
+    def silent(self) -> Item | None:
+        if self.refused is not None:
+            return None
+        names = [connection.name for connection in webhook_health.unheard(self.scope)]
+        return self._item("silent", names, "connections:delivery-list")
 
     def _activations(
         self, kind: str, rows: "QuerySet[Activation]", since: datetime | None = None

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
+from taskjuice.notices import reading
 from taskjuice.site import rail
 from taskjuice.site.attention import Attention
 from taskjuice.workspaces import queries
@@ -31,6 +32,10 @@ class Frame:
     @cached_property
     def attention(self) -> Attention | None:
         return None if self.scope is None or self.scope.is_client else Attention(self.scope)
+
+    @cached_property
+    def unread(self) -> int:
+        return 0 if self.scope is None or self.scope.is_client else reading.unread(self.scope)
 
     @cached_property
     def more_agencies(self) -> bool:

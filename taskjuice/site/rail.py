@@ -44,6 +44,7 @@ ENTRIES = (
 PERSONAL_ENTRIES = (
     Entry("Home", "home", "site:home"),
     Entry("Profile", "contact", "workspaces:profile"),
+    Entry("Notifications", "bell", "notices:notice-wishes"),
     Entry("Email address", "mail", "account_email"),
     Entry("Password", "key", "account_change_password"),
     *(

@@ -7,6 +7,7 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from django.core.cache import cache
 from django.http import HttpRequest
+from django.utils import timezone
 
 from taskjuice.workspaces.models import User
 
@@ -37,6 +38,12 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
 
     def get_requests_session(self) -> requests.Session:
         return Remembering()
+
+    def new_user(self, request: HttpRequest, sociallogin: SocialLogin) -> User:
+        """allauth keeps it in the session while the password is asked for: no value may be left to the database."""
+        user: User = super().new_user(request, sociallogin)
+        user.date_joined = timezone.now()
+        return user
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
         user: User = super().populate_user(request, sociallogin, data)

@@ -12,12 +12,13 @@ from django.utils import timezone
 # Slugs stand in URLs beside fixed paths, so these first segments are taken.
 RESERVED_AGENCY_SLUGS = frozenset(
     "account accounts admin agencies api branding connect connections design docs favicon healthz help"
-    " invitations invite link login logout me mfa places readyz settings signup static support theme"
+    " invitations invite link login logout me metrics mfa places readyz settings signup static support theme"
     " webhooks welcome www".split()
 )
 RESERVED_WORKSPACE_SLUGS = frozenset(
     "accounts activations archive audit bills calls clients connect connections contacts deliveries home invoices"
-    " items lanes members new payments receivables rename search secrets settings switch tasks team templates"
+    " items lanes members new notifications payments receivables rename search secrets settings switch tasks team"
+    " templates"
     " workflows".split()
 )
 slug_shape = RegexValidator(

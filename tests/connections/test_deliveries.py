@@ -1,6 +1,8 @@
 """Pages of deliveries: an agency sees what concerns its clients, and a replay starts nothing twice."""
 
 import json
+import time
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -9,10 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from connections import inbox, receiving
-from connections.models import Connection, Delivery
+from connections.models import Connection, Delivery, Event
 from taskjuice.workspaces.models import Agency, AuditEntry, Workspace
-from tests.factories import make_connection, make_delivery, make_event, make_workflow
+from tests.factories import make_connection, make_delivery, make_event, make_ledger, make_workflow
 from workflows.models import Activation
+from xero.models import Ledger, SequenceGap
 
 pytestmark = pytest.mark.django_db
 
@@ -156,3 +159,96 @@ def test_replay_leaves_other_agencies_alone(
     make_workflow(foreign_agency, theirs)
     as_member.post(f"/northwind/deliveries/{delivery.pk}/replay/")
     assert Activation.objects.count() == 0
+
+
+def test_duplicate_is_shown_with_the_delivery_that_came_first(
+    as_member: Client, as_stranger: Client, workspace: Workspace
+) -> None:
+    first = deliver(make_connection(workspace))
+    receiving.store("xero", bytes(first.body))
+    inbox.fan_out()
+    again = Delivery.objects.latest("pk")
+    rows = as_member.get("/northwind/deliveries/").context["page"].rows
+    assert [(row.delivery.pk, row.delivery.verdict, row.told, row.repeated) for row in rows] == [
+        (again.pk, "duplicate", 1, 1),
+        (first.pk, "no subscriber", 1, 0),
+    ]
+    text = as_member.get(f"/northwind/deliveries/{again.pk}/").content.decode()
+    assert f'<a href="/northwind/deliveries/{first.pk}/">Delivery {first.pk}</a>' in text
+    assert as_stranger.get(f"/southwind/deliveries/{again.pk}/").status_code == 404
+
+
+def test_time_to_answer_is_stored_with_the_delivery_and_shown(
+    as_member: Client, workspace: Workspace
+) -> None:
+    check = deliver()
+    assert check.answer_ms is None  # nobody said when it arrived
+    receiving.store("xero", b'{"events": []}', began=time.perf_counter())
+    inbox.fan_out()
+    measured = Delivery.objects.latest("pk")
+    assert measured.answer_ms is not None
+    assert measured.answer_ms > 0
+    assert f"{measured.answer_ms:.1f} ms" in as_member.get("/northwind/deliveries/").content.decode()
+
+
+def replay_window(client: Client, since: datetime, until: datetime) -> Any:
+    window = {"since": f"{since:%Y-%m-%dT%H:%M}", "until": f"{until:%Y-%m-%dT%H:%M}"}
+    looked = client.get("/northwind/deliveries/replay/", window)
+    return looked.context["count"], client.post("/northwind/deliveries/replay/", window)
+
+
+def test_window_is_counted_then_replayed_and_nothing_happens_twice(
+    as_member: Client, workspace: Workspace, foreign_workspace: Workspace
+) -> None:
+    connection, theirs = make_connection(workspace), make_connection(foreign_workspace)
+    now = timezone.now()
+    for hours in (1, 2, 30):
+        event = make_event(connection, delivery=make_delivery())
+        Event.objects.filter(pk=event.pk).update(received_at=now - timedelta(hours=hours))
+    make_event(theirs, delivery=make_delivery())
+    make_workflow(workspace.agency, connection)
+    for _ in range(2):
+        count, answer = replay_window(as_member, now - timedelta(hours=24), now + timedelta(hours=1))
+        assert (count, answer["Location"]) == (2, "/northwind/deliveries/")
+        assert Activation.objects.count() == 2
+    started = AuditEntry.objects.filter(verb="replayed a delivery").order_by("pk")
+    assert list(started.values_list("details__events", "details__started")) == [(2, 2), (2, 0)]
+
+
+def test_window_that_ends_before_it_begins_is_refused(as_member: Client) -> None:
+    now = timezone.now()
+    _, answer = replay_window(as_member, now, now - timedelta(hours=1))
+    assert answer.status_code == 422
+    assert "This is not after the beginning." in answer.content.decode()
+
+
+def test_window_of_too_much_is_refused(
+    as_member: Client, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connections.delivery_views.MOST_REPLAYED", 1)
+    connection = make_connection(workspace)
+    for _ in range(2):
+        make_event(connection, delivery=make_delivery())
+    now = timezone.now()
+    count, answer = replay_window(as_member, now - timedelta(hours=1), now + timedelta(hours=1))
+    assert (count, answer.status_code) == (None, 422)
+
+
+def test_gaps_and_how_they_were_healed_are_shown(as_member: Client) -> None:
+    at = timezone.now() - timedelta(hours=3)
+    SequenceGap.objects.create(first=11, last=14, since=at, caught_up_at=at)
+    SequenceGap.objects.create(first=20, last=20, since=at, closed_at=at)
+    SequenceGap.objects.create(first=30, last=31, since=at)
+    text = as_member.get("/northwind/deliveries/").content.decode()
+    assert [word in text for word in ("11–14", "Read instead", "Came late", "Waits to be read")] == [True] * 4
+
+
+def test_look_for_missed_changes_has_only_our_ledgers_read(
+    as_member: Client, workspace: Workspace, foreign_workspace: Workspace
+) -> None:
+    ours, theirs = make_connection(workspace), make_connection(foreign_workspace)
+    for connection in (ours, theirs):
+        make_ledger(connection)
+    as_member.post("/northwind/deliveries/catch-up/")
+    asked = Ledger.objects.exclude(recover_since=None).values_list("pk", flat=True)
+    assert list(asked) == [ours.pk]

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from connections import inbox, receiving
-from connections.models import Connection, Delivery, Event, StrayEvent
+from connections.models import Connection, Delivery, Event, Mention, StrayEvent
 from taskjuice.queue.models import Wake
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
@@ -262,13 +262,14 @@ def test_failed_delivery_is_replayed_when_the_cause_is_mended(
     delivery, _ = poisoned_delivery(workspace, poison)
     scope = Scope(owner, workspace.agency, None, gate.WORK, is_client=False)
     with pytest.raises(RuntimeError):
-        inbox.replay(list(Event.objects.all()), scope=scope, delivery=delivery)
+        inbox.replay(list(Event.objects.all()), scope=scope, subject="delivery")
     monkeypatch.undo()
-    assert inbox.replay([], scope=scope, delivery=delivery) == 1
+    assert inbox.replay([], scope=scope, subject="delivery", failed=delivery) == 1
+    assert list(Mention.objects.values_list("events", "fresh")) == [(3, 3)]
     delivery.refresh_from_db()
     assert (delivery.state, delivery.verdict, delivery.activations) == ("done", "valid", 3)
     assert Activation.objects.count() == 3
-    assert inbox.replay([], scope=scope, delivery=delivery) == 0
+    assert inbox.replay([], scope=scope, subject="delivery", failed=delivery) == 0
 
 
 def test_trouble_of_the_database_is_no_fault_of_a_delivery(

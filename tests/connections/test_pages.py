@@ -4,14 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core import mail
 from django.test import Client
 from django.utils import timezone
-from django_q.models import OrmQ
 
-from connections import notices, states
-from connections.models import Connection, ConnectionProblem, ConnectionState, Refusal
-from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
+from connections.models import Connection, ConnectionState, Refusal
+from taskjuice.workspaces.models import Agency, AuditEntry, Workspace
 from tests.factories import make_connection, make_delivery, make_event, make_grant, make_workflow
 
 pytestmark = pytest.mark.django_db
@@ -191,26 +188,3 @@ def test_webhook_panel_follows_the_check(as_member: Client, agency: Agency, work
     seen.append(as_member.get(url).context["panel"].state)
     assert seen == ["none", "refused", "validated", "half"]
     assert "http://localhost:8000/webhooks/xero/" in page(as_member, url)
-
-
-def test_broken_connections_are_told_once_to_owner_and_admins(
-    owner: User, admin: User, member: User, workspace: Workspace
-) -> None:
-    connections = [make_connection(workspace, name=f"Number {number}") for number in range(2)]
-    rows = Connection.objects.filter(pk__in=[connection.pk for connection in connections])
-    for _ in range(2):
-        states.break_off(rows, problem=ConnectionProblem.GRANT_REFUSED, reason="It ended.")
-    assert OrmQ.objects.count() == 1
-    notices.tell_broken(workspace.agency_id, [connection.pk for connection in connections])
-    (message,) = mail.outbox
-    assert (message.to, message.subject) == (
-        [owner.email, admin.email],
-        "TaskJuice: 2 connections need to be reauthorised",
-    )
-    assert "http://localhost:8000/northwind/connections/?state=attention" in message.body
-
-
-def test_connections_mended_meanwhile_are_not_told(owner: User, workspace: Workspace) -> None:
-    connection = make_connection(workspace)
-    assert notices.tell_broken(workspace.agency_id, [connection.pk]) == 0
-    assert mail.outbox == []

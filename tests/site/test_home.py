@@ -51,7 +51,7 @@ def test_rail_offers_staff_what_their_role_may_open(as_owner: Client, as_member:
 
 def test_rail_of_a_client_is_reduced(as_client_user: Client) -> None:
     shown = set(rail(as_client_user, "/northwind/harbour-cafe/"))
-    assert shown & {"Clients", "Audit", "Settings", "Deliveries", "Receivables"} == set()
+    assert shown & {"Clients", "Audit", "Settings", "Deliveries"} == set()
     assert "Home" in shown
 
 
@@ -137,13 +137,13 @@ def test_home_counts_the_weeks_activations_by_the_persons_days(
     ):
         make_activation(flow, link, state=state, created_at=at)
     week = as_owner.get("/northwind/").context["cards"].week
-    assert [(day.good, day.bad, day.other) for day in week.days] == [
+    assert [(day.good, day.bad, day.other) for day in week.bars] == [
         (0, 0, 1),
         *[(0, 0, 0)] * 4,
         (0, 1, 0),
         (2, 0, 0),
     ]
-    assert (week.days[-1].date, week.total, week.bad, week.highest) == (today.date(), 4, 1, 2)
+    assert (week.bars[-1].start, week.total, week.bad, week.highest) == (today.date(), 4, 1, 2)
 
 
 def test_banner_leads_to_the_one_connection_or_to_the_list(as_owner: Client, workspace: Workspace) -> None:

@@ -14,7 +14,7 @@ from django.test import Client
 from taskjuice.site.sign_in import Remembering
 from taskjuice.workspaces.models import User
 from tests.conftest import SignIn
-from tests.factories import make_user
+from tests.factories import PASSWORD, make_user
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +92,20 @@ def test_linked_login_opens_the_account_of_whoever_linked_it(
     assert SocialAccount.objects.get().user == person
     through_xero(client, sandbox)
     assert client.session["_auth_user_id"] == str(person.pk)
+
+
+def test_linking_asks_for_the_password_first(client: Client, sandbox: SandboxProcess) -> None:
+    person = make_user()
+    client.force_login(person)  # some time ago
+    answer = through_xero(client, sandbox, process="connect")
+    assert (answer["Location"].split("?")[0], SocialAccount.objects.count()) == (
+        "/accounts/reauthenticate/",
+        0,
+    )
+    client.post(answer["Location"], {"password": "wrong"}, follow=True)
+    assert SocialAccount.objects.count() == 0
+    client.post(answer["Location"], {"password": PASSWORD}, follow=True)
+    assert SocialAccount.objects.get().user == person
 
 
 def test_login_linked_to_one_account_is_not_linked_to_another(

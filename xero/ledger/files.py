@@ -36,10 +36,10 @@ def response(place: Place, noun: str, columns: str, rows: "QuerySet[Any]") -> St
 
 
 def _line(row: Any, fields: Sequence[str]) -> list[object]:
-    return [_cell(getattr(row, field)) for field in fields]
+    return [cell(getattr(row, field)) for field in fields]
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
     """Amounts with two decimals at least, and more where there are more."""
     if isinstance(value, bool):
         return "yes" if value else ""

@@ -17,7 +17,7 @@ class _Search(forms.CharField):
         super().__init__(required=False, max_length=LONGEST_SEARCH, widget=widget)
 
 
-class _Day(forms.DateField):
+class Day(forms.DateField):
     def __init__(self, label: str) -> None:
         widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
         super().__init__(label=label, required=False, input_formats=DATES, widget=widget)
@@ -56,8 +56,8 @@ class DocumentForm(ListForm):
 
     q = _Search("Number, reference, contact or amount")
     on = forms.ChoiceField(label="Date", required=False, choices=[("date", "Issued"), ("due", "Due")])
-    since = _Day("From")
-    until = _Day("To")
+    since = Day("From")
+    until = Day("To")
     least = _Amount("At least")
     most = _Amount("At most")
     contact = forms.UUIDField(required=False, widget=forms.HiddenInput)
@@ -66,8 +66,8 @@ class DocumentForm(ListForm):
 
 class PaymentForm(ListForm):
     q = _Search("Invoice number, reference, contact or amount")
-    since = _Day("From")
-    until = _Day("To")
+    since = Day("From")
+    until = Day("To")
     least = _Amount("At least")
     most = _Amount("At most")
     narrowing = ("q", "since", "until", "least", "most")

@@ -20,7 +20,6 @@ from xero.mapping import key
 from xero.models import Contact, Invoice, Payment
 
 SEARCHED = 1000  # rows that a search brings
-READ = 3 * SEARCHED  # of all its meanings together; a row may be found by several
 MATCHING_CONTACTS = 200
 GONE = ("VOIDED", "DELETED")
 
@@ -68,8 +67,8 @@ def documents(connection: Connection, rows: "QuerySet[Invoice]", term: str) -> F
             *begins,
             rows.filter(reference_tail=_bare(term)),
             rows.filter(contact_xero_id__in=contacts_called(connection, term)),
-            holding(inside, connection.pk, term, "number_key", "reference_key"),
         ],
+        holding(inside, connection.pk, term, "number_key", "reference_key"),
         ("total", "amount_paid", "amount_due"),
     )
 
@@ -83,8 +82,8 @@ def payments(connection: Connection, rows: "QuerySet[Payment]", term: str) -> Fo
             *_of_amount(rows, "amount", term),
             *begins,
             rows.filter(contact_xero_id__in=contacts_called(connection, term)),
-            holding(inside, connection.pk, term, "invoice_number_key", "reference_key"),
         ],
+        holding(inside, connection.pk, term, "invoice_number_key", "reference_key"),
         ("amount",),
     )
 
@@ -94,13 +93,14 @@ def contacts_called(connection: Connection, term: str) -> "QuerySet[Contact, UUI
     return named.values_list("xero_id", flat=True)[:MATCHING_CONTACTS]
 
 
-def _found(meanings: "Sequence[QuerySet[Any]]", amounts: Sequence[str]) -> Found:
-    """One statement; a meaning is only looked at when those before it have not brought enough."""
-    limited = [rows.order_by().values_list("pk", "currency", "status", *amounts) for rows in meanings]
-    first, *others = (rows[: SEARCHED + 1] for rows in limited)
-    read = list(first.union(*others, all=True)[:READ])
-    distinct = list(dict.fromkeys(read))
-    return Found(distinct[:SEARCHED], len(distinct) > SEARCHED or len(read) == READ)
+def _found(meanings: "Sequence[QuerySet[Any]]", inside: "QuerySet[Any]", amounts: Sequence[str]) -> Found:
+    """`meanings` in one statement. What has the term `inside` is only looked for while they brought too few."""
+    columns = ("pk", "currency", "status", *amounts)
+    first, *others = (rows.order_by().values_list(*columns)[: SEARCHED + 1] for rows in meanings)
+    found = dict.fromkeys(first.union(*others, all=True))
+    if len(found) <= SEARCHED:
+        found |= dict.fromkeys(inside.order_by().values_list(*columns)[: SEARCHED + 1])
+    return Found(list(found)[:SEARCHED], len(found) > SEARCHED)
 
 
 def _of_amount(rows: "QuerySet[Row]", field: str, term: str) -> "list[QuerySet[Row]]":

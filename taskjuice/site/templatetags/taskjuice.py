@@ -1,5 +1,6 @@
 """Template tags and filters of the product, available in every template (docs/design-system.md shows each)."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -145,6 +146,19 @@ def share(part: int, whole: int) -> str:
 def bar(whole: int, *parts: int) -> str:
     """Where the topmost of stacked parts begins, from the top of a drawing 100 high."""
     return f"{100 - 100 * sum(parts) / whole:.2f}"
+
+
+@register.inclusion_tag("components/stack.html")
+def stack(parts: Sequence[Any], label: str, whole: Decimal | None = None) -> dict[str, Any]:
+    """A bar of stacked parts, each with `place` (its colour, 0 to 4), `name`, `amount`. `whole` is its full length."""
+    full = sum((part.amount for part in parts), Decimal(0)) if whole is None else whole
+    drawn, start = [], Decimal(0)
+    for part in parts:
+        if full and part.amount > 0:
+            length = 100 * part.amount / full
+            drawn.append({"part": part, "start": f"{start:.2f}", "length": f"{length:.2f}"})
+            start += length
+    return {"drawn": drawn, "label": label, "whole": whole}
 
 
 @register.simple_tag(takes_context=True)

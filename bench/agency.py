@@ -1,0 +1,133 @@
+"""An agency of 200 clients with 1,000,000 invoices: its home, receivables and connections, in milliseconds and queries.
+
+A process of its own, `python -m bench.agency`; prints one JSON object. The pages are asked through the whole of Django.
+"""
+
+import itertools
+import json
+import os
+import statistics
+import time
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
+CLIENTS = 200
+INVOICES = 1_000_000
+CONTACTS = 200  # of each client
+ACTIVATIONS = 100_000  # of the last seven days
+ROUNDS = 15
+
+PAGES = {
+    "home": "",
+    "receivables": "receivables/",
+    "receivables by contact": "receivables/?by=contact",
+    "receivables by invoice": "receivables/?by=invoice",
+    "receivables in USD": "receivables/?currency=USD",
+    "receivables a month ago": "receivables/?on={month_ago}",
+    "payables": "receivables/?side=bills",
+    "connections": "connections/",
+    "connections searched": "connections/?q=organisation",
+    "clients": "clients/",
+    "deliveries": "deliveries/",
+}
+
+FILL_ACTIVATIONS = """
+INSERT INTO workflows_activation (agency_id, workspace_id, connection_id, workflow_id, version_id, workflow_name,
+                                  version_number, trigger_data, outputs, state, created_at)
+SELECT %(agency)s, workspaces[1 + n %% cardinality(connections)], connections[1 + n %% cardinality(connections)],
+       %(workflow)s, %(version)s, 'Bench', 1, '{}', '{}',
+       CASE WHEN n %% 100 = 0 THEN 'failed' WHEN n %% 10 = 0 THEN 'stopped' ELSE 'succeeded' END,
+       now() - n * interval '7 days' / %(count)s
+  FROM generate_series(0, %(count)s - 1) n,
+       (SELECT %(connections)s::bigint[] AS connections, %(workspaces)s::bigint[] AS workspaces) AS made
+"""
+
+
+def main() -> None:
+    import django
+
+    django.setup()
+    from tests import factories
+
+    factories.numbers = itertools.count(time.time_ns() // 1000)
+    small, _ = filled(clients=1, invoices=10, activations=10)
+    large, seconds = filled(CLIENTS, INVOICES, ACTIVATIONS)
+    few = {name: one["queries"] for name, one in measured(small, rounds=1).items()}
+    pages = measured(large, rounds=ROUNDS)
+    found = {
+        "clients": CLIENTS,
+        "invoices": INVOICES,
+        "fill_seconds": round(seconds, 1),
+        "pages": pages,
+        "worst_p95_ms": max(one["p95_ms"] for one in pages.values()),
+        "more_queries_than_with_one_client": {
+            name: one["queries"] - few[name] for name, one in pages.items() if one["queries"] != few[name]
+        },
+    }
+    print(json.dumps(found, indent=1))
+
+
+def filled(clients: int, invoices: int, activations: int) -> tuple[Any, float]:
+    """An agency with that much, and how long making it took."""
+    from django.db import connection as database
+
+    from bench.ledger import FILL_CONTACTS, FILL_INVOICES, add_ledger, without_indexes
+    from tests.factories import make_agency, make_connection, make_workflow, make_workspace
+
+    agency = make_agency()
+    links = [make_connection(make_workspace(agency)) for _ in range(clients)]
+    flow = make_workflow(agency, links[0])
+    began = time.perf_counter()
+    with database.cursor() as cursor, without_indexes(cursor):
+        for link in links:
+            add_ledger(link.workspace_id, link.pk)
+            values = {"workspace": link.workspace_id, "connection": link.pk, "contacts": CONTACTS}
+            cursor.execute(FILL_CONTACTS, values)
+            cursor.execute(FILL_INVOICES, values | {"count": invoices // clients})
+        cursor.execute(
+            FILL_ACTIVATIONS,
+            {
+                "agency": agency.pk,
+                "connections": [link.pk for link in links],
+                "workspaces": [link.workspace_id for link in links],
+                "workflow": flow.pk,
+                "version": flow.versions.get().pk,
+                "count": activations,
+            },
+        )
+    with database.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE xero_invoice, xero_contact, xero_tally, workflows_activation")
+    return agency, time.perf_counter() - began
+
+
+def measured(agency: Any, *, rounds: int) -> dict[str, dict[str, float]]:
+    from datetime import timedelta
+
+    from django.db import connection as database
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext, override_settings
+    from django.utils import timezone
+
+    from bench.ledger import timed
+
+    client = Client()
+    client.force_login(agency.memberships.get(role="owner").user)
+    month_ago = (timezone.localdate() - timedelta(days=30)).isoformat()
+    found = {}
+    with override_settings(ALLOWED_HOSTS=["*"], DEBUG=False):
+        for name, path in PAGES.items():
+            address = f"/{agency.slug}/{path.format(month_ago=month_ago)}"
+            client.get(address)
+            with CaptureQueriesContext(database) as caught:
+                client.get(address)
+            times = sorted(timed(lambda: client.get(address)) for _ in range(rounds))  # noqa: B023 - run at once
+            found[name] = {
+                "p50_ms": round(statistics.median(times), 1),
+                "p95_ms": round(times[int(len(times) * 0.95)], 1),
+                "queries": len(caught),
+            }
+    return found
+
+
+if __name__ == "__main__":
+    main()

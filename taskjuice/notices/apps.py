@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+
+from taskjuice.queue import sweeping
+
+
+class NoticesConfig(AppConfig):
+    name = "taskjuice.notices"
+    label = "notices"
+
+    def ready(self) -> None:
+        from taskjuice.notices import incidents, mailing  # these need loaded models
+
+        sweeping.add("incidents", seconds=15, run=incidents.look)
+        sweeping.add("notices by e-mail", seconds=15, run=mailing.send_immediate)
+        sweeping.add("daily digests", seconds=120, run=mailing.send_digests)

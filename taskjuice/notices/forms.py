@@ -1,0 +1,17 @@
+"""How a person wants to hear of each kind of incident."""
+
+from django import forms
+from django.http import QueryDict
+
+from taskjuice.notices.models import Cadence, Kind
+
+
+class WishesForm(forms.Form):
+    """One choice for each kind, named by it."""
+
+    def __init__(self, data: QueryDict | None, *, now: dict[str, str]) -> None:
+        super().__init__(data)
+        for kind in Kind:
+            self.fields[kind.value] = forms.ChoiceField(
+                label=kind.label, choices=Cadence.choices, initial=now[kind]
+            )

@@ -1,0 +1,94 @@
+"""Receivables and payables: what is owed across an agency's clients or in one of them, by age, down to the invoice."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from taskjuice.workspaces import gate
+from taskjuice.workspaces.gate import Scope
+from xero.ageing import books, files, queries
+from xero.ageing.books import Books
+from xero.ageing.forms import AgeingForm
+from xero.ageing.queries import Aged, Owing
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a page's address asks for, once understood."""
+
+    form: AgeingForm
+    books: Books
+    owing: Owing
+    side: str
+    by: str
+    sort: str
+    page: int | None
+
+    @property
+    def on(self) -> date:
+        return self.owing.on
+
+
+@require_safe
+def receivables(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.READ)
+    asked = _asked(request, scope)
+    totals = queries.totals(asked.books, asked.owing)
+    chosen = _chosen(totals, asked.form.cleaned_data.get("currency", ""))
+    context: dict[str, Any] = {"asked": asked, "totals": totals, "chosen": chosen, "ages": queries.AGES}
+    if chosen is not None:
+        context |= _table(asked, chosen)
+    return render(request, "xero_ageing/receivables.html", context)
+
+
+@require_safe
+def receivables_export(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponseBase:
+    """What the page shows, in all currencies and on all its pages."""
+    scope = gate.enter(request, agency, workspace, level=gate.READ)
+    asked = _asked(request, scope)
+    found = queries.every(asked.books, asked.owing, asked.by, asked.sort)
+    return files.of_ageing(scope, asked.side, asked.by, asked.on, found)
+
+
+def _asked(request: HttpRequest, scope: Scope) -> Asked:
+    there = books.of(scope)
+    form = AgeingForm(request.GET, today=there.today)
+    wanted = form.wanted()
+    side = wanted.get("side") or "sales"
+    contact = wanted.get("contact")
+    by = wanted.get("by") or ("client" if scope.workspace is None else "invoice" if contact else "contact")
+    if by == "client" and scope.workspace is not None:
+        by = "contact"
+    return Asked(
+        form=form,
+        books=there.narrowed(wanted.get("organisation")),
+        owing=Owing(queries.SIDES[side], wanted.get("on") or there.today, contact),
+        side=side,
+        by=by,
+        sort=wanted.get("sort", ""),
+        page=wanted.get("page"),
+    )
+
+
+def _chosen(totals: list[Aged], currency: str) -> Aged | None:
+    """What is shown: one currency at a time, the asked one or the most used."""
+    return next((one for one in totals if one.currency == currency), totals[0] if totals else None)
+
+
+def _table(asked: Asked, chosen: Aged) -> dict[str, Any]:
+    owing = Owing(asked.owing.type, asked.on, asked.owing.contact, chosen.currency)
+    window = queries.rows(asked.books, owing, asked.by, sort=asked.sort, page=asked.page)
+    found: list[Aged] = list(window.rows)
+    documents = queries.invoices(found)
+    return {
+        "listing": {"window": window},
+        "rows": [(row, documents.get(row.invoice_id or 0)) for row in found],
+        "highest": max((row.total for row in found), default=Decimal(0)),
+        "contact": found[0] if asked.owing.contact and found else None,
+        "default_sort": queries.DEFAULT_ORDERS[asked.by],
+    }
