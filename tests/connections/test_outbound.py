@@ -44,7 +44,7 @@ class Resolver:
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> Resolver:
     resolver = Resolver()
-    monkeypatch.setattr(outbound.socket, "getaddrinfo", resolver)
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
     return resolver
 
 
@@ -195,7 +195,7 @@ def test_resolver_that_does_not_answer_is_tried_later(monkeypatch: pytest.Monkey
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure")
 
     monkeypatch.setattr(outbound, "DNS_SECONDS", 0.2)
-    monkeypatch.setattr(outbound.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(NotSent, match="could not be looked up"):
         outbound.send("GET", f"https://{NAME}/", headers={})
 

@@ -20,6 +20,7 @@ from workflows.drafts import Draft, Step
 from workflows.http_request import HttpRequestForm
 from workflows.models import Activation, SentRequest, StepRun
 from workflows.problems import problems
+from workflows.store import Batch
 from workflows.words import step_in_words
 
 pytestmark = pytest.mark.django_db
@@ -340,7 +341,7 @@ def test_killed_between_answer_and_its_note_does_not_send_again(
     activation = started(connection, receiver, json='{"a": 1}')
     lanes.wake_lanes([connection.pk])
     with monkeypatch.context() as killed:
-        killed.setattr(engine.Batch, "store", Killed())
+        killed.setattr(Batch, "store", Killed())
         with pytest.raises(KeyboardInterrupt):
             engine.run_lane(connection.pk)
     Activation.objects.update(lease_token=None)
