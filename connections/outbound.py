@@ -38,10 +38,19 @@ MOST_ADDRESSES = 4  # are tried
 NOT_PUBLIC = "{} is not a public address of the internet, so TaskJuice does not call it."
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
-# Ranges that stand for IPv4 addresses somewhere else: NAT64, 6to4, Teredo, IPv4-compatible
-TRANSLATED = tuple(
+# Beyond what Python calls not global: ranges that stand for IPv4 addresses somewhere else (NAT64, 6to4, Teredo,
+# IPv4-compatible), and those of protocols
+SPECIAL = tuple(
     ipaddress.ip_network(text)
-    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+    for text in (
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/32",
+        "::/96",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+    )
 )
 
 
@@ -137,8 +146,10 @@ def is_public(address: str) -> bool:
     if isinstance(found, ipaddress.IPv6Address):
         if found.ipv4_mapped is not None:
             return is_public(str(found.ipv4_mapped))
-        if found.is_site_local or any(found in network for network in TRANSLATED):
+        if found.is_site_local:
             return False
+    if any(found in network for network in SPECIAL):
+        return False
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 
@@ -169,8 +180,16 @@ def _refuse_outside(target: Target) -> None:
     if target.port not in PORTS:
         raise Refused(f"Port {target.port} is not called; use 443, the usual one, or 8443.")
     own = urlsplit(settings.BASE_URL).hostname
-    if target.host == own or ("." not in target.host and ":" not in target.host):
+    is_inside = "." not in target.host and ":" not in target.host
+    if target.host == own or is_inside or _is_private_number(target.host):
         raise Refused(NOT_PUBLIC.format(target.host))
+
+
+def _is_private_number(host: str) -> bool:
+    try:
+        return not is_public(host)
+    except ValueError:  # a name
+        return False
 
 
 def _resolved(target: Target) -> list[str]:
@@ -227,7 +246,6 @@ def _connection(target: Target, address: str) -> HTTPConnection:
         timeout=CONNECT_SECONDS,
         ssl_context=_trust(certifi.where()),
         server_hostname=target.host,
-        assert_hostname=target.host,
     )
 
 

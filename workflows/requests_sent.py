@@ -73,7 +73,7 @@ def settle(outputs: Mapping[Place, Data | None]) -> None:
 
 def forget_open(activation_id: int) -> None:
     """A person replays the activation: what nobody knows the end of may be sent again."""
-    SentRequest.objects.filter(activation=activation_id, output=None).delete()
+    SentRequest.objects.filter(activation=activation_id, output__isnull=True).delete()
 
 
 def _known(row: SentRequest | None, key: uuid.UUID) -> Noted:

@@ -7,13 +7,15 @@ has it (xero/changes.py, xero/overdue.py): those triggers come some seconds late
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
-from urllib.parse import urlencode
+from uuid import UUID
 
 from django import forms
 
 from connections.integrations import Data, Trigger
 from connections.models import Connection, Event
 from xero import changes, overdue
+from xero.ledger import places
+from xero.models import Invoice
 
 KINDS = [("any", "is created or updated"), ("CREATE", "is created"), ("UPDATE", "is updated")]
 
@@ -31,7 +33,6 @@ class EventForm(forms.Form):
 
 class _XeroEvent(Trigger):
     form: ClassVar[type[forms.Form]] = EventForm
-    page: ClassVar[str]  # of one such record at Xero, without its ID
 
     def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
         wanted = settings.get("change", "any")
@@ -49,11 +50,25 @@ class _XeroEvent(Trigger):
 
     def address(self, connection: Connection, data: Mapping[str, Any]) -> str:
         """Xero's deep link: the short code picks the organisation, whichever the person had open."""
-        short_code, resource = connection.details.get("short_code"), str(data.get("resource_id", ""))
-        if not short_code or not resource:
+        try:
+            record = UUID(str(data.get("resource_id", "")))
+        except ValueError:
             return ""
-        query = urlencode({"shortcode": short_code, "redirecturl": self.page + resource})
-        return f"https://go.xero.com/organisationlogin/default.aspx?{query}"
+        return places.in_xero(connection, self.page(connection, record, data))
+
+    def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
+        """Of this record at Xero."""
+        raise NotImplementedError
+
+
+class _OfDocuments(_XeroEvent):
+    def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
+        """A webhook does not say whether it is about an invoice or a bill; the local copy knows."""
+        kind = data.get("type")
+        if kind not in {"ACCREC", "ACCPAY"}:
+            known = Invoice.objects.filter(connection=connection, xero_id=record)
+            kind = known.values_list("type", flat=True).first()
+        return places.document_page(str(kind or "ACCREC"), record)
 
 
 def _sample(category: str) -> Data:
@@ -67,12 +82,11 @@ def _sample(category: str) -> Data:
     }
 
 
-class InvoiceEvent(_XeroEvent):
+class InvoiceEvent(_OfDocuments):
     key = "xero/invoice-event"
     title = "An invoice or bill changes"
     description = "Starts when Xero reports that an invoice or a bill was created or updated."
     category = "INVOICE"
-    page = "/AccountsReceivable/View.aspx?InvoiceID="
     sample = _sample("INVOICE")
 
 
@@ -81,8 +95,10 @@ class ContactEvent(_XeroEvent):
     title = "A contact changes"
     description = "Starts when Xero reports that a contact was created or updated."
     category = "CONTACT"
-    page = "/Contacts/View/"
     sample = _sample("CONTACT")
+
+    def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
+        return places.contact_page(record)
 
 
 DOCUMENTS = [("any", "sales invoices and bills"), ("ACCREC", "sales invoices"), ("ACCPAY", "bills")]
@@ -125,12 +141,11 @@ class OverdueForm(DocumentForm):
     )
 
 
-class _Document(_XeroEvent):
+class _Document(_OfDocuments):
     """Knows the invoice: `event.details` is as xero/changes.py says."""
 
     form = DocumentForm
     category = changes.CATEGORY
-    page = InvoiceEvent.page
 
     def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
         told, over = event.details, settings.get("over")

@@ -18,6 +18,7 @@ from tests.factories import make_activation, make_connection, make_workflow
 from workflows import history, timeline
 from workflows.models import Activation, Lane, StepRun, Workflow
 from workflows.starting_points import LARGE_INVOICE
+from xero import upsert
 
 pytestmark = pytest.mark.django_db
 
@@ -347,18 +348,30 @@ def test_hostile_values_are_shown_as_text(
         assert (nasty in page, "&lt;script&gt;" in page) == (False, True)
 
 
+RECORD = "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10"
+
+
+@pytest.mark.parametrize("told", [{"type": "ACCPAY"}, {"type": "UPDATE"}], ids=["told", "looked up"])
+def test_open_in_xero_finds_bills(workflow: Workflow, workspace: Workspace, told: dict[str, str]) -> None:
+    known = make_connection(workspace, details={"short_code": "!ab"})
+    bill = {"InvoiceID": RECORD, "Type": "ACCPAY", "Status": "AUTHORISED", "Contact": {"ContactID": RECORD}}
+    upsert.take_in(known, "invoices", [bill | {"UpdatedDateUTC": "2026-11-23T09:00:00"}])
+    activation = make_activation(workflow, known, trigger_data={"resource_id": RECORD} | told)
+    assert f"/AccountsPayable/View.aspx%3FInvoiceID%3D{RECORD}" in timeline.story(activation).document_href
+
+
 def test_open_in_xero_picks_the_organisation(
     as_member: Client, workflow: Workflow, workspace: Workspace
 ) -> None:
     known = make_connection(workspace, details={"short_code": "!ab&c"})
-    activation = make_activation(workflow, known, trigger_data={"resource_id": "d3b1c1f4"})
+    activation = make_activation(workflow, known, trigger_data={"resource_id": RECORD})
     href = timeline.story(activation).document_href
     assert parse_qs(urlsplit(href).query) == {
         "shortcode": ["!ab&c"],
-        "redirecturl": ["/AccountsReceivable/View.aspx?InvoiceID=d3b1c1f4"],
+        "redirecturl": [f"/AccountsReceivable/View.aspx?InvoiceID={RECORD}"],
     }
     unknown = make_activation(
-        workflow, make_connection(workspace, details={}), trigger_data={"resource_id": "d3"}
+        workflow, make_connection(workspace, details={}), trigger_data={"resource_id": RECORD}
     )
     assert timeline.story(unknown).document_href == ""
 
