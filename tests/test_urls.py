@@ -257,10 +257,10 @@ TABLE = {
     "<slug:agency>/tasks/<int:task>/decline/": action(WORK),
     "<slug:agency>/<slug:workspace>/tasks/<int:task>/decline/": action(WORK),
     # -- secret values --
-    "<slug:agency>/secrets/": page(ADMIN),
-    "<slug:agency>/secrets/add/": action(ADMIN, 422),
-    "<slug:agency>/secrets/<int:secret>/replace/": form(ADMIN, 422),
-    "<slug:agency>/secrets/<int:secret>/delete/": action(ADMIN),
+    "<slug:agency>/settings/secrets/": page(ADMIN),
+    "<slug:agency>/settings/secrets/add/": action(ADMIN, 422),
+    "<slug:agency>/settings/secrets/<int:secret>/replace/": form(ADMIN, 422),
+    "<slug:agency>/settings/secrets/<int:secret>/delete/": action(ADMIN),
     # -- deliveries --
     "<slug:agency>/deliveries/": page(WORK),
     "<slug:agency>/<slug:workspace>/deliveries/": page(WORK),

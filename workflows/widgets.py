@@ -109,10 +109,10 @@ def editor_widget(field: forms.Field) -> forms.Widget:
     match field:
         case ConditionField():
             return ConditionRows()
+        case HeadersField():  # before the rows that it extends
+            return HeaderRows()
         case ValuesField() | PairsField():
             return ValueRows()
-        case HeadersField():
-            return HeaderRows()
     kept = forms.Select | forms.CheckboxInput | forms.Textarea
     if isinstance(field.widget, kept):
         return field.widget

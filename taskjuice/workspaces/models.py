@@ -17,7 +17,7 @@ RESERVED_AGENCY_SLUGS = frozenset(
 )
 RESERVED_WORKSPACE_SLUGS = frozenset(
     "accounts activations archive audit bills calls clients connect connections contacts deliveries home invoices"
-    " items lanes members new notifications payments receivables rename search secrets settings switch tasks team"
+    " items lanes members new notifications payments receivables rename search settings switch tasks team"
     " templates"
     " workflows".split()
 )

@@ -127,7 +127,7 @@ def test_secret_is_sent_and_stands_nowhere(
             f"/northwind/workflows/{workflow.pk}/",
             f"/northwind/workflows/{workflow.pk}/edit/",
             f"/northwind/workflows/{workflow.pk}/export/",
-            "/northwind/secrets/",
+            "/northwind/settings/secrets/",
             "/northwind/audit/",
         )
     ]
@@ -188,14 +188,14 @@ ADDED = {"name": "crm_token", "host": "https://API.example.com/v1", "value": VAL
 
 
 def test_secret_is_added_replaced_and_deleted(as_admin: Client, agency: Agency) -> None:
-    answer = as_admin.post("/northwind/secrets/add/", ADDED, follow=True)
+    answer = as_admin.post("/northwind/settings/secrets/add/", ADDED, follow=True)
     assert "crm_token is kept" in answer.content.decode()
     secret = Secret.objects.get()
     assert secret.host == "api.example.com"
     assert secret_values.opened(agency.pk, ["crm_token"])["crm_token"].value == VALUE
-    as_admin.post(f"/northwind/secrets/{secret.pk}/replace/", {"value": "another-token"})
+    as_admin.post(f"/northwind/settings/secrets/{secret.pk}/replace/", {"value": "another-token"})
     assert secret_values.opened(agency.pk, ["crm_token"])["crm_token"].value == "another-token"
-    as_admin.post(f"/northwind/secrets/{secret.pk}/delete/")
+    as_admin.post(f"/northwind/settings/secrets/{secret.pk}/delete/")
     assert Secret.objects.count() == 0
     assert list(AuditEntry.objects.order_by("id").values_list("verb", flat=True)) == [
         "secret value added",
@@ -222,7 +222,7 @@ def test_wrong_input_is_said_and_the_value_not_shown(
     as_admin: Client, agency: Agency, changed: dict[str, str]
 ) -> None:
     make_secret(agency, "taken")
-    answer = as_admin.post("/northwind/secrets/add/", ADDED | changed)
+    answer = as_admin.post("/northwind/settings/secrets/add/", ADDED | changed)
     assert answer.status_code == 422
     assert VALUE not in answer.content.decode()
     assert 'aria-invalid="true"' in answer.content.decode()
@@ -232,7 +232,7 @@ def test_wrong_input_is_said_and_the_value_not_shown(
 def test_foreign_secret_is_not_found(as_admin: Client, foreign_agency: Agency) -> None:
     secret = make_secret(foreign_agency)
     for verb in ("replace", "delete"):
-        path = f"/northwind/secrets/{secret.pk}/{verb}/"
+        path = f"/northwind/settings/secrets/{secret.pk}/{verb}/"
         assert as_admin.post(path, {"value": "another-token"}).status_code == 404
     assert Secret.objects.count() == 1
 
@@ -456,3 +456,21 @@ def test_step_survives_export_and_import() -> None:
 def test_limits_are_as_written_down() -> None:
     assert (outbound.TOTAL_SECONDS, outbound.LARGEST_ANSWER) == (30.0, 4 * 1024 * 1024)
     assert http_request.BEGIN_WITHIN + outbound.TOTAL_SECONDS < 40  # the watchdog's patience
+
+
+def test_builder_keeps_headers_with_their_secrets(as_member: Client, agency: Agency) -> None:
+    typed = {
+        "trigger": "core/manual",
+        "step": "s1",
+        "step-s1-action": "core/http-request",
+        "step-s1-name": "call",
+    }
+    typed |= {"step-s1-headers-0-name": "Authorization", "step-s1-headers-0-value": "Bearer"}
+    typed |= {"step-s1-headers-0-secret": "crm_token", "do": "again"}
+    page = as_member.post("/northwind/workflows/new/", typed)
+    assert (
+        'name="step-s1-headers-0-secret" id="id_step-s1-headers-0-secret" value="crm_token"'
+        in page.content.decode()
+    )
+    row = {"name": "Authorization", "value": "Bearer", "secret": "crm_token"}
+    assert page.context["builder"].cards[0].step.input["headers"] == [row]
