@@ -153,8 +153,9 @@ def running(sandbox: Any) -> Iterator[psutil.Process]:
             stack.callback(process.wait)
             stack.callback(process.terminate)
         _until(lambda: _answers(f"{base}/readyz"), 60)
-        sandbox.api("POST", "subscription", {"url": f"{base}/webhooks/xero/"})
-        _until(lambda: sandbox.api("GET", "subscription")["status"] == "OK", 60)
+        subscribed = {"url": f"{base}/webhooks/xero/", "key": sandbox.webhook_key}
+        sandbox.api("POST", "subscription", subscribed)
+        _until(lambda: sandbox.api("GET", "subscription")["status"] == "ok", 60)
         yield psutil.Process(processes[1].pid)
 
 
