@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 from taskjuice.queue import sweeping
+from taskjuice.workspaces import holdings
 
 
 class ConnectionsConfig(AppConfig):
@@ -8,7 +9,7 @@ class ConnectionsConfig(AppConfig):
 
     def ready(self) -> None:
         # These need loaded models.
-        from connections import cards, checks, grants, inbox, lifecycle, retention, returns
+        from connections import cards, checks, grants, inbox, lifecycle, models, retention, returns
 
         sweeping.add("waiting deliveries", seconds=2, run=inbox.rewake_waiting)
         sweeping.add("idle grants", seconds=3600, run=grants.refresh_idle)
@@ -18,3 +19,11 @@ class ConnectionsConfig(AppConfig):
         retention.register()
         checks.register()
         cards.register()
+        holdings.when_leaving(lifecycle.end_all)
+        holdings.add(models.Connection, before=lifecycle.let_go)
+        holdings.add(models.ConnectLink, hidden=("token_hash",))
+        holdings.add(models.Consent, exported=False)
+        holdings.add(models.Event)
+        holdings.add(models.Sending, "connection__workspace")
+        holdings.add(models.Call)
+        holdings.add(models.Mention)

@@ -8,14 +8,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from connections import choices, consents, errors, lifecycle, queries
 from connections.forms import ChooseForm, StartForm
 from connections.models import Connection, Consent
 from connections.providers import Tenant, providers
 from connections.returns import offered
-from taskjuice.workspaces import branding, gate
+from taskjuice.workspaces import branding, gate, proof
 from taskjuice.workspaces.gate import Scope
 
 AfterChoice = Callable[[HttpRequest, Consent, list[Connection]], HttpResponse]
@@ -34,6 +34,7 @@ def consent_start(
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
     if provider not in providers.by_key:
         raise Http404("No such provider.")
+    proof.of_today(request)
     place = scope.workspace
     if place is None:
         form = StartForm(request.POST, workspaces=queries.workspaces_to_connect(scope.agency))
@@ -49,6 +50,7 @@ def connection_reconnect(request: HttpRequest, agency: str, workspace: str, conn
     found = queries.one(scope.workspace, connection) if scope.workspace else None
     if found is None:
         raise Http404("No such connection here.")
+    proof.of_today(request)
     url = consents.begin(
         request, provider=found.provider, workspace=found.workspace, by=scope.user, reconnects=found
     )
@@ -81,6 +83,7 @@ def consent_callback(request: HttpRequest, provider: str) -> HttpResponse:
         return _refused(request, "away", consent, message=str(error), status=503)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def consent_choose(request: HttpRequest, agency: str, workspace: str, consent: int) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
     found = _open(scope, consent)

@@ -151,6 +151,13 @@ def revoke(grant: Grant) -> bool:
     return True
 
 
+def erase(grant: Grant) -> bool:
+    """End the consent at the provider if it can be told now (else False), and erase the tokens in any case."""
+    told = revoke(grant)
+    Grant.objects.filter(pk=grant.pk, state=GrantState.REVOKED).update(tokens="", key_id="")
+    return told
+
+
 def finish_revocations() -> None:
     """Revoke what could not be revoked when it was asked for."""
     for grant in Grant.objects.filter(state=GrantState.REVOKED).exclude(tokens="")[:50]:

@@ -23,7 +23,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import admission, errors, sending
+from connections import admission, errors, restoring, sending
 from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown, outcome_of
 from connections.models import LIVE_CALLS, Call, CallState, Connection, Sending
@@ -109,6 +109,8 @@ def _begin(
     outcomes: dict[int, Outcome] = {}
     if not fresh:
         return outcomes, {}
+    if restoring.is_open():
+        return {index: restoring.held(calls[index]) for index in fresh}, {}
     try:
         drafts = writer.drafts([calls[i] for i in fresh], [rows[i] for i in fresh], [uuid4() for _ in fresh])
     except errors.ProviderError as error:
@@ -120,12 +122,16 @@ def _begin(
         else:
             outcomes[index] = draft
     outcomes |= _held_back(calls, accepted)
-    intended = time.monotonic()
     accepted = {index: draft for index, draft in accepted.items() if index not in outcomes}
-    made = _intend(writer, connection, calls, accepted)
+    doubts = restoring.doubtful(calls[index] for index in accepted)
+    doubtful = {index: draft for index, draft in accepted.items() if calls[index].activation_id in doubts}
+    made = _doubt(writer, connection, calls, doubtful, doubts) if doubtful else []
+    intended = time.monotonic()
+    sure = {index: draft for index, draft in accepted.items() if index not in doubtful}
+    made += _intend(writer, connection, calls, sure)
     crash_point("journal.after_intent")
     waiting: dict[UUID, Outcome] = {}
-    for request, its_calls in sending.by_sending(made):
+    for request, its_calls in sending.by_sending(call for call in made if call.state in UNSETTLED):
         if time.monotonic() - intended > STALE_SECONDS:  # held up: somebody else may have taken over by now
             waiting |= sending.nothing_sent(
                 request, its_calls, errors.RetryLater("Held up before it was sent.")
@@ -155,7 +161,12 @@ def _taken(call: ActionCall) -> Outcome:
 
 
 def _intend(
-    writer: Writer, connection: Connection, calls: Sequence[ActionCall], drafts: Mapping[int, Draft]
+    writer: Writer,
+    connection: Connection,
+    calls: Sequence[ActionCall],
+    drafts: Mapping[int, Draft],
+    *,
+    sent_now: bool = True,
 ) -> list[Call]:
     """Store the intents of a whole wave in one transaction; those that a unique key keeps out are left out."""
     made: list[Call] = []
@@ -163,9 +174,25 @@ def _intend(
     with transaction.atomic():
         for start in range(0, len(indexes), writer.most):
             chunk = indexes[start : start + writer.most]
-            request = sending.new_sending(writer, connection, path=drafts[chunk[0]].path)
+            request = sending.new_sending(writer, connection, path=drafts[chunk[0]].path, sent_now=sent_now)
             rows = [_row(writer, request, calls[index], drafts[index]) for index in chunk]
             made += sending.stored(writer, request, rows)
+    return made
+
+
+def _doubt(
+    writer: Writer,
+    connection: Connection,
+    calls: Sequence[ActionCall],
+    drafts: Mapping[int, Draft],
+    doubts: Mapping[int, str],
+) -> list[Call]:
+    """Store the intents and let a person decide: these may have been carried out before a restore."""
+    with transaction.atomic():
+        made = _intend(writer, connection, calls, drafts, sent_now=False)
+        for call in made:
+            call.state, call.error = CallState.UNKNOWN, doubts[call.activation_id or 0]
+        Call.objects.bulk_update(made, ["state", "error"])
     return made
 
 

@@ -178,6 +178,28 @@ def release(connection: Connection) -> bool:
     return True
 
 
+def end_all(workspace_id: int) -> None:
+    """Inside the transaction in which a workspace's deletion begins: nothing goes out for it any more."""
+    live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), workspace=workspace_id)
+    live.update(state=ConnectionState.REVOKED, problem="", reason="The client is deleted.", paused_at=None)
+
+
+def let_go(workspace_id: int, late: bool) -> str:
+    """Tell the provider that a deleted workspace's connections and consents end; "" when nothing is left to do.
+
+    `late`: tokens that nobody else needs are erased whatever the provider says; returned is what it was not told.
+    """
+    rows = list(Connection.objects.filter(workspace=workspace_id).select_related("grant").order_by("pk"))
+    untold = {connection.name for connection in rows if not release(connection)}
+    for grant in _unneeded().filter(connections__workspace=workspace_id).exclude(tokens="").distinct():
+        its = {connection.name for connection in rows if connection.grant_id == grant.pk}
+        told = grants.erase(grant) if late else grants.revoke(grant)
+        untold = untold - its if told else untold | its  # the end of a consent ends all connections under it
+    if not untold:
+        return ""
+    return f"Xero could not be told. Remove TaskJuice there, under Connected apps, of: {', '.join(sorted(untold))}."
+
+
 def finish_disconnects() -> None:
     """Tell the provider what it could not be told when a person disconnected."""
     ended = Connection.objects.filter(state=ConnectionState.REVOKED, provider_connection_id__isnull=False)
@@ -203,17 +225,19 @@ def _removed(connection: Connection, grant: Grant) -> bool:
 
 def _unused_grants() -> QuerySet[Grant]:
     """Left over when a reconnect came with another person's consent."""
+    unused = _unneeded().filter(
+        ~Q(state=GrantState.REVOKED), ~Q(tokens=""), refreshed_at__lt=Now() - grants.GRACE
+    )
+    return unused.order_by("pk")
+
+
+def _unneeded() -> QuerySet[Grant]:
+    """Grants of no live connection, and of no consent that somebody is about to choose from."""
     live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), grant=OuterRef("pk"))
     chosen = Consent.objects.filter(
         grant=OuterRef("pk"), finished_at=None, created_at__gt=Now() - grants.GRACE
     )
-    return Grant.objects.filter(
-        ~Exists(live),
-        ~Exists(chosen),
-        ~Q(state=GrantState.REVOKED),
-        ~Q(tokens=""),
-        refreshed_at__lt=Now() - grants.GRACE,
-    ).order_by("pk")
+    return Grant.objects.filter(~Exists(live), ~Exists(chosen))
 
 
 def watch_listed(limit: int = 20) -> int:

@@ -557,3 +557,21 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action}: {self.subject}"
+
+
+class Reconciliation(models.Model):
+    """The time after a restore from a backup in which nothing is written: see connections/restoring.py."""
+
+    since = models.DateTimeField()  # of the backup
+    begun_at = models.DateTimeField(db_default=Now())
+    released_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                models.Value(1), condition=models.Q(released_at=None), name="reconciliation_one_open"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"reconciliation since {self.since}"

@@ -1,6 +1,6 @@
 """Sending what the journal holds, storing what came back, and finding out what became of what got no answer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from connections import errors
 from connections.integrations import Failed, Outcome, TryLater, outcome_of
-from connections.models import Call, CallState, Connection, Sending
+from connections.models import Call, CallState, Connection, Reconciliation, Sending
 from connections.writers import Found, Made, Refused, Undecided, Writer
 from taskjuice.crash import crash_point
 from taskjuice.workspaces import audit
@@ -21,6 +21,7 @@ SETTLE_SECONDS = 5  # a record may be found only so long after it was made
 BACK_OFF = (5, 20, 60, 120)  # seconds after the first, second … sending without an answer
 MOST_EPOCHS = 4  # new keys for one call; each follows a look-up that found nothing
 UNSETTLED = (CallState.INTENDED, CallState.SENT)
+_authors: list[Callable[[int], str]] = []
 
 
 def new_sending(writer: Writer, connection: Connection, *, path: str = "", sent_now: bool = True) -> Sending:
@@ -115,7 +116,7 @@ def _unanswered(
         found = {}
     missing = _store_found(writer, sending, calls, found)
     pause = BACK_OFF[min(sending.times, len(BACK_OFF)) - 1]
-    return {call.pk: _later(reason, _in(pause)) for call in missing}
+    return {call.pk: _later(reason, soon(pause)) for call in missing}
 
 
 def _refused_whole(
@@ -146,7 +147,7 @@ def nothing_sent(sending: Sending, calls: Sequence[Call], error: errors.Provider
             )
             return {}
     if isinstance(outcome, Failed):
-        outcome = _later(str(error), _in(BACK_OFF[-1]))
+        outcome = _later(str(error), soon(BACK_OFF[-1]))
     return dict.fromkeys([call.pk for call in calls], outcome)
 
 
@@ -186,12 +187,18 @@ def settled(writer: Writer, call: Call, verdict: Made | Refused, *, by: User | N
         note(call, writer.verb, by=by or call.user)
 
 
+def tell_authors(author: Callable[[int], str]) -> None:
+    """`author` returns what an activation runs, for the audit trail: "Thank a payer v3"."""
+    _authors.append(author)
+
+
 def note(call: Call, verb: str, *, by: User | None, **details: str) -> None:
-    """Into the audit trail, with the call and whose it is."""
+    """Into the audit trail, with the call and whose it is: a person's, or a step's of a workflow's version."""
     step = {"activation": call.activation_id, "step": call.step} if call.activation_id else {}
+    authors = [author(call.activation_id) for author in _authors] if call.activation_id else []
     audit.record(
         verb,
-        by=by,
+        by=by or (f"Workflow {authors[0]}" if any(authors) else None),
         agency=call.agency,
         workspace=call.workspace,
         subject=call.record_name or call.subject,
@@ -224,13 +231,28 @@ def _undecided(pk: UUID, reason: str) -> None:
 def settle(writer: Writer, connection: Connection, calls: Sequence[Call]) -> dict[UUID, Outcome]:
     """Go on with calls whose process died, or whose answer never came; outcomes of those that still wait."""
     waiting: dict[UUID, Outcome] = {}
+    only_look = Reconciliation.objects.filter(released_at=None).exists()
     for sending, its_calls in by_sending(calls):
         sending.connection = connection
-        if sending.first_sent_at is None:
+        if only_look:
+            waiting |= _look(writer, sending, its_calls)
+        elif sending.first_sent_at is None:
             waiting |= _resend(writer, sending, its_calls)
         else:
             waiting |= _find_out(writer, sending, its_calls)
     return waiting
+
+
+def _look(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
+    """After a restore: whatever the rows say, it may have been sent since the backup."""
+    Sending.objects.filter(pk=sending.pk).update(first_sent_at=Coalesce(F("first_sent_at"), F("created_at")))
+    try:
+        found = writer.look_up(sending.connection, calls, by_person=False)
+    except errors.ProviderError as error:
+        return dict.fromkeys([call.pk for call in calls], _patient(outcome_of(error)))
+    missing = _store_found(writer, sending, calls, found)
+    reason = "It is not in Xero, and nothing is written before the restore has been compared."
+    return {call.pk: _later(reason, soon(60)) for call in missing}
 
 
 def _find_out(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
@@ -247,7 +269,7 @@ def _find_out(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[U
         return _resend(writer, sending, missing)
     if age < writer.key_seconds + SETTLE_SECONDS:
         reason = "Waiting until it is certain that Xero did not take it."
-        return dict.fromkeys([call.pk for call in missing], _later(reason, _in(SETTLE_SECONDS)))
+        return dict.fromkeys([call.pk for call in missing], _later(reason, soon(SETTLE_SECONDS)))
     return _send_anew(writer, missing)
 
 
@@ -311,8 +333,8 @@ def _patient(outcome: Outcome) -> Outcome:
     """What stands in the way of the look-up is no answer to what became of the call."""
     if isinstance(outcome, TryLater):
         return outcome
-    return _later(getattr(outcome, "message", ""), _in(BACK_OFF[-1]))
+    return _later(getattr(outcome, "message", ""), soon(BACK_OFF[-1]))
 
 
-def _in(seconds: float) -> datetime:
+def soon(seconds: float) -> datetime:
     return timezone.now() + timedelta(seconds=seconds)

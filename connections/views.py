@@ -6,13 +6,13 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connections import lifecycle, panels, queries
 from connections.forms import DisconnectForm, FilterForm
 from connections.links import queries as link_queries
 from connections.models import Connection, ConnectionState
-from taskjuice.workspaces import gate
+from taskjuice.workspaces import gate, proof
 from taskjuice.workspaces.models import Workspace
 
 ON_A_PAGE = 50
@@ -89,6 +89,7 @@ def connection_resume(request: HttpRequest, agency: str, workspace: str, connect
     return redirect(_address(found))
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def connection_disconnect(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN, archived_too=True)
     found = _found(scope.workspace, connection)
@@ -96,6 +97,7 @@ def connection_disconnect(request: HttpRequest, agency: str, workspace: str, con
         return redirect(_address(found))
     form = DisconnectForm(request.POST if request.method == "POST" else None, connection=found)
     if request.method == "POST" and form.is_valid():
+        proof.of_today(request)
         told = lifecycle.disconnect(found, by=scope.user)
         messages.success(request, _disconnected(found, told=told))
         return redirect(reverse("connections:connection-list", args=[agency, workspace]))

@@ -264,6 +264,13 @@ WHITENOISE_USE_FINDERS = DEBUG
 # -- safety --
 SECURE_SSL_REDIRECT = False  # the proxy in front does it; the webhook path must never redirect
 SILENCED_SYSTEM_CHECKS = ["security.W008"]  # it asks for that redirect
+ALLAUTH_TRUSTED_PROXY_COUNT = environment.integer(
+    "TRUSTED_PROXIES",
+    1 if SECURE else 0,
+    "use how many proxies stand in front",
+    least=0,
+    most=9,
+)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SECURE else None
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
@@ -271,7 +278,12 @@ SECURE_HSTS_PRELOAD = SECURE
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
 SESSION_COOKIE_SECURE = SECURE
-SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_AGE = 14 * 24 * 3600  # unused for so long, a session ends
+SESSION_LONGEST_SECONDS = 30 * 24 * 3600  # however much it is used
+# Writing to Xero asks for the password again after this: once a working day.
+MONEY_SESSION_SECONDS = (
+    12 * 3600
+)  # writing to Xero asks for the password again after this: once a working day
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 CSRF_COOKIE_SECURE = SECURE
 CSRF_COOKIE_HTTPONLY = True

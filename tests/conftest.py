@@ -8,7 +8,7 @@ stranger                owner of `foreign_agency`
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.test import Client
@@ -16,6 +16,7 @@ from django.test import Client
 from taskjuice import postgres
 from taskjuice.workspaces.models import Agency, Role, User, Workspace
 from tests import environment
+from tests.clearing import allow_flush
 from tests.factories import make_agency, make_client_user, make_member, make_user, make_workspace
 
 SignIn = Callable[[User], Client]
@@ -25,6 +26,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the embedded PostgreSQL if this run started it; xdist's workers leave that to their parent."""
     if not (hasattr(config, "workerinput") or environment.ran_before or "DATABASE_URL" in os.environ):
         postgres.stop(environment.POSTGRES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_clears_the_audit_trail() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patches:
+        allow_flush(patches)
+        yield
 
 
 @pytest.fixture

@@ -36,6 +36,8 @@ UNSET = (
     "XERO_SIGN_IN",
     "DATABASE_POOL",
     "HTTP_STEP_PRIVATE_HOSTS",
+    "TRUSTED_PROXIES",
+    "METRICS_TOKEN",
 )
 
 for name in UNSET:

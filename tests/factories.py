@@ -29,6 +29,7 @@ from taskjuice.workspaces.models import (
     Agency,
     Branding,
     ClientUser,
+    DataExport,
     Invitation,
     Membership,
     Role,
@@ -115,6 +116,12 @@ def make_link(workspace: Workspace, *, token: str = "", **fields: Any) -> Connec
         "expires_at": timezone.now() + timedelta(days=7),
     }
     return ConnectLink.objects.create(workspace=workspace, **values | fields)
+
+
+def make_data_export(workspace: Workspace, **fields: Any) -> DataExport:
+    """One that is ready, and empty."""
+    values = {"finished_at": timezone.now(), "expires_at": timezone.now() + timedelta(days=7)}
+    return DataExport.objects.create(agency=workspace.agency, workspace=workspace, **values | fields)
 
 
 def make_grant(**fields: Any) -> Grant:

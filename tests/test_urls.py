@@ -12,6 +12,7 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 
+from taskjuice.workspaces import audit
 from taskjuice.workspaces.gate import ADMIN, OWN, READ, WORK
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
@@ -23,6 +24,7 @@ from tests.factories import (
     make_client_user,
     make_connection,
     make_consent,
+    make_data_export,
     make_delivery,
     make_event,
     make_invitation,
@@ -151,9 +153,17 @@ TABLE = {
     "invitations/<str:token>/accept/": Row(post=everybody(403, anonymous=302)),
     "<slug:agency>/audit/": page(WORK),
     "<slug:agency>/audit/export/": page(WORK),
+    "<slug:agency>/audit/<int:entry>/": page(WORK),
     "<slug:agency>/<slug:workspace>/audit/": page(WORK),
     "<slug:agency>/<slug:workspace>/audit/export/": page(WORK),
+    "<slug:agency>/<slug:workspace>/audit/<int:entry>/": page(WORK),
+    "<slug:agency>/settings/data/": page(ADMIN),
     "<slug:agency>/<slug:workspace>/settings/": page(ADMIN),
+    "<slug:agency>/<slug:workspace>/settings/data/": page(ADMIN),
+    "<slug:agency>/<slug:workspace>/settings/data/export/": action(ADMIN),
+    "<slug:agency>/<slug:workspace>/settings/data/exports/<int:export>/download/": action(ADMIN, 200),
+    "<slug:agency>/<slug:workspace>/settings/data/exports/<int:export>/remove/": action(ADMIN),
+    "<slug:agency>/<slug:workspace>/settings/delete/": form(ADMIN, 422),
     "<slug:agency>/<slug:workspace>/rename/": action(ADMIN, 422),
     "<slug:agency>/<slug:workspace>/archive/": action(ADMIN),
     "<slug:agency>/<slug:workspace>/unarchive/": action(ADMIN),
@@ -350,6 +360,8 @@ def values(
         "digest": make_branding(agency).logo_digest,
         "colour": "0f5570",
         "stop": "not-signed",
+        "export": make_data_export(workspace).pk,
+        "entry": audit.record("client created", by=owner, agency=agency, workspace=workspace).pk,
     } | make_ledger(link)
 
 

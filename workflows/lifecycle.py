@@ -89,7 +89,9 @@ def rename_workflow(*, workflow: Workflow, name: str, by: User) -> None:
     if current.name != name:
         before, current.name = current.name, name
         _save_name(current)
-        audit.record("workflow renamed", by=by, agency=current.agency, subject=name, before=before)
+        audit.record(
+            "workflow renamed", by=by, agency=current.agency, subject=name, before=before, after=name
+        )
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from django.db import connection as database
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Greatest
 from django.urls import reverse
 
 from connections.history import SHOWN, Run
@@ -244,4 +245,18 @@ def _row(workflow: Workflow, versions: list[Version], links: list[Connection], f
         draft=draft.number if draft else None,
         connections=links,
         figures=figures,
+    )
+
+
+def author_of(activation_id: int) -> str:
+    """What runs there, for the audit trail: "Thank a payer v3". Empty when the activation is gone."""
+    row = Activation.objects.filter(pk=activation_id).values_list("workflow_name", "version_number").first()
+    return f"{row[0]} v{row[1]}" if row else ""
+
+
+def caused_at(activation_ids: Collection[int]) -> dict[int, datetime]:
+    """When what started each activation happened; a person's replay counts as a new cause."""
+    rows = Activation.objects.filter(pk__in=activation_ids)
+    return dict(
+        rows.values_list("pk", Greatest(Coalesce("event__occurred_at", "created_at"), "restarted_at"))
     )

@@ -1,10 +1,11 @@
 """What the engine brings to the registries: the built-in actions, its ear for events, its interest in connections."""
 
-from connections import admission, decisions, history, panels
+from connections import admission, decisions, history, panels, restoring, sending
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
+from taskjuice.workspaces import holdings
 from workflows import approvals, blocked, lanes, permits, queries, retention, timetable
 from workflows.actions import Filter, Note, SetValues
 from workflows.asking import AskPerson
@@ -12,6 +13,17 @@ from workflows.decisions import go_on
 from workflows.http_request import HttpRequest
 from workflows.intake import interests, start_activations
 from workflows.mailing import SendEmail
+from workflows.models import (
+    Activation,
+    Approval,
+    Lane,
+    Permit,
+    SentRequest,
+    StepRun,
+    Version,
+    Workflow,
+    WorkflowConnection,
+)
 from workflows.timetable import Manual, OnSchedule
 from workflows.waiting import Delay
 
@@ -33,6 +45,22 @@ def register() -> None:
     admission.add(permits.admit)
     history.tell_runs(queries.runs_of)
     panels.add(blocked.panel)
+    sending.tell_authors(queries.author_of)
+    restoring.tell_causes(queries.caused_at)
+    _tell_holdings()
+
+
+def _tell_holdings() -> None:
+    """Workflows belong to the agency: those applied to a client are in its export, and stay when it goes."""
+    holdings.add(Workflow, "applications__connection__workspace", erased=False, many=True)
+    holdings.add(Version, "workflow__applications__connection__workspace", erased=False, many=True)
+    holdings.add(WorkflowConnection, "connection__workspace")
+    holdings.add(Lane, "connection__workspace", exported=False)
+    holdings.add(Activation, hidden=("lease_token",))
+    holdings.add(StepRun, "activation__workspace")
+    holdings.add(Permit)
+    holdings.add(Approval)
+    holdings.add(SentRequest, "activation__workspace")
 
 
 def _go_on(connection: Connection) -> None:

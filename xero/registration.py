@@ -1,11 +1,12 @@
 """What Xero brings: the explicit list."""
 
-from connections import journal, panels, writers
+from connections import journal, panels, restoring, writers
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
-from xero import changes, freshness, ledgers, overdue, recovery
+from taskjuice.workspaces import holdings
+from xero import changes, freshness, ledgers, overdue, recovery, restored
 from xero.actions import (
     CreateContact,
     CreateInvoice,
@@ -17,6 +18,19 @@ from xero.actions import (
     ListItems,
 )
 from xero.actions.statuses import ApproveInvoice, VoidInvoice
+from xero.models import (
+    Account,
+    Change,
+    Contact,
+    Invoice,
+    Item,
+    Ledger,
+    Part,
+    Payment,
+    Stale,
+    Tally,
+    TrackingCategory,
+)
 from xero.panels import of_ledger
 from xero.provider import XeroProvider
 from xero.triggers import (
@@ -66,6 +80,18 @@ def register() -> None:
     sweeping.add("changes of invoices", seconds=1, run=changes.announce)
     sweeping.add("overdue invoices", seconds=120, run=overdue.announce)
     sweeping.add("webhook sequence", seconds=20, run=recovery.watch)
+    restoring.when_begun(ledgers.catch_up)
+    restoring.ask_before_release(restored.open_points)
+    _tell_holdings()
+
+
+def _tell_holdings() -> None:
+    holdings.add(Ledger, hidden=("lease_token", "lease_holder"))
+    holdings.add(Part, "ledger__workspace", exported=False)
+    for aside in (Tally, Stale, Change):
+        holdings.add(aside, "connection__workspace", exported=False)
+    for record in (Contact, Invoice, Payment, Account, Item, TrackingCategory):
+        holdings.add(record)
 
 
 def _read_ledger(connection: Connection) -> None:

@@ -145,6 +145,13 @@ METRICS: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
         "SELECT node, restarts FROM queue_heartbeat",
     ),
     (
+        "taskjuice_writes_held",
+        "gauge",
+        "1 while a reconciliation after a restore holds all writes.",
+        (),
+        "SELECT count(*) FROM connections_reconciliation WHERE released_at IS NULL",
+    ),
+    (
         "taskjuice_incidents_open",
         "gauge",
         "What needs somebody, by kind.",

@@ -1,6 +1,22 @@
 from django.apps import AppConfig
+from django.contrib.auth.signals import user_logged_in
+
+from taskjuice.queue import sweeping
 
 
 class WorkspacesConfig(AppConfig):
     name = "taskjuice.workspaces"
     label = "workspaces"
+
+    def ready(self) -> None:
+        from taskjuice.workspaces import data_exports, deletions, holdings, models  # these need loaded models
+        from taskjuice.workspaces.middleware import begin_session
+
+        user_logged_in.connect(begin_session, dispatch_uid="began_at")
+        sweeping.add("data exports", seconds=15, run=data_exports.sweep)
+        sweeping.add("deletions", seconds=10, run=deletions.sweep)
+        holdings.add(models.Workspace, "pk")
+        holdings.add(models.ClientUser, extra=("user__email", "user__name"))
+        holdings.add(models.Invitation, hidden=("token_hash",))
+        holdings.add(models.DataExport, exported=False)
+        holdings.add(models.AuditEntry, erased=False)

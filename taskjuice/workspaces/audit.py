@@ -18,13 +18,15 @@ def record(
     subject: str = "",
     **details: Any,
 ) -> AuditEntry:
-    """Note that `by` did `verb` to `subject`. `details` must be JSON and hold no secret.
+    """Note that `by` (None: the system; a text: a workflow, or a person without an account) did `verb` to `subject`.
 
+    `details` must be JSON and hold no secret; what something was and has become goes by `before` and `after`.
     The address is that of the request being answered; work in the background has none.
     """
     return AuditEntry.objects.create(
         agency=agency,
         workspace=workspace,
+        workspace_name=workspace.name if workspace else "",
         actor=user_of(by),
         actor_name=(by.email if isinstance(by, User) else by or "TaskJuice")[:254],
         verb=verb,

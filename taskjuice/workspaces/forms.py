@@ -1,5 +1,6 @@
 """Forms about agencies, clients and people."""
 
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import available_timezones
@@ -7,10 +8,11 @@ from zoneinfo import available_timezones
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
+from django.utils.html import format_html
 
 from taskjuice.workspaces import slugs
 from taskjuice.workspaces.logos import Logo, encode
-from taskjuice.workspaces.models import Agency, User
+from taskjuice.workspaces.models import Agency, User, Workspace
 
 NAME_LENGTH = 100
 ZONES = sorted(
@@ -151,6 +153,27 @@ class BrandingForm(forms.Form):
         )
 
 
+class DeleteForm(forms.Form):
+    """The client's name typed, so that nobody deletes one by a slip."""
+
+    name = forms.CharField(
+        label="Name of the client",
+        max_length=NAME_LENGTH,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.workspace = workspace
+        self.fields["name"].help_text = format_html("Type {} to confirm.", workspace.name)
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if " ".join(name.split()).casefold() != self.workspace.name.casefold():
+            raise forms.ValidationError("This is not the client’s name.")
+        return name
+
+
 class ProfileForm(forms.Form):
     name = NameField(
         label="Name",
@@ -196,15 +219,26 @@ class AuditFilterForm(forms.Form):
         max_length=100,
         widget=forms.TextInput(attrs={"type": "search", "placeholder": "Person or subject"}),
     )
+    who = forms.ChoiceField(label="Who", required=False)
     verb = forms.ChoiceField(label="What", required=False)
+    client = forms.ChoiceField(label="Client", required=False)
     since = DayField(label="From")
     until = DayField(label="To")
 
-    def __init__(self, *args: Any, verbs: list[str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, actors: list[str], verbs: list[str], clients: list[tuple[int, str]], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["verb"]
+        self._offer("who", "Everybody", ((actor, actor) for actor in actors))
+        self._offer("verb", "Everything", ((verb, verb.capitalize()) for verb in verbs))
+        self._offer("client", "All clients", ((str(pk), name) for pk, name in clients))
+        if not clients:  # inside one client there is nothing to choose
+            del self.fields["client"]
+
+    def _offer(self, name: str, nothing: str, choices: Iterable[tuple[str, str]]) -> None:
+        field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "Everything"), *((verb, verb.capitalize()) for verb in verbs)]
+        field.choices = [("", nothing), *choices]
 
     def bounds(self) -> tuple[datetime | None, datetime | None]:
         """First instant of the first day and first instant after the last, in the person's zone."""

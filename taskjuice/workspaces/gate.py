@@ -55,7 +55,7 @@ class Scope:
         """The workspaces this scope covers: the one, or all of the agency."""
         if self.workspace is not None:
             return Workspace.objects.filter(pk=self.workspace.pk)
-        return self.agency.workspaces.all()
+        return self.agency.workspaces.filter(deleting_at=None)
 
     @property
     def path(self) -> str:
@@ -112,7 +112,7 @@ def _as_member(user: User, agency: str, workspace: str | None) -> Scope | None:
         return None
     place = None
     if workspace is not None:
-        place = membership.agency.workspaces.filter(slug=workspace).first()
+        place = membership.agency.workspaces.filter(slug=workspace, deleting_at=None).first()
         if place is None:
             return None
         place.agency = membership.agency

@@ -51,7 +51,7 @@ def rename_agency(*, agency: Agency, name: str, by: User) -> None:
     old = Agency.objects.select_for_update().get(pk=agency.pk).name
     if old != name:
         Agency.objects.filter(pk=agency.pk).update(name=name)
-        audit.record("agency renamed", by=by, agency=agency, subject=name, before=old)
+        audit.record("agency renamed", by=by, agency=agency, subject=name, before=old, after=name)
 
 
 @transaction.atomic
@@ -61,7 +61,13 @@ def rename_workspace(*, workspace: Workspace, name: str, by: User) -> None:
     if old != name:
         Workspace.objects.filter(pk=workspace.pk).update(name=name)
         audit.record(
-            "client renamed", by=by, agency=workspace.agency, workspace=workspace, subject=name, before=old
+            "client renamed",
+            by=by,
+            agency=workspace.agency,
+            workspace=workspace,
+            subject=name,
+            before=old,
+            after=name,
         )
 
 

@@ -147,6 +147,7 @@ class Workspace(models.Model):
     timezone = models.CharField("time zone", max_length=64, default="UTC")
     created_at = models.DateTimeField(db_default=Now())
     archived_at = models.DateTimeField(null=True, blank=True)
+    deleting_at = models.DateTimeField(null=True, blank=True)  # nobody sees it any more; a worker erases it
 
     class Meta:
         constraints = (
@@ -237,11 +238,86 @@ class Invitation(models.Model):
         return self.accepted_at is None and self.revoked_at is None
 
 
+class DataExport(models.Model):
+    """All data of a workspace, made by a worker in turns and kept for some days (taskjuice/workspaces/data_exports.py).
+
+    Which table comes next is `table` (a holding's name), from behind the row `after`.
+    """
+
+    agency = models.ForeignKey(Agency, models.CASCADE, related_name="+")
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="data_exports")
+    requested_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    requested_at = models.DateTimeField(db_default=Now())
+    table = models.CharField(max_length=100, blank=True)
+    after = models.CharField(max_length=100, blank=True)
+    rows = models.BigIntegerField(default=0)
+    size = models.BigIntegerField(default=0)  # bytes, compressed
+    attempts = models.PositiveSmallIntegerField(default=0)  # turns since the last progress
+    claimed_until = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                "workspace",
+                condition=models.Q(finished_at=None, failed_at=None),
+                name="data_export_one_under_way",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"export of {self.workspace}"
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.finished_at is None and self.failed_at is None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.finished_at is not None and (self.expires_at is None or self.expires_at > timezone.now())
+
+
+class DataExportPart(models.Model):
+    """One file of an export, compressed with zlib."""
+
+    export = models.ForeignKey(DataExport, models.CASCADE, related_name="parts")
+    name = models.CharField(max_length=100)  # invoices.jsonl; a number is added where a table makes several
+    rows = models.PositiveIntegerField()
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Deletion(models.Model):
+    """A workspace on its way out, or gone: this outlives it. See taskjuice/workspaces/deletions.py."""
+
+    agency = models.ForeignKey(Agency, models.CASCADE, related_name="deletions")
+    workspace_id = models.BigIntegerField(unique=True)
+    name = models.CharField(max_length=100)
+    requested_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    requested_at = models.DateTimeField(db_default=Now())
+    claimed_until = models.DateTimeField(null=True)
+    warning = models.CharField(max_length=300, blank=True)  # what a person has to do themselves
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=["id"], condition=models.Q(finished_at=None), name="deletion_under_way"),
+        )
+
+    def __str__(self) -> str:
+        return f"deletion of {self.name}"
+
+
 class AuditEntry(models.Model):
     """Who did what, when, from where. The database refuses changes and deletions (a trigger in the migration)."""
 
     agency = models.ForeignKey(Agency, models.DO_NOTHING, related_name="audit_entries", db_constraint=False)
     workspace = models.ForeignKey(Workspace, models.DO_NOTHING, null=True, db_constraint=False)
+    workspace_name = models.CharField(max_length=100, db_default="")  # it outlives the workspace
     actor = models.ForeignKey(User, models.DO_NOTHING, null=True, db_constraint=False)
     actor_name = models.CharField(max_length=254)
     verb = models.CharField(max_length=60)
@@ -256,7 +332,43 @@ class AuditEntry(models.Model):
             models.Index(fields=["agency", "-at"], name="audit_by_agency"),
             models.Index(fields=["workspace", "-at"], name="audit_by_workspace"),
             models.Index(fields=["agency", "verb", "-at"], name="audit_by_verb"),
+            models.Index(fields=["agency", "actor_name", "-at"], name="audit_by_actor"),
         )
 
     def __str__(self) -> str:
         return f"{self.actor_name} {self.verb} {self.subject}"
+
+
+class AuditLink(models.Model):
+    """An entry's place in its agency's chain. `hash` covers the entry, its number and the hash before it.
+
+    Written by the database alone, at commit (migration 0006); checked by taskjuice/workspaces/chain.py.
+    """
+
+    entry = models.OneToOneField(
+        AuditEntry, models.DO_NOTHING, primary_key=True, related_name="link", db_constraint=False
+    )
+    agency = models.ForeignKey(
+        Agency, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    number = models.BigIntegerField()  # 1, 2, 3 … in each agency
+    hash = models.BinaryField(max_length=32)
+
+    class Meta:
+        constraints = (models.UniqueConstraint("agency", "number", name="audit_link_number_once"),)
+
+    def __str__(self) -> str:
+        return f"entry {self.entry_id} is number {self.number}"
+
+
+class AuditHead(models.Model):
+    """The last link of each agency's chain. Its row is what writers of one agency queue for, at commit."""
+
+    agency = models.OneToOneField(
+        Agency, models.DO_NOTHING, primary_key=True, related_name="+", db_constraint=False
+    )
+    number = models.BigIntegerField()
+    hash = models.BinaryField(max_length=32)
+
+    def __str__(self) -> str:
+        return f"{self.number} entries"

@@ -35,17 +35,22 @@ def seat_of(user: User) -> ClientUser | None:
 
 def clients(agency: Agency, *, search: str = "", archived: bool = False) -> "QuerySet[Workspace]":
     """The agency's clients by name, each with `people`: how many client users it has."""
-    rows = agency.workspaces.filter(archived_at__isnull=not archived)
+    rows = agency.workspaces.filter(archived_at__isnull=not archived, deleting_at=None)
     if search:
         rows = rows.filter(Q(name__icontains=search) | Q(slug__icontains=search))
     return rows.annotate(people=Count("client_users")).order_by("name", "id")
+
+
+def client_names(agency: Agency) -> list[tuple[int, str]]:
+    """Id and name of each client, archived ones too, for a filter."""
+    return list(agency.workspaces.order_by("name", "id").values_list("pk", "name"))
 
 
 def client_counts(agency: Agency) -> dict[str, int]:
     """How many clients are `active` and `archived`."""
     return agency.workspaces.aggregate(
         active=Count("id", filter=Q(archived_at__isnull=True)),
-        archived=Count("id", filter=Q(archived_at__isnull=False)),
+        archived=Count("id", filter=Q(archived_at__isnull=False, deleting_at=None)),
     )
 
 
@@ -91,27 +96,37 @@ def _seen_at() -> Coalesce:
     return Coalesce(Subquery(sessions.values("last_seen_at")[:1]), F("user__last_login"))
 
 
-# Jumps from verb to verb in the index; DISTINCT would read the whole trail.
-VERBS = """
-WITH RECURSIVE found(verb) AS (
-    SELECT min(verb) FROM workspaces_auditentry WHERE agency_id = %(agency)s
+# Jumps from value to value in the index; DISTINCT would read the whole trail.
+OCCURRING = """
+WITH RECURSIVE found(value) AS (
+    SELECT min({column}) FROM workspaces_auditentry WHERE agency_id = %(agency)s
   UNION ALL
-    SELECT (SELECT min(verb) FROM workspaces_auditentry WHERE agency_id = %(agency)s AND verb > found.verb)
-      FROM found WHERE found.verb IS NOT NULL)
-SELECT verb FROM found WHERE verb IS NOT NULL
+    SELECT (SELECT min({column}) FROM workspaces_auditentry WHERE agency_id = %(agency)s AND {column} > found.value)
+      FROM found WHERE found.value IS NOT NULL)
+SELECT value FROM found WHERE value IS NOT NULL LIMIT {most}
 """
+MOST_CHOICES = 500
 
 
 def audit_verbs(agency: Agency) -> list[str]:
     """The verbs that occur, for the filter."""
+    return _occurring(agency, "verb")
+
+
+def audit_actors(agency: Agency) -> list[str]:
+    """The people and workflows that occur, for the filter."""
+    return _occurring(agency, "actor_name")
+
+
+def _occurring(agency: Agency, column: str) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute(VERBS, {"agency": agency.pk})
-        return [verb for (verb,) in cursor.fetchall()]
+        cursor.execute(OCCURRING.format(column=column, most=MOST_CHOICES), {"agency": agency.pk})
+        return [value for (value,) in cursor.fetchall()]
 
 
 def audit_trail(agency: Agency, workspace: Workspace | None = None) -> "QuerySet[AuditEntry]":
-    """Entries newest first, with their workspaces."""
-    rows = AuditEntry.objects.filter(agency=agency).select_related("workspace")
+    """Entries newest first."""
+    rows = AuditEntry.objects.filter(agency=agency)
     if workspace is not None:
         rows = rows.filter(workspace=workspace)
     return rows.order_by("-at", "-id")

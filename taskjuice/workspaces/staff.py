@@ -50,7 +50,7 @@ def transfer_ownership(*, agency: Agency, to: Membership, by: User) -> None:
     Membership.objects.filter(agency=agency, user=by).update(role=Role.ADMIN)  # first: there is one owner
     before, heir.role = heir.role, Role.OWNER
     heir.save(update_fields=["role"])
-    _note("ownership transferred", heir, by, before=before)
+    _note("ownership transferred", heir, by, before=before, after=Role.OWNER)
 
 
 @transaction.atomic

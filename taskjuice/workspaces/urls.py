@@ -1,6 +1,6 @@
 from django.urls import path
 
-from taskjuice.workspaces import branding_views, invitation_views, team_views, views
+from taskjuice.workspaces import branding_views, data_views, invitation_views, team_views, views
 
 app_name = "workspaces"
 
@@ -44,9 +44,33 @@ urlpatterns = [
     ),
     path("<slug:agency>/audit/", views.audit_list, name="audit-list"),
     path("<slug:agency>/audit/export/", views.audit_export, name="audit-export"),
+    path("<slug:agency>/audit/<int:entry>/", views.audit_entry, name="audit-entry"),
     path("<slug:agency>/<slug:workspace>/audit/", views.audit_list, name="audit-list"),
     path("<slug:agency>/<slug:workspace>/audit/export/", views.audit_export, name="audit-export"),
+    path("<slug:agency>/<slug:workspace>/audit/<int:entry>/", views.audit_entry, name="audit-entry"),
     path("<slug:agency>/<slug:workspace>/settings/", views.workspace_settings, name="workspace-settings"),
+    path("<slug:agency>/settings/data/", data_views.agency_data, name="agency-data"),
+    path("<slug:agency>/<slug:workspace>/settings/data/", data_views.workspace_data, name="workspace-data"),
+    path(
+        "<slug:agency>/<slug:workspace>/settings/data/export/",
+        data_views.export_request,
+        name="export-request",
+    ),
+    path(
+        "<slug:agency>/<slug:workspace>/settings/data/exports/<int:export>/download/",
+        data_views.export_download,
+        name="export-download",
+    ),
+    path(
+        "<slug:agency>/<slug:workspace>/settings/data/exports/<int:export>/remove/",
+        data_views.export_remove,
+        name="export-remove",
+    ),
+    path(
+        "<slug:agency>/<slug:workspace>/settings/delete/",
+        data_views.workspace_delete,
+        name="workspace-delete",
+    ),
     path("<slug:agency>/<slug:workspace>/rename/", views.workspace_rename, name="workspace-rename"),
     path("<slug:agency>/<slug:workspace>/archive/", views.workspace_archive, name="workspace-archive"),
     path("<slug:agency>/<slug:workspace>/unarchive/", views.workspace_unarchive, name="workspace-unarchive"),

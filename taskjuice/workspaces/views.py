@@ -5,7 +5,7 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from taskjuice.workspaces import forms, gate, lifecycle, queries, slugs
 from taskjuice.workspaces.exports import csv_response
 from taskjuice.workspaces.models import Workspace
-from taskjuice.workspaces.trail import filtered_trail, trail_rows
+from taskjuice.workspaces.trail import filtered_trail, one_entry, trail_rows
 
 PAGE = 50
 SWITCH_LIMIT = 12
@@ -138,6 +138,15 @@ def audit_list(request: HttpRequest, agency: str, workspace: str | None = None) 
     form, rows = filtered_trail(scope, request.GET)
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     return render(request, "workspaces/audit_list.html", {"page": page, "form": form})
+
+
+@require_safe
+def audit_entry(request: HttpRequest, agency: str, entry: int, workspace: str | None = None) -> HttpResponse:
+    scope = _enter_audit(request, agency, workspace)
+    found = one_entry(scope, entry)
+    if found is None:
+        raise Http404("No such entry here.")
+    return render(request, "workspaces/audit_entry.html", {"found": found})
 
 
 @require_safe

@@ -71,6 +71,7 @@ WRONG: list[tuple[str, str | None, str]] = [
     ("EMAIL_URL", "smtp://", "EMAIL_URL: use smtp+tls://"),
     ("WORKER_PROCESSES", "many", "WORKER_PROCESSES: use 1 to 64"),
     ("WORKER_PROCESSES", "0", "WORKER_PROCESSES: use 1 to 64"),
+    ("TRUSTED_PROXIES", "-1", "TRUSTED_PROXIES: use how many proxies stand in front"),
     ("LOG_LEVEL", "loud", "LOG_LEVEL: use DEBUG, INFO"),
     ("XERO_CLIENT_ID", None, "XERO_CLIENT_ID: set the client id"),
     ("XERO_CLIENT_SECRET", None, "XERO_CLIENT_SECRET: set the client secret"),

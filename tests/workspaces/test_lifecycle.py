@@ -75,7 +75,7 @@ def test_client_renamed_keeps_its_address(workspace: Workspace, owner: User) -> 
     lifecycle.rename_workspace(workspace=workspace, name="Harbour Bistro", by=owner)
     workspace.refresh_from_db()
     assert (workspace.name, workspace.slug) == ("Harbour Bistro", "harbour-cafe")
-    assert AuditEntry.objects.get().details == {"before": "Harbour Café"}
+    assert AuditEntry.objects.get().details == {"before": "Harbour Café", "after": "Harbour Bistro"}
 
 
 def test_rename_to_the_same_name_leaves_no_trace(agency: Agency, workspace: Workspace, owner: User) -> None:

@@ -88,7 +88,11 @@ def test_archived_client_leaves_the_list_and_comes_back(as_owner: Client, worksp
 
 
 def entry(agency: Agency, verb: str, **values: object) -> AuditEntry:
-    return AuditEntry.objects.create(agency=agency, verb=verb, **{"actor_name": "o@example.com"} | values)
+    place = values.get("workspace")
+    named = {"workspace_name": place.name} if isinstance(place, Workspace) else {}
+    return AuditEntry.objects.create(
+        agency=agency, verb=verb, **{"actor_name": "o@example.com"} | named | values
+    )
 
 
 def test_audit_list_shows_only_this_agency_and_this_client(

@@ -184,7 +184,7 @@ def test_ownership_goes_to_a_colleague_and_the_owner_stays_as_admin(
     assert answer["Location"] == "/northwind/team/"
     assert roles(agency) == {owner.email: "admin", member.email: "owner"}
     assert as_owner.get("/northwind/team/transfer/").status_code == 403
-    assert trail() == [("ownership transferred", member.email, {"before": "member"})]
+    assert trail() == [("ownership transferred", member.email, {"before": "member", "after": "owner"})]
 
 
 def test_unattended_browser_cannot_give_the_agency_away(

@@ -8,7 +8,17 @@ from django.db import IntegrityError, connection, transaction
 
 from connections.models import Connection, ConnectLink, Consent, Event
 from taskjuice.workspaces import audit
-from taskjuice.workspaces.models import Agency, AuditEntry, Invitation, Membership, Role, User, Workspace
+from taskjuice.workspaces.models import (
+    Agency,
+    AuditEntry,
+    AuditHead,
+    AuditLink,
+    Invitation,
+    Membership,
+    Role,
+    User,
+    Workspace,
+)
 from tests.factories import (
     make_activation,
     make_connection,
@@ -36,8 +46,12 @@ def commit(change: Callable[[], object], constraint: str) -> None:
     """Make the change, then let the constraint speak that would wait for the commit."""
     with transaction.atomic():
         change()
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET CONSTRAINTS {constraint} IMMEDIATE")
+        execute(f"SET CONSTRAINTS {constraint} IMMEDIATE")
+
+
+def execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def test_connection_cannot_stand_in_another_agencys_workspace(
@@ -242,11 +256,19 @@ def test_email_differing_only_in_case_is_taken(owner: User) -> None:
     [
         lambda: AuditEntry.objects.update(verb="nothing happened"),
         lambda: AuditEntry.objects.all().delete(),
+        lambda: execute("TRUNCATE workspaces_auditentry CASCADE"),
+        lambda: AuditLink.objects.update(number=7),
+        lambda: AuditLink.objects.all().delete(),
+        lambda: execute("TRUNCATE workspaces_auditlink"),
+        lambda: AuditHead.objects.update(number=7),
+        lambda: AuditHead.objects.all().delete(),
+        lambda: execute("TRUNCATE workspaces_audithead"),
     ],
-    ids=["update", "delete"],
+    ids="update delete truncate link-update link-delete link-truncate head-update head-delete head-truncate".split(),
 )
 def test_audit_entry_cannot_be_changed(agency: Agency, owner: User, change: Callable[[], object]) -> None:
     audit.record("client created", by=owner, agency=agency, subject="Harbour Café")
+    execute("SET CONSTRAINTS audit_chain IMMEDIATE")
     with pytest.raises(IntegrityError, match="never changed or deleted"), transaction.atomic():
         change()
     assert list(AuditEntry.objects.values_list("verb", "subject", "actor_name")) == [

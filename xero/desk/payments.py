@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from taskjuice import currencies
-from taskjuice.workspaces import gate
+from taskjuice.workspaces import gate, proof
 from xero import days
 from xero.actions import CreatePayment
 from xero.calls.views import to_call
@@ -73,6 +73,7 @@ def _save(request: HttpRequest, desk: Desk, invoice: Invoice) -> HttpResponse:
     form = PaymentPageForm(invoice, request.POST)
     if not form.is_valid():
         return _page(request, desk, invoice, form, status=422)
+    proof.of_today(request)
     key, by = form.cleaned_data["form_key"], gate.person(request)
     result = sending.send(CREATE, invoice.connection, form.cleaned_data, form_key=key, by=by)
     if isinstance(result, sending.Open):

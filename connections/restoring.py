@@ -1,0 +1,131 @@
+"""After a restore from a backup: nothing is written until what may have been written since then was looked up.
+
+The database knows nothing of what happened between the backup and the restore, but the provider does. While a
+reconciliation is open (`manage.py reconcile`) the journal sends nothing; it only looks up. Afterwards a step whose
+cause lies before the restore asks a person before it writes: it may have written already.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from connections import sending
+from connections.integrations import Call as ActionCall
+from connections.integrations import Failed, Outcome, TryLater
+from connections.models import Call, Reconciliation, Sending
+from connections.sending import UNSETTLED
+from connections.writers import WRITERS
+
+HELD = "TaskJuice was restored from a backup and is comparing itself with Xero. Nothing is written until that is done."
+PAUSE_SECONDS = 60
+Causes = Callable[[Collection[int]], Mapping[int, datetime]]
+OpenPoints = Callable[[Reconciliation], Iterable[str]]
+
+_causes: list[Causes] = []
+_beginners: list[Callable[[datetime], object]] = []
+_checkers: list[OpenPoints] = []
+
+
+class NotAllowed(Exception):
+    """This cannot be done now; the text says why."""
+
+
+def tell_causes(causes: Causes) -> None:
+    """`causes` returns when what started each of these activations happened."""
+    _causes.append(causes)
+
+
+def when_begun(listener: Callable[[datetime], object]) -> None:
+    """`listener` is called with the time of the backup: what changed since then is to be read again."""
+    _beginners.append(listener)
+
+
+def ask_before_release(open_points: OpenPoints) -> None:
+    """`open_points` says what has not been compared yet, in words."""
+    _checkers.append(open_points)
+
+
+def current() -> Reconciliation | None:
+    """The one that is open."""
+    return Reconciliation.objects.filter(released_at=None).first()
+
+
+def is_open() -> bool:
+    return current() is not None
+
+
+def held(call: ActionCall) -> Outcome:
+    """What a write comes to meanwhile: a step waits, a person is told."""
+    if call.activation_id is None:
+        return Failed("held", HELD)
+    return TryLater(HELD, at=sending.soon(PAUSE_SECONDS), counts=False)
+
+
+def doubtful(calls: Iterable[ActionCall]) -> dict[int, str]:
+    """Activations whose step may have written between a backup and its restore, with the words for a person."""
+    latest = Reconciliation.objects.order_by("-begun_at").first()
+    ids = {call.activation_id for call in calls if call.activation_id is not None}
+    if latest is None or not ids:
+        return {}
+    reason = (
+        f"TaskJuice was restored on {latest.begun_at:%d %B %Y} from a backup of {latest.since:%d %B %Y %H:%M} UTC, and"
+        " what started this is older: it may have been done already. Look in Xero whether it is there."
+    )
+    causes = {pk: at for tell in _causes for pk, at in tell(ids).items()}
+    return {pk: reason for pk in ids if pk not in causes or causes[pk] < latest.begun_at}
+
+
+@transaction.atomic
+def begin(*, since: datetime) -> Reconciliation:
+    """Hold all writes and have everything since the backup read again."""
+    if since > timezone.now():
+        raise NotAllowed("The backup cannot be of the future.")
+    try:
+        with transaction.atomic():
+            row = Reconciliation.objects.create(since=since)
+    except IntegrityError as error:
+        raise NotAllowed("A reconciliation is open already.") from error
+    for listener in _beginners:
+        listener(since)
+    return row
+
+
+def look_up() -> int:
+    """Ask the provider about every call without an answer; how many were asked about."""
+    asked = 0
+    for request in Sending.objects.filter(calls__state__in=UNSETTLED).distinct().select_related("connection"):
+        Sending.objects.filter(pk=request.pk).update(checked_at=Now())
+        calls = list(request.calls.filter(state__in=UNSETTLED).select_related("sending"))
+        for action in {call.action for call in calls} & WRITERS.keys():
+            mine = [call for call in calls if call.action == action]
+            sending.settle(WRITERS[action], request.connection, mine)
+            asked += len(mine)
+    return asked
+
+
+def open_points(row: Reconciliation) -> list[str]:
+    """What stands in the way of the release, in words."""
+    unasked = Call.objects.filter(
+        Q(sending__checked_at=None) | Q(sending__checked_at__lt=row.begun_at), state__in=UNSETTLED
+    ).count()
+    points = [f"{unasked} writes without an answer have not been looked up"] if unasked else []
+    return [*points, *(point for check in _checkers for point in check(row))]
+
+
+def release(row: Reconciliation, *, force: bool) -> None:
+    """Writes go out again. Raises NotAllowed while something is open, unless forced."""
+    points = open_points(row)
+    if points and not force:
+        raise NotAllowed("Not everything has been compared: " + "; ".join(points) + ".")
+    Reconciliation.objects.filter(pk=row.pk).update(released_at=Now())
+
+
+def unknown_marks(found: Mapping[UUID, str]) -> dict[UUID, str]:
+    """Of call ids that records at the provider carry, those that this database does not know."""
+    known = set(Call.objects.filter(pk__in=list(found)).values_list("pk", flat=True))
+    return {mark: name for mark, name in found.items() if mark not in known}

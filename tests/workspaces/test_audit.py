@@ -1,0 +1,193 @@
+"""The audit trail's chain: whole under many writers, and every way of meddling with it is found."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, connections, transaction
+from django.test import Client
+
+from taskjuice.workspaces import audit, chain
+from taskjuice.workspaces.models import Agency, AuditEntry, AuditHead, AuditLink, User, Workspace
+
+whole = pytest.mark.django_db(transaction=True)
+TABLES = ("workspaces_auditentry", "workspaces_auditlink", "workspaces_audithead")
+
+
+def write(agency: Agency, count: int = 3) -> list[AuditEntry]:
+    return [
+        audit.record(f"deed {n}", by=None, agency=agency, nested={"b": [1, 2.5], "a": "ü"})
+        for n in range(count)
+    ]
+
+
+def meddle(statement: str, *values: int) -> None:
+    """As the tables' owner could, with the triggers off."""
+    with connection.cursor() as cursor, transaction.atomic():
+        for table in TABLES:
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        cursor.execute(statement, values)
+        for table in TABLES:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+def verify(**options: Any) -> tuple[str, str]:
+    """What the command prints and what it complains of."""
+    out, complaints = StringIO(), StringIO()
+    try:
+        call_command("verify_audit", stdout=out, stderr=complaints, **options)
+    except CommandError as error:
+        complaints.write(str(error))
+    return out.getvalue(), complaints.getvalue()
+
+
+@whole
+def test_chain_of_untouched_entries_is_whole(agency: Agency, foreign_agency: Agency) -> None:
+    write(agency)
+    write(foreign_agency, 1)
+    head = AuditHead.objects.get(agency=agency)
+    lines, complaints = verify()
+    assert complaints == ""
+    assert lines.splitlines() == [
+        f"{agency.pk} 3 {bytes(head.hash).hex()} northwind",
+        f"{foreign_agency.pk} 1 {bytes(AuditHead.objects.get(agency=foreign_agency).hash).hex()} southwind",
+        "Every chain is whole.",
+    ]
+
+
+@whole
+def test_entry_that_is_rolled_back_leaves_no_link(agency: Agency) -> None:
+    with transaction.atomic():
+        write(agency, 2)
+        transaction.set_rollback(True)
+    write(agency, 1)
+    assert list(AuditLink.objects.values_list("number", flat=True)) == [1]
+    assert chain.verify(agency.pk).broken == ""
+
+
+MEDDLING = {
+    "changed": (
+        "UPDATE workspaces_auditentry SET verb = 'x' WHERE id = %s",
+        "number 2 was changed: entry {} is not",
+    ),
+    "detail": (
+        "UPDATE workspaces_auditentry SET details = details || '{\"a\": 1}' WHERE id = %s",
+        "number 2 was changed: entry {} is not",
+    ),
+    "backdated": (
+        "UPDATE workspaces_auditentry SET at = at - interval '1 microsecond' WHERE id = %s",
+        "number 2 was changed: entry {} is not",
+    ),
+    "deleted": (
+        "DELETE FROM workspaces_auditentry WHERE id = %s",
+        "number 2 is missing: entry {} was deleted",
+    ),
+    "unlinked": (
+        "DELETE FROM workspaces_auditlink WHERE entry_id = %s",
+        "number 2 is missing: its link was deleted",
+    ),
+    "cut off": (
+        (
+            "WITH gone AS (DELETE FROM workspaces_auditlink WHERE entry_id >= %s)"
+            " DELETE FROM workspaces_auditentry WHERE id >= (SELECT max(id) - 1 FROM workspaces_auditentry)"
+        ),
+        "number 3 is missing: links at the end were deleted",
+    ),
+    "slipped in": (
+        (
+            "INSERT INTO workspaces_auditentry (agency_id, actor_name, verb, subject, details)"
+            " SELECT agency_id, 'x', 'x', '', '{}' FROM workspaces_auditentry WHERE id = %s"
+        ),
+        "entry {next} stands outside the chain",
+    ),
+}
+
+
+@whole
+@pytest.mark.parametrize("how", MEDDLING)
+def test_meddling_is_found(agency: Agency, how: str) -> None:
+    statement, finding = MEDDLING[how]
+    entries = write(agency)
+    meddle(statement, entries[1].pk)
+    assert chain.verify(agency.pk).broken.startswith(finding.format(entries[1].pk, next=entries[2].pk + 1))
+    assert verify()[1].endswith("The audit trail is not what was written.")
+
+
+@whole
+def test_chain_computed_anew_is_found_by_what_was_noted(agency: Agency, tmp_path: Path) -> None:
+    write(agency)
+    noted = tmp_path / "heads"
+    noted.write_text(verify()[0].replace("Every chain is whole.\n", ""))
+    assert verify(against=noted)[1] == ""
+    meddle("UPDATE workspaces_auditentry SET verb = 'x'")
+    meddle("DELETE FROM workspaces_auditlink")
+    meddle("DELETE FROM workspaces_audithead")
+    meddle(
+        "SELECT count(workspaces_audit_append(e)::text) FROM (SELECT * FROM workspaces_auditentry ORDER BY id) e"
+    )
+    assert chain.verify(agency.pk).broken == ""
+    assert verify(against=noted)[1].startswith(f"not what was noted: {agency.pk} 3 ")
+
+
+@whole
+def test_fifty_writers_at_once_make_one_chain(agency: Agency) -> None:
+    def one(number: int) -> None:
+        try:
+            for _ in range(4):
+                with transaction.atomic():
+                    audit.record(f"deed {number}", by=None, agency=agency)
+                    Agency.objects.filter(pk=agency.pk).select_for_update().get()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(50) as pool:
+        list(pool.map(one, range(50)))
+    assert AuditHead.objects.get(agency=agency).number == 200
+    assert chain.verify(agency.pk).broken == ""
+
+
+def test_entry_shows_what_was_before_and_after_and_its_place(
+    as_owner: Client, agency: Agency, workspace: Workspace, owner: User
+) -> None:
+    entry = audit.record(
+        "client renamed",
+        by=owner,
+        agency=agency,
+        workspace=workspace,
+        subject="New",
+        before="Old",
+        after="New",
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS audit_chain IMMEDIATE")
+    found = as_owner.get(f"/northwind/audit/{entry.pk}/").context["found"]
+    assert (found.before, found.after, found.number, found.place) == ("Old", "New", 1, workspace)
+    assert found.hash == bytes(AuditLink.objects.get().hash).hex()
+
+
+@pytest.mark.parametrize("path", ["/northwind/audit/{}/", "/northwind/kauri-builders/audit/{}/"])
+def test_entry_of_elsewhere_is_not_there(
+    as_owner: Client, foreign_agency: Agency, other_workspace: Workspace, path: str
+) -> None:
+    entry = audit.record("agency renamed", by=None, agency=foreign_agency)
+    assert as_owner.get(path.format(entry.pk)).status_code == 404
+
+
+FILTERS: dict[str, Callable[[Workspace], dict[str, str | int]]] = {
+    "who": lambda place: {"who": "Workflow Thank a payer v3"},
+    "client": lambda place: {"client": place.pk},
+}
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_trail_is_filtered_by_person_and_by_client(
+    as_owner: Client, agency: Agency, workspace: Workspace, kind: str
+) -> None:
+    audit.record("client created", by=None, agency=agency)
+    here = audit.record("payment created", by="Workflow Thank a payer v3", agency=agency, workspace=workspace)
+    page = as_owner.get("/northwind/audit/", FILTERS[kind](workspace)).context["page"]
+    assert list(page) == [here]

@@ -1,0 +1,177 @@
+"""After a restore from a backup nothing is written twice: writes wait, are looked up, and doubtful ones ask a person.
+
+"Restored" here: the rows that came after the backup are taken away; Xero keeps what was written meanwhile.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from connections import decisions, restoring
+from connections.integrations import Call as ActionCall
+from connections.integrations import Done, Failed, Outcome, TryLater, Unknown, registry
+from connections.models import Call, CallState, Connection, Reconciliation, Sending
+from taskjuice.workspaces.models import User, Workspace
+from tests.factories import make_activation, make_event, make_workflow
+from tests.sandbox_process import SandboxProcess
+from tests.xero.linked import link, point_at
+from workflows.models import Activation
+from workflows.plans import clean
+from xero.models import Ledger
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ACTION = "xero/create-invoice"
+LINES = [{"description": "Work", "quantity": 1, "unit_amount": "80", "account_code": "200"}]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[SandboxProcess]:
+    with SandboxProcess(minute_limit=6000) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def connection(running: SandboxProcess, settings: Any, workspace: Workspace) -> Connection:
+    running.api("POST", "reset", {"connections": True})
+    point_at(settings, running)
+    return link(running, workspace)
+
+
+class Step:
+    """A step that makes one invoice, of an activation caused so many minutes ago."""
+
+    def __init__(self, sandbox: SandboxProcess, connection: Connection, minutes: int = 60) -> None:
+        self.sandbox, self.connection, self.name = sandbox, connection, f"Restored {uuid4().hex[:10]}"
+        cause = make_event(connection, occurred_at=timezone.now() - timedelta(minutes=minutes))
+        workflow = make_workflow(connection.agency, connection)
+        self.activation: Activation = make_activation(workflow, connection, event=cause)
+
+    def run(self, **of: Any) -> Outcome:
+        action = registry.actions[ACTION]
+        whose = of or {"activation_id": self.activation.pk, "step": "write"}
+        given = {"contact_name": self.name, "status": "AUTHORISED", "due_date": "+30", "lines": LINES}
+        return action.run_many([ActionCall(self.connection, **whose)], [clean(action, given)])[0]
+
+    def there(self) -> int:
+        path = f'Invoices?where=Contact.Name=="{self.name}"&page=1'
+        found = self.sandbox.xero("GET", str(self.connection.tenant_id), path)
+        return len(found["Invoices"])
+
+
+@pytest.fixture
+def step(running: SandboxProcess, connection: Connection) -> Step:
+    return Step(running, connection)
+
+
+def restore() -> Reconciliation:
+    """The database as it was before anything was written, an hour and a half ago."""
+    Call.objects.all().delete()
+    Sending.objects.all().delete()
+    return restoring.begin(since=timezone.now() - timedelta(minutes=90))
+
+
+def command(*words: str) -> str:
+    out = StringIO()
+    call_command("reconcile", *words, stdout=out)
+    return out.getvalue()
+
+
+def test_nothing_is_written_while_a_reconciliation_is_open(step: Step, owner: User) -> None:
+    restore()
+    outcome = step.run()
+    assert isinstance(outcome, TryLater)
+    assert (outcome.reason, outcome.counts) == (restoring.HELD, False)
+    assert step.run(user=owner, form_key=uuid4()) == Failed("held", restoring.HELD)
+    assert (step.there(), Call.objects.count()) == (0, 0)
+
+
+def test_step_that_wrote_after_the_backup_asks_a_person_and_writes_once(step: Step, owner: User) -> None:
+    assert isinstance(step.run(), Done)
+    restoring.release(restore(), force=True)
+    outcome = step.run()
+    assert isinstance(outcome, Unknown)
+    assert "it may have been done already" in outcome.message
+    assert step.there() == 1
+    number = step.sandbox.xero(
+        "GET", str(step.connection.tenant_id), f'Invoices?where=Contact.Name=="{step.name}"&page=1'
+    )["Invoices"][0]["InvoiceNumber"]
+    decisions.it_is_there(call=Call.objects.get(), named=number, by=owner)
+    assert isinstance(step.run(), Done)
+    assert step.there() == 1
+
+
+def test_doubtful_step_writes_when_a_person_says_so(step: Step, owner: User) -> None:
+    restoring.release(restore(), force=True)
+    assert isinstance(step.run(), Unknown)
+    decisions.send_again(call=Call.objects.get(), by=owner)
+    assert isinstance(step.run(), Done)
+    assert step.there() == 1
+
+
+def test_what_happened_after_the_restore_is_not_doubted(
+    running: SandboxProcess, connection: Connection
+) -> None:
+    restoring.release(restore(), force=True)
+    assert isinstance(Step(running, connection, minutes=-1).run(), Done)
+
+
+def test_replay_by_a_person_is_not_doubted(step: Step) -> None:
+    restoring.release(restore(), force=True)
+    Activation.objects.update(restarted_at=timezone.now() + timedelta(seconds=1))
+    assert isinstance(step.run(), Done)
+
+
+def test_write_that_the_backup_thinks_unsent_is_looked_up_and_found(step: Step) -> None:
+    assert isinstance(step.run(), Done)
+    Call.objects.update(
+        state=CallState.INTENDED, record_id=None, record_name="", answer=None, settled_at=None
+    )
+    Sending.objects.update(first_sent_at=None, times=0, status=None)
+    row = restoring.begin(since=timezone.now() - timedelta(minutes=90))
+    assert restoring.open_points(row) == ["1 writes without an answer have not been looked up"]
+    assert restoring.look_up() == 1
+    assert (Call.objects.get().state, restoring.open_points(row)) == (CallState.CONFIRMED, [])
+    assert step.there() == 1
+
+
+def test_write_that_is_not_in_xero_goes_out_only_after_the_release(step: Step) -> None:
+    assert isinstance(step.run(), Done)
+    Call.objects.update(state=CallState.INTENDED, record_id=None, answer=None, settled_at=None)
+    Call.objects.update(body=Call.objects.get().body | {"Url": f"http://localhost:8000/x/y/calls/{uuid4()}/"})
+    row = restoring.begin(since=timezone.now() - timedelta(minutes=90))
+    assert restoring.look_up() == 1
+    assert (Call.objects.get().state, step.there()) == (CallState.INTENDED, 1)
+    assert restoring.open_points(row) == []
+
+
+def test_command_leads_through_it(step: Step) -> None:
+    Ledger.objects.create(
+        connection=step.connection, workspace=step.connection.workspace, first_finished_at=timezone.now()
+    )
+    assert command("begin", "--since", "2026-01-02T03:04:05Z").startswith(
+        "Writes are held. Start web and workers"
+    )
+    assert Ledger.objects.get().recover_since is not None
+    with pytest.raises(CommandError, match="A reconciliation is open already"):
+        command("begin", "--since", "2026-01-02")
+    with pytest.raises(CommandError, match="Not everything has been compared yet"):
+        command("status")
+    with pytest.raises(CommandError, match=f"the ledger of {step.connection.name} has not been read since"):
+        command("release")
+    Ledger.objects.update(finished_at=timezone.now() + timedelta(seconds=1), recover_since=None)
+    assert (
+        command("status").splitlines()[-1] == "Everything has been compared: `reconcile release` may follow."
+    )
+    assert command("release").startswith("Writes go out again.")
+    assert command("status") == "No reconciliation is open; writes go out.\n"
+
+
+def test_backup_of_the_future_is_refused(db: None) -> None:
+    with pytest.raises(CommandError, match="cannot be of the future"):
+        command("begin", "--since", "2999-01-01")

@@ -1,0 +1,65 @@
+"""Hold all writes after a restore from a backup until everything since then has been compared."""
+
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from connections import restoring
+from xero.restored import forgotten_documents
+
+
+class Command(BaseCommand):
+    help = (
+        "After a restore, before web and workers start: `reconcile begin --since 2026-11-22T02:00:00Z` (when the backup"
+        " was made) holds all writes and has everything since then read again. `reconcile status` looks up the writes"
+        " without an answer and says what is open; `reconcile release` lets writes go out again."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("step", choices=["begin", "status", "release"])
+        parser.add_argument("--since", type=_instant, help="when the backup was made, ISO 8601")
+        parser.add_argument("--force", action="store_true", help="release although something is open")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        try:
+            {"begin": self._begin, "status": self._status, "release": self._release}[options["step"]](options)
+        except restoring.NotAllowed as error:
+            raise CommandError(str(error)) from error
+
+    def _begin(self, options: dict[str, Any]) -> None:
+        if options["since"] is None:
+            raise CommandError("Say when the backup was made: --since 2026-11-22T02:00:00Z")
+        row = restoring.begin(since=options["since"])
+        self.stdout.write(
+            f"Writes are held. Start web and workers: they read what changed since {row.since:%Y-%m-%d %H:%M} UTC."
+        )
+
+    def _status(self, _: dict[str, Any]) -> None:
+        row = restoring.current()
+        if row is None:
+            self.stdout.write("No reconciliation is open; writes go out.")
+            return
+        self.stdout.write(f"Writes are held since {row.begun_at:%Y-%m-%d %H:%M} UTC.")
+        self.stdout.write(f"{restoring.look_up()} writes without an answer were looked up.")
+        for document in forgotten_documents(row):
+            self.stdout.write(f"written after the backup, unknown here: {document}")
+        points = restoring.open_points(row)
+        for point in points:
+            self.stdout.write(f"open: {point}")
+        if points:
+            raise CommandError("Not everything has been compared yet.")
+        self.stdout.write("Everything has been compared: `reconcile release` may follow.")
+
+    def _release(self, options: dict[str, Any]) -> None:
+        row = restoring.current()
+        if row is None:
+            raise CommandError("No reconciliation is open.")
+        restoring.release(row, force=options["force"])
+        self.stdout.write("Writes go out again. Steps that may have written before the restore ask a person.")
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
