@@ -7,16 +7,18 @@ from zipfile import ZipFile
 
 import pytest
 from django.apps import apps
+from django.db import connection
 from django.db.models import ForeignKey, Model
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connections import grants, vault
 from connections.models import Connection, Grant
 from taskjuice.queue.models import Wake
-from taskjuice.workspaces import data_exports
+from taskjuice.workspaces import audit, data_exports
 from taskjuice.workspaces.holdings import HOLDINGS
-from taskjuice.workspaces.models import AuditEntry, DataExport, User, Workspace
+from taskjuice.workspaces.models import AuditEntry, DataExport, Deletion, User, Workspace
 from tests.factories import (
     make_activation,
     make_call,
@@ -220,3 +222,25 @@ def test_names_of_exported_tables_are_once() -> None:
     names = [holding.name for holding in HOLDINGS.values()]
     assert sorted(names) == sorted(set(names))
     assert Wake not in HOLDINGS
+
+
+@pytest.mark.parametrize("path", [PATH, "/northwind/settings/data/", "/northwind/audit/"])
+def test_lists_ask_the_same_number_of_queries_for_one_row_and_for_thirty(
+    as_owner: Client, workspace: Workspace, owner: User, path: str
+) -> None:
+    def asked(rows: int) -> int:
+        for _ in range(rows):
+            make_data_export(workspace, requested_by=owner)
+            name = f"Gone {Deletion.objects.count()}"
+            gone = Deletion.objects.count() + 1_000_000
+            Deletion.objects.create(agency=workspace.agency, workspace_id=gone, name=name, requested_by=owner)
+            audit.record(
+                "client deleted", by=owner, agency=workspace.agency, workspace=workspace, subject=name
+            )
+        with CaptureQueriesContext(connection) as caught:
+            assert as_owner.get(path).status_code == 200
+        return len(caught)
+
+    asked(1)  # the first request of a session notes that it was seen
+    few = asked(0)
+    assert asked(29) == few
