@@ -9,10 +9,15 @@ class WorkspacesConfig(AppConfig):
     label = "workspaces"
 
     def ready(self) -> None:
-        from taskjuice.workspaces import data_exports, deletions, holdings, models  # these need loaded models
-        from taskjuice.workspaces.middleware import begin_session
+        from taskjuice.workspaces import (  # these need loaded models
+            data_exports,
+            deletions,
+            holdings,
+            models,
+            proof,
+        )
 
-        user_logged_in.connect(begin_session, dispatch_uid="began_at")
+        user_logged_in.connect(proof.begin_session, dispatch_uid="began_at")
         sweeping.add("data exports", seconds=15, run=data_exports.sweep)
         sweeping.add("deletions", seconds=10, run=deletions.sweep)
         holdings.add(models.Workspace, "pk")

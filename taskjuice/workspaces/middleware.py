@@ -1,22 +1,19 @@
 """The person's sessions, time zone and address, and the pages about signing in where the gate asks for them."""
 
-import time
 from collections.abc import Callable
 from datetime import timedelta
 
 from allauth.account.adapter import get_adapter
 from allauth.usersessions.models import UserSession
-from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 
-from taskjuice.workspaces import addresses
+from taskjuice.workspaces import addresses, proof
 from taskjuice.workspaces.gate import SignInRequired
 from taskjuice.workspaces.two_step import TwoStepRequired
 
 SEEN_EVERY = timedelta(minutes=1)
-BEGAN = "began_at"
 
 
 class SessionMiddleware:
@@ -44,16 +41,6 @@ class SessionMiddleware:
         return seen
 
 
-def begin_session(request: HttpRequest, **_: object) -> None:
-    """Whoever signs in: a session does not live for ever by being used."""
-    request.session[BEGAN] = time.time()
-
-
-def _is_too_old(request: HttpRequest) -> bool:
-    began = request.session.get(BEGAN)
-    return began is None or time.time() - began > settings.SESSION_LONGEST_SECONDS
-
-
 class PersonMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -63,7 +50,7 @@ class PersonMiddleware:
             return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *_: object) -> None:
-        if request.user.is_authenticated and _is_too_old(request):
+        if request.user.is_authenticated and proof.is_too_old(request):
             logout(request)
         if request.user.is_authenticated:
             timezone.activate(request.user.timezone)

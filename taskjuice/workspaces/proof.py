@@ -12,6 +12,18 @@ from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
 from django.http import HttpRequest
 
+BEGAN = "began_at"
+
+
+def begin_session(request: HttpRequest, **_: object) -> None:
+    """Whoever signs in: a session does not live for ever by being used."""
+    request.session[BEGAN] = time.time()
+
+
+def is_too_old(request: HttpRequest) -> bool:
+    began = request.session.get(BEGAN)
+    return began is None or time.time() - began > settings.SESSION_LONGEST_SECONDS
+
 
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth publishes no types
 def fresh(request: HttpRequest) -> None:
@@ -20,7 +32,9 @@ def fresh(request: HttpRequest) -> None:
 
 def of_today(request: HttpRequest) -> None:
     """For what is done all day and moves money: signed in, or given again, within MONEY_SESSION_SECONDS."""
-    latest = max((record["at"] for record in get_authentication_records(request, request.user)), default=0.0)
+    given = [record["at"] for record in get_authentication_records(request, request.user)]
+    # Who has just signed up came in by the link in the letter, of which allauth keeps no record.
+    latest = max([request.session.get(BEGAN, 0.0), *given])
     recent = time.time() - latest <= settings.MONEY_SESSION_SECONDS
     # Who signs in by another service alone has nothing to give again here.
     if not recent and get_adapter().get_reauthentication_methods(request.user):

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from connections.models import Connection
+from taskjuice.workspaces import proof
 from taskjuice.workspaces.models import Agency, Deletion, Membership, User, Workspace
 from tests.factories import PASSWORD, make_connection, make_ledger, make_member
 
@@ -24,6 +25,7 @@ def seen(client: Client, user: User, hours: float) -> Client:
         "reauthenticated": True,
     }
     session["account_authentication_methods"] = [record]
+    session[proof.BEGAN] = record["at"]
     session["account_authentication_methods_user"] = str(user.pk)
     session.save()
     return client
@@ -89,4 +91,11 @@ def test_person_without_password_and_second_step_is_not_locked_out(
     owner.set_unusable_password()
     owner.save()
     seen(client, owner, 13)
+    assert not asked(client, f"{HERE}/connections/{link.pk}/reconnect/", {})
+
+
+def test_person_who_has_just_come_in_by_a_letters_link_is_not_asked(
+    client: Client, owner: User, link: Connection
+) -> None:
+    client.force_login(owner)  # as after sign-up: a session, and no record of how it came about
     assert not asked(client, f"{HERE}/connections/{link.pk}/reconnect/", {})
