@@ -88,3 +88,21 @@ def connect_xero(page: Page) -> str:
     page.get_by_role("button", name="Connect", exact=True).click()
     expect(page).to_have_url(re.compile(r"/connections/\d+/$"))
     return str(tenant_id)
+
+
+def add_client(page: Page, agency: str, name: str, slug: str) -> None:
+    """A further client of the agency at this path, without a connection."""
+    page.goto(f"{agency}clients/new/")
+    page.locator("input[name=name]").fill(name)
+    page.locator("input[name=slug]").fill(slug)
+    page.get_by_role("main").locator("button[type=submit].primary").click()
+
+
+def reconnect_xero(page: Page, tenant: str) -> None:
+    """From a page that offers it, by a consent to the same organisation."""
+    page.get_by_role("button", name="Reconnect").first.click()
+    if page.get_by_role("button", name="Mere").count():
+        page.get_by_role("button", name="Mere").click()
+    page.locator(f"label.choice:has(input[value='{tenant}'])").click()
+    page.get_by_role("button", name="Allow access").click()
+    expect(page).to_have_url(re.compile(r"/connections/\d+/$"))

@@ -258,4 +258,4 @@ def test_events_mark_only_their_own_kind(connection: Connection) -> None:
     event = ReportedEvent(connection.tenant_id, "CREDITNOTE", "UPDATE", uuid4(), timezone.now())
     inbox.announce(inbox.insert_events([(connection, None, event)]))
     assert Stale.objects.count() == 0
-    assert Part.objects.filter(problem="").count() == 6
+    assert set(Part.objects.filter(problem="").values_list("kind", flat=True)) == set(sync.ORDER)
