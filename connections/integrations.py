@@ -143,8 +143,11 @@ class Action:
     scopes: ClassVar[frozenset[str]] = frozenset()
     sample: ClassVar[Data] = {}  # an output as the builder shows it
 
-    def wrong_for(self, agency: Agency, given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        """(field, message) of what only this agency's own rows show to be wrong with raw input."""
+    def wrong_for(
+        self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
+    ) -> Iterable[tuple[str, str]]:
+        """(field, message) of what only this agency's own rows, and its copies of these organisations, show to be
+        wrong with raw input."""
         return ()
 
     def run(self, call: Call, data: Data) -> Data:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 from django.test import Client
 
@@ -20,6 +21,11 @@ from tests.clearing import allow_flush
 from tests.factories import make_agency, make_client_user, make_member, make_user, make_workspace
 
 SignIn = Callable[[User], Client]
+# What hypothesis measures by the clock says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile(
+    "whatever the load", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("whatever the load")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ from django import forms
 from django.utils import timezone
 
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Stopped, TryLater
+from connections.models import Connection
 from taskjuice.workspaces.models import Agency
 from workflows import approvals
 from workflows.approvals import NotOnTheTeam, Question
@@ -84,7 +85,9 @@ class AskPerson(Action):
         approvals.note_taken(task for task in tasks if task.state in DECIDED)
         return outcomes
 
-    def wrong_for(self, agency: Agency, given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    def wrong_for(
+        self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
+    ) -> Iterable[tuple[str, str]]:
         to = str(given.get("to") or "")
         if has_expression(to):
             return

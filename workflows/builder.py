@@ -39,7 +39,7 @@ from workflows.costs import Estimate, estimate
 from workflows.drafts import MAX_STEPS, Draft, Step
 from workflows.guards import GuardForm
 from workflows.options import OptionsForm
-from workflows.problems import CALLED, GUARD, OPTION, TRIGGER, Problem
+from workflows.problems import CALLED, CONNECTIONS, GUARD, OPTION, TRIGGER, Problem
 from workflows.starting_points import STARTING_POINTS
 from workflows.trials import Trial, try_out
 from workflows.widgets import editor_widget, text
@@ -243,6 +243,10 @@ class Builder:
         return [
             problem.message for problem in self.problems if problem.where == "trigger" and not problem.field
         ]
+
+    @property
+    def connection_problems(self) -> list[str]:
+        return [problem.message for problem in self.problems if problem.where == CONNECTIONS]
 
     @property
     def triggers(self) -> list[Trigger]:

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from connections import exact, outbound, secret_values
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, TryLater, Unknown
+from connections.models import Connection
 from connections.outbound import Answer, Lost, NotSent, Refused
 from connections.secret_values import Opened
 from taskjuice.workspaces.models import Agency
@@ -112,7 +113,9 @@ class HttpRequest(Action):
         outcomes = dict(zip(map(id, requests), _journaled(requests), strict=True))
         return [outcomes[id(one)] if isinstance(one, Prepared) else one for one in ready]
 
-    def wrong_for(self, agency: Agency, given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    def wrong_for(
+        self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
+    ) -> Iterable[tuple[str, str]]:
         headers = given.get("headers")
         rows = [row for row in headers if isinstance(row, dict)] if isinstance(headers, list) else []
         names = {str(row["secret"]) for row in rows if row.get("secret")}

@@ -9,13 +9,13 @@ from django.db.models import Max
 from django.db.models.functions import Now
 
 from connections.integrations import registry
-from connections.models import Connection, ConnectionState
+from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, User
 from workflows import safety
 from workflows.drafts import Draft
 from workflows.models import Version, Workflow, WorkflowConnection, WorkflowState
-from workflows.problems import CONNECTIONS, Problem, problems
+from workflows.problems import Place, Problem, problems
 
 NAME_TAKEN = "The agency has a workflow of this name."
 
@@ -57,6 +57,12 @@ def current_content(workflow: Workflow) -> Content:
 
 def stamp_of(version: Version) -> str:
     return f"{version.number}.published" if version.published_at else f"{version.number}.{version.revision}"
+
+
+def place_of(workflow: Workflow) -> Place:
+    """Where it is to run: its agency, and whatever it listens to, disconnected ones too."""
+    found = Connection.objects.filter(applications__workflow=workflow).order_by("name", "pk")
+    return Place(workflow.agency, list(found))
 
 
 @transaction.atomic
@@ -167,7 +173,7 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     if version is None:
         raise NotAllowed("There is no draft to publish.")
     draft = Draft.of(version)
-    if found := [*problems(draft, current.agency), *_of_connections(current)]:
+    if found := problems(draft, place_of(current)):
         raise NotPublishable(found)
     form = registry.triggers[draft.trigger].form(data=dict(draft.settings))
     form.is_valid()  # problems() saw to it
@@ -310,13 +316,3 @@ def _save_name(workflow: Workflow) -> None:
             workflow.save()
     except IntegrityError as error:  # workflow_name_once_in_agency
         raise ValidationError(NAME_TAKEN, code="taken") from error
-
-
-def _of_connections(workflow: Workflow) -> list[Problem]:
-    """Somebody must be listened to, and what listens must understand the trigger."""
-    states = list(workflow.applications.values_list("connection__state", flat=True))
-    if not states:
-        return [Problem(CONNECTIONS, "Choose at least one organisation.")]
-    if all(state == ConnectionState.REVOKED for state in states):
-        return [Problem(CONNECTIONS, "None of the chosen organisations is connected any more.")]
-    return []

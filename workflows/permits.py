@@ -11,14 +11,25 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat, Now
 from django.utils import timezone
 
 from connections.admission import Request
 from connections.integrations import Call, Done, Failed, Outcome, TryLater
+from connections.models import LIVE_CALLS
+from connections.models import Call as JournalCall
 from workflows import approvals, asking, guards
 from workflows.approvals import Question
-from workflows.models import DECIDED, Activation, Permit, Workflow
+from workflows.models import (
+    DECIDED,
+    Activation,
+    ActivationState,
+    Permit,
+    SentRequest,
+    StepRun,
+    Workflow,
+)
 
 HOUR = timedelta(hours=1)
 DAYS_TO_DECIDE = 7
@@ -54,6 +65,43 @@ def give_back(calls: Iterable[Call]) -> None:
     Permit.objects.filter(pk__in=[permit.pk for permit in found]).delete()
 
 
+def forget_unused(activation_id: int) -> None:
+    """It is replayed: what it held when it was cancelled and wrote nothing under is asked for anew."""
+    _with_use().filter(UNUSED, activation=activation_id).delete()
+
+
+# Cancelled, in nobody's hands, and nothing was written under it: it holds up no other.
+UNUSED = Q(
+    activation__state=ActivationState.CANCELLED,
+    activation__lease_token=None,
+    was_used=False,
+    has_progress=False,
+)
+
+
+def _with_use() -> "QuerySet[Permit]":
+    """`was_used`: a call, a request or a finished step stands for it; `has_progress`: some elements of its list do."""
+    place = {
+        "activation_id": OuterRef("activation_id"),
+        "step": OuterRef("step"),
+        "element": OuterRef("element"),
+    }
+    called = JournalCall.objects.filter(**place, state__in=LIVE_CALLS)
+    requested = SentRequest.objects.filter(**place)
+    ran = StepRun.objects.filter(
+        activation=OuterRef("activation_id"), name=OuterRef("step"), outcome__in=("done", "unknown")
+    )
+    progress = Func(
+        F("activation__outputs"),
+        Concat(Value("@"), F("step")),
+        function="jsonb_exists",
+        output_field=BooleanField(),
+    )
+    return Permit.objects.annotate(
+        was_used=Exists(called) | Exists(requested) | Exists(ran), has_progress=progress
+    )
+
+
 def _activations(requests: Sequence[Request]) -> dict[int | None, Activation]:
     ids = {pk for request in requests if (pk := request.call.activation_id) is not None}
     rows = Activation.objects.filter(pk__in=ids).select_related("connection").defer("trigger_data", "outputs")
@@ -86,7 +134,8 @@ def _double(request: Request, activation: Activation) -> Outcome | None:
     if request.twin is not None:
         return Failed("duplicate", request.twin.message, existing=request.twin.record)
     days = int(guard.get("days") or guards.DEFAULT_DAYS)
-    alike = Permit.objects.filter(
+    alike = _with_use().filter(
+        ~UNUSED,
         workflow=activation.workflow_id,
         step=request.call.step,
         connection=activation.connection_id,
@@ -141,8 +190,8 @@ def _question(request: Request, activation: Activation) -> Question:
 
 def _spent(request: Request, activation: Activation) -> list[Spent]:
     """What the step wrote in the last hour, oldest first."""
-    rows = Permit.objects.filter(
-        workflow=activation.workflow_id, step=request.call.step, given_at__gt=Now() - HOUR
+    rows = _with_use().filter(
+        ~UNUSED, workflow=activation.workflow_id, step=request.call.step, given_at__gt=Now() - HOUR
     )
     columns = rows.order_by("given_at").values_list("given_at", "amount", "currency")
     return [Spent(at, amount or Decimal(0), currency) for at, amount, currency in columns]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connections.integrations import Action, registry
+from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.models import Agency
 from workflows import guards, options
 from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
@@ -26,10 +27,23 @@ class Problem:
     field: str = ""
 
 
-def problems(draft: Draft, agency: Agency | None = None) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a draft is to run: the organisations that the workflow listens to."""
+
+    agency: Agency
+    connections: Sequence[Connection]
+
+    @property
+    def disconnected(self) -> list[str]:
+        """Names of those that are connected no more."""
+        return [one.name for one in self.connections if one.state == ConnectionState.REVOKED]
+
+
+def problems(draft: Draft, place: Place | None = None) -> list[Problem]:
     """Everything that keeps the draft's content from being published, in the order of its cards.
 
-    With its agency also what that agency lacks: a secret value, a colleague.
+    With its place also what is missing there: an organisation, a secret value, a colleague, an account.
     """
     found = list(_of_trigger(draft))
     if not draft.steps:
@@ -38,8 +52,8 @@ def problems(draft: Draft, agency: Agency | None = None) -> list[Problem]:
         found.append(Problem(TRIGGER, f"A workflow has at most {MAX_STEPS} steps."))
     for position in range(len(draft.steps)):
         found += _of_step(draft, position)
-        found += _of_agency(draft.steps[position], position, agency) if agency else []
-    return found
+        found += _of_place(draft.steps[position], position, place) if place else []
+    return found + (_of_connections(place) if place else [])
 
 
 def _of_trigger(draft: Draft) -> Iterator[Problem]:
@@ -70,12 +84,21 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
         yield from (Problem(position, message, name) for message in _about_condition(value))
 
 
-def _of_agency(step: Step, position: int, agency: Agency) -> list[Problem]:
+def _of_place(step: Step, position: int, place: Place) -> list[Problem]:
     if step.known_action is None:
         return []
-    return [
-        Problem(position, message, name) for name, message in step.known_action.wrong_for(agency, step.input)
-    ]
+    living = [one for one in place.connections if one.state != ConnectionState.REVOKED]
+    found = step.known_action.wrong_for(place.agency, living, step.input)
+    return [Problem(position, message, name) for name, message in found]
+
+
+def _of_connections(place: Place) -> list[Problem]:
+    """Somebody must be listened to."""
+    if not place.connections:
+        return [Problem(CONNECTIONS, "Choose at least one organisation.")]
+    if len(place.disconnected) == len(place.connections):
+        return [Problem(CONNECTIONS, "None of the chosen organisations is connected any more.")]
+    return []
 
 
 def _of_options(draft: Draft, position: int) -> Iterator[Problem]:

@@ -165,6 +165,13 @@ def connectable(scope: Scope) -> "QuerySet[Connection]":
     return found.select_related("workspace").order_by("workspace__name", "workspace_id", "name", "id")
 
 
+def choosable(scope: Scope, workflow: Workflow) -> list[Connection]:
+    """What it can be applied to from here, and what it is applied to though it is connected no more."""
+    there = {connection.pk: connection for connection in connectable(scope)}
+    gone = [link.connection for link in _applications(scope, [workflow]) if link.connection_id not in there]
+    return [*there.values(), *gone]
+
+
 def clients(found: Iterable[Connection]) -> list[Client]:
     """The connections grouped by client, in their order."""
     groups: dict[int, Client] = {}

@@ -12,7 +12,7 @@ from connections.integrations import registry
 from connections.models import Call, CallState, ConnectionState
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
-from workflows import approvals, lanes, requests_sent
+from workflows import approvals, lanes, permits, requests_sent
 from workflows.lifecycle import NotAllowed
 from workflows.models import FINISHED, Activation, ActivationState, StepRun, Version
 
@@ -38,6 +38,7 @@ def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: Use
     _refuse_repeated_effects(current, version, position)
     again = [step["name"] for step in version.steps[position:]]
     approvals.ask_anew(current.pk, again)
+    permits.forget_unused(current.pk)
     requests_sent.forget_open(current.pk)
     Activation.objects.filter(pk=current.pk).update(
         state=ActivationState.READY,

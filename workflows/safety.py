@@ -1,27 +1,22 @@
 """The safety pause: a workflow whose activations fail one after the other stops by itself and asks a person.
 
 While it lasts no activation of it takes a step, and what events start meanwhile waits too. Nothing is lost.
+People hear of it by their notifications (taskjuice/notices).
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from django.conf import settings
-from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
-from django.template.loader import render_to_string
-from django.urls import reverse
 
-from taskjuice.queue import wake
 from taskjuice.workspaces import audit
-from taskjuice.workspaces.models import Role, User
+from taskjuice.workspaces.models import User
 from workflows import lanes
 from workflows.models import Activation, ActivationState, Workflow, WorkflowState
 from workflows.store import Run
 
-TELL = "workflows.tasks.tell_safety_pause"
 GOOD, BAD = frozenset({"succeeded", "stopped"}), frozenset({"failed", "unknown"})
 
 
@@ -57,7 +52,6 @@ def _add(workflow: Workflow, ended: Sequence[Run]) -> None:
             subject=workflow.name,
             failures=workflow.failures,
         )
-        wake.enqueue(TELL, workflow.pk)
     workflow.save(update_fields=fields)
 
 
@@ -90,21 +84,3 @@ def set_limit(*, workflow: Workflow, pause_after: int, by: User) -> None:
             before=before,
             after=pause_after,
         )
-
-
-def tell(workflow_id: int) -> int:
-    """One e-mail to the agency's owner and admins; how many were written to. None where it runs again already."""
-    workflow = Workflow.objects.select_related("agency").get(pk=workflow_id)
-    people = workflow.agency.memberships.filter(role__in=(Role.OWNER, Role.ADMIN), user__is_active=True)
-    to = list(people.order_by("pk").values_list("user__email", flat=True))
-    if workflow.state != WorkflowState.SAFETY or not to:
-        return 0
-    path = reverse("workflows:workflow-detail", args=[workflow.agency.slug, workflow.pk])
-    words = {"workflow": workflow, "agency": workflow.agency, "url": f"{settings.BASE_URL}{path}"}
-    subject = render_to_string("workflows/email/safety_subject.txt", words)
-    EmailMessage(
-        subject=" ".join(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}".split()),
-        body=render_to_string("workflows/email/safety_message.txt", words),
-        to=to,
-    ).send()
-    return len(to)

@@ -1,14 +1,10 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from workflows import approvals, engine, safety
+from workflows import approvals, engine
 
 
 def run_lane(connection_id: int) -> None:
     engine.run_lane(connection_id)
-
-
-def tell_safety_pause(workflow_id: int) -> None:
-    safety.tell(workflow_id)
 
 
 def tell_of_approval(pk: int) -> None:

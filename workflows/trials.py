@@ -34,7 +34,7 @@ from workflows.drafts import Draft
 from workflows.lifecycle import NotAllowed
 from workflows.models import Activation, Version, Workflow, WorkflowState
 from workflows.plans import StepError, StepPlan, plan_of
-from workflows.problems import problems
+from workflows.problems import Place, problems
 from workflows.timetable import event_by_hand
 
 RECENT = timedelta(days=30)
@@ -126,7 +126,7 @@ def _events(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
 
 def try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
     """The step at `position`, after those before it were tried."""
-    found = problems(draft, event.connection.agency)
+    found = problems(draft, Place(event.connection.agency, [event.connection]))
     wrong = [problem for problem in found if problem.where in {"trigger", *range(position + 1)}]
     if wrong:
         return Trial("failed", f"First finish what is missing: {wrong[0].message}")

@@ -105,11 +105,12 @@ def workflow_edit(
     if found.state == WorkflowState.ARCHIVED:
         messages.warning(request, "The workflow is archived. Bring it back before you change it.")
         return redirect(page_url(scope, "workflow-detail", found))
-    edit = Edit(scope, found, lifecycle.current_content(found), list(queries.connectable(scope)))
+    edit = Edit(scope, found, lifecycle.current_content(found), queries.choosable(scope, found))
     if request.method == "POST":
         return _take(request, edit)
     assert edit.content is not None  # set above
-    builder = Builder.of(edit.content.draft, problems.problems(edit.content.draft, scope.agency))
+    wrong = problems.problems(edit.content.draft, lifecycle.place_of(found))
+    builder = Builder.of(edit.content.draft, wrong)
     ticked = sorted(queries.applied(scope, found))
     return _page(request, edit, builder, _form(edit, name=found.name, ticked=ticked))
 
@@ -160,7 +161,8 @@ def _save(request: HttpRequest, edit: Edit, builder: Builder, form: WorkflowForm
 
 
 def _saved(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
-    left = len(problems.problems(lifecycle.current_content(workflow).draft, scope.agency))
+    draft = lifecycle.current_content(workflow).draft
+    left = len(problems.problems(draft, lifecycle.place_of(workflow)))
     if left:
         things = "one thing is" if left == 1 else f"{left} things are"
         messages.info(request, f"Saved. Before it can be published, {things} to be finished.")
@@ -174,13 +176,17 @@ def _publish(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
     try:
         version = lifecycle.publish(workflow=workflow, by=scope.user)
     except NotPublishable as error:
-        for problem in error.found[:5]:
-            messages.error(request, problem.message)
+        things = "One thing is" if len(error.found) == 1 else f"{len(error.found)} things are"
+        messages.error(request, f"Not published yet. {things} to be finished first.")
         return _go(request, f"{page_url(place, 'workflow-edit', workflow)}#problems")
     except NotAllowed as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, f"Version {version.number} is live: the next event starts it.")
+        for name in lifecycle.place_of(workflow).disconnected:
+            messages.warning(
+                request, f"{name} is disconnected: nothing starts there until it is connected again."
+            )
     return _go(request, page_url(place, "workflow-detail", workflow))
 
 
@@ -227,7 +233,7 @@ def _detail(
     request: HttpRequest, scope: Scope, found: Workflow, typed: SafetyForm | None = None
 ) -> HttpResponse:
     """`typed`: what somebody typed into the safety pause's form, with its errors."""
-    connectable = list(queries.connectable(scope)) if scope.may(gate.WORK) else []
+    connectable = queries.choosable(scope, found) if scope.may(gate.WORK) else []
     context = {
         "workflow": found,
         "detail": queries.detail(scope, found),
@@ -313,7 +319,7 @@ def workflow_connections(
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
-    within = list(queries.connectable(scope))
+    within = queries.choosable(scope, found)
     form = ConnectionsForm(request.POST, found=within)
     if form.is_valid():
         lifecycle.apply_to(workflow=found, connections=form.chosen, within=within, by=scope.user)

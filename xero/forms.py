@@ -218,6 +218,14 @@ class LinesField(forms.Field):
         return value
 
 
+def line_rows(given: Any) -> list[Mapping[str, Any]]:
+    """The rows of a step's lines, as typed; none where they are no rows."""
+    try:
+        return LinesField().rows(given)
+    except ValidationError:
+        return []
+
+
 def is_blank(row: Mapping[str, Any]) -> bool:
     """A row nobody filled in; a quantity that the page suggests does not count."""
     return not any(str(value or "").strip() for name, value in row.items() if name != "quantity")

@@ -13,7 +13,7 @@ from connections import webhook_health
 from connections.models import Call, CallState, Connection, ConnectionState
 from taskjuice.notices.models import Incident, Kind
 from taskjuice.workspaces.models import Agency
-from workflows.models import Activation, ActivationState, Lane
+from workflows.models import Activation, ActivationState, Lane, Workflow, WorkflowState
 
 LOCK = 5_150_001  # of pg_try_advisory_xact_lock: one process looks at a time
 MOST = 500  # of one kind, newest first; more than that nobody reads
@@ -104,6 +104,15 @@ def _failures() -> Iterator[Found]:
         yield Found(agency_id, None, Kind.FAILED, f"workflow:{workflow or name}", name, path)
 
 
+def _paused() -> Iterator[Found]:
+    """Workflows that paused themselves, with the last failure."""
+    rows = Workflow.objects.filter(state=WorkflowState.SAFETY).select_related("agency")
+    for one in rows.order_by("-pk")[:MOST]:
+        path = f"/{one.agency.slug}/workflows/{one.pk}/"
+        name = f"{one.name}: {one.paused_because}" if one.paused_because else one.name
+        yield Found(one.agency_id, None, Kind.SAFETY, f"workflow:{one.pk}", name, path)
+
+
 def _parked() -> Iterator[Found]:
     lanes = Lane.objects.filter(parked_until__gt=Now() + LONG_PARKED)
     for link in _connections(pk__in=lanes.values("connection")):
@@ -126,6 +135,7 @@ SOURCES: tuple[Source, ...] = (
     _webhooks,
     _undecided_writes,
     _undecided_activations,
+    _paused,
     _failures,
     _parked,
 )

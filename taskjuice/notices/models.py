@@ -10,6 +10,7 @@ class Kind(models.TextChoices):
     REAUTHORISE = "reauthorise", "A connection needs to be reauthorised"
     WEBHOOKS = "webhooks", "Xero’s webhooks do not come through"
     DECIDE = "decide", "A write needs a decision"
+    SAFETY = "safety", "A workflow paused itself after failures in a row"
     FAILED = "failed", "Activations of a workflow fail"
     PARKED = "parked", "A connection waits for Xero’s limits for more than an hour"
 

@@ -14,6 +14,7 @@ USUAL = {
     Kind.REAUTHORISE: (Cadence.IMMEDIATE, Cadence.OFF),
     Kind.WEBHOOKS: (Cadence.IMMEDIATE, Cadence.OFF),
     Kind.DECIDE: (Cadence.IMMEDIATE, Cadence.DAILY),
+    Kind.SAFETY: (Cadence.IMMEDIATE, Cadence.DAILY),
     Kind.FAILED: (Cadence.DAILY, Cadence.DAILY),
     Kind.PARKED: (Cadence.OFF, Cadence.OFF),
 }

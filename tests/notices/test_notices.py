@@ -68,12 +68,14 @@ def test_each_kind_is_found(agency: Agency, workspace: Workspace) -> None:
     Lane.objects.update_or_create(
         connection=link, defaults={"parked_until": timezone.now() + timedelta(hours=2)}
     )
+    make_workflow(agency, link, name="Remind", state="safety", paused_because="email: Refused.")
     incidents.look()
     assert opened() == [
         ("decide", "Chase: INV-0042"),
         ("decide", "Invoice to Ridgeway"),
         ("failed", "Chase"),
         ("parked", "Harbour Limited (Harbour Café)"),
+        ("safety", "Remind: email: Refused."),
     ]
 
 

@@ -23,7 +23,7 @@ from workflows.asking import ApprovalForm
 from workflows.drafts import Draft, Step
 from workflows.lifecycle import NotAllowed
 from workflows.models import Activation, Approval, StepRun
-from workflows.problems import problems
+from workflows.problems import Place, problems
 
 pytestmark = pytest.mark.django_db
 
@@ -132,7 +132,9 @@ def test_strangers_and_client_users_cannot_be_asked(connection: Connection, clie
     assert Approval.objects.count() == 0
     step = Step("ask", "core/approval", {"question": "Pay?", "days": "7", "to": "a@b.example"})
     draft = Draft("xero/invoice-event", {"change": "any"}, [step])
-    assert [(p.where, p.field) for p in problems(draft, connection.agency)] == [(0, "to")]
+    assert [(p.where, p.field) for p in problems(draft, Place(connection.agency, [connection]))] == [
+        (0, "to")
+    ]
 
 
 def test_first_decision_counts(connection: Connection, member: User, admin: User) -> None:

@@ -13,13 +13,15 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.test import Client
 
+from connections.errors import RetryLater
 from connections.integrations import registry
 from connections.models import Call, Connection
 from connections.writers import WRITERS
 from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
+from tests.workflows.conftest import Effect, Look
 from tests.workflows.writing import Pay, PayWriter, step
-from workflows import approvals, engine, guards, lanes
+from workflows import approvals, engine, guards, lanes, replays
 from workflows.models import Activation, Approval, Permit, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -140,6 +142,48 @@ def test_what_was_refused_counts_nowhere(pay: PayWriter, connection: Connection)
     pay.refuses.clear()
     due(workflow, connection, 1, reference="same")
     assert run(connection) == ["failed", "succeeded"]
+
+
+def effect(connection: Connection, *numbers: int, **guard: Any) -> list[Activation]:
+    given = {
+        "name": "look",
+        "action": "test/effect",
+        "input": {"number": "{{ trigger.number }}"},
+        "guard": guard,
+    }
+    wait = {"name": "wait", "action": "core/delay", "input": {"length": "1", "unit": "days", "until": ""}}
+    workflow = make_workflow(connection.agency, connection, steps=[given, wait])
+    return [make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers]
+
+
+def test_what_was_cancelled_before_it_was_done_takes_nobodys_place(
+    look: Look, connection: Connection, member: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_now(data: Any) -> None:
+        raise RetryLater("Not now.")
+
+    monkeypatch.setattr(Effect, "behave", staticmethod(not_now))
+    first, second = effect(connection, 7, 7, per_hour="1", duplicate="stop")
+    assert (run(connection), Permit.objects.get().activation) == (["ready", "stopped"], first)
+    monkeypatch.setattr(Effect, "behave", None)
+    replays.cancel(activation=first, by=member)
+    replays.replay_where_it_ended(activation=second, by=member)
+    assert run(connection) == ["cancelled", "ready"]  # done, and it waits for a day
+    assert look.seen == [7, 7]
+    replays.replay_where_it_ended(activation=first, by=member)
+    assert run(connection)[0] == "stopped"  # its own place was given away
+    assert Permit.objects.get().activation == second
+
+
+def test_what_was_done_counts_although_its_activation_was_cancelled(
+    look: Look, connection: Connection, member: User
+) -> None:
+    first, _ = effect(connection, 1, 2, per_hour="1")
+    with transaction.atomic():
+        lanes.wake_lanes([connection.pk])
+    engine.run_lane(connection.pk)
+    replays.cancel(activation=first, by=member)
+    assert (run(connection), look.seen) == (["cancelled", "ready"], [1])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from workflows import engine, files, http_request, lanes, replays
 from workflows.drafts import Draft, Step
 from workflows.http_request import HttpRequestForm
 from workflows.models import Activation, SentRequest, StepRun
-from workflows.problems import problems
+from workflows.problems import Place, problems
 from workflows.store import Batch
 from workflows.words import step_in_words
 
@@ -159,9 +159,11 @@ def test_secret_is_sent_to_its_own_host_only(
     assert (activation.state, activation.error_code, receiver.got) == ("failed", "secret", [])
     assert said in activation.error
     draft = Draft.of(activation.version)  # type: ignore[arg-type]  # it is there
-    assert [(p.where, p.field) for p in problems(draft, connection.agency) if p.field == "headers"] == [
-        (0, "headers")
-    ]
+    assert [
+        (p.where, p.field)
+        for p in problems(draft, Place(connection.agency, [connection]))
+        if p.field == "headers"
+    ] == [(0, "headers")]
 
 
 def test_another_agencys_secret_is_not_known(

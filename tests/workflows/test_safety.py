@@ -1,18 +1,16 @@
 """The safety pause: what fails again and again stops by itself, loses nothing, and asks a person once."""
 
-import re
-from typing import Any
-
 import pytest
 from django.core import mail
 from django.test import Client
 from django_q.models import OrmQ
-from django_q.signing import SignedPackage
 
 from connections import inbox
 from connections.errors import Invalid
 from connections.integrations import Data
 from connections.models import Connection
+from taskjuice.notices import incidents, mailing
+from taskjuice.notices.models import Incident
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_event, make_workflow
 from tests.workflows.conftest import Look
@@ -45,19 +43,12 @@ def run(workflow: Workflow, connection: Connection, *numbers: int) -> None:
     workflow.refresh_from_db()
 
 
-def told() -> list[Any]:
-    """The arguments of the queued letters."""
-    messages = [SignedPackage.loads(row.payload) for row in OrmQ.objects.order_by("id")]
-    return [message["args"] for message in messages if message["func"] == safety.TELL]
-
-
 def test_failures_in_a_row_pause_it(workflow: Workflow, connection: Connection) -> None:
     run(workflow, connection, 1, 3)
     assert (workflow.state, workflow.failures) == ("published", 2)
     run(workflow, connection, 5)
     assert (workflow.state, workflow.failures, workflow.held) == ("safety", 3, True)
     assert workflow.paused_because == "look: Odd numbers are refused."
-    assert told() == [(workflow.pk,)]
     entry = AuditEntry.objects.get(verb="workflow paused for safety")
     assert (entry.actor, entry.subject, entry.details) == (None, "Chase", {"failures": 3})
 
@@ -146,26 +137,22 @@ def test_archiving_lets_nothing_go_and_it_comes_back_as_it_was(
     assert workflow.state == "safety"
 
 
-def test_letter_goes_to_owner_and_admins_once(
+def test_team_is_told_once_and_no_more_once_it_runs_again(
     workflow: Workflow, connection: Connection, owner: User, admin: User, member: User
 ) -> None:
     run(workflow, connection, 1, 3, 5)
+    incidents.look()
     run(workflow, connection, 7)
-    assert told() == [(workflow.pk,)]
-    assert safety.tell(workflow.pk) == 2
-    (letter,) = mail.outbox
-    assert letter.to == [owner.email, admin.email]
-    assert letter.subject == "TaskJuice: Chase paused itself"
-    assert "look: Odd numbers are refused." in letter.body
-    assert re.search(rf"/northwind/workflows/{workflow.pk}/\n", str(letter.body))
-
-
-def test_no_letter_where_it_runs_again(
-    workflow: Workflow, connection: Connection, owner: User, member: User
-) -> None:
-    run(workflow, connection, 1, 3, 5)
+    incidents.look()
+    assert (mailing.send_immediate(), mailing.send_immediate()) == (2, 0)
+    assert [letter.to for letter in mail.outbox] == [[owner.email], [admin.email]]
+    assert mail.outbox[0].subject == (
+        "TaskJuice: A workflow paused itself after failures in a row: Chase: look: Odd numbers are refused."
+    )
+    assert f"/northwind/workflows/{workflow.pk}/\n" in mail.outbox[0].body
     lifecycle.resume(workflow=workflow, by=member)
-    assert (safety.tell(workflow.pk), mail.outbox) == (0, [])
+    incidents.look()
+    assert not Incident.objects.filter(kind="safety", closed_at=None).exists()
 
 
 def test_page_says_why_and_resumes(workflow: Workflow, connection: Connection, as_member: Client) -> None:

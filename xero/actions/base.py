@@ -1,8 +1,8 @@
 """What Xero's actions share: whose budget they spend, whether the grant allows them, reading once for equal inputs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.utils import timezone
 
@@ -20,7 +20,9 @@ from connections.integrations import (
     outcome_of,
 )
 from connections.models import Connection
+from taskjuice.workspaces.models import Agency
 from xero import budget, scopes
+from xero.actions import known
 from xero.client import Client, client_for
 
 IDS_A_CALL = 40  # Xero's own advice; the address would grow too long
@@ -32,6 +34,16 @@ class XeroAction(Action):
 
     cost = Cost(Decimal(1), Decimal(1))  # batched too: only equal inputs are read once
     together = 1
+    names: ClassVar[Mapping[str, known.Naming]] = {}  # fields that name a record of the organisation
+
+    def wrong_for(
+        self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
+    ) -> Iterable[tuple[str, str]]:
+        return known.wrong(connections, self.named(given))
+
+    def named(self, given: Mapping[str, Any]) -> Iterable[known.Named]:
+        """The records that raw input names as they stand."""
+        return known.fixed(given, self.names)
 
     def outcome(self, call: Call, data: Data) -> Outcome:
         return self.run_many([call], [data])[0]

@@ -9,7 +9,7 @@ from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writers import Draft, Found, Made
 from xero import forms, scopes
-from xero.actions import samples
+from xero.actions import known, samples
 from xero.actions.base import chunks, connection_of, given
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
 
@@ -80,6 +80,7 @@ class CreateContact(WriteAction):
     scopes = scopes.WRITE_CONTACTS
     cost = Cost(Decimal(2), Decimal(1) / NAMES_A_CALL + Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.CONTACT
+    names = dict.fromkeys(("sales_account_code", "purchases_account_code"), known.ACCOUNT)
     writer = ContactWriter()
 
 

@@ -1,11 +1,11 @@
 """Creating invoices and bills. Each carries the address of its call in `Url`, by which it is found again."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.conf import settings
@@ -16,7 +16,7 @@ from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writers import Draft, Found, Made, Twin
 from xero import days, forms, scopes, totals
-from xero.actions import samples
+from xero.actions import known, samples
 from xero.actions.base import connection_of, given
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, as_uuid
 from xero.client import Params
@@ -98,7 +98,17 @@ class CreateInvoice(WriteAction):
     amounts = True
     cost = Cost(Decimal(1), Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.INVOICE
+    names = {"contact_id": known.CONTACT_ID}
+    names_in_lines: ClassVar[Mapping[str, known.Naming]] = {
+        "account_code": known.ACCOUNT,
+        "item_code": known.ITEM,
+    }
     writer = InvoiceWriter()
+
+    def named(self, given: Mapping[str, Any]) -> Iterator[known.Named]:
+        yield from super().named(given)
+        for row in forms.line_rows(given.get("lines")):
+            yield from known.fixed(row, self.names_in_lines, "lines")
 
 
 def _with_twins(

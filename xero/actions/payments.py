@@ -14,7 +14,7 @@ from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writers import Draft, Found, Made, Twin, Undecided
 from xero import days, forms, scopes, wire
-from xero.actions import samples
+from xero.actions import known, samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of, given
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, as_uuid
 
@@ -94,6 +94,7 @@ class CreatePayment(WriteAction):
     amounts = True
     cost = Cost(Decimal(2), Decimal(1) / IDS_A_CALL + Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.PAYMENT
+    names = {"account_id": known.PAYMENT_ACCOUNT_ID, "account_code": known.PAYMENT_ACCOUNT}
     writer = PaymentWriter()
 
 
