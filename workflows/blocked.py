@@ -15,7 +15,7 @@ from taskjuice.workspaces.panels import Panel
 from workflows import lanes
 from workflows.models import Activation, ActivationState, Lane
 
-WAITING = "waiting"  # the error code of what a provider made wait (waves.py); a Delay's rest has none
+WAITING = "waiting"  # the error code of what a provider made wait (turns.py); a Delay's rest has none
 
 
 @dataclass(frozen=True, slots=True)

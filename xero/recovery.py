@@ -15,7 +15,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import exact, inbox
+from connections import arrivals, exact, inbox
 from connections.integrations import ReportedEvent
 from connections.models import Connection, Delivery, DeliveryState, Event
 from xero import ledgers, upsert
@@ -66,7 +66,7 @@ def recover(connection: Connection, since: datetime) -> list[Event]:
     if not untold:
         return []
     with transaction.atomic():
-        found = inbox.insert_events([(connection, None, event) for event in untold], recovered=True)
+        found = arrivals.insert_events([(connection, None, event) for event in untold], recovered=True)
         inbox.announce(found)
     logger.warning(
         "connection %s: %d events recovered since %s", connection.pk, len(found), since.isoformat()

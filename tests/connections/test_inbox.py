@@ -13,7 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from connections import inbox, receiving
+from connections import arrivals, inbox, receiving
 from connections.models import Connection, Delivery, Event, Mention, StrayEvent
 from taskjuice.queue.models import Wake
 from taskjuice.workspaces import gate
@@ -299,7 +299,7 @@ def test_delivery_that_commits_after_the_last_look_wakes_for_itself(monkeypatch:
 
 
 def test_event_older_than_what_is_remembered_is_kept_apart(workspace: Workspace) -> None:
-    long_ago = datetime.now(UTC) - inbox.ACCEPTED - timedelta(hours=1)
+    long_ago = datetime.now(UTC) - arrivals.ACCEPTED - timedelta(hours=1)
     receiving.store("xero", report(make_connection(workspace), at=long_ago.strftime("%Y-%m-%dT%H:%M:%S")))
     inbox.fan_out()
     assert (Event.objects.count(), StrayEvent.objects.get().reason, verdicts()) == (0, "too old", ["ignored"])

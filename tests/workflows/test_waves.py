@@ -15,7 +15,7 @@ from tests.factories import make_activation, make_workflow
 from tests.workflows.conftest import Look
 from workflows import engine, lanes
 from workflows.models import Activation, StepRun
-from workflows.waves import MAX_ELEMENTS
+from workflows.turns import MAX_ELEMENTS
 
 pytestmark = pytest.mark.django_db
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.utils import timezone
 
-from connections import inbox
+from connections import arrivals, inbox
 from connections.integrations import ReportedEvent
 from connections.models import Connection, Delivery, Event
 from taskjuice.workspaces.models import Workspace
@@ -46,7 +46,7 @@ def tell(
     """Events as a delivery brings them."""
     at = timezone.now() - ago
     reported = [ReportedEvent(connection.tenant_id, "INVOICE", type, id, at) for id in ids]
-    events = inbox.insert_events([(connection, None, event) for event in reported])
+    events = arrivals.insert_events([(connection, None, event) for event in reported])
     inbox.announce(events)
     return events
 
@@ -160,7 +160,7 @@ def test_webhook_that_comes_late_meets_the_recovered_event(quiet: Connection) ->
     id = changed_invoice(quiet, 10)
     (found,) = recovery.recover(quiet, timezone.now() - timedelta(hours=1))
     late = ReportedEvent(quiet.tenant_id, "INVOICE", found.type, id, found.occurred_at)
-    inbox.announce(inbox.insert_events([(quiet, None, late)]))
+    inbox.announce(arrivals.insert_events([(quiet, None, late)]))
     assert (Event.objects.count(), Activation.objects.count()) == (1, 1)
 
 
@@ -256,6 +256,6 @@ def test_silence_says_nothing_while_no_webhook_ever_came(quiet: Connection) -> N
 
 def test_events_mark_only_their_own_kind(connection: Connection) -> None:
     event = ReportedEvent(connection.tenant_id, "CREDITNOTE", "UPDATE", uuid4(), timezone.now())
-    inbox.announce(inbox.insert_events([(connection, None, event)]))
+    inbox.announce(arrivals.insert_events([(connection, None, event)]))
     assert Stale.objects.count() == 0
     assert set(Part.objects.filter(problem="").values_list("kind", flat=True)) == set(sync.ORDER)

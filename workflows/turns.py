@@ -1,0 +1,283 @@
+"""Turns: one activation at one step of a wave, from its input to what became of it.
+
+A step may stand under a condition (`only_if`: else it is skipped) and may run once per element of a list
+(`for_each`: its output is the list of outputs). Elements that are done are kept, so that trying a step again
+repeats none of them.
+"""
+
+import hashlib
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.utils import timezone
+
+from connections import exact
+from connections.integrations import Call, Data, Done, Failed, Outcome, Stopped, TryLater, Unknown
+from connections.models import Connection
+from workflows import guards
+from workflows.plans import StepError, StepPlan, UnknownAction
+from workflows.store import MAX_ATTEMPTS, Batch, Run, StepRecord
+
+BACK_OFF = (5, 20, 60, 300)  # seconds after the first, second … attempt that may be tried again
+MAX_ELEMENTS = 500  # of one for_each
+RELEASE_PAUSE = timedelta(minutes=2)  # while some nodes may run another release
+# Trying again cannot help
+OUR_FAULTS = frozenset({"input", "expression", "internal", "guard", "duplicate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The step was not needed: the activation goes on behind it. `output`: what is there already."""
+
+    reason: str
+    output: Any = None
+
+
+@dataclass(slots=True)
+class Part:
+    """One run of the action: for a whole step, or for one element of its list."""
+
+    call: Call
+    shown: Data  # the input as the history shows it
+    data: Data  # cleaned
+    element: int | None = None
+
+
+@dataclass(slots=True)
+class Turn:
+    """One activation's turn in a wave: its parts, and what became of it."""
+
+    run: Run
+    step: StepPlan
+    parts: list[Part] = field(default_factory=list)
+    done: dict[int, Any] = field(default_factory=dict)  # outputs of elements, by their place in the list
+    elements: int | None = None  # how many the list has
+    outcome: Outcome | Skipped | None = None
+    outcomes: list[Outcome] = field(default_factory=list)  # of the elements that have run, in their order
+    shown: Any = None
+
+    @classmethod
+    def prepare(cls, run: Run, step: StepPlan, connection: Connection) -> Self:
+        turn = cls(run, step, shown=dict(step.input))
+        try:
+            turn._lay_out(connection)
+        except UnknownAction as error:  # a node of another release may know it
+            turn.outcome = TryLater(str(error), at=timezone.now() + RELEASE_PAUSE, counts=False)
+        except StepError as error:
+            turn.outcome = Failed(error.code, str(error))
+        return turn
+
+    def _lay_out(self, connection: Connection) -> None:
+        self.step.known_action()
+        holds, reason = self.step.applies(self.run.context)
+        if not holds:
+            self.outcome = Skipped(reason)
+            return
+        elements = self.step.elements(self.run.context)
+        if elements is None:
+            self.parts = [self._part(connection, self.run.context, None)]
+            return
+        if len(elements) > MAX_ELEMENTS:
+            raise StepError(
+                "too-many", f"The list has {len(elements):,} elements; at most {MAX_ELEMENTS} may be run."
+            )
+        self.elements = len(elements)
+        self.done = {int(place): output for place, output in self.run.outputs.get(self._progress, {}).items()}
+        for place, item in enumerate(elements):
+            if place not in self.done:
+                self.parts.append(self._part(connection, self.run.context | {"item": item}, place))
+        if not self.parts:
+            self._gather()
+
+    def _part(self, connection: Connection, context: Mapping[str, Any], element: int | None) -> Part:
+        shown, data = self.step.prepare(context)
+        call = Call(
+            connection,
+            activation_id=self.run.id,
+            step=self.step.name,
+            element=element or 0,
+            attempt=self.run.attempt,
+            context=context,
+            guard=self.step.guard,
+            likeness=_likeness(shown) if self.step.guard else "",
+        )
+        return Part(call, shown, data, element)
+
+    @property
+    def _progress(self) -> str:
+        return f"@{self.step.name}"  # no expression can name it
+
+    def take(self, outcome: Outcome) -> None:
+        """The outcome of its next part; with the last one the turn has its own."""
+        found = self._of_double(outcome)
+        if self.elements is None:
+            self.shown, self.outcome = self.parts[0].shown, self._tried_again(found)
+            return
+        self.outcomes.append(Done(found.output) if isinstance(found, Skipped) else found)
+        if len(self.outcomes) == len(self.parts):
+            self._gather()
+            self.outcome = self._tried_again(self.outcome)
+
+    def _of_double(self, outcome: Outcome) -> Outcome | Skipped:
+        """What is there already fails the step, unless its guard says otherwise."""
+        if not isinstance(outcome, Failed) or outcome.code != "duplicate":
+            return outcome
+        match self.step.guard.get("duplicate"):
+            case guards.SKIP:
+                return Skipped(outcome.message, outcome.existing)
+            case guards.STOP:
+                return Stopped(outcome.message, outcome.existing)
+        return outcome
+
+    def put_back(self, why: str) -> None:
+        """The lane's turn is over before this one's; what its elements gave is kept. `why`: the provider's word."""
+        for part, outcome in zip(self.parts, self.outcomes, strict=False):
+            if isinstance(outcome, Done) and part.element is not None:
+                self.done[part.element] = outcome.output
+        self._keep_progress()
+        self.run.put_back()
+        if why:
+            self.run.error_code, self.run.error = "waiting", why
+
+    def _keep_progress(self) -> None:
+        if self.elements is not None:
+            self.run.outputs[self._progress] = {str(place): output for place, output in self.done.items()}
+
+    def _gather(self) -> None:
+        """One outcome from those of the elements: what is not done decides, the worst first."""
+        self.shown = [part.shown for part in self.parts[:20]]
+        left: list[Outcome] = []
+        subject = ""
+        for part, outcome in zip(self.parts, self.outcomes, strict=True):
+            if isinstance(outcome, Done):
+                assert part.element is not None
+                self.done[part.element] = outcome.output
+                subject = subject or outcome.subject
+                self.run.add_note(outcome.note)
+            else:
+                left.append(_at_element(outcome, part.element))
+        worst = [
+            one for kind in (Unknown, Failed, TryLater, Stopped) for one in left if isinstance(one, kind)
+        ]
+        self.outcome = worst[0] if worst else Done([self.done[place] for place in sorted(self.done)], subject)
+
+    def _tried_again(self, outcome: Outcome | Skipped | None) -> Outcome | Skipped | None:
+        """A failure becomes a later attempt where the step asks for that."""
+        if (
+            isinstance(outcome, Failed)
+            and outcome.code not in OUR_FAULTS
+            and self.run.attempt <= self.step.retries
+        ):
+            at = timezone.now() + timedelta(seconds=self.step.retry_seconds)
+            return TryLater(outcome.message, at=at, status=outcome.status, counts=True)
+        return outcome
+
+    def conclude(self, batch: Batch, started: datetime, wave: int) -> None:
+        """Note the outcome on the activation and in its history."""
+        assert self.outcome is not None
+        batch.records.append(self._record(started, wave))
+        run, name = self.run, self.step.name
+        run.changed = True
+        self._keep_progress()
+        match self.outcome:
+            case Done(output, subject, not_before, note):
+                run.subject = run.subject or subject
+                run.add_note(note)
+                self._go_on(output)
+                if not_before is not None:
+                    run.state, run.attempt, run.next_at = "ready", 0, not_before
+            case Skipped(_, output):
+                self._go_on(output)
+            case Stopped():
+                run.state, run.error_code, run.error = "stopped", "", ""
+            case TryLater() as later:
+                self._wait(later)
+            case Failed() if self.step.goes_on:
+                self._go_on(None)
+            case Failed(code, message):
+                run.fail(code, f"{name}: {message}")
+            case Unknown(message):
+                run.state, run.error_code, run.error = "unknown", "unknown-outcome", f"{name}: {message}"
+
+    def _go_on(self, output: Any) -> None:
+        self.run.outputs[self.step.name] = output
+        self.run.outputs.pop(self._progress, None)
+        self.run.position, self.run.attempt = self.run.position + 1, 1
+        self.run.error_code, self.run.error = "", ""
+
+    def _wait(self, later: TryLater) -> None:
+        run = self.run
+        run.error_code, run.error = "waiting", later.reason
+        if not later.counts:
+            run.attempt -= 1
+        elif run.attempt >= max(MAX_ATTEMPTS, self.step.retries + 1):
+            run.fail("gave-up", f"Gave up after {run.attempt} attempts: {later.reason}")
+            return
+        pause = BACK_OFF[min(run.attempt, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - spread only
+        run.state = "ready"
+        if not later.tenant_wide:  # else it stays due, and the parked lane decides when
+            run.next_at = later.at or timezone.now() + timedelta(seconds=pause)
+
+    def _record(self, started: datetime, wave: int) -> StepRecord:
+        outcome = self.outcome
+        output = outcome.output if isinstance(outcome, Done | Stopped | Skipped) else None
+        code, error = _words(outcome)
+        return StepRecord(
+            activation_id=self.run.id,
+            position=self.run.position,
+            name=self.step.name,
+            action=self.step.action_key,
+            attempt=self.run.attempt,
+            outcome=NAMES[type(outcome)],
+            input=self.shown,
+            output=output,
+            error_code=code[:60],
+            error=error[:500],
+            status=getattr(outcome, "status", None),
+            wave=wave,
+            started_at=started,
+            finished_at=timezone.now(),
+        )
+
+
+NAMES: dict[type, str] = {
+    Done: "done",
+    Skipped: "skipped",
+    Stopped: "stopped",
+    TryLater: "later",
+    Failed: "failed",
+    Unknown: "unknown",
+}
+
+
+def _likeness(shown: Data) -> str:
+    return hashlib.sha256(exact.dumps(shown).encode()).hexdigest()
+
+
+def _at_element(outcome: Outcome, element: int | None) -> Outcome:
+    """The same, saying which element of the list it is about."""
+    if element is None:
+        return outcome
+    match outcome:
+        case Failed(_, message) | Unknown(message):
+            return replace(outcome, message=f"element {element + 1}: {message}")
+        case _:
+            return outcome
+
+
+def _words(outcome: Outcome | Skipped | None) -> tuple[str, str]:
+    """(code, message) for the history."""
+    match outcome:
+        case Skipped(reason) | Stopped(reason):
+            return "", reason
+        case TryLater(reason):
+            return "try-later", reason
+        case Failed(code, message):
+            return code, message
+        case Unknown(message):
+            return "unknown-outcome", message
+        case _:
+            return "", ""
