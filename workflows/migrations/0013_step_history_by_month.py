@@ -35,7 +35,8 @@ CREATE TABLE workflows_steprun_default PARTITION OF workflows_steprun DEFAULT;
 """
 
 BACK = """
-CREATE TABLE workflows_steprun_plain (LIKE workflows_steprun INCLUDING CONSTRAINTS);
+CREATE TABLE workflows_steprun_plain (LIKE workflows_steprun INCLUDING DEFAULTS INCLUDING CONSTRAINTS);
+ALTER TABLE workflows_steprun_plain ALTER id DROP DEFAULT;
 INSERT INTO workflows_steprun_plain SELECT * FROM workflows_steprun;
 DROP TABLE workflows_steprun;
 ALTER TABLE workflows_steprun_plain RENAME TO workflows_steprun;
