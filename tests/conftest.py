@@ -9,6 +9,7 @@ stranger                owner of `foreign_agency`
 import os
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -17,8 +18,9 @@ from django.test import Client
 from taskjuice import postgres
 from taskjuice.workspaces.models import Agency, Role, User, Workspace
 from tests import environment
-from tests.clearing import allow_flush
+from tests.clearing import clear_quickly
 from tests.factories import make_agency, make_client_user, make_member, make_user, make_workspace
+from tests.live import prepare
 
 SignIn = Callable[[User], Client]
 # What hypothesis measures by the clock says how busy the machine is, not whether the code is right.
@@ -35,10 +37,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _flush_clears_the_audit_trail() -> Iterator[None]:
+def _clearing_is_quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patches:
-        allow_flush(patches)
+        clear_quickly(patches)
         yield
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(tmp_path_factory.mktemp("prepared"))
 
 
 @pytest.fixture

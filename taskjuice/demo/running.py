@@ -30,7 +30,7 @@ class Running:
         self.add_sandbox()  # it needs nothing of ours, so it starts while the database does
         people = self.prepare()
         self.add_product()
-        self._finish(people)
+        self.finish(people)
         self.wait_until_ready()
 
     def prepare(self) -> subprocess.Popen[bytes]:
@@ -39,9 +39,9 @@ class Running:
         static = None if self.place.dev else self._command("manage.py", "collectstatic", "--noinput")
         self.environment = self.place.environment(postgres.ensure_running(self.place.postgres, "taskjuice"))
         self.stages.done("PostgreSQL runs")
-        self._finish(self._command("manage.py", "migrate", "--noinput"))
+        self.finish(self._command("manage.py", "migrate", "--noinput"))
         if static is not None:
-            self._finish(static)
+            self.finish(static)
         self.stages.done("database and static files prepared")
         return self._command(
             "-m", "taskjuice.demo.people", OWNER_PASSWORD=self.place.secrets["OWNER_PASSWORD"]
@@ -124,7 +124,7 @@ class Running:
                 stderr=subprocess.STDOUT,
             )
 
-    def _finish(self, command: subprocess.Popen[bytes]) -> None:
+    def finish(self, command: subprocess.Popen[bytes]) -> None:
         if command.wait() != 0:
             raise StageFailed(f"{command.args!r} failed; see {self.place.log('commands')}")
 

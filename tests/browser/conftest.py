@@ -5,12 +5,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from taskjuice.demo.place import Place
-from tests.live import live
+from tests.live import furnish, live
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (
@@ -20,8 +21,8 @@ QUIET = (
 
 
 @pytest.fixture(scope="module")  # not longer: Playwright's event loop and the ORM do not mix
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with live(tmp_path_factory.mktemp("live")) as place:
+def product(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Place]:
+    with live(furnish(tmp_path_factory.mktemp("live"), prepared)) as place:
         yield place
 
 

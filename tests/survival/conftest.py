@@ -6,15 +6,14 @@ from pathlib import Path
 import pytest
 
 from taskjuice.demo import journey
-from taskjuice.demo.place import Place, free_port
 from taskjuice.demo.running import Running
 from taskjuice.demo.stages import Stages
+from tests.live import furnish
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder: Path = tmp_path_factory.mktemp("survival")
-    place = Place(folder, free_port(0), free_port(0))
+def running(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[Running]:
+    place = furnish(tmp_path_factory.mktemp("survival"), prepared)
     stages = Stages()
     product = Running(place, stages)
     try:
