@@ -1,7 +1,5 @@
 """What the agency does with connect links: list, make, remind, copy, revoke, many at once."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -14,8 +12,9 @@ from connections import consents, holders
 from connections import queries as connection_queries
 from connections.links import letters, lifecycle, queries
 from connections.links.forms import BulkForm, FilterForm, LinkForm
-from connections.models import ConnectLink
+from connections.models import Connection, ConnectLink
 from taskjuice.workspaces import gate
+from taskjuice.workspaces.models import User
 
 ON_A_PAGE = 50
 PROVIDER = "xero"  # the one that clients are asked to connect
@@ -111,40 +110,54 @@ def link_revoke(request: HttpRequest, agency: str, workspace: str, link: int) ->
 def link_bulk(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     """Several connections to be given anew: whose consent mends which, and letters to clients."""
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
-    chosen = connection_queries.selected(scope, request.GET.getlist("connection"))
-    initial = {BulkForm.name_of(c): email for c, email in zip(chosen, _addresses(chosen), strict=True)}
-    form = BulkForm(request.POST if request.method == "POST" else None, connections=chosen, initial=initial)
-    if request.method == "POST" and chosen and form.is_valid():
-        sent = [_sent_for(form, connection, email, scope) for connection, email in form.wanted]
-        if any(sent):
-            messages.success(request, f"Sent: {sum(sent)}.")
+    form = _bulk_form(request, connection_queries.selected(scope, request.GET.getlist("connection")))
+    if request.method == "POST" and form.connections and form.is_valid():
+        settled = [_settled(form, connection, email, by=scope.user) for connection, email in form.wanted]
+        _say_settled(request, sent=settled.count("sent"), open_already=settled.count("open"))
         if not form.errors:
             return redirect(reverse("connections:link-list", args=_place(scope)))
-    context = {"form": form, "chosen": chosen, "groups": holders.grouped(chosen, set())}
+    context = {"form": form, "chosen": form.connections, "groups": holders.grouped(form.connections, set())}
     return render(request, "connections/links/bulk.html", context, status=422 if form.errors else 200)
 
 
-def _sent_for(form: BulkForm, connection: Any, email: str, scope: gate.Scope) -> bool:
-    """Whether the letter went out; if not, the field says why."""
+def _bulk_form(request: HttpRequest, chosen: list[Connection]) -> BulkForm:
+    return BulkForm(
+        request.POST if request.method == "POST" else None,
+        connections=chosen,
+        known=queries.addresses_for(chosen),
+        asked=queries.asked_about(chosen),
+    )
+
+
+def _settled(form: BulkForm, connection: Connection, email: str, *, by: User) -> str:
+    """`sent`; `open`, for who sends the form twice writes nobody twice; else "", and the field says why."""
     try:
         link, _ = lifecycle.make(
             workspace=connection.workspace,
             provider=connection.provider,
             email=email,
             reconnects=connection,
-            by=scope.user,
+            by=by,
         )
     except ValidationError as error:
-        form.add_error(form.name_of(connection), error)
-        return False
+        if error.code != "open":
+            form.add_error(form.name_of(connection), error)
+            return ""
+        form.settle(connection)
+        return "open"
     if not link.sent_at:
-        form.add_error(form.name_of(connection), "The mail server did not take this letter.")
-    return bool(link.sent_at)
+        text = "The mail server did not take this letter. Try again in a minute."
+        form.add_error(form.name_of(connection), text)
+        return ""
+    form.settle(connection)
+    return "sent"
 
 
-def _addresses(chosen: list[Any]) -> list[str]:
-    known = queries.addresses_for(chosen)
-    return [known[connection.pk] for connection in chosen]
+def _say_settled(request: HttpRequest, *, sent: int, open_already: int) -> None:
+    if sent:
+        messages.success(request, f"Sent: {sent}.")
+    if open_already:
+        messages.info(request, f"Not written to again, since their link is open: {open_already}.")
 
 
 def _made(request: HttpRequest, scope: gate.Scope, link: ConnectLink, token: str) -> HttpResponse:

@@ -69,18 +69,31 @@ class DeclineForm(forms.Form):
 
 
 class BulkForm(forms.Form):
-    """One address per broken connection; those left empty are not written to."""
+    """One address per broken connection; those left empty are not written to.
 
-    def __init__(self, *args: Any, connections: list[Connection], **options: Any) -> None:
-        super().__init__(*args, **options)
+    `known`: whom to write to, by connection; `asked`: who has an open letter about it, and is not proposed again.
+    """
+
+    def __init__(
+        self, *args: Any, connections: list[Connection], known: dict[int, str], asked: dict[int, str]
+    ) -> None:
+        super().__init__(*args)
         self.connections = connections
         for connection in connections:
+            waited_for = asked.get(connection.pk)
             self.fields[self.name_of(connection)] = forms.EmailField(
                 required=False,
                 max_length=254,
                 label=f"{connection.workspace.name}: {connection.name}",
+                initial="" if waited_for else known.get(connection.pk, ""),
+                help_text=f"{waited_for} has an open link for it." if waited_for else "",
                 widget=forms.EmailInput(attrs={"autocomplete": "off"}),
             )
+
+    def settle(self, connection: Connection) -> None:
+        """Its letter is out: what is shown from now on are the others."""
+        self.connections = [each for each in self.connections if each != connection]
+        del self.fields[self.name_of(connection)]
 
     @staticmethod
     def name_of(connection: Connection) -> str:

@@ -28,26 +28,23 @@ def make(
     reconnects: Connection | None = None,
     by: User,
 ) -> tuple[ConnectLink, str]:
-    """A new link and its token, which is known only now. With an address the letter is sent.
+    """A link and its token, which is known only now. With an address the letter is sent.
 
-    Raises ValidationError in words for the form. When the letter cannot be handed over, `sent_at` stays empty.
+    Raises ValidationError in words for the form. When the letter cannot be handed over, `sent_at` stays empty, and
+    asking once more takes the same link.
     """
-    token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
         _require_right(workspace, by)
         if email:
             check_pace(workspace.agency)
-            _check_open(workspace, email.lower(), reconnects)
-        link = ConnectLink.objects.create(
+        link = _unsent(workspace, email.lower(), reconnects) or ConnectLink(
             agency=workspace.agency,
             workspace=workspace,
             provider=provider,
             reconnects=reconnects,
             email=email.lower(),
-            token_hash=hash_of(token),
-            sent_by=by,
-            expires_at=timezone.now() + LIFE,
         )
+        token = _renew(link, by)
         _note("connect link sent" if email else "connect link made", link, by)
     return _send(link, token, again=False), token
 
@@ -63,7 +60,7 @@ def remind(*, link: ConnectLink, by: User) -> ConnectLink:
         check_pace(found.agency)
         token = _renew(found, by)
         _note("connect link sent again", found, by)
-    return _send(found, token, again=True)
+    return _send(found, token, again=found.sent_at is not None)
 
 
 def copy(*, link: ConnectLink, by: User) -> str:
@@ -111,7 +108,7 @@ def _send(link: ConnectLink, token: str, *, again: bool) -> ConnectLink:
 def _renew(link: ConnectLink, by: User) -> str:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     link.token_hash, link.expires_at, link.sent_by = hash_of(token), timezone.now() + LIFE, by
-    link.save(update_fields=["token_hash", "expires_at", "sent_by"])
+    link.save()
     return token
 
 
@@ -133,14 +130,27 @@ def _require_right(workspace: Workspace, by: User) -> None:
         raise ValidationError("This client is archived. Bring it back first.", code="archived")
 
 
-def _check_open(workspace: Workspace, email: str, reconnects: Connection | None) -> None:
-    """One open letter to one person about one thing; a reminder is the way to write again."""
-    same = ConnectLink.objects.filter(workspace=workspace, email=email, reconnects=reconnects)
-    if same.filter(chosen_at=None, declined_at=None, revoked_at=None, expires_at__gt=Now()).exists():
+def _unsent(workspace: Workspace, email: str, reconnects: Connection | None) -> ConnectLink | None:
+    """The open link to this person about this thing whose letter never went out.
+
+    Raises ValidationError when one did, for a reminder is the way to write again, or when one is being sent.
+    """
+    if not email:
+        return None
+    found = (
+        ConnectLink.objects.select_for_update()
+        .filter(workspace=workspace, email=email, reconnects=reconnects)
+        .filter(chosen_at=None, declined_at=None, revoked_at=None, expires_at__gt=Now())
+        .first()
+    )
+    if found and (found.sent_at or found.opened_at):
         raise ValidationError(
             "This person has an open link for this client already. Remind them, or revoke it first.",
             code="open",
         )
+    if found and found.expires_at - LIFE > timezone.now() - PAUSE:
+        raise ValidationError("A letter was tried a moment ago. Try again in a minute.", code="pace")
+    return found
 
 
 def _note(verb: str, link: ConnectLink, by: User) -> None:

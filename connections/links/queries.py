@@ -92,3 +92,9 @@ def addresses_for(connections: Sequence[Connection]) -> dict[int, str]:
         each.pk: through.get(each.pk) or written.get(each.workspace_id) or users.get(each.workspace_id, "")
         for each in connections
     }
+
+
+def asked_about(connections: Sequence[Connection]) -> dict[int, str]:
+    """Who holds an open letter that reconnects each, by connection."""
+    sent = ConnectLink.objects.filter(FILTERS["open"], reconnects__in=connections, sent_at__isnull=False)
+    return dict(sent.order_by("id").values_list("reconnects", "email"))

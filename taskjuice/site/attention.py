@@ -16,13 +16,14 @@ from workflows import queries as workflow_queries
 from workflows.models import Activation, ActivationState, Approval, ApprovalState, Lane, WorkflowState
 
 COUNTED = 100  # more than this is shown as "100+"
+FETCHED = COUNTED + 1
 RECENT = timedelta(hours=24)
 Row = TypeVar("Row", Connection, Activation, Approval, Call)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`kind` picks the words (templates/_attention.html); `name` is there when `count` is 1."""
+    """`kind` picks the words (templates/_attention.html); `name` is there when `count` is 1; `more`: there are more."""
 
     kind: str
     count: int
@@ -60,7 +61,7 @@ class Attention:
     @cached_property
     def broken(self) -> Item | None:
         rows = here(Connection.objects.filter(state=ConnectionState.ERROR), self.scope).order_by("id")
-        found = list(rows.values_list("name", "workspace__slug", "id")[:COUNTED])
+        found = list(rows.values_list("name", "workspace__slug", "id")[:FETCHED])
         item = self._item(
             "reauthorise", [name for name, *_ in found], "connections:connection-list", "?state=attention"
         )
@@ -75,7 +76,7 @@ class Attention:
     def safety(self) -> Item | None:
         """Workflows that paused themselves, of those that listen here."""
         rows = workflow_queries.workflows(self.scope, state=WorkflowState.SAFETY)
-        found = list(rows.values_list("name", "pk")[:COUNTED])
+        found = list(rows.values_list("name", "pk")[:FETCHED])
         item = self._item("safety", [name for name, _ in found], "workflows:workflow-list", "?state=safety")
         if item is None or item.count > 1:
             return item
@@ -89,14 +90,14 @@ class Attention:
     def undecided(self) -> Item | None:
         """Writes from pages; those of steps show as their activations."""
         rows = here(Call.objects.filter(state=CallState.UNKNOWN, activation_id=None), self.scope)
-        names = list(rows.order_by("-created_at").values_list("subject", flat=True)[:COUNTED])
+        names = list(rows.order_by("-created_at").values_list("subject", flat=True)[:FETCHED])
         return self._item("undecided", names, "xero:call-list", "?state=decide")
 
     @cached_property
     def tasks(self) -> Item | None:
         """What workflows ask the team, those that end first before the others."""
         rows = here(Approval.objects.filter(state=ApprovalState.OPEN), self.scope).order_by("expires_at")
-        names = list(rows.values_list("question", flat=True)[: COUNTED + 1])
+        names = list(rows.values_list("question", flat=True)[:FETCHED])
         return self._item("tasks", names, "workflows:task-list", "?state=open")
 
     @cached_property
@@ -110,7 +111,7 @@ class Attention:
         rows = rows.filter(connection__agency=self.scope.agency)
         if self.scope.workspace is not None:
             rows = rows.filter(connection__workspace=self.scope.workspace)
-        names = list(rows.values_list("connection__name", flat=True)[:COUNTED])
+        names = list(rows.values_list("connection__name", flat=True)[:FETCHED])
         return self._item("parked", names, "connections:connection-list")
 
     @cached_property
@@ -137,7 +138,7 @@ class Attention:
         self, kind: str, rows: "QuerySet[Activation]", since: datetime | None = None
     ) -> Item | None:
         """Only the newest are read, by their index, however many old ones there are."""
-        newest = here(rows, self.scope).order_by("-id").values_list("subject", "created_at")[: COUNTED + 1]
+        newest = here(rows, self.scope).order_by("-id").values_list("subject", "created_at")[:FETCHED]
         found = [subject for subject, at in newest if since is None or at > since]
         return self._item(kind, found, "workflows:activation-list", f"?state={kind}")
 

@@ -411,6 +411,60 @@ def test_links_in_bulk_go_to_whom_is_known(as_admin: Client, agency: Agency, wor
     assert (made.reconnects, [message.to for message in mail.outbox]) == (one, [["mere@harbour.example"]])
 
 
+def test_sending_in_bulk_again_after_a_failed_letter_writes_nobody_twice(
+    as_admin: Client, agency: Agency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = (make_connection(make_workspace(agency), state="error") for _ in range(2))
+    url = f"/northwind/connections/links/bulk/?connection={good.pk}&connection={bad.pk}"
+    typed = {f"email-{good.pk}": "good@x.example", f"email-{bad.pk}": "bad@x.example"}
+    post = all_letters.post
+    monkeypatch.setattr(
+        all_letters, "post", lambda message: message.to != ["bad@x.example"] and post(message)
+    )
+    answer = as_admin.post(url, typed)
+    form = answer.context["form"]
+    assert (answer.status_code, list(form.fields), form[f"email-{bad.pk}"].value()) == (
+        422,
+        [f"email-{bad.pk}"],
+        "bad@x.example",
+    )
+    assert "did not take this letter" in answer.content.decode()
+    assert form_of(as_admin, url, good).help_text == "good@x.example has an open link for it."
+    monkeypatch.setattr(all_letters, "post", post)
+    assert as_admin.post(url, typed).status_code == 422  # a second click: the first may still be on its way
+    ConnectLink.objects.filter(sent_at=None).update(
+        expires_at=timezone.now() + lifecycle.LIFE - lifecycle.PAUSE
+    )
+    assert as_admin.post(url, typed).status_code == 302  # both, as typed at first
+    assert [message.to for message in mail.outbox] == [["good@x.example"], ["bad@x.example"]]
+    assert ConnectLink.objects.count() == 2
+    assert as_admin.post(url, typed).status_code == 302
+    assert len(mail.outbox) == 2
+
+
+def form_of(client: Client, url: str, connection: Connection) -> Any:
+    return client.get(url).context["form"].fields[f"email-{connection.pk}"]
+
+
+def test_letter_that_failed_is_sent_anew_with_the_same_link(
+    as_admin: Client, as_anonymous: Client, workspace: Workspace
+) -> None:
+    minute_ago = timezone.now() + lifecycle.LIFE - lifecycle.PAUSE
+    link = make_link(workspace, email="mere@x.example", sent_at=None, expires_at=minute_ago, token=TOKEN)
+    as_admin.post(f"{LINKS}new/", {"email": "mere@x.example"})
+    assert [each.pk for each in ConnectLink.objects.all()] == [link.pk]
+    paths = (f"/link/{TOKEN}/", f"/link/{sent_token()}/")
+    assert [as_anonymous.get(path).status_code for path in paths] == [404, 200]
+
+
+def test_reminder_of_a_letter_that_never_went_out_is_no_reminder(
+    as_admin: Client, workspace: Workspace
+) -> None:
+    link = make_link(workspace, email="mere@x.example", sent_at=None)
+    as_admin.post(f"{LINKS}{link.pk}/remind/")
+    assert mail.outbox[0].subject == "TaskJuice: Northwind Books asks you to connect Xero"
+
+
 def test_bulk_leaves_out_connections_of_others(
     as_admin: Client, workspace: Workspace, foreign_workspace: Workspace
 ) -> None:
