@@ -33,7 +33,7 @@ def delivery_list(request: HttpRequest, agency: str, workspace: str | None = Non
     if not partial:
         context |= {
             "refused": queries.refused_lately(),
-            "health": webhook_health.of_app(),
+            "health": webhook_health.concerning(scope),
             "recovered": queries.recovered_lately(scope),
             "gaps": registry.webhooks["xero"].gaps(),
         }

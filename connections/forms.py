@@ -11,6 +11,7 @@ from connections.providers import Tenant
 from taskjuice.workspaces.models import Workspace
 
 MOMENTS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+NO_MOMENT = {"invalid": "Choose a day and a time.", "required": "Choose a day and a time."}
 
 
 def _moment() -> forms.DateTimeInput:
@@ -37,8 +38,12 @@ class DeliveryFilterForm(forms.Form):
 class WindowForm(forms.Form):
     """From when to when; times are the person's."""
 
-    since = forms.DateTimeField(label="From", widget=_moment(), input_formats=MOMENTS)
-    until = forms.DateTimeField(label="Until", widget=_moment(), input_formats=MOMENTS)
+    since = forms.DateTimeField(
+        label="From", widget=_moment(), input_formats=MOMENTS, error_messages=NO_MOMENT
+    )
+    until = forms.DateTimeField(
+        label="Until", widget=_moment(), input_formats=MOMENTS, error_messages=NO_MOMENT
+    )
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

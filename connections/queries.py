@@ -266,7 +266,7 @@ def webhook_panel(scope: Scope, *, url: str, has_key: bool) -> WebhookPanel:
         waiting=deliveries.filter(state="waiting").count(),
         gaps=registry.webhooks["xero"].gaps(),
         verdicts=verdicts_lately(),
-        health=webhook_health.of_app(),
+        health=webhook_health.concerning(scope),
     )
 
 

@@ -57,6 +57,13 @@ class Health:
         return self.given_up_at is not None and self.given_up_at <= timezone.now()
 
 
+def concerning(scope: Scope) -> Health:
+    """The app's, as far as it concerns this scope: where nothing is connected, nothing is missed."""
+    health = of_app()
+    living = Connection.objects.filter(workspace__in=scope.workspaces, state=ConnectionState.ACTIVE)
+    return health if health.state == "well" or living.exists() else Health("well")
+
+
 def of_app(provider: str = "xero") -> Health:
     """One query, by indexes."""
     with database.cursor() as cursor:

@@ -281,9 +281,7 @@ SESSION_COOKIE_SECURE = SECURE
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # unused for so long, a session ends
 SESSION_LONGEST_SECONDS = 30 * 24 * 3600  # however much it is used
 # Writing to Xero asks for the password again after this: once a working day.
-MONEY_SESSION_SECONDS = (
-    12 * 3600
-)  # writing to Xero asks for the password again after this: once a working day
+MONEY_SESSION_SECONDS = 12 * 3600
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 CSRF_COOKIE_SECURE = SECURE
 CSRF_COOKIE_HTTPONLY = True

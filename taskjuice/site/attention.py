@@ -116,7 +116,7 @@ class Attention:
 
     @cached_property
     def health(self) -> webhook_health.Health:
-        return webhook_health.of_app()
+        return webhook_health.concerning(self.scope)
 
     @cached_property
     def refused(self) -> Item | None:

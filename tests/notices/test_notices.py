@@ -275,3 +275,13 @@ def test_only_wrong_signatures_in_several_minutes_are_a_wrong_key() -> None:
     Refusal.objects.create(provider="xero", minute=now - timedelta(minutes=10), count=1)
     health = webhook_health.of_app()
     assert (health.state, health.since) == ("refused", now - timedelta(minutes=30))
+
+
+def test_webhooks_that_stay_away_concern_only_who_has_something_connected(
+    as_owner: Client, as_stranger: Client, foreign_agency: Agency, workspace: Workspace
+) -> None:
+    make_event(make_connection(workspace), recovered=True)
+    pages = [as_owner.get("/northwind/deliveries/"), as_stranger.get("/southwind/deliveries/")]
+    assert ["Webhooks are silent" in page.content.decode() for page in pages] == [True, False]
+    kinds = [{item.kind for item in page.context["frame"].attention.items} for page in pages]
+    assert kinds == [{"webhooks"}, set()]

@@ -160,3 +160,18 @@ def test_every_icon_draws() -> None:
 )
 def test_browser_is_named(agent: str, text: str) -> None:
     assert tags.browser(agent) == text
+
+
+@pytest.mark.parametrize(
+    ("fact", "text"),
+    [
+        ({"colour": "#000000", "reply_to": ""}, "colour #000000, reply to none"),
+        (["Harbour", 2], "Harbour, 2"),
+        (True, "yes"),
+        (0, "0"),
+        (None, "none"),
+        ("member", "member"),
+    ],
+)
+def test_fact_of_the_trail_is_in_words(fact: object, text: str) -> None:
+    assert tags.words(fact) == text

@@ -207,6 +207,18 @@ def may(scope: Scope | None, level: str) -> bool:
     return scope is not None and scope.may(level)
 
 
+@register.filter
+def words(fact: object) -> str:
+    """A fact of the audit trail as a person reads it: `colour #000000, reply to none`."""
+    if isinstance(fact, dict):
+        return ", ".join(f"{str(name).replace('_', ' ')} {words(value)}" for name, value in fact.items())
+    if isinstance(fact, list):
+        return ", ".join(map(words, fact))
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    return "none" if fact in ("", None) else str(fact)
+
+
 BROWSERS = (
     ("Edg/", "Edge"),
     ("OPR/", "Opera"),
