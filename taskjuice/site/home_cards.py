@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 
-from django.db.models import Case, Count, IntegerField, Q, Value, When
-from django.db.models.functions import Now, TruncDate, TruncHour
+from django.db.models import Case, Count, IntegerField, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Coalesce, Now, TruncDate, TruncHour
 from django.utils import timezone
 
 from connections import queries as connection_queries
 from connections.models import Budget, Connection, ConnectionState
-from connections.providers import providers
 from taskjuice.site.attention import Attention, here, place_url
 from taskjuice.workspaces.gate import Scope
 from workflows.models import Activation
@@ -60,15 +59,6 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What is left today of an organisation's calls."""
-
-    connection: Connection
-    left: int
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
 class Owed:
     """What customers owe: all of the most used currency, who is most overdue in it, and the other currencies."""
 
@@ -84,15 +74,17 @@ class Cards:
 
     @cached_property
     def connections(self) -> list[connection_queries.Row]:
-        """Living connections, those that need a person first."""
+        """Living connections: those that need a person first, then those with the fewest calls left today."""
         rank = Case(
             *(When(state=state, then=Value(place)) for state, place in WORST_FIRST.items()),
             default=Value(3),
             output_field=IntegerField(),
         )
+        budget = Budget.objects.filter(provider=OuterRef("provider"), tenant_id=OuterRef("tenant_id"))
+        used = Coalesce(Subquery(budget.filter(day_ends__gt=Now()).values("day_used")), 0)
         living = here(Connection.objects.exclude(state=ConnectionState.REVOKED), self.scope)
-        first = living.select_related("workspace", "grant").order_by(rank, "workspace__name", "id")[:SHOWN]
-        return connection_queries.rows(list(first))
+        first = living.select_related("workspace", "grant").order_by(rank, -used, "workspace__name", "id")
+        return connection_queries.rows(list(first[:SHOWN]))
 
     @cached_property
     def activations(self) -> list[Activation]:
@@ -141,20 +133,6 @@ class Cards:
         by = "client" if self.scope.workspace is None else "contact"
         window = ageing.rows(there, replace(owing, currency=aged.currency), by, size=WORST)
         return Owed(aged, [row for row in window.rows if row.overdue], others)
-
-    @cached_property
-    def budget(self) -> list[Left]:
-        """Where the fewest calls are left today. Whoever is not among them has made none."""
-        living = here(Connection.objects.exclude(state=ConnectionState.REVOKED), self.scope)
-        tenants = living.filter(provider="xero").values("tenant_id")
-        used = Budget.objects.filter(
-            provider="xero", tenant_id__in=tenants, day_ends__gt=Now(), day_used__gt=0
-        )
-        spent = dict(used.order_by("-day_used").values_list("tenant_id", "day_used")[:WORST])
-        limit = providers["xero"].daily_limit
-        found = living.filter(tenant_id__in=spent).select_related("workspace")
-        rows = [Left(connection, max(0, limit - spent[connection.tenant_id]), limit) for connection in found]
-        return sorted(rows, key=lambda row: (row.left, row.connection.name))
 
     @property
     def receivables_href(self) -> str:

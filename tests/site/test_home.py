@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from connections.models import ConnectionState
+from connections.models import Budget, ConnectionState
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import make_activation, make_client_user, make_connection, make_member, make_workflow
@@ -125,6 +125,28 @@ def test_home_shows_connections_that_need_a_person_first(
 
     assert shown("/northwind/") == [broken, fine]
     assert shown("/northwind/harbour-cafe/") == [fine]
+
+
+def test_home_shows_connections_with_the_fewest_calls_left_first(
+    as_owner: Client, workspace: Workspace, other_workspace: Workspace
+) -> None:
+    idle, busy, yesterdays = (
+        make_connection(workspace),
+        make_connection(other_workspace),
+        make_connection(workspace),
+    )
+    now = timezone.now()
+    for link, used, ends in (
+        (busy, 4200, now + timedelta(hours=1)),
+        (yesterdays, 4900, now - timedelta(hours=1)),
+    ):
+        Budget.objects.create(provider="xero", tenant_id=link.tenant_id, day_used=used, day_ends=ends)
+    found = as_owner.get("/northwind/").context["cards"].connections
+    assert [(row.connection, row.day_left) for row in found] == [
+        (busy, 800),
+        (idle, None),
+        (yesterdays, 5000),
+    ]
 
 
 def test_home_counts_the_weeks_activations_by_the_persons_days(
