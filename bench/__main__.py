@@ -110,10 +110,13 @@ def report_ledger(found: dict[str, Any]) -> None:
         print(
             f"{size:>9} rows    p50 {one['p50_ms']:.0f} ms, p95 {one['p95_ms']:.0f} ms, slowest kind: {slowest}"
         )
+    more = found["more_queries_than_with_fewest_rows"]
+    print(f"more queries than with the fewest rows: {', '.join(more) or 'none'}")
     read, decode = found["read"], found["decode"]
     paths = ", ".join(f"{count} {path}" for path, count in read["calls_by_path"].items())
     print(
-        f"\nFirst read of {read['invoices']:,} invoices: {read['seconds']} s, {read['calls']} calls ({paths})"
+        f"\nFirst read of {read['invoices']:,} invoices: {read['calls_for_invoices']} calls for them; with all else"
+        f" {read['seconds']} s, {read['calls']} calls ({paths})"
     )
     faster, smaller = decode["times_faster"], decode["times_smaller"]
     print(f"Decoding 1,000 invoices: {faster} times faster than xero-python, {smaller} times less memory")

@@ -22,6 +22,7 @@ from connections.models import (
 )
 from connections.providers import Tenant, providers
 from taskjuice.workspaces.audit import Actor, user_of
+from taskjuice.workspaces.lifecycle import adopt_time_zone
 from taskjuice.workspaces.models import User, Workspace
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,8 @@ def describe(connection: Connection, *, by: Actor) -> str:
         current.name = str(details.pop("name", "") or current.name)[:254]
         current.details = details
         current.save(update_fields=["name", "details"])
+        if zone := details.get("timezone"):
+            adopt_time_zone(workspace=connection.workspace, time_zone=zone, by=by)
         Connection.objects.filter(pk=current.pk).update(tested_at=Now())
         if (current.state, current.problem) != (ConnectionState.ACTIVE, ConnectionProblem.NONE):
             states.mend([current], by=by)

@@ -115,7 +115,8 @@ class Connection(models.Model):
     tenant_id = models.UUIDField()
     provider_connection_id = models.UUIDField(null=True)
     name = models.CharField(max_length=254)  # as the provider names the tenant
-    # What the provider says of the tenant: legal_name, country, currency, timezone, short_code, demo
+    # What the provider says of the tenant: legal_name, country, currency, timezone (IANA's
+    # name, empty where unknown), timezone_name (in words), short_code, demo
     details = models.JSONField(default=dict)
     state = models.CharField(max_length=10, choices=ConnectionState, default=ConnectionState.PENDING)
     problem = models.CharField(max_length=20, choices=ConnectionProblem, blank=True, db_default="")

@@ -134,7 +134,7 @@ class Provider:
         raise NotImplementedError
 
     def describe(self, connection: Connection) -> dict[str, Any]:
-        """legal_name, country, currency, timezone, short_code, demo of the connection's tenant, asked live."""
+        """The connection's tenant, asked live: its `name`, and what Connection.details holds."""
         raise NotImplementedError
 
 

@@ -159,6 +159,7 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/audit/<int:entry>/": page(WORK),
     "<slug:agency>/settings/data/": page(ADMIN),
     "<slug:agency>/<slug:workspace>/settings/": page(ADMIN),
+    "<slug:agency>/<slug:workspace>/settings/time-zone/": action(ADMIN, 422),
     "<slug:agency>/<slug:workspace>/settings/data/": page(ADMIN),
     "<slug:agency>/<slug:workspace>/settings/data/export/": action(ADMIN),
     "<slug:agency>/<slug:workspace>/settings/data/exports/<int:export>/download/": action(ADMIN, 200),

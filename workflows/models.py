@@ -55,6 +55,7 @@ class WorkflowConnection(models.Model):
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="applications")
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="applications")
     due_at = models.DateTimeField(null=True)  # of a schedule: when it starts here next (timetable.py)
+    due_zone = models.CharField(max_length=64, db_default="")  # the time zone by which that was reckoned
 
     class Meta:
         constraints = (models.UniqueConstraint("workflow", "connection", name="workflow_connection_once"),)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from connections.integrations import Data, Trigger
@@ -113,9 +113,11 @@ def _listening() -> "QuerySet[WorkflowConnection]":
 
 
 def _forget_resting() -> None:
-    """What rests has no next time: it begins anew when it is brought back."""
+    """What rests has no next time: it begins anew when it is brought back, or by the client's new time zone."""
     noted = WorkflowConnection.objects.exclude(due_at=None)
-    noted.exclude(pk__in=_listening().values("pk")).update(due_at=None)
+    noted.exclude(
+        pk__in=_listening().filter(due_zone=F("connection__workspace__timezone")).values("pk")
+    ).update(due_at=None)
 
 
 def _note_next() -> None:
@@ -123,8 +125,7 @@ def _note_next() -> None:
     with transaction.atomic():
         fresh = _listening().filter(due_at=None).select_for_update(of=("self",), skip_locked=True)
         for application, schedule, zone, _ in _schedules(fresh[:BATCH]):
-            application.due_at = schedule.next(timezone.now(), zone)
-            application.save(update_fields=["due_at"])
+            _note(application, schedule.next(timezone.now(), zone), zone)
 
 
 def _take_batch() -> int:
@@ -143,9 +144,13 @@ def _take_batch() -> int:
         for application, schedule, zone, version in found:
             now = timezone.now()
             _start(application, version, schedule.latest(now, zone))
-            application.due_at = schedule.next(now, zone)
-            application.save(update_fields=["due_at"])
+            _note(application, schedule.next(now, zone), zone)
     return len(found)
+
+
+def _note(application: WorkflowConnection, at: datetime, zone: ZoneInfo) -> None:
+    application.due_at, application.due_zone = at, zone.key
+    application.save(update_fields=["due_at", "due_zone"])
 
 
 def _start(application: WorkflowConnection, version: Version, at: datetime) -> None:

@@ -4,41 +4,15 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from connections.models import Connection
+from taskjuice.workspaces.models import Workspace
 
 RELATIVE = re.compile(r"([+-])\s*(\d{1,4})\s*([dwm]?)", re.IGNORECASE)
 WORDS = {"today": 0, "tomorrow": 1, "yesterday": -1}
 EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
-# Xero names time zones as Windows does, without the spaces: the countries that Xero sells in.
-ZONES = {
-    "NEWZEALANDSTANDARDTIME": "Pacific/Auckland",
-    "AUSEASTERNSTANDARDTIME": "Australia/Sydney",
-    "EAUSTRALIASTANDARDTIME": "Australia/Brisbane",
-    "CENAUSTRALIASTANDARDTIME": "Australia/Adelaide",
-    "AUSCENTRALSTANDARDTIME": "Australia/Darwin",
-    "WAUSTRALIASTANDARDTIME": "Australia/Perth",
-    "TASMANIASTANDARDTIME": "Australia/Hobart",
-    "GMTSTANDARDTIME": "Europe/London",
-    "WEUROPESTANDARDTIME": "Europe/Berlin",
-    "ROMANCESTANDARDTIME": "Europe/Paris",
-    "SOUTHAFRICASTANDARDTIME": "Africa/Johannesburg",
-    "SINGAPORESTANDARDTIME": "Asia/Singapore",
-    "CHINASTANDARDTIME": "Asia/Shanghai",
-    "INDIASTANDARDTIME": "Asia/Kolkata",
-    "ARABIANSTANDARDTIME": "Asia/Dubai",
-    "EASTERNSTANDARDTIME": "America/New_York",
-    "CENTRALSTANDARDTIME": "America/Chicago",
-    "MOUNTAINSTANDARDTIME": "America/Denver",
-    "PACIFICSTANDARDTIME": "America/Los_Angeles",
-    "ATLANTICSTANDARDTIME": "America/Halifax",
-    "HAWAIIANSTANDARDTIME": "Pacific/Honolulu",
-    "FIJISTANDARDTIME": "Pacific/Fiji",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +53,9 @@ def parse(text: str) -> Day:
     return Day(fixed=_calendar_day(text.strip()))
 
 
-def today(connection: Connection) -> date:
-    """Today where the organisation is."""
-    name = str(connection.details.get("timezone", "")).upper().replace(" ", "").replace(".", "")
-    return timezone.now().astimezone(_zone(name)).date()
-
-
-@lru_cache
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(ZONES.get(name, "UTC"))
+def today(workspace: Workspace) -> date:
+    """The date where the client is: what documents start with, and what is overdue."""
+    return timezone.now().astimezone(ZoneInfo(workspace.timezone)).date()
 
 
 def _moved(found: re.Match[str]) -> Day:

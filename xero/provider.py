@@ -11,7 +11,7 @@ from django.conf import settings
 from connections import errors
 from connections.models import Connection
 from connections.providers import Consented, Left, Provider, Tenant, TokenSet
-from xero import budget, ledgers, oauth, refusals, transport, wire
+from xero import budget, ledgers, oauth, refusals, time_zones, transport, wire
 from xero.client import Client
 
 ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
@@ -88,7 +88,8 @@ def _details(organisation: dict[str, Any]) -> dict[str, Any]:
         "legal_name": organisation.get("LegalName") or "",
         "country": organisation.get("CountryCode") or "",
         "currency": organisation.get("BaseCurrency") or "",
-        "timezone": organisation.get("Timezone") or "",
+        "timezone": time_zones.iana(organisation.get("Timezone") or ""),
+        "timezone_name": time_zones.words(organisation.get("Timezone") or ""),
         "short_code": organisation.get("ShortCode") or "",
         "demo": organisation.get("IsDemoCompany") is True,
     }

@@ -112,6 +112,27 @@ class NameForm(forms.Form):
     name = NameField(label="Name")
 
 
+class ZoneField(forms.ChoiceField):
+    """A time zone out of the list; the `current` one is in it, whatever it is."""
+
+    def __init__(self, *, current: str = "UTC", **options: Any) -> None:
+        zones = sorted({"UTC", current, *ZONES})
+        choices = [(zone, zone.replace("_", " ")) for zone in zones]
+        super().__init__(label="Time zone", initial=current, choices=choices, **options)
+
+
+class TimeZoneForm(forms.Form):
+    """Where a client's days begin."""
+
+    def __init__(self, *args: Any, current: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["time_zone"] = ZoneField(
+            current=current,
+            help_text="Schedules run by it, and it decides what is today and overdue. It is taken from the first "
+            "Xero organisation that is connected, unless you choose another.",
+        )
+
+
 class BrandingForm(forms.Form):
     """How an agency shows itself to its clients. `logo` is cleaned to what we encoded of it."""
 
@@ -181,17 +202,13 @@ class ProfileForm(forms.Form):
         help_text="As colleagues and the audit trail show it.",
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
-    time_zone = forms.ChoiceField(
-        label="Time zone",
-        help_text="Times are shown in it. Dates of invoices and payments are never shifted.",
-    )
 
     def __init__(self, *args: Any, current: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        zones = sorted({"UTC", current, *ZONES})
-        field = self.fields["time_zone"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [(zone, zone.replace("_", " ")) for zone in zones]
+        self.fields["time_zone"] = ZoneField(
+            current=current,
+            help_text="Times are shown in it. Dates of invoices and payments are never shifted.",
+        )
 
 
 class SearchForm(forms.Form):

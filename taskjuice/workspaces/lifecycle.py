@@ -4,9 +4,11 @@ from zoneinfo import available_timezones
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from taskjuice.workspaces import audit, slugs
+from taskjuice.workspaces.audit import Actor
 from taskjuice.workspaces.models import Agency, Membership, Role, User, Workspace
 
 
@@ -71,6 +73,35 @@ def rename_workspace(*, workspace: Workspace, name: str, by: User) -> None:
         )
 
 
+def set_time_zone(*, workspace: Workspace, time_zone: str, by: Actor) -> None:
+    """Where a client's days begin: for schedules, "today" and what is overdue."""
+    _change_time_zone(Workspace.objects.filter(pk=workspace.pk), time_zone, by)
+
+
+def adopt_time_zone(*, workspace: Workspace, time_zone: str, by: Actor) -> None:
+    """That of an organisation just connected, where nothing else was settled before."""
+    _change_time_zone(Workspace.objects.filter(pk=workspace.pk, timezone_settled=False), time_zone, by)
+
+
+@transaction.atomic
+def _change_time_zone(rows: "QuerySet[Workspace]", time_zone: str, by: Actor) -> None:
+    _check_time_zone(time_zone)
+    found = rows.select_for_update(of=("self",)).select_related("agency").first()
+    if found is None:
+        return
+    rows.update(timezone=time_zone, timezone_settled=True)
+    if found.timezone != time_zone:
+        audit.record(
+            "client’s time zone changed",
+            by=by,
+            agency=found.agency,
+            workspace=found,
+            subject=found.name,
+            before=found.timezone,
+            after=time_zone,
+        )
+
+
 @transaction.atomic
 def archive_workspace(*, workspace: Workspace, by: User) -> None:
     """Put a client away: it can be read, nothing in it can be changed. Twice is once."""
@@ -92,7 +123,11 @@ def unarchive_workspace(*, workspace: Workspace, by: User) -> None:
 
 def set_profile(*, user: User, name: str, time_zone: str) -> None:
     """How a person is called and in which zone they read times."""
-    if time_zone not in available_timezones():
-        raise ValidationError("Choose a time zone of the list.", code="unknown")
+    _check_time_zone(time_zone)
     user.name, user.timezone = name, time_zone
     user.save(update_fields=["name", "timezone"])
+
+
+def _check_time_zone(time_zone: str) -> None:
+    if time_zone not in available_timezones():
+        raise ValidationError("Choose a time zone of the list.", code="unknown")

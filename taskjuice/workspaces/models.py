@@ -145,6 +145,8 @@ class Workspace(models.Model):
     name = models.CharField(max_length=100)
     slug = models.CharField(max_length=50, validators=[slug_shape])
     timezone = models.CharField("time zone", max_length=64, default="UTC")
+    # By a person, or by the first organisation that was connected; until then it is the zone of who made the workspace
+    timezone_settled = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     archived_at = models.DateTimeField(null=True, blank=True)
     deleting_at = models.DateTimeField(null=True, blank=True)  # nobody sees it any more; a worker erases it

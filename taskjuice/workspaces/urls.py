@@ -72,6 +72,11 @@ urlpatterns = [
         name="workspace-delete",
     ),
     path("<slug:agency>/<slug:workspace>/rename/", views.workspace_rename, name="workspace-rename"),
+    path(
+        "<slug:agency>/<slug:workspace>/settings/time-zone/",
+        views.workspace_time_zone,
+        name="workspace-time-zone",
+    ),
     path("<slug:agency>/<slug:workspace>/archive/", views.workspace_archive, name="workspace-archive"),
     path("<slug:agency>/<slug:workspace>/unarchive/", views.workspace_unarchive, name="workspace-unarchive"),
 ]

@@ -100,8 +100,7 @@ def client_slug(request: HttpRequest, agency: str) -> HttpResponse:
 def workspace_settings(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN, archived_too=True)
     assert scope.workspace is not None  # a slug was given
-    form = forms.NameForm(initial={"name": scope.workspace.name})
-    return render(request, "workspaces/workspace_settings.html", {"form": form})
+    return _workspace_settings(request, scope.workspace)
 
 
 @require_POST
@@ -110,9 +109,21 @@ def workspace_rename(request: HttpRequest, agency: str, workspace: str) -> HttpR
     assert scope.workspace is not None  # a slug was given
     form = forms.NameForm(request.POST)
     if not form.is_valid():
-        return render(request, "workspaces/workspace_settings.html", {"form": form}, status=422)
+        return _workspace_settings(request, scope.workspace, form=form)
     lifecycle.rename_workspace(workspace=scope.workspace, name=form.cleaned_data["name"], by=scope.user)
     messages.success(request, f"Renamed to {form.cleaned_data['name']}.")
+    return redirect("workspaces:workspace-settings", agency, workspace)
+
+
+@require_POST
+def workspace_time_zone(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
+    place = gate.enter_workspace(request, agency, workspace, level=gate.ADMIN)
+    form = forms.TimeZoneForm(request.POST, current=place.timezone)
+    if not form.is_valid():
+        return _workspace_settings(request, place, zone_form=form)
+    chosen = form.cleaned_data["time_zone"]
+    lifecycle.set_time_zone(workspace=place, time_zone=chosen, by=gate.person(request))
+    messages.success(request, f"The days of {place.name} are those of {chosen.replace('_', ' ')}.")
     return redirect("workspaces:workspace-settings", agency, workspace)
 
 
@@ -156,6 +167,23 @@ def audit_export(request: HttpRequest, agency: str, workspace: str | None = None
     place = scope.workspace.slug if scope.workspace else scope.agency.slug
     header = ["at (UTC)", "who", "what", "subject", "client", "address", "details"]
     return csv_response(f"audit-{place}.csv", header, trail_rows(rows))
+
+
+def _workspace_settings(
+    request: HttpRequest,
+    workspace: Workspace,
+    *,
+    form: forms.NameForm | None = None,
+    zone_form: forms.TimeZoneForm | None = None,
+) -> HttpResponse:
+    """With one of its forms as it was sent, if it was wrong."""
+    context = {
+        "form": form or forms.NameForm(initial={"name": workspace.name}),
+        "zone_form": zone_form or forms.TimeZoneForm(current=workspace.timezone),
+    }
+    return render(
+        request, "workspaces/workspace_settings.html", context, status=422 if form or zone_form else 200
+    )
 
 
 def _problem(check: Callable[[], None]) -> str:

@@ -35,6 +35,7 @@ def test_connect_stores_grant_and_an_active_connection(
         "legal_name",
         "short_code",
         "timezone",
+        "timezone_name",
     ]
     assert connection.details["currency"] != ""
     assert Grant.objects.get().state == GrantState.ACTIVE
@@ -60,7 +61,12 @@ def test_connect_writes_the_audit_trail(
 ) -> None:
     connect(as_admin, workspace, sandbox, sandbox.organisation()["tenant_id"])
     verbs = list(AuditEntry.objects.filter(agency=agency).order_by("id").values_list("verb", flat=True))
-    assert verbs == ["consent given", "organisation connected", "connection works"]
+    assert verbs == [
+        "consent given",
+        "organisation connected",
+        "client’s time zone changed",
+        "connection works",
+    ]
 
 
 def test_picker_ticks_the_only_organisation(

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from connections.models import Connection, ConnectionState, Event
+from taskjuice.workspaces.lifecycle import set_time_zone
 from taskjuice.workspaces.models import User
 from tests.factories import make_connection, make_workflow
 from workflows import engine, lifecycle, timetable, trials
@@ -308,6 +309,20 @@ def test_each_organisation_has_its_own_times(
     clock.set("2026-11-23T11:01")
     assert timetable.start_due() == 1
     assert started() == ["2026-11-23T09:00:00+13:00", "2026-11-23T09:00:00+11:00"]
+
+
+@pytest.mark.django_db
+def test_another_time_zone_of_the_client_moves_the_next_time(
+    daily: Workflow, owner: User, clock: Clock, workspace: Any
+) -> None:
+    plan_it(daily, owner)
+    timetable.start_due()
+    set_time_zone(workspace=workspace, time_zone="Australia/Sydney", by=owner)
+    clock.set("2026-11-23T09:01")
+    assert timetable.start_due() == 0
+    clock.set("2026-11-23T11:01")
+    assert timetable.start_due() == 1
+    assert started() == ["2026-11-23T09:00:00+11:00"]
 
 
 @pytest.mark.django_db

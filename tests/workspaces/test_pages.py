@@ -78,6 +78,28 @@ def test_rename_changes_the_name_only(as_admin: Client, workspace: Workspace) ->
     assert (answer.status_code, workspace.name, workspace.slug) == (302, "Harbour Bistro", "harbour-cafe")
 
 
+def test_time_zone_of_a_client_is_chosen_and_noted(as_admin: Client, workspace: Workspace) -> None:
+    answer = as_admin.post("/northwind/harbour-cafe/settings/time-zone/", {"time_zone": "Australia/Perth"})
+    workspace.refresh_from_db()
+    assert (answer.status_code, workspace.timezone, workspace.timezone_settled) == (
+        302,
+        "Australia/Perth",
+        True,
+    )
+    noted = AuditEntry.objects.get(verb="client’s time zone changed")
+    assert noted.details == {"before": "UTC", "after": "Australia/Perth"}
+    page = texts(as_admin.get("/northwind/harbour-cafe/settings/"))
+    assert '<option value="Australia/Perth" selected>' in page
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "a\x00b", "NEWZEALANDSTANDARDTIME"])
+def test_time_zone_that_is_none_is_refused(as_admin: Client, workspace: Workspace, zone: str) -> None:
+    answer = as_admin.post("/northwind/harbour-cafe/settings/time-zone/", {"time_zone": zone})
+    workspace.refresh_from_db()
+    assert (answer.status_code, list(answer.context["zone_form"].errors)) == (422, ["time_zone"])
+    assert (workspace.timezone, workspace.timezone_settled) == ("UTC", False)
+
+
 def test_archived_client_leaves_the_list_and_comes_back(as_owner: Client, workspace: Workspace) -> None:
     as_owner.post("/northwind/harbour-cafe/archive/")
     assert list(as_owner.get("/northwind/clients/").context["page"]) == []

@@ -15,8 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from xero import ledgers, upsert
-from xero.ledger import listing, places
+from xero import days, ledgers, upsert
+from xero.ledger import listing, queries
 from xero.models import Ledger
 
 pytestmark = pytest.mark.django_db
@@ -168,7 +168,7 @@ def test_filter_shows_the_error_of_a_wrong_field(as_client_user: Client, connect
 def test_overdue_says_how_many_days(
     as_client_user: Client, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "today", lambda workspace: date(2026, 11, 27))
+    monkeypatch.setattr(days, "today", lambda workspace: date(2026, 11, 27))
     late = {"A": "2026-11-15", "B": "2026-11-26", "C": "2026-11-27"}
     bodies = [invoice(number, DueDateString=f"{day}T00:00:00") for number, day in late.items()]
     upsert.take_in(connection, "invoices", [*bodies, invoice("D", Status="PAID", AmountDue=Decimal(0))])
@@ -217,6 +217,45 @@ def test_pages_are_cut_and_bounded(
     page = as_client_user.get("/northwind/harbour-cafe/invoices/?page=2").content.decode()
     assert "51–100 of 130" in page
     assert "Paging ends here" in page
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "part_ordered"),
+    [
+        ("sort=-number", ["N3", "N2", "N1", "N0"], False),
+        ("tab=draft&sort=number", ["N2", "N3"], False),
+        ("since=2026-01-01&sort=number", ["N2", "N3"], True),
+        ("least=1&sort=-owed", ["N2", "N3"], True),
+        ("since=2026-01-01&sort=date", ["N0", "N1", "N2", "N3"], False),
+        ("least=1&on=due&sort=due", ["N0", "N1", "N2", "N3"], False),
+        ("q=n&sort=number", ["N0", "N1", "N2", "N3"], False),
+    ],
+)
+def test_order_that_no_index_has_is_that_of_the_newest(
+    query: str,
+    found: list[str],
+    part_ordered: bool,
+    as_client_user: Client,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (listing, queries):
+        monkeypatch.setattr(module, "COUNTED", 2)
+    bodies = [
+        invoice(
+            f"N{day}",
+            DateString=f"2026-11-0{day + 1}T00:00:00",
+            DueDateString=f"2026-12-0{day + 1}T00:00:00",
+            Status="DRAFT" if day > 1 else "AUTHORISED",
+            AmountDue=Decimal(10 - day),
+        )
+        for day in (2, 0, 3, 1)
+    ]
+    upsert.take_in(connection, "invoices", bodies)
+    assert numbers(as_client_user, query) == found
+    page = as_client_user.get(f"/northwind/harbour-cafe/invoices/?{query}")
+    assert page.context["listing"].part_ordered is part_ordered
+    assert ("This is the order of the newest" in page.content.decode()) is part_ordered
 
 
 def test_broad_searches_say_that_they_are_cut(

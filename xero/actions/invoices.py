@@ -39,7 +39,7 @@ class InvoiceWriter(XeroWriter):
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
-        today = days.today(connection)
+        today = days.today(connection.workspace)
         found = [self._draft(connection, data, id, today) for data, id in zip(rows, ids, strict=True)]
         return _with_twins(connection, rows, found) if any(call.guard for call in calls) else found
 

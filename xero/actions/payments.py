@@ -33,7 +33,7 @@ class PaymentWriter(XeroWriter):
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
         invoices = self._invoices(connection, [row["invoice_id"] for row in rows], calls[0].user is not None)
-        today = days.today(connection)
+        today = days.today(connection.workspace)
         return [
             _draft(data, id, invoices.get(data["invoice_id"]), connection, today)
             for data, id in zip(rows, ids, strict=True)

@@ -207,7 +207,7 @@ def _whole(name: str, records: list[Record]) -> Data:
 
 
 def _invoices_where(connection: Connection, data: Data) -> str:
-    today = days.today(connection)
+    today = days.today(connection.workspace)
     conditions = [f"Type=={quoted(data['type'])}"] if data["type"] else []
     if data["reference"]:
         conditions.append(f"Reference=={quoted(data['reference'])}")

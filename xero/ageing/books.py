@@ -11,7 +11,7 @@ from django.utils import timezone
 from connections.freshness import LATE
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
-from xero.ledger import places
+from xero import days
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def of(scope: Scope) -> Books:
         today = timezone.localdate()
     else:
         rows = rows.filter(workspace=scope.workspace)
-        today = places.today(scope.workspace)
+        today = days.today(scope.workspace)
     found: Iterable[tuple[int, str, str, int, str, str, datetime | None]] = rows.values_list(
         "pk", "name", "state", "workspace_id", "workspace__name", "workspace__slug", "ledger__finished_at"
     )

@@ -54,7 +54,7 @@ def _first(request: HttpRequest, desk: Desk, connection: Connection, type: str) 
     offer = Offer(connection, type, tax_rates.known(connection))
     initial = {
         "form_key": DocumentForm.new_key(),
-        "date": days.today(connection).isoformat(),
+        "date": days.today(connection.workspace).isoformat(),
         "due_date": choices.usual_due(getattr(connection, "ledger", None), type),
         "contact_name": _named(connection, request.GET.get("contact", "")),
     }
@@ -167,7 +167,7 @@ def _days(connection: Connection, form: DocumentForm) -> tuple[date, date | None
     try:
         issued = DayField(required=False).clean(form["date"].value())
         due = DayField(required=False).clean(form["due_date"].value())
-        start = issued.on(days.today(connection)) if issued else days.today(connection)
+        start = issued.on(days.today(connection.workspace)) if issued else days.today(connection.workspace)
         return start, due.on(start) if due else None
     except (ValueError, ValidationError):
         return None

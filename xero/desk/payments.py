@@ -37,7 +37,7 @@ def payment_new(request: HttpRequest, agency: str, workspace: str) -> HttpRespon
     initial = {
         "form_key": PaymentPageForm.new_key(),
         "amount": f"{invoice.amount_due:.{currencies.shown(invoice.amount_due, invoice.currency)}f}",
-        "date": days.today(invoice.connection).isoformat(),
+        "date": days.today(invoice.connection.workspace).isoformat(),
     }
     return _page(request, desk, invoice, PaymentPageForm(invoice, initial=initial))
 

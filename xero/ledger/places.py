@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from urllib.parse import quote
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 from django.urls import reverse
 
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.models import Workspace
+from xero import days
 from xero.models import Ledger
 
 XERO_DOOR = "https://go.xero.com/organisationlogin/default.aspx"
@@ -38,7 +38,7 @@ class Place:
 
     @property
     def today(self) -> date:
-        return today(self.workspace)
+        return days.today(self.workspace)
 
 
 def find(workspace: Workspace, query: Mapping[str, str]) -> Place:
@@ -52,11 +52,6 @@ def find(workspace: Workspace, query: Mapping[str, str]) -> Place:
 def of(workspace: Workspace) -> list[Connection]:
     found = workspace.connections.filter(~Q(state=ConnectionState.REVOKED), provider="xero")
     return list(found.select_related("ledger").order_by("name", "pk"))
-
-
-def today(workspace: Workspace) -> date:
-    """The date where the client is: it decides what is overdue."""
-    return datetime.now(ZoneInfo(workspace.timezone)).date()
 
 
 def in_xero(connection: Connection, page: str) -> str:

@@ -9,7 +9,7 @@ from django.db.models import Count, Model, Q, QuerySet
 
 from connections.models import Connection
 from xero.ledger import search
-from xero.ledger.listing import COUNTED, ON_A_PAGE, Row, Total, Window, in_order, sums, window
+from xero.ledger.listing import COUNTED, ON_A_PAGE, Order, Row, Total, Window, order_of, sums, window
 from xero.ledger.search import GONE, Found
 from xero.models import Account, Contact, Invoice, Item, Payment, Tally
 
@@ -74,13 +74,14 @@ class Listing:
     """A list page: its rows, how many each tab holds, and the sums of what the filter leaves.
 
     `totals` None: the filter leaves more than is summed at once. `searched`: the search brought no more than its limit,
-    so something may be missing.
+    so something may be missing. `part_ordered`: only the newest COUNTED are in this order.
     """
 
     window: Window[Any]
     tabs: dict[str, int]
     totals: list[Total] | None = None
     searched: bool = False
+    part_ordered: bool = False
 
 
 # -- invoices and bills --
@@ -95,29 +96,41 @@ def documents(connection: Connection, wanted: Wanted, *, type: str) -> Listing:
     tallies = list(Tally.objects.filter(connection=connection, kind="invoice", type=type))
     tab = _tab(wanted, TABS)
     rows, found = _filtered_documents(connection, wanted, type)
-    rows = _documents_in_order(rows, wanted)
+    order = _order_of_documents(wanted)
+    base = _base_of_documents(order, wanted, found)
     if found is not None:
         totals = found.totals()
     elif wanted["narrow"]:
-        totals = sums(rows, DOCUMENT_SUMS, live=LIVE)
+        totals = sums(rows.order_by(*base), DOCUMENT_SUMS, live=LIVE)
     else:
         totals = _summed([tally for tally in tallies if TABS.get(tab) in (None, tally.status)])
     counts = {"": sum(tally.documents for tally in tallies)} | {
         name: sum(tally.documents for tally in tallies if tally.status == status)
         for name, status in TABS.items()
     }
-    return _listing(rows, wanted, counts, totals, searched=bool(found and found.cut))
+    return _listing(
+        rows.defer("body"), wanted, counts, order, base, totals=totals, searched=bool(found and found.cut)
+    )
 
 
 def all_documents(connection: Connection, wanted: Wanted, *, type: str) -> "QuerySet[Invoice]":
     """Every row of the list, in its order, for a file."""
     rows, _ = _filtered_documents(connection, wanted, type)
-    return _documents_in_order(rows, wanted)
+    return rows.defer("body").order_by(*_order_of_documents(wanted))
 
 
-def _documents_in_order(rows: "QuerySet[Invoice]", wanted: Wanted) -> "QuerySet[Invoice]":
-    usual = default_sort(_tab(wanted, TABS))
-    return in_order(rows.defer("body"), wanted.get("sort", ""), DOCUMENT_SORTS, usual)
+def _order_of_documents(wanted: Wanted) -> Order:
+    return order_of(wanted.get("sort", ""), DOCUMENT_SORTS, default_sort(_tab(wanted, TABS)))
+
+
+def _base_of_documents(order: Order, wanted: Wanted, found: Found | None) -> Order:
+    """The order itself where an index has it under this filter (a search brings few rows), else newest first."""
+    if found is not None or not (wanted["narrow"] or _tab(wanted, TABS)):
+        return order
+    ranged = "due_date" if wanted.get("on") == "due" else "date"
+    is_ranged = wanted.get("since") is not None or wanted.get("until") is not None
+    indexed = [ranged] if is_ranged else ["date", "due_date"]
+    return order if len(order) == 2 and order[0].removeprefix("-") in indexed else (f"-{ranged}", "-id")
 
 
 def _filtered_documents(
@@ -143,24 +156,32 @@ def _filtered_documents(
 def payments(connection: Connection, wanted: Wanted) -> Listing:
     tallies = list(Tally.objects.filter(connection=connection, kind="payment"))
     rows, found = _filtered_payments(connection, wanted)
-    rows = in_order(rows.defer("body"), wanted.get("sort", ""), PAYMENT_SORTS, "-date")
+    order = _order_of_payments(wanted)
     tab = _tab(wanted, {**PAYMENT_TABS, "deleted": ""})
+    has_index = found is not None or not (wanted["narrow"] or tab in PAYMENT_TABS)
+    base = order if has_index or order[0].removeprefix("-") == "date" else ("-date", "-id")
     if found is not None:
         totals = found.totals()
     elif wanted["narrow"]:
-        totals = sums(rows, PAYMENT_SUMS, live="true")
+        totals = sums(rows.order_by(*base), PAYMENT_SUMS, live="true")
     else:
         totals = _summed([tally for tally in tallies if _in_payment_tab(tally, tab)])
     counts = {
         name: sum(tally.documents for tally in tallies if _in_payment_tab(tally, name))
         for name in ("", *PAYMENT_TABS, "deleted")
     }
-    return _listing(rows, wanted, counts, totals, searched=bool(found and found.cut))
+    return _listing(
+        rows.defer("body"), wanted, counts, order, base, totals=totals, searched=bool(found and found.cut)
+    )
 
 
 def all_payments(connection: Connection, wanted: Wanted) -> "QuerySet[Payment]":
     rows, _ = _filtered_payments(connection, wanted)
-    return in_order(rows.defer("body"), wanted.get("sort", ""), PAYMENT_SORTS, "-date")
+    return rows.defer("body").order_by(*_order_of_payments(wanted))
+
+
+def _order_of_payments(wanted: Wanted) -> Order:
+    return order_of(wanted.get("sort", ""), PAYMENT_SORTS, "-date")
 
 
 def _in_payment_tab(tally: Tally, tab: str) -> bool:
@@ -192,15 +213,18 @@ def contacts(connection: Connection, wanted: Wanted) -> Listing:
         **{name or "all": Count("pk", filter=held) for name, held in CONTACT_TABS.items()}
     )
     counts[""] = counts.pop("all")
-    return _listing(all_contacts(connection, wanted), wanted, counts)
+    return _listing(all_contacts(connection, wanted), wanted, counts, _order_of_contacts(wanted))
 
 
 def all_contacts(connection: Connection, wanted: Wanted) -> "QuerySet[Contact]":
     rows = Contact.objects.filter(CONTACT_TABS[_tab(wanted, CONTACT_TABS)], connection=connection).defer(
         "body"
     )
-    rows = _containing(rows, wanted)
-    return in_order(rows, wanted.get("sort", ""), CONTACT_SORTS, "name")
+    return _containing(rows, wanted).order_by(*_order_of_contacts(wanted))
+
+
+def _order_of_contacts(wanted: Wanted) -> Order:
+    return order_of(wanted.get("sort", ""), CONTACT_SORTS, "name")
 
 
 def accounts(connection: Connection, wanted: Wanted) -> Listing:
@@ -212,7 +236,8 @@ def accounts(connection: Connection, wanted: Wanted) -> Listing:
         **{name.lower(): Count("pk", filter=active & Q(class_name=name)) for name in CLASSES},
     )
     counts[""] = counts.pop("all")
-    return _listing(all_accounts(connection, wanted), wanted, counts, size=WHOLE_CHART)
+    order = _order_of_accounts(wanted)
+    return _listing(all_accounts(connection, wanted), wanted, counts, order, size=WHOLE_CHART)
 
 
 def all_accounts(connection: Connection, wanted: Wanted) -> "QuerySet[Account]":
@@ -221,7 +246,11 @@ def all_accounts(connection: Connection, wanted: Wanted) -> "QuerySet[Account]":
     rows = rows.exclude(status="ACTIVE") if tab == "archived" else rows.filter(status="ACTIVE")
     if tab.upper() in CLASSES:
         rows = rows.filter(class_name=tab.upper())
-    return in_order(_containing(rows, wanted), wanted.get("sort", ""), ACCOUNT_SORTS, "code")
+    return _containing(rows, wanted).order_by(*_order_of_accounts(wanted))
+
+
+def _order_of_accounts(wanted: Wanted) -> Order:
+    return order_of(wanted.get("sort", ""), ACCOUNT_SORTS, "code")
 
 
 def items(connection: Connection, wanted: Wanted) -> Listing:
@@ -237,7 +266,7 @@ def items(connection: Connection, wanted: Wanted) -> Listing:
         **{name: Count("pk", filter=condition) for name, condition in tabs.items()},
     )
     counts[""] = counts.pop("all")
-    return _listing(all_items(connection, wanted), wanted, counts)
+    return _listing(all_items(connection, wanted), wanted, counts, _order_of_items(wanted))
 
 
 def all_items(connection: Connection, wanted: Wanted) -> "QuerySet[Item]":
@@ -245,7 +274,11 @@ def all_items(connection: Connection, wanted: Wanted) -> "QuerySet[Item]":
     flag = {"sold": "is_sold", "bought": "is_purchased", "tracked": "is_tracked"}.get(wanted.get("tab", ""))
     if flag:
         rows = rows.filter(**{flag: True})
-    return in_order(_containing(rows, wanted), wanted.get("sort", ""), ITEM_SORTS, "code")
+    return _containing(rows, wanted).order_by(*_order_of_items(wanted))
+
+
+def _order_of_items(wanted: Wanted) -> Order:
+    return order_of(wanted.get("sort", ""), ITEM_SORTS, "code")
 
 
 # -- what they share --
@@ -294,17 +327,20 @@ def _listing(
     rows: "QuerySet[Any]",
     wanted: Wanted,
     counts: dict[str, int],
-    totals: list[Total] | None = None,
+    order: Order,
+    base: Order | None = None,
     *,
+    totals: list[Total] | None = None,
     searched: bool = False,
     size: int = ON_A_PAGE,
 ) -> Listing:
     """`totals` also say how many rows there are; without them the rows are counted, up to a bound."""
     count = sum(total.documents for total in totals) if totals is not None else _bounded(rows)
     capped = count > COUNTED and (totals is None or wanted["narrow"])
+    part_ordered = count > COUNTED and base not in (None, order)
     count = min(count, COUNTED) if capped else count
-    found = window(rows, wanted.get("page"), count=count, capped=capped, size=size)
-    return Listing(found, counts, None if capped else totals, searched)
+    found = window(rows, wanted.get("page"), order, base=base, count=count, capped=capped, size=size)
+    return Listing(found, counts, None if capped else totals, searched, part_ordered)
 
 
 def _bounded(rows: "QuerySet[Model]") -> int:

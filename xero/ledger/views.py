@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from connections import history
 from connections.models import Connection
 from taskjuice.workspaces import gate
-from xero import freshness, ledgers
+from xero import days, freshness, ledgers
 from xero.ledger import files, places, queries, records
 from xero.ledger.pages import ListPage
 from xero.ledger.places import Place
@@ -161,7 +161,7 @@ def _detail(
         "fresh": freshness.of_ledger(ledger, kind) if ledger else None,
         "kind": kind,
         "back": request.get_full_path(),
-        "today": places.today(connection.workspace),
+        "today": days.today(connection.workspace),
     }
     return render(request, f"xero/{template}.html", common | context)
 

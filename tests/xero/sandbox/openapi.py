@@ -7,7 +7,7 @@ reasons.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -75,6 +75,8 @@ UNDESCRIBED_STATUSES = {401, 403, 404, 412, 413, 429, 500, 501, 503}
 # createPayment: the schema says a bare Payment, the example and the live API take {"Payments": [...]} as well.
 # Every write takes the single object as well as the wrapper (Xero's page "requests and responses").
 # An element echoed in a 400 is the whole object with its errors; the schema Element names only the ids.
+TEXT_OF = {"integer": r"\d+", "boolean": "true|false"}  # as a query spells them
+USUAL_HEADERS = {"Authorization", "Content-Type", "Accept"}
 OPEN_SCHEMAS = {"Element", "ValidationError"}
 LIVE_PATHS = {"/Organisations": "/Organisation"}  # both work on the live API
 # The identity file writes /Connections, the live address is /connections: paths are matched without regard to case.
@@ -144,6 +146,27 @@ def check_request(spec: str, method: str, path: str, body: Any) -> None:
     _check(spec, wrapper if wrapped else single, body, answer=False)
 
 
+def check_parameters(
+    spec: str, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str]
+) -> None:
+    """Raises AssertionError when a query's parameter or one of Xero's own headers is not as the file has it."""
+    described = [_resolve(spec, one) for one in _operation(spec, method, path).get("parameters", [])]
+    known = {(one["in"], one["name"].lower()): one for one in described}
+    given = {("query", name.lower()): value for name, value in query.items()}
+    given |= {("header", name.lower()): value for name, value in headers.items() if name not in USUAL_HEADERS}
+    missing = [key for key, one in known.items() if one.get("required") and key not in given]
+    missing = [key for key in missing if key[0] != "path"]
+    assert not missing, f"{method} {path} goes without {missing}"
+    unknown = given.keys() - known.keys()
+    assert not unknown, f"{method} {path} has no {sorted(unknown)}"
+    for key, value in given.items():
+        schema = _resolve(spec, known[key].get("schema", {}))
+        if schema.get("type") in TEXT_OF:
+            assert re.fullmatch(TEXT_OF[schema["type"]], str(value)), f"{method} {path}: {key[1]}={value}"
+        longest = known[key].get("schema", {}).get("maxLength", 128)
+        assert key[1] != "idempotency-key" or len(str(value)) <= longest
+
+
 def check_schema(spec: str, name: str, body: Any, *, answer: bool = True) -> None:
     """The same for one named component, e.g. ("webhooks.yaml", "WebhookEvent", body)."""
     _check(spec, {"$ref": f"#/components/schemas/{name}"}, body, answer=answer)
@@ -166,7 +189,9 @@ def _operation(spec: str, method: str, path: str) -> dict[str, Any]:
     for template, operations in {**document.get("paths", {}), **document.get("webhooks", {})}.items():
         pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))
         if re.fullmatch(pattern, path, re.IGNORECASE) and method.lower() in operations:
-            return dict(operations[method.lower()])
+            operation = operations[method.lower()]
+            shared = operations.get("parameters", [])
+            return {**operation, "parameters": [*shared, *operation.get("parameters", [])]}
     raise AssertionError(f"{spec} has no {method} {path}")
 
 
