@@ -118,7 +118,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a write would send: `head` is method and path, `document` its body as JSON can show it."""
+    """What a step would send: `head` says what and where to, `document` is its body as JSON can show it, or a text."""
 
     head: str
     document: Any
@@ -149,6 +149,10 @@ class Action:
         """(field, message) of what only this agency's own rows, and its copies of these organisations, show to be
         wrong with raw input."""
         return ()
+
+    def reads(self, data: Data) -> bool:
+        """Whether with this input it changes nothing, so that a test may run it for real."""
+        return not (self.writes or self.effects)
 
     def run(self, call: Call, data: Data) -> Data:
         """Do it once with cleaned data; return the output or raise a ProviderError."""

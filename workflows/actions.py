@@ -19,7 +19,7 @@ class ConditionField(forms.JSONField):
         found = super().to_python(value)
         if found in self.empty_values:
             return found
-        if not isinstance(found, dict) or found.get("match") not in {"all", "any"}:
+        if not isinstance(found, dict) or found.get("match") not in ("all", "any"):
             raise forms.ValidationError(CONDITION_SHAPE)
         rows = found.get("rows")
         if not isinstance(rows, list) or not 1 <= len(rows) <= 20:
@@ -31,7 +31,7 @@ class ConditionField(forms.JSONField):
     def _check_row(self, row: Any) -> None:
         if not isinstance(row, dict) or not str(row.get("field", "")).strip():
             raise forms.ValidationError("Each condition needs a field to look at.")
-        if row.get("operator") not in conditions.OPERATORS:
+        if row.get("operator") not in list(conditions.OPERATORS):
             raise forms.ValidationError("Choose one of the operators.")
         if row["operator"] not in conditions.WITHOUT_VALUE and not str(row.get("value", "")).strip():
             raise forms.ValidationError("Each condition needs a value to compare with.")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.utils import timezone
 
-from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Stopped, TryLater
+from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, Stopped, TryLater
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency
 from workflows import approvals
@@ -33,10 +33,10 @@ class ApprovalForm(forms.Form):
         help_text="Amounts, names, what happens next: shown with the question.",
     )
     to = AddressesField(
-        label="E-mail",
+        label="Told by e-mail",
         required=False,
-        help_text="Colleagues who are told, separated by commas. Empty: the owner and the admins. Anybody on the team"
-        " may decide.",
+        only_colleagues=True,
+        help_text="Nobody ticked: the owner and the admins. Anybody on the team may decide.",
     )
     days = forms.IntegerField(
         label="Days to decide",
@@ -84,6 +84,15 @@ class AskPerson(Action):
         outcomes = [outcome_of(task, goes_on=on) for task, on in zip(tasks, goes_on, strict=True)]
         approvals.note_taken(task for task in tasks if task.state in DECIDED)
         return outcomes
+
+    def preview(self, call: Call, data: Data) -> Preview:
+        told = ", ".join(data["to"]) or "the owner and the admins"
+        lines = [
+            data["question"],
+            data["details"],
+            f"Told by e-mail: {told}. Time to decide: {data['days']} days.",
+        ]
+        return Preview("A task for your team", "\n\n".join(line for line in lines if line))
 
     def wrong_for(
         self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]

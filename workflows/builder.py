@@ -9,7 +9,7 @@ Fields of the POST, all of them optional unless said otherwise:
     step                            handle of a step (1–12 letters and digits); repeated, in order
     step-<handle>-action            key of its action
     called-<handle>                 what later steps call it
-    step-<handle>-<field>           the action's own form; see widgets.py for rows of conditions and values
+    step-<handle>-<field>           the action's own form; see widgets.py for rows and for colleagues
     step-<handle>-options-<field>   under what it runs (options.py)
     step-<handle>-guard-<field>     what its writes are held to (guards.py)
     stamp                           what the editor began with, so that two editors do not overwrite each other
@@ -38,6 +38,7 @@ from workflows import drafts, guards, options, timeline
 from workflows.costs import Estimate, estimate
 from workflows.drafts import MAX_STEPS, Draft, Step
 from workflows.guards import GuardForm
+from workflows.offers import Offers
 from workflows.options import OptionsForm
 from workflows.problems import CALLED, CONNECTIONS, GUARD, OPTION, TRIGGER, Problem
 from workflows.starting_points import STARTING_POINTS
@@ -48,6 +49,7 @@ NO_FILES: "MultiValueDict[str, UploadedFile[Any]]" = MultiValueDict()
 NO_EVENT = Trial(
     "failed", "Choose a recent event to test on, at the top where it says what starts the workflow."
 )
+NOTHING = Offers()  # reading what was typed needs none
 HANDLE = re.compile(r"[a-z0-9]{1,12}")
 
 
@@ -57,6 +59,7 @@ class Card:
 
     handle: str
     step: Step
+    offers: Offers
     problems: Sequence[Problem] = ()
     trial: Trial | None = None
 
@@ -70,7 +73,8 @@ class Card:
         action = self.step.known_action
         if action is None:
             return None
-        form = _editor(action, self.prefix, self.step.input)
+        form = action.form(initial=dict(self.step.input), prefix=self.prefix, use_required_attribute=False)
+        _with_editors(form, self.offers)
         _complain(form, self.problems)
         return form
 
@@ -81,7 +85,7 @@ class Card:
             prefix=self.options_prefix,
             use_required_attribute=False,
         )
-        _with_editors(form)
+        _with_editors(form, self.offers)
         _complain(form, self.problems, OPTION)
         return form
 
@@ -101,7 +105,7 @@ class Card:
             action=action,
             use_required_attribute=False,
         )
-        _with_editors(form)
+        _with_editors(form, self.offers)
         _complain(form, self.problems, GUARD)
         return form
 
@@ -150,30 +154,33 @@ class Builder:
     trigger_key: str
     settings: dict[str, Any]
     cards: Sequence[Card]
+    offers: Offers
     problems: Sequence[Problem] = field(default=())
     at: str = ""  # handle of the step that the next one is put behind; "": the last
 
     @classmethod
-    def of(cls, draft: Draft, problems: Sequence[Problem] = ()) -> "Builder":
+    def of(cls, draft: Draft, offers: Offers, problems: Sequence[Problem] = ()) -> "Builder":
         handles = _handles()
-        cards = [Card(next(handles), step) for step in draft.steps]
-        return cls(draft.trigger, dict(draft.settings), cards).with_problems(problems)
+        cards = [Card(next(handles), step, offers) for step in draft.steps]
+        return cls(draft.trigger, dict(draft.settings), cards, offers).with_problems(problems)
 
     @classmethod
-    def posted(cls, data: QueryDict, before: Draft | None = None, *, address: str = "") -> "Builder":
+    def posted(
+        cls, data: QueryDict, offers: Offers, before: Draft | None = None, *, address: str = ""
+    ) -> "Builder":
         """`before`: the draft that was edited; what the page does not show of its steps is kept.
 
         `address`: where a starting point's e-mails go that are for whoever begins with it.
         """
         point = STARTING_POINTS.get(data.get("template", ""))
         if point is not None and "trigger" not in data and "step" not in data:
-            return cls.of(point.draft_for(address))
+            return cls.of(point.draft_for(address), offers)
         trigger = text(data, "trigger")
         handles = [handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)]
-        cards = [_card(data, handle) for handle in handles[: MAX_STEPS + 1]]
+        cards = [_card(data, handle, offers) for handle in handles[: MAX_STEPS + 1]]
         earlier = {(step.name, step.action): step.options for step in before.steps} if before else {}
         kept = [_with_options(data, card, earlier) for card in cards]
-        return cls(trigger, _settings(data, trigger), kept, at=text(data, "at"))
+        return cls(trigger, _settings(data, trigger), kept, offers, at=text(data, "at"))
 
     @property
     def draft(self) -> Draft:
@@ -276,7 +283,7 @@ class Builder:
     def _copy_of(self, card: Card) -> Card:
         """The same step under a handle and a name of its own."""
         name = drafts.free_name(card.step.action, [one.step.name for one in self.cards])
-        return Card(self._free_handle(), replace(card.step, name=name))
+        return Card(self._free_handle(), replace(card.step, name=name), self.offers)
 
     def _free_handle(self) -> str:
         taken = {card.handle for card in self.cards}
@@ -287,7 +294,7 @@ class Builder:
         if action is None or len(self.cards) >= MAX_STEPS:
             return self
         name = drafts.free_name(action_key, [card.step.name for card in self.cards])
-        card = Card(self._free_handle(), Step(name, action_key, self._defaults(action)))
+        card = Card(self._free_handle(), Step(name, action_key, self._defaults(action)), self.offers)
         behind = next(
             (n for n, one in enumerate(self.cards, start=1) if one.handle == self.at), len(self.cards)
         )
@@ -308,7 +315,7 @@ def _handles() -> Iterator[str]:
         yield f"s{number}"
 
 
-def _card(data: QueryDict, handle: str) -> Card:
+def _card(data: QueryDict, handle: str, offers: Offers) -> Card:
     prefix = f"step-{handle}"
     action = registry.actions.get(text(data, f"{prefix}-action"))
     given: dict[str, Any] = {}
@@ -316,7 +323,7 @@ def _card(data: QueryDict, handle: str) -> Card:
         for name, asked in action.form.base_fields.items():
             given[name] = _raw(asked, data, f"{prefix}-{name}")
     step = Step(text(data, f"called-{handle}"), text(data, f"{prefix}-action"), given)
-    return Card(handle, step)
+    return Card(handle, step, offers)
 
 
 def _with_options(data: QueryDict, card: Card, earlier: Mapping[tuple[str, str], Mapping[str, Any]]) -> Card:
@@ -336,7 +343,7 @@ def _with_options(data: QueryDict, card: Card, earlier: Mapping[tuple[str, str],
 
 
 def _raw(asked: forms.Field, data: QueryDict, name: str) -> Any:
-    raw = editor_widget(asked).value_from_datadict(data, NO_FILES, name)
+    raw = editor_widget(asked, NOTHING).value_from_datadict(data, NO_FILES, name)
     return raw.replace("\x00", "").strip() if isinstance(raw, str) else raw
 
 
@@ -354,15 +361,9 @@ def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not False}
 
 
-def _editor(action: Action, prefix: str, given: Any) -> forms.Form:
-    form = action.form(initial=dict(given), prefix=prefix, use_required_attribute=False)
-    _with_editors(form)
-    return form
-
-
-def _with_editors(form: forms.Form) -> None:
+def _with_editors(form: forms.Form, offers: Offers) -> None:
     for asked in form.fields.values():
-        asked.widget = editor_widget(asked)
+        asked.widget = editor_widget(asked, offers)
 
 
 def _complain(form: forms.Form, found: Sequence[Problem], before: str = "") -> None:

@@ -16,6 +16,7 @@ from django import forms
 
 from connections import exact
 from connections.integrations import registry
+from connections.row_fields import RowsField
 from workflows import guards, options
 from workflows.drafts import MAX_STEPS, Draft, Step
 
@@ -102,13 +103,15 @@ def _step(step: Any, which: str) -> Step:
         raise NotReadable(f"{which} says “{_brief(unknown[0])}”, which is not known here.")
     action = _text(given.get("action"), f"{which}: its action", 60)
     known = registry.actions.get(action)
-    fields = known.form.base_fields if known else {}
     typed = _mapping(given.get("input", {}), f"{which}: its input")
     return Step(
         _text(given.get("name"), f"{which}: its name", 60),
         action,
         {
-            name: _input(fields.get(name), value, f"{which}, “{_brief(name)}”")
+            # What nobody here knows is shown and never run: whatever it holds
+            name: _input(known.form.base_fields.get(name), value, f"{which}, “{_brief(name)}”")
+            if known
+            else value
             for name, value in typed.items()
         },
         _options(given, which),
@@ -119,9 +122,15 @@ def _input(field: forms.Field | None, value: Any, which: str) -> Any:
     """Rows where the form has rows; else what one field of a page can hold."""
     if not isinstance(value, dict | list):
         return _scalar(value, which)
-    if field is not None and not isinstance(field, forms.JSONField):
+    if not isinstance(field, forms.JSONField | RowsField):
         raise NotReadable(f"{which} holds more than one value.")
-    return _condition(value, which) if isinstance(value, dict) and "rows" in value else value
+    if isinstance(value, list) or isinstance(field, RowsField):
+        return [_cells(row, which) for row in value]
+    return _condition(value, which) if "rows" in value else _cells(value, which)
+
+
+def _cells(row: Any, which: str) -> dict[str, Any]:
+    return {key: _scalar(cell, which) for key, cell in _mapping(row, which).items()}
 
 
 def _options(given: Mapping[str, Any], which: str) -> dict[str, Any]:
@@ -143,8 +152,10 @@ def _condition(value: Any, which: str) -> dict[str, Any]:
     rows = condition.get("rows")
     if not isinstance(rows, list):
         raise NotReadable(f"{which} has no rows.")
-    found = [{str(key): _scalar(text, which) for key, text in _mapping(row, which).items()} for row in rows]
-    return {"match": _scalar(condition.get("match"), which), "rows": found}
+    return {
+        "match": _scalar(condition.get("match"), which),
+        "rows": [_cells(row, which) for row in rows],
+    }
 
 
 def _mapping(value: Any, which: str) -> dict[str, Any]:

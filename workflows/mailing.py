@@ -8,13 +8,17 @@ from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 
 from connections.errors import Invalid, RetryLater
-from connections.integrations import Action, Call, Data
+from connections.integrations import Action, Call, Data, Preview
 
 MOST_RECIPIENTS = 20
 
 
 class AddressesField(forms.CharField):
-    """Addresses separated by commas; cleaned to a list."""
+    """Addresses separated by commas; cleaned to a list. `only_colleagues`: nobody else is ever written to."""
+
+    def __init__(self, *, only_colleagues: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.only_colleagues = only_colleagues
 
     def clean(self, value: Any) -> list[str]:
         addresses = [part.strip() for part in super().clean(value).split(",") if part.strip()]
@@ -26,7 +30,7 @@ class AddressesField(forms.CharField):
 
 
 class SendEmailForm(forms.Form):
-    to = AddressesField(label="To", help_text="Several addresses are separated by commas.")
+    to = AddressesField(label="To", help_text="Tick colleagues, type others with commas in between.")
     subject = forms.CharField(label="Subject", max_length=200)
     body = forms.CharField(label="Text", max_length=20_000, widget=forms.Textarea)
 
@@ -46,8 +50,14 @@ class SendEmail(Action):
     together = 1
     sample: ClassVar[Data] = {"to": ["owner@example.com"], "subject": "INV-0042 was paid"}
 
+    def preview(self, call: Call, data: Data) -> Preview:
+        message = _message(data)
+        head = {"From": message.from_email, "To": ", ".join(message.to), "Subject": message.subject}
+        lines = [f"{name}: {value}" for name, value in head.items()]
+        return Preview(f"E-mail to {', '.join(message.to)}", "\n".join([*lines, "", str(message.body)]))
+
     def run(self, call: Call, data: Data) -> Data:
-        message = EmailMessage(data["subject"], data["body"], to=data["to"])
+        message = _message(data)
         try:
             message.send()
         except smtplib.SMTPRecipientsRefused as error:
@@ -57,6 +67,10 @@ class SendEmail(Action):
         except (smtplib.SMTPException, OSError) as error:
             raise RetryLater("The mail server did not take the message.") from error
         return {"to": data["to"], "subject": data["subject"]}
+
+
+def _message(data: Data) -> EmailMessage:
+    return EmailMessage(data["subject"], data["body"], to=data["to"])
 
 
 def _refused(code: int) -> Invalid | RetryLater:

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django import forms
+
 from connections.integrations import Action, registry
 from connections.models import Connection, ConnectionState
+from connections.row_fields import RowsField
 from taskjuice.workspaces.models import Agency
 from workflows import guards, options
 from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
@@ -130,15 +133,22 @@ def form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str,
     open_fields = {
         name
         for name, value in given.items()
-        if isinstance(value, str)
-        and has_expression(value)
-        and not isinstance(action.form.base_fields.get(name), Templated)
+        if has_expression(value) and _is_judged_when_it_runs(action.form.base_fields.get(name), value)
     }
+    for name in sorted(open_fields):
+        asked = action.form.base_fields.get(name)
+        if isinstance(asked, RowsField) and isinstance(given[name], list):
+            yield from ((name, message) for message in asked.problems(given[name], has_expression))
     for name, errors in form.errors.items():
         if name in open_fields or (name == "__all__" and open_fields):
             continue
         for error in errors:
             yield ("" if name == "__all__" else name), str(error)
+
+
+def _is_judged_when_it_runs(asked: forms.Field | None, value: Any) -> bool:
+    """What is cleaned with its expressions in it is judged as it stands."""
+    return isinstance(asked, RowsField) or (isinstance(value, str) and not isinstance(asked, Templated))
 
 
 def _about_references(draft: Draft, position: int, value: Any, *, knows_item: bool = True) -> Iterator[str]:

@@ -157,11 +157,12 @@ def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -
     shown = prepared[0][1] if elements is None else [filled for _, filled, _ in prepared]
     action = step.known_action()
     calls = [Call(event.connection, user=user, context=each, guard=step.guard) for each, _, _ in prepared]
-    if action.writes or action.effects:
+    rows = [data for _, _, data in prepared]
+    if not all(action.reads(data) for data in rows):
         sample = action.sample if elements is None else [action.sample]
-        previews = [action.preview(call, data) for call, (_, _, data) in zip(calls, prepared, strict=True)]
+        previews = [action.preview(call, data) for call, data in zip(calls, rows, strict=True)]
         return _previewed(action, previews, shown), sample
-    outcomes = action.run_many(calls, [data for _, _, data in prepared]) if calls else []
+    outcomes = action.run_many(calls, rows) if calls else []
     return _told(outcomes, shown, is_list=elements is not None)
 
 
@@ -175,10 +176,8 @@ def _previewed(action: Action, previews: Sequence[Preview | Outcome | None], sho
     first = previews[0] if previews else None
     if not isinstance(first, Preview):
         return Trial("preview", input=_flat(shown))
-    calls = action.cost.alone
-    return Trial(
-        "preview", "", _flat(shown), head=first.head, document=timeline.pretty(first.document), calls=calls
-    )
+    text = first.document if isinstance(first.document, str) else timeline.pretty(first.document)
+    return Trial("preview", "", _flat(shown), head=first.head, document=text, calls=action.cost.alone)
 
 
 def _told(outcomes: Sequence[Outcome], shown: Any, *, is_list: bool) -> tuple[Trial, Any]:

@@ -21,6 +21,7 @@ from workflows.drafts import blank
 from workflows.forms import ConnectionsForm, SafetyForm, WorkflowFilter, WorkflowForm, first_error
 from workflows.lifecycle import Content, NotAllowed, NotPublishable, Stale
 from workflows.models import Version, Workflow, WorkflowState
+from workflows.offers import offers_of
 from workflows.starting_points import STARTING_POINTS
 
 ON_A_PAGE = 50
@@ -93,7 +94,8 @@ def workflow_new(request: HttpRequest, agency: str, workspace: str | None = None
     point = STARTING_POINTS.get(request.GET.get("template", ""))
     ticked = [edit.within[0].pk] if len(edit.within) == 1 else []
     form = _form(edit, name=point.name if point else "", ticked=ticked)
-    return _page(request, edit, Builder.of(point.draft_for(scope.user.email) if point else blank()), form)
+    draft = point.draft_for(scope.user.email) if point else blank()
+    return _page(request, edit, Builder.of(draft, offers_of(scope.agency)), form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -110,7 +112,7 @@ def workflow_edit(
         return _take(request, edit)
     assert edit.content is not None  # set above
     wrong = problems.problems(edit.content.draft, lifecycle.place_of(found))
-    builder = Builder.of(edit.content.draft, wrong)
+    builder = Builder.of(edit.content.draft, offers_of(scope.agency), wrong)
     ticked = sorted(queries.applied(scope, found))
     return _page(request, edit, builder, _form(edit, name=found.name, ticked=ticked))
 
@@ -118,7 +120,8 @@ def workflow_edit(
 def _take(request: HttpRequest, edit: Edit) -> Answer:
     """What was posted from the builder: drawn again after a change of the page, or saved, or published."""
     before = edit.content.draft if edit.content else None
-    builder = Builder.posted(request.POST, before, address=edit.scope.user.email)
+    offers = offers_of(edit.scope.agency)
+    builder = Builder.posted(request.POST, offers, before, address=edit.scope.user.email)
     do = request.POST.get("do", "save")
     if do not in {"save", "publish"}:
         ticked = [int(pk) for pk in request.POST.getlist("connections") if pk.isascii() and pk.isdigit()]

@@ -3,17 +3,21 @@
 A row is dropped when nothing is typed in it, or by the button `do=drop:<name>-<number>`; one blank row always follows.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 
 from connections import exact
+from connections.row_fields import RowsField
 from workflows.actions import ConditionField, ValuesField
 from workflows.conditions import OPERATORS, WITHOUT_VALUE
+from workflows.mailing import AddressesField
+from workflows.offers import Colleague, Offers, SecretOffer
 from workflows.request_fields import HeadersField, PairsField
 
-MAX_ROWS = 60
+ADDRESS = re.compile(r"(?:\{\{.*?\}\}|[^,])+")  # a comma inside an expression separates nothing
 
 
 def text(data: Mapping[str, Any], name: str) -> str:
@@ -23,10 +27,11 @@ def text(data: Mapping[str, Any], name: str) -> str:
 
 class _Rows(forms.Widget):
     columns: tuple[str, ...]
+    most = 60
 
     def rows_of(self, data: Mapping[str, Any], name: str) -> list[dict[str, str]]:
         found = []
-        for number in range(MAX_ROWS):
+        for number in range(self.most):
             if f"{name}-{number}-{self.columns[0]}" not in data:
                 break
             row = {column: text(data, f"{name}-{number}-{column}") for column in self.columns}
@@ -98,21 +103,104 @@ class ValueRows(_Rows):
 
 
 class HeaderRows(ValueRows):
-    """As above, and `-secret`: the name of a secret value that follows the value."""
+    """As above, and `-secret`: the name of a secret value that follows the value, chosen among the agency's."""
 
     template_name = "workflows/widgets/header_rows.html"
     columns = ("name", "value", "secret")
 
+    def __init__(self, secrets: Sequence[SecretOffer]) -> None:
+        super().__init__()
+        self.secrets = secrets
 
-def editor_widget(field: forms.Field) -> forms.Widget:
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        known = {secret.name for secret in self.secrets}
+        context["widget"] |= {"secrets": self.secrets, "known": known}
+        return context
+
+
+class FormRows(_Rows):
+    """`<name>-<n>-<field of the row's form>`; stored are those that say something.
+
+    Rows that are given as one text (an expression that brings them all, JSON) are edited as that, under the field's
+    own name, until it is emptied.
+    """
+
+    template_name = "workflows/widgets/form_rows.html"
+    use_fieldset = True
+
+    def __init__(self, field: RowsField) -> None:
+        super().__init__()
+        self.fields, self.word, self.most = field.row_form.base_fields, field.word, field.most
+        self.columns = tuple(self.fields)
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        if whole := text(data, name):
+            return whole
+        rows = self.rows_of(data, name)
+        return [{column: typed for column, typed in row.items() if typed} for row in rows]
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return name not in data and super().value_omitted_from_data(data, files, name)
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        whole = value if isinstance(value, str) else ""
+        rows = [] if whole else [*_list(value), {}]
+        context["widget"] |= {"whole": whole, "word": self.word, "rows": [self._cells(row) for row in rows]}
+        return context
+
+    def _cells(self, row: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
+        """(field, label, value) of each."""
+        return [(name, str(field.label), row.get(name, "")) for name, field in self.fields.items()]
+
+
+class AddressesInput(forms.TextInput):
+    """`<name>-pick`, repeated: colleagues who are ticked; `<name>`: any others, or what an expression gives.
+
+    `only_colleagues` offers no place for others, and shows those that are there to be taken away.
+    """
+
+    template_name = "workflows/widgets/addresses.html"
+
+    def __init__(self, colleagues: Sequence[Colleague], *, only_colleagues: bool) -> None:
+        super().__init__(attrs={"spellcheck": "false", "autocomplete": "off"})
+        self.colleagues, self.use_fieldset = colleagues, only_colleagues
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        picked = data.getlist(f"{name}-pick") if hasattr(data, "getlist") else []
+        if name not in data and not picked:
+            return None
+        return ", ".join([*dict.fromkeys(one.lower() for one in picked), *_addresses(data.get(name))])
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        known = {colleague.address for colleague in self.colleagues}
+        given = _addresses(value)
+        others = [address for address in given if address.lower() not in known]
+        context = super().get_context(name, ", ".join(others), attrs)
+        picked = {address.lower() for address in given}
+        rows = [(colleague, colleague.address in picked) for colleague in self.colleagues]
+        context["widget"] |= {"colleagues": rows, "has_others": bool(others) or not self.use_fieldset}
+        return context
+
+
+def _addresses(value: Any) -> list[str]:
+    return [part.strip() for part in ADDRESS.findall(str(value or "")) if part.strip()]
+
+
+def editor_widget(field: forms.Field, offers: Offers) -> forms.Widget:
     """What the builder edits a field with: anything typed may be text with expressions."""
     match field:
         case ConditionField():
             return ConditionRows()
         case HeadersField():  # before the rows that it extends
-            return HeaderRows()
+            return HeaderRows(offers.secrets)
         case ValuesField() | PairsField():
             return ValueRows()
+        case RowsField():
+            return FormRows(field)
+        case AddressesField():
+            return AddressesInput(offers.colleagues, only_colleagues=field.only_colleagues)
     kept = forms.Select | forms.CheckboxInput | forms.Textarea
     if isinstance(field.widget, kept):
         return field.widget

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from connections.integrations import registry
+from connections.row_fields import RowsField
 from workflows.drafts import Draft, Step, named_values
 from workflows.options import condition_in_words, in_words, short
 
@@ -58,10 +59,12 @@ def step_in_words(step: Step) -> list[str]:
     """One line per thing that the step was told."""
     lines = []
     for name, value in step.input.items():
-        if isinstance(value, dict) and "rows" in value:
+        if _is_condition(value):
             lines += condition_in_words(value)
         elif isinstance(value, dict) or _are_named(value):
             lines += [f"{key} = {text}" for key, text in _named_in_words(value)]
+        elif isinstance(value, list):
+            lines += [f"{label}: {text}" for label, text in _rows_in_words(step, name, value)]
         elif value not in (None, ""):
             lines.append(f"{_label(step, name)}: {short(value)}")
     return lines + in_words(step.options)
@@ -69,10 +72,12 @@ def step_in_words(step: Step) -> list[str]:
 
 def value_in_words(step: Step, name: str, value: Any) -> Iterator[tuple[str, str]]:
     """(label, text) of one field of a step: one pair, or one per named value."""
-    if isinstance(value, dict) and "rows" in value:
+    if _is_condition(value):
         yield _label(step, name), " ".join(condition_in_words(value))
     elif isinstance(value, dict) or _are_named(value):
         yield from _named_in_words(value)
+    elif isinstance(value, list):
+        yield from _rows_in_words(step, name, value)
     else:
         yield _label(step, name), "" if value in (None, "", False, []) else short(value)
 
@@ -80,6 +85,11 @@ def value_in_words(step: Step, name: str, value: Any) -> Iterator[tuple[str, str
 def _settings(trigger_key: str) -> dict[str, forms.Field]:
     trigger = registry.triggers.get(trigger_key)
     return dict(trigger.form.base_fields) if trigger else {}
+
+
+def _is_condition(value: Any) -> bool:
+    rows = value.get("rows") if isinstance(value, dict) else None
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
 
 
 def _are_named(value: Any) -> bool:
@@ -94,6 +104,20 @@ def _named_in_words(given: Any) -> Iterator[tuple[str, str]]:
         words = [short(text)] if text not in (None, "") else []
         words += [f"the secret value {secrets[name]}"] if name in secrets else []
         yield name, " and ".join(words)
+
+
+def _rows_in_words(step: Step, name: str, rows: list[Any]) -> Iterator[tuple[str, str]]:
+    """`Line 1`, `Description Consulting, Quantity 2`; for other lists the field's label and what they hold."""
+    field = step.known_action.form.base_fields.get(name) if step.known_action else None
+    if not isinstance(field, RowsField) or not all(isinstance(row, dict) for row in rows):
+        yield _label(step, name), short(", ".join(map(str, rows)))
+        return
+    labels = {key: str(cell.label) for key, cell in field.row_form.base_fields.items()}
+    for number, row in enumerate(rows, start=1):
+        told = [
+            f"{labels.get(key, key)} {short(text)}" for key, text in row.items() if text not in (None, "")
+        ]
+        yield f"{field.word.capitalize()} {number}", ", ".join(told)
 
 
 def _label(step: Step, name: str) -> str:

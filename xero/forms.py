@@ -4,7 +4,6 @@ Names of fields are stored in steps and never renamed. The names a form's page p
 and so on; a step gives `lines` as JSON: [{"description": …, "quantity": …, "unit_amount": …, "account_code": …}].
 """
 
-import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -15,6 +14,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
+from connections.row_fields import RowsField
 from xero.fields import AmountField, Chosen, DayField, InstantField, TextField, TrackingField, WordsField
 
 ACCREC, ACCPAY = "ACCREC", "ACCPAY"
@@ -175,47 +175,13 @@ def _posted(data: Mapping[str, Any], key: str) -> Any:
     return [value for value in data.getlist(key) if value]
 
 
-class LinesField(forms.Field):
-    """Cleaned: a list of LineForm's cleaned data; blank rows are left out."""
-
+class LinesField(RowsField):
     widget = LinesWidget
+    row_form = LineForm
+    most = MOST_LINES
 
-    def to_python(self, value: Any) -> list[dict[str, Any]]:
-        rows = self.rows(value)
-        if len(rows) > MOST_LINES:
-            raise ValidationError(f"Give at most {MOST_LINES} lines.")
-        cleaned: list[dict[str, Any]] = []
-        problems: list[str] = []
-        for number, row in enumerate(rows, 1):
-            form = LineForm(row)
-            if is_blank(row):
-                continue
-            if form.is_valid():
-                cleaned.append(form.cleaned_data)
-            for name, errors in form.errors.items():
-                label = form.fields[name].label if name in form.fields else ""
-                problems += [
-                    f"Line {number}, {label}: {error}" if label else f"Line {number}: {error}"
-                    for error in errors
-                ]
-        if problems:
-            raise ValidationError(problems)
-        return cleaned
-
-    def rows(self, value: Any) -> list[Mapping[str, Any]]:
-        """The rows as they were given, blank ones too."""
-        if value in self.empty_values:
-            return []
-        if isinstance(value, str):
-            try:
-                value = json.loads(value, parse_float=Decimal)
-            except (ValueError, RecursionError) as error:
-                raise ValidationError("Give the lines as a JSON list.") from error
-        if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
-            raise ValidationError(
-                'Give a list of lines, each such as {"description": "Consulting", "quantity": 1}.'
-            )
-        return value
+    def is_blank(self, row: Mapping[str, Any]) -> bool:
+        return is_blank(row)
 
 
 def line_rows(given: Any) -> list[Mapping[str, Any]]:

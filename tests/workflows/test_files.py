@@ -17,6 +17,7 @@ from workflows import files
 from workflows.builder import Builder
 from workflows.drafts import Draft
 from workflows.models import Workflow
+from workflows.offers import Offers
 from workflows.problems import problems
 from workflows.starting_points import STARTING_POINTS
 from workflows.words import step_in_words
@@ -97,7 +98,8 @@ def test_what_is_not_known_here_is_imported_and_told_on_its_card(as_member: Clie
     assert upload(as_member, json.dumps(strange).encode()).status_code == 302
     page = as_member.get(f"/northwind/workflows/{Workflow.objects.get().pk}/edit/")
     assert [p.message for p in page.context["builder"].problems] == [
-        "This version of TaskJuice has no action other/thing."
+        "This version of TaskJuice has no action other/thing.",
+        "Choose at least one organisation.",
     ]
 
 
@@ -142,6 +144,9 @@ def broken(path: list[Any], value: Any) -> bytes:
         broken(["steps", 0, "input"], "x"),
         broken(["steps", 0, "input", "invoice_id"], ["a"]),
         broken(["steps", 0, "secret"], "x"),
+        broken(["steps", 1, "input", "values"], {"a": ["x"]}),
+        broken(["steps", 1, "input", "values"], [{"name": "a", "value": {}}]),
+        broken(["steps", 1], {"name": "a", "action": "core/filter", "input": {"condition": {"match": []}}}),
         broken(["steps", 1, "only_if"], "x"),
         broken(["steps", 1, "only_if", "rows"], "x"),
         broken(["steps", 1, "only_if", "rows", 0], "x"),
@@ -198,7 +203,7 @@ def test_whatever_a_file_says_is_refused_or_can_be_shown(steps: list[Any]) -> No
         _, draft = files.read(json.dumps(content(steps=steps)).encode())
     except files.NotReadable:
         return
-    builder = Builder.of(draft, problems(draft))
+    builder = Builder.of(draft, Offers(), problems(draft))
     for card in builder.cards:
         assert [str(card.form), str(card.options_form), str(step_in_words(card.step))] != []
     assert builder.sources != []

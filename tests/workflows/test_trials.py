@@ -1,6 +1,7 @@
 """Steps tested on real events change nothing; a workflow is run by hand once per event."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,10 +16,11 @@ from connections.models import Call as JournalCall
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.conftest import SignIn
-from tests.factories import make_activation, make_connection, make_event, make_workflow
+from tests.factories import make_activation, make_connection, make_event, make_secret, make_workflow
+from tests.receiver import Receiver, answering, receiving
 from workflows import engine, trials
 from workflows.drafts import Draft, Step
-from workflows.models import Activation, StepRun, Workflow
+from workflows.models import Activation, Approval, SentRequest, StepRun, Workflow
 from workflows.trials import Trial
 
 pytestmark = pytest.mark.django_db
@@ -76,6 +78,67 @@ def test_e_mail_is_shown_and_not_sent(event: Event, owner: User, xero: list[Outc
     trial = tried(event, owner, LOOK_UP, NOTE, step)
     assert (trial.state, trial.input[1]) == ("preview", ("subject", "1201"))
     assert mail.outbox == []
+
+
+def test_e_mail_is_shown_as_it_would_go_out(event: Event, owner: User) -> None:
+    given = {"to": "a@b.example, c@d.example", "subject": "It is {{ trigger.type }}", "body": "Hello,\n\nbye"}
+    trial = tried(event, owner, Step("mail", "core/send-email", given))
+    assert (trial.state, trial.head, trial.calls) == (
+        "preview",
+        "E-mail to a@b.example, c@d.example",
+        Decimal(0),
+    )
+    assert trial.document == (
+        "From: TaskJuice <no-reply@localhost>\nTo: a@b.example, c@d.example\nSubject: It is UPDATE\n\nHello,\n\nbye"
+    )
+    assert mail.outbox == []
+
+
+def test_task_is_shown_and_not_asked(event: Event, owner: User) -> None:
+    given = {"question": "Pay {{ trigger.type }}?", "details": "Now", "to": "", "days": "3"}
+    trial = tried(event, owner, Step("ask", "core/approval", given))
+    assert (trial.head, trial.document) == (
+        "A task for your team",
+        "Pay UPDATE?\n\nNow\n\nTold by e-mail: the owner and the admins. Time to decide: 3 days.",
+    )
+    assert Approval.objects.count() == 0
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    with receiving() as found:
+        settings.HTTP_STEP_PRIVATE_HOSTS = [f"localhost:{found.port}"]
+        yield found
+
+
+def request(receiver: Receiver, **given: Any) -> Step:
+    url = f"http://localhost:{receiver.port}/in/{{{{ trigger.type }}}}"
+    return Step("call", "core/http-request", {"method": "POST", "url": url} | given)
+
+
+def test_request_is_shown_with_its_secrets_masked_and_not_sent(
+    event: Event, owner: User, agency: Agency, receiver: Receiver
+) -> None:
+    make_secret(agency, "crm_token", host="localhost", value="s3cret-token-of-the-crm")
+    headers = [{"name": "Authorization", "value": "Bearer", "secret": "crm_token"}]
+    trial = tried(event, owner, request(receiver, headers=headers, json='{"kind": "{{ trigger.type }}"}'))
+    assert (trial.state, trial.calls) == ("preview", Decimal(0))
+    assert trial.head == f"POST http://localhost:{receiver.port}/in/UPDATE"
+    head, _, body = trial.document.partition("\n\n")
+    assert head.splitlines()[2:] == [
+        "Content-Type: application/json",
+        "Authorization: Bearer [secret value crm_token]",
+        "Idempotency-Key: one of its own for each run",
+    ]
+    assert json.loads(body) == {"kind": "UPDATE"}
+    assert (receiver.got, SentRequest.objects.count()) == ([], 0)
+
+
+def test_get_reads_for_real(event: Event, owner: User, receiver: Receiver) -> None:
+    receiver.behave = answering(200, b'{"price": 0.10}')
+    note = Step("note", "core/set-values", {"values": {"price": "{{ steps.call.body.price }}"}})
+    assert tried(event, owner, request(receiver, method="GET"), note).output == [("price", "0.10")]
+    assert ([one.method for one in receiver.got], SentRequest.objects.count()) == (["GET"], 0)
 
 
 @pytest.fixture

@@ -1,0 +1,103 @@
+"""What the answer to a step's HTTP request means."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from django.utils import timezone
+
+from connections import exact, outbound
+from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown
+from connections.outbound import Answer
+from workflows.http_prepared import Prepared, host_of
+
+LONGEST_WAIT = timedelta(days=1)
+GATEWAY_ERRORS = frozenset({502, 504})  # whoever answered does not know what became of it
+LATER = frozenset({429, 503})
+SHOWN = 300  # characters of a refusal's text
+REMOVED = "[removed]"
+KEPT_HEADERS = frozenset({"content-type", "location", "etag", "last-modified", "link", "x-request-id"})
+
+
+def outcome_of(request: Prepared, answer: Answer) -> Outcome:
+    status = answer.status
+    if 200 <= status < 300:
+        return _done(request, answer)
+    words = f"{host_of(request.url)} answered {_status_in_words(status)}"
+    if status in LATER:
+        return TryLater(f"{words}.", at=_retry_at(answer), status=status)
+    if 300 <= status < 400:
+        text = f"{words}, a redirect. Redirects are not followed: give the address it leads to."
+        return Failed("redirect", text, status=status)
+    if status in GATEWAY_ERRORS and request.may_change:
+        return Unknown(f"{words}: it may have been carried out.", status=status)
+    if status >= 500 and not request.may_change:
+        return TryLater(f"{words}.", status=status)
+    said = " ".join(_hide(answer.body[: 4 * SHOWN].decode("utf-8", "replace"), request).split())[:SHOWN]
+    return Failed("refused", f"{words}{': ' + said if said else '.'}", status=status)
+
+
+def _done(request: Prepared, answer: Answer) -> Outcome:
+    """The answer, as later steps see it. Whatever cannot be read of it, a request that changes is done."""
+    output: Data = {
+        "status": answer.status,
+        "headers": {
+            name: _hide(value, request) for name, value in answer.headers.items() if name in KEPT_HEADERS
+        },
+        "body": None,
+    }
+    problem = ""
+    if answer.is_cut:
+        problem = f"The answer is larger than {outbound.LARGEST_ANSWER // 1024**2} MB."
+    elif answer.headers.get("content-encoding", "identity") != "identity":
+        problem = "The answer is compressed, although that was not asked for."
+    else:
+        text = _hide(answer.body.decode("utf-8", "replace"), request)
+        try:
+            output["body"] = _read(text, answer.headers.get("content-type", ""))
+        except (ValueError, RecursionError, ArithmeticError):
+            problem = "The answer says it is JSON and is not."
+    if problem and not request.may_change:
+        return Failed("answer", problem, status=answer.status)
+    return Done(output | ({"problem": problem} if problem else {}))
+
+
+def _read(text: str, content_type: str) -> Any:
+    """A JSON document with exact numbers, else the text."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if not (kind == "application/json" or kind.endswith("+json")):
+        return text
+    if not text.strip():
+        return None
+    document = exact.loads(text)
+    exact.check_storable(document)
+    return document
+
+
+def _hide(text: str, request: Prepared) -> str:
+    """Without the request's secrets, should the receiver echo them, also as JSON writes them."""
+    for value in request.hidden:
+        for spelling in {value, exact.dumps(value)[1:-1]}:
+            text = text.replace(spelling, REMOVED)
+    return text
+
+
+def _retry_at(answer: Answer) -> datetime | None:
+    """When the receiver said (seconds, or a date), at most a day ahead; None leaves it to the back-off."""
+    told = answer.headers.get("retry-after", "").strip()
+    latest = timezone.now() + LONGEST_WAIT
+    if told.isascii() and told.isdigit():
+        return min(timezone.now() + timedelta(seconds=min(int(told[:9]), 10**6)), latest)
+    try:
+        found = parsedate_to_datetime(told)
+    except ValueError:
+        return None
+    return min(found if found.tzinfo else found.replace(tzinfo=UTC), latest)
+
+
+def _status_in_words(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -1,0 +1,115 @@
+"""One request of an HTTP step, ready to be sent, or to be shown as it would be."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+from connections import secret_values
+from connections.integrations import Call, Data, Failed
+from connections.secret_values import Opened
+from taskjuice.workspaces.models import Agency
+from workflows import requests_sent
+
+Secrets = Mapping[str, Opened]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`key` None: its method changes nothing, or nothing is sent."""
+
+    call: Call
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None
+    key: UUID | None = None
+    hidden: Sequence[str] = field(repr=False, default=())  # secret values, for taking them out of the answer
+
+    @property
+    def may_change(self) -> bool:
+        return changes(self.method)
+
+    @property
+    def text(self) -> str:
+        """As it goes out, line by line."""
+        head = "\n".join(f"{name}: {value}" for name, value in self.headers.items())
+        return f"{head}\n\n{self.body.decode()}" if self.body else head
+
+
+def changes(method: str) -> bool:
+    return method != "GET"
+
+
+def opened(calls: Sequence[Call], rows: Sequence[Data]) -> Secrets:
+    """A wave is of one connection, so of one agency."""
+    connection = calls[0].connection
+    assert connection is not None  # pages send none
+    return secret_values.opened(connection.agency_id, _named(rows))
+
+
+def masked(agency: Agency, data: Data) -> Secrets:
+    """Their names where the values will stand: nothing is opened."""
+    rows = secret_values.of(agency).filter(name__in=_named([data])).values_list("name", "host")
+    return {name: Opened(host, f"[secret value {name}]") for name, host in rows}
+
+
+def prepared(call: Call, data: Data, secrets: Secrets) -> Prepared | Failed:
+    url = _with_query(data["url"], data["query"])
+    body, kind = _body(data)
+    headers = {"User-Agent": "TaskJuice", "Accept": "application/json, */*;q=0.5"}
+    headers |= {"Content-Type": kind} if kind else {}
+    hidden = []
+    for row in data["headers"]:
+        value = row["value"]
+        if name := row["secret"]:
+            found = secrets.get(name)
+            if problem := wrong_secret(name, found.host if found else None, host_of(url)):
+                return Failed("secret", problem)
+            assert found is not None  # else it is a problem
+            value = f"{value} {found.value}".strip()
+            hidden.append(found.value)
+        _set(headers, row["name"], value)
+    if not changes(data["method"]):
+        return Prepared(call, data["method"], url, headers, body, hidden=hidden)
+    key = requests_sent.key_of(call, data["method"], url, body or b"") if call.activation_id else None
+    headers |= {"Idempotency-Key": str(key or "one of its own for each run")}
+    return Prepared(call, data["method"], url, headers, body, key, hidden)
+
+
+def wrong_secret(name: str, bound_to: str | None, host: str) -> str:
+    if bound_to is None:
+        return f"There is no secret value “{name}”. Add it under Settings, Secret values."
+    if bound_to != host:
+        return f"The secret value “{name}” is for {bound_to} and is not sent to {host or 'another host'}."
+    return ""
+
+
+def host_of(url: str) -> str:
+    return (urlsplit(url).hostname or "") if "://" in url else ""
+
+
+def _named(rows: Iterable[Data]) -> set[str]:
+    return {row["secret"] for data in rows for row in data["headers"] if row["secret"]}
+
+
+def _with_query(url: str, rows: Sequence[Mapping[str, str]]) -> str:
+    if not rows:
+        return url
+    query = urlencode([(row["name"], row["value"]) for row in rows])
+    return f"{url}{'&' if '?' in url else '?'}{query}"
+
+
+def _body(data: Data) -> tuple[bytes | None, str]:
+    if data["json"]:
+        return data["json"].encode(), "application/json"
+    if data["text"]:
+        return data["text"].encode("utf-8", "replace"), "text/plain; charset=utf-8"
+    return (None, "") if data["method"] in {"GET", "DELETE"} else (b"", "")
+
+
+def _set(headers: dict[str, str], name: str, value: str) -> None:
+    """A header of this name, in whatever case, gives way."""
+    for known in [known for known in headers if known.lower() == name.lower()]:
+        del headers[known]
+    headers[name] = value

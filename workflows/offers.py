@@ -1,0 +1,37 @@
+"""What an agency has that the builder lets people choose: colleagues, secret values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connections import secret_values
+from taskjuice.workspaces.models import Agency
+
+
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """`address` in small letters."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretOffer:
+    name: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    colleagues: Sequence[Colleague] = ()
+    secrets: Sequence[SecretOffer] = ()
+
+
+def offers_of(agency: Agency) -> Offers:
+    """Two queries."""
+    people = (
+        agency.memberships.filter(user__is_active=True).select_related("user").order_by("user__name", "pk")
+    )
+    colleagues = [Colleague(str(member.user), member.user.email.lower()) for member in people]
+    secrets = secret_values.of(agency).values_list("name", "host")
+    return Offers(colleagues, [SecretOffer(name, host) for name, host in secrets])
