@@ -68,6 +68,14 @@ class Partitioned:
             )
             return cursor.fetchone() is not None
 
+    def is_ours(self) -> bool:
+        """Whether the database's user owns the table: nobody else may make and drop its partitions."""
+        with database.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::regclass", [self.table]
+            )
+            return cursor.fetchone() == (True,)
+
     def ends(self) -> dict[str, datetime]:
         """Where each partition ends, the default one left out."""
         with database.cursor() as cursor:

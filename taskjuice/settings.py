@@ -156,6 +156,12 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_SIGNUP_FORM_CLASS = "taskjuice.workspaces.forms.SignupForm"
+ACCOUNT_FORMS = {
+    "login": "taskjuice.site.account_forms.LoginForm",
+    "signup": "taskjuice.site.account_forms.SignupForm",
+    "reset_password": "taskjuice.site.account_forms.ResetPasswordForm",
+    "add_email": "taskjuice.site.account_forms.AddEmailForm",
+}
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True  # in the browser that signed up, and only there
 ACCOUNT_EMAIL_NOTIFICATIONS = True
@@ -229,7 +235,13 @@ SOCIALACCOUNT_ADAPTER = "taskjuice.site.sign_in.SocialAccountAdapter"
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = (
     False  # an address alone opens no account: Xero does not say it is verified
 )
-SOCIALACCOUNT_EMAIL_VERIFICATION = "mandatory"
+SOCIALACCOUNT_FORMS = {
+    "login": "taskjuice.site.account_forms.LoginForm",
+    "signup": "taskjuice.site.account_forms.SignupForm",
+    "reset_password": "taskjuice.site.account_forms.ResetPasswordForm",
+    "add_email": "taskjuice.site.account_forms.AddEmailForm",
+}
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 SOCIALACCOUNT_STORE_TOKENS = False  # they are for this sign-in only; connections have their own consents
 SOCIALACCOUNT_LOGIN_ON_GET = False
 # -- steps that call addresses people typed: hosts (host or host:port) that may be private, or http --

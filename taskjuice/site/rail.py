@@ -45,7 +45,7 @@ PERSONAL_ENTRIES = (
     Entry("Home", "home", "site:home"),
     Entry("Profile", "contact", "workspaces:profile"),
     Entry("Notifications", "bell", "notices:notice-wishes"),
-    Entry("Email address", "mail", "account_email"),
+    Entry("E-mail address", "mail", "account_email"),
     Entry("Password", "key", "account_change_password"),
     *(
         (Entry("Sign in with Xero", "connection", "socialaccount_connections"),)

@@ -1,5 +1,6 @@
 """Checking the audit trail's chain. It trusts no function stored in the database, only its rows."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -36,6 +37,9 @@ SELECT agency_id FROM workspaces_audithead UNION SELECT DISTINCT agency_id FROM 
 """
 
 
+NOTED = re.compile(r"\d+ \d+ (?:[0-9a-f]{64}|-) .*")
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One agency's chain: its last number and hash (hex), and what is wrong first; empty when nothing is."""
@@ -63,15 +67,18 @@ def verify(agency_id: int, name: str = "") -> Verdict:
     return Verdict(agency_id, name, number, digest, broken=_broken(agency_id, number, digest))
 
 
+def noted_in(text: str) -> list[str]:
+    """The lines of an earlier output that note a chain's head; it says other things too."""
+    return [line for line in text.splitlines() if NOTED.fullmatch(line)]
+
+
 def differing(noted: Iterable[str]) -> Iterator[str]:
     """Of lines `<agency id> <number> <hash> …` noted earlier, those that the chain does not hold any more."""
     for line in noted:
-        if not line.strip():
-            continue
         agency_id, number, digest = line.split()[:3]
         link = AuditLink.objects.filter(agency_id=int(agency_id), number=int(number)).first()
         if int(number) and (link is None or bytes(link.hash).hex() != digest):
-            yield line.strip()
+            yield line
 
 
 def _broken(agency_id: int, number: int, digest: str) -> str:

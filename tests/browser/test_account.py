@@ -52,7 +52,7 @@ def test_passkey_signs_in_alone_and_as_second_step(product: Place, open_browser:
         expect(page).to_have_url(re.compile(r"/fern-keys/$"))
 
         sign_out(page)
-        page.get_by_label("Email").fill("key@fern.example")
+        page.get_by_label("E-mail address").fill("key@fern.example")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in", exact=True).click()
         expect(page.get_by_role("heading", name="Second step")).to_be_visible()

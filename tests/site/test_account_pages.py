@@ -53,7 +53,7 @@ def checked(answer: Any, frame: str, title: str) -> str:
         ("password/reset/key/1-wrong/", "Choose a new password"),
         ("password/reset/key/done/", "Your password is changed"),
         ("confirm-email/", "Look into your mailbox"),
-        ("confirm-email/wrong/", "Confirm your email address"),
+        ("confirm-email/wrong/", "Confirm your e-mail address"),
         ("inactive/", "This account is switched off"),
     ],
 )
@@ -64,7 +64,7 @@ def test_page_before_signing_in_is_in_our_look(client: Client, db: None, path: s
 @pytest.mark.parametrize(
     ("path", "title", "frame"),
     [
-        ("email/", "Email address", PRODUCT),
+        ("email/", "E-mail address", PRODUCT),
         ("password/change/", "Password", PRODUCT),
         ("2fa/", "Two-step login", PRODUCT),
         ("2fa/totp/activate/", "Set up an authenticator app", PRODUCT),
@@ -132,7 +132,7 @@ def test_password_change_shows_its_errors_beside_the_fields(signed_in: Client) -
 
 def test_email_address_changes_once_the_new_one_is_confirmed(signed_in: Client, person: User) -> None:
     signed_in.post("/accounts/email/", {"action_add": "", "email": "pia@new.example"})
-    assert "pia@new.example" in checked(signed_in.get("/accounts/email/"), PRODUCT, "Email address")
+    assert "pia@new.example" in checked(signed_in.get("/accounts/email/"), PRODUCT, "E-mail address")
     person.refresh_from_db()
     assert person.email == "pia@example.com"
     (link,) = re.findall(r"http://testserver(/\S+)", str(mail.outbox[-1].body))

@@ -198,6 +198,19 @@ def test_months_are_made_once() -> None:
     assert partitions() >= {f"workflows_steprun_{later(month_of(timezone.now()), 3):%Y_%m}"}
 
 
+def test_role_that_does_not_own_the_tables_leaves_the_months_to_their_owner(connection: Connection) -> None:
+    split(month_of(timezone.now() - VERY_OLD))
+    make_history(connection, ago=VERY_OLD)
+    with database.cursor() as cursor:
+        cursor.execute("CREATE ROLE node_of_a_test")
+        cursor.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO node_of_a_test")
+        cursor.execute("SET LOCAL ROLE node_of_a_test")
+        counts = pruning.prune().counts
+        cursor.execute("RESET ROLE")
+    assert (counts["months of step history"], counts["activations"]) == (0, 1)
+    assert pruning.prune().counts["months of step history"] == 1
+
+
 def test_body_replayed_after_its_history_is_gone_has_no_effect(connection: Connection) -> None:
     """F13: Xero signs no time, so a body that somebody kept is valid for ever."""
     workflow = make_workflow(connection.agency, connection)

@@ -121,7 +121,7 @@ def test_meddling_is_found(agency: Agency, how: str) -> None:
 def test_chain_computed_anew_is_found_by_what_was_noted(agency: Agency, tmp_path: Path) -> None:
     write(agency)
     noted = tmp_path / "heads"
-    noted.write_text(verify()[0].replace("Every chain is whole.\n", ""))
+    noted.write_text(verify()[0])
     assert verify(against=noted)[1] == ""
     meddle("UPDATE workspaces_auditentry SET verb = 'x'")
     meddle("DELETE FROM workspaces_auditlink")
@@ -131,6 +131,13 @@ def test_chain_computed_anew_is_found_by_what_was_noted(agency: Agency, tmp_path
     )
     assert chain.verify(agency.pk).broken == ""
     assert verify(against=noted)[1].startswith(f"not what was noted: {agency.pk} 3 ")
+
+
+def test_file_that_notes_nothing_proves_nothing(agency: Agency, tmp_path: Path) -> None:
+    noted = tmp_path / "heads"
+    noted.write_text("Every chain is whole.\n")
+    with pytest.raises(CommandError, match="nothing is noted in it"):
+        call_command("verify_audit", against=noted)
 
 
 @whole

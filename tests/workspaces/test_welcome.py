@@ -37,11 +37,11 @@ def test_sign_up_verify_and_name_ends_at_the_first_clients_connections(client: C
     (letter,) = mail.outbox
     assert (letter.to, letter.subject) == (
         ["nia@example.com"],
-        "TaskJuice: Welcome: confirm your email address",
+        "TaskJuice: Welcome: confirm your e-mail address",
     )
 
     link = link_in(str(letter.body))
-    assert "Confirm your email address" in client.get(link).content.decode()
+    assert "Confirm your e-mail address" in client.get(link).content.decode()
     assert client.post(link)["Location"] == "/"
     assert client.get("/")["Location"] == "/welcome/"
 

@@ -27,7 +27,10 @@ class Command(BaseCommand):
                 broken += 1
                 self.stderr.write(f"broken in agency {verdict.agency_id} ({verdict.name}): {verdict.broken}")
         if options["against"]:
-            for line in chain.differing(options["against"].read_text().splitlines()):
+            noted = chain.noted_in(options["against"].read_text())
+            if not noted:
+                raise CommandError(f"{options['against']} is no output of this command: nothing is noted in it.")
+            for line in chain.differing(noted):
                 broken += 1
                 self.stderr.write(f"not what was noted: {line}")
         if broken:
