@@ -74,7 +74,7 @@ class Partitioned:
             cursor.execute(
                 "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::regclass", [self.table]
             )
-            return cursor.fetchone() == (True,)
+            return bool(cursor.fetchone()[0])
 
     def ends(self) -> dict[str, datetime]:
         """Where each partition ends, the default one left out."""

@@ -203,7 +203,9 @@ def test_role_that_does_not_own_the_tables_leaves_the_months_to_their_owner(conn
     make_history(connection, ago=VERY_OLD)
     with database.cursor() as cursor:
         cursor.execute("CREATE ROLE node_of_a_test")
-        cursor.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO node_of_a_test")
+        cursor.execute(
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO node_of_a_test"
+        )
         cursor.execute("SET LOCAL ROLE node_of_a_test")
         counts = pruning.prune().counts
         cursor.execute("RESET ROLE")

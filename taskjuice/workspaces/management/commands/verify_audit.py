@@ -29,7 +29,9 @@ class Command(BaseCommand):
         if options["against"]:
             noted = chain.noted_in(options["against"].read_text())
             if not noted:
-                raise CommandError(f"{options['against']} is no output of this command: nothing is noted in it.")
+                raise CommandError(
+                    f"{options['against']} is no output of this command: nothing is noted in it."
+                )
             for line in chain.differing(noted):
                 broken += 1
                 self.stderr.write(f"not what was noted: {line}")
