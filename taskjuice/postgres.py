@@ -41,7 +41,10 @@ def stop(data: Path) -> None:
 
 def _running(data: Path) -> PostmasterInfo | None:
     """The server over `data`. A pid that another program got after a crash does not count."""
-    info = PostmasterInfo.read_from_pgdata(data) if (data / "postmaster.pid").exists() else None
+    try:
+        info = PostmasterInfo.read_from_pgdata(data) if (data / "postmaster.pid").exists() else None
+    except FileNotFoundError:  # it ended just now
+        return None
     if info is None or info.process is None or not info.is_running():
         return None
     return info if info.process.name().startswith("postgres") else None

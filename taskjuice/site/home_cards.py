@@ -1,11 +1,24 @@
 """What the home pages show, card by card. Each is asked of the database when its card is drawn."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
 
-from django.db.models import Case, Count, IntegerField, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Coalesce, Now, TruncDate, TruncHour
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import (
+    Case,
+    Count,
+    DateTimeField,
+    F,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    Subquery,
+    Value,
+    When,
+)
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from connections import queries as connection_queries
@@ -21,6 +34,7 @@ from xero.ledger.queries import SALE
 SHOWN = 8
 WORST = 5
 DAYS, HOURS = 7, 24
+HOUR = timedelta(hours=1)
 WORST_FIRST = {ConnectionState.ERROR: 0, ConnectionState.PENDING: 1, ConnectionState.ACTIVE: 2}
 GOOD, BAD = Q(state__in=("succeeded", "stopped")), Q(state__in=("failed", "unknown"))
 
@@ -94,45 +108,47 @@ class Cards:
 
     @cached_property
     def week(self) -> Chart:
-        today = timezone.localdate()
-        days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
-        since = datetime.combine(days[0], time.min, timezone.get_current_timezone())
-        found = self._counted(since, TruncDate("created_at", tzinfo=timezone.get_current_timezone()))
-        return Chart([found.get(day, Bar(day)) for day in days])
+        """By the days of the person's calendar."""
+        return Chart([self._bar(day, *_bounds(day)) for day in _days()])
 
     @cached_property
     def day(self) -> Chart:
-        zone = timezone.get_current_timezone()
-        this_hour = timezone.localtime().replace(minute=0, second=0, microsecond=0)
-        # Counted in UTC, so that an hour that a clock repeats is two bars.
-        hours = [(this_hour.astimezone(UTC) - timedelta(hours=back)) for back in reversed(range(HOURS))]
-        found = self._counted(hours[0], TruncHour("created_at", tzinfo=UTC))
-        bars = [found.get(hour, Bar(hour)) for hour in hours]
-        return Chart(
-            [replace(bar, start=hour.astimezone(zone)) for bar, hour in zip(bars, hours, strict=True)]
-        )
+        return Chart([self._bar(timezone.localtime(hour), hour, hour + HOUR) for hour in _hours()])
 
-    def _counted(self, since: datetime, unit: TruncDate | TruncHour) -> dict[date, Bar]:
-        """Activations since then by day or hour."""
-        counted = (
-            here(Activation.objects.filter(created_at__gte=since), self.scope)
-            .annotate(start=unit)
-            .values_list("start")
-            .annotate(good=Count("id", GOOD), bad=Count("id", BAD), other=Count("id", ~GOOD & ~BAD))
+    def _bar(self, shown: date, start: datetime, end: datetime) -> Bar:
+        within = [counts for mark, counts in self._counted if start <= mark < end]
+        return Bar(shown, *(sum(column) for column in zip(*within, strict=True))) if within else Bar(shown)
+
+    @cached_property
+    def _counted(self) -> list[tuple[datetime, tuple[int, int, int]]]:
+        """Activations by state, since each beginning of an hour or a day of the charts. They are read once."""
+        marks = sorted({*_hours(), *(_bounds(day)[0] for day in _days())})
+        since = Func(
+            F("created_at"),
+            Value(marks, output_field=ArrayField(DateTimeField())),
+            function="width_bucket",
+            output_field=IntegerField(),
         )
-        return {start: Bar(start, good, bad, other) for start, good, bad, other in counted}
+        counted = (
+            here(Activation.objects.filter(created_at__gte=marks[0]), self.scope)
+            .values_list(since)
+            .annotate(
+                good=Count("state", filter=GOOD),
+                bad=Count("state", filter=BAD),
+                other=Count("state", filter=~GOOD & ~BAD),
+            )
+        )
+        return [(marks[place - 1], (good, bad, other)) for place, good, bad, other in counted]
 
     @cached_property
     def owed(self) -> Owed | None:
         there = books.of(self.scope)
-        owing = Owing(SALE, there.today)
-        totals = ageing.totals(there, owing)
-        if not totals:
-            return None
-        aged, *others = totals
         by = "client" if self.scope.workspace is None else "contact"
-        window = ageing.rows(there, replace(owing, currency=aged.currency), by, size=WORST)
-        return Owed(aged, [row for row in window.rows if row.overdue], others)
+        table = ageing.table(there, Owing(SALE, there.today), by, size=WORST)
+        if not table.totals:
+            return None
+        aged, *others = table.totals
+        return Owed(aged, [row for row in table.window.rows if row.overdue], others)
 
     @property
     def receivables_href(self) -> str:
@@ -145,3 +161,20 @@ class Cards:
     @property
     def activations_href(self) -> str:
         return place_url(self.scope, "workflows:activation-list")
+
+
+def _days() -> list[date]:
+    today = timezone.localdate()
+    return [today - timedelta(days=back) for back in reversed(range(DAYS))]
+
+
+def _hours() -> list[datetime]:
+    """In UTC, so that an hour that a clock repeats is two bars."""
+    this_hour = timezone.localtime().replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    return [this_hour - back * HOUR for back in reversed(range(HOURS))]
+
+
+def _bounds(day: date) -> tuple[datetime, datetime]:
+    """When the day begins and ends where the person is."""
+    zone = timezone.get_current_timezone()
+    return datetime.combine(day, time.min, zone), datetime.combine(day + timedelta(days=1), time.min, zone)

@@ -22,52 +22,76 @@ from xero.models import Invoice
 SIDES = {"sales": SALE, "bills": BILL}
 AGES = ("Not due", "1–30 days", "31–60 days", "61–90 days", "Over 90 days")
 CHUNK = 2000
+Answer = tuple[Any, ...]
 
 # What a row stands for: the columns it is grouped by.
 BYS = {
     "client": ("workspace_id",),
-    "contact": ("workspace_id", "connection_id", "contact_xero_id"),
-    "invoice": ("workspace_id", "connection_id", "contact_xero_id", "id"),
+    "contact": ("connection_id", "contact_xero_id"),
+    "invoice": ("connection_id", "contact_xero_id", "id"),
 }
 KEYS = {"workspace_id": "bigint", "connection_id": "bigint", "contact_xero_id": "uuid", "id": "bigint"}
 ORDERS = {
-    "client": "array_position(%(workspaces)s::bigint[], workspace_id)",
+    "client": "place",
     "contact": "lower(contact_name)",
     "due": "due",
     "overdue": "b1 + b2 + b3 + b4",
-    "total": "total",
+    "total": "b0 + b1 + b2 + b3 + b4",
     **{f"age{place}": f"b{place}" for place in range(len(AGES))},
 }
 DEFAULT_ORDERS = {"client": "-overdue", "contact": "-overdue", "invoice": "due"}
 
+# One row for each document that was open on the day; then what its age, and its group, come to. All is read once.
 OWED = """
-WITH owed AS (
-    SELECT i.id, i.workspace_id, i.connection_id, i.contact_xero_id, i.contact_name, i.currency,
-           coalesce(i.due_date, i.date) AS due, i.amount_due AS amount
-      FROM xero_invoice i
-     WHERE i.connection_id = ANY(%(connections)s) AND i.type = %(type)s AND i.status = 'AUTHORISED'
-       AND i.amount_due > 0 AND {filters}
-    UNION ALL
-    SELECT i.id, i.workspace_id, i.connection_id, i.contact_xero_id, i.contact_name, i.currency,
-           coalesce(i.due_date, i.date), p.amount
+WITH later AS (
+    SELECT i.id, sum(p.amount) AS amount
       FROM xero_payment p
       JOIN xero_invoice i ON i.connection_id = p.connection_id AND i.xero_id = p.invoice_xero_id
      WHERE p.connection_id = ANY(%(connections)s) AND p.status = 'AUTHORISED' AND p.date > %(on)s
-       AND i.type = %(type)s AND i.status IN ('AUTHORISED', 'PAID') AND {filters}
+       AND i.type = %(type)s AND {filters}
+     GROUP BY i.id
+), owed AS (
+    SELECT {columns}, i.amount_due + coalesce(later.amount, 0) AS amount
+      FROM xero_invoice i LEFT JOIN later USING (id)
+     WHERE i.connection_id = ANY(%(connections)s) AND i.type = %(type)s AND i.status = 'AUTHORISED'
+       AND i.amount_due > 0 AND {filters}
+    UNION ALL
+    SELECT {columns}, later.amount
+      FROM later JOIN xero_invoice i USING (id)
+     WHERE i.status = 'PAID' OR (i.status = 'AUTHORISED' AND i.amount_due <= 0)
 ), aged AS (
-    SELECT {keys}, currency, min(contact_name) AS contact_name, min(due) AS due, sum(amount) AS total,
-           count(*) AS entries,
-           coalesce(sum(amount) FILTER (WHERE due IS NULL OR due >= %(on)s), 0) AS b0,
-           coalesce(sum(amount) FILTER (WHERE %(on)s - due BETWEEN 1 AND 30), 0) AS b1,
-           coalesce(sum(amount) FILTER (WHERE %(on)s - due BETWEEN 31 AND 60), 0) AS b2,
-           coalesce(sum(amount) FILTER (WHERE %(on)s - due BETWEEN 61 AND 90), 0) AS b3,
-           coalesce(sum(amount) FILTER (WHERE %(on)s - due > 90), 0) AS b4
-      FROM owed GROUP BY {grouped} currency
+    SELECT *, CASE WHEN due IS NULL OR due >= %(on)s THEN 0 WHEN due >= %(on)s - 30 THEN 1
+                   WHEN due >= %(on)s - 60 THEN 2 WHEN due >= %(on)s - 90 THEN 3 ELSE 4 END AS age
+      FROM owed
+), parts AS MATERIALIZED ({parts})"""
+COLUMNS = (
+    "i.id, i.workspace_id, i.connection_id, i.contact_xero_id, i.contact_name, i.currency,"
+    " coalesce(i.due_date, i.date) AS due"
 )
-SELECT workspace_id, connection_id, contact_xero_id, id, currency, contact_name, due, b0, b1, b2, b3, b4,
-       count(*) OVER ()
-  FROM aged ORDER BY {order} {limit}
-"""
+# Names in byte order: which of several does not matter, and comparing them by a language's rules is slow.
+PARTS = """SELECT {keys}, currency, age, sum(amount) AS amount, count(*) AS entries, min(due) AS due,
+                  min(contact_name COLLATE "C") AS contact_name
+             FROM aged GROUP BY {keys}, currency, age"""
+SINGLE_PARTS = "SELECT *, 1 AS entries FROM aged"  # one document is one part
+SUMS = ", ".join(f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS b{age}" for age in range(len(AGES)))
+SINGLE_SUMS = ", ".join(f"CASE WHEN age = {age} THEN amount ELSE 0 END AS b{age}" for age in range(len(AGES)))
+GROUPS = """SELECT {keys}, currency, {sums}, min(due) AS due, min(contact_name) AS contact_name
+              FROM parts WHERE {where} GROUP BY {keys}, currency"""
+SINGLE_GROUPS = "SELECT {keys}, currency, {sums}, due, contact_name FROM parts WHERE {where}"
+ROWS = """
+SELECT {selected}, currency, contact_name, due, b0, b1, b2, b3, b4, count(*) OVER () AS entries
+  FROM (SELECT *, {place} AS place FROM ({groups}) grouped) placed ORDER BY {order} {limit}"""
+# The totals of each currency, then a page of the chosen one's rows.
+TABLE = """, totals AS (
+    SELECT currency, {sums}, min(due) AS due, sum(entries) AS entries FROM parts GROUP BY currency
+), chosen AS (
+    SELECT currency FROM totals ORDER BY currency = %(currency)s DESC, entries DESC, currency LIMIT 1
+)
+SELECT 0 AS part, row_number() OVER (ORDER BY entries DESC, currency) AS number,
+       NULL::bigint, NULL::bigint, NULL::uuid, NULL::bigint, currency, NULL, due, b0, b1, b2, b3, b4, entries
+  FROM totals
+UNION ALL SELECT 1, row_number() OVER (), found.* FROM ({rows}) found
+ORDER BY part, number"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +101,6 @@ class Owing:
     type: str
     on: date
     contact: UUID | None = None
-    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,33 +151,46 @@ class Aged:
         ]
 
 
-def totals(books: Books, owing: Owing) -> list[Aged]:
-    """Per currency, the most used one first."""
-    return [_aged(books, owing, row) for row in _ask(books, owing, (), "entries DESC, currency")]
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What is owed per currency, the most used one first, and a page of rows in the chosen one."""
+
+    totals: list[Aged]
+    window: "Window[Any]"
+
+    @property
+    def chosen(self) -> Aged | None:
+        """The total of the rows' currency."""
+        shown = self.window.rows[0].currency if self.window.rows else None
+        return next((total for total in self.totals if total.currency == shown), None)
 
 
-def rows(
+def table(
     books: Books,
     owing: Owing,
     by: str,
     *,
+    currency: str = "",
     sort: str = "",
     page: int | None = None,
     size: int = ON_A_PAGE,
-) -> "Window[Any]":
-    """One page of what is owed in `owing.currency`, overdue first; the first page where the asked one is empty."""
-    order = _order(by, sort)
+) -> Table:
+    """One currency at a time: the asked one, or the most used. Most overdue first; the first page where the asked
+    one is empty."""
     number = page or 1
-    found = _ask(books, owing, BYS[by], order, limit=size, offset=(number - 1) * size)
+    totals, found = _ask_table(books, owing, by, currency, sort, size, number)
     if not found and number > 1:
-        number, found = 1, _ask(books, owing, BYS[by], order, limit=size)
+        number = 1
+        totals, found = _ask_table(books, owing, by, currency, sort, size, number)
     count = found[0][-1] if found else 0
-    return Window([_aged(books, owing, row) for row in found], number, count, size=size)
+    rows = [_aged(books, owing, row) for row in found]
+    return Table([_aged(books, owing, row) for row in totals], Window(rows, number, count, size=size))
 
 
 def every(books: Books, owing: Owing, by: str, sort: str = "") -> Iterator[tuple[Aged, Invoice | None]]:
     """All rows of all currencies, for a file, with their invoices where a row is one."""
-    found = [_aged(books, owing, row) for row in _ask(books, owing, BYS[by], f"currency, {_order(by, sort)}")]
+    statement = _owed(owing, by) + _rows(by, f"currency, {_order(by, sort)}")
+    found = [_aged(books, owing, row) for row in _ask(statement, books, owing)]
     for start in range(0, len(found), CHUNK):
         chunk = found[start : start + CHUNK]
         there = invoices(chunk)
@@ -167,38 +203,57 @@ def invoices(found: Sequence[Aged]) -> dict[int, Invoice]:
     return Invoice.objects.defer("body").in_bulk(ids) if ids else {}
 
 
-def _ask(
-    books: Books, owing: Owing, keys: Sequence[str], order: str, *, limit: int | None = None, offset: int = 0
-) -> list[tuple[Any, ...]]:
-    # Only names of columns are put together here; values stay parameters.
-    statement = OWED.format(
-        filters=_filters(owing),
-        keys=", ".join(name if name in keys else f"NULL::{type} AS {name}" for name, type in KEYS.items()),
-        grouped="".join(f"{name}, " for name in keys),
-        order=order,
-        limit="LIMIT %(limit)s OFFSET %(offset)s" if limit is not None else "",
-    )
-    values: dict[str, Any] = {
+def _ask_table(
+    books: Books, owing: Owing, by: str, currency: str, sort: str, size: int, number: int
+) -> tuple[list[Answer], list[Answer]]:
+    """The totals and the rows, as the database has them."""
+    chosen = "currency = (SELECT currency FROM chosen)"
+    rows = _rows(by, _order(by, sort), chosen, "LIMIT %(limit)s OFFSET %(offset)s")
+    statement = _owed(owing, by) + TABLE.format(sums=SUMS, rows=rows)
+    page = {"currency": currency, "limit": size, "offset": (number - 1) * size}
+    answers = _ask(statement, books, owing, **page)
+    return [row[2:] for row in answers if row[0] == 0], [row[2:] for row in answers if row[0] == 1]
+
+
+def _ask(statement: str, books: Books, owing: Owing, **values: Any) -> list[Answer]:
+    # Only names of columns were put together in the statement; values stay parameters.
+    values |= {
         "connections": books.connection_ids,
         "workspaces": books.workspace_ids,
         "type": owing.type,
         "on": owing.on,
         "contact": owing.contact,
-        "currency": owing.currency,
-        "limit": limit,
-        "offset": offset,
     }
     with database.cursor() as cursor:
         cursor.execute(statement, values)
         return list(cursor.fetchall())
 
 
+def _owed(owing: Owing, by: str) -> str:
+    parts = SINGLE_PARTS if by == "invoice" else PARTS.format(keys=", ".join(BYS[by]))
+    return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=parts)
+
+
+def _rows(by: str, order: str, where: str = "true", limit: str = "") -> str:
+    """Rows of `by`, with the place of each one's client in the order of names."""
+    keys = BYS[by]
+    groups, sums = (SINGLE_GROUPS, SINGLE_SUMS) if by == "invoice" else (GROUPS, SUMS)
+    of_client = "workspaces" if by == "client" else "connections"
+    return ROWS.format(
+        selected=", ".join(
+            name if name in keys else f"NULL::{type} AS {name}" for name, type in KEYS.items()
+        ),
+        groups=groups.format(keys=", ".join(keys), sums=sums, where=where),
+        place=f"array_position(%({of_client})s::bigint[], {keys[0]})",
+        order=order,
+        limit=limit,
+    )
+
+
 def _filters(owing: Owing) -> str:
     found = ["(i.date IS NULL OR i.date <= %(on)s)"]
     if owing.contact is not None:
         found.append("i.contact_xero_id = %(contact)s")
-    if owing.currency is not None:
-        found.append("i.currency = %(currency)s")
     return " AND ".join(found)
 
 
@@ -206,10 +261,10 @@ def _order(by: str, sort: str) -> str:
     """Of a list's `?sort=`; equal ones by amount, then by what they are, so that pages do not overlap."""
     wanted = sort if sort.removeprefix("-") in ORDERS else DEFAULT_ORDERS[by]
     direction = "DESC" if wanted.startswith("-") else "ASC"
-    return f"{ORDERS[wanted.removeprefix('-')]} {direction} NULLS LAST, total DESC, {', '.join(BYS[by])}"
+    return f"{ORDERS[wanted.removeprefix('-')]} {direction} NULLS LAST, {ORDERS['total']} DESC, {', '.join(BYS[by])}"
 
 
-def _aged(books: Books, owing: Owing, row: tuple[Any, ...]) -> Aged:
+def _aged(books: Books, owing: Owing, row: Answer) -> Aged:
     workspace, connection, contact, invoice, currency, name, due, *amounts, _ = row
     book = books.by_connection.get(connection) if connection else books.by_workspace.get(workspace)
     late = (owing.on - due).days if due else 0

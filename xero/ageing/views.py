@@ -14,7 +14,7 @@ from taskjuice.workspaces.gate import Scope
 from xero.ageing import books, files, queries
 from xero.ageing.books import Books
 from xero.ageing.forms import AgeingForm
-from xero.ageing.queries import Aged, Owing
+from xero.ageing.queries import Aged, Owing, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,15 @@ class Asked:
 def receivables(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     asked = _asked(request, scope)
-    totals = queries.totals(asked.books, asked.owing)
-    chosen = _chosen(totals, asked.form.cleaned_data.get("currency", ""))
-    context: dict[str, Any] = {"asked": asked, "totals": totals, "chosen": chosen, "ages": queries.AGES}
-    if chosen is not None:
-        context |= _table(asked, chosen)
+    table = queries.table(
+        asked.books,
+        asked.owing,
+        asked.by,
+        currency=asked.form.cleaned_data.get("currency", ""),
+        sort=asked.sort,
+        page=asked.page,
+    )
+    context = {"asked": asked, "ages": queries.AGES, **_rows(asked, table)}
     return render(request, "xero_ageing/receivables.html", context)
 
 
@@ -75,18 +79,13 @@ def _asked(request: HttpRequest, scope: Scope) -> Asked:
     )
 
 
-def _chosen(totals: list[Aged], currency: str) -> Aged | None:
-    """What is shown: one currency at a time, the asked one or the most used."""
-    return next((one for one in totals if one.currency == currency), totals[0] if totals else None)
-
-
-def _table(asked: Asked, chosen: Aged) -> dict[str, Any]:
-    owing = Owing(asked.owing.type, asked.on, asked.owing.contact, chosen.currency)
-    window = queries.rows(asked.books, owing, asked.by, sort=asked.sort, page=asked.page)
-    found: list[Aged] = list(window.rows)
+def _rows(asked: Asked, table: Table) -> dict[str, Any]:
+    found: list[Aged] = list(table.window.rows)
     documents = queries.invoices(found)
     return {
-        "listing": {"window": window},
+        "totals": table.totals,
+        "chosen": table.chosen,
+        "listing": {"window": table.window},
         "rows": [(row, documents.get(row.invoice_id or 0)) for row in found],
         "highest": max((row.total for row in found), default=Decimal(0)),
         "contact": found[0] if asked.owing.contact and found else None,
