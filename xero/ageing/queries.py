@@ -32,7 +32,7 @@ BYS = {
 }
 KEYS = {"workspace_id": "bigint", "connection_id": "bigint", "contact_xero_id": "uuid", "id": "bigint"}
 ORDERS = {
-    "client": "place",
+    "client": "array_position(%({clients})s::bigint[], {key})",
     "contact": "lower(contact_name)",
     "due": "due",
     "overdue": "b1 + b2 + b3 + b4",
@@ -79,11 +79,15 @@ GROUPS = """SELECT {keys}, currency, {sums}, min(due) AS due, min(contact_name) 
               FROM parts WHERE {where} GROUP BY {keys}, currency"""
 SINGLE_GROUPS = "SELECT {keys}, currency, {sums}, due, contact_name FROM parts WHERE {where}"
 ROWS = """
-SELECT {selected}, currency, contact_name, due, b0, b1, b2, b3, b4, count(*) OVER () AS entries
-  FROM (SELECT *, {place} AS place FROM ({groups}) grouped) placed ORDER BY {order} {limit}"""
+SELECT {selected}, currency, contact_name, due, b0, b1, b2, b3, b4, {count} AS entries
+  FROM ({groups}) grouped ORDER BY {order} {limit}"""
+COUNT = "count(*) OVER ()"
+SINGLE_COUNT = "(SELECT entries FROM totals JOIN chosen USING (currency))"
 # The totals of each currency, then a page of the chosen one's rows.
 TABLE = """, totals AS (
-    SELECT currency, {sums}, min(due) AS due, sum(entries) AS entries FROM parts GROUP BY currency
+    SELECT currency, {sums}, min(due) AS due, sum(entries)::bigint AS entries
+      FROM (SELECT currency, age, sum(amount) AS amount, min(due) AS due, sum(entries) AS entries
+              FROM parts GROUP BY currency, age) ages GROUP BY currency
 ), chosen AS (
     SELECT currency FROM totals ORDER BY currency = %(currency)s DESC, entries DESC, currency LIMIT 1
 )
@@ -208,7 +212,8 @@ def _ask_table(
 ) -> tuple[list[Answer], list[Answer]]:
     """The totals and the rows, as the database has them."""
     chosen = "currency = (SELECT currency FROM chosen)"
-    rows = _rows(by, _order(by, sort), chosen, "LIMIT %(limit)s OFFSET %(offset)s")
+    count = SINGLE_COUNT if by == "invoice" else COUNT
+    rows = _rows(by, _order(by, sort), where=chosen, count=count, limit="LIMIT %(limit)s OFFSET %(offset)s")
     statement = _owed(owing, by) + TABLE.format(sums=SUMS, rows=rows)
     page = {"currency": currency, "limit": size, "offset": (number - 1) * size}
     answers = _ask(statement, books, owing, **page)
@@ -234,17 +239,15 @@ def _owed(owing: Owing, by: str) -> str:
     return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=parts)
 
 
-def _rows(by: str, order: str, where: str = "true", limit: str = "") -> str:
-    """Rows of `by`, with the place of each one's client in the order of names."""
+def _rows(by: str, order: str, *, where: str = "true", count: str = "0", limit: str = "") -> str:
     keys = BYS[by]
     groups, sums = (SINGLE_GROUPS, SINGLE_SUMS) if by == "invoice" else (GROUPS, SUMS)
-    of_client = "workspaces" if by == "client" else "connections"
     return ROWS.format(
         selected=", ".join(
             name if name in keys else f"NULL::{type} AS {name}" for name, type in KEYS.items()
         ),
         groups=groups.format(keys=", ".join(keys), sums=sums, where=where),
-        place=f"array_position(%({of_client})s::bigint[], {keys[0]})",
+        count=count,
         order=order,
         limit=limit,
     )
@@ -261,7 +264,9 @@ def _order(by: str, sort: str) -> str:
     """Of a list's `?sort=`; equal ones by amount, then by what they are, so that pages do not overlap."""
     wanted = sort if sort.removeprefix("-") in ORDERS else DEFAULT_ORDERS[by]
     direction = "DESC" if wanted.startswith("-") else "ASC"
-    return f"{ORDERS[wanted.removeprefix('-')]} {direction} NULLS LAST, {ORDERS['total']} DESC, {', '.join(BYS[by])}"
+    clients = "workspaces" if by == "client" else "connections"  # in the order of the clients' names
+    column = ORDERS[wanted.removeprefix("-")].format(clients=clients, key=BYS[by][0])
+    return f"{column} {direction} NULLS LAST, {ORDERS['total']} DESC, {', '.join(BYS[by])}"
 
 
 def _aged(books: Books, owing: Owing, row: Answer) -> Aged:
