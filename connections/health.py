@@ -46,8 +46,13 @@ class Check:
 
 
 def writes_of(connections: Sequence[Connection], now: datetime) -> dict[int, Writes]:
-    """By connection id; one query, by the index of workspaces."""
+    """By connection id; one query, by the index of workspaces.
+
+    What the provider refused of a person's form is left out: they correct it.
+    """
+    corrected = Q(state=CallState.FAILED, form_key__isnull=False) & ~Q(messages=[])
     settled = Call.objects.filter(
+        ~corrected,
         workspace_id__in={each.workspace_id for each in connections},
         connection_id__in=[each.pk for each in connections],
         created_at__gt=now - WINDOW,

@@ -112,13 +112,51 @@
   }
 })();
 
-// What a part fetched for itself may not replace what a person has typed into that part meanwhile.
-document.addEventListener("input", (event) => {
-  const part = event.target.closest("[hx-trigger='load']");
-  if (part) part.dataset.touched = "true";
-});
-document.addEventListener("htmx:beforeSwap", (event) => {
-  const { target, requestConfig } = event.detail;
-  const cause = requestConfig && requestConfig.triggeringEvent;
-  if (target && target.dataset.touched && (!cause || cause.type === "load")) event.detail.shouldSwap = false;
-});
+// What a person types into a part while its replacement is on its way is not lost: the new part gets it.
+(() => {
+  const sent = new WeakMap(); // request → what stood in the fields of its target when it was sent
+  const typed = new WeakMap(); // request → what was typed there since then
+
+  /** Fields by name and place, since several may have one name. */
+  function fieldsOf(part) {
+    const found = new Map(), seen = {};
+    for (const field of part.querySelectorAll("input:not([type=hidden], [type=checkbox], [type=radio]), select, textarea")) {
+      if (!field.name) continue;
+      seen[field.name] = (seen[field.name] || 0) + 1;
+      found.set(`${field.name} ${seen[field.name]}`, field);
+    }
+    return found;
+  }
+
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    const values = [...fieldsOf(detail.target)].map(([key, field]) => [key, field.value]);
+    if (values.length) sent.set(detail.xhr, new Map(values));
+  });
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, target, elt, requestConfig } = event.detail;
+    const before = sent.get(xhr);
+    if (!before || !target) return;
+    const changed = [...fieldsOf(target)].filter(([key, field]) => before.has(key) && before.get(key) !== field.value);
+    if (!changed.length) return;
+    if (String(elt.value || "").startsWith("remove-")) { // the rows below have moved up: ask once more
+      event.detail.shouldSwap = false;
+      window.htmx.trigger(elt, requestConfig.triggeringEvent.type);
+      return;
+    }
+    typed.set(xhr, changed.map(([key, field]) => [key, field.value]));
+  });
+
+  document.addEventListener("htmx:afterSettle", ({ detail }) => {
+    const values = typed.get(detail.xhr);
+    if (!values) return;
+    typed.delete(detail.xhr); // one request settles several parts
+    const fields = fieldsOf(document);
+    for (const [key, value] of values) {
+      const field = fields.get(key);
+      if (!field) continue;
+      field.value = value;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+  });
+})();

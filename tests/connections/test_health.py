@@ -103,6 +103,7 @@ def test_check_of_writes_counts_the_last_week(
     for number in range(total):
         make_call(row, state="failed" if number < failed else "confirmed")
     make_call(row, state="intended")
+    make_call(row, state="failed", messages=["Invoice # must be unique."])  # its person corrects it
     old = make_call(row, state="failed")
     Call.objects.filter(pk=old.pk).update(created_at=Now() - timedelta(days=8))
     found = queries.rows([row])[0]

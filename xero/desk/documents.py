@@ -1,5 +1,6 @@
 """The page of a new invoice or bill."""
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -158,8 +159,14 @@ def _of_form(
         "contacts": choices.contacts(connection, str(form["contact_name"].value() or "")),
         "items": choices.items(connection, offer.type),
         "currencies": choices.currencies(connection, desk.base),
-        "currency": str(form["currency"].value() or "").upper()[:3] or desk.base,
+        "currency": _currency(form) or desk.base,
     }
+
+
+def _currency(form: DocumentForm) -> str:
+    """What was typed, where it can be a currency's code."""
+    typed = str(form["currency"].value() or "").upper()
+    return typed if re.fullmatch("[A-Z]{3}", typed) else ""
 
 
 def _days(connection: Connection, form: DocumentForm) -> tuple[date, date | None] | None:

@@ -42,7 +42,6 @@ LINE_FIELDS = (
     "tax_type",
 )
 FIRST_ROWS = 3
-UNKNOWN = "{} has nothing of this name."
 
 
 class OnceForm(forms.Form):
@@ -148,7 +147,7 @@ class RowForm(LineForm):
         given: list[dict[str, str]] = self.cleaned_data["tracking"]
         offered = {(name, option) for name, options in self.offer.tracking for option in options}
         if any((one["name"], one["option"]) not in offered for one in given):
-            raise ValidationError(UNKNOWN.format(self.offer.connection.name))
+            raise ValidationError("No such tracking option.")
         return given
 
     def clean_item_code(self) -> str:
@@ -157,19 +156,19 @@ class RowForm(LineForm):
             return ""
         item = self.offer.item(code)
         if item is None:
-            raise ValidationError(UNKNOWN.format(self.offer.connection.name))
+            raise ValidationError("No such item.")
         return str(item["item_code"])
 
     def clean_account_code(self) -> str:
         code: str = self.cleaned_data["account_code"]
         if code and code not in self.offer.account_codes:
-            raise ValidationError(UNKNOWN.format(self.offer.connection.name))
+            raise ValidationError("No such account.")
         return code
 
     def clean_tax_type(self) -> str:
         type: str = self.cleaned_data["tax_type"]
         if type and self.offer.rates and type not in self.offer.rates:
-            raise ValidationError(UNKNOWN.format(self.offer.connection.name))
+            raise ValidationError("No such tax rate.")
         return type
 
     @property
@@ -282,6 +281,7 @@ class PaymentPageForm(OnceForm, CreatePaymentForm):
         del self.fields["account_code"]
         account = self.fields["account_id"]
         account.required, account.help_text = True, "Bank accounts, and others that take payments."
+        account.error_messages["required"] = "Choose the account that the money went through."
         account.widget = forms.Select(choices=[("", "Choose"), *choices.payment_accounts(invoice.connection)])
         self.fields["amount"].required, self.fields["amount"].help_text = True, ""
 

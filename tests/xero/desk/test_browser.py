@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from connections.models import Call, Connection
@@ -81,6 +81,26 @@ def test_invoice_is_filled_in_previewed_and_approved(page: Page, connection: Con
     expect(page).to_have_url(re.compile(r"/invoices/[0-9a-f-]{36}/$"))
     expect(page.locator(".figure .value").first).to_have_text(total)
     assert Call.objects.count() == 1
+
+
+def test_what_is_typed_while_an_item_fills_its_line_stays(page: Page, connection: Connection) -> None:
+    item = Item.objects.filter(connection=connection, is_sold=True, sale_price__gt=0).earliest("code")
+    page.goto(NEW)
+    expect(page.locator("#lines[hx-trigger]")).to_have_count(0)  # the tax rates are there
+    held: list[Route] = []
+    page.route(re.compile("part=lines"), lambda route: held.append(route))  # noqa: PLW0108 - it looks at its signature
+    page.get_by_label("Item of line 1").fill(item.code)
+    page.get_by_label("Item of line 1").press("Tab")
+    page.get_by_label("Unit price of line 1").fill("5")
+    page.get_by_label("Description of line 2").fill("Travel")
+    expect(page.get_by_label("Description of line 2")).to_be_focused()
+    for route in held:
+        route.continue_()
+    expect(page.get_by_label("Description of line 1")).to_have_value(item.body["Description"])
+    expect(page.get_by_label("Unit price of line 1")).to_have_value("5")
+    expect(page.get_by_label("Description of line 2")).to_have_value("Travel")
+    expect(page.get_by_label("Description of line 2")).to_be_focused()
+    expect(page.locator("#amount-0")).to_have_text("5.00")
 
 
 def test_choosing_another_organisation_keeps_what_was_typed(

@@ -158,7 +158,7 @@ def test_bill_is_paid_in_full(as_member: Client, connection: Connection) -> None
         ("amount", "9" * 30, "This number is too large."),
         ("amount", "999,999.00", "is due."),
         ("date", "2026-02-29", "Give a date such as 2026-11-30"),
-        ("account_id", "", "This field is required."),
+        ("account_id", "", "Choose the account that the money went through."),
         ("account_id", "BANK", "Enter a valid UUID."),
         ("account_id", "7fb9d929-2786-4db0-ada4-aae8255c9367", "has no such account."),
         ("form_key", "", "This field is required."),
