@@ -131,6 +131,21 @@ class Card:
         return any(problem.field.startswith(OPTION) for problem in self.problems)
 
     @property
+    def told_problems(self) -> list[str]:
+        """As the list at the top says them: with the field where one is meant."""
+        return [_told(problem, self._label(problem)) for problem in self.problems]
+
+    def _label(self, problem: Problem) -> str:
+        if problem.field == CALLED:
+            return "Later steps call it"
+        for before, form in ((OPTION, self.options_form), (GUARD, self.guard_form)):
+            if form is not None and problem.field.startswith(before):
+                return str(form.fields[problem.field.removeprefix(before)].label)
+        action = self.step.known_action
+        asked = action.form.base_fields.get(problem.field) if action else None
+        return str(asked.label) if asked else ""
+
+    @property
     def name_problems(self) -> list[str]:
         return [problem.message for problem in self.problems if problem.field == CALLED]
 
@@ -246,10 +261,10 @@ class Builder:
         return form
 
     @property
-    def general_problems(self) -> list[str]:
-        return [
-            problem.message for problem in self.problems if problem.where == "trigger" and not problem.field
-        ]
+    def trigger_problems(self) -> list[str]:
+        fields = self.trigger.form.base_fields if self.trigger else {}
+        found = [problem for problem in self.problems if problem.where == TRIGGER]
+        return [_told(one, str(fields[one.field].label) if one.field in fields else "") for one in found]
 
     @property
     def connection_problems(self) -> list[str]:
@@ -301,11 +316,20 @@ class Builder:
         return replace(self, cards=[*self.cards[:behind], card, *self.cards[behind:]], at="")
 
     def _defaults(self, action: Action) -> dict[str, Any]:
-        """An ID that is asked for is, most of the time, that of the record which started the workflow."""
-        if self.trigger is None or "resource_id" not in self.trigger.sample:
-            return {}
-        ids = [name for name, asked in action.form.base_fields.items() if isinstance(asked, forms.UUIDField)]
-        return dict.fromkeys(ids[:1], "{{ trigger.resource_id }}")
+        """An ID that is asked for is, most of the time, one that the trigger gives: its record's, or its contact's."""
+        given = self.trigger.sample if self.trigger else {}
+        ids = {name: f"{{{{ trigger.{name} }}}}" for name in given}
+        if self.trigger is not None and "resource_id" in given:
+            record = self.trigger.category.split()[0].lower()  # INVOICE, INVOICE STATE, CONTACT
+            ids[f"{record}_id"] = "{{ trigger.resource_id }}"
+        fields = action.form.base_fields.items()
+        return {
+            name: ids[name] for name, asked in fields if isinstance(asked, forms.UUIDField) and name in ids
+        }
+
+
+def _told(problem: Problem, label: str) -> str:
+    return f"{label}: {problem.message}" if label else problem.message
 
 
 def _handles() -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from workflows import guards, options
 from workflows.drafts import Draft, Step
-from workflows.words import setting_in_words, setting_labels, trigger_title, value_in_words
+from workflows.words import in_order, setting_in_words, setting_labels, trigger_title, value_in_words
 
 NOTHING = "nothing"
 
@@ -122,7 +122,7 @@ def _all_fields(step: Step) -> Iterator[Field]:
 
 def _told(step: Step) -> Iterator[tuple[str, str]]:
     """(label, text) of everything that the step is told."""
-    for name, value in step.input.items():
+    for name, value in in_order(step):
         for label, text in value_in_words(step, name, value):
             if text:
                 yield label, text

@@ -64,7 +64,8 @@ class ScheduleForm(forms.Form):
         needed = {MINUTES: ["minutes"], WEEK: ["weekday", "at"], MONTH: ["day", "at"]}
         for name in needed.get(data.get("every", ""), ["at"]):
             if name not in self.errors and data.get(name) in (None, ""):
-                self.add_error(name, "Needed for this.")
+                runs = dict(self.base_fields["every"].choices).get(data.get("every"), "by the clock")  # type: ignore[attr-defined]
+                self.add_error(name, f"Fill this in, since it runs {runs}.")
         return data
 
 

@@ -58,7 +58,7 @@ def setting_in_words(draft: Draft, name: str) -> str:
 def step_in_words(step: Step) -> list[str]:
     """One line per thing that the step was told."""
     lines = []
-    for name, value in step.input.items():
+    for name, value in in_order(step):
         if _is_condition(value):
             lines += condition_in_words(value)
         elif isinstance(value, dict) or _are_named(value):
@@ -66,7 +66,7 @@ def step_in_words(step: Step) -> list[str]:
         elif isinstance(value, list):
             lines += [f"{label}: {text}" for label, text in _rows_in_words(step, name, value)]
         elif value not in (None, ""):
-            lines.append(f"{_label(step, name)}: {short(value)}")
+            lines.append(f"{_label(step, name)}: {_chosen(step, name, value)}")
     return lines + in_words(step.options)
 
 
@@ -79,7 +79,15 @@ def value_in_words(step: Step, name: str, value: Any) -> Iterator[tuple[str, str
     elif isinstance(value, list):
         yield from _rows_in_words(step, name, value)
     else:
-        yield _label(step, name), "" if value in (None, "", False, []) else short(value)
+        yield _label(step, name), "" if value in (None, "", False, []) else _chosen(step, name, value)
+
+
+def in_order(step: Step) -> list[tuple[str, Any]]:
+    """Its input as its form asks for it: what is stored keeps no order."""
+    fields = list(step.known_action.form.base_fields) if step.known_action else []
+    return sorted(
+        step.input.items(), key=lambda pair: fields.index(pair[0]) if pair[0] in fields else len(fields)
+    )
 
 
 def _settings(trigger_key: str) -> dict[str, forms.Field]:
@@ -118,6 +126,13 @@ def _rows_in_words(step: Step, name: str, rows: list[Any]) -> Iterator[tuple[str
             f"{labels.get(key, key)} {short(text)}" for key, text in row.items() if text not in (None, "")
         ]
         yield f"{field.word.capitalize()} {number}", ", ".join(told)
+
+
+def _chosen(step: Step, name: str, value: Any) -> str:
+    """The text of a choice, where the field is one."""
+    field = step.known_action.form.base_fields.get(name) if step.known_action else None
+    choices = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}  # type: ignore[arg-type]  # no groups
+    return str(choices.get(value) or short(value)) if isinstance(value, str) else short(value)
 
 
 def _label(step: Step, name: str) -> str:

@@ -1,7 +1,11 @@
-"""The main job as a person clicks it, with JavaScript and without: sign up, connect, watch an activation end."""
+"""The main job as a person clicks it, with JavaScript and without: sign up, connect, watch an activation end.
+
+And two people at one draft, whose workflow then asks somebody.
+"""
 
 import re
 import time
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -57,3 +61,50 @@ def test_main_job_from_sign_up_to_a_finished_activation(
 
         expect(page.get_by_role("heading", name=number)).to_be_visible()
         assert watched.complaints == []
+
+
+def test_second_editor_is_told_and_what_is_asked_is_approved_and_declined(
+    product: Place, open_browser: OpenBrowser
+) -> None:
+    with open_browser() as mine, open_browser() as theirs:
+        page, other = mine.page, theirs.page
+        sign_up(page, product, "asks@fern.example")
+        found_agency(page, "Fern Asks", "Tui Studio")
+        connect_xero(page)
+        home = "/fern-asks/tui-studio/"
+        page.goto(f"{home}workflows/new/")
+        page.get_by_label("Name", exact=True).fill("Ask first")
+        page.get_by_label("What happens").select_option(label="By hand only")
+        page.get_by_role("button", name="Ask a person").click()
+        page.get_by_label("What is to be decided").fill("Go on?")
+        page.get_by_role("button", name="Save the draft").click()
+        expect(page.get_by_text("Saved. Nothing runs before it is published.")).to_be_visible()
+
+        cookies: Any = page.context.cookies()
+        other.context.add_cookies(cookies)  # the same person on another machine
+        other.goto(page.url)
+        other.get_by_label("What is to be decided").fill("Pay {{ trigger.client }}?")
+        page.get_by_label("What helps to decide").fill("Nobody’s, soon")
+        page.get_by_role("button", name="Save the draft").click()
+        expect(page.get_by_text("Saved. Nothing runs before it is published.")).to_be_visible()
+        other.get_by_role("button", name="Publish").click()
+        expect(other.get_by_role("alert")).to_contain_text(
+            "Fern Fantail changed this workflow while you were editing"
+        )
+        expect(other.get_by_label("What is to be decided")).to_have_value("Pay {{ trigger.client }}?")
+        other.get_by_role("button", name="Save mine in its place").click()
+        expect(other.get_by_text("Saved. Nothing runs before it is published.")).to_be_visible()
+        other.get_by_role("button", name="Publish").click()
+        expect(other).to_have_url(re.compile(r"/workflows/\d+/$"))
+        workflow = other.url
+
+        for decision, end in (("Approve", "Succeeded"), ("Decline", "Stopped")):
+            page.goto(workflow)
+            page.get_by_role("button", name="Run now").click()
+            expect(page.get_by_role("heading", name="Pay Tui Studio?")).to_be_visible()
+            page.get_by_label("Comment").fill(f"{decision} it")
+            page.get_by_role("button", name=decision).click()
+            expect(page.get_by_role("heading", level=1)).to_contain_text(end)
+        page.goto(f"{home}tasks/")
+        expect(page.locator("tbody tr")).to_contain_text(["Declined", "Approved"])
+        assert (mine.complaints, theirs.complaints) == ([], [])

@@ -199,7 +199,7 @@ def test_problems_are_listed_with_links_to_their_cards(as_member: Client, draft:
     assert answer.redirect_chain == [(f"{edit(draft)}#problems", 302)]
     assert [(p.where, p.field) for p in builder_of(answer).problems] == [(1, "values")]
     assert (
-        '<a href="#card-s2">Step 2, Set values: No earlier step is called “gone”.</a>'
+        '<a href="#card-s2">Step 2, Set values. Values: No earlier step is called “gone”.</a>'
         in answer.content.decode()
     )
     assert not draft.versions.get().live

@@ -155,7 +155,10 @@ def test_archived_account_is_said_on_its_card_and_keeps_from_publishing(
     assert card.form.errors == {
         "account_code": ["The account 210 is archived at Harbour Limited. Choose another."]
     }
-    assert '<a href="#card-s1">Step 1, Record a payment: The account 210 is archived' in page.content.decode()
+    assert (
+        '<a href="#card-s1">Step 1, Record a payment. Account&#x27;s code: The account 210 is archived'
+        in page.content.decode()
+    )
     assert "Not published yet. One thing is to be finished first." in page.content.decode()
     workflow = Workflow.objects.get()
     again = typed | {"step-s1-account_code": "090", "stamp": "1.0"}
