@@ -127,7 +127,8 @@ def report_budget(found: dict[str, Any]) -> None:
     refused = sum(count for status, count in queue["statuses"].items() if str(status) == "429")
     print(
         f"\n{queue['calls']} queued calls of one organisation, minutes of {queue['minute_seconds']} s: per minute"
-        f" {', '.join(map(str, queue['calls_per_minute']))}; {refused} refused by the limit"
+        f" {', '.join(map(str, queue['calls_per_minute']))}, of whole ones at least"
+        f" {queue['least_used_of_a_whole_minute']:.0%} used; {refused} refused by the limit"
     )
     print(
         f"meanwhile a person waited {queue['page_worst_seconds']} s at worst, another organisation"

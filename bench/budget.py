@@ -17,6 +17,7 @@ from zlib import crc32
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
 CALLS = 300
+LIMIT = 60
 WORKERS = 2
 CLICK_EVERY = 2.4  # of a minute
 COSTED = 300
@@ -76,12 +77,16 @@ def queue(minute: int) -> dict[str, Any]:
         ]
         shift = crc32(f"{sandbox.client_id}:{busy.tenant_id}".encode()) % minute
     windows = Counter(int((entry["at"] + shift) // minute) for entry in answered)
+    whole = [windows[index] for index in sorted(windows)][
+        1:-1
+    ]  # the first began before, the last ended early
     return {
         "minute_seconds": minute,
         "seconds": round(took, 1),
         "calls": len(answered),
         "statuses": dict(Counter(entry["status"] for entry in answered)),
         "calls_per_minute": [windows[index] for index in sorted(windows)],
+        "least_used_of_a_whole_minute": round(min(whole) / LIMIT, 2),
         "page_worst_seconds": round(max(waits.page), 2),
         "other_worst_seconds": round(max(waits.other), 2),
     }

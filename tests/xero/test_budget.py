@@ -73,24 +73,24 @@ def test_a_call_costs_two_statements() -> None:
 
 
 def test_work_leaves_a_share_for_people() -> None:
-    for _ in range(54):
+    for _ in range(55):
         call()
     assert str(refused()) == "Xero takes no more calls a minute for this organisation."
-    assert [call(PAGE).nth for _ in range(6)] == [55, 56, 57, 58, 59, 60]
+    assert [call(PAGE).nth for _ in range(5)] == [56, 57, 58, 59, 60]
     error = refused(PAGE)
     assert error.at is not None
     assert abs((error.at - row().minute_ends).total_seconds()) < 0.1
 
 
 def test_sync_spends_what_is_left_over() -> None:
-    for _ in range(27):
+    for _ in range(28):
         call(SYNC)
     refused(SYNC)
-    assert call(WORK).nth == 28
+    assert call(WORK).nth == 29
 
 
 def test_last_calls_are_spread_over_the_time_in_which_the_window_may_end() -> None:
-    for _ in range(54):
+    for _ in range(55):
         call()
     first = refused().at
     assert first is not None
@@ -103,7 +103,7 @@ def test_last_calls_are_spread_over_the_time_in_which_the_window_may_end() -> No
 
 
 def test_answer_with_more_left_than_before_shows_a_new_window() -> None:
-    for _ in range(54):
+    for _ in range(55):
         call()
     age(31)
     call(minute=59)  # counted as the first of a new minute
@@ -111,7 +111,7 @@ def test_answer_with_more_left_than_before_shows_a_new_window() -> None:
     assert found.minute_used == 1
     assert 59 < (found.minute_ends - timezone.now()).total_seconds() <= 60
     assert found.minute_seen < found.minute_ends
-    assert [call().nth for _ in range(53)] == list(range(2, 55))
+    assert [call().nth for _ in range(54)] == list(range(2, 56))
 
 
 def test_windows_begun_anew_too_early_never_make_anybody_wait_longer_than_one() -> None:
@@ -121,7 +121,7 @@ def test_windows_begun_anew_too_early_never_make_anybody_wait_longer_than_one() 
         call(minute=59)
     found = row()
     assert found.minute_seen <= found.minute_ends
-    for _ in range(60 - found.minute_used - 6):
+    for _ in range(60 - found.minute_used - 5):
         call()
     at = refused().at
     assert at is not None
