@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from connections import queries as connection_queries
 from connections.models import Budget, Connection, ConnectionState
-from taskjuice.site.attention import Attention, here, place_url
+from taskjuice.site.attention import here, place_url
 from taskjuice.workspaces.gate import Scope
 from workflows.models import Activation
 from xero.ageing import books
@@ -83,7 +83,6 @@ class Owed:
 class Cards:
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
-        self.attention = Attention(scope)
 
     @cached_property
     def connections(self) -> list[connection_queries.Row]:
