@@ -220,6 +220,14 @@ def test_home_asks_the_same_number_of_queries_for_one_row_and_for_thirty(
     assert asked() == few
 
 
+def test_home_asks_nothing_twice(as_owner: Client, workspace: Workspace) -> None:
+    make_connection(workspace, state=ConnectionState.ERROR)
+    with CaptureQueriesContext(connection) as asked:
+        as_owner.get("/northwind/")
+    found = [query["sql"] for query in asked if "usersession" not in query["sql"]]
+    assert sorted({sql for sql in found if found.count(sql) > 1}) == []
+
+
 def test_theme_is_remembered_and_forgotten(as_owner: Client) -> None:
     answer = as_owner.post("/theme/", {"theme": "dark", "next": "/northwind/"})
     assert (answer["Location"], answer.cookies["theme"].value) == ("/northwind/", "dark")
