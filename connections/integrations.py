@@ -142,6 +142,7 @@ class Action:
     together: ClassVar[int] = 1000
     scopes: ClassVar[frozenset[str]] = frozenset()
     sample: ClassVar[Data] = {}  # an output as the builder shows it
+    free: ClassVar[bool] = False  # whose outputs may be of any kind: the sample is one of many
 
     def wrong_for(
         self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]

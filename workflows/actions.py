@@ -117,6 +117,7 @@ class SetValues(Action):
     title = "Set values"
     description = "Works values out and names them for later steps."
     form = SetValuesForm
+    free = True
     sample: ClassVar[Data] = {"total": "1150.00"}
 
     def run(self, call: Call, data: Data) -> Data:

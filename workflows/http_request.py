@@ -72,6 +72,7 @@ class HttpRequest(Action):
     description = "Sends an HTTP request to another service, and gives its answer to later steps."
     form = HttpRequestForm
     effects = True
+    free = True
     together = AT_ONCE
     sample: ClassVar[Data] = {
         "status": 200,

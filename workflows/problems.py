@@ -10,7 +10,7 @@ from connections.integrations import Action, registry
 from connections.models import Connection, ConnectionState
 from connections.row_fields import RowsField
 from taskjuice.workspaces.models import Agency
-from workflows import guards, options
+from workflows import guards, kinds, options
 from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
 from workflows.expressions import ExpressionError, has_expression, paths
 from workflows.templated import Templated
@@ -76,6 +76,8 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
         yield Problem(position, f"This version of TaskJuice has no action {step.action}.")
         return
     for name, message in form_errors(step.known_action, step.input):
+        yield Problem(position, message, name)
+    for name, message in kinds.mismatches(draft, position):
         yield Problem(position, message, name)
     yield from _of_options(draft, position)
     for name, value in step.input.items():

@@ -129,6 +129,12 @@ class WordsField(forms.Field):
         return word
 
 
+class IdField(forms.UUIDField):
+    """What Xero calls a record by."""
+
+    default_error_messages = {"invalid": "This is no Xero ID."}
+
+
 class InstantField(forms.DateTimeField):
     """An instant; without zone it is UTC, as Xero's own are."""
 

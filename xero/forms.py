@@ -15,7 +15,16 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from connections.row_fields import RowsField
-from xero.fields import AmountField, Chosen, DayField, InstantField, TextField, TrackingField, WordsField
+from xero.fields import (
+    AmountField,
+    Chosen,
+    DayField,
+    IdField,
+    InstantField,
+    TextField,
+    TrackingField,
+    WordsField,
+)
 
 ACCREC, ACCPAY = "ACCREC", "ACCPAY"
 TYPES = [(ACCREC, "Invoice (sale)"), (ACCPAY, "Bill (purchase)")]
@@ -87,7 +96,7 @@ class ListInvoicesForm(PagedForm):
 
 
 class GetInvoiceForm(StepForm):
-    invoice_id = forms.UUIDField(label="Invoice", help_text="The invoice's ID at Xero.")
+    invoice_id = IdField(label="Invoice", help_text="The invoice's ID at Xero.")
 
 
 class ListContactsForm(PagedForm):
@@ -201,7 +210,7 @@ class CreateInvoiceForm(StepForm):
     """An invoice or a bill. On pages, `line_forms` are its rows, with their errors."""
 
     type = Chosen(label="Type", required=False, choices=TYPES, initial=ACCREC)
-    contact_id = forms.UUIDField(label="Contact", required=False, help_text="The contact's ID at Xero.")
+    contact_id = IdField(label="Contact", required=False, help_text="The contact's ID at Xero.")
     contact_name = TextField(
         label="Contact's name",
         required=False,
@@ -223,7 +232,7 @@ class CreateInvoiceForm(StepForm):
     currency_rate = AmountField(label="Exchange rate", required=False, places=6, above_zero=True)
     line_amount_types = Chosen(label="Amounts are", required=False, choices=AMOUNTS_ARE, initial="Exclusive")
     status = Chosen(label="Status", required=False, choices=STATUSES, initial="DRAFT")
-    branding_theme_id = forms.UUIDField(label="Branding theme", required=False)
+    branding_theme_id = IdField(label="Branding theme", required=False)
     expected_payment_date = DayField(label="Expected payment date", required=False)
     planned_payment_date = DayField(label="Planned payment date", required=False)
     sent_to_contact = forms.BooleanField(label="Mark as sent", required=False)
@@ -347,8 +356,8 @@ class CreateContactForm(StepForm):
 class CreatePaymentForm(StepForm):
     """A payment of one invoice or bill. Without an amount it pays what is due when it is sent."""
 
-    invoice_id = forms.UUIDField(label="Invoice or bill", help_text="Its ID at Xero.")
-    account_id = forms.UUIDField(
+    invoice_id = IdField(label="Invoice or bill", help_text="Its ID at Xero.")
+    account_id = IdField(
         label="Account", required=False, help_text="The ID of a bank account, or one that takes payments."
     )
     account_code = TextField(

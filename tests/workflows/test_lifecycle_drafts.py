@@ -259,7 +259,7 @@ def test_starting_points_are_publishable() -> None:
         (draft(note("a"), change="DELETED"), "trigger", "DELETED is not one of the available choices"),
         (draft(Step("x", "xero/gone", {})), 0, "has no action xero/gone"),
         (draft(Step("invoice", "xero/get-invoice", {"invoice_id": ""})), 0, "required"),
-        (draft(Step("invoice", "xero/get-invoice", {"invoice_id": "INV-0042"})), 0, "valid UUID"),
+        (draft(Step("invoice", "xero/get-invoice", {"invoice_id": "INV-0042"})), 0, "no Xero ID"),
         (draft(note("{{ steps.invoice.Total }}")), 0, "No earlier step is called “invoice”"),
         (draft(note("{{ steps.invoice.Total }}"), INVOICE), 0, "does not come before this one"),
         (draft(note("{{ steps.note.text }}")), 0, "does not come before this one"),

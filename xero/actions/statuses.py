@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 from uuid import UUID
 
-from django import forms
-
 from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Failed, Outcome
 from connections.models import Call, Connection
@@ -18,11 +16,12 @@ from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of
 from xero.actions.invoices import InvoiceWriter
 from xero.actions.writing import WriteAction
+from xero.fields import IdField
 from xero.forms import StepForm
 
 
 class InvoiceIdForm(StepForm):
-    invoice_id = forms.UUIDField(label="Invoice or bill", help_text="Its ID at Xero.")
+    invoice_id = IdField(label="Invoice or bill", help_text="Its ID at Xero.")
 
 
 class StatusWriter(InvoiceWriter):

@@ -159,7 +159,7 @@ def test_bill_is_paid_in_full(as_member: Client, connection: Connection) -> None
         ("amount", "999,999.00", "is due."),
         ("date", "2026-02-29", "Give a date such as 2026-11-30"),
         ("account_id", "", "Choose the account that the money went through."),
-        ("account_id", "BANK", "Enter a valid UUID."),
+        ("account_id", "BANK", "This is no Xero ID."),
         ("account_id", "7fb9d929-2786-4db0-ada4-aae8255c9367", "has no such account."),
         ("form_key", "", "This field is required."),
         ("reference", "r" * 256, "at most 255 characters"),
