@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import connection as database
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -16,6 +17,9 @@ from connections.models import Connection, ConnectionState, Delivery, DeliverySt
 # Older events are not taken in: what is known of them is forgotten one day (workflows/retention.py), and a delivery
 # that somebody kept must not start anything again. Xero itself gives up after a day.
 ACCEPTED = timedelta(days=60)
+
+# To the second will do, and in a burst the rows are not fought for
+NOT_JUST_NOTED = Q(last_webhook_at=None) | Q(last_webhook_at__lt=Now() - timedelta(seconds=1))
 
 INSERT_EVENTS = """
 INSERT INTO connections_event
@@ -120,8 +124,8 @@ def store_events(readings: Sequence[Reading]) -> None:
             by_delivery[new.delivery_id].stored.append(new)
             fresh[new.delivery_id, new.connection_id] += 1
     _mention(rows, fresh)
-    named = {home.pk for home, _, _ in rows}
-    Connection.objects.filter(pk__in=named).update(last_webhook_at=Now())
+    named = Connection.objects.filter(pk__in={home.pk for home, _, _ in rows})
+    named.filter(NOT_JUST_NOTED).update(last_webhook_at=Now())
 
 
 def _mention(

@@ -1,6 +1,7 @@
 """The fan-out: waiting deliveries become events, events start activations, in one transaction a batch."""
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from taskjuice.workspaces.gate import Scope
 logger = logging.getLogger(__name__)
 
 BATCH = 500  # deliveries of one transaction
+CROWD = 10  # at once: more are just coming,
+GATHER_SECONDS = 0.1  # and get this time to, since a transaction costs nearly the same for one as for many
+TURN_SECONDS = 2.0  # then others get their turn at this worker
 
 CONCLUDE = """
 UPDATE connections_delivery d
@@ -37,11 +41,19 @@ UPDATE connections_delivery d
 def fan_out() -> int:
     """Take all waiting deliveries; returns how many. Any number of copies may run at once.
 
-    The flag is cleared before the first look: whoever commits a delivery later than that look finds it cleared
-    (receiving.store) and wakes another one.
+    The flag stays up while they come, so that a burst keeps one copy busy and not all. It is cleared before the last
+    look: whoever commits a delivery later than that look finds it cleared (receiving.store) and wakes another copy.
     """
-    wake.taken(FAN_OUT)
+    ends = time.monotonic() + TURN_SECONDS
     total = 0
+    while taken := _take_batch():
+        total += taken
+        if time.monotonic() > ends:
+            wake.rewake(FAN_OUT, FAN_OUT_TASK)
+            return total
+        if CROWD <= taken < BATCH:
+            time.sleep(GATHER_SECONDS)
+    wake.taken(FAN_OUT)
     while taken := _take_batch():
         total += taken
     return total

@@ -332,13 +332,16 @@ class Delivery(models.Model):
 class Mention(models.Model):
     """That a delivery reported on a connection: how many events, and how many of them nobody had told before.
 
-    What an agency may see of the deliveries, newest first by an index, duplicates included.
+    What an agency may see of the deliveries, newest first by an index, duplicates included. Composite keys check
+    whose it is (migration 0014); simple ones beside them would only check it again.
     """
 
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="mentions", db_index=False)
-    agency = models.ForeignKey(Agency, models.CASCADE, related_name="+", db_index=False)
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", db_index=False)
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="+")
+    agency = models.ForeignKey(Agency, models.CASCADE, related_name="+", db_index=False, db_constraint=False)
+    workspace = models.ForeignKey(
+        Workspace, models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="+", db_constraint=False)
     events = models.PositiveIntegerField()
     fresh = models.PositiveIntegerField()
 
@@ -369,10 +372,15 @@ class Refusal(models.Model):
 
 
 class Event(models.Model):
-    """One change reported inside a delivery; unique; belongs to one connection."""
+    """One change reported inside a delivery; unique; belongs to one connection.
 
-    workspace = models.ForeignKey(Workspace, models.CASCADE)
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="events", db_index=False)
+    A composite key checks connection and workspace together (migration 0003).
+    """
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_constraint=False)
+    connection = models.ForeignKey(
+        Connection, models.CASCADE, related_name="events", db_index=False, db_constraint=False
+    )
     delivery = models.ForeignKey(Delivery, models.SET_NULL, null=True)
     category = models.CharField(max_length=30)  # as the provider names it, upper case: INVOICE, CONTACT
     type = models.CharField(max_length=20)  # CREATE, UPDATE

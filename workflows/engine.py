@@ -13,7 +13,7 @@ from connections.models import Connection
 from taskjuice.queue.leases import Lease, LeaseLost
 from workflows import lanes, safety
 from workflows.plans import plan
-from workflows.store import ALONE_FROM, MAX_ATTEMPTS, Batch, Run, claim, has_failing
+from workflows.store import ALONE_FROM, MAX_ATTEMPTS, Batch, Run, claim, has_due
 from workflows.waves import Wave
 
 logger = logging.getLogger(__name__)
@@ -50,8 +50,7 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
         if time.monotonic() > ends:
             return True
         if len(runs) < BATCH and runs[0].attempt < ALONE_FROM:
-            # Whatever came meanwhile has woken the lane again; the way through the queue lets more gather.
-            return has_failing(lease)
+            return has_due(lease)
         lanes.renew(lease)
     return False
 

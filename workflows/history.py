@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from django.db import connection as database
-from django.db.models import QuerySet, Value
-from django.db.models.functions import Collate, Upper
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from taskjuice.workspaces.gate import Scope
+from workflows import walks
 from workflows.forms import ActivationFilter
 from workflows.models import Activation, ActivationState, Lane
 
@@ -20,8 +20,6 @@ ON_A_PAGE = 50
 COUNTED = 10_000  # more than this is shown as "10,000+"
 CAUSES_OF = 1000  # newest failures that are grouped by cause
 BULK = 200  # each is locked and checked on its own, while the person waits
-SEARCHED = 2000  # of a search with more matches only the highest subjects are looked at
-BEYOND = "\U0010ffff"  # sorts after every other character
 CHIPS = (
     ("", "All"),
     ("running", "Running"),
@@ -32,7 +30,6 @@ CHIPS = (
     ("stopped", "Stopped"),
     ("cancelled", "Cancelled"),
 )
-STATE_OF_CHIP = {"waiting": ActivationState.READY}
 COUNT = (
     "(SELECT count(*) FROM (SELECT 1 FROM workflows_activation WHERE {column} = %s {state} LIMIT {limit}) n)"
 )
@@ -119,54 +116,23 @@ class Cause:
 
 
 def page(scope: Scope, chosen: ActivationFilter) -> Page:
-    ids = matches(scope, chosen.text("q"))
-    found = filtered(scope, chosen, ids)
-    newer_than, older_than = chosen.number("after"), chosen.number("before")
-    if newer_than is not None:
-        rows = list(_list(found.filter(pk__gt=newer_than).order_by("id")[: ON_A_PAGE + 1]))[::-1]
+    ids = walks.matches(scope, chosen.text("q"))
+    after, before = chosen.number("after"), chosen.number("before")
+    if after is not None:
+        rows = walks.oldest(scope, chosen, ids, ON_A_PAGE + 1, after=after)[::-1]
         has_newer, has_older = len(rows) > ON_A_PAGE, True
         rows = rows[-ON_A_PAGE:]
     else:
-        if older_than is not None:
-            found = found.filter(pk__lt=older_than)
-        rows = list(_list(found.order_by("-id")[: ON_A_PAGE + 1]))
-        has_newer, has_older = older_than is not None, len(rows) > ON_A_PAGE
+        rows = walks.newest(scope, chosen, ids, ON_A_PAGE + 1, before=before)
+        has_newer, has_older = before is not None, len(rows) > ON_A_PAGE
         rows = rows[:ON_A_PAGE]
     return Page(
         rows=_rows(rows),
         chips=chips(scope),
         older=rows[-1].pk if rows and has_older else None,
         newer=rows[0].pk if rows and has_newer else None,
-        is_cut=len(ids) > SEARCHED,
+        is_cut=len(ids) > walks.SEARCHED,
     )
-
-
-def filtered(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> "QuerySet[Activation]":
-    """What the filters leave, in no order; `ids` are what the search matches."""
-    found = here(scope)
-    if state := chosen.text("state"):
-        found = found.filter(state=STATE_OF_CHIP.get(state, state))
-    if chosen.text("q"):
-        found = found.filter(pk__in=ids[:SEARCHED])
-    if cause := chosen.text("cause"):
-        found = found.filter(error_code=cause)
-    if (workflow := chosen.number("workflow")) is not None:
-        found = found.filter(workflow=workflow)
-    return found
-
-
-def matches(scope: Scope, text: str) -> list[int]:
-    """Ids of those whose subject begins with `text` in whatever case, the highest subject first; at most one too many.
-
-    A list, since joined in the database the planner would rather walk through all activations.
-    """
-    if not text:
-        return []
-    first, last = (Collate(Upper(Value(bound)), "C") for bound in (text, text + BEYOND))
-    found = (
-        here(scope).annotate(upper=Collate(Upper("subject"), "C")).filter(upper__gte=first, upper__lt=last)
-    )
-    return list(found.order_by("-upper").values_list("pk", flat=True)[: SEARCHED + 1])
 
 
 def here(scope: Scope) -> "QuerySet[Activation]":
@@ -182,7 +148,7 @@ def chips(scope: Scope) -> list[Chip]:
     for value, _ in CHIPS:
         state = "AND state = %s" if value else ""
         parts.append(COUNT.format(column=column, state=state, limit=COUNTED + 1))
-        values += [key, STATE_OF_CHIP.get(value, value)] if value else [key]
+        values += [key, walks.STATE_OF_CHIP.get(value, value)] if value else [key]
     with database.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(parts)}", values)
         counts = cursor.fetchone()
@@ -210,9 +176,8 @@ def picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
 
 def matching(scope: Scope, chosen: ActivationFilter) -> list[Activation]:
     """All that the filters leave, at most `BULK` of the newest, oldest first."""
-    ids = matches(scope, chosen.text("q"))
-    found = filtered(scope, chosen, ids).order_by("-id").defer("trigger_data", "outputs")
-    return list(found[:BULK])[::-1]
+    ids = walks.matches(scope, chosen.text("q"))
+    return walks.newest(scope, chosen, ids, BULK)[::-1]
 
 
 def one(scope: Scope, pk: int) -> Activation | None:
@@ -236,10 +201,6 @@ def parked_lanes(connection_ids: Sequence[int]) -> dict[int, Lane]:
 def _place(scope: Scope) -> tuple[str, int]:
     """The column that an index begins with, and its value."""
     return ("workspace_id", scope.workspace.pk) if scope.workspace else ("agency_id", scope.agency.pk)
-
-
-def _list(found: "QuerySet[Activation]") -> "QuerySet[Activation]":
-    return found.select_related("workspace", "connection").defer("trigger_data", "outputs")
 
 
 def _rows(found: Sequence[Activation]) -> list[Row]:

@@ -17,6 +17,8 @@ from workflows.models import LISTENING, Version, WorkflowConnection, WorkflowSta
 
 logger = logging.getLogger(__name__)
 
+CROWD = 10  # activations at once: more are just coming
+
 INSERT = """
 INSERT INTO workflows_activation
     (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, workflow_name, version_number,
@@ -73,7 +75,7 @@ def _start(rows: Sequence[tuple[object, ...]]) -> list[tuple[int, int]]:
     with database.cursor() as cursor:
         cursor.execute(INSERT, [list(column) for column in zip(*rows, strict=True)])
         started = cursor.fetchall()
-    lanes.wake_lanes(connection_id for _, connection_id, _ in started)
+    lanes.wake_lanes((connection_id for _, connection_id, _ in started), gather=len(started) >= CROWD)
     return [(event_id, pk) for event_id, _, pk in started]
 
 

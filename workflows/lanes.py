@@ -1,12 +1,17 @@
-"""Lanes: one per connection, drained by one worker at a time. All times are the database's."""
+"""Lanes: one per connection, drained by one worker at a time. All times are the database's.
 
-from collections.abc import Iterable, Sequence
+A lane that had no turn lately starts at once. Another turn begins a second after the one before at the soonest: what
+comes meanwhile is read together with it, and a lane's look-ups stay within what Xero allows in a minute.
+"""
+
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
 from django.db import connection as database
 from django.db import transaction
 from django.db.models.functions import Now
+from django_q.conf import Conf
 
 from taskjuice.queue import leases, wake
 from taskjuice.queue.leases import Lease, LeaseLost
@@ -15,11 +20,13 @@ from workflows.models import Lane
 TASK = "workflows.tasks.run_lane"
 LEASE_SECONDS = 90  # more than one call's longest stay at the provider
 RENEW_SECONDS = 20  # between two calls a lease older than this is renewed
+PACE_SECONDS = 1.0  # from the beginning of a turn to that of the next one
 
 ACQUIRE = """
 UPDATE workflows_lane l
    SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + %(lease)s * interval '1 second',
-       lease_holder = %(holder)s, wake_pending = false, parked_until = NULL, parked_reason = ''
+       lease_holder = %(holder)s, turn_at = clock_timestamp(), wake_pending = false, parked_until = NULL,
+       parked_reason = ''
   FROM connections_connection c JOIN workspaces_workspace w ON w.id = c.workspace_id
  WHERE l.connection_id = %(id)s AND c.id = l.connection_id AND c.state = 'active' AND c.paused_at IS NULL
    AND w.archived_at IS NULL
@@ -31,6 +38,44 @@ RETURNING l.lease_token
 RENEW = """
 UPDATE workflows_lane SET lease_until = clock_timestamp() + %s * interval '1 second'
  WHERE connection_id = %s AND lease_token = %s
+"""
+
+HOLD = "SELECT FROM workflows_lane WHERE connection_id = %s AND lease_token = %s FOR UPDATE"
+
+# A wake-up that may not be taken yet is still there; one that may be was perhaps taken in vain during the turn.
+RELEASE = """
+WITH freed AS (
+    UPDATE workflows_lane l
+       SET lease_token = NULL, lease_until = NULL, lease_holder = '', wake_pending = n.again,
+           woken_at = CASE WHEN n.again AND NOT n.is_queued THEN n.due ELSE l.woken_at END
+      FROM (SELECT connection_id, (wake_pending OR %(more)s) AND parked_until IS NULL AS again,
+                   wake_pending AND woken_at > clock_timestamp() AS is_queued,
+                   greatest(clock_timestamp(), turn_at + %(pace)s * interval '1 second') AS due
+              FROM workflows_lane WHERE connection_id = %(id)s AND lease_token = %(token)s FOR UPDATE) n
+     WHERE l.connection_id = n.connection_id
+ RETURNING n.again AND NOT n.is_queued AS queues, n.due)
+INSERT INTO django_q_ormq (key, payload, lock) SELECT %(key)s, %(package)s, due FROM freed WHERE queues
+"""
+
+OPEN = """
+INSERT INTO workflows_lane (connection_id, lease_holder, wake_pending, parked_reason)
+SELECT id, '', false, '' FROM unnest(%(ids)s::bigint[]) AS new (id) ON CONFLICT DO NOTHING
+"""
+# The rows are locked, so that a worker which just takes its wake-up sees the work or the new wake-up.
+WAKE = """
+WITH locked AS MATERIALIZED (
+    SELECT connection_id, wake_pending, greatest(clock_timestamp() + %(gather)s * interval '1 second',
+                                                 turn_at + %(pace)s * interval '1 second') AS due
+      FROM workflows_lane WHERE connection_id = ANY(%(ids)s) ORDER BY connection_id FOR UPDATE
+), woken AS (
+    UPDATE workflows_lane l SET wake_pending = true, woken_at = k.due
+      FROM locked k WHERE l.connection_id = k.connection_id AND NOT k.wake_pending
+ RETURNING l.connection_id, k.due
+)
+INSERT INTO django_q_ormq (key, payload, lock)
+SELECT %(key)s, p.package, w.due
+  FROM woken w JOIN unnest(%(ids)s::bigint[], %(packages)s::text[]) AS p (id, package) ON p.id = w.connection_id
+ ORDER BY w.connection_id
 """
 
 # Lanes with due work that nobody drains, that are not parked, and whose wake-up is absent or lost.
@@ -62,9 +107,10 @@ def renew(lease: Lease) -> None:
 
 def hold(lease: Lease) -> None:
     """Inside a transaction: nobody can take the lane over before it ends."""
-    held = Lane.objects.select_for_update().filter(pk=lease.connection_id, lease_token=lease.token)
-    if not held.exists():
-        raise LeaseLost
+    with database.cursor() as cursor:
+        cursor.execute(HOLD, [lease.connection_id, lease.token])
+        if not cursor.rowcount:
+            raise LeaseLost
 
 
 def is_held(connection_id: int, token: UUID) -> bool:
@@ -79,31 +125,40 @@ def park(lease: Lease, until: datetime, reason: str) -> None:
 
 
 def release(lease: Lease, *, more: bool) -> None:
-    """Give the lane back. `more`, or a wake-up that came meanwhile, queues it again behind the others."""
-    with transaction.atomic():
-        lane = (
-            Lane.objects.select_for_update().filter(pk=lease.connection_id, lease_token=lease.token).first()
-        )
-        if lane is None:  # lost: whoever has it releases it
-            return
-        again = (more or lane.wake_pending) and lane.parked_until is None
-        lane.lease_token, lane.lease_until, lane.lease_holder = None, None, ""
-        lane.wake_pending = again
-        lane.save(update_fields=["lease_token", "lease_until", "lease_holder", "wake_pending"])
-        if again:
-            Lane.objects.filter(pk=lane.pk).update(woken_at=Now())
-            wake.enqueue(TASK, lane.pk)
+    """Give the lane back. `more`, or a wake-up that came meanwhile, queues it again behind the others.
+
+    A lease that was lost is released by whoever has it.
+    """
+    values = {
+        "id": lease.connection_id,
+        "token": lease.token,
+        "more": more,
+        "pace": PACE_SECONDS,
+        "key": Conf.CLUSTER_NAME,
+        "package": wake.package(TASK, lease.connection_id),
+    }
+    with database.cursor() as cursor:
+        cursor.execute(RELEASE, values)
 
 
-def wake_lanes(connection_ids: Iterable[int]) -> None:
+def wake_lanes(connection_ids: Iterable[int], *, gather: bool = False) -> None:
     """Queue these lanes, inside the transaction that made work for them; those queued already are left alone.
 
-    The rows are locked, so that a worker which just takes its wake-up sees the work or the new wake-up.
+    `gather`: more is just coming, so that even a lane at rest waits for it.
     """
     ids = sorted(set(connection_ids))
-    Lane.objects.bulk_create((Lane(connection_id=pk) for pk in ids), ignore_conflicts=True)
-    locked = Lane.objects.select_for_update().filter(pk__in=ids).order_by("pk")
-    _queue([lane.pk for lane in locked if not lane.wake_pending])
+    if not ids:
+        return
+    values = {
+        "ids": ids,
+        "packages": [wake.package(TASK, pk) for pk in ids],
+        "key": Conf.CLUSTER_NAME,
+        "pace": PACE_SECONDS,
+        "gather": PACE_SECONDS if gather else 0.0,
+    }
+    with transaction.atomic(), database.cursor() as cursor:
+        cursor.execute(OPEN, values)
+        cursor.execute(WAKE, values)
 
 
 def rewake_forgotten() -> None:
@@ -113,7 +168,8 @@ def rewake_forgotten() -> None:
         with database.cursor() as cursor:
             cursor.execute(f"{FORGOTTEN} ORDER BY l.connection_id FOR UPDATE OF l SKIP LOCKED")
             forgotten = [row[0] for row in cursor.fetchall()]
-        _queue(forgotten)
+        Lane.objects.filter(pk__in=forgotten).update(wake_pending=False)  # what was queued is lost
+        wake_lanes(forgotten)
 
 
 def unpark(connection_id: int) -> None:
@@ -121,9 +177,3 @@ def unpark(connection_id: int) -> None:
     with transaction.atomic():
         Lane.objects.filter(pk=connection_id).update(parked_until=None, parked_reason="")
         wake_lanes([connection_id])
-
-
-def _queue(connection_ids: Sequence[int]) -> None:
-    if connection_ids:
-        Lane.objects.filter(pk__in=connection_ids).update(wake_pending=True, woken_at=Now())
-        wake.enqueue_all([wake.package(TASK, pk) for pk in connection_ids])

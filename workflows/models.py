@@ -112,7 +112,8 @@ class Lane(models.Model):
     lease_until = models.DateTimeField(null=True)
     lease_holder = models.CharField(max_length=200, blank=True)  # taskjuice.queue.processes.identity
     wake_pending = models.BooleanField(default=False)  # a wake-up is queued and not yet taken
-    woken_at = models.DateTimeField(null=True)
+    woken_at = models.DateTimeField(null=True)  # when that wake-up may be taken
+    turn_at = models.DateTimeField(null=True)  # when the last turn began
     parked_until = models.DateTimeField(null=True)  # the provider's limit: nothing runs before this
     parked_reason = models.CharField(max_length=100, blank=True)
 
@@ -136,15 +137,16 @@ FINISHED = ("succeeded", "stopped", "failed", "cancelled")
 class Activation(models.Model):
     """One run of one published version for one event.
 
-    `outputs` maps step names to their outputs; `position` is the next step. It outlives its workflow.
+    `outputs` maps step names to their outputs; `position` is the next step. It outlives its workflow. What it points
+    at is checked by composite keys (migration 0003): a simple one beside each would only check it again.
     """
 
-    agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
-    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False)
-    connection = models.ForeignKey(Connection, models.CASCADE, db_index=False)
-    workflow = models.ForeignKey(Workflow, models.SET_NULL, null=True, db_index=False)
+    agency = models.ForeignKey(Agency, models.CASCADE, db_index=False, db_constraint=False)
+    workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, db_constraint=False)
+    connection = models.ForeignKey(Connection, models.CASCADE, db_index=False, db_constraint=False)
+    workflow = models.ForeignKey(Workflow, models.SET_NULL, null=True, db_index=False, db_constraint=False)
     version = models.ForeignKey(Version, models.SET_NULL, null=True, db_index=False)
-    event = models.ForeignKey(Event, models.PROTECT, null=True, db_index=False)
+    event = models.ForeignKey(Event, models.PROTECT, null=True, db_index=False, db_constraint=False)
     workflow_name = models.CharField(max_length=100)
     version_number = models.PositiveIntegerField()
     trigger_data = ExactJSONField(default=dict)
@@ -192,9 +194,24 @@ class Activation(models.Model):
             models.Index(fields=["agency", "state", "-id"], name="activation_by_state"),
             models.Index(fields=["workspace", "state", "-id"], name="activation_by_state_here"),
             models.Index(fields=["workflow", "-id"], name="activation_by_workflow"),
-            # The search by subject: a range of upper-case texts, in byte order so that it can be walked
-            models.Index("agency", Collate(Upper("subject"), "C"), name="activation_subject_in_agency"),
-            models.Index("workspace", Collate(Upper("subject"), "C"), name="activation_subject"),
+            models.Index(fields=["workflow", "state", "-id"], name="activation_by_workflow_state"),
+            models.Index(
+                fields=["workspace", "workflow", "state", "-id"], name="activation_by_workflow_here"
+            ),
+            # The search by subject: a range of upper-case texts, in byte order so that it can be walked. Most get
+            # theirs from their first step; what has none yet costs nothing here.
+            models.Index(
+                "agency",
+                Collate(Upper("subject"), "C"),
+                condition=~models.Q(subject=""),
+                name="activation_named_in_agency",
+            ),
+            models.Index(
+                "workspace",
+                Collate(Upper("subject"), "C"),
+                condition=~models.Q(subject=""),
+                name="activation_named",
+            ),
             models.Index(
                 fields=["agency", "-created_at"],
                 condition=models.Q(state="failed"),
@@ -204,6 +221,21 @@ class Activation(models.Model):
                 fields=["workflow", "error_code", "-id"],
                 condition=models.Q(state="failed"),
                 name="activation_failed_by_cause",
+            ),
+            models.Index(
+                fields=["agency", "error_code", "-id"],
+                condition=models.Q(state="failed"),
+                name="activation_cause_in_agency",
+            ),
+            models.Index(
+                fields=["workspace", "error_code", "-id"],
+                condition=models.Q(state="failed"),
+                name="activation_cause_of_client",
+            ),
+            models.Index(
+                fields=["workspace", "workflow", "error_code", "-id"],
+                condition=models.Q(state="failed"),
+                name="activation_cause_here",
             ),
         )
 

@@ -9,15 +9,16 @@ from uuid import UUID
 
 from django.db import connection as database
 from django.db import transaction
-from django.db.models.functions import Now
 
 from connections import exact
 from taskjuice.queue.leases import Lease
 from workflows import lanes
-from workflows.models import Activation
 
 MAX_ATTEMPTS = 5
 MAX_NOTE = 2000  # characters
+TOGETHER = (
+    40  # a look-up's full call: so many or a multiple of it are claimed, the rest waits a moment for more
+)
 ALONE_FROM = (
     3  # from this attempt on an activation runs alone: should it kill its process, no other dies with it
 )
@@ -43,9 +44,12 @@ WITH RECURSIVE listed (workflow) AS (
          ORDER BY a.next_at, a.id LIMIT %(limit)s) due
      WHERE NOT EXISTS (SELECT FROM workflows_workflow w WHERE w.id = l.workflow AND w.held)
      ORDER BY due.turn, due.next_at, due.id LIMIT %(limit)s
+), counted AS (
+    SELECT id, row_number() OVER () AS place, count(*) OVER () AS most FROM picked
 ), locked AS MATERIALIZED (
     SELECT id FROM workflows_activation
-     WHERE id IN (SELECT id FROM picked) AND state IN ('ready', 'running') FOR UPDATE SKIP LOCKED
+     WHERE id IN (SELECT id FROM counted WHERE most < %(together)s OR place <= most - most %% %(together)s)
+       AND state IN ('ready', 'running') FOR UPDATE SKIP LOCKED
 )
 UPDATE workflows_activation a
    SET state = 'running', attempt = a.attempt + 1, lease_token = %(token)s,
@@ -53,6 +57,12 @@ UPDATE workflows_activation a
   FROM locked WHERE a.id = locked.id
 RETURNING a.id, a.workflow_id, a.version_id, a.position, a.attempt, a.trigger_data, a.outputs, a.subject,
           a.note
+"""
+
+HAS_DUE = """
+SELECT FROM workflows_activation a LEFT JOIN workflows_workflow w ON w.id = a.workflow_id
+ WHERE a.connection_id = %s AND a.state IN ('ready', 'running') AND a.next_at <= statement_timestamp()
+   AND a.lease_token IS DISTINCT FROM %s AND w.held IS NOT TRUE LIMIT 1
 """
 
 # Those of a batch that may not take another step: cancelled, or their workflow, connection or client is at rest.
@@ -209,11 +219,11 @@ def claim(lease: Lease, limit: int) -> list[Run]:
     return runs or _claim(lease, 1, ">=")
 
 
-def has_failing(lease: Lease) -> bool:
-    """Whether due activations that must run alone are left."""
-    due = Activation.objects.filter(connection_id=lease.connection_id, state__in=["ready", "running"])
-    due = due.exclude(workflow__held=True)
-    return due.filter(next_at__lte=Now(), attempt__gte=ALONE_FROM - 1).exists()
+def has_due(lease: Lease) -> bool:
+    """Whether due activations are left that this turn did not claim."""
+    with database.cursor() as cursor:
+        cursor.execute(HAS_DUE, [lease.connection_id, lease.token])
+        return cursor.fetchone() is not None
 
 
 def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
@@ -222,6 +232,7 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
         "id": lease.connection_id,
         "alone": ALONE_FROM - 1,
         "limit": limit,
+        "together": TOGETHER,
     }
     with database.cursor() as cursor:
         cursor.execute(CLAIM.format(attempts=attempts), values)

@@ -34,6 +34,12 @@ UPDATE {table} d SET contact_name = c.name
  WHERE c.connection_id = %s AND c.xero_id = ANY(%s) AND d.connection_id = c.connection_id
    AND d.contact_xero_id = c.xero_id AND d.contact_name <> c.name
 """
+MARK = """
+INSERT INTO xero_stale (connection_id, kind, xero_id, tries)
+SELECT connection_id, kind, xero_id, 0
+  FROM unnest(%s::bigint[], %s::text[], %s::uuid[]) AS new (connection_id, kind, xero_id)
+ON CONFLICT (connection_id, kind, xero_id) DO UPDATE SET at = excluded.at, tries = excluded.tries
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +76,9 @@ def forget_stale(connection: Connection, kind_name: str, ids: Sequence[UUID], *,
 
 def mark_stale(marks: Sequence[tuple[int, str, UUID]]) -> None:
     """(connection id, kind, id) of records that changed at Xero."""
-    Stale.objects.bulk_create(
-        [Stale(connection_id=pk, kind=kind, xero_id=id) for pk, kind, id in sorted(set(marks))],
-        update_conflicts=True,
-        unique_fields=["connection", "kind", "xero_id"],
-        update_fields=["at", "tries"],
-    )
+    if marks:
+        with database.cursor() as cursor:
+            cursor.execute(MARK, [list(column) for column in zip(*sorted(set(marks)), strict=True)])
 
 
 def _latest(rows: list[Row]) -> list[Row]:

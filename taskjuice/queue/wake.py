@@ -1,6 +1,7 @@
 """Queueing wake-ups. A message carries ids and only wakes; the rows it points at are the truth."""
 
 import uuid
+from functools import lru_cache
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -12,8 +13,12 @@ from django_q.signing import SignedPackage
 from taskjuice.queue.models import Wake
 
 
+@lru_cache(maxsize=4096)
 def package(task: str, *ids: int | str) -> str:
-    """A signed message for the task at this dotted path, as django-q2's pusher reads it."""
+    """A signed message for the task at this dotted path, as django-q2's pusher reads it.
+
+    Signed once per process: what only wakes is the same each time.
+    """
     tag = uuid.uuid4().hex
     return str(
         SignedPackage.dumps(

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -296,6 +297,36 @@ def test_delivery_that_commits_after_the_last_look_wakes_for_itself(monkeypatch:
     assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
     receiving.store("xero", b"{}")
     assert OrmQ.objects.count() == 1  # that one will see both
+
+
+def test_flag_stays_up_while_deliveries_come(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a burst keeps one copy of the fan-out busy, and not all workers."""
+    connection = make_connection(workspace)
+    process, flags = inbox._process, []
+
+    def note(deliveries: Sequence[Delivery]) -> None:
+        process(deliveries)
+        flags.append(Wake.objects.get(name="fan-out").pending)
+        if len(flags) < 3:
+            receiving.store("xero", report(connection))
+
+    monkeypatch.setattr(inbox, "_process", note)
+    receiving.store("xero", report(connection))
+    assert inbox.fan_out() == 3
+    assert (flags, OrmQ.objects.count()) == ([True] * 3, 1)
+    assert not Wake.objects.get(name="fan-out").pending
+
+
+def test_fan_out_lets_others_have_their_turn(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "BATCH", 2)
+    monkeypatch.setattr(inbox, "TURN_SECONDS", 0.0)
+    connection = make_connection(workspace)
+    for _ in range(3):
+        receiving.store("xero", report(connection))
+    OrmQ.objects.all().delete()
+    assert inbox.fan_out() == 2
+    assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
+    assert inbox.fan_out() == 1
 
 
 def test_event_older_than_what_is_remembered_is_kept_apart(workspace: Workspace) -> None:

@@ -19,7 +19,7 @@ from tests.factories import make_activation, make_workflow
 from tests.workflows.conftest import Look
 from workflows import engine, lanes, lifecycle, plans, replays
 from workflows.models import Activation, Lane, StepRun
-from workflows.store import ALONE_FROM, MAX_ATTEMPTS
+from workflows.store import ALONE_FROM, MAX_ATTEMPTS, TOGETHER
 
 pytestmark = pytest.mark.django_db
 
@@ -326,9 +326,61 @@ def test_wake_up_during_a_turn_is_not_lost(look: Look, connection: Connection) -
     due(connection, 2000)
     OrmQ.objects.all().delete()
     engine.run_lane(connection.pk)
-    assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 2)
+    assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 1)  # it waits in the queue
     engine.run_lane(connection.pk)
     assert states() == ["succeeded", "succeeded"]
+
+
+def test_wake_up_that_was_taken_in_vain_during_a_turn_is_queued_again(
+    look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn may last longer than the pace: then another worker takes the message and finds the lane held."""
+    monkeypatch.setattr(lanes, "PACE_SECONDS", 0.0)
+
+    def more_comes(data: Data) -> None:
+        look.behave = None
+        due(connection, 3000)
+        OrmQ.objects.all().delete()
+        engine.run_lane(connection.pk)
+
+    look.behave = more_comes
+    due(connection, 2000)
+    OrmQ.objects.all().delete()
+    engine.run_lane(connection.pk)
+    assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 1)
+    engine.run_lane(connection.pk)
+    assert states() == ["succeeded", "succeeded"]
+
+
+def waits() -> list[bool]:
+    """Of each queued message, whether it may be taken only later."""
+    return [row.lock > timezone.now() for row in OrmQ.objects.order_by("id") if row.lock is not None]
+
+
+def test_lane_at_rest_starts_at_once_and_again_a_second_later_at_the_soonest(
+    look: Look, connection: Connection
+) -> None:
+    due(connection, 2000)
+    assert waits() == [False]
+    engine.run_lane(connection.pk)
+    due(connection, 3000)
+    assert waits() == [False, True]
+    assert Lane.objects.filter(woken_at=F("turn_at") + timedelta(seconds=1)).exists()
+
+
+def test_lane_waits_for_more_when_many_events_come_at_once(look: Look, connection: Connection) -> None:
+    lanes.wake_lanes([connection.pk], gather=True)
+    assert waits() == [True]
+
+
+def test_turn_takes_full_calls_and_leaves_the_rest_for_a_second(look: Look, connection: Connection) -> None:
+    """A call that reads forty costs what a call that reads two does, and more may be coming."""
+    due(connection, *range(2000, 2000 + 2 * TOGETHER + 2))
+    OrmQ.objects.all().delete()
+    engine.run_lane(connection.pk)
+    assert (states().count("succeeded"), waits()) == (2 * TOGETHER, [True])
+    engine.run_lane(connection.pk)
+    assert (set(states()), OrmQ.objects.count()) == ({"succeeded"}, 1)
 
 
 def test_sweep_wakes_what_is_due_and_forgotten(look: Look, connection: Connection) -> None:

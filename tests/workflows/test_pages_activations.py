@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import history, timeline
+from workflows import history, timeline, walks
 from workflows.models import Activation, Lane, StepRun, Workflow
 from workflows.starting_points import LARGE_INVOICE
 from xero import upsert
@@ -390,10 +391,65 @@ def test_deep_values_are_named_as_expressions_name_them() -> None:
 def test_search_with_too_many_matches_says_so(
     as_member: Client, workflow: Workflow, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "SEARCHED", 2)
+    monkeypatch.setattr(walks, "SEARCHED", 2)
     for number in (3, 1, 2):
         make_activation(workflow, connection, subject=f"INV-{number}")
     answer = as_member.get(f"{LIST}?q=inv")
     assert [row.activation.subject for row in answer.context["list"].rows] == ["INV-2", "INV-3"]
     assert "Very many subjects begin like this." in answer.content.decode()
     assert "Very many" not in as_member.get(f"{LIST}?q=inv-1").content.decode()
+
+
+@pytest.mark.parametrize("place", [LIST, "/northwind/harbour-cafe/activations/"])
+def test_every_combination_of_filters_leaves_what_it_says(
+    as_member: Client, workflow: Workflow, connection: Connection, elsewhere: Connection, place: str
+) -> None:
+    """Each has its own way through the table (walks.py); none may lose or add one."""
+    other = make_workflow(connection.agency, connection, elsewhere, name="Other")
+    for number in range(40):
+        state, code = (("failed", "invalid"), ("failed", "gave-up"), ("ready", "waiting"), ("stopped", ""))[
+            number % 4
+        ]
+        make_activation(
+            workflow if number % 3 else other,
+            connection if number % 5 else elsewhere,
+            state=state,
+            error_code=code,
+            subject=f"{'INV' if number % 2 else 'BILL'}-{number:02}",
+        )
+    everything = list(Activation.objects.order_by("-id"))
+    middle = everything[20].pk
+    for state, of, cause, text, bound in product(
+        ("", "failed", "waiting", "stopped", "unknown"),
+        (None, workflow, other),
+        ("", "invalid"),
+        ("", "inv-"),
+        ("", "before", "after"),
+    ):
+        found = [
+            one.pk
+            for one in everything
+            if (place == LIST or one.connection_id == connection.pk)
+            and state in {"", "waiting" if one.state == "ready" else one.state}
+            and (of is None or one.workflow_id == of.pk)
+            and (not cause or (one.state, one.error_code) == ("failed", cause))
+            and one.subject.startswith(text.upper())
+            and (not bound or (one.pk < middle if bound == "before" else one.pk > middle))
+        ]
+        query = {
+            "state": state,
+            "workflow": of.pk if of else "",
+            "cause": cause,
+            "q": text,
+            bound or "x": middle,
+        }
+        page = as_member.get(place, query).context["list"]
+        assert [row.activation.pk for row in page.rows] == found, query
+
+
+def test_stranger_to_the_workflow_finds_nothing_by_its_number(
+    as_stranger: Client, foreign_agency: Agency, workflow: Workflow, connection: Connection
+) -> None:
+    make_activation(workflow, connection, subject="INV-0042")
+    for query in (f"workflow={workflow.pk}", f"workflow={workflow.pk}&state=waiting", "q=INV"):
+        assert subjects(as_stranger, f"/{foreign_agency.slug}/activations/?{query}") == []
