@@ -69,8 +69,9 @@ COLUMNS = (
     " coalesce(i.due_date, i.date) AS due"
 )
 # Names in byte order: which of several does not matter, and comparing them by a language's rules is slow.
+NAMES = {"client": "NULL::text", "contact": 'min(contact_name COLLATE "C")'}
 PARTS = """SELECT {keys}, currency, age, sum(amount) AS amount, count(*) AS entries, min(due) AS due,
-                  min(contact_name COLLATE "C") AS contact_name
+                  {name} AS contact_name
              FROM aged GROUP BY {keys}, currency, age"""
 SINGLE_PARTS = "SELECT *, 1 AS entries FROM aged"  # one document is one part
 SUMS = ", ".join(f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS b{age}" for age in range(len(AGES)))
@@ -235,7 +236,7 @@ def _ask(statement: str, books: Books, owing: Owing, **values: Any) -> list[Answ
 
 
 def _owed(owing: Owing, by: str) -> str:
-    parts = SINGLE_PARTS if by == "invoice" else PARTS.format(keys=", ".join(BYS[by]))
+    parts = SINGLE_PARTS if by == "invoice" else PARTS.format(keys=", ".join(BYS[by]), name=NAMES[by])
     return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=parts)
 
 
