@@ -115,7 +115,7 @@ CACHES = {
 }
 
 # -- the queue: a wake-up only, never the truth (reasons: docs/decisions/queue.md) --
-WORKER_PROCESSES = environment.integer("WORKER_PROCESSES", 2, "use 1 to 64", most=64)
+WORKER_PROCESSES = environment.integer("WORKER_PROCESSES", 3, "use 1 to 64", most=64)
 Q_CLUSTER = {
     "name": "taskjuice",
     "orm": "default",

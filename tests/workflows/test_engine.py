@@ -7,7 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection as database
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.models import OrmQ
 
@@ -15,7 +17,7 @@ from connections.errors import Invalid, NeedsConsent, RetryLater
 from connections.integrations import Data, Done, TryLater, Unknown, registry
 from connections.models import Connection
 from taskjuice.workspaces.models import User, Workspace
-from tests.factories import make_activation, make_workflow
+from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Look
 from workflows import engine, lanes, lifecycle, plans, replays
 from workflows.models import Activation, Lane, StepRun
@@ -168,6 +170,26 @@ def test_limit_of_the_tenant_parks_the_lane_and_costs_no_attempt(look: Look, con
     look.waves.clear()
     engine.run_lane(connection.pk)
     assert look.waves == []  # parked
+
+
+def test_tenant_parked_for_an_hour_costs_the_others_nothing(
+    look: Look, connection: Connection, other_workspace: Workspace
+) -> None:
+    """Events that come meanwhile queue one message in all, which ends at once; another tenant's run as ever."""
+    elsewhere = make_connection(other_workspace)
+    due(connection, 1)
+    Lane.objects.update(parked_until=timezone.now() + timedelta(hours=1), wake_pending=False)
+    OrmQ.objects.all().delete()
+    for number in range(2000, 2003):
+        due(connection, number)
+        lanes.rewake_forgotten()
+    assert OrmQ.objects.count() == 1
+    with CaptureQueriesContext(database) as queries:
+        engine.run_lane(connection.pk)
+    assert (len(queries), look.waves) == (1, [])
+    due(elsewhere, 2000)
+    engine.run_lane(elsewhere.pk)
+    assert (states(), look.waves) == (["ready"] * 4 + ["succeeded"], [1])
 
 
 def test_broken_connection_waits_for_its_mending(look: Look, connection: Connection) -> None:
