@@ -32,17 +32,20 @@ OWNER, CLIENT, COLLEAGUE, READER = (
     "tui@client.example",
 )
 
+ZONE_TAKEN = "Client’s time zone changed"  # from the first organisation's
 BY_LINK = f"{CLIENT} (connect link)"
 HISTORY = [
     (OWNER, "Agency created", "Fern Whole"),
     (OWNER, "Client created", "Tui Studio"),
     (OWNER, "Consent given", "Mere Tamihana"),
     (OWNER, "Organisation connected", HARBOUR),
+    (OWNER, ZONE_TAKEN, "Tui Studio"),
     (OWNER, "Connection works", HARBOUR),
     (OWNER, "Client created", "Rata Records"),
     (OWNER, "Connect link sent", CLIENT),
     (BY_LINK, "Consent given", "Mere Tamihana"),
     (BY_LINK, "Organisation connected", PENNINE),
+    (BY_LINK, ZONE_TAKEN, "Rata Records"),
     (BY_LINK, "Connection works", PENNINE),
     (OWNER, "Member invited", COLLEAGUE),
     (COLLEAGUE, "Member joined", COLLEAGUE),

@@ -11,6 +11,7 @@ from django import template
 from django.core.paginator import Page
 from django.http import HttpRequest
 from django.template.context import Context
+from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -39,16 +40,19 @@ def icon(name: str, label: str = "") -> SafeString:
     )
 
 
-@register.inclusion_tag("components/pill.html")
-def pill(tone: str, text: str, icon: str = "", title: str = "") -> dict[str, str]:
+@register.simple_tag
+@lru_cache(maxsize=512)  # the same few stand in every row of a list
+def pill(tone: str, text: str, icon: str = "", title: str = "") -> SafeString:
     """A state in words, with colour and icon. Tones: good, warn, bad, info, mute."""
-    return {"tone": tone, "text": text, "icon": icon or ICON_OF_TONE[tone], "title": title}
+    shown = {"tone": tone, "text": text, "icon": icon or ICON_OF_TONE[tone], "title": title}
+    return render_to_string("components/pill.html", shown)
 
 
-@register.inclusion_tag("components/state.html")
-def state(name: str) -> dict[str, str]:
+@register.simple_tag
+@lru_cache(maxsize=64)
+def state(name: str) -> SafeString:
     """The pill of a known state: of a connection, a workflow, an activation, a step or a delivery."""
-    return {"name": name}
+    return render_to_string("components/state.html", {"name": name})
 
 
 @register.simple_tag
