@@ -3,10 +3,13 @@
 import hashlib
 import threading
 import time
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from django.db import connection
 from django_q.conf import Conf
 
+from connections.together import Together
 from taskjuice.queue.wake import package
 
 FAN_OUT = "fan-out"
@@ -21,16 +24,16 @@ WITH flag AS (
     SELECT %(cluster)s, %(package)s, clock_timestamp() - interval '1 second' FROM flag
 )
 """
-# One statement, so one round trip and one commit: the delivery, and its wake-up unless one is queued already.
+# One statement, so one round trip and one commit: the deliveries, and their wake-up unless one is queued already.
 STORE = (
     WAKE
     + """
-INSERT INTO connections_delivery (provider, body, sha256, answer_ms)
-VALUES (%(provider)s, %(body)s, %(sha256)s,
-        %(elapsed)s + 1000 * extract(epoch FROM clock_timestamp() - statement_timestamp()))
+INSERT INTO connections_delivery (provider, body, sha256, answer_ms) VALUES {rows}
 RETURNING EXISTS (SELECT FROM flag)
 """
 )
+ROW = """(%(provider_{0})s, %(body_{0})s, %(sha256_{0})s,
+        %(elapsed_{0})s + 1000 * extract(epoch FROM clock_timestamp() - statement_timestamp()))"""
 # After the commit: the wake-up that was queued already may have been taken before this delivery could be seen.
 STILL_QUEUED = "SELECT pending FROM queue_wake WHERE name = %(flag)s"
 WAKE_LATE = f"{WAKE} SELECT FROM flag"
@@ -43,27 +46,45 @@ DO UPDATE SET count = connections_refusal.count + excluded.count, last_at = excl
 """
 
 
+class Arrived(NamedTuple):
+    """A delivery, correctly signed. `began`: time.perf_counter() when it arrived."""
+
+    provider: str
+    body: bytes
+    began: float | None
+
+
 def store(provider: str, body: bytes, *, began: float | None = None) -> None:
-    """Keep a correctly signed delivery and wake the fan-out. `began`: time.perf_counter() when it arrived.
+    """Keep a correctly signed delivery and wake the fan-out; those that come meanwhile are kept together.
 
     How long it took goes into the same statement, so that knowing it costs no second write.
     """
-    values = {
-        "elapsed": None if began is None else 1000 * (time.perf_counter() - began),
+    deliveries.add(Arrived(provider, body, began))
+
+
+def _insert(arrived: Sequence[Arrived]) -> None:
+    values: dict[str, str | bytes | float | None] = {
         "flag": FAN_OUT,
         "cluster": Conf.CLUSTER_NAME,
         "package": _package(),
-        "provider": provider,
-        "body": body,
-        "sha256": hashlib.sha256(body).digest(),
     }
+    for place, (provider, body, began) in enumerate(arrived):
+        values |= {
+            f"provider_{place}": provider,
+            f"body_{place}": body,
+            f"sha256_{place}": hashlib.sha256(body).digest(),
+            f"elapsed_{place}": None if began is None else 1000 * (time.perf_counter() - began),
+        }
+    rows = ", ".join(ROW.format(place) for place in range(len(arrived)))
     with connection.cursor() as cursor:
-        cursor.execute(STORE, values)
-        [woke] = cursor.fetchone()
-        if not woke:
+        cursor.execute(STORE.format(rows=rows), values)
+        if cursor.fetchone() == (False,):
             cursor.execute(STILL_QUEUED, values)
             if cursor.fetchone() == (False,):
                 cursor.execute(WAKE_LATE, values)
+
+
+deliveries = Together(_insert)
 
 
 class Refusals:

@@ -38,7 +38,7 @@ def receive(request: HttpRequest) -> HttpResponse:
     except RequestDataTooBig:
         return _empty(413)
     try:
-        if not is_signed(body, request.headers.get("x-xero-signature", "")):
+        if not is_signed(body, request.META.get("HTTP_X_XERO_SIGNATURE", "")):
             receiving.refusals.add("xero")
             return _empty(401)
         receiving.store("xero", body, began=began)

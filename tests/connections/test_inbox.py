@@ -2,13 +2,14 @@
 
 import json
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.db import connection as database
 from django.db.models import F
 from django.utils import timezone
@@ -376,3 +377,29 @@ def test_same_delivery_at_once_from_many_threads_is_one_event(agency: Agency) ->
     inbox.fan_out()
     assert (Delivery.objects.filter(state="waiting").count(), Event.objects.count()) == (0, 1)
     assert Activation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliveries_that_come_while_one_is_written_share_a_commit() -> None:
+    Wake.objects.update_or_create(name="fan-out", defaults={"pending": False})
+    bodies = [json.dumps({"events": [], "entropy": number}).encode() for number in range(4)]
+
+    def send(body: bytes) -> None:
+        receiving.store("xero", body, began=time.perf_counter())
+        database.close()
+
+    threads = [threading.Thread(target=send, args=(body,)) for body in bodies]
+    with transaction.atomic():
+        Wake.objects.select_for_update().get(name="fan-out")  # the first write waits for it
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 10
+        while len(receiving.deliveries._waiting) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    for thread in threads:
+        thread.join(10)
+    with database.cursor() as cursor:
+        cursor.execute("SELECT count(DISTINCT xmin::text) FROM connections_delivery")
+        commits = cursor.fetchone()
+    stored = sorted(bytes(delivery.body) for delivery in Delivery.objects.exclude(answer_ms=None))
+    assert (stored, commits, OrmQ.objects.count()) == (bodies, (2,), 1)
