@@ -60,10 +60,8 @@ class Journey:
     def subscribe(self) -> None:
         """In Xero's portal: the delivery URL, which must prove itself by the intent-to-receive probes."""
         url = f"{self.place.base_url}/webhooks/xero/"
-        state = self._xero("GET", "subscription")
-        if (state.get("url"), state.get("status")) != (url, "OK"):
-            self._xero("POST", "subscription", {"url": url})
-            state = self._until("the intent-to-receive check is over", self._probed)
+        self._xero("POST", "subscription", {"url": url})
+        state = self._until("the intent-to-receive check is over", self._probed)
         statuses = [probe["status"] for probe in state["probes"]]
         if statuses != [401, 401, 401, 200]:
             raise StageFailed(f"Intent to receive: the probes got {statuses}, not three 401 and a 200")
@@ -84,7 +82,7 @@ class Journey:
 
     def see_a_change_through(self) -> None:
         """A large invoice gets another reference in Xero; its activation must end well."""
-        tenant = self._xero("GET", "connections")[0]["tenant_id"]
+        tenant = self._tenant()
         seen = self._finished()
         invoice = self._large_invoice(tenant)
         logged = max((entry["id"] for entry in self._xero("GET", "deliveries")), default=0)
@@ -102,6 +100,14 @@ class Journey:
         after = (time.monotonic() - acknowledged_at) * 1000
         whole = (time.monotonic() - changed_at) * 1000
         self.stages.done(f"activation finished after {after:.0f} ms ({whole:.0f} since the change)")
+
+    def _tenant(self) -> str:
+        """Of the client's organisation; a person may have connected others of other clients meanwhile."""
+        pages = self._connections(self.visitor.open(f"{self.home}connections/"))
+        found = re.search(r"Tenant ID</dt><dd><code>([0-9a-f-]{36})<", self.visitor.open(pages[0]).text)
+        if found is None:
+            raise StageFailed(f"{pages[0]} does not name the organisation's tenant ID")
+        return found[1]
 
     def _large_invoice(self, tenant: str) -> dict[str, Any]:
         where = 'Type=="ACCREC" AND Status=="AUTHORISED" AND Total>1000'
