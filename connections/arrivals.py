@@ -1,7 +1,7 @@
 """Arrivals: what deliveries report, read out of them and stored as events, once each."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from connections import exact
 from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent, registry
 from connections.models import Connection, ConnectionState, Delivery, DeliveryState, Event
 
@@ -31,8 +32,9 @@ SELECT workspace_id, connection_id, delivery_id, category, type, resource_id, oc
                   AND k.state IN ('sent', 'confirmed', 'unknown')
                   AND new.occurred_at BETWEEN k.created_at - interval '5 seconds'
                                           AND coalesce(k.settled_at, clock_timestamp()) + interval '5 seconds')
-  FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::uuid[], %s::timestamptz[])
-    AS new (workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at)
+  FROM jsonb_to_recordset(%s::jsonb)
+    AS new (workspace_id bigint, connection_id bigint, delivery_id bigint, category text, type text, resource_id uuid,
+            occurred_at timestamptz)
 ON CONFLICT (connection_id, category, resource_id, type, occurred_at) DO NOTHING
 RETURNING id, workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, ours
 """
@@ -150,15 +152,20 @@ def insert_events(
     if not rows:
         return []
     ordered = sorted(rows, key=lambda row: (row[0].pk, row[2].occurred_at))  # one lock order for all copies
-    columns: Iterable[Sequence[object]] = zip(
-        *(
-            (home.workspace_id, home.pk, delivery, e.category, e.type, e.resource_id, e.occurred_at)
-            for home, delivery, e in ordered
-        ),
-        strict=True,
-    )
+    given = [
+        {
+            "workspace_id": home.workspace_id,
+            "connection_id": home.pk,
+            "delivery_id": delivery,
+            "category": event.category,
+            "type": event.type,
+            "resource_id": event.resource_id,
+            "occurred_at": event.occurred_at,
+        }
+        for home, delivery, event in ordered
+    ]
     with database.cursor() as cursor:
-        cursor.execute(INSERT_EVENTS, [recovered, *(list(column) for column in columns)])
+        cursor.execute(INSERT_EVENTS, [recovered, exact.dumps(given)])
         found = cursor.fetchall()
     names = "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at ours".split()
     homes = {home.pk: home for home, _, _ in rows}

@@ -12,7 +12,7 @@ from django.db import connection as database
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import arrivals
+from connections import arrivals, exact
 from connections.arrivals import Reading
 from connections.integrations import registry
 from connections.models import Delivery, DeliveryState, Event, Mention, StrayEvent
@@ -32,8 +32,8 @@ CONCLUDE = """
 UPDATE connections_delivery d
    SET state = n.state, verdict = n.verdict, reason = n.reason, events = n.events, activations = n.activations,
        processed_at = clock_timestamp()
-  FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[], %s::int[], %s::int[])
-    AS n (id, state, verdict, reason, events, activations)
+  FROM jsonb_to_recordset(%s::jsonb)
+    AS n (id bigint, state text, verdict text, reason text, events int, activations int)
  WHERE d.id = n.id
 """
 
@@ -154,10 +154,10 @@ def _keep(readings: Sequence[Reading]) -> None:
         for reading in readings
         for s in reading.strays
     )
+    names = ("id", "state", "verdict", "reason", "events", "activations")
+    concluded = [{name: getattr(reading.delivery, name) for name in names} for reading in readings]
     with database.cursor() as cursor:
-        concluded = [reading.delivery for reading in readings]
-        rows = [(d.pk, d.state, d.verdict, d.reason, d.events, d.activations) for d in concluded]
-        cursor.execute(CONCLUDE, [list(column) for column in zip(*rows, strict=True)])
+        cursor.execute(CONCLUDE, [exact.dumps(concluded)])
 
 
 def replay(events: Sequence[Event], *, scope: Scope, subject: str, failed: Delivery | None = None) -> int:

@@ -23,11 +23,10 @@ INSERT = """
 INSERT INTO workflows_activation
     (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, workflow_name, version_number,
      trigger_data, subject, outputs)
-SELECT agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data::jsonb, subject,
-       '{}'
-  FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
-              %s::int[], %s::text[], %s::text[])
-    AS new (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data, subject)
+SELECT agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data, subject, '{}'
+  FROM jsonb_to_recordset(%s::jsonb)
+    AS new (agency_id bigint, workspace_id bigint, connection_id bigint, workflow_id bigint, version_id bigint,
+            event_id bigint, name text, number int, data jsonb, subject text)
 ON CONFLICT (event_id, workflow_id) DO NOTHING
 RETURNING event_id, connection_id, id
 """
@@ -70,10 +69,10 @@ def start_one(event: Event, version: Version) -> int | None:
     return started[0][1] if started else None
 
 
-def _start(rows: Sequence[tuple[object, ...]]) -> list[tuple[int, int]]:
+def _start(rows: Sequence[Data]) -> list[tuple[int, int]]:
     """(event id, activation id) of those that are new; their lanes are woken."""
     with database.cursor() as cursor:
-        cursor.execute(INSERT, [list(column) for column in zip(*rows, strict=True)])
+        cursor.execute(INSERT, [exact.dumps(rows)])
         started = cursor.fetchall()
     lanes.wake_lanes((connection_id for _, connection_id, _ in started), gather=len(started) >= CROWD)
     return [(event_id, pk) for event_id, _, pk in started]
@@ -111,19 +110,19 @@ def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
     return found
 
 
-def _row(event: Event, version: Version) -> tuple[object, ...]:
+def _row(event: Event, version: Version) -> Data:
     trigger = registry.triggers[version.trigger]
     data = trigger.data(event)
     workflow = version.workflow
-    return (
-        workflow.agency_id,
-        event.workspace_id,
-        event.connection_id,
-        workflow.pk,
-        version.pk,
-        event.pk,
-        workflow.name,
-        version.number,
-        exact.dumps(data),
-        trigger.subject(data)[:200],
-    )
+    return {
+        "agency_id": workflow.agency_id,
+        "workspace_id": event.workspace_id,
+        "connection_id": event.connection_id,
+        "workflow_id": workflow.pk,
+        "version_id": version.pk,
+        "event_id": event.pk,
+        "name": workflow.name,
+        "number": version.number,
+        "data": data,
+        "subject": trigger.subject(data)[:200],
+    }
