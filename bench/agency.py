@@ -3,12 +3,13 @@
 A process of its own, `python -m bench.agency`; prints one JSON object. The pages are asked through the whole of Django.
 """
 
-import itertools
 import json
 import os
 import statistics
 import time
 from typing import Any
+
+from bench import ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
 CLIENTS = 200
@@ -44,12 +45,7 @@ SELECT %(agency)s, workspaces[1 + n %% cardinality(connections)], connections[1 
 
 
 def main() -> None:
-    import django
-
-    django.setup()
-    from tests import factories
-
-    factories.numbers = itertools.count(time.time_ns() // 1000)
+    ready()
     small, _ = filled(clients=1, invoices=10, activations=10)
     large, seconds = filled(CLIENTS, INVOICES, ACTIVATIONS)
     few = {name: one["queries"] for name, one in measured(small, rounds=1).items()}

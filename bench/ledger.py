@@ -21,6 +21,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from bench import ready
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
 SIZES = (1_000, 100_000, 1_000_000)
 ROUNDS = 7
@@ -126,14 +128,7 @@ SELECT indexname, indexdef FROM pg_indexes
 
 
 def main() -> None:
-    import django
-
-    django.setup()
-    from tests import factories
-
-    factories.numbers = itertools.count(
-        time.time_ns() // 1000
-    )  # the database may hold rows of an earlier run
+    ready()
     wanted = set(sys.argv[1:]) or {"lists", "read", "decode"}
     found: dict[str, Any] = {}
     if "lists" in wanted:

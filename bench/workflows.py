@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from bench import ready
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
 ROOT = Path(__file__).resolve().parents[1]
 TENANTS = 20
@@ -60,12 +62,7 @@ SELECT extract(epoch FROM a.finished_at - d.received_at) * 1000
 
 
 def main() -> None:
-    import django
-
-    django.setup()
-    from django.core.management import call_command
-
-    call_command("migrate", verbosity=0)
+    ready()
     wanted = set(sys.argv[1:]) or {"speed", "list"}
     found: Figures = {}
     if "speed" in wanted:
