@@ -58,8 +58,10 @@ def write(writer: Writer, calls: Sequence[ActionCall], rows: Sequence[Data]) -> 
     outcomes, later = _begin(writer, connection, calls, rows, fresh)
     waiting |= later
     after = _latest(calls)
-    outcomes |= {index: _outcome(call, waiting) for index, call in after.items() if index not in outcomes}
-    return [outcomes[index] for index in range(len(calls))]
+    theirs = {index: call for index, call in after.items() if index not in outcomes}
+    seen = {index: call if call.pk in waiting else _awaited(call) for index, call in theirs.items()}
+    outcomes |= {index: _outcome(call, waiting) for index, call in seen.items()}
+    return [outcomes.get(index) or Failed("busy", BUSY) for index in range(len(calls))]
 
 
 def of_form(connection: Connection, form_key: UUID) -> Call | None:
@@ -139,7 +141,9 @@ def _begin(
         else:
             waiting |= sending.dispatch(writer, request, its_calls)
     entered = {call.pk for call in made}
-    outcomes |= {index: _taken(calls[index]) for index, draft in accepted.items() if draft.id not in entered}
+    kept_out = (index for index, draft in accepted.items() if draft.id not in entered)
+    busy = TryLater(BUSY, at=sending.soon(5), counts=False)
+    outcomes |= {index: busy for index in kept_out if calls[index].form_key is None}
     return outcomes, waiting
 
 
@@ -148,16 +152,18 @@ def _held_back(calls: Sequence[ActionCall], drafts: Mapping[int, Draft]) -> dict
     return {index: answer for index, answer in zip(drafts, answers, strict=True) if answer is not None}
 
 
-def _taken(call: ActionCall) -> Outcome:
-    """Somebody else's call is in the way: the same form sent twice, or another payment of the same invoice."""
-    if call.form_key is None or call.connection is None:
-        return TryLater(BUSY, at=timezone.now() + timedelta(seconds=5), counts=False)
+def _awaited(call: Call) -> Call:
+    """A form sent twice: the request that came first is sending right now, so its answer is this one's too."""
     until = time.monotonic() + SECOND_CLICK_SECONDS
-    first = of_form(call.connection, call.form_key)
-    while first is not None and first.state in UNSETTLED and time.monotonic() < until:
+    while call.form_key and _is_on_its_way(call) and time.monotonic() < until:
         time.sleep(0.1)
-        first.refresh_from_db()
-    return _outcome(first, {}) if first else Failed("busy", BUSY)
+        call = Call.objects.select_related("sending").get(pk=call.pk)
+    return call
+
+
+def _is_on_its_way(call: Call) -> bool:
+    """Sent or about to be, and no word of how it went yet."""
+    return call.state in UNSETTLED and not call.error and call.sending.first_sent_at is not None
 
 
 def _intend(

@@ -372,8 +372,8 @@ def test_a_guarded_write_knows_what_is_there_and_what_it_comes_to(
     assert seen == [
         ("Invoice to Guarded", Decimal("24.69"), "USD", False),
         ("Invoice to Guarded", None, "NZD", False),
-        (subject, Decimal(10), "NZD", False),
-        (subject, Decimal(10), "NZD", True),
+        (subject, Decimal(10), first["CurrencyCode"], False),
+        (subject, Decimal(10), first["CurrencyCode"], True),
     ]
 
 
