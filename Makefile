@@ -60,8 +60,8 @@ chromium:
 pytest:
 	$(RUN)pytest -n 2 --dist loadgroup -q $(TESTS)
 
-bench: install ## the benchmarks: a table, and JSON in var/bench.json
-	@$(RUN)python -m bench
+bench: install ## the benchmarks: a table, and JSON in var/bench.json (PARTS="ledger agency": only these)
+	@$(RUN)python -m bench $(PARTS)
 
 key: ## fresh values for SECRET_KEY and TOKEN_KEYS
 	@$(PYTHON) -c 'import secrets, base64; print("SECRET_KEY=" + secrets.token_urlsafe(48)); \

@@ -1,4 +1,4 @@
-"""`make bench`: measures on this machine, prints a table, writes var/bench.json."""
+"""`make bench`: measures on this machine, prints a table, writes var/bench.json. Words name parts to measure alone."""
 
 import json
 import os
@@ -6,10 +6,13 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
+from psycopg import sql
 
 from bench import acknowledge
 from bench.events import Events
@@ -19,58 +22,86 @@ from taskjuice.demo.running import Running
 from taskjuice.demo.stages import Stages
 
 RESULT = ROOT / "var" / "bench.json"
+Figures = dict[str, Any]
+Environment = dict[str, str]
+Part = Callable[[Running, Environment], Figures]
 
 
 def main() -> None:
+    wanted = sys.argv[1:] or list(PARTS)
+    if unknown := set(wanted) - PARTS.keys():
+        sys.exit(f"There is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}.")
     folder = ROOT / "var" / "bench"
     shutil.rmtree(folder, ignore_errors=True)  # every run begins with empty tables
-    place = Place(folder, free_port(0), free_port(0))
-    running = Running(place, Stages())
+    running = Running(Place(folder, free_port(0), free_port(0)), Stages())
+    found: Figures = {"machine": machine()}
     try:
-        people = running.prepare()
-        people.wait()
-        acknowledged = acknowledge.measure(place, running.environment)
-        running.stages.done("webhook acknowledgement measured")
-        ledger = measured_apart("bench.ledger", running.environment)
-        running.stages.done("ledger lists, first read and decoding measured")
-        budget = measured_apart("bench.budget", running.environment)
-        running.stages.done("queued calls within Xero's limits measured")
-        workflows = measured_apart("bench.workflows", running.environment)
-        running.stages.done("workflows of 20 organisations and the list of a million activations measured")
-        agency = measured_apart("bench.agency", running.environment)
-        running.stages.done("pages of an agency with many clients measured")
-        running.add_sandbox()
-        running.add_product()
-        running.wait_until_ready()
-        running.beside(lambda: journey.run(place, running.stages))
-        with psycopg.connect(running.environment["DATABASE_URL"], autocommit=True) as database:
-            events = Events(place, database).measure()
-        running.stages.done("events to finished activations measured")
+        running.finish(running.prepare())
+        for name in wanted:
+            with own_database(running.environment) as environment:
+                found[name] = PARTS[name](running, environment)
+            RESULT.write_text(json.dumps(found, indent=1))
+            running.stages.done(f"measured: {name}")
     finally:
         running.stop()
-    report(
-        {
-            "machine": machine(),
-            "acknowledgement": acknowledged,
-            "events": events,
-            "ledger": ledger,
-            "budget": budget,
-            "workflows": workflows,
-            "agency": agency,
-        }
-    )
+        report(found)
 
 
-def measured_apart(module: str, environment: Mapping[str, str]) -> dict[str, Any]:
-    """The figures of a benchmark that runs as a process of its own and prints them as JSON."""
-    ran = subprocess.run(
-        [sys.executable, "-m", module], env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True
-    )
-    found: dict[str, Any] = json.loads(ran.stdout)
-    return found
+@contextmanager
+def own_database(environment: Mapping[str, str]) -> Iterator[Environment]:
+    """A copy of the prepared one, dropped afterwards: no part meets another's rows, nor the vacuuming of them."""
+    prepared = urlsplit(environment["DATABASE_URL"])
+    template = prepared.path.strip("/")
+    name = sql.Identifier("bench")
+    with psycopg.connect(prepared._replace(path="/postgres").geturl(), autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+        try:
+            yield {**environment, "DATABASE_URL": prepared._replace(path="/bench").geturl()}
+        finally:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
 
 
-def machine() -> dict[str, Any]:
+def acknowledged(running: Running, environment: Environment) -> Figures:
+    return acknowledge.measure(running.place, environment)
+
+
+def worked_off(running: Running, environment: Environment) -> Figures:
+    """The whole product as the demo runs it, connected by a person in the browser's way."""
+    running.environment = environment
+    running.add_sandbox()
+    running.add_product()
+    try:
+        running.wait_until_ready()
+        running.beside(lambda: journey.run(running.place, running.stages))
+        with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as database:
+            return Events(running.place, database).measure()
+    finally:
+        running.supervisor.stop()
+
+
+def apart(module: str) -> Part:
+    """A benchmark that runs as a process of its own and prints its figures as JSON."""
+
+    def measure(running: Running, environment: Environment) -> Figures:
+        command = [sys.executable, "-m", module]
+        ran = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+        found: Figures = json.loads(ran.stdout)
+        return found
+
+    return measure
+
+
+PARTS: dict[str, Part] = {
+    "acknowledgement": acknowledged,
+    "events": worked_off,
+    "ledger": apart("bench.ledger"),
+    "budget": apart("bench.budget"),
+    "workflows": apart("bench.workflows"),
+    "agency": apart("bench.agency"),
+}
+
+
+def machine() -> Figures:
     return {
         "cores": os.cpu_count(),
         "load_before": os.getloadavg()[0],
@@ -79,31 +110,35 @@ def machine() -> dict[str, Any]:
     }
 
 
-def report(found: dict[str, Any]) -> None:
-    RESULT.write_text(json.dumps(found, indent=1))
-    print(f"\nWebhook acknowledgement, one event each, {acknowledge.CONNECTIONS} connections")
-    print(f"{'':10}{'':10}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'of bare':>10}")
-    for server, figures in found["acknowledgement"].items():
-        for what in ("bare", "receiver"):
-            one, ratio = figures[what], f"{figures['ratio']:.2f}" if what == "receiver" else ""
-            speed = f"{one['per_second']:>12,.0f}{one['p50_ms']:>10.1f}{one['p99_ms']:>10.1f}"
-            print(f"{server:10}{what:10}{speed}{ratio:>10}")
-    single, burst, sustained = (found["events"][name] for name in ("single", "burst", "sustained"))
-    print("\nEvents to finished activations (each invoice fetched, filtered, stored)")
-    print(f"one event, idle system   median {single['median_ms']:.0f} ms, worst {single['max_ms']:.0f} ms")
-    for name, one in (("at once", burst), ("sustained", sustained)):
-        speed = f"{one['per_second']:,.0f}/s, {one['look_ups']} calls of GET /Invoices"
-        print(f"{one['events']:,} {name:<17} {one['seconds']:.1f} s, {speed}")
-    report_ledger(found["ledger"])
-    report_budget(found["budget"])
-    report_workflows(found["workflows"])
-    report_agency(found["agency"])
+def report(found: Figures) -> None:
+    for name, print_part in REPORTS.items():
+        if name in found:
+            print_part(found[name])
     print(
         f"\n{found['machine']['cores']} cores shared by load, web, worker, sandbox and PostgreSQL. {RESULT}"
     )
 
 
-def report_ledger(found: dict[str, Any]) -> None:
+def report_acknowledgement(found: Figures) -> None:
+    print(f"\nWebhook acknowledgement, one event each, {acknowledge.CONNECTIONS} connections")
+    print(f"{'':10}{'':10}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'of bare':>10}")
+    for server, figures in found.items():
+        for what in ("bare", "receiver"):
+            one, ratio = figures[what], f"{figures['ratio']:.2f}" if what == "receiver" else ""
+            speed = f"{one['per_second']:>12,.0f}{one['p50_ms']:>10.1f}{one['p99_ms']:>10.1f}"
+            print(f"{server:10}{what:10}{speed}{ratio:>10}")
+
+
+def report_events(found: Figures) -> None:
+    single = found["single"]
+    print("\nEvents to finished activations (each invoice fetched, filtered, stored)")
+    print(f"one event, idle system   median {single['median_ms']:.0f} ms, worst {single['max_ms']:.0f} ms")
+    for name, one in (("at once", found["burst"]), ("sustained", found["sustained"])):
+        speed = f"{one['per_second']:,.0f}/s, {one['look_ups']} calls of GET /Invoices"
+        print(f"{one['events']:,} {name:<17} {one['seconds']:.1f} s, {speed}")
+
+
+def report_ledger(found: Figures) -> None:
     print("\nInvoice list page, every kind of filter, order and search")
     for size, one in found["lists"].items():
         slowest = max(one["pages"], key=one["pages"].get)
@@ -122,7 +157,7 @@ def report_ledger(found: dict[str, Any]) -> None:
     print(f"Decoding 1,000 invoices: {faster} times faster than xero-python, {smaller} times less memory")
 
 
-def report_budget(found: dict[str, Any]) -> None:
+def report_budget(found: Figures) -> None:
     queue = found["queue"]
     refused = sum(count for status, count in queue["statuses"].items() if str(status) == "429")
     print(
@@ -136,7 +171,7 @@ def report_budget(found: dict[str, Any]) -> None:
     )
 
 
-def report_workflows(found: dict[str, Any]) -> None:
+def report_workflows(found: Figures) -> None:
     burst, steady = found["at_once"], found["steady"]
     print("\nSingle events of 20 organisations to finished activations of three steps")
     print(
@@ -153,12 +188,22 @@ def report_workflows(found: dict[str, Any]) -> None:
     print(f"List of {pages['rows']:,} activations: p50 {pages['p50_ms']} ms, p95 {pages['p95_ms']} ms")
 
 
-def report_agency(found: dict[str, Any]) -> None:
+def report_agency(found: Figures) -> None:
     print(f"\nAn agency of {found['clients']} clients with {found['invoices']:,} invoices")
     for name, one in found["pages"].items():
         print(f"{name:26} p50 {one['p50_ms']:.0f} ms, p95 {one['p95_ms']:.0f} ms, {one['queries']} queries")
     more = found["more_queries_than_with_one_client"]
     print(f"more queries than with one client: {', '.join(more) or 'none'}")
+
+
+REPORTS: dict[str, Callable[[Figures], None]] = {
+    "acknowledgement": report_acknowledgement,
+    "events": report_events,
+    "ledger": report_ledger,
+    "budget": report_budget,
+    "workflows": report_workflows,
+    "agency": report_agency,
+}
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Events:
             self._send(1)
             [[latency]] = self.database.execute(LATENCY, [1]).fetchall()
             latencies.append(float(latency))
-            time.sleep(0.3)
+            time.sleep(1.5)  # longer than a lane's pace, so that the next one finds it at rest
         return {"events": SINGLES, "median_ms": median(latencies), "max_ms": max(latencies)}
 
     def _burst(self, count: int) -> Figures:
