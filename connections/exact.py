@@ -2,9 +2,11 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import simplejson
 from django.db import models
 
@@ -41,6 +43,22 @@ class Decoder(json.JSONDecoder):
 
 def dumps(value: Any) -> str:
     return Encoder().encode(value)
+
+
+def batch(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows for `jsonb_to_recordset`, like `dumps` but a dozen times faster. The columns decide what is a number."""
+    try:
+        text = _quick.encode(rows).decode()
+    except UnicodeEncodeError:  # a lone surrogate
+        return dumps(rows)
+    return NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
+
+
+def _as_text(value: Any) -> str:
+    return str.__str__(value) if isinstance(value, str) else str(value)  # of a SafeString `str` makes another
+
+
+_quick = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_text)
 
 
 def loads(text: str | bytes) -> Any:

@@ -18,6 +18,7 @@ from connections.integrations import registry
 from connections.models import Delivery, DeliveryState, Event, Mention, StrayEvent
 from connections.receiving import FAN_OUT, FAN_OUT_TASK
 from taskjuice.queue import wake
+from taskjuice.queue.commits import quick
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.gate import Scope
 
@@ -71,6 +72,7 @@ def _take_batch() -> int:
         waiting = Delivery.objects.filter(state=DeliveryState.WAITING).order_by("id")
         deliveries = list(waiting.select_for_update(skip_locked=True)[:BATCH])
         if deliveries:
+            quick()
             _process(deliveries)
     return len(deliveries)
 
@@ -157,7 +159,7 @@ def _keep(readings: Sequence[Reading]) -> None:
     names = ("id", "state", "verdict", "reason", "events", "activations")
     concluded = [{name: getattr(reading.delivery, name) for name in names} for reading in readings]
     with database.cursor() as cursor:
-        cursor.execute(CONCLUDE, [exact.dumps(concluded)])
+        cursor.execute(CONCLUDE, [exact.batch(concluded)])
 
 
 def replay(events: Sequence[Event], *, scope: Scope, subject: str, failed: Delivery | None = None) -> int:

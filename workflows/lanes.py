@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django_q.conf import Conf
 
 from taskjuice.queue import leases, wake
+from taskjuice.queue.commits import QUICK
 from taskjuice.queue.leases import Lease, LeaseLost
 from workflows.models import Lane
 
@@ -22,7 +23,7 @@ LEASE_SECONDS = 90  # more than one call's longest stay at the provider
 RENEW_SECONDS = 20  # between two calls a lease older than this is renewed
 PACE_SECONDS = 1.0  # from the beginning of a turn to that of the next one
 
-ACQUIRE = """
+ACQUIRE = f"""
 UPDATE workflows_lane l
    SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + %(lease)s * interval '1 second',
        lease_holder = %(holder)s, turn_at = clock_timestamp(), wake_pending = false, parked_until = NULL,
@@ -32,8 +33,8 @@ UPDATE workflows_lane l
    AND w.archived_at IS NULL
    AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
    AND (l.parked_until IS NULL OR l.parked_until <= clock_timestamp())
-RETURNING l.lease_token
-"""
+RETURNING l.lease_token, {QUICK}
+"""  # noqa: S608 - made of the constant above
 
 RENEW = """
 UPDATE workflows_lane SET lease_until = clock_timestamp() + %s * interval '1 second'
@@ -43,7 +44,7 @@ UPDATE workflows_lane SET lease_until = clock_timestamp() + %s * interval '1 sec
 HOLD = "SELECT FROM workflows_lane WHERE connection_id = %s AND lease_token = %s FOR UPDATE"
 
 # A wake-up that may not be taken yet is still there; one that may be was perhaps taken in vain during the turn.
-RELEASE = """
+RELEASE = f"""
 WITH freed AS (
     UPDATE workflows_lane l
        SET lease_token = NULL, lease_until = NULL, lease_holder = '', wake_pending = n.again,
@@ -53,9 +54,9 @@ WITH freed AS (
                    greatest(clock_timestamp(), turn_at + %(pace)s * interval '1 second') AS due
               FROM workflows_lane WHERE connection_id = %(id)s AND lease_token = %(token)s FOR UPDATE) n
      WHERE l.connection_id = n.connection_id
- RETURNING n.again AND NOT n.is_queued AS queues, n.due)
+ RETURNING n.again AND NOT n.is_queued AS queues, n.due, {QUICK})
 INSERT INTO django_q_ormq (key, payload, lock) SELECT %(key)s, %(package)s, due FROM freed WHERE queues
-"""
+"""  # noqa: S608 - made of the constant above
 
 OPEN = """
 INSERT INTO workflows_lane (connection_id, lease_holder, wake_pending, parked_reason)

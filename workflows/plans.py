@@ -89,7 +89,7 @@ class StepPlan:
 
 def clean(action: Action, data: Mapping[str, Any]) -> Data:
     """Cleaned by the action's form; raises StepError that names the fields."""
-    form = action.form(data=dict(data))
+    form = action.form(data=dict(data), label_suffix="")  # else Django translates one for each
     if form.is_valid():
         return form.cleaned_data
     raise StepError("input", "; ".join(_messages(form)))

@@ -11,6 +11,7 @@ from django.db import connection as database
 from django.db import transaction
 
 from connections import exact
+from taskjuice.queue.commits import QUICK, quick
 from taskjuice.queue.leases import Lease
 from workflows import lanes
 
@@ -48,13 +49,14 @@ WITH RECURSIVE listed (workflow) AS (
     SELECT id, row_number() OVER () AS place, count(*) OVER () AS most FROM picked
 ), locked AS MATERIALIZED (
     SELECT id FROM workflows_activation
-     WHERE id IN (SELECT id FROM counted WHERE most < %(together)s OR place <= most - most %% %(together)s)
+     WHERE id = ANY(ARRAY(SELECT id FROM counted
+                           WHERE most < %(together)s OR place <= most - most %% %(together)s))
        AND state IN ('ready', 'running') FOR UPDATE SKIP LOCKED
 )
 UPDATE workflows_activation a
    SET state = 'running', attempt = a.attempt + 1, lease_token = %(token)s,
        started_at = coalesce(a.started_at, clock_timestamp())
-  FROM locked WHERE a.id = locked.id
+  FROM locked, (SELECT {quick} AS quick) q WHERE a.id = locked.id AND q.quick = 'off'
 RETURNING a.id, a.workflow_id, a.version_id, a.position, a.attempt, a.trigger_data, a.outputs, a.subject,
           a.note
 """
@@ -196,17 +198,22 @@ class Batch:
                 run.put_back()
         return any(rests for _, rests in found.values())
 
-    def store(self) -> None:
-        """One transaction under the lease; raises LeaseLost, and then nothing was written."""
+    def store(self, *, effects: bool = False) -> None:
+        """One transaction under the lease; raises LeaseLost, and then nothing was written.
+
+        `effects`: what it stores must not be done again, so it waits for the disk.
+        """
         changed = [run for run in self.runs if run.changed]
         with transaction.atomic():
+            if not effects:
+                quick()
             lanes.hold(self.lease)
             with database.cursor() as cursor:
                 if self.records:
-                    given = exact.dumps([record.values() for record in self.records])
+                    given = exact.batch([record.values() for record in self.records])
                     cursor.execute(STEP_RUNS, [given, self.lease.token])
                 if changed:
-                    given = exact.dumps([_changes(run) for run in changed])
+                    given = exact.batch([_changes(run) for run in changed])
                     cursor.execute(ACTIVATIONS, [given, self.lease.token])
         self.records.clear()
         for run in changed:
@@ -235,7 +242,7 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
         "together": TOGETHER,
     }
     with database.cursor() as cursor:
-        cursor.execute(CLAIM.format(attempts=attempts), values)
+        cursor.execute(CLAIM.format(attempts=attempts, quick=QUICK), values)
         rows = cursor.fetchall()
     return [
         Run(

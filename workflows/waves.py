@@ -60,7 +60,7 @@ class Wave:
                 if turn.outcome is not None:
                     turn.conclude(batch, started, len(turns))
             if action.effects:
-                batch.store()
+                batch.store(effects=True)
             if why := _why_all_wait(turn.outcome for turn, _ in chunk):
                 break
         for turn in turns:

@@ -24,6 +24,7 @@ from django.utils import timezone
 from connections.errors import RetryLater
 from connections.models import Budget
 from connections.providers import Left
+from taskjuice.queue.commits import QUICK
 
 PROVIDER = "xero"
 APP = UUID(int=0)  # the tenant under which the app's own limit is kept
@@ -63,7 +64,7 @@ REASONS = {
 
 # `n.now` is one reading of the clock. A window that has ended is rolled on; what is in flight may count in the new one.
 # Nobody waits for the disk: should PostgreSQL crash, the last half second of counting is learnt again from headers.
-_QUICK = "set_config('synchronous_commit', 'off', true) AS quick"
+_QUICK = f"{QUICK} AS quick"
 _FLYING = "(SELECT count(*) FROM unnest(b.slots) s WHERE s > n.now)"
 _ROLLED = """CASE WHEN b.{0}_ends <= n.now THEN %({0})s * interval '1 second'
     * (1 + floor(extract(epoch FROM n.now - b.{0}_ends) / %({0})s)) ELSE interval '0' END"""

@@ -1,5 +1,6 @@
 """The process that a worker node watches: a django-q2 cluster whose members die with their parents."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -23,6 +24,11 @@ def main() -> int:
         pulse = Pulse(Path(os.environ[PULSE]))
         pre_execute.connect(lambda **_: pulse.begin(), weak=False)
         post_execute_in_worker.connect(lambda **_: pulse.end(), weak=False)
+    # The children share what is loaded, and the collector neither touches nor walks it. A batch makes many objects that
+    # all live to its end, so that collecting sooner finds nothing.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)
     cluster = Cluster()
     cluster.start()
     cluster.sentinel.join()

@@ -16,6 +16,7 @@ from django_q.models import OrmQ
 from connections.errors import Invalid, NeedsConsent, RetryLater
 from connections.integrations import Data, Done, TryLater, Unknown, registry
 from connections.models import Connection
+from taskjuice.queue.leases import Lease
 from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Look
@@ -577,6 +578,33 @@ def test_effects_are_stored_before_others_get_their_turn(look: Look, connection:
     due(connection, 1, 2, 3, steps=[LOOK | {"action": "test/effect"}])
     engine.run_lane(connection.pk)
     assert seen == [0, 1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_has_effects_waits_for_the_disk_and_all_else_does_not(
+    look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash of PostgreSQL may bring reads and conditions back, which do no harm; an e-mail may not go out twice."""
+    commits: list[str] = []
+
+    def hold(lease: Lease) -> None:
+        held(lease)
+        with database.cursor() as cursor:
+            cursor.execute("SHOW synchronous_commit")
+            commits.append(cursor.fetchone()[0])
+
+    with database.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = on")  # the tests' database has it off
+
+    held = lanes.hold
+    monkeypatch.setattr(lanes, "hold", hold)
+    effect = LOOK | {"name": "effect", "action": "test/effect"}
+    due(connection, 1, steps=[LOOK, effect, LOOK | {"name": "after"}])
+    engine.run_lane(connection.pk)
+    with database.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        assert (commits, cursor.fetchone()[0]) == (["on", "off"], "on")
+        cursor.execute("RESET synchronous_commit")
 
 
 def test_workflows_of_a_lane_take_turns(

@@ -13,6 +13,7 @@ from django.utils import timezone
 from connections import errors
 from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, outcome_of
 from connections.models import Connection
+from taskjuice.queue.commits import quick
 from xero import days, forms, scopes, upsert
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
@@ -72,6 +73,7 @@ def _remember(connection: Connection, invoices: Sequence[Record], began: datetim
     ids = [UUID(invoice["InvoiceID"]) for invoice in invoices]
     try:
         with transaction.atomic():
+            quick()
             upsert.take_in(connection, INVOICES, invoices)
             upsert.forget_stale(connection, INVOICES, ids, before=began)
     except OperationalError:  # the step has what it asked for; the sync will read them again
