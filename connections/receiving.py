@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from django.db import connection
 from django_q.conf import Conf
+from psycopg import Cursor
 
 from connections.together import Together
 from taskjuice.queue.wake import package
@@ -25,15 +26,13 @@ WITH flag AS (
 )
 """
 # One statement, so one round trip and one commit: the deliveries, and their wake-up unless one is queued already.
-STORE = (
-    WAKE
-    + """
-INSERT INTO connections_delivery (provider, body, sha256, answer_ms) VALUES {rows}
+STORE = f"""{WAKE}
+INSERT INTO connections_delivery (provider, body, sha256, answer_ms)
+SELECT provider, body, sha256, elapsed + 1000 * extract(epoch FROM clock_timestamp() - statement_timestamp())
+  FROM unnest(%(providers)s::text[], %(bodies)b::bytea[], %(digests)b::bytea[], %(elapsed)s::float8[])
+    AS new (provider, body, sha256, elapsed)
 RETURNING EXISTS (SELECT FROM flag)
-"""
-)
-ROW = """(%(provider_{0})s, %(body_{0})s, %(sha256_{0})s,
-        %(elapsed_{0})s + 1000 * extract(epoch FROM clock_timestamp() - statement_timestamp()))"""
+"""  # noqa: S608 - made of the constant above
 # After the commit: the wake-up that was queued already may have been taken before this delivery could be seen.
 STILL_QUEUED = "SELECT pending FROM queue_wake WHERE name = %(flag)s"
 WAKE_LATE = f"{WAKE} SELECT FROM flag"
@@ -63,23 +62,25 @@ def store(provider: str, body: bytes, *, began: float | None = None) -> None:
 
 
 def _insert(arrived: Sequence[Arrived]) -> None:
-    values: dict[str, str | bytes | float | None] = {
+    now = time.perf_counter()
+    values: dict[str, str | list[str] | list[bytes] | list[float | None]] = {
         "flag": FAN_OUT,
         "cluster": Conf.CLUSTER_NAME,
         "package": _package(),
+        "providers": [one.provider for one in arrived],
+        "bodies": [one.body for one in arrived],
+        "digests": [hashlib.sha256(one.body).digest() for one in arrived],
+        "elapsed": [None if one.began is None else 1000 * (now - one.began) for one in arrived],
     }
-    for place, (provider, body, began) in enumerate(arrived):
-        values |= {
-            f"provider_{place}": provider,
-            f"body_{place}": body,
-            f"sha256_{place}": hashlib.sha256(body).digest(),
-            f"elapsed_{place}": None if began is None else 1000 * (time.perf_counter() - began),
-        }
-    rows = ", ".join(ROW.format(place) for place in range(len(arrived)))
-    with connection.cursor() as cursor:
-        cursor.execute(STORE.format(rows=rows), values)
+    # Django's own cursor would write the values into the statement, which is then read and planned anew each time.
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as checked,
+        Cursor(checked.connection) as cursor,
+    ):
+        cursor.execute(STORE, values, prepare=True)
         if cursor.fetchone() == (False,):
-            cursor.execute(STILL_QUEUED, values)
+            cursor.execute(STILL_QUEUED, values, prepare=True)
             if cursor.fetchone() == (False,):
                 cursor.execute(WAKE_LATE, values)
 

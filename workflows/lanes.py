@@ -22,6 +22,7 @@ TASK = "workflows.tasks.run_lane"
 LEASE_SECONDS = 90  # more than one call's longest stay at the provider
 RENEW_SECONDS = 20  # between two calls a lease older than this is renewed
 PACE_SECONDS = 1.0  # from the beginning of a turn to that of the next one
+GATHER_SECONDS = 0.5  # before the first turn of a lane at rest, where more is just coming
 
 ACQUIRE = f"""
 UPDATE workflows_lane l
@@ -155,7 +156,7 @@ def wake_lanes(connection_ids: Iterable[int], *, gather: bool = False) -> None:
         "packages": [wake.package(TASK, pk) for pk in ids],
         "key": Conf.CLUSTER_NAME,
         "pace": PACE_SECONDS,
-        "gather": PACE_SECONDS if gather else 0.0,
+        "gather": GATHER_SECONDS if gather else 0.0,
     }
     with transaction.atomic(), database.cursor() as cursor:
         cursor.execute(OPEN, values)
