@@ -37,8 +37,9 @@ def main() -> None:
     found: Figures = {"machine": machine()}
     try:
         running.finish(running.prepare())
+        prepared = running.environment
         for name in wanted:
-            with own_database(running.environment) as environment:
+            with own_database(prepared) as environment:
                 found[name] = PARTS[name](running, environment)
             RESULT.write_text(json.dumps(found, indent=1))
             running.stages.done(f"measured: {name}")
