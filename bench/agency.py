@@ -46,7 +46,7 @@ SELECT %(agency)s, workspaces[1 + n %% cardinality(connections)], connections[1 
 
 def main() -> None:
     ready()
-    small, _ = filled(clients=1, invoices=10, activations=10)
+    small, _ = filled(clients=1, invoices=1_000, activations=10)  # some of them open
     large, seconds = filled(CLIENTS, INVOICES, ACTIVATIONS)
     few = {name: one["queries"] for name, one in measured(small, rounds=1).items()}
     pages = measured(large, rounds=ROUNDS)

@@ -158,7 +158,7 @@ def lists(size: int) -> dict[str, Any]:
     client.force_login(make_client_user(workspace))
     contact = contact_id(17)
     times: dict[str, list[float]] = {}
-    queries: dict[str, int] = {}
+    queries: dict[str, int | None] = {}
     with override_settings(ALLOWED_HOSTS=["*"], DEBUG=False):
         for name, query in (PAGES | combinations()).items():
             address = f"/{workspace.agency.slug}/{workspace.slug}/invoices/?{query.format(contact=contact)}"
@@ -177,9 +177,10 @@ def lists(size: int) -> dict[str, Any]:
 
 
 def more_queries(sizes: list[dict[str, Any]]) -> list[str]:
-    """The pages that ask more of the database where there are more rows."""
-    fewest, *others = (one["queries"] for one in sizes)
-    return sorted({name for one in others for name, count in one.items() if count > fewest[name]})
+    """The pages that ask more of the database where there are more rows, among those that find some."""
+    most = sizes[-1]["queries"]
+    found = {name: [one["queries"][name] for one in sizes if one["queries"][name]] for name in most}
+    return sorted(name for name, counts in found.items() if counts and max(counts) > counts[0])
 
 
 def combinations() -> dict[str, str]:
@@ -188,14 +189,14 @@ def combinations() -> dict[str, str]:
     return {query: query for query in ("&".join(filter(None, parts)) for parts in chosen)}
 
 
-def asked(ask: Callable[[], Any]) -> int:
-    """How many statements it sends to the database."""
+def asked(ask: Callable[[], Any]) -> int | None:
+    """How many statements it sends to the database; None where the page found nothing, and so read no rows."""
     from django.db import connection as database
     from django.test.utils import CaptureQueriesContext
 
     with CaptureQueriesContext(database) as seen:
-        ask()
-    return len(seen)
+        page = ask()
+    return None if b'<div class="empty">' in page.content else len(seen)
 
 
 def fill(workspace: int, connection: int, count: int) -> float:

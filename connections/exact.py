@@ -62,7 +62,17 @@ _quick = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_text)
 
 
 def loads(text: str | bytes) -> Any:
-    return json.loads(text, parse_float=Decimal)
+    """Numbers with a point as Decimals. ValueError where it is no JSON, RecursionError where it is too deep."""
+    try:
+        return _quick_reader.decode(text)
+    except (
+        msgspec.DecodeError,
+        UnicodeError,
+    ):  # a lone surrogate, a byte order mark: more than it puts up with
+        return json.loads(text, parse_float=Decimal)
+
+
+_quick_reader = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def check_storable(value: Any, depth: int = 0) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.core.cache import caches
 from django.test import Client
 
 from taskjuice import postgres
@@ -41,6 +42,12 @@ def _clearing_is_quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patches:
         clear_quickly(patches)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_remembered() -> None:
+    """What a process keeps for a while is of another test's agency, which may have had the same key."""
+    caches["process"].clear()
 
 
 @pytest.fixture(scope="session")

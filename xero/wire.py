@@ -1,12 +1,12 @@
 """Xero's wire formats: its dates, and JSON with exact numbers."""
 
-import json
 import re
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import simplejson
+
+from connections import exact
 
 # Milliseconds since 1970 in UTC; the offset is information only, may be historic (+1300) or missing (facts 4.1).
 MICROSOFT = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
@@ -43,7 +43,7 @@ def iso_instant(value: datetime) -> str:
 def decode(body: bytes) -> Any:
     """JSON with numbers that have a point as Decimals. ValueError if it is not JSON."""
     try:
-        return json.loads(body, parse_float=Decimal)
+        return exact.loads(body)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

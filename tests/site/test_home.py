@@ -4,6 +4,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -172,6 +173,26 @@ def test_home_counts_the_weeks_activations_by_the_persons_days(
         (2, 0, 0),
     ]
     assert (week.bars[-1].start, week.total, week.bad, week.highest) == (today.date(), 4, 1, 2)
+
+
+def test_home_counts_what_is_new_at_once_and_days_gone_by_once_a_minute(
+    as_owner: Client, agency: Agency, workspace: Workspace
+) -> None:
+    link = make_connection(workspace)
+    flow = make_workflow(agency, link)
+
+    def totals() -> list[int]:
+        return [day.total for day in as_owner.get("/northwind/").context["cards"].week.bars]
+
+    now = timezone.now()
+    for days in (0, 1, 3):
+        make_activation(flow, link, created_at=now - timedelta(days=days))
+    assert totals() == [0, 0, 0, 1, 0, 1, 1]
+    for days in (0, 1, 3):
+        make_activation(flow, link, created_at=now - timedelta(days=days))
+    assert totals() == [0, 0, 0, 1, 0, 2, 2]
+    caches["process"].clear()  # as a minute does
+    assert totals() == [0, 0, 0, 2, 0, 2, 2]
 
 
 def test_banner_leads_to_the_one_connection_or_to_the_list(as_owner: Client, workspace: Workspace) -> None:

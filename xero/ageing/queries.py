@@ -68,21 +68,22 @@ COLUMNS = (
     "i.id, i.workspace_id, i.connection_id, i.contact_xero_id, i.contact_name, i.currency,"
     " coalesce(i.due_date, i.date) AS due"
 )
-# Names in byte order: which of several does not matter, and comparing them by a language's rules is slow.
-NAMES = {"client": "NULL::text", "contact": 'min(contact_name COLLATE "C")'}
-PARTS = """SELECT {keys}, currency, age, sum(amount) AS amount, count(*) AS entries, min(due) AS due,
-                  {name} AS contact_name
-             FROM aged GROUP BY {keys}, currency, age"""
-SINGLE_PARTS = "SELECT *, 1 AS entries FROM aged"  # one document is one part
+# A client has many documents of each age, a contact few: grouping those beforehand would cost more than it saves.
+PARTS = """SELECT workspace_id, currency, age, sum(amount) AS amount, count(*) AS entries, min(due) AS due,
+                  NULL::text AS contact_name
+             FROM aged GROUP BY workspace_id, currency, age"""
+SINGLE_PARTS = "SELECT *, 1 AS entries FROM aged"
 SUMS = ", ".join(f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS b{age}" for age in range(len(AGES)))
 SINGLE_SUMS = ", ".join(f"CASE WHEN age = {age} THEN amount ELSE 0 END AS b{age}" for age in range(len(AGES)))
-GROUPS = """SELECT {keys}, currency, {sums}, min(due) AS due, min(contact_name) AS contact_name
-              FROM parts WHERE {where} GROUP BY {keys}, currency"""
+# Names in byte order: which of several does not matter, and comparing them by a language's rules is slow.
+GROUPS = """SELECT * FROM (SELECT {keys}, currency, {sums}, min(due) AS due,
+                                  min(contact_name COLLATE "C") AS contact_name
+                             FROM parts GROUP BY {keys}, currency OFFSET 0) whole WHERE {where}"""
 SINGLE_GROUPS = "SELECT {keys}, currency, {sums}, due, contact_name FROM parts WHERE {where}"
 ROWS = """
 SELECT {selected}, currency, contact_name, due, b0, b1, b2, b3, b4, {count} AS entries
-  FROM ({groups}) grouped ORDER BY {order} {limit}"""
-COUNT = "count(*) OVER ()"
+  FROM {groups} ORDER BY {order} {limit}"""
+COUNT = "(SELECT count(*) FROM grouped)"
 SINGLE_COUNT = "(SELECT entries FROM totals JOIN chosen USING (currency))"
 # The totals of each currency, then a page of the chosen one's rows.
 TABLE = """, totals AS (
@@ -91,7 +92,7 @@ TABLE = """, totals AS (
               FROM parts GROUP BY currency, age) ages GROUP BY currency
 ), chosen AS (
     SELECT currency FROM totals ORDER BY currency = %(currency)s DESC, entries DESC, currency LIMIT 1
-)
+), grouped AS ({groups})
 SELECT 0 AS part, row_number() OVER (ORDER BY entries DESC, currency) AS number,
        NULL::bigint, NULL::bigint, NULL::uuid, NULL::bigint, currency, NULL, due, b0, b1, b2, b3, b4, entries
   FROM totals
@@ -194,7 +195,8 @@ def table(
 
 def every(books: Books, owing: Owing, by: str, sort: str = "") -> Iterator[tuple[Aged, Invoice | None]]:
     """All rows of all currencies, for a file, with their invoices where a row is one."""
-    statement = _owed(owing, by) + _rows(by, f"currency, {_order(by, sort)}")
+    groups = f"({_groups(by, 'true')}) grouped"
+    statement = _owed(owing, by) + _rows(by, groups, f"currency, {_order(by, sort)}")
     found = [_aged(books, owing, row) for row in _ask(statement, books, owing)]
     for start in range(0, len(found), CHUNK):
         chunk = found[start : start + CHUNK]
@@ -212,10 +214,10 @@ def _ask_table(
     books: Books, owing: Owing, by: str, currency: str, sort: str, size: int, number: int
 ) -> tuple[list[Answer], list[Answer]]:
     """The totals and the rows, as the database has them."""
-    chosen = "currency = (SELECT currency FROM chosen)"
+    groups = _groups(by, "currency = (SELECT currency FROM chosen)")
     count = SINGLE_COUNT if by == "invoice" else COUNT
-    rows = _rows(by, _order(by, sort), where=chosen, count=count, limit="LIMIT %(limit)s OFFSET %(offset)s")
-    statement = _owed(owing, by) + TABLE.format(sums=SUMS, rows=rows)
+    rows = _rows(by, "grouped", _order(by, sort), count=count, limit="LIMIT %(limit)s OFFSET %(offset)s")
+    statement = _owed(owing, by) + TABLE.format(sums=SUMS, groups=groups, rows=rows)
     page = {"currency": currency, "limit": size, "offset": (number - 1) * size}
     answers = _ask(statement, books, owing, **page)
     return [row[2:] for row in answers if row[0] == 0], [row[2:] for row in answers if row[0] == 1]
@@ -236,22 +238,18 @@ def _ask(statement: str, books: Books, owing: Owing, **values: Any) -> list[Answ
 
 
 def _owed(owing: Owing, by: str) -> str:
-    parts = SINGLE_PARTS if by == "invoice" else PARTS.format(keys=", ".join(BYS[by]), name=NAMES[by])
+    parts = PARTS if by == "client" else SINGLE_PARTS
     return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=parts)
 
 
-def _rows(by: str, order: str, *, where: str = "true", count: str = "0", limit: str = "") -> str:
-    keys = BYS[by]
+def _groups(by: str, where: str) -> str:
     groups, sums = (SINGLE_GROUPS, SINGLE_SUMS) if by == "invoice" else (GROUPS, SUMS)
-    return ROWS.format(
-        selected=", ".join(
-            name if name in keys else f"NULL::{type} AS {name}" for name, type in KEYS.items()
-        ),
-        groups=groups.format(keys=", ".join(keys), sums=sums, where=where),
-        count=count,
-        order=order,
-        limit=limit,
-    )
+    return groups.format(keys=", ".join(BYS[by]), sums=sums, where=where)
+
+
+def _rows(by: str, groups: str, order: str, *, count: str = "0", limit: str = "") -> str:
+    selected = (name if name in BYS[by] else f"NULL::{type} AS {name}" for name, type in KEYS.items())
+    return ROWS.format(selected=", ".join(selected), groups=groups, order=order, count=count, limit=limit)
 
 
 def _filters(owing: Owing) -> str:
