@@ -5,10 +5,12 @@ TABLE = "bench_delivery"
 
 
 def ready() -> None:
-    """Django over a migrated database."""
+    """Django over a migrated database, loaded as the web process loads it."""
     import django
 
     django.setup()
     from django.core.management import call_command
+
+    import taskjuice.wsgi  # noqa: F401 - for what it does
 
     call_command("migrate", verbosity=0)

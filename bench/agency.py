@@ -16,7 +16,7 @@ CLIENTS = 200
 INVOICES = 1_000_000
 CONTACTS = 200  # of each client
 ACTIVATIONS = 100_000  # of the last seven days
-ROUNDS = 15
+ROUNDS = 40
 
 PAGES = {
     "home": "",

@@ -1,10 +1,16 @@
 """The web process. Its database connections come from a pool."""
 
+import gc
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
 os.environ.setdefault("DATABASE_POOL", "true")
 
 from django.core.wsgi import get_wsgi_application
+from django.urls import get_resolver
 
 application = get_wsgi_application()
+# What every request needs is loaded now, and the garbage collector does not walk it again during one.
+_ = get_resolver().url_patterns
+gc.collect()
+gc.freeze()
