@@ -68,28 +68,60 @@ COLUMNS = (
     "i.id, i.workspace_id, i.connection_id, i.contact_xero_id, i.contact_name, i.currency,"
     " coalesce(i.due_date, i.date) AS due"
 )
-# A client has many documents of each age, a contact few: grouping those beforehand would cost more than it saves.
-PARTS = """SELECT workspace_id, currency, age, sum(amount) AS amount, count(*) AS entries, min(due) AS due,
-                  NULL::text AS contact_name
-             FROM aged GROUP BY workspace_id, currency, age"""
-SINGLE_PARTS = "SELECT *, 1 AS entries FROM aged"
 SUMS = ", ".join(f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS b{age}" for age in range(len(AGES)))
 SINGLE_SUMS = ", ".join(f"CASE WHEN age = {age} THEN amount ELSE 0 END AS b{age}" for age in range(len(AGES)))
-# Names in byte order: which of several does not matter, and comparing them by a language's rules is slow.
-GROUPS = """SELECT * FROM (SELECT {keys}, currency, {sums}, min(due) AS due,
-                                  min(contact_name COLLATE "C") AS contact_name
-                             FROM parts GROUP BY {keys}, currency OFFSET 0) whole WHERE {where}"""
-SINGLE_GROUPS = "SELECT {keys}, currency, {sums}, due, contact_name FROM parts WHERE {where}"
+BUCKETS = ", ".join(f"b{age}" for age in range(len(AGES)))
+BY_AGE = f"""SELECT currency, {SUMS}, min(due) AS due, sum(entries)::bigint AS entries
+      FROM (SELECT currency, age, sum(amount) AS amount, min(due) AS due, sum(entries) AS entries
+              FROM parts GROUP BY currency, age) ages GROUP BY currency"""  # noqa: S608 - constants
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How rows are made of documents: parts of them, the totals of each currency, the groups, and their number."""
+
+    parts: str
+    totals: str
+    groups: str
+    count: str
+
+
+CHOSEN = "currency = (SELECT currency FROM chosen)"
+WAYS = {
+    # Many documents of each age: what is of one age is added up first.
+    "client": Way(
+        """SELECT workspace_id, currency, age, sum(amount) AS amount, count(*) AS entries, min(due) AS due
+             FROM aged GROUP BY workspace_id, currency, age""",
+        BY_AGE,
+        f"""SELECT workspace_id, currency, {SUMS}, min(due) AS due, NULL::text AS contact_name
+              FROM parts WHERE {{where}} GROUP BY workspace_id, currency""",  # noqa: S608 - constants
+        "(SELECT count(*) FROM grouped)",
+    ),
+    # A few documents each: contacts are added up at once, and the totals from theirs. Names in byte order: which of
+    # several does not matter, and comparing them by a language's rules is slow.
+    "contact": Way(
+        f"""SELECT connection_id, contact_xero_id, currency, {SUMS}, count(*) AS entries, min(due) AS due,
+                   min(contact_name COLLATE "C") AS contact_name
+              FROM aged GROUP BY connection_id, contact_xero_id, currency""",  # noqa: S608 - constants
+        f"""SELECT currency, {", ".join(f"sum(b{age}) AS b{age}" for age in range(len(AGES)))}, min(due) AS due,
+                   sum(entries)::bigint AS entries FROM parts GROUP BY currency""",  # noqa: S608 - constants
+        f"""SELECT connection_id, contact_xero_id, currency, {BUCKETS}, due, contact_name
+              FROM parts WHERE {{where}}""",  # noqa: S608 - constants
+        f"(SELECT count(*) FROM parts WHERE {CHOSEN})",  # noqa: S608 - constants
+    ),
+    "invoice": Way(
+        "SELECT *, 1 AS entries FROM aged",
+        BY_AGE,
+        f"""SELECT connection_id, contact_xero_id, id, currency, {SINGLE_SUMS}, due, contact_name
+              FROM parts WHERE {{where}}""",  # noqa: S608 - constants
+        "(SELECT entries FROM totals JOIN chosen USING (currency))",
+    ),
+}
 ROWS = """
 SELECT {selected}, currency, contact_name, due, b0, b1, b2, b3, b4, {count} AS entries
   FROM {groups} ORDER BY {order} {limit}"""
-COUNT = "(SELECT count(*) FROM grouped)"
-SINGLE_COUNT = "(SELECT entries FROM totals JOIN chosen USING (currency))"
 # The totals of each currency, then a page of the chosen one's rows.
-TABLE = """, totals AS (
-    SELECT currency, {sums}, min(due) AS due, sum(entries)::bigint AS entries
-      FROM (SELECT currency, age, sum(amount) AS amount, min(due) AS due, sum(entries) AS entries
-              FROM parts GROUP BY currency, age) ages GROUP BY currency
+TABLE = """, totals AS ({totals}
 ), chosen AS (
     SELECT currency FROM totals ORDER BY currency = %(currency)s DESC, entries DESC, currency LIMIT 1
 ), grouped AS ({groups})
@@ -195,7 +227,7 @@ def table(
 
 def every(books: Books, owing: Owing, by: str, sort: str = "") -> Iterator[tuple[Aged, Invoice | None]]:
     """All rows of all currencies, for a file, with their invoices where a row is one."""
-    groups = f"({_groups(by, 'true')}) grouped"
+    groups = f"({WAYS[by].groups.format(where='true')}) grouped"
     statement = _owed(owing, by) + _rows(by, groups, f"currency, {_order(by, sort)}")
     found = [_aged(books, owing, row) for row in _ask(statement, books, owing)]
     for start in range(0, len(found), CHUNK):
@@ -214,10 +246,10 @@ def _ask_table(
     books: Books, owing: Owing, by: str, currency: str, sort: str, size: int, number: int
 ) -> tuple[list[Answer], list[Answer]]:
     """The totals and the rows, as the database has them."""
-    groups = _groups(by, "currency = (SELECT currency FROM chosen)")
-    count = SINGLE_COUNT if by == "invoice" else COUNT
-    rows = _rows(by, "grouped", _order(by, sort), count=count, limit="LIMIT %(limit)s OFFSET %(offset)s")
-    statement = _owed(owing, by) + TABLE.format(sums=SUMS, groups=groups, rows=rows)
+    way, limit = WAYS[by], "LIMIT %(limit)s OFFSET %(offset)s"
+    rows = _rows(by, "grouped", _order(by, sort), count=way.count, limit=limit)
+    table = TABLE.format(totals=way.totals, groups=way.groups.format(where=CHOSEN), rows=rows)
+    statement = _owed(owing, by) + table
     page = {"currency": currency, "limit": size, "offset": (number - 1) * size}
     answers = _ask(statement, books, owing, **page)
     return [row[2:] for row in answers if row[0] == 0], [row[2:] for row in answers if row[0] == 1]
@@ -238,13 +270,7 @@ def _ask(statement: str, books: Books, owing: Owing, **values: Any) -> list[Answ
 
 
 def _owed(owing: Owing, by: str) -> str:
-    parts = PARTS if by == "client" else SINGLE_PARTS
-    return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=parts)
-
-
-def _groups(by: str, where: str) -> str:
-    groups, sums = (SINGLE_GROUPS, SINGLE_SUMS) if by == "invoice" else (GROUPS, SUMS)
-    return groups.format(keys=", ".join(BYS[by]), sums=sums, where=where)
+    return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=WAYS[by].parts)
 
 
 def _rows(by: str, groups: str, order: str, *, count: str = "0", limit: str = "") -> str:
