@@ -37,8 +37,10 @@ class Encoder(simplejson.JSONEncoder):
 
 
 class Decoder(json.JSONDecoder):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**({"parse_float": Decimal} | options))
+    """As Django's JSONField wants it."""
+
+    def decode(self, s: str, *_: Any) -> Any:
+        return loads(s)
 
 
 def dumps(value: Any) -> str:
@@ -65,10 +67,7 @@ def loads(text: str | bytes) -> Any:
     """Numbers with a point as Decimals. ValueError where it is no JSON, RecursionError where it is too deep."""
     try:
         return _quick_reader.decode(text)
-    except (
-        msgspec.DecodeError,
-        UnicodeError,
-    ):  # a lone surrogate, a byte order mark: more than it puts up with
+    except (msgspec.DecodeError, UnicodeError):  # it is stricter: no lone surrogates, no byte order mark
         return json.loads(text, parse_float=Decimal)
 
 

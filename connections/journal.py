@@ -57,10 +57,9 @@ def write(writer: Writer, calls: Sequence[ActionCall], rows: Sequence[Data]) -> 
     fresh = [index for index in range(len(calls)) if index not in ours]
     outcomes, later = _begin(writer, connection, calls, rows, fresh)
     waiting |= later
-    after = _latest(calls)
-    theirs = {index: call for index, call in after.items() if index not in outcomes}
-    seen = {index: call if call.pk in waiting else _awaited(call) for index, call in theirs.items()}
-    outcomes |= {index: _outcome(call, waiting) for index, call in seen.items()}
+    for index, call in _latest(calls).items():
+        if index not in outcomes:
+            outcomes[index] = _outcome(call if call.pk in waiting else _awaited(call), waiting)
     return [outcomes.get(index) or Failed("busy", BUSY) for index in range(len(calls))]
 
 

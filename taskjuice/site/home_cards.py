@@ -135,11 +135,10 @@ class Cards:
         past, lately = days[:-2], sorted({*days[-2:], *hours})
         of_whom = (self.scope.agency.pk, self.scope.workspace.pk if self.scope.workspace else 0)
         key = ":".join(str(int(part)) for part in (*of_whom, *(day.timestamp() for day in past)))
-        counted: list[Counted] | None = caches["process"].get(f"activations:{key}")
-        if counted is None:
-            counted = self._count(past, until=lately[0])
-            caches["process"].set(f"activations:{key}", counted, PAST_SECONDS)
-        return counted + self._count(lately)
+        before = caches["process"].get_or_set(
+            f"activations:{key}", lambda: self._count(past, until=lately[0]), PAST_SECONDS
+        )
+        return [*(before or []), *self._count(lately)]
 
     def _count(self, marks: list[datetime], until: datetime | None = None) -> list[Counted]:
         since = Func(

@@ -68,12 +68,16 @@ COLUMNS = (
     "i.id, i.workspace_id, i.connection_id, i.contact_xero_id, i.contact_name, i.currency,"
     " coalesce(i.due_date, i.date) AS due"
 )
-SUMS = ", ".join(f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS b{age}" for age in range(len(AGES)))
-SINGLE_SUMS = ", ".join(f"CASE WHEN age = {age} THEN amount ELSE 0 END AS b{age}" for age in range(len(AGES)))
-BUCKETS = ", ".join(f"b{age}" for age in range(len(AGES)))
-BY_AGE = f"""SELECT currency, {SUMS}, min(due) AS due, sum(entries)::bigint AS entries
+PLACES = range(len(AGES))
+AMOUNTS = {
+    "sums": ", ".join(f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS b{age}" for age in PLACES),
+    "single": ", ".join(f"CASE WHEN age = {age} THEN amount ELSE 0 END AS b{age}" for age in PLACES),
+    "added": ", ".join(f"sum(b{age}) AS b{age}" for age in PLACES),
+    "buckets": ", ".join(f"b{age}" for age in PLACES),
+}
+BY_AGE = """SELECT currency, {sums}, min(due) AS due, sum(entries)::bigint AS entries
       FROM (SELECT currency, age, sum(amount) AS amount, min(due) AS due, sum(entries) AS entries
-              FROM parts GROUP BY currency, age) ages GROUP BY currency"""  # noqa: S608 - constants
+              FROM parts GROUP BY currency, age) ages GROUP BY currency"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,27 +97,27 @@ WAYS = {
         """SELECT workspace_id, currency, age, sum(amount) AS amount, count(*) AS entries, min(due) AS due
              FROM aged GROUP BY workspace_id, currency, age""",
         BY_AGE,
-        f"""SELECT workspace_id, currency, {SUMS}, min(due) AS due, NULL::text AS contact_name
-              FROM parts WHERE {{where}} GROUP BY workspace_id, currency""",  # noqa: S608 - constants
+        """SELECT workspace_id, currency, {sums}, min(due) AS due, NULL::text AS contact_name
+             FROM parts WHERE {where} GROUP BY workspace_id, currency""",
         "(SELECT count(*) FROM grouped)",
     ),
     # A few documents each: contacts are added up at once, and the totals from theirs. Names in byte order: which of
     # several does not matter, and comparing them by a language's rules is slow.
     "contact": Way(
-        f"""SELECT connection_id, contact_xero_id, currency, {SUMS}, count(*) AS entries, min(due) AS due,
-                   min(contact_name COLLATE "C") AS contact_name
-              FROM aged GROUP BY connection_id, contact_xero_id, currency""",  # noqa: S608 - constants
-        f"""SELECT currency, {", ".join(f"sum(b{age}) AS b{age}" for age in range(len(AGES)))}, min(due) AS due,
-                   sum(entries)::bigint AS entries FROM parts GROUP BY currency""",  # noqa: S608 - constants
-        f"""SELECT connection_id, contact_xero_id, currency, {BUCKETS}, due, contact_name
-              FROM parts WHERE {{where}}""",  # noqa: S608 - constants
-        f"(SELECT count(*) FROM parts WHERE {CHOSEN})",  # noqa: S608 - constants
+        """SELECT connection_id, contact_xero_id, currency, {sums}, count(*) AS entries, min(due) AS due,
+                  min(contact_name COLLATE "C") AS contact_name
+             FROM aged GROUP BY connection_id, contact_xero_id, currency""",
+        """SELECT currency, {added}, min(due) AS due, sum(entries)::bigint AS entries
+             FROM parts GROUP BY currency""",
+        """SELECT connection_id, contact_xero_id, currency, {buckets}, due, contact_name
+             FROM parts WHERE {where}""",
+        "(SELECT count(*) FROM parts WHERE {where})",
     ),
     "invoice": Way(
         "SELECT *, 1 AS entries FROM aged",
         BY_AGE,
-        f"""SELECT connection_id, contact_xero_id, id, currency, {SINGLE_SUMS}, due, contact_name
-              FROM parts WHERE {{where}}""",  # noqa: S608 - constants
+        """SELECT connection_id, contact_xero_id, id, currency, {single}, due, contact_name
+             FROM parts WHERE {where}""",
         "(SELECT entries FROM totals JOIN chosen USING (currency))",
     ),
 }
@@ -227,7 +231,7 @@ def table(
 
 def every(books: Books, owing: Owing, by: str, sort: str = "") -> Iterator[tuple[Aged, Invoice | None]]:
     """All rows of all currencies, for a file, with their invoices where a row is one."""
-    groups = f"({WAYS[by].groups.format(where='true')}) grouped"
+    groups = f"({_written(WAYS[by].groups, where='true')}) grouped"
     statement = _owed(owing, by) + _rows(by, groups, f"currency, {_order(by, sort)}")
     found = [_aged(books, owing, row) for row in _ask(statement, books, owing)]
     for start in range(0, len(found), CHUNK):
@@ -247,8 +251,8 @@ def _ask_table(
 ) -> tuple[list[Answer], list[Answer]]:
     """The totals and the rows, as the database has them."""
     way, limit = WAYS[by], "LIMIT %(limit)s OFFSET %(offset)s"
-    rows = _rows(by, "grouped", _order(by, sort), count=way.count, limit=limit)
-    table = TABLE.format(totals=way.totals, groups=way.groups.format(where=CHOSEN), rows=rows)
+    rows = _rows(by, "grouped", _order(by, sort), count=_written(way.count), limit=limit)
+    table = TABLE.format(totals=_written(way.totals), groups=_written(way.groups), rows=rows)
     statement = _owed(owing, by) + table
     page = {"currency": currency, "limit": size, "offset": (number - 1) * size}
     answers = _ask(statement, books, owing, **page)
@@ -270,7 +274,11 @@ def _ask(statement: str, books: Books, owing: Owing, **values: Any) -> list[Answ
 
 
 def _owed(owing: Owing, by: str) -> str:
-    return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=WAYS[by].parts)
+    return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=_written(WAYS[by].parts))
+
+
+def _written(sql: str, where: str = CHOSEN) -> str:
+    return sql.format(**AMOUNTS, where=where)
 
 
 def _rows(by: str, groups: str, order: str, *, count: str = "0", limit: str = "") -> str:
