@@ -123,7 +123,7 @@ SELECT %(workspace)s, %(connection)s, md5('i' || n)::uuid, now(), now(),
 
 INDEXES = """
 SELECT indexname, indexdef FROM pg_indexes
- WHERE tablename = 'xero_invoice' AND indexname NOT IN (SELECT conname FROM pg_constraint)
+ WHERE tablename = %(table)s AND indexname NOT IN (SELECT conname FROM pg_constraint)
 """
 
 
@@ -206,7 +206,7 @@ def fill(workspace: int, connection: int, count: int) -> float:
     values = {"workspace": workspace, "connection": connection, "contacts": CONTACTS, "count": count}
     began = time.perf_counter()
     with database.cursor() as cursor:
-        with without_indexes(cursor):
+        with without_indexes(cursor, "xero_invoice"):
             cursor.execute(FILL_CONTACTS, values)
             cursor.execute(FILL_INVOICES, values)
         cursor.execute("VACUUM ANALYZE xero_invoice, xero_contact, xero_tally")
@@ -229,9 +229,9 @@ def add_ledger(workspace: int, connection: int) -> None:
 
 
 @contextmanager
-def without_indexes(cursor: Any) -> Iterator[None]:
-    """Invoices' indexes are made anew afterwards: several times faster than filling them row by row."""
-    cursor.execute(INDEXES)
+def without_indexes(cursor: Any, table: str) -> Iterator[None]:
+    """Its indexes are made anew afterwards: several times faster than filling them row by row."""
+    cursor.execute(INDEXES, {"table": table})
     indexes = cursor.fetchall()
     for name, _ in indexes:
         cursor.execute(f'DROP INDEX "{name}"')

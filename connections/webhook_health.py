@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection as database
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -76,7 +76,7 @@ def of_app(provider: str = "xero") -> Health:
     return Health("well", last_at=last_at)
 
 
-def unheard(scope: Scope | None = None) -> list[Connection]:
+def unheard(scope: Scope | None = None) -> QuerySet[Connection]:
     """Connections with changes lately that were found by reading, none of which a webhook told since."""
     found = Event.objects.filter(
         Q(connection__last_webhook_at=None) | Q(occurred_at__gt=F("connection__last_webhook_at")),
@@ -86,4 +86,4 @@ def unheard(scope: Scope | None = None) -> list[Connection]:
     if scope is not None:
         found = found.filter(workspace__in=scope.workspaces)
     connections = Connection.objects.filter(pk__in=found.values("connection"), state=ConnectionState.ACTIVE)
-    return list(connections.select_related("workspace", "agency").order_by("workspace__name", "name", "pk"))
+    return connections.order_by("workspace__name", "name", "pk")

@@ -100,18 +100,10 @@ class Invoice(Record):
             models.Index(
                 "connection",
                 "type",
-                "currency",
-                name="invoice_owed",
-                condition=models.Q(amount_due__gt=0, status="AUTHORISED"),
-                include=(
-                    "id",
-                    "workspace",
-                    "contact_xero_id",
-                    "contact_name",
-                    "date",
-                    "due_date",
-                    "amount_due",
-                ),
+                "contact_xero_id",
+                name="invoice_open",
+                condition=models.Q(status="AUTHORISED"),
+                include=("id", "workspace", "contact_name", "currency", "date", "due_date", "amount_due"),
             ),
         )
 

@@ -74,7 +74,7 @@ def _webhooks() -> Iterator[Found]:
         for pk, slug in concerned.values_list("pk", "slug"):
             yield Found(pk, None, Kind.WEBHOOKS, "app", "All organisations", f"/{slug}/deliveries/")
         return
-    for link in webhook_health.unheard():
+    for link in webhook_health.unheard().select_related("workspace", "agency"):
         yield _of_connection(Kind.WEBHOOKS, link)
 
 

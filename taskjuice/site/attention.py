@@ -131,7 +131,7 @@ class Attention:
     def silent(self) -> Item | None:
         if self.refused is not None:
             return None
-        names = [connection.name for connection in webhook_health.unheard(self.scope)]
+        names = list(webhook_health.unheard(self.scope).values_list("name", flat=True)[:FETCHED])
         return self._item("silent", names, "connections:delivery-list")
 
     def _activations(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -35,8 +36,8 @@ ORDERS = {
     "client": "array_position(%({clients})s::bigint[], {key})",
     "contact": "lower(contact_name)",
     "due": "due",
-    "overdue": "b1 + b2 + b3 + b4",
-    "total": "b0 + b1 + b2 + b3 + b4",
+    "overdue": "overdue",
+    "total": "total",
     **{f"age{place}": f"b{place}" for place in range(len(AGES))},
 }
 DEFAULT_ORDERS = {"client": "-overdue", "contact": "-overdue", "invoice": "due"}
@@ -51,89 +52,92 @@ WITH later AS (
        AND i.type = %(type)s AND {filters}
      GROUP BY i.id
 ), owed AS (
-    SELECT {columns}, i.amount_due + coalesce(later.amount, 0) AS amount
+    SELECT {columns}, coalesce(i.amount_due + later.amount, i.amount_due) AS amount
       FROM xero_invoice i LEFT JOIN later USING (id)
-     WHERE i.connection_id = ANY(%(connections)s) AND i.type = %(type)s AND i.status = 'AUTHORISED'
-       AND i.amount_due > 0 AND {filters}
+     WHERE i.connection_id = ANY(%(connections)s) AND i.type = %(type)s AND i.status = 'AUTHORISED' AND {filters}
     UNION ALL
     SELECT {columns}, later.amount
       FROM later JOIN xero_invoice i USING (id)
-     WHERE i.status = 'PAID' OR (i.status = 'AUTHORISED' AND i.amount_due <= 0)
+     WHERE i.status = 'PAID'
 ), aged AS (
     SELECT *, CASE WHEN due IS NULL OR due >= %(on)s THEN 0 WHEN due >= %(on)s - 30 THEN 1
                    WHEN due >= %(on)s - 60 THEN 2 WHEN due >= %(on)s - 90 THEN 3 ELSE 4 END AS age
-      FROM owed
+      FROM owed WHERE amount > 0
 ), parts AS MATERIALIZED ({parts})"""
 COLUMNS = (
     "i.id, i.workspace_id, i.connection_id, i.contact_xero_id, i.contact_name, i.currency,"
     " coalesce(i.due_date, i.date) AS due"
 )
-PLACES = range(len(AGES))
+BUCKETS = [f"b{age}" for age in range(len(AGES))]
 AMOUNTS = {
-    "sums": ", ".join(f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS b{age}" for age in PLACES),
-    "single": ", ".join(f"CASE WHEN age = {age} THEN amount ELSE 0 END AS b{age}" for age in PLACES),
-    "added": ", ".join(f"sum(b{age}) AS b{age}" for age in PLACES),
-    "buckets": ", ".join(f"b{age}" for age in PLACES),
+    "sums": ", ".join(
+        [f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS {name}" for age, name in enumerate(BUCKETS)]
+        + ["coalesce(sum(amount) FILTER (WHERE age > 0), 0) AS overdue", "sum(amount) AS total"]
+    ),
+    "single": ", ".join(
+        [f"CASE WHEN age = {age} THEN amount ELSE 0 END AS {name}" for age, name in enumerate(BUCKETS)]
+        + ["CASE WHEN age > 0 THEN amount ELSE 0 END AS overdue", "amount AS total"]
+    ),
+    "buckets": ", ".join(BUCKETS),
 }
-BY_AGE = """SELECT currency, {sums}, min(due) AS due, sum(entries)::bigint AS entries
-      FROM (SELECT currency, age, sum(amount) AS amount, min(due) AS due, sum(entries) AS entries
-              FROM parts GROUP BY currency, age) ages GROUP BY currency"""
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How rows are made of documents: parts of them, the totals of each currency, the groups, and their number."""
+    """How rows are made of documents: parts of them, the groups, and which parts are of a group on the page."""
 
     parts: str
-    totals: str
     groups: str
-    count: str
+    same: str
 
 
-CHOSEN = "currency = (SELECT currency FROM chosen)"
 WAYS = {
     # Many documents of each age: what is of one age is added up first.
     "client": Way(
         """SELECT workspace_id, currency, age, sum(amount) AS amount, count(*) AS entries, min(due) AS due
              FROM aged GROUP BY workspace_id, currency, age""",
-        BY_AGE,
         """SELECT workspace_id, currency, {sums}, min(due) AS due, NULL::text AS contact_name
              FROM parts WHERE {where} GROUP BY workspace_id, currency""",
-        "(SELECT count(*) FROM grouped)",
+        "ranked.workspace_id = parts.workspace_id",
     ),
-    # A few documents each: contacts are added up at once, and the totals from theirs. Names in byte order: which of
-    # several does not matter, and comparing them by a language's rules is slow.
+    # Which of several names of a contact does not matter, and comparing them by a language's rules is slow.
     "contact": Way(
-        """SELECT connection_id, contact_xero_id, currency, {sums}, count(*) AS entries, min(due) AS due,
+        "SELECT *, 1 AS entries FROM aged",
+        """SELECT connection_id, contact_xero_id, currency, {sums}, min(due) AS due,
                   min(contact_name COLLATE "C") AS contact_name
-             FROM aged GROUP BY connection_id, contact_xero_id, currency""",
-        """SELECT currency, {added}, min(due) AS due, sum(entries)::bigint AS entries
-             FROM parts GROUP BY currency""",
-        """SELECT connection_id, contact_xero_id, currency, {buckets}, due, contact_name
-             FROM parts WHERE {where}""",
-        "(SELECT count(*) FROM parts WHERE {where})",
+             FROM parts WHERE {where} GROUP BY connection_id, contact_xero_id, currency""",
+        "ranked.connection_id = parts.connection_id"
+        " AND ranked.contact_xero_id IS NOT DISTINCT FROM parts.contact_xero_id",
     ),
     "invoice": Way(
         "SELECT *, 1 AS entries FROM aged",
-        BY_AGE,
         """SELECT connection_id, contact_xero_id, id, currency, {single}, due, contact_name
              FROM parts WHERE {where}""",
-        "(SELECT entries FROM totals JOIN chosen USING (currency))",
+        "ranked.id = parts.id",
     ),
 }
 ROWS = """
-SELECT {selected}, currency, contact_name, due, b0, b1, b2, b3, b4, {count} AS entries
-  FROM {groups} ORDER BY {order} {limit}"""
-# The totals of each currency, then a page of the chosen one's rows.
-TABLE = """, totals AS ({totals}
+SELECT {selected}, currency, contact_name, due, {buckets}, {count} AS entries
+  FROM ({groups}) grouped ORDER BY {order}"""
+# The totals of each currency, then a page of the chosen one's rows. Only what they are ordered by is added up of all
+# groups; the amounts of each age, which are most of the work, of those on the page.
+TABLE = """, totals AS (
+    SELECT currency, {sums}, min(due) AS due, sum(entries)::bigint AS entries
+      FROM (SELECT currency, age, sum(amount) AS amount, min(due) AS due, sum(entries) AS entries
+              FROM parts GROUP BY currency, age) ages GROUP BY currency
 ), chosen AS (
     SELECT currency FROM totals ORDER BY currency = %(currency)s DESC, entries DESC, currency LIMIT 1
-), grouped AS ({groups})
+), ranked AS (
+    SELECT {keys}, count(*) OVER () AS entries FROM ({every}) grouped
+     ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s
+)
 SELECT 0 AS part, row_number() OVER (ORDER BY entries DESC, currency) AS number,
-       NULL::bigint, NULL::bigint, NULL::uuid, NULL::bigint, currency, NULL, due, b0, b1, b2, b3, b4, entries
+       NULL::bigint, NULL::bigint, NULL::uuid, NULL::bigint, currency, NULL, due, {buckets}, entries
   FROM totals
 UNION ALL SELECT 1, row_number() OVER (), found.* FROM ({rows}) found
 ORDER BY part, number"""
+CHOSEN = "currency = (SELECT currency FROM chosen)"
+ON_THE_PAGE = CHOSEN + " AND EXISTS (SELECT FROM ranked WHERE {same})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ class Part:
         return round(100 * self.amount / self.whole) if self.whole else 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Aged:
     """What somebody owes, by age. `late_days`: of the oldest document; 0 when nothing is overdue."""
 
@@ -172,19 +176,19 @@ class Aged:
     contact_name: str = ""
     invoice_id: int | None = None
 
-    @property
+    @cached_property
     def total(self) -> Decimal:
         return sum(self.amounts, Decimal(0))
 
-    @property
+    @cached_property
     def overdue(self) -> Decimal:
         return sum(self.amounts[1:], Decimal(0))
 
-    @property
+    @cached_property
     def overdue_percent(self) -> int:
         return round(100 * self.overdue / self.total) if self.total else 0
 
-    @property
+    @cached_property
     def parts(self) -> list[Part]:
         whole = self.total
         return [
@@ -231,8 +235,7 @@ def table(
 
 def every(books: Books, owing: Owing, by: str, sort: str = "") -> Iterator[tuple[Aged, Invoice | None]]:
     """All rows of all currencies, for a file, with their invoices where a row is one."""
-    groups = f"({_written(WAYS[by].groups, where='true')}) grouped"
-    statement = _owed(owing, by) + _rows(by, groups, f"currency, {_order(by, sort)}")
+    statement = _owed(owing, by) + _rows(by, "true", f"currency, {_order(by, sort)}")
     found = [_aged(books, owing, row) for row in _ask(statement, books, owing)]
     for start in range(0, len(found), CHUNK):
         chunk = found[start : start + CHUNK]
@@ -250,10 +253,14 @@ def _ask_table(
     books: Books, owing: Owing, by: str, currency: str, sort: str, size: int, number: int
 ) -> tuple[list[Answer], list[Answer]]:
     """The totals and the rows, as the database has them."""
-    way, limit = WAYS[by], "LIMIT %(limit)s OFFSET %(offset)s"
-    rows = _rows(by, "grouped", _order(by, sort), count=_written(way.count), limit=limit)
-    table = TABLE.format(totals=_written(way.totals), groups=_written(way.groups), rows=rows)
-    statement = _owed(owing, by) + table
+    order = _order(by, sort)
+    statement = _owed(owing, by) + TABLE.format(
+        **AMOUNTS,
+        keys=", ".join(BYS[by]),
+        every=_groups(by, CHOSEN),
+        order=order,
+        rows=_rows(by, ON_THE_PAGE.format(same=WAYS[by].same), order, "(SELECT max(entries) FROM ranked)"),
+    )
     page = {"currency": currency, "limit": size, "offset": (number - 1) * size}
     answers = _ask(statement, books, owing, **page)
     return [row[2:] for row in answers if row[0] == 0], [row[2:] for row in answers if row[0] == 1]
@@ -274,16 +281,19 @@ def _ask(statement: str, books: Books, owing: Owing, **values: Any) -> list[Answ
 
 
 def _owed(owing: Owing, by: str) -> str:
-    return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=_written(WAYS[by].parts))
+    return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=WAYS[by].parts)
 
 
-def _written(sql: str, where: str = CHOSEN) -> str:
-    return sql.format(**AMOUNTS, where=where)
+def _groups(by: str, where: str) -> str:
+    return WAYS[by].groups.format(**AMOUNTS, where=where)
 
 
-def _rows(by: str, groups: str, order: str, *, count: str = "0", limit: str = "") -> str:
-    selected = (name if name in BYS[by] else f"NULL::{type} AS {name}" for name, type in KEYS.items())
-    return ROWS.format(selected=", ".join(selected), groups=groups, order=order, count=count, limit=limit)
+def _rows(by: str, where: str, order: str, count: str = "0") -> str:
+    selected = ", ".join(
+        name if name in BYS[by] else f"NULL::{type} AS {name}" for name, type in KEYS.items()
+    )
+    buckets, groups = AMOUNTS["buckets"], _groups(by, where)
+    return ROWS.format(selected=selected, buckets=buckets, groups=groups, count=count, order=order)
 
 
 def _filters(owing: Owing) -> str:
@@ -299,7 +309,7 @@ def _order(by: str, sort: str) -> str:
     direction = "DESC" if wanted.startswith("-") else "ASC"
     clients = "workspaces" if by == "client" else "connections"  # in the order of the clients' names
     column = ORDERS[wanted.removeprefix("-")].format(clients=clients, key=BYS[by][0])
-    return f"{column} {direction} NULLS LAST, {ORDERS['total']} DESC, {', '.join(BYS[by])}"
+    return f"{column} {direction} NULLS LAST, total DESC, {', '.join(BYS[by])}"
 
 
 def _aged(books: Books, owing: Owing, row: Answer) -> Aged:

@@ -112,6 +112,7 @@ def test_currencies_are_never_added(as_member: Client, books: Connection) -> Non
     assert shown(as_member) == [("Harbour Café", [150, 0, 0, 0, 0])]
     assert shown(as_member, currency="USD") == [("Harbour Café", [30, 0, 0, 0, 0])]
     assert shown(as_member, currency="nonsense") == [("Harbour Café", [150, 0, 0, 0, 0])]
+    assert shown(as_member, currency="USD", by="contact") == [("Ridgeway University", [30, 0, 0, 0, 0])]
 
 
 def test_most_overdue_stand_first_and_columns_sort(
@@ -145,6 +146,22 @@ def test_contacts_of_two_organisations_are_two_rows(as_member: Client, workspace
     for link in (make_books(workspace), make_books(workspace)):
         make_invoice(link, "10")
     assert shown(as_member, by="contact") == [("Ridgeway University", [10, 0, 0, 0, 0])] * 2
+
+
+def test_documents_of_no_contact_are_a_row_too(as_member: Client, books: Connection) -> None:
+    for late in (0, 40):
+        make_invoice(books, "100", late=late, contact_xero_id=None, contact_name="")
+    make_invoice(books, "30")
+    rows = [("", [100, 0, 100, 0, 0]), ("Ridgeway University", [30, 0, 0, 0, 0])]
+    assert shown(as_member, by="contact") == rows
+    assert shown(as_member, by="contact", sort="contact") == rows
+
+
+def test_approved_document_with_nothing_due_is_not_open(as_member: Client, books: Connection) -> None:
+    credited = make_invoice(books, "0", total=Decimal(80), date=TODAY)
+    assert shown(as_member, by="invoice") == []
+    make_payment(credited, "50", TODAY + timedelta(days=1))
+    assert shown(as_member, by="invoice") == [("Ridgeway University", [50, 0, 0, 0, 0])]
 
 
 def test_past_day_undoes_later_payments_and_leaves_out_later_invoices(
