@@ -100,7 +100,7 @@ DATABASES = {"default": environment.database(DATABASE_URL)}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "taskjuice"
-# Set by the web process for itself (taskjuice/wsgi.py): a pool's threads do not survive a worker's fork.
+# Set by the web process for itself (taskjuice/wsgi.py); never for a worker's cluster, whose processes fork.
 if environment.boolean("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 20, "timeout": 4}
     DATABASES["default"]["CONN_MAX_AGE"] = 0

@@ -72,7 +72,8 @@ class Node:
         self.canary = None
         self.cluster = subprocess.Popen(
             [sys.executable, "-m", "taskjuice.queue.cluster"],
-            env={**os.environ, PULSE: str(self.pulse.folder)},
+            # Its processes fork, and a pool of database connections that they share breaks them all.
+            env={**os.environ, PULSE: str(self.pulse.folder), "DATABASE_POOL": "false"},
             start_new_session=True,
         )
 
