@@ -84,13 +84,13 @@ AMOUNTS = {
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How rows are made of documents: parts of them, the groups, and which parts are of a group on the page."""
+    """How rows are made of documents: parts of them, then groups of parts."""
 
     parts: str
     groups: str
-    same: str
 
 
+EACH = "SELECT *, 1 AS entries FROM aged"
 WAYS = {
     # Many documents of each age: what is of one age is added up first.
     "client": Way(
@@ -98,22 +98,18 @@ WAYS = {
              FROM aged GROUP BY workspace_id, currency, age""",
         """SELECT workspace_id, currency, {sums}, min(due) AS due, NULL::text AS contact_name
              FROM parts WHERE {where} GROUP BY workspace_id, currency""",
-        "ranked.workspace_id = parts.workspace_id",
     ),
     # Which of several names of a contact does not matter, and comparing them by a language's rules is slow.
     "contact": Way(
-        "SELECT *, 1 AS entries FROM aged",
+        EACH,
         """SELECT connection_id, contact_xero_id, currency, {sums}, min(due) AS due,
                   min(contact_name COLLATE "C") AS contact_name
              FROM parts WHERE {where} GROUP BY connection_id, contact_xero_id, currency""",
-        "ranked.connection_id = parts.connection_id"
-        " AND ranked.contact_xero_id IS NOT DISTINCT FROM parts.contact_xero_id",
     ),
     "invoice": Way(
-        "SELECT *, 1 AS entries FROM aged",
+        EACH,
         """SELECT connection_id, contact_xero_id, id, currency, {single}, due, contact_name
              FROM parts WHERE {where}""",
-        "ranked.id = parts.id",
     ),
 }
 ROWS = """
@@ -137,7 +133,6 @@ SELECT 0 AS part, row_number() OVER (ORDER BY entries DESC, currency) AS number,
 UNION ALL SELECT 1, row_number() OVER (), found.* FROM ({rows}) found
 ORDER BY part, number"""
 CHOSEN = "currency = (SELECT currency FROM chosen)"
-ON_THE_PAGE = CHOSEN + " AND EXISTS (SELECT FROM ranked WHERE {same})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +254,7 @@ def _ask_table(
         keys=", ".join(BYS[by]),
         every=_groups(by, CHOSEN),
         order=order,
-        rows=_rows(by, ON_THE_PAGE.format(same=WAYS[by].same), order, "(SELECT max(entries) FROM ranked)"),
+        rows=_rows(by, _on_the_page(by), order, "(SELECT max(entries) FROM ranked)"),
     )
     page = {"currency": currency, "limit": size, "offset": (number - 1) * size}
     answers = _ask(statement, books, owing, **page)
@@ -288,12 +283,20 @@ def _groups(by: str, where: str) -> str:
     return WAYS[by].groups.format(**AMOUNTS, where=where)
 
 
+def _on_the_page(by: str) -> str:
+    """Which parts are of a group on the page. Only a contact may be absent; `=` is what PostgreSQL can hash."""
+    same = " AND ".join(
+        f"ranked.{key} {'IS NOT DISTINCT FROM' if key == 'contact_xero_id' else '='} parts.{key}"
+        for key in BYS[by]
+    )
+    return f"{CHOSEN} AND EXISTS (SELECT FROM ranked WHERE {same})"
+
+
 def _rows(by: str, where: str, order: str, count: str = "0") -> str:
     selected = ", ".join(
         name if name in BYS[by] else f"NULL::{type} AS {name}" for name, type in KEYS.items()
     )
-    buckets, groups = AMOUNTS["buckets"], _groups(by, where)
-    return ROWS.format(selected=selected, buckets=buckets, groups=groups, count=count, order=order)
+    return ROWS.format(**AMOUNTS, selected=selected, groups=_groups(by, where), count=count, order=order)
 
 
 def _filters(owing: Owing) -> str:
