@@ -22,7 +22,7 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
 
 install: $(UV) ## the locked dependencies, into .venv
-	@$(UV) sync --locked --quiet
+	@$(UV) sync --locked --extra demo --quiet
 
 .tools/bin/uv:
 	@echo "Installing uv beside the project"

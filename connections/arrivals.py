@@ -165,7 +165,7 @@ def insert_events(
         for home, delivery, event in ordered
     ]
     with database.cursor() as cursor:
-        cursor.execute(INSERT_EVENTS, [recovered, exact.batch(given)])
+        cursor.execute(INSERT_EVENTS, [recovered, exact.dumps(given)])
         found = cursor.fetchall()
     names = "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at ours".split()
     homes = {home.pk: home for home, _, _ in rows}

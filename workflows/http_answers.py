@@ -1,5 +1,6 @@
 """What the answer to a step's HTTP request means."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -76,9 +77,9 @@ def _read(text: str, content_type: str) -> Any:
 
 
 def _hide(text: str, request: Prepared) -> str:
-    """Without the request's secrets, should the receiver echo them, also as JSON writes them."""
+    """Return the text without the request's secrets, should the receiver echo them, also as JSON writes them."""
     for value in request.hidden:
-        for spelling in {value, exact.dumps(value)[1:-1]}:
+        for spelling in {value, exact.dumps(value)[1:-1], json.dumps(value)[1:-1]}:
             text = text.replace(spelling, REMOVED)
     return text
 

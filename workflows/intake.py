@@ -72,7 +72,7 @@ def start_one(event: Event, version: Version) -> int | None:
 def _start(rows: Sequence[Data]) -> list[tuple[int, int]]:
     """(event id, activation id) of those that are new; their lanes are woken."""
     with database.cursor() as cursor:
-        cursor.execute(INSERT, [exact.batch(rows)])
+        cursor.execute(INSERT, [exact.dumps(rows)])
         started = cursor.fetchall()
     lanes.wake_lanes((connection_id for _, connection_id, _ in started), gather=len(started) >= CROWD)
     return [(event_id, pk) for event_id, _, pk in started]

@@ -210,10 +210,10 @@ class Batch:
             lanes.hold(self.lease)
             with database.cursor() as cursor:
                 if self.records:
-                    given = exact.batch([record.values() for record in self.records])
+                    given = exact.dumps([record.values() for record in self.records])
                     cursor.execute(STEP_RUNS, [given, self.lease.token])
                 if changed:
-                    given = exact.batch([_changes(run) for run in changed])
+                    given = exact.dumps([_changes(run) for run in changed])
                     cursor.execute(ACTIVATIONS, [given, self.lease.token])
         self.records.clear()
         for run in changed:

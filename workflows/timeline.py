@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import simplejson
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from connections import exact
 from connections.integrations import registry
 from workflows import task_queries
 from workflows.history import lasted, parked_lanes
@@ -154,7 +154,7 @@ def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def pretty(value: Any) -> str:
-    text = simplejson.dumps(value, indent=2, ensure_ascii=False, use_decimal=True, default=str)
+    text = exact.pretty(value)
     return text if len(text) <= MAX_JSON else f"{text[:MAX_JSON]}\n… cut here"
 
 

@@ -4,8 +4,6 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import simplejson
-
 from connections import exact
 
 # Milliseconds since 1970 in UTC; the offset is information only, may be historic (+1300) or missing (facts 4.1).
@@ -30,11 +28,6 @@ def day(text: str) -> date:
     return instant(text).date()
 
 
-def iso_day(value: date) -> str:
-    """As Xero takes it in requests: 2026-11-23."""
-    return value.isoformat()[:10]
-
-
 def iso_instant(value: datetime) -> str:
     """As If-Modified-Since takes it: UTC, to the second, no zone."""
     return value.astimezone(UTC).isoformat()[:19]
@@ -50,14 +43,7 @@ def decode(body: bytes) -> Any:
 
 def encode(value: Any) -> bytes:
     """Compact JSON; Decimals as plain numbers, dates as Xero takes them."""
-    text: str = simplejson.dumps(
-        value, use_decimal=True, allow_nan=False, separators=(",", ":"), default=_plain
-    )
-    return text.encode()
-
-
-def _plain(value: Any) -> str:
-    return iso_day(value) if isinstance(value, date) else str(value)
+    return exact.dumps(value).encode()
 
 
 def _from_iso(text: str) -> datetime:

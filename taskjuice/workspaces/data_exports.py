@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
-import simplejson
+import msgspec
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -28,6 +28,7 @@ from taskjuice.workspaces.models import DataExport, DataExportPart, User, Worksp
 logger = logging.getLogger(__name__)
 
 TASK = "taskjuice.workspaces.tasks.make_export"
+_JSON = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 ROWS = 5000  # of one file
 KEPT = timedelta(days=7)
 MOST_ATTEMPTS = 5
@@ -141,9 +142,7 @@ def _files(holding: Holding, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[
         return
     names = holding.columns
     lines = (
-        simplejson.dumps(
-            dict(zip(names, row[1:], strict=True)), use_decimal=True, default=_plain, ensure_ascii=False
-        )
+        _JSON.encode({name: _as_text(value) for name, value in zip(names, row[1:], strict=True)}).decode()
         for row in rows
     )
     yield f"{holding.name}.jsonl", "\n".join(lines) + "\n"
@@ -155,9 +154,9 @@ def _files(holding: Holding, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[
     yield f"{holding.name}.csv", "\ufeff" + sheet.getvalue()
 
 
-def _plain(value: Any) -> str:
-    """Bytes that we keep are text: what was sent to a provider."""
-    return bytes(value).decode(errors="replace") if isinstance(value, bytes | memoryview) else str(value)
+def _as_text(value: Any) -> Any:
+    """Return bytes that we keep as the text they are: what was sent to a provider."""
+    return bytes(value).decode(errors="replace") if isinstance(value, bytes | memoryview) else value
 
 
 def stream(export: DataExport) -> Iterator[bytes]:

@@ -378,7 +378,7 @@ def test_each_element_is_a_request_of_its_own(connection: Connection, receiver: 
     activation = make_activation(workflow, connection, trigger_data={"list": [1, 1, 2]})
     lanes.wake_lanes([connection.pk])
     assert again(activation).state == "succeeded"
-    assert sorted(got.body for got in receiver.got) == [b'{"n": 1}', b'{"n": 1}', b'{"n": 2}']
+    assert sorted(got.body for got in receiver.got) == [b'{"n":1}', b'{"n":1}', b'{"n":2}']
     assert len({got.headers["Idempotency-Key"] for got in receiver.got}) == 3
 
 

@@ -67,17 +67,13 @@ def detail(call: Call) -> Detail:
     later = [other for other in related if other.epoch > call.epoch and other.created_at > call.created_at]
     return Detail(
         call=call,
-        sent=_pretty(call.body),
-        answer=_pretty(call.answer) if call.answer is not None else "",
+        sent=exact.pretty(call.body),
+        answer=exact.pretty(call.answer) if call.answer is not None else "",
         successor=later[-1] if later else None,
         predecessors=[other for other in related if other.created_at < call.created_at],
         together=call.sending.calls.count(),
         xero_url=_xero_url(call),
     )
-
-
-def _pretty(value: Any) -> str:
-    return exact.Encoder(indent=2).encode(value)
 
 
 def _same_origin(call: Call) -> "QuerySet[Call]":

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -12,6 +13,8 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def run_from_argv(self, argv: list[str]) -> None:
+        if find_spec("aiohttp") is None:
+            sys.exit("The sandbox is not part of this install; `uv sync --locked --extra demo` adds it.")
         # before Django reads the options: they are the sandbox's, --help included
         self.handle(*argv[2:])
 
