@@ -8,23 +8,30 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 REMOVED = "[removed]"
-# Whatever looks like a credential, wherever it stands in a message.
+# How much of one text is filtered and written; a traceback's cause stands at its end, so both ends are kept.
+LONGEST_HEAD, LONGEST_TAIL = 10_000, 6_000
+# Whatever looks like a credential, wherever it stands in a message. Strangers choose the text (addresses, hosts,
+# names of fields), so every pattern must be linear: a run of letters is entered at its first character only, and
+# possessive quantifiers (`*+`) never give back what they took.
 SECRETS = re.compile(
     r"""(?x)
     (?P<keep>(?i:
-        \b(?:bearer|basic)\s+
-      | ["']?\b(?:[\w-]*(?:session|csrf)[\w-]*|(?:access|refresh|id)_token|client_secret|code_verifier|code|state
-            |token|nonce|password|secret|signature|x-xero-signature|authorization|set-cookie|cookie
-            |[A-Z_]*SECRET[A-Z_]*|[A-Z_]*KEYS?)["']?\s*[=:]\s*(?:b?["'])?(?:(?:bearer|basic)\s+)?
+        \b(?:bearer|basic)\s++
+      | (?: (?<![\w-])(?:(?!session|csrf)[\w-])*+(?:session|csrf)[\w-]*+
+          | \b(?:(?:access|refresh|id)_token|client_secret|code_verifier|code|state|token|nonce|password|secret
+               |signature|x-xero-signature|authorization|set-cookie|cookie)
+          | \b(?:(?!SECRET)[A-Z_])*+SECRET[A-Z_]*+
+          | \b(?:(?!KEYS?(?![A-Z_]))[A-Z_])*+KEYS?+
+        )["']?\s*+[=:]\s*+(?:b?["'])?(?:(?:bearer|basic)\s++)?
       | (?:/|%2F)(?:invitations|link|notifications(?:/|%2F)stop)(?:/|%2F)
     ))
-    (?P<secret>[^\s"'&,;}\[]{6,})
-    | (?P<jwt>\beyJ[\w-]{6,}\.[\w-]{6,}(?:\.[\w-]*)?)
-    | (?P<fernet>\bgAAAAA[\w-]{20,}={0,2})
+    (?P<secret>[^\s"'&,;}\[]{6,}+)
+    | (?P<jwt>(?<![\w-])(?:(?!\beyJ)[\w-])*+eyJ[\w-]{6,}+\.[\w-]{6,}+(?:\.[\w-]*+)?)
+    | (?P<fernet>\bgAAAAA[\w-]{20,}+={0,2})
     # A session key: 32 small letters and digits; one that reads as plain hexadecimal is some id
-    | \b(?=[a-f0-9]*[g-z])(?=[a-z]*[0-9])[a-z0-9]{32}\b
+    | \b(?=[a-f0-9]*+[g-z])(?=[a-z]*+[0-9])[a-z0-9]{32}\b
     # Long random text with capitals, small letters and digits: Fernet keys, refresh tokens, webhook keys
-    | (?<![\w/+.-])(?=[\w/+-]*[a-z])(?=[\w/+-]*[A-Z])(?=[\w/+-]*[0-9])[\w+-][\w/+-]{39,}={0,2}
+    | (?<![\w/+.-])(?=[\w/+-]*[a-z])(?=[\w/+-]*[A-Z])(?=[\w/+-]*[0-9])[\w+-][\w/+-]{39,}+={0,2}
     """
 )
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -56,6 +63,8 @@ class SecretFilter(logging.Filter):
         return True
 
     def redact(self, text: str) -> str:
+        """Return the text without secrets, and without its middle where it is longer than anybody reads."""
+        text = shorten(text)
         if self.known is not None:
             text = self.known.sub(REMOVED, text)
         return SECRETS.sub(lambda match: f"{match['keep'] or ''}{REMOVED}", text)
@@ -75,6 +84,16 @@ class SecretFilter(logging.Filter):
         if isinstance(value, str) and self.redact(f"{name}={value}") != f"{name}={value}":
             return REMOVED
         return self.clean(value)
+
+
+def shorten(text: str) -> str:
+    """Return both ends of a long text, cut at blanks: half a secret would not be recognised as one."""
+    if len(text) <= LONGEST_HEAD + LONGEST_TAIL:
+        return text
+    head = text[:LONGEST_HEAD].rpartition(" ")[0]
+    tail = text[-LONGEST_TAIL:].partition(" ")[2]
+    left_out = len(text) - len(head) - len(tail)
+    return f"{head} [{left_out} characters left out] {tail}"
 
 
 class Formatter(JsonFormatter):

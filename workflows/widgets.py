@@ -17,7 +17,8 @@ from workflows.mailing import AddressesField
 from workflows.offers import Colleague, Offers, SecretOffer
 from workflows.request_fields import HeadersField, PairsField
 
-ADDRESS = re.compile(r"(?:\{\{.*?\}\}|[^,])+")  # a comma inside an expression separates nothing
+# A comma inside an expression separates nothing; one that is left open reaches to the end.
+ADDRESS = re.compile(r"(?:\{\{(?:[^}]|\}(?!\}))*+(?:\}\}|\Z)|[^,])++")
 
 
 def text(data: Mapping[str, Any], name: str) -> str:

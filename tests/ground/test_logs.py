@@ -121,6 +121,23 @@ def test_ordinary_text_stays(log: logging.Logger, lines: io.StringIO, said: str)
     assert written(lines)["message"] == said
 
 
+def test_long_text_is_cut_between_words_and_keeps_both_ends(log: logging.Logger, lines: io.StringIO) -> None:
+    log.info("GET /%s refused, password=hunter2-hunter2", "session-" * 4000 + " " + "token=abcdef123 " * 4000)
+    said = written(lines)["message"]
+    assert len(said) < 20_000
+    assert said.startswith("GET [")
+    assert said.endswith("token=[removed]  refused, password=[removed]")
+    assert "abcdef" not in said
+
+
+@pytest.mark.parametrize(
+    "name", ["session", "my-session-key", "x-csrf-token", "__Host-session", "API_SECRET_KEY", "WEBHOOK_KEYS"]
+)
+def test_name_is_known_within_a_longer_one(log: logging.Logger, lines: io.StringIO, name: str) -> None:
+    log.info("set %s=hunter2-hunter2 and %s: 'hunter3-hunter3'", name, name.lower())
+    assert written(lines)["message"] == f"set {name}=[removed] and {name.lower()}: '[removed]'"
+
+
 def test_line_breaks_cannot_forge_a_line(log: logging.Logger, lines: io.StringIO) -> None:
     log.info("name %s", 'x\r\n{"level": "CRITICAL", "message": "forged"}')
     assert written(lines)["message"] == 'name x\r\n{"level": "CRITICAL", "message": "forged"}'
