@@ -9,13 +9,24 @@ class ConnectionsConfig(AppConfig):
 
     def ready(self) -> None:
         # These need loaded models.
-        from connections import cards, checks, grants, inbox, lifecycle, models, retention, returns
+        from connections import (
+            cards,
+            checks,
+            grants,
+            inbox,
+            invariants,
+            lifecycle,
+            models,
+            retention,
+            returns,
+        )
 
         sweeping.add("waiting deliveries", seconds=2, run=inbox.rewake_waiting)
         sweeping.add("idle grants", seconds=3600, run=grants.refresh_idle)
         sweeping.add("ended connections", seconds=60, run=lifecycle.finish_disconnects)
         sweeping.add("unchosen consents", seconds=300, run=returns.clear_away)
         sweeping.add("tenants at the provider", seconds=300, run=lifecycle.watch_listed)
+        invariants.register()
         retention.register()
         checks.register()
         cards.register()

@@ -6,7 +6,7 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
-from workflows import approvals, blocked, lanes, permits, queries, retention, timetable
+from workflows import approvals, blocked, invariants, lanes, permits, queries, retention, timetable
 from workflows.actions import Filter, Note, SetValues
 from workflows.asking import AskPerson
 from workflows.decisions import go_on
@@ -47,6 +47,7 @@ def register() -> None:
     panels.add(blocked.panel)
     sending.tell_authors(queries.author_of)
     restoring.tell_causes(queries.caused_at)
+    invariants.register()
     _tell_holdings()
 
 

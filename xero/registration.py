@@ -6,7 +6,7 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
-from xero import changes, freshness, ledgers, overdue, recovery, restored
+from xero import changes, freshness, invariants, ledgers, overdue, recovery, restored
 from xero.actions import (
     CreateContact,
     CreateInvoice,
@@ -82,6 +82,7 @@ def register() -> None:
     sweeping.add("webhook sequence", seconds=20, run=recovery.watch)
     restoring.when_begun(ledgers.catch_up)
     restoring.ask_before_release(restored.open_points)
+    invariants.register()
     _tell_holdings()
 
 

@@ -9,8 +9,9 @@ class NoticesConfig(AppConfig):
     label = "notices"
 
     def ready(self) -> None:
-        from taskjuice.notices import incidents, mailing, models  # these need loaded models
+        from taskjuice.notices import incidents, invariants, mailing, models  # these need loaded models
 
+        invariants.register()
         sweeping.add("incidents", seconds=15, run=incidents.look)
         sweeping.add("notices by e-mail", seconds=15, run=mailing.send_immediate)
         sweeping.add("daily digests", seconds=120, run=mailing.send_digests)

@@ -6,6 +6,7 @@ class QueueConfig(AppConfig):
     label = "queue"
 
     def ready(self) -> None:
-        from taskjuice.queue import checks, pruning, sweeping  # checks registers itself  # noqa: F401
+        from taskjuice.queue import checks, invariants, pruning, sweeping  # checks registers itself  # noqa: F401
 
+        invariants.register()
         sweeping.add("pruning", seconds=86_400, run=pruning.ask)

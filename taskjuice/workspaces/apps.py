@@ -13,11 +13,13 @@ class WorkspacesConfig(AppConfig):
             data_exports,
             deletions,
             holdings,
+            invariants,
             models,
             proof,
         )
 
         user_logged_in.connect(proof.begin_session, dispatch_uid="began_at")
+        invariants.register()
         sweeping.add("data exports", seconds=15, run=data_exports.sweep)
         sweeping.add("deletions", seconds=10, run=deletions.sweep)
         holdings.add(models.Workspace, "pk")
