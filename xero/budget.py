@@ -25,14 +25,17 @@ from connections.errors import RetryLater
 from connections.models import Budget
 from connections.providers import Left
 from taskjuice.queue.commits import QUICK
+from xero import rate_limits
+from xero.rate_limits import APP as APP_LIMIT
+from xero.rate_limits import CONCURRENT, DAY, MINUTE, REASONS, MetLimit
 
 PROVIDER = "xero"
 APP = UUID(int=0)  # the tenant under which the app's own limit is kept
 
 PAGE, WORK, SYNC = "page", "work", "sync"  # a person waits; a workflow runs; the background reads
 
-MINUTE_SECONDS = 60.0
-DAY_SECONDS = 86_400.0
+MINUTE_SECONDS = rate_limits.MINUTE_SECONDS  # a benchmark shortens the minute
+DAY_SECONDS = rate_limits.DAY_SECONDS
 MINUTE_LIMIT = 60
 CONCURRENT_LIMIT = 5
 LEASE_SECONDS = 40  # a call's place when its process died; above the longest call (transport.TOTAL_SECONDS)
@@ -41,7 +44,7 @@ DAY_PROBE_SECONDS = 1800  # with the day's share spent, one call in this time lo
 APP_RESERVE = 500  # calls of the app's minute left for what is in flight anywhere
 APP_PAUSE_SECONDS = 5
 PAGE_PATIENCE = 1.5  # seconds that a page waits for one of the 5 places
-LONGEST_PARK_SECONDS = DAY_SECONDS
+UNTOLD_SECONDS = 30.0  # how long a limit holds of which neither Xero nor our own window says when it ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,6 @@ class Share:
 
 
 SHARES = {PAGE: Share(60, 1.0, 5), WORK: Share(57, 0.98, 4), SYNC: Share(30, 0.8, 2)}
-
-REASONS = {
-    "minute": "Xero takes no more calls a minute for this organisation.",
-    "day": "Xero takes no more calls a day for this organisation.",
-    "concurrent": "Xero takes no more calls at once for this organisation.",
-    "app": "Xero takes no more calls a minute from TaskJuice.",
-}
 
 # `n.now` is one reading of the clock. A window that has ended is rolled on; what is in flight may count in the new one.
 # Nobody waits for the disk: should PostgreSQL crash, the last half second of counting is learnt again from headers.
@@ -122,26 +118,35 @@ UPDATE connections_budget b
  WHERE b.provider = %(provider)s AND b.tenant_id = %(tenant)s AND n.quick = 'off'
 """  # noqa: S608 - the same
 
-# A refusal that says when its window ends tells exactly what we want to know.
-PARK = """
+# A refusal that says when its window ends tells exactly what we want to know. One that does not is over when the
+# window that we know is over at the latest.
+_UNTIL = """CASE WHEN %(pause)s::float8 IS NOT NULL THEN n.now + %(pause)s::float8 * interval '1 second'
+    WHEN %(why)s = 'day' THEN greatest(b.day_ends, n.now + %(untold)s * interval '1 second')
+    WHEN %(why)s = 'minute' THEN greatest(b.minute_ends, n.now + interval '1 second')
+    ELSE n.now + %(untold)s * interval '1 second' END"""
+_IS_TOLD = "%(why)s = '{0}' AND %(pause)s::float8 IS NOT NULL"
+PARK = f"""
 UPDATE connections_budget b
    SET slots = array_remove(b.slots, %(slot)s),
-       parked_until = greatest(b.parked_until, n.until), parked_why = %(why)s,
+       parked_until = greatest(b.parked_until, {_UNTIL}), parked_why = %(why)s,
        minute_used = CASE WHEN %(why)s = 'minute' THEN %(minute_limit)s ELSE greatest(b.minute_used - 1, 0) END,
-       minute_ends = CASE WHEN %(why)s = 'minute' THEN n.until ELSE b.minute_ends END,
-       minute_seen = CASE WHEN %(why)s = 'minute' THEN n.until - interval '1 second' ELSE b.minute_seen END,
+       minute_ends = CASE WHEN {_IS_TOLD.format("minute")} THEN {_UNTIL} ELSE b.minute_ends END,
+       minute_seen = CASE WHEN {_IS_TOLD.format("minute")} THEN {_UNTIL} - interval '1 second'
+                          ELSE b.minute_seen END,
        day_used = CASE WHEN %(why)s = 'day' THEN %(day_limit)s ELSE greatest(b.day_used - 1, 0) END,
-       day_ends = CASE WHEN %(why)s = 'day' THEN n.until ELSE b.day_ends END,
-       day_seen = CASE WHEN %(why)s = 'day' THEN n.until - interval '1 second' ELSE b.day_seen END
-  FROM (SELECT clock_timestamp() + %(pause)s * interval '1 second' AS until) n
+       day_ends = CASE WHEN {_IS_TOLD.format("day")} THEN {_UNTIL} ELSE b.day_ends END,
+       day_seen = CASE WHEN {_IS_TOLD.format("day")} THEN {_UNTIL} - interval '1 second' ELSE b.day_seen END
+  FROM (SELECT clock_timestamp() AS now) n
  WHERE b.provider = %(provider)s AND b.tenant_id = %(tenant)s
-"""
+RETURNING b.parked_until
+"""  # noqa: S608 - made of the constants above
 
 PARK_APP = """
 INSERT INTO connections_budget (provider, tenant_id, slots, parked_until, parked_why)
 VALUES (%(provider)s, %(app)s, '{}', clock_timestamp() + %(pause)s * interval '1 second', 'app')
 ON CONFLICT (provider, tenant_id) DO UPDATE
    SET parked_until = greatest(connections_budget.parked_until, excluded.parked_until), parked_why = 'app'
+RETURNING parked_until
 """
 
 OPEN = """
@@ -185,17 +190,20 @@ def take(tenant_id: UUID, purpose: str = WORK) -> Place:
             time.sleep(0.05)
 
 
-def give_back(place: Place, headers: Mapping[str, str] | None, *, status: int = 0) -> None:
-    """The call is over. `headers` are those of its answer; {}: nothing was sent; None: nobody knows."""
+def give_back(place: Place, headers: Mapping[str, str] | None, *, status: int = 0) -> datetime | None:
+    """The call is over. `headers` are those of its answer; {}: nothing was sent; None: nobody knows.
+
+    Returns until when nothing goes out, where the answer was that a limit is met.
+    """
     if headers is not None and status == 429:
-        _park(place, headers)
-        return
+        return _park(place, rate_limits.read_refusal(headers))
     minute = _counted(headers, "X-MinLimit-Remaining", MINUTE_LIMIT)
     day = _counted(headers, "X-DayLimit-Remaining", settings.XERO_DAILY_LIMIT)
     _release(place, minute, day, uncounted=headers is not None and minute is None)
-    left = headers.get("X-AppMinLimit-Remaining", "") if headers else ""
-    if left.isdigit() and int(left) < APP_RESERVE:
+    left = rate_limits.read_count(headers, "X-AppMinLimit-Remaining") if headers else None
+    if left is not None and left < APP_RESERVE:
         _execute(PARK_APP, APP, pause=APP_PAUSE_SECONDS)
+    return None
 
 
 def left(tenant_ids: Collection[UUID]) -> dict[UUID, Left]:
@@ -276,25 +284,24 @@ def _minute_free(row: Budget, share: Share) -> datetime:
     return free + timedelta(milliseconds=20)
 
 
-def _park(place: Place, headers: Mapping[str, str]) -> None:
-    """A limit was met after all: nothing goes out until Xero says, or for a moment where it does not say."""
-    problem = headers.get("X-Rate-Limit-Problem", "").lower()
-    pause = _pause(headers, problem)
-    if problem.startswith("app"):
-        _execute(PARK_APP, APP, pause=pause)
+def _park(place: Place, limit: MetLimit) -> datetime | None:
+    """A limit was met after all: nothing goes out until Xero says, or until our own window of it is over."""
+    pause = limit.seconds
+    if pause is None and limit.kind == CONCURRENT:
+        pause = random.uniform(0.3, 1.2)  # noqa: S311 - spreads callers, guards nothing
+    if limit.kind == APP_LIMIT:
         _release(place, None, None, uncounted=True)
-        return
-    values = {"minute_limit": MINUTE_LIMIT, "day_limit": settings.XERO_DAILY_LIMIT}
-    why = problem if problem in {"minute", "day"} else "concurrent"
-    _execute(PARK, place.tenant_id, slot=place.slot, pause=pause, why=why, **values)
-
-
-def _pause(headers: Mapping[str, str], problem: str) -> float:
-    """Seconds until calls are taken again. The limit on calls at once is met without a Retry-After."""
-    wait = headers.get("Retry-After", "")
-    if wait.isdigit():
-        return min(int(wait[:9]) + 0.2, LONGEST_PARK_SECONDS)
-    return random.uniform(0.3, 1.2) if problem == "concurrent" else 30.0  # noqa: S311 - spreads callers
+        return _execute(PARK_APP, APP, pause=pause or UNTOLD_SECONDS)
+    return _execute(
+        PARK,
+        place.tenant_id,
+        slot=place.slot,
+        pause=pause,
+        untold=UNTOLD_SECONDS,
+        why=limit.kind if limit.kind in {MINUTE, DAY} else CONCURRENT,
+        minute_limit=MINUTE_LIMIT,
+        day_limit=settings.XERO_DAILY_LIMIT,
+    )
 
 
 def _release(place: Place, minute: int | None, day: int | None, *, uncounted: bool) -> None:
@@ -316,8 +323,8 @@ def _release(place: Place, minute: int | None, day: int | None, *, uncounted: bo
 
 def _counted(headers: Mapping[str, str] | None, name: str, limit: int) -> int | None:
     """How many calls Xero has counted in its window; negative where it grants more than the limit we know."""
-    left = headers.get(name, "") if headers else ""
-    return limit - int(left) if left.isdigit() else None
+    left = rate_limits.read_count(headers, name) if headers else None
+    return None if left is None else limit - left
 
 
 def _values(tenant_id: UUID) -> dict[str, Any]:
@@ -331,6 +338,9 @@ def _values(tenant_id: UUID) -> dict[str, Any]:
     }
 
 
-def _execute(statement: str, tenant_id: UUID, **values: Any) -> None:
+def _execute(statement: str, tenant_id: UUID, **values: Any) -> datetime | None:
+    """Returns what the statement does: until when it parked, where it parks."""
     with database.cursor() as cursor:
         cursor.execute(statement, _values(tenant_id) | values)
+        row = cursor.fetchone() if cursor.description else None
+    return row[0] if row else None

@@ -112,8 +112,7 @@ class Client:
         place = budget.take(self.connection.tenant_id, self.purpose)
         try:
             response = transport.send(method, url, **request)
-            budget.give_back(place, response.headers, status=response.status_code)
-            return response
+            parked_until = budget.give_back(place, response.headers, status=response.status_code)
         except transport.NotSent as error:
             budget.give_back(place, {})
             raise errors.RetryLater(str(error)) from error
@@ -121,3 +120,6 @@ class Client:
             budget.give_back(place, None)
             kind = errors.RetryLater if method == "GET" else errors.UnknownOutcome
             raise kind(str(error)) from error
+        if response.status_code == 429:
+            raise refusals.limited(response.headers, at=parked_until)
+        return response

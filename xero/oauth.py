@@ -94,7 +94,7 @@ def revoke(refresh_token: str) -> None:
     except (transport.NotSent, transport.Lost) as error:
         raise errors.RetryLater(str(error)) from error
     if response.status_code == 429:
-        raise refusals.limited(response)
+        raise refusals.limited(response.headers)
     if response.status_code >= 500 or response.status_code in {401, 403}:
         raise errors.RetryLater("Xero did not take the revocation.", status=response.status_code)
 
@@ -145,7 +145,7 @@ def _checked(response: requests.Response) -> requests.Response:
     """A token answer that oauthlib may parse. What says nothing about the grant itself is for later."""
     status = response.status_code
     if status == 429:
-        raise refusals.limited(response)
+        raise refusals.limited(response.headers)
     if status >= 500 or status in {403, 404}:
         raise errors.RetryLater("Xero's sign-in service is unwell.", status=status)
     if (

@@ -1,6 +1,6 @@
 """What Xero's error answers mean (facts 4.5): each becomes an error that says what to do about it."""
 
-import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,9 +8,10 @@ import requests
 from django.utils import timezone
 
 from connections import errors
-from xero import wire
+from xero import rate_limits, wire
 
-LONGEST_WAIT = timedelta(days=1)
+UNTOLD_SECONDS = 30.0  # where a limit is met that nobody counts, and Xero does not say how long
+LONGEST_REST_SECONDS = 3600.0  # an outage is looked at again after this, whatever was announced
 
 
 class TokenExpired(Exception):
@@ -47,27 +48,24 @@ def refusal(response: requests.Response, *, writes: bool) -> Exception:
         case 404:
             return errors.NotFound("Xero does not have this record.", status=status)
         case 429:
-            return limited(response)
+            return limited(response.headers)
     if status >= 500:
         text = "Xero is unwell or down for maintenance."
-        kind = errors.UnknownOutcome if writes else errors.RetryLater
-        return kind(text, status=status)
+        if writes:
+            return errors.UnknownOutcome(text, status=status)
+        seconds = rate_limits.read_retry_after(response.headers)
+        return errors.RetryLater(
+            text, at=None if seconds is None else _after(min(seconds, LONGEST_REST_SECONDS)), status=status
+        )
     return errors.Invalid([f"Xero answered with status {status}."], status=status)
 
 
-def limited(response: requests.Response) -> errors.RetryLater:
-    """A limit was met. Minute and day limits say when they end; the limit on simultaneous calls does not."""
-    problem = response.headers.get("X-Rate-Limit-Problem", "").lower()
-    wait = response.headers.get("Retry-After", "")
-    if wait.isdigit():
-        pause = min(timedelta(seconds=int(wait[:9]) + 0.2), LONGEST_WAIT)
-    elif problem == "concurrent":
-        pause = timedelta(seconds=random.uniform(0.3, 1.2))  # noqa: S311 - spreads callers, guards nothing
-    else:
-        pause = timedelta(seconds=30)
-    limit = {"minute": "a minute", "day": "a day", "concurrent": "at once"}.get(problem, "in this time")
+def limited(headers: Mapping[str, str], at: datetime | None = None) -> errors.RetryLater:
+    """Return the error for a 429. `at`: when calls go out again, where a budget has worked that out."""
+    limit = rate_limits.read_refusal(headers)
+    seconds = UNTOLD_SECONDS if limit.seconds is None else limit.seconds
     return errors.RetryLater(
-        f"Xero takes no more calls {limit} for now.", at=_after(pause), tenant_wide=True, status=429
+        rate_limits.REASONS[limit.kind], at=at or _after(seconds), tenant_wide=True, status=429
     )
 
 
@@ -125,5 +123,5 @@ def _listed(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _after(pause: timedelta) -> datetime:
-    return timezone.now() + pause
+def _after(seconds: float) -> datetime:
+    return timezone.now() + timedelta(seconds=seconds)

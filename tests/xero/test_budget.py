@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -184,6 +185,84 @@ def test_refusal_parks_the_organisation(problem: str, retry: str, seconds: float
     assert budget.take(uuid4()).nth == 1  # nobody else waits
     age(seconds + 1)
     assert budget.take(TENANT).nth == (1 if problem == "minute" else row().minute_used)
+
+
+@pytest.mark.parametrize(
+    "retry",
+    [
+        "",
+        "0",
+        "-5",
+        "soon",
+        "²",
+        "1e9",
+        "5, 7",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Xyz, 99 Foo 2026 99:99:99 GMT",
+    ],
+)
+@pytest.mark.parametrize(("problem", "day_left"), [("day", 3000), ("", 0)])
+def test_day_limit_that_does_not_say_how_long_holds_until_the_day_is_over(
+    problem: str, day_left: int, retry: str
+) -> None:
+    call()
+    ends = row().day_ends
+    headers = left(50, day=day_left) | {"X-Rate-Limit-Problem": problem, "Retry-After": retry}
+    until = budget.give_back(budget.take(TENANT), headers, status=429)
+    assert until == refused(PAGE).at == ends
+    assert str(refused()) == "Xero takes no more calls a day for this organisation."
+    age(23 * 3600)
+    assert budget.left([TENANT])[TENANT].day_left == 0
+    refused(PAGE)
+    age(3600)
+    assert budget.take(TENANT).day_nth == 1
+    assert budget.left([TENANT])[TENANT].day_left == 4999
+
+
+def test_day_limit_of_which_a_date_is_said_holds_until_then() -> None:
+    now = timezone.now()
+    headers = {
+        "X-Rate-Limit-Problem": "day",
+        "Date": format_datetime(now - timedelta(hours=1), usegmt=True),  # its clock is an hour behind ours
+        "Retry-After": format_datetime(now + timedelta(hours=4), usegmt=True),
+    }
+    until = budget.give_back(budget.take(TENANT), headers, status=429)
+    assert until is not None
+    assert abs((until - now).total_seconds() - 5 * 3600) < 2
+    assert row().day_ends == until
+    assert budget.left([TENANT])[TENANT].day_left == 0
+
+
+@pytest.mark.parametrize(
+    ("problem", "retry", "seconds"),
+    [
+        ("minute", "", 60),
+        ("minute", "999999999", 60),
+        ("minute", "7.5", 7.7),
+        ("day", "999999999", 86_400),
+        ("day", "Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
+        ("", "", 30),
+        ("", "90", 90.2),
+        ("concurrent", "-1", 0.75),
+    ],
+)
+def test_refusal_holds_no_longer_than_its_window(problem: str, retry: str, seconds: float) -> None:
+    headers = {"X-Rate-Limit-Problem": problem, "Retry-After": retry}
+    until = budget.give_back(budget.take(TENANT), headers, status=429)
+    assert until is not None
+    assert abs((until - timezone.now()).total_seconds() - seconds) < 0.8
+
+
+def test_apps_limit_that_does_not_say_how_long_parks_everybody_for_a_while() -> None:
+    headers = {"X-Rate-Limit-Problem": "appminute", "Retry-After": "tomorrow"}
+    until = budget.give_back(budget.take(TENANT), headers, status=429)
+    assert refused(tenant=uuid4()).at == until
+
+
+def test_nonsense_in_headers_is_no_count() -> None:
+    nonsense = dict.fromkeys(["X-MinLimit-Remaining", "X-DayLimit-Remaining", "X-AppMinLimit-Remaining"], "²")
+    budget.give_back(budget.take(TENANT), nonsense, status=200)
+    assert budget.take(TENANT).nth == 1  # not counted by Xero, as far as anybody can say
 
 
 def test_apps_own_limit_parks_everybody() -> None:

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,7 +21,7 @@ from connections.models import Connection, ConnectionState, Grant
 from taskjuice.workspaces.models import Workspace
 from tests.connections.conftest import connect, sandbox, sandbox_process  # noqa: F401 - fixtures
 from tests.sandbox_process import SandboxProcess
-from xero import transport
+from xero import budget, transport
 from xero.client import client_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -108,6 +109,26 @@ def test_limits_say_when_to_come_back(
     assert raised.value.at is not None
     assert least <= (raised.value.at - timezone.now()).total_seconds() <= most
     assert (raised.value.tenant_wide, raised.value.status) == (True, 429)
+
+
+@pytest.mark.parametrize("retry_after", ["date", "missing", "-20", "99999999999999999999", "in a while"])
+def test_day_limit_parks_for_hours_however_it_is_said(
+    connection: Connection,
+    sandbox: SandboxProcess,  # noqa: F811
+    retry_after: str,
+) -> None:
+    fault(sandbox, "limit_day", seconds=7 * 3600, retry_after=retry_after)
+    with pytest.raises(errors.RetryLater) as raised:
+        client_for(connection).get("/Organisation")
+    left = budget.left([connection.tenant_id])[connection.tenant_id]
+    assert (left.day_left, left.why, left.parked_until) == (0, "day", raised.value.at)
+    assert raised.value.at is not None
+    assert raised.value.at > timezone.now() + timedelta(hours=6.9)
+    sandbox.api("DELETE", "counters")
+    with pytest.raises(errors.RetryLater) as again:
+        client_for(connection).get("/Organisation")
+    assert again.value.at == raised.value.at
+    assert sandbox.api("GET", "counters") == []
 
 
 def test_validation_messages_are_xeros_own(connection: Connection) -> None:

@@ -39,6 +39,7 @@ class Fault:
     """`remaining` None means always. `path` may hold * and ?; `method` and `tenant_id` empty mean any.
 
     `seconds`: how late a slow answer is, how long silence lasts, or the Retry-After of a 429 (0: its window).
+    `retry_after`: how that is written: "" in seconds, "date", "missing", or any text, which is sent as it stands.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Fault:
     tenant_id: str = ""
     seconds: float = 0
     id: int = 0
+    retry_after: str = ""
 
     def matches(self, method: str, path: str, tenant_id: str) -> bool:
         return (
@@ -72,6 +74,8 @@ class Faults:
             raise ValueError(f"unknown fault {fault.kind!r}; there are: {', '.join(KINDS)}")
         if fault.remaining is not None and fault.remaining < 1:
             raise ValueError("remaining must be at least 1, or null for always")
+        if "\n" in fault.retry_after or "\r" in fault.retry_after:
+            raise ValueError("retry_after is one line")
         fault.seconds = float(fault.seconds)  # JSON numbers arrive as Decimals
         fault.id = next(self._ids)
         self.active.append(fault)

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from email.utils import formatdate
+from time import time
 from typing import Any
 from uuid import uuid4
 
@@ -40,9 +42,18 @@ def not_connected() -> web.Response:
     return problem(403, "AuthenticationUnsuccessful")
 
 
-def too_many(refusal: Refusal, headers: Mapping[str, str]) -> web.Response:
-    """Without a body: what Xero's holds is not known, so nobody may read one."""
+def too_many(refusal: Refusal, headers: Mapping[str, str], written: str = "") -> web.Response:
+    """Without a body: what Xero's holds is not known, so nobody may read one.
+
+    `written`: how Retry-After is sent: "" in seconds, "date" as some proxies do, "missing", or this very text.
+    """
     answer = web.Response(status=429, headers={**headers, "X-Rate-Limit-Problem": refusal.problem})
-    if refusal.retry_after is not None:
-        answer.headers["Retry-After"] = str(refusal.retry_after)
+    if refusal.retry_after is not None and written != "missing":
+        answer.headers["Retry-After"] = _retry_after(refusal.retry_after, written)
     return answer
+
+
+def _retry_after(seconds: int, written: str) -> str:
+    if written == "date":
+        return formatdate(time() + seconds, usegmt=True)
+    return written or str(seconds)

@@ -92,7 +92,8 @@ def _refused_by(fault: Fault | None, world: World, access: Access, meter: Meter)
     refusal = _pretended(fault, meter, world.clock.timestamp())
     headers = dict(world.limits.headers(access.client_id, meter))
     exhausted = {"minute": "X-MinLimit-Remaining", "day": "X-DayLimit-Remaining"}.get(refusal.problem)
-    return problems.too_many(refusal, {**headers, exhausted: "0"} if exhausted else headers)
+    left = {**headers, exhausted: "0"} if exhausted else headers
+    return problems.too_many(refusal, left, fault.retry_after)
 
 
 def _pretended(fault: Fault, meter: Meter, now: float) -> Refusal:

@@ -114,6 +114,7 @@ def _act_on_faults(world: World, form: Any) -> str:
                 path=text(form, "path") or ACCOUNTING,
                 tenant_id=text(form, "tenant"),
                 seconds=float(text(form, "seconds") or 0),
+                retry_after=text(form, "retry_after"),
             )
         except ValueError as error:
             return str(error)
