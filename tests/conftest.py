@@ -13,7 +13,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import pytest_django
 from django.core.cache import caches
+from django.db import connections
 from django.test import Client
 
 from taskjuice import postgres
@@ -22,6 +24,7 @@ from tests import environment
 from tests.clearing import clear_quickly
 from tests.factories import make_agency, make_client_user, make_member, make_user, make_workspace
 from tests.live import prepare
+from tests.migrated_database import ensure_template
 
 SignIn = Callable[[User], Client]
 # What hypothesis measures by the clock says how busy the machine is, not whether the code is right.
@@ -35,6 +38,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the embedded PostgreSQL if this run started it; xdist's workers leave that to their parent."""
     if not (hasattr(config, "workerinput") or environment.ran_before or "DATABASE_URL" in os.environ):
         postgres.stop(environment.POSTGRES)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: pytest_django.DjangoDbBlocker
+) -> None:
+    """Copy each test database from one that was migrated once."""
+    with django_db_blocker.unblock():
+        template = ensure_template(environment.POSTGRES.parent)
+    connections["default"].settings_dict["TEST"]["TEMPLATE"] = template
 
 
 @pytest.fixture(scope="session", autouse=True)
