@@ -1,11 +1,13 @@
 """The local copy of Xero organisations' ledgers, and how far it has been read.
 
-Each record keeps what Xero sent as `body`; the typed columns are what pages list, filter and sort by. Amounts are
+Each record keeps what Xero sent as `body`, and gives it typed as `record`; the columns are what pages list, filter and
+sort by. Amounts are
 in the record's own currency. `*_key` and `*_tail` are for searching (xero/mapping.py makes them). A row is only
 replaced by one that Xero changed later (xero/upsert.py).
 """
 
 from decimal import Decimal
+from functools import cached_property
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
@@ -15,6 +17,17 @@ from connections.exact import ExactJSONField
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from xero import grams
+from xero.document_records import InvoiceRecord, PaymentRecord, parse_invoice, parse_payment
+from xero.master_records import (
+    AccountRecord,
+    ContactRecord,
+    ItemRecord,
+    OrganisationRecord,
+    parse_account,
+    parse_contact,
+    parse_item,
+    parse_organisation,
+)
 
 
 def _money() -> "models.DecimalField[Decimal, Decimal]":
@@ -110,6 +123,10 @@ class Invoice(Record):
     def __str__(self) -> str:
         return self.number or self.contact_name
 
+    @cached_property
+    def record(self) -> InvoiceRecord:
+        return parse_invoice(self.body)
+
 
 class Contact(Record):
     """`receivable` and `payable` are what is outstanding, in the organisation's base currency."""
@@ -136,6 +153,10 @@ class Contact(Record):
 
     def __str__(self) -> str:
         return self.name
+
+    @cached_property
+    def record(self) -> ContactRecord:
+        return parse_contact(self.body)
 
 
 class Payment(Record):
@@ -184,6 +205,10 @@ class Payment(Record):
     def __str__(self) -> str:
         return f"payment of {self.amount} for {self.invoice_number}"
 
+    @cached_property
+    def record(self) -> PaymentRecord:
+        return parse_payment(self.body)
+
 
 class Account(Record):
     """An account of the chart. `status` DELETED: Xero lists it no longer."""
@@ -204,6 +229,10 @@ class Account(Record):
 
     def __str__(self) -> str:
         return f"{self.code} {self.name}".strip()
+
+    @cached_property
+    def record(self) -> AccountRecord:
+        return parse_account(self.body)
 
 
 class Item(Record):
@@ -226,6 +255,10 @@ class Item(Record):
 
     def __str__(self) -> str:
         return self.code
+
+    @cached_property
+    def record(self) -> ItemRecord:
+        return parse_item(self.body)
 
 
 class TrackingCategory(Record):
@@ -307,6 +340,10 @@ class Ledger(models.Model):
 
     def __str__(self) -> str:
         return f"ledger of {self.connection_id}"
+
+    @cached_property
+    def record(self) -> OrganisationRecord:
+        return parse_organisation(self.organisation)
 
 
 class Part(models.Model):

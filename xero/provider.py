@@ -12,7 +12,9 @@ from connections import errors
 from connections.models import Connection
 from connections.providers import Consented, Left, Provider, Tenant, TokenSet
 from xero import budget, ledgers, oauth, refusals, time_zones, transport, wire
+from xero.body_fields import Body, read_objects
 from xero.client import Client
+from xero.master_records import parse_organisation
 
 ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
 
@@ -76,22 +78,22 @@ class XeroProvider(Provider):
         return ledgers.catch_up(since, connection_ids=connection_ids)
 
     def describe(self, connection: Connection) -> dict[str, Any]:
-        found = Client(connection, whatever_state=True, purpose=budget.PAGE).get("/Organisation").get(
-            "Organisations"
-        ) or [{}]
-        return _details(found[0])
+        answer = Client(connection, whatever_state=True, purpose=budget.PAGE).get("/Organisation")
+        return describe_organisation(next(iter(read_objects(answer, "Organisations")), {}))
 
 
-def _details(organisation: dict[str, Any]) -> dict[str, Any]:
+def describe_organisation(body: Body) -> dict[str, Any]:
+    """Return what a connection keeps of its organisation."""
+    organisation = parse_organisation(body)
     return {
-        "name": organisation.get("Name") or "",
-        "legal_name": organisation.get("LegalName") or "",
-        "country": organisation.get("CountryCode") or "",
-        "currency": organisation.get("BaseCurrency") or "",
-        "timezone": time_zones.iana(organisation.get("Timezone") or ""),
-        "timezone_name": time_zones.words(organisation.get("Timezone") or ""),
-        "short_code": organisation.get("ShortCode") or "",
-        "demo": organisation.get("IsDemoCompany") is True,
+        "name": organisation.name,
+        "legal_name": organisation.legal_name,
+        "country": organisation.country,
+        "currency": organisation.currency,
+        "timezone": time_zones.iana(organisation.time_zone),
+        "timezone_name": time_zones.words(organisation.time_zone),
+        "short_code": organisation.short_code,
+        "demo": organisation.is_demo,
     }
 
 

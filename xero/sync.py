@@ -21,6 +21,7 @@ from connections import errors
 from connections.models import Connection, ConnectionState
 from taskjuice.queue.leases import Lease, LeaseLost
 from xero import budget, ledgers, organisations, recovery, upsert
+from xero.body_fields import read_count, read_object, read_objects
 from xero.client import client_for
 from xero.mapping import ACCOUNTS, CONTACTS, INVOICES, ITEMS, KINDS, PAYMENTS, TRACKING, Kind
 from xero.models import Ledger, Part, Stale
@@ -181,8 +182,8 @@ def _advance(lease: Lease, connection: Connection, part: Part) -> bool:
 
 
 def _read_organisation(lease: Lease, connection: Connection, part: Part) -> None:
-    found = client_for(connection, purpose=budget.SYNC).get("/Organisation").get("Organisations") or [{}]
-    facts = organisations.facts(found[0])
+    answer = client_for(connection, purpose=budget.SYNC).get("/Organisation")
+    facts = organisations.facts(next(iter(read_objects(answer, "Organisations")), {}))
     with transaction.atomic():
         ledgers.hold(lease)
         Ledger.objects.filter(pk=lease.connection_id).update(**facts)
@@ -238,14 +239,14 @@ def _page_params(kind: Kind, page: int) -> dict[str, str | int]:
 
 def _count(part: Part, answer: Mapping[str, Any], found: int) -> bool:
     """Note the progress; whether this was the last page."""
-    pagination = answer.get("pagination") or {}
-    size, items = pagination.get("pageSize") or PAGE_SIZE, pagination.get("itemCount")
+    pagination = read_object(answer, "pagination")
+    size, items = read_count(pagination, "pageSize") or PAGE_SIZE, read_count(pagination, "itemCount")
     if items is None:
         part.done += found
         return found < size
-    behind = max(0, int(items) - (part.step_page - 1) * size - found)
+    behind = max(0, items - (part.step_page - 1) * size - found)
     if part.total is None:
-        part.total = int(items)
+        part.total = items
     part.done = max(part.done, part.total - behind)
     return behind == 0 or found == 0
 
@@ -272,8 +273,7 @@ def _finish_pass(lease: Lease, part: Part) -> None:
 
 
 def _bodies(answer: Mapping[str, Any], kind: Kind) -> list[Mapping[str, Any]]:
-    found = answer.get(kind.collection)
-    return [body for body in found if isinstance(body, dict)] if isinstance(found, list) else []
+    return read_objects(answer, kind.collection)
 
 
 # -- records that events named --

@@ -12,6 +12,8 @@ from xero import forms, scopes
 from xero.actions import known, samples
 from xero.actions.base import chunks, connection_of, given
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
+from xero.body_fields import read_objects
+from xero.master_records import parse_contact
 
 NAMES_A_CALL = 20  # in one `where`; the address would grow too long
 TAKEN = (
@@ -41,7 +43,7 @@ class ContactWriter(XeroWriter):
         return drafts
 
     def made(self, record: Data) -> Made:
-        return Made(UUID(record["ContactID"]), str(record.get("Name") or ""), record)
+        return Made(UUID(record["ContactID"]), parse_contact(record).name, record)
 
     def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
         """Before sending there was no active contact of this name, so one that is there now is the one."""
@@ -66,9 +68,10 @@ class ContactWriter(XeroWriter):
         client = self.client(connection, by_person)
         for params in asked:
             answer = client.get("/Contacts", params={**params, "page": 1, "pageSize": 1000})
-            for record in answer.get("Contacts") or []:
-                if record.get("ContactStatus", "ACTIVE") == "ACTIVE":
-                    found.setdefault(str(record.get("Name") or "").lower(), record)
+            for body in read_objects(answer, "Contacts"):
+                contact = parse_contact(body)
+                if contact.status == "ACTIVE":
+                    found.setdefault(contact.name.lower(), dict(body))
         return found
 
 

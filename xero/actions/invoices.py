@@ -19,12 +19,15 @@ from xero import days, forms, scopes, totals
 from xero.actions import known, samples
 from xero.actions.base import connection_of, given
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, as_uuid
+from xero.body_fields import read_count, read_object, read_objects, read_text
 from xero.client import Params
+from xero.document_records import parse_invoice
 from xero.models import Invoice
 
 MARK = re.compile(r"/calls/([0-9a-f-]{36})/$")
 LOOKS_BACK = timedelta(hours=1)  # before the call; earlier keys of the same call carried the same mark
 PAGE_SIZE = 1000
+LONGEST_URL = 2000
 
 
 class InvoiceWriter(XeroWriter):
@@ -55,8 +58,7 @@ class InvoiceWriter(XeroWriter):
         return Draft(id, subject, body, amount=_amount(data["lines"]), currency=currency)
 
     def made(self, record: Data) -> Made:
-        name = record.get("InvoiceNumber") or (record.get("Contact") or {}).get("Name") or ""
-        return Made(UUID(record["InvoiceID"]), str(name), record)
+        return Made(UUID(record["InvoiceID"]), parse_invoice(record).name, record)
 
     def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
         """One call as a rule: what this app has made since then, by its marks."""
@@ -66,15 +68,15 @@ class InvoiceWriter(XeroWriter):
         while page <= pages:
             params: Params = {"createdByMyApp": "true", "page": page, "pageSize": PAGE_SIZE, "unitdp": 4}
             answer = self.client(connection, by_person).get("/Invoices", params=params, modified_since=since)
-            for invoice in answer.get("Invoices") or []:
-                if found := MARK.search(str(invoice.get("Url") or "")):
-                    marked.setdefault(found[1], invoice)
-            pages = int((answer.get("pagination") or {}).get("pageCount", 1))
+            for invoice in read_objects(answer, "Invoices"):
+                if found := MARK.search(read_text(invoice, "Url", LONGEST_URL)):
+                    marked.setdefault(found[1], dict(invoice))
+            pages = read_count(read_object(answer, "pagination"), "pageCount") or 1
             page += 1
         return {call.pk: self._of(call, marked) for call in calls}
 
     def _of(self, call: Call, marked: dict[str, Data]) -> Made | None:
-        mark = MARK.search(str(call.body.get("Url") or ""))
+        mark = MARK.search(read_text(call.body, "Url", LONGEST_URL))
         invoice = marked.get(mark[1]) if mark else None
         return self.made(invoice) if invoice else None
 
@@ -85,8 +87,8 @@ class InvoiceWriter(XeroWriter):
         answer = self.client(call.connection, by_person).get(
             "/Invoices", params={**by, "page": 1, "unitdp": 4}
         )
-        same = [one for one in answer.get("Invoices") or [] if one.get("Type") == call.body["Type"]]
-        return self.made(same[0]) if len(same) == 1 else None
+        same = [one for one in read_objects(answer, "Invoices") if one.get("Type") == call.body["Type"]]
+        return self.made(dict(same[0])) if len(same) == 1 else None
 
 
 class CreateInvoice(WriteAction):

@@ -6,17 +6,26 @@ Per invoice one payment call is open at a time, of whatever step or form (a uniq
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from connections.integrations import Call as ActionCall
 from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writers import Draft, Found, Made, Twin, Undecided
-from xero import days, forms, scopes, wire
+from xero import days, forms, scopes
 from xero.actions import known, samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of, given
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, as_uuid
+from xero.body_fields import (
+    Body,
+    read_amount,
+    read_day,
+    read_objects,
+    read_objects_by_id,
+    read_text,
+    read_uuid,
+)
+from xero.document_records import parse_invoice, parse_payment, parse_payment_reference
 
 ZERO = Decimal(0)
 PAID = "It is paid already: nothing is due on this invoice."
@@ -40,8 +49,8 @@ class PaymentWriter(XeroWriter):
         ]
 
     def made(self, record: Data) -> Made:
-        invoice = record.get("Invoice") or {}
-        name = f"Payment of {record.get('Amount')} on {invoice.get('InvoiceNumber') or 'a bill'}"
+        payment = parse_payment(record)
+        name = f"Payment of {payment.amount} on {payment.document.number or 'a bill'}"
         return Made(UUID(record["PaymentID"]), name, record)
 
     def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
@@ -53,12 +62,12 @@ class PaymentWriter(XeroWriter):
         if invoice is None:
             return Undecided("The invoice is not in Xero any more.")
         new = _new_payments(call, invoice)
-        same = [payment for payment in new if _is_same(call, payment)]
+        same = [payment for payment in new if _reads_like(call.body, payment)]
         if len(same) == 1:
             return self.made(_whole(call, same[0], invoice))
         if same:
             return Undecided(f"{len(same)} payments like this one have appeared on the invoice since then.")
-        if _paid(invoice) != Decimal(call.noted["paid"]) + sum((p["Amount"] for p in new), ZERO):
+        if _paid(invoice) != Decimal(call.noted["paid"]) + sum(map(_amount_of, new), ZERO):
             return Undecided("The invoice's amount paid has changed in a way its payments do not explain.")
         return None
 
@@ -70,9 +79,9 @@ class PaymentWriter(XeroWriter):
             return None
         id = as_uuid(named)
         if id is not None:
-            chosen = [one for one in invoice.get("Payments") or [] if UUID(one["PaymentID"]) == id]
+            chosen = [one for one in read_objects(invoice, "Payments") if read_uuid(one, "PaymentID") == id]
         else:
-            chosen = [one for one in _new_payments(call, invoice) if one["Amount"] == _amount(call)]
+            chosen = [one for one in _new_payments(call, invoice) if _amount_of(one) == _amount(call)]
         return self.made(_whole(call, chosen[0], invoice)) if chosen else None
 
     def _invoices(self, connection: Connection, ids: Sequence[UUID], by_person: bool) -> dict[UUID, Data]:
@@ -80,8 +89,8 @@ class PaymentWriter(XeroWriter):
         found: dict[UUID, Data] = {}
         for chunk in chunks(list(dict.fromkeys(ids)), IDS_A_CALL):
             params: dict[str, str | int] = {"IDs": ",".join(map(str, chunk)), "page": 1}
-            invoices = client.get("/Invoices", params={**params, "includeArchived": "true"})["Invoices"]
-            found |= {UUID(invoice["InvoiceID"]): invoice for invoice in invoices}
+            answer = client.get("/Invoices", params={**params, "includeArchived": "true"})
+            found |= read_objects_by_id(answer, "Invoices", "InvoiceID")
         return found
 
 
@@ -103,10 +112,11 @@ def _draft(
 ) -> Draft | Outcome:
     if invoice is None:
         return Failed("not-found", f"{connection.name} has no such invoice.", status=200)
-    due = Decimal(invoice.get("AmountDue") or 0)
+    document = parse_invoice(invoice)
+    due = document.amount_due or ZERO
     amount = data["amount"] if data["amount"] is not None else due
     if amount <= 0:
-        paid = (invoice.get("Payments") or [])[-1:]
+        paid = read_objects(invoice, "Payments")[-1:]
         if paid:
             return Failed("duplicate", PAID, status=200, existing=_listed(paid[0], invoice))
         return Failed("invalid", "Nothing is due on this invoice.", status=200)
@@ -117,10 +127,10 @@ def _draft(
     noted = {
         "due": str(due),
         "paid": str(_paid(invoice)),
-        "payments": [payment["PaymentID"] for payment in invoice.get("Payments") or []],
-        "number": invoice.get("InvoiceNumber") or "",
+        "payments": [read_text(payment, "PaymentID") for payment in read_objects(invoice, "Payments")],
+        "number": document.number,
     }
-    subject = f"Payment of {amount} on {invoice.get('InvoiceNumber') or 'a bill'}"
+    subject = f"Payment of {amount} on {document.number or 'a bill'}"
     return Draft(
         id,
         subject,
@@ -128,7 +138,7 @@ def _draft(
         noted,
         target=data["invoice_id"],
         amount=amount,
-        currency=invoice.get("CurrencyCode") or "",
+        currency=document.currency,
         twin=_twin(body, invoice),
     )
 
@@ -146,25 +156,27 @@ def payment_body(data: Data, *, amount: Decimal, today: date) -> Data:
     )
 
 
-def _new_payments(call: Call, invoice: Data) -> list[dict[str, Any]]:
+def _new_payments(call: Call, invoice: Data) -> list[Body]:
     known = set(call.noted["payments"])
-    return [payment for payment in invoice.get("Payments") or [] if payment["PaymentID"] not in known]
+    listed = read_objects(invoice, "Payments")
+    return [payment for payment in listed if read_text(payment, "PaymentID") not in known]
 
 
-def _is_same(call: Call, payment: Data) -> bool:
-    return _reads_like(call.body, payment)
-
-
-def _reads_like(body: Data, payment: Data) -> bool:
-    return bool(
-        payment["Amount"] == Decimal(body["Amount"])
-        and wire.day(payment["Date"]).isoformat() == body["Date"]
-        and (payment.get("Reference") or "") == body.get("Reference", "")
+def _reads_like(body: Data, payment: Body) -> bool:
+    listed = parse_payment_reference(payment)
+    return (
+        listed.amount == read_amount(body, "Amount")
+        and listed.date == read_day(body, "Date")
+        and listed.reference == read_text(body, "Reference")
     )
 
 
+def _amount_of(payment: Body) -> Decimal:
+    return read_amount(payment, "Amount") or ZERO
+
+
 def _twin(body: Data, invoice: Data) -> Twin | None:
-    for payment in invoice.get("Payments") or []:
+    for payment in read_objects(invoice, "Payments"):
         if _reads_like(body, payment):
             text = f"A payment of {body['Amount']} on this day is on the invoice already."
             return Twin(text, _listed(payment, invoice))
@@ -176,14 +188,14 @@ def _amount(call: Call) -> Decimal:
 
 
 def _paid(invoice: Data) -> Decimal:
-    return Decimal(invoice.get("AmountPaid") or 0)
+    return read_amount(invoice, "AmountPaid") or ZERO
 
 
-def _whole(call: Call, payment: Data, invoice: Data) -> Data:
+def _whole(call: Call, payment: Body, invoice: Data) -> Data:
     """The payment as listed on its invoice, with what only its own record would say."""
     return {**_listed(payment, invoice), "Account": call.body["Account"], "Status": "AUTHORISED"}
 
 
-def _listed(payment: Data, invoice: Data) -> Data:
-    named = {"InvoiceID": invoice["InvoiceID"], "InvoiceNumber": invoice.get("InvoiceNumber") or ""}
+def _listed(payment: Body, invoice: Data) -> Data:
+    named = {"InvoiceID": invoice["InvoiceID"], "InvoiceNumber": read_text(invoice, "InvoiceNumber")}
     return {**payment, "Invoice": named}

@@ -1,7 +1,7 @@
 """The actions that read: five lists and look-ups. What they give is Xero's own record, amounts exact."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,8 +17,11 @@ from taskjuice.queue.commits import quick
 from xero import days, forms, scopes, upsert
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
+from xero.body_fields import Body, read_count, read_object, read_objects, read_objects_by_id
 from xero.client import Params
+from xero.document_records import parse_invoice
 from xero.mapping import INVOICES
+from xero.master_records import AccountRecord, ItemRecord, parse_account, parse_item
 
 logger = logging.getLogger(__name__)
 
@@ -61,29 +64,24 @@ def _read_invoices(call: Call, ids: Sequence[UUID]) -> dict[UUID, Outcome]:
     """One call. `page` makes Xero send the line items; what it leaves out is not there."""
     params: Params = {"IDs": ",".join(map(str, ids)), "page": 1, "unitdp": 4, "includeArchived": "true"}
     began = timezone.now()
-    invoices: list[Record] = client(call).get("/Invoices", params=params)["Invoices"]
+    invoices = read_objects_by_id(client(call).get("/Invoices", params=params), "Invoices", "InvoiceID")
     _remember(connection_of(call), invoices, began)
-    found: dict[UUID, Outcome] = {UUID(i["InvoiceID"]): Done(i, subject=subject_of(i)) for i in invoices}
+    found: dict[UUID, Outcome] = {
+        id: Done(invoice, subject=parse_invoice(invoice).name) for id, invoice in invoices.items()
+    }
     missing = Failed("not-found", f"{connection_of(call).name} has no such invoice.", status=200)
     return {invoice_id: found.get(invoice_id, missing) for invoice_id in ids}
 
 
-def _remember(connection: Connection, invoices: Sequence[Record], began: datetime) -> None:
+def _remember(connection: Connection, invoices: Mapping[UUID, Record], began: datetime) -> None:
     """They are whole, so the local copy takes them in, and what an event asked to read need not be read again."""
-    ids = [UUID(invoice["InvoiceID"]) for invoice in invoices]
     try:
         with transaction.atomic():
             quick()
-            upsert.take_in(connection, INVOICES, invoices)
-            upsert.forget_stale(connection, INVOICES, ids, before=began)
+            upsert.take_in(connection, INVOICES, list(invoices.values()))
+            upsert.forget_stale(connection, INVOICES, list(invoices), before=began)
     except OperationalError:  # the step has what it asked for; the sync will read them again
         logger.exception("connection %s: what a step read was not kept", connection.pk)
-
-
-def subject_of(invoice: Record) -> str:
-    """What people call it: its number, or whom it is from where it has none."""
-    contact = invoice.get("Contact") or {}
-    return str(invoice.get("InvoiceNumber") or contact.get("Name") or "")
 
 
 class ListInvoices(XeroAction):
@@ -143,18 +141,17 @@ class ListAccounts(XeroAction):
     sample = {"Accounts": [samples.ACCOUNT], "Count": 1}
 
     def run(self, call: Call, data: Data) -> Data:
-        accounts = client(call).get("/Accounts", modified_since=data["modified_since"])["Accounts"]
+        answer = client(call).get("/Accounts", modified_since=data["modified_since"])
         types = {name.upper() for name in data["types"]}
-        checks: list[Callable[[Record], bool]] = [
-            lambda account: data["include_archived"] or account.get("Status") == "ACTIVE",
-            lambda account: not types or account.get("Type") in types,
-            lambda account: data["account_class"] in {"", account.get("Class")},
-            lambda account: not data["codes"] or account.get("Code") in data["codes"],
-            lambda account: not data["payments"] or takes_payments(account),
+        checks: list[Callable[[AccountRecord], bool]] = [
+            lambda account: data["include_archived"] or account.status == "ACTIVE",
+            lambda account: not types or account.type in types,
+            lambda account: data["account_class"] in {"", account.class_name},
+            lambda account: not data["codes"] or account.code in data["codes"],
+            lambda account: not data["payments"] or account.takes_payments,
         ]
-        return _whole(
-            "Accounts", [account for account in accounts if all(check(account) for check in checks)]
-        )
+        accounts = ((body, parse_account(body)) for body in read_objects(answer, "Accounts"))
+        return _whole("Accounts", [body for body, account in accounts if all(c(account) for c in checks)])
 
 
 class ListItems(XeroAction):
@@ -168,21 +165,16 @@ class ListItems(XeroAction):
     sample = {"Items": [samples.ITEM], "Count": 1}
 
     def run(self, call: Call, data: Data) -> Data:
-        items = client(call).get("/Items", params={"unitdp": 4}, modified_since=data["modified_since"])[
-            "Items"
-        ]
+        answer = client(call).get("/Items", params={"unitdp": 4}, modified_since=data["modified_since"])
         term = data["search"].lower()
-        checks: list[Callable[[Record], bool]] = [
-            lambda item: not data["codes"] or item.get("Code") in data["codes"],
-            lambda item: term in f"{item.get('Code', '')}\n{item.get('Name', '')}".lower(),
-            lambda item: not data["sold"] or item.get("IsSold") is True,
-            lambda item: not data["purchased"] or item.get("IsPurchased") is True,
+        checks: list[Callable[[ItemRecord], bool]] = [
+            lambda item: not data["codes"] or item.code in data["codes"],
+            lambda item: term in f"{item.code}\n{item.name}".lower(),
+            lambda item: not data["sold"] or item.is_sold,
+            lambda item: not data["purchased"] or item.is_purchased,
         ]
-        return _whole("Items", [item for item in items if all(check(item) for check in checks)])
-
-
-def takes_payments(account: Record) -> bool:
-    return account.get("Type") == "BANK" or account.get("EnablePaymentsToAccount") is True
+        items = ((body, parse_item(body)) for body in read_objects(answer, "Items"))
+        return _whole("Items", [body for body, item in items if all(c(item) for c in checks)])
 
 
 def _paging(data: Data) -> dict[str, Any]:
@@ -193,18 +185,18 @@ def _paging(data: Data) -> dict[str, Any]:
 
 def _page(call: Call, name: str, params: dict[str, Any], data: Data) -> Data:
     answer = client(call).get(f"/{name}", params=params, modified_since=data["modified_since"])
-    pages = answer.get("pagination") or {}
-    records = answer.get(name) or []
+    pages, records = read_object(answer, "pagination"), read_objects(answer, name)
+    count = read_count(pages, "itemCount")
     return {
         name: records,
         "Count": len(records),
-        "Page": pages.get("page", data["page"] or 1),
-        "PageCount": pages.get("pageCount", 1),
-        "ItemCount": pages.get("itemCount", len(records)),
+        "Page": read_count(pages, "page") or data["page"] or 1,
+        "PageCount": read_count(pages, "pageCount") or 1,
+        "ItemCount": len(records) if count is None else count,
     }
 
 
-def _whole(name: str, records: list[Record]) -> Data:
+def _whole(name: str, records: Sequence[Body]) -> Data:
     return {name: records, "Count": len(records)}
 
 

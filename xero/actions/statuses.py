@@ -16,6 +16,8 @@ from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of
 from xero.actions.invoices import InvoiceWriter
 from xero.actions.writing import WriteAction
+from xero.body_fields import read_objects_by_id
+from xero.document_records import parse_invoice
 from xero.fields import IdField
 from xero.forms import StepForm
 
@@ -54,18 +56,19 @@ class StatusWriter(InvoiceWriter):
     def _found(self, invoice: Data | None) -> Found:
         if invoice is None:
             return Undecided("The document is not in Xero any more.")
-        return None if invoice["Status"] in self.moves else self.made(invoice)
+        return None if parse_invoice(invoice).status in self.moves else self.made(invoice)
 
     def _change(self, connection: Connection, invoice: Data | None, id: UUID) -> Draft | Outcome:
         if invoice is None:
             return Failed("not-found", f"{connection.name} has no such document.", status=200)
-        status = self.moves.get(invoice["Status"])
+        document = parse_invoice(invoice)
+        status = self.moves.get(document.status)
         if status is None:
-            text = f"A document that is {invoice['Status'].lower()} cannot be {self.word}."
+            text = f"A document that is {document.status.lower() or 'of no status'} cannot be {self.word}."
             return Failed("invalid", text, status=200)
-        name = invoice.get("InvoiceNumber") or (invoice.get("Contact") or {}).get("Name") or "a bill"
-        body = {"InvoiceID": invoice["InvoiceID"], "Status": status}
-        return Draft(id, f"{self.word.capitalize()}: {name}", body, target=UUID(invoice["InvoiceID"]))
+        body = {"InvoiceID": str(document.xero_id), "Status": status}
+        name = document.name or "a bill"
+        return Draft(id, f"{self.word.capitalize()}: {name}", body, target=document.xero_id)
 
     def _there(self, connection: Connection, ids: Sequence[UUID], by_person: bool) -> dict[UUID, Data]:
         client = self.client(connection, by_person)
@@ -73,7 +76,7 @@ class StatusWriter(InvoiceWriter):
         for chunk in chunks(list(dict.fromkeys(ids)), IDS_A_CALL):
             params: dict[str, str | int] = {"IDs": ",".join(map(str, chunk)), "page": 1, "unitdp": 4}
             answer = client.get("/Invoices", params={**params, "includeArchived": "true"})
-            found |= {UUID(one["InvoiceID"]): one for one in answer.get("Invoices") or []}
+            found |= read_objects_by_id(answer, "Invoices", "InvoiceID")
         return found
 
 

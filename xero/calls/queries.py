@@ -9,6 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from connections import exact
 from connections.models import Call, CallState
 from taskjuice.workspaces.models import Workspace
+from xero.body_fields import read_text
 
 UNSETTLED = (CallState.INTENDED, CallState.SENT)
 STATES = {
@@ -88,7 +89,7 @@ def _xero_url(call: Call) -> str:
     """Xero's deep link: the short code picks the organisation, whichever the person has open."""
     short_code = call.connection.details.get("short_code")
     page = PAGES.get(call.action)
-    if page == SALES and (call.answer or call.body).get("Type") == "ACCPAY":
+    if page == SALES and read_text(call.answer or call.body, "Type") == "ACCPAY":
         page = BILLS
     if not (short_code and page and call.record_id):
         return ""

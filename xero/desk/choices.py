@@ -115,24 +115,23 @@ def item_fields(connection: Connection, code: str, type: str) -> dict[str, Any] 
     item = Item.objects.filter(connection=connection, code__iexact=code).first() if code else None
     if item is None:
         return None
-    sale = type == SALE
-    side = item.body.get("SalesDetails" if sale else "PurchaseDetails") or {}
+    prices = item.record.prices(sale=type == SALE)
     fields = {
         "item_code": item.code,
-        "description": item.body.get("Description" if sale else "PurchaseDescription") or item.name,
-        "unit_amount": _plain(side.get("UnitPrice")),
-        "account_code": side.get("AccountCode") or "",
-        "tax_type": side.get("TaxType") or "",
+        "description": prices.description or item.name,
+        "unit_amount": _plain(prices.unit_price),
+        "account_code": prices.account_code,
+        "tax_type": prices.tax_type,
     }
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
 def usual_due(ledger: Ledger | None, type: str) -> str:
     """The organisation's own terms as a due date is typed: +20; empty where they count otherwise."""
-    terms = (ledger.organisation.get("PaymentTerms") or {}) if ledger else {}
-    side = terms.get("Sales" if type == SALE else "Bills") or {}
-    days = side.get("Day")
-    return f"+{days}" if side.get("Type") == "DAYSAFTERBILLDATE" and isinstance(days, int) else ""
+    if ledger is None:
+        return ""
+    days = ledger.record.sale_days if type == SALE else ledger.record.bill_days
+    return "" if days is None else f"+{days}"
 
 
 def currencies(connection: Connection, base: str) -> list[str]:
@@ -161,11 +160,11 @@ def _payable_of(connection: Connection, type: str, term: str) -> "QuerySet[Invoi
     return rows.defer("body").order_by("due_date", "id")[:OFFERED_CONTACTS]
 
 
-def _plain(price: Any) -> Decimal | None:
+def _plain(price: Decimal | None) -> Decimal | None:
     """With two places at least, and no needless zeros after them."""
     if price is None:
         return None
-    exact = Decimal(str(price)).normalize()
+    exact = price.normalize()
     return exact if -int(exact.as_tuple().exponent) > 2 else exact.quantize(Decimal("0.01"))
 
 

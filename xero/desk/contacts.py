@@ -12,6 +12,7 @@ from xero.calls.views import to_call
 from xero.desk import sending
 from xero.desk.entrance import Desk, enter
 from xero.desk.forms import ContactPageForm
+from xero.master_records import parse_contact
 
 CREATE = CreateContact()
 
@@ -47,7 +48,7 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection) -> HttpRespo
 
 def _made(request: HttpRequest, desk: Desk, connection: Connection, result: sending.Made) -> HttpResponse:
     sending.keep(connection, "contacts", result.record)
-    name = result.record.get("Name", "")
+    name = parse_contact(result.record).name
     if result.again:
         messages.info(request, f"This form made {name} when it was sent first. Nothing was sent again.")
     else:

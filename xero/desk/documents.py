@@ -19,6 +19,7 @@ from xero.calls.views import to_call
 from xero.desk import choices, editing, sending, tax_rates
 from xero.desk.entrance import Desk, enter
 from xero.desk.forms import FIRST_ROWS, DocumentForm, Offer, RowForm, posted_rows, preview, row_forms
+from xero.document_records import parse_invoice
 from xero.fields import DayField
 from xero.ledger import places
 from xero.ledger.queries import SALE
@@ -101,15 +102,15 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection, type: str) -
 
 
 def _made(request: HttpRequest, desk: Desk, connection: Connection, result: sending.Made) -> HttpResponse:
-    record = result.record
-    sending.keep(connection, "invoices", record)
-    noun = "Invoice" if record.get("Type") == SALE else "Bill"
-    named = f"{noun} {record.get('InvoiceNumber') or ''}".strip()
+    record = parse_invoice(result.record)
+    sending.keep(connection, "invoices", result.record)
+    noun = "Invoice" if record.type == SALE else "Bill"
+    named = f"{noun} {record.number}".strip()
     if result.again:
         messages.info(request, f"This form made {named} when it was sent first. Nothing was sent again.")
     else:
         messages.success(request, f"{named} is in Xero.")
-    return redirect(places.document_address(desk.workspace, record.get("Type"), record["InvoiceID"]))
+    return redirect(places.document_address(desk.workspace, record.type, result.record["InvoiceID"]))
 
 
 def _page(

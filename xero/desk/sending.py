@@ -10,7 +10,9 @@ from connections.integrations import Call as ActionCall
 from connections.models import Call, CallState, Connection
 from taskjuice.workspaces.models import User
 from xero import budget, upsert
+from xero.body_fields import Body, read_objects
 from xero.client import client_for
+from xero.document_records import parse_contact_reference
 from xero.mapping import CONTACTS, INVOICES
 
 
@@ -54,11 +56,11 @@ def send(action: Action, connection: Connection, data: Data, *, form_key: UUID, 
     return Refused(_messages(outcome, journaled))
 
 
-def keep(connection: Connection, kind: str, record: Data) -> None:
+def keep(connection: Connection, kind: str, record: Body) -> None:
     """Into the local copy at once, so that the page that follows shows it; its contact's balance soon after."""
     upsert.take_in(connection, kind, [record])
-    if contact := (record.get("Contact") or {}).get("ContactID"):
-        upsert.mark_stale([(connection.pk, CONTACTS, UUID(contact))])
+    if contact := parse_contact_reference(record).xero_id:
+        upsert.mark_stale([(connection.pk, CONTACTS, contact)])
 
 
 def read_again(connection: Connection, xero_id: UUID) -> None:
@@ -69,7 +71,7 @@ def read_again(connection: Connection, xero_id: UUID) -> None:
     except errors.ProviderError:
         upsert.mark_stale([(connection.pk, INVOICES, xero_id)])
     else:
-        for record in answer.get("Invoices") or []:
+        for record in read_objects(answer, "Invoices"):
             keep(connection, INVOICES, record)
 
 

@@ -14,7 +14,9 @@ from django.core.cache import cache
 from connections import errors
 from connections.models import Connection
 from xero import budget
+from xero.body_fields import read_objects
 from xero.client import client_for
+from xero.master_records import parse_tax_rate
 from xero.models import Account
 
 KEPT_SECONDS = 3600
@@ -70,15 +72,9 @@ def fresh(connection: Connection) -> dict[str, TaxRate]:
 
 def _read(answer: Mapping[str, Any]) -> dict[str, TaxRate]:
     found = {}
-    for one in answer.get("TaxRates") or []:
-        if one.get("TaxType") and one.get("Status", "ACTIVE") == "ACTIVE":
-            rate = one.get("EffectiveRate", one.get("DisplayTaxRate"))
-            found[str(one["TaxType"])] = TaxRate(
-                str(one["TaxType"]),
-                str(one.get("Name") or one["TaxType"]),
-                None if rate is None else Decimal(str(rate)),
-                str(one.get("ReportTaxType") or ""),
-            )
+    for rate in map(parse_tax_rate, read_objects(answer, "TaxRates")):
+        if rate.type and rate.status == "ACTIVE":
+            found[rate.type] = TaxRate(rate.type, rate.name, rate.rate, rate.reported_as)
     return found
 
 

@@ -31,10 +31,9 @@ def documents_of(contact: Contact) -> "list[Invoice]":
 def taxes_of(invoice: Invoice) -> "list[tuple[str, Decimal]]":
     """Tax per tax type, added up from the lines as Xero rounded them."""
     found: dict[str, Decimal] = {}
-    for line in invoice.body.get("LineItems") or []:
-        amount = line.get("TaxAmount") or Decimal(0)
-        if line.get("TaxType"):
-            found[line["TaxType"]] = found.get(line["TaxType"], Decimal(0)) + amount
+    for line in invoice.record.lines:
+        if line.tax_type:
+            found[line.tax_type] = found.get(line.tax_type, Decimal(0)) + (line.tax_amount or Decimal(0))
     return sorted(found.items())
 
 
@@ -52,6 +51,6 @@ def invoice_of(payment: Payment) -> Invoice | None:
 
 
 def account_names(connection: Connection, codes: Iterable[str]) -> dict[str, str]:
-    """By code."""
-    found = Account.objects.filter(connection=connection, code__in=set(codes))
+    """By code. An account without a code is nobody's whose code is empty too."""
+    found = Account.objects.filter(connection=connection, code__in=set(codes) - {""})
     return dict(found.values_list("code", "name"))

@@ -64,15 +64,13 @@ def document_detail(
     invoice = _found(request, agency, workspace, Invoice, document)
     if invoice.type != type:
         return redirect(places.document_address(invoice.connection.workspace, invoice.type, document))
-    lines = [line for line in invoice.body.get("LineItems") or [] if isinstance(line, dict)]
+    lines = invoice.record.lines
     context = {
         "invoice": invoice,
         "type": type,
         "lines": lines,
-        "has_discounts": any(line.get("DiscountRate") or line.get("DiscountAmount") for line in lines),
-        "accounts": records.account_names(
-            invoice.connection, (str(line.get("AccountCode", "")) for line in lines)
-        ),
+        "has_discounts": any(line.discount_rate or line.discount_amount for line in lines),
+        "accounts": records.account_names(invoice.connection, (line.account_code for line in lines)),
         "taxes": records.taxes_of(invoice),
         "payments": records.payments_of(invoice),
         "history": history.of_record(invoice.connection, invoice.xero_id, "INVOICE"),
@@ -114,8 +112,9 @@ def account_detail(request: HttpRequest, agency: str, workspace: str, account: U
 @require_safe
 def item_detail(request: HttpRequest, agency: str, workspace: str, item: UUID) -> HttpResponse:
     found = _found(request, agency, workspace, Item, item)
-    sides = [found.body.get(side) or {} for side in ("SalesDetails", "PurchaseDetails")]
-    names = records.account_names(found.connection, (str(side.get("AccountCode", "")) for side in sides))
+    sales, purchases = found.record.sales, found.record.purchases
+    codes = (sales.account_code, purchases.account_code or purchases.cost_account_code)
+    names = records.account_names(found.connection, codes)
     return _detail(request, "item", found.connection, "items", item=found, accounts=names)
 
 

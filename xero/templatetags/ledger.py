@@ -11,7 +11,6 @@ from django.template.loader import render_to_string
 from django.utils import formats
 from django.utils.safestring import SafeString
 
-from xero import wire
 from xero.models import Invoice
 
 register = template.Library()
@@ -95,12 +94,3 @@ def price(number: Decimal | int | None) -> str:
         return ""
     places = -int(Decimal(number).normalize().as_tuple().exponent)
     return formats.number_format(number, decimal_pos=min(max(places, 2), 4), force_grouping=True)
-
-
-@register.filter
-def xero_day(text: Any) -> date | None:
-    """An accounting date out of a raw body."""
-    try:
-        return wire.day(text) if isinstance(text, str) else None
-    except ValueError:
-        return None

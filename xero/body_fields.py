@@ -1,0 +1,104 @@
+"""Single fields of Xero's raw JSON, each read to one type, whatever Xero sent or left out.
+
+Xero leaves out what is empty, also fields that pages like to rely on, and may send an amount as text or as "" (facts
+4.6 in section 10). So nothing here raises: what is absent, or is no such value, is None or empty. Whole records are
+put together by xero/document_records.py and xero/master_records.py, rows by xero/mapping.py; nothing else reads a raw
+body.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from xero import wire
+
+Body = Mapping[str, Any]
+
+LARGEST = Decimal(10) ** 15
+MOST_PLACES = 10
+NO_ID = UUID(int=0)  # Xero's word for "none", as in records that it did not make
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def read_text(body: Body, name: str, longest: int = 255) -> str:
+    """Return the text; empty where there is none. Numbers are spelled out, lists and objects are no text."""
+    value = body.get(name)
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    text = str(value)
+    return text[:longest] if text.isascii() and "\0" not in text else UNSTORABLE.sub("\ufffd", text)[:longest]
+
+
+def read_flag(body: Body, name: str) -> bool:
+    value = body.get(name)
+    return value is True or (isinstance(value, str) and value.strip().lower() == "true")
+
+
+def read_uuid(body: Body, name: str) -> UUID | None:
+    """Return the id; None also for the zero id."""
+    value = body.get(name)
+    try:
+        found = value if isinstance(value, UUID) else UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return None if found == NO_ID else found
+
+
+def read_amount(body: Body, name: str) -> Decimal | None:
+    """Return the amount, rate or quantity, also where it came as text; None where it is absent or no amount."""
+    value = body.get(name)
+    if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
+        return None
+    try:
+        amount = value if isinstance(value, Decimal) else Decimal(value)
+    except (InvalidOperation, ValueError):  # ValueError: an int of thousands of digits
+        return None
+    if not amount.is_finite() or not -LARGEST < amount < LARGEST:
+        return None
+    return round(amount, MOST_PLACES) if int(amount.as_tuple().exponent) < -MOST_PLACES else amount
+
+
+def read_count(body: Body, name: str) -> int | None:
+    amount = read_amount(body, name)
+    return None if amount is None or amount < 0 else int(amount)
+
+
+def read_day(body: Body, name: str) -> date | None:
+    """Return the accounting date, from `DateString` where Xero sends one, else from `Date`."""
+    for field in (f"{name}String", name):
+        text = body.get(field)
+        if isinstance(text, str):
+            try:
+                return date.fromisoformat(text[:10]) if text.endswith("T00:00:00") else wire.day(text)
+            except ValueError:
+                continue
+    return None
+
+
+def read_instant(body: Body, name: str) -> datetime | None:
+    value = body.get(name)
+    try:
+        return wire.instant(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def read_object(body: Body, name: str) -> Body:
+    """Return the nested object; an empty one where there is none."""
+    value = body.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def read_objects(body: Body, name: str) -> list[Body]:
+    """Return the objects of a list; what else stands in it is left out."""
+    value = body.get(name)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def read_objects_by_id(body: Body, name: str, id_field: str) -> dict[UUID, dict[str, Any]]:
+    """Return the objects of a list by their id; those without one are left out."""
+    found = ((read_uuid(one, id_field), one) for one in read_objects(body, name))
+    return {id: dict(one) for id, one in found if id is not None}
