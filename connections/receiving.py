@@ -11,8 +11,13 @@ from django_q.conf import Conf
 from psycopg import Cursor
 
 from connections.together import Together
+from taskjuice.database import limits
 from taskjuice.queue.wake import package
 
+# Together with the half second in which a statement is cancelled less than the five that a provider waits for.
+WRITE_SECONDS = 2.5
+WAIT_SECONDS = 1.5  # for the write before
+MOST_WAITING = 5  # for a write that does not end: of eight threads some stay free for everything else
 FAN_OUT = "fan-out"
 FAN_OUT_TASK = "connections.tasks.fan_out"
 
@@ -74,6 +79,7 @@ def _insert(arrived: Sequence[Arrived]) -> None:
     }
     # Django's own cursor would write the values into the statement, which is then read and planned anew each time.
     with (
+        limits.within(WRITE_SECONDS),
         connection.wrap_database_errors,
         connection.cursor() as checked,
         Cursor(checked.connection) as cursor,
@@ -85,7 +91,7 @@ def _insert(arrived: Sequence[Arrived]) -> None:
                 cursor.execute(WAKE_LATE, values)
 
 
-deliveries = Together(_insert)
+deliveries = Together(_insert, seconds=WAIT_SECONDS, most=MOST_WAITING)
 
 
 class Refusals:
@@ -111,7 +117,7 @@ class Refusals:
             if self._writes > self.WRITES_A_SECOND:
                 return
             counts, self._waiting = self._waiting, {}
-        with connection.cursor() as cursor:
+        with limits.within(WRITE_SECONDS), connection.cursor() as cursor:
             cursor.executemany(COUNT_REFUSED, list(counts.items()))
 
 

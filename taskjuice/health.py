@@ -8,7 +8,10 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import Error
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
+from taskjuice.database import limits
 from taskjuice.queue import heartbeat
+
+SECONDS = 3.0  # longer no probe waits
 
 
 class HealthMiddleware:
@@ -22,7 +25,8 @@ class HealthMiddleware:
             if request.path == "/healthz":
                 return JsonResponse({"status": "ok"})
             if request.path == "/readyz":
-                return readiness()
+                with limits.within(SECONDS):
+                    return readiness()
         return self.get_response(request)
 
 

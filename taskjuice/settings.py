@@ -6,6 +6,7 @@ from csp.constants import NONE, SELF
 from django.urls import reverse_lazy
 
 from taskjuice import environment
+from taskjuice.database import limits
 from taskjuice.environment import env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -57,6 +58,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "taskjuice.door.DoorMiddleware",
     "taskjuice.machines.MachineMiddleware",
     "csp.middleware.CSPMiddleware",
     "taskjuice.health.HealthMiddleware",
@@ -95,12 +97,14 @@ FORM_RENDERER = "taskjuice.site.forms.Renderer"
 # -- database --
 DATABASE_URL = env.str("DATABASE_URL", default="") or environment.embedded_database(VAR_DIR / "postgres")
 DATABASES = {"default": environment.database(DATABASE_URL)}
+# PostgreSQL's own, with limits on how long anything waits (reasons: docs/decisions/database-limits.md)
+DATABASES["default"]["ENGINE"] = "taskjuice.database"
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "taskjuice"
 # Set by the web process for itself (taskjuice/wsgi.py); never for a worker's cluster, whose processes fork.
 if environment.boolean("DATABASE_POOL", default=False):
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 2, "max_size": 20, "timeout": 4}
+    DATABASES["default"]["OPTIONS"]["pool"] = limits.POOL
     DATABASES["default"]["CONN_MAX_AGE"] = 0
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = None

@@ -9,6 +9,9 @@ os.environ.setdefault("DATABASE_POOL", "true")
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
+from taskjuice.database import limits
+
+limits.set_kind("web")
 application = get_wsgi_application()
 # What every request needs is loaded now, and the garbage collector does not walk it again during one.
 _ = get_resolver().url_patterns

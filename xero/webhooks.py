@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg_pool
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import Error
@@ -21,6 +20,7 @@ from django.views.decorators.http import require_POST
 
 from connections import receiving
 from connections.integrations import Gap, ReportedEvent, UnparsableDelivery, UnusableEvent
+from connections.together import TooSlow
 from xero.models import SequenceGap
 
 TYPES = frozenset({"CREATE", "UPDATE"})
@@ -42,7 +42,7 @@ def receive(request: HttpRequest) -> HttpResponse:
             receiving.refusals.add("xero")
             return _empty(401)
         receiving.store("xero", body, began=began)
-    except (Error, psycopg_pool.PoolTimeout):  # not on disk: Xero must send it again
+    except (Error, TooSlow):  # not on disk: Xero must send it again
         return _empty(503)
     return _empty(200)
 

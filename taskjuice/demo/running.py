@@ -66,7 +66,8 @@ class Running:
             self._add("web", ["manage.py", "runserver", port], self.environment)
         else:
             granian = ["-m", "granian", "--interface", "wsgi", "--no-ws", "--port", port]
-            threads = ["--workers", "1", "--blocking-threads", "8"]
+            threads = ["--workers", "1", "--blocking-threads", "10"]
+            threads += ["--respawn-failed-workers", "--respawn-interval", "0.5"]
             self._add("web", [*granian, *threads, "taskjuice.wsgi:application"], self.environment)
         self._add("worker", ["manage.py", "worker"], self.environment)
 

@@ -15,9 +15,11 @@ def main() -> int:
     from django_q.cluster import Cluster
     from django_q.signals import post_execute_in_worker, pre_execute
 
+    from taskjuice.database import limits
     from taskjuice.queue.processes import die_with_parent
     from taskjuice.queue.pulse import PULSE, Pulse
 
+    limits.set_kind("worker")
     die_with_parent()
     os.register_at_fork(after_in_child=die_with_parent)
     if PULSE in os.environ:

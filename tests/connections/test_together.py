@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from connections.together import Together
+from connections import together as writing
+from connections.together import Together, TooSlow
 
 
 class Broken(Exception):
@@ -40,7 +41,7 @@ def until(done: Callable[[], bool]) -> None:
 
 def bring(writer: Writer, *, count: int = 4) -> tuple["Together[int]", dict[int, str]]:
     """One item, and `count` - 1 more while that is written: how each ended."""
-    together, ends = Together(writer), dict[int, str]()
+    together, ends = Together(writer, seconds=10, most=100), dict[int, str]()
 
     def add(item: int) -> None:
         try:
@@ -64,7 +65,7 @@ def bring(writer: Writer, *, count: int = 4) -> tuple["Together[int]", dict[int,
 
 def test_alone_is_written_at_once() -> None:
     written: list[list[str]] = []
-    together = Together[str](lambda items: written.append(list(items)))
+    together = Together[str](lambda items: written.append(list(items)), seconds=10, most=100)
     together.add("a")
     together.add("b")
     assert written == [["a"], ["b"]]
@@ -99,7 +100,7 @@ def test_many_threads_lose_nothing() -> None:
         time.sleep(0.001)
         written.extend(items)
 
-    together = Together(write)
+    together = Together(write, seconds=10, most=100)
 
     def add(first: int) -> None:
         for item in range(first, first + 50):
@@ -118,7 +119,39 @@ def test_interrupted_write_lets_others_go_on() -> None:
     def interrupted(items: Sequence[int]) -> None:
         raise KeyboardInterrupt
 
-    together = Together(interrupted)
+    together = Together(interrupted, seconds=10, most=100)
     for item in (1, 2):
         with pytest.raises(KeyboardInterrupt):
             together.add(item)
+
+
+def test_nobody_waits_longer_than_it_may_for_a_write_that_does_not_end() -> None:
+    writer = Writer()
+    together = Together(writer, seconds=0.2, most=100)
+    first = threading.Thread(target=together.add, args=(1,))
+    first.start()
+    assert writer.began.wait(10)
+    with pytest.raises(TooSlow):
+        together.add(2)
+    assert together._waiting == []
+    writer.let_go.set()
+    first.join()
+    together.add(3)
+    assert writer.written == [[1], [3]]
+
+
+def test_threads_beyond_those_that_may_wait_stay_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "SLOW_SECONDS", 0.0)
+    writer = Writer()
+    together = Together(writer, seconds=10, most=1)
+    threads = [threading.Thread(target=together.add, args=(item,)) for item in (1, 2)]
+    threads[0].start()
+    assert writer.began.wait(10)
+    threads[1].start()
+    until(lambda: len(together._waiting) == 1)
+    with pytest.raises(TooSlow):
+        together.add(3)
+    writer.let_go.set()
+    for thread in threads:
+        thread.join()
+    assert writer.written == [[1], [2]]
