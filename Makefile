@@ -1,32 +1,45 @@
-# What a person or a machine does with this project. Needs Python 3.11 and make; everything else is installed.
+# What a person or a machine does with this project. Needs python3 (with pip), make and git; everything else is installed.
 # The commands leave nothing running behind.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3.11
+# The Pythons of this machine that the project runs on, oldest first. The newest runs the product, the oldest its
+# tests, and each other one a short part of them. Where there is none, uv fetches one.
+PYTHONS := $(shell for v in 3.11 3.12 3.13 3.14; do python$$v -c "" 2>/dev/null && echo $$v || true; done)
+PYTHON ?= $(or $(lastword $(PYTHONS)),3.13)
+TEST_PYTHON ?= $(or $(firstword $(PYTHONS)),$(PYTHON))
+OTHER_PYTHONS := $(filter-out $(TEST_PYTHON),$(PYTHONS))
+export UV_PYTHON_DOWNLOADS := $(if $(PYTHONS),never,automatic)
+
 UV := $(shell command -v uv || echo .tools/bin/uv)
+# $(call sync,PYTHON): the locked dependencies, into the environment of that Python.
+environment = $(if $(filter $(PYTHON),$(1)),.venv,.venv-$(1))
+sync = UV_PROJECT_ENVIRONMENT=$(call environment,$(1)) $(UV) sync --locked --extra demo --quiet --python $(1)
 RUN := .venv/bin/
-# The machine's own Python: uv may not download one.
-export UV_PYTHON_DOWNLOADS := never
-export UV_PYTHON := $(PYTHON)
+CHECK := $(call environment,$(TEST_PYTHON))/bin/
 
 TESTS ?= tests
+# What may differ between Pythons: imports, processes, JSON, dates, expressions, the queue.
+SHORT := tests/ground tests/queue tests/connections/test_exact.py tests/xero/test_wire.py tests/workflows/test_expressions.py
 # Lint and types import the settings; these values let them do so without starting anything.
 STATIC := DATABASE_URL=postgres://nobody@localhost:1/nothing DEBUG=true DOTENV= VAR_DIR=var/test
 
-.PHONY: help install demo dev test lint format types arrows templates chromium pytest bench key clean
+.PHONY: help install install-tests demo dev test lint format chromium pytest other-pythons bench key clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
 
 install: $(UV) ## the locked dependencies, into .venv
-	@$(UV) sync --locked --extra demo --quiet
+	@$(call sync,$(PYTHON))
+
+install-tests: $(UV)
+	@$(call sync,$(TEST_PYTHON))
 
 .tools/bin/uv:
 	@echo "Installing uv beside the project"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools uv
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv
 
 demo: install ## everything on this machine, the main job once, then serve until Ctrl-C (ONCE=1: stop after the job)
 	@exec $(RUN)python -m taskjuice.demo $(if $(ONCE),--once)
@@ -34,19 +47,19 @@ demo: install ## everything on this machine, the main job once, then serve until
 dev: install ## web with autoreload, worker and sandbox, without the main job
 	@exec $(RUN)python -m taskjuice.demo --dev
 
-test: install chromium lint pytest ## lint, types, import arrows, templates, all tests
+test: install-tests chromium lint pytest other-pythons ## lint, types, import arrows, templates, all tests
 
-lint: install ## ruff, mypy, import arrows, templates
-	$(RUN)ruff check .
-	$(RUN)ruff format --check --quiet .
-	$(STATIC) $(RUN)mypy
-	$(STATIC) $(RUN)lint-imports --no-logo
-	$(RUN)djade --target-version 5.2 --check $$(git ls-files 'templates/*.html')
+lint: install-tests ## ruff, mypy, import arrows, templates
+	$(CHECK)ruff check .
+	$(CHECK)ruff format --check --quiet .
+	$(STATIC) $(CHECK)mypy
+	$(STATIC) $(CHECK)lint-imports --no-logo
+	$(CHECK)djade --target-version 5.2 --check $$(git ls-files 'templates/*.html')
 
-format: install ## what ruff and djade can mend by themselves
-	$(RUN)ruff check --fix-only --quiet .
-	$(RUN)ruff format --quiet .
-	$(RUN)djade --target-version 5.2 $$(git ls-files 'templates/*.html')
+format: install-tests ## what ruff and djade can mend by themselves
+	$(CHECK)ruff check --fix-only --quiet .
+	$(CHECK)ruff format --quiet .
+	$(CHECK)djade --target-version 5.2 $$(git ls-files 'templates/*.html')
 
 # Chromium for the browser tests: by apt where this user may. Where not, those tests skip with a word,
 # or fail in a run that must not skip them (TASKJUICE_REQUIRE_BROWSER=1).
@@ -57,14 +70,22 @@ chromium:
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends chromium \
 	  >/dev/null || echo "Chromium could not be installed; the browser tests will say so"
 
-pytest:
-	$(RUN)pytest -n 2 --dist loadgroup -q $(TESTS)
+pytest: install-tests
+	$(CHECK)pytest -n 2 --dist loadgroup -q $(TESTS)
+
+other-pythons: $(UV)
+	@for python in $(OTHER_PYTHONS); do \
+	  echo "A short part of the tests on Python $$python"; \
+	  environment=.venv-$$python; if [ $$python = $(PYTHON) ]; then environment=.venv; fi; \
+	  UV_PROJECT_ENVIRONMENT=$$environment $(UV) sync --locked --extra demo --quiet --python $$python; \
+	  $$environment/bin/pytest -n 2 --dist loadgroup -q $(SHORT); \
+	done
 
 bench: install ## the benchmarks: a table, and JSON in var/bench.json (PARTS="ledger agency": only these)
 	@$(RUN)python -m bench $(PARTS)
 
 key: ## fresh values for SECRET_KEY and TOKEN_KEYS
-	@$(PYTHON) -c 'import secrets, base64; print("SECRET_KEY=" + secrets.token_urlsafe(48)); \
+	@python3 -c 'import secrets, base64; print("SECRET_KEY=" + secrets.token_urlsafe(48)); \
 	print("TOKEN_KEYS=" + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())'
 
 clean: ## data of demo, tests and benchmarks (not of DATABASE_URL)
