@@ -20,14 +20,22 @@ from xero.body_fields import (
     read_text,
     read_uuid,
 )
+from xero.payment_types import (
+    CREDIT_NOTE,
+    INVOICE,
+    OVERPAYMENT,
+    PREPAYMENT,
+    TYPES_BY_DOCUMENT,
+    describe_type,
+)
 
 LONGEST_TEXT = 4000  # of a line's description
 LONGEST_NAME = 500
 # Lists of a record that say what it was credited by: the kind, and how Xero calls its id and number.
 CREDITS = (
-    ("CreditNotes", "credit-note", "CreditNoteID", "CreditNoteNumber"),
-    ("Overpayments", "overpayment", "OverpaymentID", "OverpaymentNumber"),
-    ("Prepayments", "prepayment", "PrepaymentID", "PrepaymentNumber"),
+    ("CreditNotes", CREDIT_NOTE, "CreditNoteID", "CreditNoteNumber"),
+    ("Overpayments", OVERPAYMENT, "OverpaymentID", "OverpaymentNumber"),
+    ("Prepayments", PREPAYMENT, "PrepaymentID", "PrepaymentNumber"),
 )
 
 
@@ -228,10 +236,10 @@ class PaymentRecord:
 
 
 def parse_payment(body: Body) -> PaymentRecord:
-    account = read_object(body, "Account")
+    account, document = read_object(body, "Account"), parse_paid_document(body)
     return PaymentRecord(
         xero_id=read_uuid(body, "PaymentID"),
-        type=read_text(body, "PaymentType", 30),
+        type=read_text(body, "PaymentType", 30) or TYPES_BY_DOCUMENT.get(document.type, ""),
         status=read_text(body, "Status", 20),
         date=read_day(body, "Date"),
         amount=read_amount(body, "Amount"),
@@ -240,33 +248,31 @@ def parse_payment(body: Body) -> PaymentRecord:
         reconciled=read_flag(body, "IsReconciled"),
         account_id=read_uuid(account, "AccountID"),
         account_code=read_text(account, "Code", 20),
-        document=parse_paid_document(body),
+        document=document,
     )
 
 
 # Where a payment carries its document, and how its id and number are called there.
 PAID_DOCUMENTS = (
-    ("Overpayment", "overpayment", "OverpaymentID", "OverpaymentNumber"),
-    ("Prepayment", "prepayment", "PrepaymentID", "PrepaymentNumber"),
-    ("CreditNote", "credit-note", "CreditNoteID", "CreditNoteNumber"),
+    ("Overpayment", OVERPAYMENT, "OverpaymentID", "OverpaymentNumber"),
+    ("Prepayment", PREPAYMENT, "PrepaymentID", "PrepaymentNumber"),
+    ("CreditNote", CREDIT_NOTE, "CreditNoteID", "CreditNoteNumber"),
 )
-# Xero also puts overpayments, prepayments and credit notes under `Invoice`, with a type of their own.
-KINDS_OF_TYPES = {"OVERPAYMENT": "overpayment", "PREPAYMENT": "prepayment", "CREDIT": "credit-note"}
 
 
 def parse_paid_document(body: Body) -> PaidDocument:
-    """Return what a payment is for, wherever Xero put it (facts 4.6 in section 10)."""
+    """Return what a payment is for, wherever Xero put it: refunded documents stand under `Invoice` too (facts 10)."""
     for name, kind, id_field, number_field in PAID_DOCUMENTS:
         if found := read_object(body, name):
             return _paid_document(found, kind, read_uuid(found, id_field), read_text(found, number_field))
+    kind = describe_type(read_text(body, "PaymentType", 30)).document
     if found := read_object(body, "Invoice"):
-        type = read_text(found, "Type", 20)
-        kind = next((kind for end, kind in KINDS_OF_TYPES.items() if type.endswith(end)), "invoice")
+        type = TYPES_BY_DOCUMENT.get(read_text(found, "Type", 20), "")
+        kind = describe_type(type).document or kind or INVOICE
         return _paid_document(found, kind, read_uuid(found, "InvoiceID"), read_text(found, "InvoiceNumber"))
     if number := read_text(body, "CreditNoteNumber"):
-        return _paid_document({}, "credit-note", None, number)
-    number = read_text(body, "InvoiceNumber")
-    return _paid_document({}, "invoice" if number else "", None, number)
+        return _paid_document({}, CREDIT_NOTE, None, number)
+    return _paid_document({}, kind, None, read_text(body, "InvoiceNumber"))
 
 
 def _paid_document(found: Body, kind: str, xero_id: UUID | None, number: str) -> PaidDocument:

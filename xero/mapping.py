@@ -21,7 +21,9 @@ from xero.body_fields import (
     read_text,
     read_uuid,
 )
+from xero.document_records import parse_payment
 from xero.models import Account, Contact, Invoice, Item, Payment, TrackingCategory
+from xero.payment_types import INVOICE
 
 Row = dict[str, Any]
 
@@ -115,27 +117,26 @@ def contact(body: Body) -> Row:
 
 
 def payment(body: Body) -> Row:
-    """The document paid is an invoice or, for refunds, a credit note or another kind."""
-    document = read_object(body, "Invoice") or read_object(body, "CreditNote")
-    contact, account = read_object(document, "Contact"), read_object(body, "Account")
-    number, reference = read_text(document, "InvoiceNumber"), read_text(body, "Reference")
+    """Of a refund, `invoice_number` is its document's number; only an invoice or bill is linked."""
+    found = parse_payment(body)
+    document = found.document
     return _common(body, "PaymentID") | {
-        "type": read_text(body, "PaymentType", 30),
-        "status": read_text(body, "Status", 20),
-        "date": read_day(body, "Date"),
+        "type": found.type,
+        "status": found.status,
+        "date": found.date,
         "amount": _amount(body, "Amount"),
-        "currency": read_text(document, "CurrencyCode", 10),
-        "reference": reference,
-        "reference_key": key(reference),
-        "reconciled": read_flag(body, "IsReconciled"),
-        "invoice_xero_id": read_uuid(document, "InvoiceID"),
-        "invoice_number": number,
-        "invoice_number_key": key(number),
-        "invoice_number_tail": tail(number),
-        "contact_xero_id": read_uuid(contact, "ContactID"),
-        "contact_name": read_text(contact, "Name", 500),
-        "account_xero_id": read_uuid(account, "AccountID"),
-        "account_code": read_text(account, "Code", 20),
+        "currency": document.currency,
+        "reference": found.reference,
+        "reference_key": key(found.reference),
+        "reconciled": found.reconciled,
+        "invoice_xero_id": document.xero_id if document.kind == INVOICE else None,
+        "invoice_number": document.number,
+        "invoice_number_key": key(document.number),
+        "invoice_number_tail": tail(document.number),
+        "contact_xero_id": document.contact.xero_id,
+        "contact_name": document.contact.name,
+        "account_xero_id": found.account_id,
+        "account_code": found.account_code,
     }
 
 

@@ -28,6 +28,7 @@ from xero.master_records import (
     parse_item,
     parse_organisation,
 )
+from xero.payment_types import PaymentType, describe_type
 
 
 def _money() -> "models.DecimalField[Decimal, Decimal]":
@@ -160,7 +161,10 @@ class Contact(Record):
 
 
 class Payment(Record):
-    """Money for an invoice or another document. `currency` is that document's."""
+    """Money for an invoice or bill, or a refund of another document. `currency` is that document's.
+
+    Only invoices and bills have `invoice_xero_id`; `invoice_number` is the number of whatever document it is for.
+    """
 
     type = models.CharField(max_length=30)
     status = models.CharField(max_length=20)
@@ -208,6 +212,11 @@ class Payment(Record):
     @cached_property
     def record(self) -> PaymentRecord:
         return parse_payment(self.body)
+
+    @property
+    def kind(self) -> PaymentType:
+        """Which way the money went, and what for."""
+        return describe_type(self.type)
 
 
 class Account(Record):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,8 +18,8 @@ DOCUMENTS = (
     " paid:amount_paid credited:amount_credited due:amount_due sent xero_id"
 )
 PAYMENTS = (
-    "date type status invoice:invoice_number contact:contact_name account:account_code reference currency amount"
-    " reconciled xero_id"
+    "date type direction:kind.direction status document:kind.document invoice:invoice_number contact:contact_name"
+    " account:account_code reference currency amount reconciled xero_id"
 )
 CONTACTS = "name email status customer:is_customer supplier:is_supplier receivable payable overdue xero_id"
 ACCOUNTS = "code name class:class_name type tax_type currency status takes_payments xero_id"
@@ -36,7 +37,7 @@ def response(place: Place, noun: str, columns: str, rows: "QuerySet[Any]") -> St
 
 
 def _line(row: Any, fields: Sequence[str]) -> list[object]:
-    return [cell(getattr(row, field)) for field in fields]
+    return [cell(attrgetter(field)(row)) for field in fields]
 
 
 def cell(value: object) -> object:

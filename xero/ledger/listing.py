@@ -7,8 +7,8 @@ walk another order's index until the filter lets enough through takes seconds wh
 numbers and dates do.)
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -17,9 +17,13 @@ from django.db import connection as database
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
+from xero.payment_types import PAID, RECEIVED, describe_type
+
 ON_A_PAGE = 50
 LAST_PAGE = 200
 COUNTED = ON_A_PAGE * LAST_PAGE  # rows that a filter's count, sums and order look at
+
+DIRECTIONS = (RECEIVED, PAID, "")
 
 Order = tuple[str, ...]  # names of fields, `-` before them turns them around
 
@@ -28,13 +32,23 @@ Row = TypeVar("Row", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What documents in one currency come to."""
+    """What documents in one currency come to; of payments, those of one direction (xero/payment_types.py)."""
 
     currency: str
     documents: int
     total: Decimal
     paid: Decimal
     due: Decimal
+    direction: str = ""
+
+    def plus(self, other: "Total") -> "Total":
+        return replace(
+            self,
+            documents=self.documents + other.documents,
+            total=self.total + other.total,
+            paid=self.paid + other.paid,
+            due=self.due + other.due,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +127,42 @@ def order_of(sort: str, sorts: Mapping[str, Order], default: str) -> Order:
 def sums(
     rows: "QuerySet[Any]", columns: tuple[str, str, str], *, live: str, bound: int = COUNTED
 ) -> list[Total]:
-    """Per currency, of the first `bound` + 1 rows; `live` is the SQL condition of rows whose amounts count."""
+    """Per currency, of the first `bound` + 1 rows; `live` is the SQL condition of rows whose amounts count.
+
+    All types together are one sum, except payments': those are per direction.
+    """
     total, paid, due = columns
-    names = ("currency", "status", *dict.fromkeys(name for name in columns if name != "0"))
+    names = ("currency", "status", "type", *dict.fromkeys(name for name in columns if name != "0"))
     try:
         sql, params = rows.values_list(*names)[: bound + 1].query.sql_with_params()
     except EmptyResultSet:  # Django knows without asking that nothing fits
         return []
     # Only names of columns and Django's own SQL are put together here; values stay parameters.
     statement = f"""
-        SELECT currency, count(*), {_sum(total, live)}, {_sum(paid, live)}, {_sum(due, live)}
-          FROM ({sql}) AS d GROUP BY currency ORDER BY count(*) DESC, currency
+        SELECT type, currency, count(*), {_sum(total, live)}, {_sum(paid, live)}, {_sum(due, live)}
+          FROM ({sql}) AS d GROUP BY currency, type
     """  # noqa: S608
     with database.cursor() as cursor:
         cursor.execute(statement, params)
-        return [Total(*row) for row in cursor.fetchall()]
+        return add_up(
+            Total(currency, documents, whole, done, open_, describe_type(type).direction)
+            for type, currency, documents, whole, done, open_ in cursor.fetchall()
+        )
+
+
+def add_up(totals: Iterable[Total]) -> list[Total]:
+    """One for each currency and direction; the most used currency first, in it what was received first."""
+    found: dict[tuple[str, str], Total] = {}
+    documents: dict[str, int] = {}
+    for one in totals:
+        key = one.currency, one.direction
+        known = found.get(key)
+        found[key] = one if known is None else known.plus(one)
+        documents[one.currency] = documents.get(one.currency, 0) + one.documents
+    return sorted(
+        found.values(),
+        key=lambda one: (-documents[one.currency], one.currency, DIRECTIONS.index(one.direction)),
+    )
 
 
 def _sum(column: str, live: str) -> str:

@@ -1,6 +1,6 @@
 """What the ledger's lists show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -9,16 +9,21 @@ from django.db.models import Count, Model, Q, QuerySet
 
 from connections.models import Connection
 from xero.ledger import search
-from xero.ledger.listing import COUNTED, ON_A_PAGE, Order, Row, Total, Window, order_of, sums, window
+from xero.ledger.listing import COUNTED, ON_A_PAGE, Order, Row, Total, Window, add_up, order_of, sums, window
 from xero.ledger.search import GONE, Found
 from xero.models import Account, Contact, Invoice, Item, Payment, Tally
+from xero.payment_types import REFUNDS, describe_type
 
 SALE, BILL = "ACCREC", "ACCPAY"
 LIVE = "status NOT IN ('VOIDED', 'DELETED')"
 WHOLE_CHART = 1000  # accounts on one page
 
 TABS = {"draft": "DRAFT", "submitted": "SUBMITTED", "authorised": "AUTHORISED", "paid": "PAID"}
-PAYMENT_TABS = {"sales": "ACCRECPAYMENT", "bills": "ACCPAYPAYMENT"}
+PAYMENT_TABS: dict[str, Collection[str]] = {
+    "sales": ["ACCRECPAYMENT"],
+    "bills": ["ACCPAYPAYMENT"],
+    "refunds": REFUNDS,
+}
 CONTACT_TABS = {
     "": Q(status="ACTIVE"),
     "customers": Q(status="ACTIVE", is_customer=True),
@@ -187,7 +192,7 @@ def _order_of_payments(wanted: Wanted) -> Order:
 def _in_payment_tab(tally: Tally, tab: str) -> bool:
     if tab == "deleted":
         return tally.status == "DELETED"
-    return tally.status == "AUTHORISED" and (tab == "" or tally.type == PAYMENT_TABS[tab])
+    return tally.status == "AUTHORISED" and (tab == "" or tally.type in PAYMENT_TABS[tab])
 
 
 def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySet[Payment], Found | None]":
@@ -195,7 +200,7 @@ def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySe
     status = "DELETED" if tab == "deleted" else "AUTHORISED"
     rows = Payment.objects.filter(connection=connection, status=status)
     if tab in PAYMENT_TABS:
-        rows = rows.filter(type=PAYMENT_TABS[tab])
+        rows = rows.filter(type__in=PAYMENT_TABS[tab])
     rows = _between(rows, "date", wanted.get("since"), wanted.get("until"))
     rows = _between(rows, "amount", wanted.get("least"), wanted.get("most"))
     if not (term := search.term_of(wanted)):
@@ -302,25 +307,14 @@ def _containing(rows: "QuerySet[Row]", wanted: Wanted) -> "QuerySet[Row]":
 
 def _summed(tallies: Sequence[Tally]) -> list[Total]:
     """Counts include documents that are voided or deleted, amounts do not."""
-    by_currency: dict[str, list[Tally]] = {}
-    for tally in tallies:
-        if tally.documents:
-            by_currency.setdefault(tally.currency, []).append(tally)
-    found = [
-        Total(
-            currency,
-            sum(t.documents for t in rows),
-            *(
-                sum(
-                    (getattr(t, name) for t in rows if t.status not in GONE or t.kind == "payment"),
-                    Decimal(0),
-                )
-                for name in ("total", "paid", "due")
-            ),
-        )
-        for currency, rows in by_currency.items()
-    ]
-    return sorted(found, key=lambda total: (-total.documents, total.currency))
+    return add_up(_total_of(tally) for tally in tallies if tally.documents)
+
+
+def _total_of(tally: Tally) -> Total:
+    counts = tally.status not in GONE or tally.kind == "payment"
+    total, paid, due = (tally.total, tally.paid, tally.due) if counts else (Decimal(0),) * 3
+    direction = describe_type(tally.type).direction
+    return Total(tally.currency, tally.documents, total, paid, due, direction)
 
 
 def _listing(

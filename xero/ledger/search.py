@@ -15,9 +15,10 @@ from django.db.models.expressions import RawSQL
 
 from connections.models import Connection
 from xero.grams import holding
-from xero.ledger.listing import Row, Total
+from xero.ledger.listing import Row, Total, add_up
 from xero.mapping import key
 from xero.models import Contact, Invoice, Payment
+from xero.payment_types import describe_type
 
 SEARCHED = 1000  # rows that a search brings
 MATCHING_CONTACTS = 200
@@ -26,7 +27,7 @@ GONE = ("VOIDED", "DELETED")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`matches`: (id, currency, status, amounts …) of each row. `cut`: there may be more than these."""
+    """`matches`: (id, currency, status, type, amounts …) of each row. `cut`: there may be more than these."""
 
     matches: Sequence[tuple[Any, ...]]
     cut: bool
@@ -39,15 +40,14 @@ class Found:
 
     def totals(self) -> list[Total]:
         """What they come to, per currency; of documents, what is voided or deleted adds nothing."""
-        sums: dict[str, list[Any]] = {}
-        for _, currency, status, *amounts in self.matches:
-            line = sums.setdefault(currency, [0, *(Decimal(0) for _ in range(3))])
-            line[0] += 1
-            if status not in GONE or len(amounts) == 1:
-                for place, amount in enumerate(amounts, start=1):
-                    line[place] += amount
-        totals = [Total(currency, *numbers) for currency, numbers in sums.items()]
-        return sorted(totals, key=lambda total: (-total.documents, total.currency))
+        return add_up(_total(*match) for match in self.matches)
+
+
+def _total(_: int, currency: str, status: str, type: str, *amounts: Decimal) -> Total:
+    nothing = (Decimal(0),) * 3
+    counted = amounts if status not in GONE or len(amounts) == 1 else ()
+    total, paid, due = (*counted, *nothing)[:3]
+    return Total(currency, 1, total, paid, due, describe_type(type).direction)
 
 
 def term_of(wanted: Mapping[str, Any]) -> str:
@@ -95,7 +95,7 @@ def contacts_called(connection: Connection, term: str) -> "QuerySet[Contact, UUI
 
 def _found(meanings: "Sequence[QuerySet[Any]]", inside: "QuerySet[Any]", amounts: Sequence[str]) -> Found:
     """`meanings` in one statement. What has the term `inside` is only looked for while they brought too few."""
-    columns = ("pk", "currency", "status", *amounts)
+    columns = ("pk", "currency", "status", "type", *amounts)
     first, *others = (rows.order_by().values_list(*columns)[: SEARCHED + 1] for rows in meanings)
     found = dict.fromkeys(first.union(*others, all=True))
     if len(found) <= SEARCHED:
