@@ -23,7 +23,7 @@ from taskjuice.workspaces.models import Agency, Role, User, Workspace
 from tests import environment
 from tests.clearing import clear_quickly
 from tests.factories import make_agency, make_client_user, make_member, make_user, make_workspace
-from tests.live import prepare
+from tests.live import ensure_prepared
 from tests.migrated_database import ensure_template
 
 SignIn = Callable[[User], Client]
@@ -64,8 +64,8 @@ def _nothing_is_remembered() -> None:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(tmp_path_factory.mktemp("prepared"))
+def prepared() -> Path:
+    return ensure_prepared(environment.POSTGRES.parent)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The whole product as real processes for a test: PostgreSQL of its own, sandbox, web and worker on free ports."""
 
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from taskjuice import postgres
 from taskjuice.demo.place import Place, free_port
 from taskjuice.demo.running import Running
 from taskjuice.demo.stages import Stages
+from tests.environment import ROOT
+from tests.migrated_database import digest_of_migrations, one_process_at_a_time
 
 
 class Quiet(Stages):
@@ -22,14 +25,29 @@ class Quiet(Stages):
         pass
 
 
-def prepare(folder: Path) -> Path:
-    """A folder to furnish places from: database migrated, people there, static files collected, nothing running."""
+def ensure_prepared(folder: Path) -> Path:
+    """Return a folder to furnish places from: database migrated, people there, static files collected, nothing running.
+
+    It is made once under `folder`, and anew when a migration, a static file or the demo changes.
+    """
+    static = (path for path in (ROOT / "static").rglob("*") if path.is_file())
+    prepared = folder / f"prepared-{digest_of_migrations(*(ROOT / 'taskjuice/demo').glob('*.py'), *static)}"
+    with one_process_at_a_time(folder / "prepared.lock"):
+        if not prepared.exists():
+            for obsolete in folder.glob("prepared-*"):
+                shutil.rmtree(obsolete)
+            unfinished = folder / "prepared-unfinished"
+            _prepare(unfinished)
+            unfinished.rename(prepared)
+    return prepared
+
+
+def _prepare(folder: Path) -> None:
     running = Running(Place(folder, free_port(0), free_port(0)), Quiet())
     try:
         running.finish(running.prepare())
     finally:
         postgres.stop(running.place.postgres)
-    return folder
 
 
 def furnish(folder: Path, prepared: Path) -> Place:

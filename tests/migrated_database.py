@@ -26,16 +26,21 @@ PREFIX = "migrated_"
 
 def ensure_template(folder: Path) -> str:
     """Make the template unless it is there, one process at a time, and return its name."""
-    name = PREFIX + _digest_of_migrations()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "template.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with _maintenance_cursor() as cursor:
-            cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX])
-            names = {row[0] for row in cursor.fetchall()}
-            if name not in names:
-                _make(cursor, name, obsolete=names)
+    name = PREFIX + digest_of_migrations()
+    with one_process_at_a_time(folder / "template.lock"), _maintenance_cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX])
+        names = {row[0] for row in cursor.fetchall()}
+        if name not in names:
+            _make(cursor, name, obsolete=names)
     return name
+
+
+@contextmanager
+def one_process_at_a_time(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _make(cursor: CursorWrapper, name: str, *, obsolete: set[str]) -> None:
@@ -57,9 +62,12 @@ def _maintenance_cursor() -> Iterator[CursorWrapper]:
         yield cursor
 
 
-def _digest_of_migrations() -> str:
+def digest_of_migrations(*more: Path) -> str:
+    """Return a digest of all migrations of the project and its libraries, and of `more` files."""
     digest = hashlib.sha256()
     for config in sorted(apps.get_app_configs(), key=lambda config: config.label):
         for path in sorted(Path(config.path, "migrations").glob("*.py")):
             digest.update(path.name.encode() + path.read_bytes())
+    for path in sorted(more):
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
