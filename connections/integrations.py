@@ -163,6 +163,10 @@ class Action:
         """Outcomes for a whole wave, in its order. The default loops over `run`."""
         return [self.outcome(call, data) for call, data in zip(calls, rows, strict=True)]
 
+    def warnings(self, output: Any) -> list[str]:
+        """What a person should know of an output although it worked, in the provider's own words."""
+        return []
+
     def preview(self, call: Call, data: Data) -> "Preview | Outcome | None":
         """What it would write, or why it would not, found out without writing; None where only the input tells."""
         return None

@@ -518,7 +518,9 @@ class Call(models.Model):
     record_id = models.UUIDField(null=True)
     record_name = models.CharField(max_length=255, db_default="")  # INV-0042, a contact's name
     answer = ExactJSONField(null=True)
-    messages = models.JSONField(default=list)  # the provider's own words when it refused
+    messages = models.JSONField(
+        default=list
+    )  # the provider's own words: why it refused, or what it warned of
     error = models.CharField(max_length=500, db_default="")
     created_at = models.DateTimeField(db_default=Now())
     settled_at = models.DateTimeField(null=True)

@@ -77,9 +77,20 @@ def dispatch(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UU
         return nothing_sent(sending, calls, error)
     crash_point("journal.after_send")
     by_position = {call.position: call for call in calls}
-    decided = {by_position[n].pk: verdict for n, verdict in enumerate(verdicts) if n in by_position}
+    decided: dict[UUID, Made | Refused] = {}
+    doubtful: dict[int, str] = {}
+    for position, verdict in enumerate(verdicts):
+        if position not in by_position:
+            continue
+        if isinstance(verdict, Undecided):
+            doubtful[position] = verdict.reason
+        else:
+            decided[by_position[position].pk] = verdict
     _store(writer, sending, calls, _looked_at_again(writer, sending, calls, decided))
-    return {}
+    if not doubtful:
+        return {}
+    doubt = errors.UnknownOutcome(" ".join(dict.fromkeys(doubtful.values())), status=200)
+    return _unanswered(writer, sending, [by_position[position] for position in doubtful], doubt)
 
 
 def _looked_at_again(
@@ -177,6 +188,7 @@ def settled(writer: Writer, call: Call, verdict: Made | Refused, *, by: User | N
     if isinstance(verdict, Made):
         call.state, call.error = CallState.CONFIRMED, ""
         call.record_id, call.record_name = verdict.record_id, verdict.name[:255]
+        call.messages = list(verdict.warnings)
     else:
         call.state, call.messages = CallState.FAILED, verdict.messages
         call.error = " ".join(verdict.messages)[:500]

@@ -40,11 +40,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The record is there. `answer` is what the provider says of it."""
+    """The record is there. `answer` is what the provider says of it, `warnings` what a person should know of that."""
 
     record_id: UUID
     name: str
     answer: Data
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The look-up cannot tell; the text says why and what was seen."""
+    """The answer, or a look-up, cannot tell; the text says why and what was seen."""
 
     reason: str
 
 
 Found = Made | Undecided | None  # None: it is not there
+Verdict = Made | Refused | Undecided
 
 
 class Writer:
@@ -86,8 +88,11 @@ class Writer:
     def encode(self, bodies: Sequence[Data]) -> bytes:
         raise NotImplementedError
 
-    def send(self, sending: Sending, *, by_person: bool) -> list[Made | Refused]:
-        """One verdict per element. UnknownOutcome: it may be done. Any other ProviderError: nothing was done."""
+    def send(self, sending: Sending, *, by_person: bool) -> Sequence[Verdict]:
+        """One verdict per element; Undecided ones are looked up.
+
+        UnknownOutcome: it may be done. Any other ProviderError: nothing was done.
+        """
         raise NotImplementedError
 
     def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:

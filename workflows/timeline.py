@@ -57,6 +57,12 @@ class StepView:
         return list(flat(self.last.output)) if self.last and self.last.output is not None else []
 
     @cached_property
+    def warnings(self) -> list[str]:
+        """What the provider warned of when the step worked."""
+        action = registry.actions.get(self.action)
+        return action.warnings(self.last.output) if action and self.last and self.last.output else []
+
+    @cached_property
     def output_json(self) -> str:
         return pretty(self.last.output) if self.last and self.last.output is not None else ""
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from connections import errors, grants, lifecycle, states
 from connections.models import Connection
-from xero import budget, refusals, transport, wire
+from xero import answers, budget, refusals, transport, wire
 
 Params = Mapping[str, str | int]
 
@@ -101,7 +101,12 @@ class Client:
             },
         )
         try:
-            return refusals.content(response, writes=method != "GET")
+            answer = refusals.content(response, writes=method != "GET")
+            if method == "GET":
+                answers.check_collection(path, answer)
+            return answer
+        except answers.NotTheAnswer as error:
+            raise errors.RetryLater(str(error), status=response.status_code) from error
         except refusals.Forbidden as error:
             raise lifecycle.forbidden(self.connection, str(error)) from error
         except errors.NeedsConsent as error:

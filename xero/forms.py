@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from connections.row_fields import RowsField
+from xero import answers
 from xero.fields import (
     AmountField,
     Chosen,
@@ -41,17 +42,23 @@ TERMS = [
 ]
 
 
+Spoken = tuple[tuple[str, str], ...]
+
+
 class StepForm(forms.Form):
     """Shows Xero's own messages at the fields they speak of."""
 
     # (what a message holds, in lower case; the field it belongs to), first match wins
-    speaks_of: ClassVar[tuple[tuple[str, str], ...]] = ()
+    speaks_of: ClassVar[Spoken] = ()
+    # the same for what Xero says of a part of the record: its lines, its addresses
+    speaks_of_part: ClassVar[Mapping[str, Spoken]] = {}
 
     def take_refusal(self, messages: list[str]) -> None:
         """Add what Xero said to the fields it speaks of, the rest at the top. Call it on a valid form."""
         for message in messages:
-            lower = message.lower()
-            field = next((name for words, name in self.speaks_of if words in lower), None)
+            about, _, words = answers.split_place(message)
+            spoken, lower = self.speaks_of_part.get(about, self.speaks_of), words.lower()
+            field = next((name for part, name in spoken if part in lower), None)
             self.add_error(field if field in self.fields else None, message)
 
 
@@ -254,6 +261,10 @@ class CreateInvoiceForm(StepForm):
         ("tracking", "lines"),
         ("description", "lines"),
     )
+    speaks_of_part: ClassVar[Mapping[str, Spoken]] = {
+        "line": (("", "lines"),),
+        "contact": (("", "contact_id"),),
+    }
 
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].upper()
@@ -338,6 +349,18 @@ class CreateContactForm(StepForm):
         ("account code", "sales_account_code"),
         ("tax", "sales_tax_type"),
     )
+    speaks_of_part: ClassVar[Mapping[str, Spoken]] = {
+        "address": (
+            ("country", "country"),
+            ("postal", "postal_code"),
+            ("city", "city"),
+            ("region", "region"),
+            ("addressline2", "address_line_2"),
+            ("", "address_line_1"),
+        ),
+        "phone": (("", "phone"),),
+        "payment terms": (("", "sales_terms_day"),),
+    }
 
     def clean_name(self) -> str:
         name = " ".join(self.cleaned_data["name"].split())
@@ -380,6 +403,7 @@ class CreatePaymentForm(StepForm):
         ("document", "invoice_id"),
         ("invoice", "invoice_id"),
     )
+    speaks_of_part: ClassVar[Mapping[str, Spoken]] = {"account": (("", "account_id"),)}
 
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data

@@ -8,7 +8,7 @@ import requests
 from django.utils import timezone
 
 from connections import errors
-from xero import rate_limits, wire
+from xero import answers, rate_limits, wire, xml_answers
 
 UNTOLD_SECONDS = 30.0  # where a limit is met that nobody counts, and Xero does not say how long
 LONGEST_REST_SECONDS = 3600.0  # an outage is looked at again after this, whatever was announced
@@ -26,11 +26,13 @@ def content(response: requests.Response, *, writes: bool) -> dict[str, Any]:
     """The JSON object of a good answer; anything else raises."""
     if response.status_code >= 300:
         raise refusal(response, writes=writes)
-    try:
-        body = wire.decode(response.content) if _is_json(response) else None
-    except ValueError:
+    body = _body(response)
+    if body and not _is_json(response):
+        # In XML a refusal can be read. What was written cannot: a record's numbers would be texts.
+        if answers.is_refusal(body):
+            raise errors.Invalid(_reasons(body), status=response.status_code)
         body = None
-    if isinstance(body, dict):
+    if body is not None:
         return body
     return _lost("Xero's answer is not JSON.", response.status_code, writes=writes)
 
@@ -70,18 +72,20 @@ def limited(headers: Mapping[str, str], at: datetime | None = None) -> errors.Re
 
 
 def messages(response: requests.Response) -> list[str]:
-    """Xero's own words: those per element first, else the general one."""
+    """Xero's own words: the reasons wherever they stand, each with its place, else the general one."""
     body = _object(response)
+    general = next((text for key in ("message", "detail", "title") if (text := str(body.get(key) or ""))), "")
+    return _reasons(body) or [general or f"Xero answered with status {response.status_code}."]
+
+
+def _reasons(body: dict[str, Any]) -> list[str]:
+    """The reasons in the whole of it. Where its elements stand is no place that says anything to a person."""
     found = [
-        str(error["Message"])
-        for element in _listed(body.get("elements"))
-        for error in _listed(element.get("ValidationErrors"))
-        if error.get("Message")
+        reason
+        for name, part in body.items()
+        for reason in answers.read_reasons({name: part} if name.lower() == "validationerrors" else part)
     ]
-    general = str(
-        body.get("message") or body.get("detail") or f"Xero answered with status {response.status_code}."
-    )
-    return list(dict.fromkeys(found)) or [general]
+    return list(dict.fromkeys(found))
 
 
 def _unauthorised(response: requests.Response) -> Exception:
@@ -107,20 +111,26 @@ def _is_json(response: requests.Response) -> bool:
 
 
 def _object(response: requests.Response) -> dict[str, Any]:
-    """The answer's JSON object with lower-case keys (older gateways differ in case); empty if it has none."""
+    """The answer's object with lower-case keys (older gateways differ in case); empty if it has none."""
+    return {str(key).lower(): value for key, value in (_body(response) or {}).items()}
+
+
+def _body(response: requests.Response) -> dict[str, Any] | None:
+    """The object that an answer in JSON or XML is; None for anything else."""
     try:
-        body = wire.decode(response.content) if _is_json(response) else {}
+        if _is_json(response):
+            body = wire.decode(response.content)
+        elif "xml" in response.headers.get("Content-Type", "").lower():
+            body = xml_answers.decode(response.content)
+        else:
+            return None
     except ValueError:
-        return {}
-    return {str(key).lower(): value for key, value in body.items()} if isinstance(body, dict) else {}
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _text_of(response: requests.Response, key: str) -> str:
     return str(_object(response).get(key) or "")
-
-
-def _listed(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _after(seconds: float) -> datetime:

@@ -144,6 +144,9 @@ def puts(sandbox: SandboxProcess) -> int:
         "error_503_after",
         "error_500_remembered",
         "half_body",
+        "answer_mixed_up",
+        "answer_unlisted",
+        "answer_xml",
     ],
 )
 def test_executed_without_an_answer_is_found_and_not_repeated(

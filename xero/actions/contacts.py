@@ -11,7 +11,7 @@ from connections.writers import Draft, Found, Made
 from xero import forms, scopes
 from xero.actions import known, samples
 from xero.actions.base import chunks, connection_of, given
-from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
+from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees
 from xero.body_fields import read_objects
 from xero.master_records import parse_contact
 
@@ -41,6 +41,9 @@ class ContactWriter(XeroWriter):
             else:
                 drafts.append(Draft(id, data["name"], contact_body(data)))
         return drafts
+
+    def is_about(self, sent: Data, record: Data) -> bool:
+        return agrees(record, "Name", sent["Name"])
 
     def made(self, record: Data) -> Made:
         return Made(UUID(record["ContactID"]), parse_contact(record).name, record)

@@ -18,8 +18,8 @@ from connections.writers import Draft, Found, Made, Twin
 from xero import days, forms, scopes, totals
 from xero.actions import known, samples
 from xero.actions.base import connection_of, given
-from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, as_uuid
-from xero.body_fields import read_count, read_object, read_objects, read_text
+from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees, as_uuid
+from xero.body_fields import read_count, read_day, read_object, read_objects, read_text
 from xero.client import Params
 from xero.document_records import parse_invoice
 from xero.models import Invoice
@@ -28,6 +28,7 @@ MARK = re.compile(r"/calls/([0-9a-f-]{36})/$")
 LOOKS_BACK = timedelta(hours=1)  # before the call; earlier keys of the same call carried the same mark
 PAGE_SIZE = 1000
 LONGEST_URL = 2000
+ECHOED = ("Type", "InvoiceNumber", "Reference", "CurrencyCode")
 
 
 class InvoiceWriter(XeroWriter):
@@ -56,6 +57,20 @@ class InvoiceWriter(XeroWriter):
         subject = data["number"] or f"{kind} {whom}"
         currency = data["currency"] or connection.details.get("currency", "")
         return Draft(id, subject, body, amount=_amount(data["lines"]), currency=currency)
+
+    def is_about(self, sent: Data, record: Data) -> bool:
+        """The mark decides, since no other document carries it; without it all that a person would compare."""
+        mark, theirs = (MARK.search(read_text(one, "Url", LONGEST_URL)) for one in (sent, record))
+        if mark and theirs:
+            return mark[1] == theirs[1]
+        wanted, contact = sent["Contact"], read_object(record, "Contact")
+        lines, day = read_objects(record, "LineItems"), read_day(record, "Date")
+        return (
+            all(agrees(record, name, sent[name]) for name in ECHOED if name in sent)
+            and all(agrees(contact, name, wanted[name]) for name in wanted)
+            and len(lines) in (0, len(sent["LineItems"]))
+            and day in (None, read_day(sent, "Date"))
+        )
 
     def made(self, record: Data) -> Made:
         return Made(UUID(record["InvoiceID"]), parse_invoice(record).name, record)

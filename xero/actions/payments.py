@@ -15,11 +15,12 @@ from connections.writers import Draft, Found, Made, Twin, Undecided
 from xero import days, forms, scopes
 from xero.actions import known, samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of, given
-from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, as_uuid
+from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees, as_uuid
 from xero.body_fields import (
     Body,
     read_amount,
     read_day,
+    read_object,
     read_objects,
     read_objects_by_id,
     read_text,
@@ -47,6 +48,14 @@ class PaymentWriter(XeroWriter):
             _draft(data, id, invoices.get(data["invoice_id"]), connection, today)
             for data, id in zip(rows, ids, strict=True)
         ]
+
+    def is_about(self, sent: Data, record: Data) -> bool:
+        paid, amount = read_object(record, "Invoice"), read_amount(record, "Amount")
+        return (
+            agrees(paid, "InvoiceID", sent["Invoice"]["InvoiceID"])
+            and amount in (None, read_amount(sent, "Amount"))
+            and read_day(record, "Date") in (None, read_day(sent, "Date"))
+        )
 
     def made(self, record: Data) -> Made:
         payment = parse_payment(record)

@@ -15,7 +15,7 @@ from xero import scopes
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of
 from xero.actions.invoices import InvoiceWriter
-from xero.actions.writing import WriteAction
+from xero.actions.writing import WriteAction, agrees
 from xero.body_fields import read_objects_by_id
 from xero.document_records import parse_invoice
 from xero.fields import IdField
@@ -42,6 +42,9 @@ class StatusWriter(InvoiceWriter):
             self._change(connection, there.get(row["invoice_id"]), id)
             for row, id in zip(rows, ids, strict=True)
         ]
+
+    def is_about(self, sent: Data, record: Data) -> bool:
+        return all(agrees(record, name, sent[name]) for name in ("InvoiceID", "Status"))
 
     def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
         there = self._there(connection, [UUID(call.body["InvoiceID"]) for call in calls], by_person)

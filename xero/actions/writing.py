@@ -4,18 +4,22 @@ A writer of changes sets `method = "POST"` and `most = 1`, and its drafts name t
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 from connections import errors, journal
 from connections.integrations import Call, Data, Done, Outcome, Preview, outcome_of
 from connections.models import Connection, Sending
-from connections.writers import Draft, Made, Refused, Writer
-from xero import wire
+from connections.writers import Draft, Made, Refused, Undecided, Verdict, Writer
+from xero import answers, wire
 from xero.actions.base import XeroAction, purpose
+from xero.body_fields import read_text, read_uuid
 from xero.client import Client, client_for
 
 ELEMENTS_A_CALL = 50  # Xero's own advice for batches
+LONGEST_FIELD = 4000
+WITHOUT_REASON = "Xero refused this without saying why."
 
 
 class XeroWriter(Writer):
@@ -29,7 +33,7 @@ class XeroWriter(Writer):
     def encode(self, bodies: Sequence[Data]) -> bytes:
         return wire.encode({self.envelope: list(bodies)})
 
-    def send(self, sending: Sending, *, by_person: bool) -> list[Made | Refused]:
+    def send(self, sending: Sending, *, by_person: bool) -> list[Verdict]:
         body = bytes(sending.body)
         try:
             client = self.client(sending.connection, by_person)
@@ -47,16 +51,29 @@ class XeroWriter(Writer):
             if error.status == 409 or "Idempotency Key" in str(error):
                 raise errors.UnknownOutcome(str(error), status=error.status) from error
             raise
-        elements = answer.get(self.envelope)
-        if not isinstance(elements, list) or len(elements) != len(wire.decode(body)[self.envelope]):
+        elements, sent = answer.get(self.envelope), wire.decode(body)[self.envelope]
+        if not isinstance(elements, list) or len(elements) != len(sent):
             raise errors.UnknownOutcome(f"Xero's answer does not list the {self.envelope.lower()} sent.")
-        return [self.verdict(element) for element in elements]
+        return [self.verdict(body, element) for body, element in zip(sent, elements, strict=True)]
 
-    def verdict(self, element: Data) -> Made | Refused:
-        messages = _messages(element)
-        if messages or element.get("StatusAttributeString") == "ERROR":
-            return Refused(messages or ["Xero refused this without saying why."], element)
-        return self.made(element)
+    def verdict(self, sent: Data, element: Any) -> Verdict:
+        """Judge one element of an answer. It is believed where it names a record, and that is the one asked for."""
+        if not isinstance(element, dict):
+            return Undecided("Xero's answer is no record.")
+        reasons, is_refused = answers.read_reasons(element), answers.is_refused(element)
+        is_accepted = answers.is_accepted(element) and not is_refused
+        named = read_uuid(element, answers.ID_FIELDS[self.envelope]) is not None
+        if (reasons or is_refused) and not (is_accepted and named):
+            return Refused(reasons or [WITHOUT_REASON], element)
+        if not named:
+            return Undecided("Xero's answer does not name what it made.")
+        if not self.is_about(sent, element):
+            return Undecided("Xero's answer is about something else than was asked.")
+        return replace(self.made(element), warnings=answers.read_warnings(element) + reasons)
+
+    def is_about(self, sent: Data, record: Data) -> bool:
+        """Whether what Xero's record says of itself is what was asked. What it leaves out says nothing."""
+        raise NotImplementedError
 
     def made(self, record: Data) -> Made:
         """What Xero's own record says."""
@@ -83,6 +100,10 @@ class WriteAction(XeroAction):
             return dict(outcome.output)
         raise errors.ProviderError(str(outcome))
 
+    def warnings(self, output: Any) -> list[str]:
+        """Of one record, or of those that a step wrote for each element of a list."""
+        return answers.read_warnings(output)
+
     def preview(self, call: Call, data: Data) -> Preview | Outcome | None:
         if refusal := self.refusal(call):
             return refusal
@@ -99,18 +120,10 @@ class WriteAction(XeroAction):
         return journal.write(self.writer, calls, rows)
 
 
-def _messages(element: Any) -> list[str]:
-    """Xero's words about this element, about its lines and its contact too; each once."""
-    found: list[str] = []
-    if isinstance(element, dict):
-        found = [
-            str(error["Message"])
-            for error in element.get("ValidationErrors") or []
-            if isinstance(error, dict) and error.get("Message")
-        ]
-        inner = [*(element.get("LineItems") or []), element.get("Contact")]
-        found += [message for part in inner for message in _messages(part)]
-    return list(dict.fromkeys(found))
+def agrees(record: Data, name: str, wanted: Any) -> bool:
+    """Whether a field of the record is as wanted, in any case of letters, or not there at all."""
+    value = read_text(record, name, LONGEST_FIELD).strip().lower()
+    return value in ("", str(wanted).strip().lower())
 
 
 def as_uuid(text: str) -> UUID | None:

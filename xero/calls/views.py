@@ -1,5 +1,6 @@
 """What was written to Xero, what came back, and the decision about what nobody can confirm."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -90,6 +91,12 @@ def to_call(request: HttpRequest, call: Call) -> HttpResponse:
     """Away from a form whose write is still on its way."""
     messages.warning(request, "Xero has not confirmed it yet. This page says how it goes on.")
     return redirect(address(call))
+
+
+def show_warnings(request: HttpRequest, warnings: Iterable[str]) -> None:
+    """Tell on the next page what Xero warned of when it wrote what was asked."""
+    for warning in warnings:
+        messages.warning(request, f"Xero warns: {warning}")
 
 
 def _found(scope: gate.Scope, pk: UUID) -> Call:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from xero.actions import CreateContact
-from xero.calls.views import to_call
+from xero.calls.views import show_warnings, to_call
 from xero.desk import sending
 from xero.desk.entrance import Desk, enter
 from xero.desk.forms import ContactPageForm
@@ -33,7 +33,7 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection) -> HttpRespo
     form = ContactPageForm(connection, request.POST)
     before = sending.before(connection, CREATE, request.POST.get("form_key", ""))
     if before is not None:  # its own contact must not be in its way
-        return _made(request, desk, connection, sending.Made(before, again=True))
+        return _made(request, desk, connection, before)
     if not form.is_valid():
         return _page(request, desk, form, status=422)
     key, by = form.cleaned_data["form_key"], gate.person(request)
@@ -53,6 +53,7 @@ def _made(request: HttpRequest, desk: Desk, connection: Connection, result: send
         messages.info(request, f"This form made {name} when it was sent first. Nothing was sent again.")
     else:
         messages.success(request, f"{name} is in Xero.")
+    show_warnings(request, result.warnings)
     place = desk.workspace
     return redirect("xero:contact-detail", place.agency.slug, place.slug, result.record["ContactID"])
 

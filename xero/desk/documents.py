@@ -1,7 +1,6 @@
 """The page of a new invoice or bill."""
 
 import re
-from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
@@ -15,8 +14,8 @@ from connections.models import Connection
 from taskjuice.workspaces import gate
 from xero import days
 from xero.actions import CreateInvoice
-from xero.calls.views import to_call
-from xero.desk import choices, editing, sending, tax_rates
+from xero.calls.views import show_warnings, to_call
+from xero.desk import choices, editing, row_errors, sending, tax_rates
 from xero.desk.entrance import Desk, enter
 from xero.desk.forms import FIRST_ROWS, DocumentForm, Offer, RowForm, posted_rows, preview, row_forms
 from xero.document_records import parse_invoice
@@ -93,10 +92,10 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection, type: str) -
             return to_call(request, result.call)
         if isinstance(result, sending.Made):
             return _made(request, desk, connection, result)
-        refused = result.messages
+        refused = row_errors.as_shown(posted_rows(request.POST), result.messages)
         form.take_refusal(refused)
     rows = row_forms(offer, posted_rows(request.POST) or [{}] * FIRST_ROWS)
-    _point_at_rows(rows, refused)
+    row_errors.show(rows, refused)
     totals = preview(offer, rows, request.POST.get("line_amount_types", ""))
     return _page(request, desk, type, form=form, rows=rows, totals=totals, refused=refused, status=422)
 
@@ -110,6 +109,7 @@ def _made(request: HttpRequest, desk: Desk, connection: Connection, result: send
         messages.info(request, f"This form made {named} when it was sent first. Nothing was sent again.")
     else:
         messages.success(request, f"{named} is in Xero.")
+    show_warnings(request, result.warnings)
     return redirect(places.document_address(desk.workspace, record.type, result.record["InvoiceID"]))
 
 
@@ -186,30 +186,6 @@ def _with_status(data: QueryDict) -> QueryDict:
     given.pop("lines", None)
     given["status"] = STATUSES[str(data["do"])]
     return given
-
-
-def _point_at_rows(rows: list[RowForm], refused: list[str]) -> None:
-    """Xero names a line's code in its message, not the line."""
-    for row in rows:
-        if row.blank or not row.is_valid():
-            continue
-        for message in refused:
-            field = _named_field(row.cleaned_data, message)
-            if field:
-                row.add_error(field, message)
-
-
-def _named_field(line: Mapping[str, Any], message: str) -> str:
-    words = {"account_code": "account code", "tax_type": "taxtype", "item_code": "item code"}
-    for field, spoken in words.items():
-        code = line.get(field)
-        if code and message.lower().startswith((spoken, f"the {spoken}")) and _names(message, code):
-            return field
-    return ""
-
-
-def _names(message: str, code: str) -> bool:
-    return f"'{code}'" in message or f" {code} " in message
 
 
 def _named(connection: Connection, xero_id: str) -> str:

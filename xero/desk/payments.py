@@ -11,7 +11,7 @@ from taskjuice import currencies
 from taskjuice.workspaces import gate, proof
 from xero import days
 from xero.actions import CreatePayment
-from xero.calls.views import to_call
+from xero.calls.views import show_warnings, to_call
 from xero.desk import choices, sending
 from xero.desk.entrance import Desk, enter, of_connection
 from xero.desk.forms import PaymentPageForm
@@ -69,7 +69,7 @@ def _choice(request: HttpRequest, desk: Desk) -> HttpResponse:
 def _save(request: HttpRequest, desk: Desk, invoice: Invoice) -> HttpResponse:
     before = sending.before(invoice.connection, CREATE, request.POST.get("form_key", ""))
     if before is not None:  # what was due then is paid by it
-        return _made(request, desk, invoice, sending.Made(before, again=True))
+        return _made(request, desk, invoice, before)
     form = PaymentPageForm(invoice, request.POST)
     if not form.is_valid():
         return _page(request, desk, invoice, form, status=422)
@@ -96,6 +96,7 @@ def _made(request: HttpRequest, desk: Desk, invoice: Invoice, result: sending.Ma
         sending.keep(invoice.connection, "payments", result.record)
         sending.read_again(invoice.connection, invoice.xero_id)
         messages.success(request, "The payment is in Xero.")
+    show_warnings(request, result.warnings)
     return redirect(places.document_address(desk.workspace, invoice.type, invoice.xero_id))
 
 

@@ -22,6 +22,7 @@ class Made:
 
     record: Data
     again: bool = False
+    warnings: tuple[str, ...] = ()  # Xero's own words
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ def send(action: Action, connection: Connection, data: Data, *, form_key: UUID, 
     (outcome,) = action.run_many([call], [data])
     journaled = journal.of_form(connection, form_key)
     if isinstance(outcome, Done):
-        return Made(dict(outcome.output), again=before is not None and before.state == CallState.CONFIRMED)
+        again = before is not None and before.state == CallState.CONFIRMED
+        warnings = tuple(map(str, journaled.messages)) if journaled is not None else ()
+        return Made(dict(outcome.output), again=again, warnings=warnings)
     if journaled is not None and journaled.state not in (CallState.FAILED, CallState.ABANDONED):
         return Open(journaled)
     return Refused(_messages(outcome, journaled))
@@ -84,11 +87,12 @@ def _messages(outcome: Outcome, call: Call | None) -> list[str]:
     return [f"Nothing was sent. {text}"]
 
 
-def before(connection: Connection, action: Action, form_key: str) -> Data | None:
+def before(connection: Connection, action: Action, form_key: str) -> Made | None:
     """What a form of this key has made already."""
     try:
         call = journal.of_form(connection, UUID(form_key))
     except ValueError:
         return None
-    done = call is not None and call.action == action.key and call.state == CallState.CONFIRMED
-    return dict(call.answer or {}) if call is not None and done else None
+    if call is None or call.action != action.key or call.state != CallState.CONFIRMED:
+        return None
+    return Made(dict(call.answer or {}), again=True, warnings=tuple(map(str, call.messages)))

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from connections.integrations import Action
 from taskjuice.workspaces import gate, proof
 from xero.actions.statuses import ApproveInvoice, VoidInvoice
-from xero.calls.views import to_call
+from xero.calls.views import show_warnings, to_call
 from xero.desk import choices, sending
 from xero.desk.entrance import Desk, of_connection
 from xero.desk.forms import VoidForm
@@ -68,6 +68,7 @@ def _change(request: HttpRequest, desk: Desk, invoice: Invoice, action: Action, 
     if isinstance(result, sending.Made):
         sending.keep(invoice.connection, "invoices", result.record)
         messages.success(request, done)
+        show_warnings(request, result.warnings)
     else:
         sending.read_again(invoice.connection, invoice.xero_id)
         for text in result.messages:

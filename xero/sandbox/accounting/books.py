@@ -18,11 +18,12 @@ from xero.sandbox.accounting.render import Renderer
 from xero.sandbox.accounting.resources import ELSEWHERE, RESOURCES, Resource
 from xero.sandbox.accounting.wire import JSON_TYPE, dump, instant_on_wire, naive_utc, to_ms
 from xero.sandbox.accounting.work import Work
-from xero.sandbox.accounting.writing import Outcome, echo, lenient, write
+from xero.sandbox.accounting.writing import Outcome, echo, elements, lenient, unmade, write
 from xero.sandbox.storage import Storage
 
 MANY = 100_000  # tracked objects; some 10,000 invoices
 PROVIDER = "TaskJuice sandbox"
+WARNING = "The account code of a line is not known and was taken off."
 _XML_WANTED = ("text/xml", "application/xml")
 
 
@@ -99,6 +100,7 @@ class _Call:
         self.organisation = organisation
         self.actor = actor
         self.request = request
+        self.oddity = request.oddity
         self.now = now
         self.new_id = new_id
         self.query = {name.lower(): value for name, value in request.query.items()}
@@ -147,6 +149,9 @@ class _Call:
         return max(named, key=lambda id: documents[id]["UpdatedDateUTC"])
 
     def _write(self, resource: Resource, id: str | None) -> Response:
+        if self.oddity == "answer_unmade":
+            given = elements(resource, self.request)
+            return self._listed(resource.plural, Page([dump(unmade(resource, one)) for one in given]))
         work = Work(self.organisation, self.now, self.actor, self.new_id)
         outcomes = write(work, resource, self.request, self.query, id)
         refused = [outcome for outcome in outcomes if outcome.messages]
@@ -157,7 +162,7 @@ class _Call:
                 "Message": "A validation exception occurred",
             }
             return _answer(
-                self.request, 400, dump(body | {"Elements": [echo(resource, one) for one in refused]})
+                self.request, 400, dump(body | {"Elements": [self._echo(resource, one) for one in refused]})
             )
         changes = work.commit()
         bodies = [self._written(resource, outcome) for outcome in outcomes]
@@ -165,11 +170,19 @@ class _Call:
 
     def _written(self, resource: Resource, outcome: Outcome) -> bytes:
         if outcome.messages:
-            return dump(echo(resource, outcome) | {"StatusAttributeString": "ERROR"})
-        if not lenient(self.query):
+            return dump(self._echo(resource, outcome) | {"StatusAttributeString": "ERROR"})
+        if not lenient(self.query) and not self.oddity:
             return self.renderer.json(resource.kind, outcome.id, "one", unitdp(self.query))
-        document = self.renderer.document(resource.kind, outcome.id, "one", unitdp(self.query))
+        documents = self.organisation.documents(resource.kind)
+        mixed_up = self.oddity == "answer_mixed_up"
+        id = next(other for other in documents if other != outcome.id) if mixed_up else outcome.id
+        document = self.renderer.document(resource.kind, id, "one", unitdp(self.query))
+        if self.oddity == "answer_warned":
+            return dump(document | {"StatusAttributeString": "WARNING", "Warnings": [{"Message": WARNING}]})
         return dump(document | {"StatusAttributeString": "OK"})
+
+    def _echo(self, resource: Resource, outcome: Outcome) -> dict[str, Any]:
+        return echo(resource, outcome, inside=self.oddity == "answer_reasons_inside")
 
     def _settings(self, name: str, rest: Sequence[str]) -> Response:
         if rest or self.request.method.upper() not in {"GET", "HEAD"}:
@@ -190,13 +203,15 @@ class _Call:
         }
         if page.pagination is not None:
             envelope["pagination"] = page.pagination
+        if self.oddity == "answer_unlisted":
+            return _answer(self.request, 200, dump(envelope), changes)
         head = dump(envelope)[:-1] + f',"{plural}":['.encode()
         return _answer(self.request, 200, head + b",".join(page.bodies) + b"]}", changes)
 
 
 def _answer(request: Request, status: int, body: bytes, changes: tuple[Change, ...] = ()) -> Response:
     """In JSON where it is asked for, else in XML, as Xero does."""
-    accept = request.headers.get("accept", "").lower()
+    accept = "" if request.oddity == "answer_xml" else request.headers.get("accept", "").lower()
     if "json" in accept and not any(accept.startswith(wanted) for wanted in _XML_WANTED):
         return Response(status, {"content-type": JSON_TYPE}, body, changes)
     written = xml.answer(body) if status == 200 else xml.error(body, _singular(request))

@@ -2,7 +2,7 @@
 
 import re
 
-from xero.sandbox.accounting.errors import Invalid, NotFound
+from xero.sandbox.accounting.errors import Invalid, NotFound, Reason
 from xero.sandbox.accounting.ledger import Document
 from xero.sandbox.accounting.rates import CURRENCIES
 from xero.sandbox.accounting.work import Work
@@ -68,6 +68,13 @@ def for_invoice(work: Work, given: Document | None) -> Document:
     """
     if not given:
         raise Invalid("A Contact must be specified for this type of transaction")
+    try:
+        return _for_invoice(work, given)
+    except Invalid as problem:
+        raise problem.at("Contact") from None
+
+
+def _for_invoice(work: Work, given: Document) -> Document:
     existing = match(work, given)
     if existing is None:
         if not given.get("Name"):
@@ -100,6 +107,7 @@ def check(work: Work, contact: Document) -> None:
         for key in ("AccountsReceivableTaxType", "AccountsPayableTaxType")
         if contact.get(key) and work.find("tax_rate", contact[key]) is None
     ]
+    errors += _address_errors(contact.get("Addresses", []))
     errors += _taken_errors(work, contact)
     if errors:
         raise Invalid(*errors)
@@ -120,6 +128,15 @@ def _length_errors(contact: Document) -> list[str]:
         f"The field {field} must be a string with a maximum length of {limit}."
         for field, limit in LENGTHS.items()
         if len(contact.get(field, "")) > limit
+    ]
+
+
+def _address_errors(addresses: list[Document]) -> list[str]:
+    """Xero's specification: a country is letters only."""
+    return [
+        Reason("The field Country may hold letters only.", "Addresses", number)
+        for number, address in enumerate(addresses)
+        if any(letter.isdigit() for letter in address.get("Country", ""))
     ]
 
 

@@ -1,6 +1,6 @@
 """Every way in which Xero says no, as exceptions that know their answer."""
 
-from typing import Any
+from typing import Any, Self
 
 HTML_404 = b"<html><head><title>404</title></head><body>The resource you're looking for cannot be found</body></html>"
 
@@ -66,9 +66,29 @@ class NotFound(PlainRefusal):
         super().__init__(404, HTML_404.decode(), "text/html; charset=utf-8")
 
 
-class Invalid(Exception):
-    """One element breaks Xero's rules: every message, in the order in which they were found."""
+class Reason(str):
+    """Why an element is refused, and where inside it: ("LineItems", 2), ("Contact", "Addresses", 0)."""
 
-    def __init__(self, *messages: str) -> None:
-        super().__init__("; ".join(messages))
-        self.messages = tuple(dict.fromkeys(messages))
+    __slots__ = ("place",)
+    place: tuple[str | int, ...]
+
+    def __new__(cls, message: str, *place: str | int) -> Self:
+        reason = super().__new__(cls, message)
+        reason.place = place + getattr(message, "place", ())
+        return reason
+
+
+class Invalid(Exception):
+    """One element breaks Xero's rules: every reason, in the order in which they were found."""
+
+    def __init__(self, *reasons: str) -> None:
+        super().__init__("; ".join(reasons))
+        self.reasons = tuple(reasons)
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(str, self.reasons)))
+
+    def at(self, *place: str | int) -> "Invalid":
+        """The same, as seen from the element that holds this one."""
+        return Invalid(*(Reason(reason, *place) for reason in self.reasons))

@@ -194,7 +194,7 @@ def _checked(work: Work, invoice: Document, given_lines: list[Document] | None, 
         if given_lines is not None:
             invoice = invoice | {"LineItems": lines.complete(work, invoice, given_lines, unitdp)}
     except Invalid as problem:
-        raise Invalid(*errors, *problem.messages) from None
+        raise Invalid(*errors, *problem.reasons) from None
     found = lines.sums(invoice)
     if found.total < 0 and invoice["Status"] != "DRAFT":
         errors.append("The document total cannot be negative.")

@@ -49,11 +49,11 @@ def complete(work: Work, invoice: Document, given: list[Document], unitdp: int) 
     """Line documents with every amount; raises Invalid with the messages of all lines."""
     errors: list[str] = []
     out = []
-    for line in given:
+    for number, line in enumerate(given):
         try:
             out.append(_complete(work, invoice, line, unitdp))
         except Invalid as problem:
-            errors += problem.messages
+            errors += problem.at("LineItems", number).reasons
     if errors:
         raise Invalid(*errors)
     return out

@@ -12,6 +12,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]  # keys in lower case
     body: bytes
+    oddity: str = ""  # how the answer is to be odd: a key of faults.ODDITIES
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from xero.sandbox.accounting import locks
 from xero.sandbox.accounting.amounts import ZERO, cents
-from xero.sandbox.accounting.errors import Invalid, NotFound
+from xero.sandbox.accounting.errors import Invalid, NotFound, Reason
 from xero.sandbox.accounting.invoices import with_payments
 from xero.sandbox.accounting.ledger import Document
 from xero.sandbox.accounting.lines import LIMIT
@@ -98,15 +98,14 @@ def _account(work: Work, given: Document, errors: list[str]) -> Document | None:
     if found is None and "AccountID" not in named and named.get("Code"):
         found = next(iter(work.all_with("account", "Code", named["Code"])), None)
     if found is None:
-        errors.append(
-            "Account could not be found" if named else "An Account must be specified for this payment."
-        )
+        text = "Account could not be found" if named else "An Account must be specified for this payment."
+        errors.append(Reason(text, "Account"))
         return None
     if found["Status"] != "ACTIVE":
-        errors.append("The account has been archived and cannot be used for payments.")
+        errors.append(Reason("The account has been archived and cannot be used for payments.", "Account"))
         return None
     if found["Type"] != "BANK" and not found["EnablePaymentsToAccount"]:
-        errors.append("Account type is invalid for making payments")
+        errors.append(Reason("Account type is invalid for making payments", "Account"))
         return None
     return found
 

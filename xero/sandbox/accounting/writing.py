@@ -1,6 +1,7 @@
 """PUT and POST: bodies read, elements written one after the other, answers and refusals in Xero's words."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,15 @@ _DATES = ("Date", "DueDate", "ExpectedPaymentDate", "PlannedPaymentDate")
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one element: the id of what was written, or the messages that refuse it beside what was sent."""
+    """Of one element: the id of what was written, or the reasons that refuse it beside what was sent."""
 
     id: str
     given: Document
-    messages: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(str, self.reasons)))
 
 
 def elements(resource: Resource, request: Request) -> list[Document]:
@@ -70,18 +75,30 @@ def lenient(query: Query) -> bool:
     return query.get("summarizeerrors", "").lower() == "false"
 
 
-def echo(resource: Resource, outcome: Outcome) -> Document:
-    """A refused element as Xero sends it back: what was sent, an id of zeros where there is none, the messages."""
+def unmade(resource: Resource, given: Document) -> Document:
+    """An element that Xero did not make, in a good answer: an id of zeros, HasErrors, and not a word why."""
+    return {resource.id_field: ZERO_ID, **given, "HasErrors": True}
+
+
+def echo(resource: Resource, outcome: Outcome, *, inside: bool = False) -> Document:
+    """A refused element as Xero sends it back: what was sent, an id of zeros where there is none, the messages.
+
+    `inside`: each reason stands only where it belongs, at a line, at the contact.
+    """
     shown = {name: date_on_wire(value) if name in _DATES else value for name, value in outcome.given.items()}
     marks: dict[str, Any] = {"invoice": {"HasErrors": True}, "account": {}}.get(
         resource.kind, {"HasValidationErrors": True}
     )
-    return {
-        resource.id_field: ZERO_ID,
-        **shown,
-        **marks,
-        "ValidationErrors": [{"Message": message} for message in outcome.messages],
-    }
+    refused = {resource.id_field: ZERO_ID, **shown, **marks}
+    if not inside:
+        return refused | {"ValidationErrors": [{"Message": message} for message in outcome.messages]}
+    refused = deepcopy(refused)
+    for reason in outcome.reasons:
+        node: Any = refused
+        for step in getattr(reason, "place", ()):
+            node = node[step] if isinstance(step, int) else node.setdefault(step, {})
+        node.setdefault("ValidationErrors", []).append({"Message": str(reason)})
+    return refused
 
 
 def _outcome(
@@ -92,7 +109,7 @@ def _outcome(
         return Outcome(rule(given)[resource.id_field], given)
     except Invalid as problem:
         work.back_to(before)
-        return Outcome("", given, problem.messages)
+        return Outcome("", given, problem.reasons)
 
 
 def _rule(

@@ -24,6 +24,16 @@ CALL_KINDS = {
     "token_expired": "401: token expired",
     "disconnected": "403: organisation not connected",
 }
+# The call is carried out by Xero's rules; only its answer is odd.
+ODDITIES = {
+    "answer_warned": "what is written is answered with a warning",
+    "answer_reasons_inside": "why something is refused stands inside: at its lines, contact, address, account",
+    "answer_unmade": "200, nothing executed: an id of zeros, HasErrors, no reason",
+    "answer_mixed_up": "executed, but the answer shows another record",
+    "answer_unlisted": "executed, but the answer lists no records",
+    "answer_xml": "executed, and answered in XML",
+}
+CALL_KINDS |= ODDITIES
 WEBHOOK_KINDS = {
     "webhook_duplicate": "every delivery twice",
     "webhook_reordered": "newest first, or after the next delivery",

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from xero.sandbox.accounting import Request, Response
 from xero.sandbox.gateway import disturb, problems
-from xero.sandbox.gateway.faults import Fault
+from xero.sandbox.gateway.faults import ODDITIES, Fault
 from xero.sandbox.gateway.limits import Meter, Refusal
 from xero.sandbox.gateway.replays import METHODS, ReplayError
 from xero.sandbox.identity import scopes
@@ -120,7 +120,7 @@ async def _disturbed(
 async def _idempotent(
     world: World, request: web.Request, access: Access, tenant: str, fault: Fault | None
 ) -> web.Response:
-    call = await _call(request)
+    call = await _call(request, fault.kind if fault and fault.kind in ODDITIES else "")
     key = call.headers.get("idempotency-key", "") if request.method in METHODS else ""
     if not key:
         return _as_web(await _execute(world, access, tenant, call))
@@ -146,13 +146,13 @@ def _failed(answer: Response) -> Response:
     return Response(500, {"content-type": "application/json"}, (error.text or "").encode(), answer.changes)
 
 
-async def _call(request: web.Request) -> Request:
+async def _call(request: web.Request, oddity: str) -> Request:
     query: dict[str, str] = {}
     for name, value in request.query.items():
         query.setdefault(name, value)  # of a repeated parameter Xero takes one (Xero-OpenAPI#534)
     headers = {name.lower(): value for name, value in request.headers.items()}
     body = await request.read() if request.body_exists else b""
-    return Request(request.method, request.path[len(PREFIX) :], query, headers, body)
+    return Request(request.method, request.path[len(PREFIX) :], query, headers, body, oddity)
 
 
 async def _execute(world: World, access: Access, tenant: str, call: Request) -> Response:
