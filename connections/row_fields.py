@@ -20,7 +20,7 @@ class RowsField(forms.Field):
 
     def to_python(self, value: Any) -> list[dict[str, Any]]:
         rows = self.rows(value)
-        if len(rows) > self.most:
+        if sum(not self.is_blank(row) for row in rows) > self.most:
             raise ValidationError(f"Give at most {self.most} {self.word}s.")
         cleaned, problems = self._judged(rows, lambda typed: False)
         if problems:

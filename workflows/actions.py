@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Stopped
+from taskjuice.text_fields import LongTextField
 from workflows import conditions
 from workflows.drafts import named_values
 from workflows.expressions import ExpressionError
@@ -81,7 +82,7 @@ class ValuesField(forms.JSONField):
 
 
 class NoteForm(forms.Form):
-    text = forms.CharField(
+    text = LongTextField(
         label="Note",
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 2}),

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, Stopped, TryLater
 from connections.models import Connection
+from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
 from workflows import approvals
 from workflows.approvals import NotOnTheTeam, Question
@@ -25,7 +26,7 @@ class ApprovalForm(forms.Form):
     question = forms.CharField(
         label="What is to be decided", max_length=200, help_text="For example: Pay {{ trigger.number }}?"
     )
-    details = forms.CharField(
+    details = LongTextField(
         label="What helps to decide",
         required=False,
         max_length=5_000,

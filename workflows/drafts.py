@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connections.integrations import Action, Data, registry
+from taskjuice.form_sizes import MOST_STEPS
 from workflows.models import Version
 
-MAX_STEPS = 50
+MAX_STEPS = MOST_STEPS
 NAME_SHAPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 

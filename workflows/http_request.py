@@ -16,6 +16,7 @@ from connections import outbound, secret_values
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, TryLater, Unknown
 from connections.models import Connection
 from connections.outbound import Lost, NotSent, Refused
+from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
 from workflows import requests_sent
 from workflows.http_answers import outcome_of
@@ -53,7 +54,7 @@ class HttpRequestForm(forms.Form):
         help_text='Expressions stand inside quotes: {"contact": "{{ trigger.contact }}", "amount":'
         ' "{{ trigger.total }}"}. One that stands alone keeps its type: a number is sent as a number.',
     )
-    text = forms.CharField(
+    text = LongTextField(
         label="Or a text body", required=False, max_length=100_000, widget=forms.Textarea(attrs={"rows": 3})
     )
 

@@ -9,6 +9,7 @@ from django.core.validators import validate_email
 
 from connections.errors import Invalid, RetryLater
 from connections.integrations import Action, Call, Data, Preview
+from taskjuice.text_fields import LongTextField
 
 MOST_RECIPIENTS = 20
 
@@ -32,7 +33,7 @@ class AddressesField(forms.CharField):
 class SendEmailForm(forms.Form):
     to = AddressesField(label="To", help_text="Tick colleagues, type others with commas in between.")
     subject = forms.CharField(label="Subject", max_length=200)
-    body = forms.CharField(label="Text", max_length=20_000, widget=forms.Textarea)
+    body = LongTextField(label="Text", max_length=20_000)
 
     def clean_subject(self) -> str:
         """One line: a line break would begin another header."""

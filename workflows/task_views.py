@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
 from workflows import approvals, task_queries
@@ -27,7 +28,7 @@ class TaskFilter(forms.Form):
 
 
 class DecisionForm(forms.Form):
-    comment = forms.CharField(
+    comment = LongTextField(
         label="Comment", required=False, max_length=1000, widget=forms.Textarea(attrs={"rows": 2})
     )
     next = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)

@@ -30,7 +30,7 @@ ID_FIELDS = {
     "CreditNotes": "CreditNoteID",
     "TrackingCategories": "TrackingCategoryID",
 }
-COLLECTIONS = {"Organisation": "Organisations"}  # by the path's first part, where that is not its name
+COLLECTIONS = {"Organisation": "Organisations"}  # by the path's first part; one there always is
 WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 PLACED = re.compile(
     r"(?P<about>Line|Contact|Address|Phone|Payment terms|Account|Invoice)(?: (?P<number>\d{1,6}))?"
@@ -78,7 +78,7 @@ def check_collection(path: str, answer: Mapping[str, Any]) -> None:
         return
     name = COLLECTIONS.get(resource, resource)
     records = answer.get(name)
-    if not isinstance(records, list):
+    if not isinstance(records, list) or (resource in COLLECTIONS and not records):
         raise NotTheAnswer(f"Xero's answer does not list {name}.")
     id_field = ID_FIELDS.get(name)
     known = [record for record in records if isinstance(record, dict)]

@@ -13,6 +13,7 @@ from uuid import UUID
 from django import forms
 from django.core.exceptions import ValidationError
 
+from taskjuice.text_fields import with_plain_line_ends
 from xero import days
 
 AMOUNT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d+)?", re.ASCII)
@@ -27,7 +28,7 @@ class TextField(forms.CharField):
     def to_python(self, value: Any) -> str:
         if isinstance(value, Mapping | list | tuple):
             raise ValidationError("Give a text here.")
-        text = super().to_python("" if value is None else str(value)) or ""
+        text = with_plain_line_ends(super().to_python("" if value is None else str(value)) or "")
         if any(
             0xD800 <= ord(letter) <= 0xDFFF or (ord(letter) < 32 and letter not in "\n\r\t")
             for letter in text

@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from connections.row_fields import RowsField
+from taskjuice.form_sizes import MOST_LINES
 from xero import answers
 from xero.fields import (
     AmountField,
@@ -26,13 +27,13 @@ from xero.fields import (
     TrackingField,
     WordsField,
 )
+from xero.names import normalise_name
 
 ACCREC, ACCPAY = "ACCREC", "ACCPAY"
 TYPES = [(ACCREC, "Invoice (sale)"), (ACCPAY, "Bill (purchase)")]
 STATUSES = [("DRAFT", "Draft"), ("SUBMITTED", "Awaiting approval"), ("AUTHORISED", "Approved")]
 ALL_STATUSES = ("DRAFT", "SUBMITTED", "AUTHORISED", "PAID", "VOIDED", "DELETED")
 AMOUNTS_ARE = [("Exclusive", "Tax exclusive"), ("Inclusive", "Tax inclusive"), ("NoTax", "No tax")]
-MOST_LINES = 200
 TERMS = [
     ("", "None"),
     ("DAYSAFTERBILLDATE", "days after the invoice date"),
@@ -266,6 +267,9 @@ class CreateInvoiceForm(StepForm):
         "contact": (("", "contact_id"),),
     }
 
+    def clean_contact_name(self) -> str:
+        return normalise_name(self.cleaned_data["contact_name"])
+
     def clean_currency(self) -> str:
         currency: str = self.cleaned_data["currency"].upper()
         if currency and not re.fullmatch("[A-Z]{3}", currency):
@@ -363,7 +367,7 @@ class CreateContactForm(StepForm):
     }
 
     def clean_name(self) -> str:
-        name = " ".join(self.cleaned_data["name"].split())
+        name = normalise_name(self.cleaned_data["name"])
         if "<" in name or ">" in name:
             raise ValidationError("A name cannot hold angle brackets.")
         return name
@@ -395,6 +399,7 @@ class CreatePaymentForm(StepForm):
 
     speaks_of = (
         ("amount", "amount"),
+        ("is due", "amount"),
         ("account", "account_id"),
         ("currency", "account_id"),
         ("lock date", "date"),

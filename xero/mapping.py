@@ -23,6 +23,7 @@ from xero.body_fields import (
 )
 from xero.document_records import parse_payment
 from xero.models import Account, Contact, Invoice, Item, Payment, TrackingCategory
+from xero.names import normalise_name
 from xero.payment_types import INVOICE
 
 Row = dict[str, Any]
@@ -102,7 +103,13 @@ def contact(body: Body) -> Row:
     )
     name, email = read_text(body, "Name", 500), read_text(body, "EmailAddress")
     person = f"{read_text(body, 'FirstName')} {read_text(body, 'LastName')}"
-    texts = (name, email, person, read_text(body, "ContactNumber"), read_text(body, "AccountNumber"))
+    texts = (
+        normalise_name(name),
+        email,
+        person,
+        read_text(body, "ContactNumber"),
+        read_text(body, "AccountNumber"),
+    )
     return _common(body, "ContactID") | {
         "name": name,
         "search_key": key("\n".join(texts)),

@@ -2,6 +2,7 @@
 
 import base64
 import os
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -16,9 +17,11 @@ from requests_oauthlib import OAuth2Session
 from connections import errors
 from connections.providers import Consented, ConsentFailed, TokenSet
 from xero import id_tokens, refusals, transport
+from xero.body_fields import read_count, read_text
 
 CALLBACK = "/connections/xero/callback/"
 LARGEST_ANSWER = 256 * 1024
+LIFETIME, LONGEST_LIFETIME = 1800, 3600  # seconds of an access token: as documented, and as believed
 
 if settings.XERO_IDENTITY_URL.startswith("http://"):
     # oauthlib refuses plain http; only a stand-in on this machine is spoken to so.
@@ -45,6 +48,7 @@ def exchange(*, code: str, nonce: str, verifier: str) -> Consented:
         answer = session.fetch_token(
             _token_url(), code=code, code_verifier=verifier, auth=_credentials(), include_client_id=False
         )
+        tokens = _token_set(answer)
     except InvalidGrantError as error:
         raise ConsentFailed(
             "code-refused", "Xero does not take the code: used before, or too old."
@@ -55,12 +59,14 @@ def exchange(*, code: str, nonce: str, verifier: str) -> Consented:
         raise errors.RetryLater(str(transport.told(error))) from None
     except (ValueError, Warning) as error:
         raise ConsentFailed("not-usable", "Xero's token answer is not usable.") from error
-    return _consented(answer, nonce)
+    return _consented(tokens, answer, nonce)
 
 
 def refresh(refresh_token: str) -> TokenSet:
     try:
         answer = _session().refresh_token(_token_url(), refresh_token=refresh_token, auth=_credentials())
+        tokens = _token_set(answer)
+        return replace(tokens, refresh_token=tokens.refresh_token or refresh_token)
     except InvalidGrantError as error:
         raise errors.NeedsConsent(
             "Xero ended the access: it was revoked, or not used for 60 days."
@@ -73,7 +79,6 @@ def refresh(refresh_token: str) -> TokenSet:
         raise errors.RetryLater(str(transport.told(error))) from None
     except ValueError as error:
         raise errors.RetryLater("Xero's token answer is not usable.") from error
-    return _token_set(answer)
 
 
 def revoke(refresh_token: str) -> None:
@@ -108,8 +113,7 @@ def event_of(access_token: str) -> str:
     return str(claims.get("authentication_event_id") or "")
 
 
-def _consented(answer: dict[str, Any], nonce: str) -> Consented:
-    tokens = _token_set(answer)
+def _consented(tokens: TokenSet, answer: dict[str, Any], nonce: str) -> Consented:
     person = id_tokens.verified(str(answer.get("id_token") or ""), nonce)
     event_id = event_of(tokens.access_token)
     if not event_id:
@@ -124,12 +128,15 @@ def _consented(answer: dict[str, Any], nonce: str) -> Consented:
 
 
 def _token_set(answer: dict[str, Any]) -> TokenSet:
-    scope = answer.get("scope") or ()
-    lifetime = answer.get("expires_in")
+    """Return the tokens of an answer. ValueError: it holds no bearer token, whatever else it says."""
+    access_token, kind = read_text(answer, "access_token", LARGEST_ANSWER), read_text(answer, "token_type")
+    if not access_token or kind.lower() not in ("", "bearer"):
+        raise ValueError("no bearer token")
+    scope, lifetime = answer.get("scope") or (), read_count(answer, "expires_in")
     return TokenSet(
-        access_token=str(answer["access_token"]),
-        refresh_token=str(answer.get("refresh_token") or ""),
-        expires_in=max(0, min(int(lifetime), 3600)) if isinstance(lifetime, int | float) else 1800,
+        access_token=access_token,
+        refresh_token=read_text(answer, "refresh_token", LARGEST_ANSWER),
+        expires_in=LIFETIME if lifetime is None else max(0, min(lifetime, LONGEST_LIFETIME)),
         scopes=tuple(scope.split() if isinstance(scope, str) else map(str, scope)),
     )
 

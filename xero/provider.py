@@ -12,7 +12,7 @@ from connections import errors
 from connections.models import Connection
 from connections.providers import Consented, Left, Provider, Tenant, TokenSet
 from xero import budget, ledgers, oauth, refusals, time_zones, transport, wire
-from xero.body_fields import Body, read_objects
+from xero.body_fields import Body, read_objects, read_text, read_uuid
 from xero.client import Client
 from xero.master_records import parse_organisation
 
@@ -64,11 +64,12 @@ class XeroProvider(Provider):
             "GET", "/connections", access_token, {"authEventId": event_id} if event_id else None
         )
         return [
-            Tenant(
-                UUID(entry["id"]), UUID(entry["tenantId"]), str(entry.get("tenantName") or entry["tenantId"])
-            )
+            Tenant(id, tenant_id, read_text(entry, "tenantName") or str(tenant_id))
             for entry in _listed(response)
-            if entry.get("tenantType") == ORGANISATION and event_id in {"", entry.get("authEventId")}
+            if entry.get("tenantType") == ORGANISATION
+            and event_id in ("", entry.get("authEventId"))
+            and (id := read_uuid(entry, "id"))
+            and (tenant_id := read_uuid(entry, "tenantId"))
         ]
 
     def remove(self, access_token: str, connection_id: UUID) -> None:
@@ -123,4 +124,4 @@ def _listed(response: requests.Response) -> list[dict[str, Any]]:
         body = None
     if not isinstance(body, list):
         raise errors.RetryLater("Xero's list of organisations cannot be read.")
-    return [entry for entry in body if isinstance(entry, dict) and {"id", "tenantId"} <= entry.keys()]
+    return [entry for entry in body if isinstance(entry, dict)]

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from connections.models import Connection
+from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Workspace
 
 
@@ -60,7 +61,7 @@ class LinkForm(forms.Form):
 class DeclineForm(forms.Form):
     """Why somebody does not want to connect, in their own words."""
 
-    reason = forms.CharField(
+    reason = LongTextField(
         max_length=300,
         required=False,
         label="Why not?",

@@ -147,6 +147,15 @@
     typed.set(xhr, changed.map(([key, field]) => [key, field.value]));
   });
 
+  /* A form that is too large to be sent stays as it is, and says so. */
+  document.addEventListener("htmx:responseError", ({ detail }) => {
+    if (detail.xhr.status !== 413) return;
+    const form = detail.elt.closest("form") || detail.target;
+    for (const notice of form.querySelectorAll("[data-too-large]")) notice.remove();
+    form.insertAdjacentHTML("afterbegin", detail.xhr.responseText);
+    form.firstElementChild.scrollIntoView({ block: "center" });
+  });
+
   document.addEventListener("htmx:afterSettle", ({ detail }) => {
     const values = typed.get(detail.xhr);
     if (!values) return;

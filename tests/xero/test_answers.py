@@ -88,6 +88,7 @@ def test_line_is_numbered_anew() -> None:
         ("/Invoices", {"Invoices": [{"InvoiceID": ID}]}, True),
         (f"/Invoices/{ID}", {"Invoices": [{"InvoiceID": ID}]}, True),
         ("/Organisation", {"Organisations": [{"Name": "Kea"}]}, True),
+        ("/Organisation", {"Organisations": []}, False),
         ("/Invoices", {}, False),
         ("/Invoices", {"Status": "OK", "Contacts": []}, False),
         ("/Invoices", {"Invoices": {}}, False),

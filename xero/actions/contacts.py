@@ -11,9 +11,11 @@ from connections.writers import Draft, Found, Made
 from xero import forms, scopes
 from xero.actions import known, samples
 from xero.actions.base import chunks, connection_of, given
-from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees
-from xero.body_fields import read_objects
+from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
+from xero.body_fields import read_objects, read_text
+from xero.contact_names import contacts_called
 from xero.master_records import parse_contact
+from xero.names import name_key
 
 NAMES_A_CALL = 20  # in one `where`; the address would grow too long
 TAKEN = (
@@ -35,15 +37,16 @@ class ContactWriter(XeroWriter):
         taken = self._named(connection_of(calls[0]), [row["name"] for row in rows], calls[0].user is not None)
         drafts: list[Draft | Outcome] = []
         for data, id in zip(rows, ids, strict=True):
-            if data["name"].lower() in taken:
-                message, record = TAKEN.format(data["name"]), taken[data["name"].lower()]
+            if record := taken.get(name_key(data["name"])):
+                message = TAKEN.format(data["name"])
                 drafts.append(Failed("duplicate", message, status=200, existing=record))
             else:
                 drafts.append(Draft(id, data["name"], contact_body(data)))
         return drafts
 
     def is_about(self, sent: Data, record: Data) -> bool:
-        return agrees(record, "Name", sent["Name"])
+        named = read_text(record, "Name")
+        return not named or name_key(named) == name_key(sent["Name"])
 
     def made(self, record: Data) -> Made:
         return Made(UUID(record["ContactID"]), parse_contact(record).name, record)
@@ -51,17 +54,22 @@ class ContactWriter(XeroWriter):
     def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
         """Before sending there was no active contact of this name, so one that is there now is the one."""
         there = self._named(connection, [call.body["Name"] for call in calls], by_person)
-        found = {call.pk: there.get(call.body["Name"].lower()) for call in calls}
+        found = {call.pk: there.get(name_key(call.body["Name"])) for call in calls}
         return {pk: self.made(record) if record else None for pk, record in found.items()}
 
     def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
-        record = self._named(call.connection, [named], by_person).get(named.lower())
+        record = self._named(call.connection, [named], by_person).get(name_key(named))
         return self.made(record) if record else None
 
     def _named(self, connection: Connection, names: Iterable[str], by_person: bool) -> dict[str, Data]:
-        """Active contacts of these names, by name in lower case."""
+        """Active contacts of these names, by the key of the name.
+
+        Xero compares letter by letter: asked for are also the spellings with other blanks that the local copy knows.
+        """
         found: dict[str, Data] = {}
-        unique = list(dict.fromkeys(name for name in names if name))
+        given = [name for name in names if name]
+        spelt = contacts_called(connection, given).filter(status="ACTIVE").values_list("name", flat=True)
+        unique = list(dict.fromkeys([*given, *spelt]))
         plain = [name for name in unique if '"' not in name and "\\" not in name]
         asked: list[dict[str, str | int]] = [
             {"where": " OR ".join(f'Name=="{name}"' for name in chunk)}
@@ -74,7 +82,7 @@ class ContactWriter(XeroWriter):
             for body in read_objects(answer, "Contacts"):
                 contact = parse_contact(body)
                 if contact.status == "ACTIVE":
-                    found.setdefault(contact.name.lower(), dict(body))
+                    found.setdefault(name_key(contact.name), dict(body))
         return found
 
 

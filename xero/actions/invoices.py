@@ -18,11 +18,14 @@ from connections.writers import Draft, Found, Made, Twin
 from xero import days, forms, scopes, totals
 from xero.actions import known, samples
 from xero.actions.base import connection_of, given
+from xero.actions.lock_dates import refuse_locked
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees, as_uuid
 from xero.body_fields import read_count, read_day, read_object, read_objects, read_text
 from xero.client import Params
+from xero.contact_names import active_contacts
 from xero.document_records import parse_invoice
 from xero.models import Invoice
+from xero.names import name_key
 
 MARK = re.compile(r"/calls/([0-9a-f-]{36})/$")
 LOOKS_BACK = timedelta(hours=1)  # before the call; earlier keys of the same call carried the same mark
@@ -44,7 +47,10 @@ class InvoiceWriter(XeroWriter):
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
         today = days.today(connection.workspace)
+        rows = _with_contacts(connection, rows)
         found = [self._draft(connection, data, id, today) for data, id in zip(rows, ids, strict=True)]
+        issued = [read_day(draft.body, "Date") if isinstance(draft, Draft) else None for draft in found]
+        found = refuse_locked(self.client(connection, calls[0].user is not None), found, issued)
         return _with_twins(connection, rows, found) if any(call.guard for call in calls) else found
 
     def _draft(self, connection: Connection, data: Data, id: UUID, today: date) -> Draft | Outcome:
@@ -67,7 +73,7 @@ class InvoiceWriter(XeroWriter):
         lines, day = read_objects(record, "LineItems"), read_day(record, "Date")
         return (
             all(agrees(record, name, sent[name]) for name in ECHOED if name in sent)
-            and all(agrees(contact, name, wanted[name]) for name in wanted)
+            and ("ContactID" not in wanted or agrees(contact, "ContactID", wanted["ContactID"]))
             and len(lines) in (0, len(sent["LineItems"]))
             and day in (None, read_day(sent, "Date"))
         )
@@ -142,9 +148,22 @@ def _with_twins(
     ]
 
 
+def _with_contacts(connection: Connection, rows: Sequence[Data]) -> Sequence[Data]:
+    """A contact that is there is given by its ID: Xero would make a second one of a name with other blanks."""
+    names = [row["contact_name"] for row in rows if row["contact_name"] and not row["contact_id"]]
+    known = active_contacts(connection, names) if names else {}
+    return [
+        {**row, "contact_id": known[name_key(row["contact_name"])].xero_id}
+        if not row["contact_id"] and name_key(row["contact_name"]) in known
+        else row
+        for row in rows
+    ]
+
+
 def _twin(row: Data, there: Sequence[Invoice]) -> Twin | None:
+    name = name_key(row["contact_name"])
     for one in there:
-        same_contact = row["contact_id"] == one.contact_xero_id or row["contact_name"] == one.contact_name
+        same_contact = row["contact_id"] == one.contact_xero_id or name == name_key(one.contact_name)
         if (one.type, one.number) == (row["type"], row["number"]) and (
             same_contact or one.type == forms.ACCREC
         ):

@@ -12,9 +12,11 @@ from connections.integrations import Call as ActionCall
 from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writers import Draft, Found, Made, Twin, Undecided
+from taskjuice import currencies
 from xero import days, forms, scopes
 from xero.actions import known, samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of, given
+from xero.actions.lock_dates import refuse_locked
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees, as_uuid
 from xero.body_fields import (
     Body,
@@ -44,10 +46,12 @@ class PaymentWriter(XeroWriter):
         connection = connection_of(calls[0])
         invoices = self._invoices(connection, [row["invoice_id"] for row in rows], calls[0].user is not None)
         today = days.today(connection.workspace)
-        return [
+        drafts = [
             _draft(data, id, invoices.get(data["invoice_id"]), connection, today)
             for data, id in zip(rows, ids, strict=True)
         ]
+        paid_on = [read_day(draft.body, "Date") if isinstance(draft, Draft) else None for draft in drafts]
+        return refuse_locked(self.client(connection, calls[0].user is not None), drafts, paid_on)
 
     def is_about(self, sent: Data, record: Data) -> bool:
         paid, amount = read_object(record, "Invoice"), read_amount(record, "Amount")
@@ -129,6 +133,8 @@ def _draft(
         if paid:
             return Failed("duplicate", PAID, status=200, existing=_listed(paid[0], invoice))
         return Failed("invalid", "Nothing is due on this invoice.", status=200)
+    if wrong := _wrong_amount(amount, due, document.currency):
+        return Failed("invalid", wrong, status=200)
     try:
         body = payment_body(data, amount=amount, today=today)
     except ValueError:
@@ -150,6 +156,15 @@ def _draft(
         currency=document.currency,
         twin=_twin(body, invoice),
     )
+
+
+def _wrong_amount(amount: Decimal, due: Decimal, currency: str) -> str:
+    """Why no such payment is taken. A fraction of a currency without any only where Xero itself says it is due."""
+    if amount > due:
+        return f"Only {due:,.{currencies.shown(due, currency)}f} is due."
+    if amount != due and amount != round(amount, currencies.places(currency)):
+        return f"{currency} has no decimals: give a whole amount."
+    return ""
 
 
 def payment_body(data: Data, *, amount: Decimal, today: date) -> Data:

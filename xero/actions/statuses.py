@@ -15,8 +15,9 @@ from xero import scopes
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of
 from xero.actions.invoices import InvoiceWriter
+from xero.actions.lock_dates import refuse_locked
 from xero.actions.writing import WriteAction, agrees
-from xero.body_fields import read_objects_by_id
+from xero.body_fields import read_day, read_objects_by_id
 from xero.document_records import parse_invoice
 from xero.fields import IdField
 from xero.forms import StepForm
@@ -38,10 +39,12 @@ class StatusWriter(InvoiceWriter):
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
         there = self._there(connection, [row["invoice_id"] for row in rows], calls[0].user is not None)
-        return [
+        drafts = [
             self._change(connection, there.get(row["invoice_id"]), id)
             for row, id in zip(rows, ids, strict=True)
         ]
+        dated = [read_day(there.get(row["invoice_id"], {}), "Date") for row in rows]
+        return refuse_locked(self.client(connection, calls[0].user is not None), drafts, dated)
 
     def is_about(self, sent: Data, record: Data) -> bool:
         return all(agrees(record, name, sent[name]) for name in ("InvoiceID", "Status"))

@@ -14,7 +14,7 @@ from connections.models import Connection, Sending
 from connections.writers import Draft, Made, Refused, Undecided, Verdict, Writer
 from xero import answers, wire
 from xero.actions.base import XeroAction, purpose
-from xero.body_fields import read_text, read_uuid
+from xero.body_fields import Body, read_text, read_uuid
 from xero.client import Client, client_for
 
 ELEMENTS_A_CALL = 50  # Xero's own advice for batches
@@ -120,7 +120,7 @@ class WriteAction(XeroAction):
         return journal.write(self.writer, calls, rows)
 
 
-def agrees(record: Data, name: str, wanted: Any) -> bool:
+def agrees(record: Body, name: str, wanted: Any) -> bool:
     """Whether a field of the record is as wanted, in any case of letters, or not there at all."""
     value = read_text(record, name, LONGEST_FIELD).strip().lower()
     return value in ("", str(wanted).strip().lower())

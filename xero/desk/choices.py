@@ -43,16 +43,9 @@ Choice = tuple[str, str]
 def contacts(connection: Connection, term: str = "") -> "QuerySet[Contact]":
     """Active contacts whose name or address holds the term, by name."""
     found = Contact.objects.filter(connection=connection, status="ACTIVE").defer("body")
-    if term := _searched(term):
+    if term := _searched(" ".join(term.split())):
         found = found.filter(search_key__contains=term)
     return found.order_by("name", "id")[:OFFERED_CONTACTS]
-
-
-def contact_called(connection: Connection, name: str) -> Contact | None:
-    """The contact of this name, an active one before an archived one; small and capital letters are the same."""
-    wanted = _searched(" ".join(name.split()))
-    found = Contact.objects.filter(connection=connection, search_key__startswith=f"{wanted}\n").defer("body")
-    return min(found.order_by("id")[:50], key=lambda one: one.status != "ACTIVE", default=None)
 
 
 def line_accounts(connection: Connection, type: str) -> list[tuple[str, list[Choice]]]:

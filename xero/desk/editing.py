@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from taskjuice.form_sizes import MOST_LINES
 from xero.desk.forms import FIRST_ROWS, Offer
 from xero.forms import is_blank
 
 Rows = list[dict[str, Any]]
-MOST_ROWS = 120  # Django takes at most a thousand fields in one form
 ADDED = {"add1": 1, "add5": 5}
 
 
@@ -16,7 +16,7 @@ def edited(rows: Rows, do: str, offer: Offer) -> Rows:
     word, _, place = do.partition("-")
     number = int(place) if place.isascii() and place.isdigit() and len(place) < 5 else -1
     if do in ADDED:
-        return (rows + [{} for _ in range(ADDED[do])])[:MOST_ROWS]
+        return (rows + [{} for _ in range(ADDED[do])])[: max(MOST_LINES, len(rows))]
     if word == "remove" and number < len(rows):
         left = [row for index, row in enumerate(rows) if index != number]
         return left or [{}]

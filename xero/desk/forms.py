@@ -3,7 +3,6 @@
 Whatever is chosen must be of the organisation that the form is for; everything else is not found.
 """
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
@@ -15,7 +14,8 @@ from django.core.exceptions import ValidationError
 from django.utils.safestring import SafeString
 
 from connections.models import Connection
-from taskjuice import currencies
+from taskjuice.form_sizes import MOST_LINES
+from xero.contact_names import contact_called
 from xero.desk import choices
 from xero.desk.tax_rates import TaxRate
 from xero.fields import TextField, TrackingField
@@ -30,6 +30,7 @@ from xero.forms import (
     is_blank,
 )
 from xero.models import Contact, Invoice
+from xero.names import name_key
 from xero.totals import Totals, totals
 
 LINE_FIELDS = (
@@ -42,6 +43,7 @@ LINE_FIELDS = (
     "tax_type",
 )
 FIRST_ROWS = 3
+MOST_SHOWN = 2 * MOST_LINES
 
 
 class OnceForm(forms.Form):
@@ -234,14 +236,11 @@ class DocumentForm(OnceForm, CreateInvoiceForm):
         """The contact is given by its name here."""
         super().add_error("contact_name" if field == "contact_id" else field, error)
 
-    def clean_contact_name(self) -> str:
-        return " ".join(unicodedata.normalize("NFC", self.cleaned_data["contact_name"]).split())
-
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
         cleaned.setdefault("reference", "")
         if name := cleaned.get("contact_name"):
-            contact = choices.contact_called(self.offer.connection, name)
+            contact = contact_called(self.offer.connection, name)
             if contact is not None:
                 cleaned["contact_id"], cleaned["contact_name"] = contact.xero_id, contact.name
             elif not cleaned.get("new_contact"):
@@ -262,8 +261,8 @@ class ContactPageForm(OnceForm, CreateContactForm):
         self.known: Contact | None = None
 
     def clean_name(self) -> str:
-        name = unicodedata.normalize("NFC", super().clean_name())
-        self.known = choices.contact_called(self.connection, name)
+        name = super().clean_name()
+        self.known = contact_called(self.connection, name)
         if self.known is not None and self.known.status == "ACTIVE":
             raise ValidationError("There is a contact of this name already.")
         self.known = None
@@ -291,16 +290,6 @@ class PaymentPageForm(OnceForm, CreatePaymentForm):
             raise ValidationError(f"{self.invoice.connection.name} has no such account.")
         return chosen
 
-    def clean_amount(self) -> Decimal:
-        """A fraction of a currency that has none is only taken where Xero itself says that it is due."""
-        amount: Decimal = self.cleaned_data["amount"]
-        due, currency = self.invoice.amount_due, self.invoice.currency
-        if amount > due:
-            raise ValidationError(f"Only {due:,.{currencies.shown(due, currency)}f} is due.")
-        if amount != due and amount != round(amount, currencies.places(currency)):
-            raise ValidationError(f"{currency} has no decimals: give a whole amount.")
-        return amount
-
     def clean(self) -> dict[str, Any]:
         self.cleaned_data["account_code"] = ""
         return super().clean()
@@ -319,13 +308,14 @@ class VoidForm(forms.Form):
 
     def clean_typed(self) -> str:
         typed: str = self.cleaned_data["typed"]
-        if typed.strip().lower() != self.words.lower():
+        if name_key(typed) != name_key(self.words):
             raise ValidationError(f"Type {self.words} exactly.")
         return typed
 
 
 def posted_rows(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return list(LinesWidget().value_from_datadict(data, {}, "lines") or [])
+    """The rows as typed; of many times more than a document may have only the first are shown again."""
+    return list(LinesWidget().value_from_datadict(data, {}, "lines") or [])[:MOST_SHOWN]
 
 
 def row_forms(offer: Offer, values: Sequence[Mapping[str, Any]], *, quiet: bool = False) -> list[RowForm]:

@@ -11,6 +11,7 @@ from taskjuice import currencies
 from taskjuice.workspaces import gate, proof
 from xero import days
 from xero.actions import CreatePayment
+from xero.actions.lock_dates import locked_until
 from xero.calls.views import show_warnings, to_call
 from xero.desk import choices, sending
 from xero.desk.entrance import Desk, enter, of_connection
@@ -109,8 +110,6 @@ def _page(
     refused: list[str] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    ledger = places.Place(desk.workspace, desk.connections, invoice.connection).ledger
-    locks = [ledger.period_lock_date, ledger.year_end_lock_date] if ledger else []
     context = {
         "desk": desk,
         "connection": invoice.connection,
@@ -118,7 +117,7 @@ def _page(
         "is_bill": invoice.type != SALE,
         "form": form,
         "refused": refused or [],
-        "locked_until": max((day for day in locks if day), default=None),
+        "locked_until": locked_until(invoice.connection),
         "title": CREATE.title,
     }
     return render(request, "xero_desk/payment.html", context, status=status)

@@ -302,7 +302,11 @@ def _between(rows: "QuerySet[Row]", field: str, least: Any, most: Any) -> "Query
 
 def _containing(rows: "QuerySet[Row]", wanted: Wanted) -> "QuerySet[Row]":
     term = search.term_of(wanted)
-    return rows.filter(search_key__contains=term) if term else rows
+    if not term:
+        return rows
+    as_names = " ".join(term.split())  # contacts' keys begin with the name as people type it
+    found = Q(search_key__contains=term)
+    return rows.filter(found if as_names == term else found | Q(search_key__contains=as_names))
 
 
 def _summed(tallies: Sequence[Tally]) -> list[Total]:

@@ -89,6 +89,7 @@ def payments(connection: Connection, rows: "QuerySet[Payment]", term: str) -> Fo
 
 
 def contacts_called(connection: Connection, term: str) -> "QuerySet[Contact, UUID]":
+    term = " ".join(term.split())  # as the key has names
     named = Contact.objects.filter(connection=connection, search_key__contains=term)
     return named.values_list("xero_id", flat=True)[:MATCHING_CONTACTS]
 

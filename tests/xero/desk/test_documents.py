@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from connections.models import Call, Connection, Grant
+from taskjuice.form_sizes import MOST_LINES
 from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_connection
 from tests.sandbox_process import SandboxProcess
@@ -409,11 +410,11 @@ def test_contact_whose_page_led_here_is_filled_in(as_member: Client, connection:
 def test_rows_end_where_a_form_ends(as_member: Client, connection: Connection) -> None:
     rows = {
         f"lines__{n}__{name}": ""
-        for n in range(118)
+        for n in range(MOST_LINES - 2)
         for name in ("item_code", "description", "unit_amount", "discount_rate", "account_code", "tax_type")
     }
     answer = as_member.post(NEW, filled(connection, "add5", **rows))
-    assert (answer.status_code, len(answer.context["rows"])) == (200, 120)
+    assert (answer.status_code, len(answer.context["rows"])) == (200, MOST_LINES)
 
 
 def test_rates_that_cannot_be_asked_for_are_said_to_be_unknown(
@@ -480,3 +481,45 @@ def test_archived_client_says_so_instead_of_a_form(
     ):
         page = as_member.get(path).content.decode()
         assert ("This client is archived" in page, 'name="form_key"' in page) == (True, False)
+
+
+def many_lines(connection: Connection, count: int, **more: Any) -> dict[str, Any]:
+    """A form of so many lines with every field that the page has, tracking twice, as a browser posts it."""
+    pairs = [TrackingField.pair(name, options[0]) for name, options in choices.tracking(connection)]
+    rows: dict[str, Any] = {}
+    for n in range(count):
+        rows |= {f"lines-{n}-{name}": "" for name in ("item_code", "discount_rate", "tax_type")}
+        rows |= {
+            f"lines-{n}-description": f"Line {n + 1} – Größe",
+            f"lines-{n}-quantity": "1",
+            f"lines-{n}-unit_amount": "1.25",
+            f"lines-{n}-account_code": "200",
+            f"lines-{n}-tracking": [*pairs, ""][:2],
+        }
+    fields = {name: value for name, value in filled(connection).items() if not name.startswith("lines-")}
+    return fields | rows | more
+
+
+def test_document_of_as_many_lines_as_are_allowed_is_made(as_member: Client, connection: Connection) -> None:
+    answer = as_member.post(NEW, many_lines(connection, MOST_LINES, reference=(mark := str(uuid4()))))
+    invoice = Invoice.objects.get(reference=mark)
+    assert answer["Location"] == f"/northwind/harbour-cafe/invoices/{invoice.xero_id}/"
+    assert len(invoice.body["LineItems"]) == MOST_LINES
+    page = as_member.post(NEW, many_lines(connection, MOST_LINES - 3, do="add5"))
+    assert len(page.context["rows"]) == MOST_LINES
+
+
+def test_document_of_more_lines_says_so_and_keeps_them(as_member: Client, connection: Connection) -> None:
+    answer = as_member.post(NEW, many_lines(connection, MOST_LINES + 30))
+    assert answer.status_code == 422
+    assert answer.context["form"].errors == {"lines": ["Give at most 200 lines."]}
+    rows = [row["description"].value() for row, _ in answer.context["rows"]]
+    assert rows == [f"Line {n + 1} – Größe" for n in range(MOST_LINES + 30)]
+    assert Call.objects.count() == 0
+
+
+def test_longest_texts_that_are_allowed_can_be_sent(as_member: Client, connection: Connection) -> None:
+    rows = {f"lines-{n}-description": "😀" * 4000 for n in range(MOST_LINES)}
+    answer = as_member.post(NEW, many_lines(connection, MOST_LINES, do="update") | rows)
+    assert answer.status_code == 200
+    assert {len(row["description"].value()) for row, _ in answer.context["rows"]} == {4000}

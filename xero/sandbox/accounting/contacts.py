@@ -5,7 +5,7 @@ import re
 from xero.sandbox.accounting.errors import Invalid, NotFound, Reason
 from xero.sandbox.accounting.ledger import Document
 from xero.sandbox.accounting.rates import CURRENCIES
-from xero.sandbox.accounting.work import Work
+from xero.sandbox.accounting.work import BY_HAND, Work
 
 LENGTHS = {
     "Name": 255, "FirstName": 255, "LastName": 255, "EmailAddress": 255, "ContactNumber": 50, "AccountNumber": 50,
@@ -90,7 +90,10 @@ def _for_invoice(work: Work, given: Document) -> Document:
 
 
 def check(work: Work, contact: Document) -> None:
-    errors = [*_name_errors(contact.get("Name", "")), *_length_errors(contact)]
+    errors = [
+        *_name_errors(contact.get("Name", ""), imported=work.actor == BY_HAND),
+        *_length_errors(contact),
+    ]
     email = contact.get("EmailAddress", "")
     if email and not _EMAIL.fullmatch(email):
         errors.append(f"Email address {email} is not valid.")
@@ -113,12 +116,13 @@ def check(work: Work, contact: Document) -> None:
         raise Invalid(*errors)
 
 
-def _name_errors(name: str) -> list[str]:
+def _name_errors(name: str, *, imported: bool) -> list[str]:
+    """Names that people import keep the blanks that the API does not take."""
     if not name.strip():
         return ["The contact name must be specified."]
     if "<" in name or ">" in name:
         return ["The contact name cannot contain angle brackets."]
-    if name != " ".join(name.split()):
+    if name != " ".join(name.split()) and not imported:
         return ["The contact name cannot contain leading, trailing or double spaces."]
     return []
 

@@ -9,6 +9,7 @@ from xero.sandbox.accounting.ledger import ID_FIELDS, Document, Organisation, ke
 from xero.sandbox.accounting.messages import Change
 from xero.sandbox.accounting.wire import to_ms
 
+BY_HAND = "person in Xero"  # who writes: no app, so createdByMyApp does not find it
 _CATEGORIES = {"invoice": "INVOICE", "contact": "CONTACT"}
 
 

@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urlsplit
 import simplejson
 
 from xero.sandbox.accounting import Request
+from xero.sandbox.accounting.work import BY_HAND
 from xero.sandbox.world import World
 
 JSON = {"accept": "application/json", "content-type": "application/json"}
-BY_HAND = "person in Xero"  # who writes: no app, so createdByMyApp does not find it
 
 
 class RefusedError(Exception):
