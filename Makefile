@@ -26,7 +26,7 @@ SHORT := tests/ground tests/queue tests/connections/test_exact.py tests/xero/tes
 # Lint and types import the settings; these values let them do so without starting anything.
 STATIC := DATABASE_URL=postgres://nobody@localhost:1/nothing DEBUG=true DOTENV= VAR_DIR=var/test
 
-.PHONY: help install install-tests demo dev test lint format chromium pytest other-pythons bench key clean
+.PHONY: help install install-tests demo dev test lint format chromium pytest other-pythons bench chaos key clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -83,6 +83,9 @@ other-pythons: $(UV)
 
 bench: install ## the benchmarks: a table, and JSON in var/bench.json (PARTS="ledger agency": only these)
 	@$(RUN)python -m bench $(PARTS)
+
+chaos: install ## faults on the whole running product: a table, and exit code 1 if one was not survived (RUNS=50 SEED=… FAULTS="F03 F24")
+	@$(RUN)python -m tests.chaos --runs $(or $(RUNS),50) $(if $(SEED),--seed $(SEED)) $(FAULTS)
 
 key: ## fresh values for SECRET_KEY and TOKEN_KEYS
 	@python3 -c 'import secrets, base64; print("SECRET_KEY=" + secrets.token_urlsafe(48)); \

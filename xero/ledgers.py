@@ -50,7 +50,7 @@ SELECT l.connection_id
 
 def acquire(connection_id: int) -> Lease | None:
     """None where somebody has it, it may not be read yet, or its connection does not work."""
-    return leases.acquire(ACQUIRE, connection_id, {"lease": LEASE_SECONDS})
+    return leases.acquire(Ledger, ACQUIRE, connection_id, {"lease": LEASE_SECONDS})
 
 
 def hold(lease: Lease) -> Ledger:
@@ -70,6 +70,7 @@ def release(lease: Lease, *, more: bool) -> None:
         mine = Ledger.objects.filter(pk=lease.connection_id, lease_token=lease.token)
         if mine.update(lease_token=None, lease_until=None, lease_holder="") and more:
             _queue([lease.connection_id])
+    leases.note_release(lease)
 
 
 def put_off(lease: Lease, at: datetime, reason: str, *, failed: bool) -> None:

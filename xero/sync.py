@@ -298,7 +298,9 @@ def _refresh(lease: Lease, connection: Connection, kind_name: str) -> bool:
     is_idle = part is not None and part.cursor is not None and not part.running
     if is_idle and untried.count() > IDS_A_CALL:
         assert part is not None  # is_idle
-        untried.update(tries=1)
+        with transaction.atomic():
+            upsert.lock_stale(connection, kind_name)
+            untried.update(tries=1)
         _set_out(part, full=False)
         part.save()
         return True
@@ -321,6 +323,7 @@ def _read_ids(lease: Lease, connection: Connection, kind: Kind, ids: list[UUID])
     with transaction.atomic():
         ledgers.hold(lease)
         upsert.take_in(connection, kind.name, bodies)
+        upsert.lock_stale(connection, kind.name, ids)
         upsert.forget_stale(connection, kind.name, [row["xero_id"] for row in rows], before=began)
         left = Stale.objects.filter(connection=connection, kind=kind.name, xero_id__in=ids)
         left.filter(tries__gte=TRIES).delete()

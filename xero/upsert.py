@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection as database
-from django.db import models
+from django.db import models, transaction
 
 from connections import exact
 from connections.models import Connection
@@ -71,7 +71,20 @@ def drop_missing(connection: Connection, kind_name: str, present: Iterable[UUID]
 
 def forget_stale(connection: Connection, kind_name: str, ids: Sequence[UUID], *, before: datetime) -> None:
     """These were read, by a call that began at `before`: only marks made later still ask for a read."""
-    Stale.objects.filter(connection=connection, kind=kind_name, xero_id__in=ids, at__lte=before).delete()
+    with transaction.atomic():
+        lock_stale(connection, kind_name, ids)
+        Stale.objects.filter(connection=connection, kind=kind_name, xero_id__in=ids, at__lte=before).delete()
+
+
+def lock_stale(connection: Connection, kind_name: str, ids: Sequence[UUID] | None = None) -> None:
+    """Lock marks in the order in which all copies do, inside the transaction that changes them: else they deadlock.
+
+    `mark_stale` comes by connection, kind and id; within a kind the order is that of the ids.
+    """
+    marks = Stale.objects.filter(connection=connection, kind=kind_name)
+    if ids is not None:
+        marks = marks.filter(xero_id__in=ids)
+    list(marks.order_by("xero_id").select_for_update(of=("self",)).values_list("pk"))
 
 
 def mark_stale(marks: Sequence[tuple[int, str, UUID]]) -> None:

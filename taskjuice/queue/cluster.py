@@ -16,6 +16,7 @@ def main() -> int:
     from django_q.signals import post_execute_in_worker, pre_execute
 
     from taskjuice.database import limits
+    from taskjuice.queue import leases
     from taskjuice.queue.processes import die_with_parent
     from taskjuice.queue.pulse import PULSE, Pulse
 
@@ -26,6 +27,7 @@ def main() -> int:
         pulse = Pulse(Path(os.environ[PULSE]))
         pre_execute.connect(lambda **_: pulse.begin(), weak=False)
         post_execute_in_worker.connect(lambda **_: pulse.end(), weak=False)
+    pre_execute.connect(lambda **_: leases.free_left(), weak=False)
     # The children share what is loaded, and the collector neither touches nor walks it. A batch makes many objects that
     # all live to its end, so that collecting sooner finds nothing.
     gc.collect()

@@ -2,18 +2,25 @@
 
 A row has `lease_token`, `lease_until` and `lease_holder`, which names the process, so that what a killed one held is
 free at once and not only when its lease ends. Who may take a lease and when is each table's own statement.
+
+A process may also live on without working on what it holds: its database went away before it could give a lease back.
+It frees those itself when its next task starts, and the node's sweep frees them where it has none.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db import Error, close_old_connections
 from django.db import connection as database
 from django.db.models import Model
 from django.db.models.functions import Now
 
 from taskjuice.queue import processes
+
+logger = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
@@ -26,17 +33,53 @@ class Lease:
     token: UUID
 
 
-def acquire(statement: str, connection_id: int, values: Mapping[str, Any]) -> Lease | None:
-    """By an UPDATE that sets the lease (`id`, `holder` and `values` are its parameters) and returns its token."""
+_held: dict[UUID, type[Model]] = {}  # what this process has taken and not yet given back
+_idle_checks: list[Callable[[str], bool]] = []
+
+
+def acquire(
+    model: type[Model], statement: str, connection_id: int, values: Mapping[str, Any]
+) -> Lease | None:
+    """Take a lease by an UPDATE of the model's table that sets it and returns its token.
+
+    The statement's parameters are `id`, `holder` and `values`.
+    """
     with database.cursor() as cursor:
         cursor.execute(statement, {**values, "id": connection_id, "holder": processes.identity()})
         row = cursor.fetchone()
-    return Lease(connection_id, row[0]) if row else None
+    if row is None:
+        return None
+    _held[row[0]] = model
+    return Lease(connection_id, row[0])
+
+
+def note_release(lease: Lease) -> None:
+    """The lease was given back, or somebody else has it by now."""
+    _held.pop(lease.token, None)
+
+
+def free_left() -> None:
+    """Free what earlier tasks of this process could not give back; a task is about to start."""
+    try:
+        for token, model in list(_held.items()):
+            model._default_manager.filter(lease_token=token, lease_until__gt=Now()).update(lease_until=Now())
+            del _held[token]
+    except Error:  # outside a task an exception would end the process; the next one tries again
+        logger.exception("a lease could not be given back")
+        close_old_connections()
+
+
+def add_idle_check(is_idle: Callable[[str], bool]) -> None:
+    """Have the sweep also ask this about a living holder: is it certainly in no task?"""
+    _idle_checks.append(is_idle)
 
 
 def free_dead(model: type[Model]) -> None:
-    """The sweep: what processes held that are dead is free now."""
+    """The sweep: what processes held that are dead, or idle, is free now.
+
+    A holder is asked about after its token was read: what it has taken since then has another token.
+    """
     rows = model._default_manager.filter(lease_until__gt=Now())
     for pk, token, holder in rows.values_list("pk", "lease_token", "lease_holder"):
-        if holder and processes.is_dead(holder):
+        if holder and (processes.is_dead(holder) or any(is_idle(holder) for is_idle in _idle_checks)):
             rows.filter(pk=pk, lease_token=token).update(lease_until=Now())

@@ -6,8 +6,7 @@ History goes by whole months: it is kept `HISTORY_DAYS` at least, and a month lo
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,11 +17,13 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
+from taskjuice.database import limits
 from taskjuice.partitions import month_of
 from taskjuice.queue import wake
 
 TASK = "taskjuice.queue.tasks.prune"
 BATCH = 1000  # rows of one transaction
+BATCH_SECONDS = 60.0  # of a statement in it
 TASK_SECONDS = 60.0  # of one task, which may take 120; the rest is done by the next one
 LOCK = 7_239_110_451  # an arbitrary number, ours alone: one pruning at a time
 
@@ -59,15 +60,14 @@ def prune(*, seconds: float = float("inf")) -> Pruned:
     """Remove what is due, for so many seconds. Nothing is done while somebody else is at it."""
     counts: Counter[str] = Counter()
     ends, before = time.monotonic() + seconds, cutoff()
-    with _alone() as alone:
-        if not alone:
+    for pruner in PRUNERS:
+        while removed := _run_alone(pruner, before):
+            counts[pruner.name] += removed
+            if time.monotonic() > ends:
+                return Pruned(dict(counts), finished=False)
+        if removed is None:
             return Pruned({}, finished=True)
-        for pruner in PRUNERS:
-            counts[pruner.name] = 0
-            while removed := pruner.run(before):
-                counts[pruner.name] += removed
-                if time.monotonic() > ends:
-                    return Pruned(dict(counts), finished=False)
+        counts[pruner.name] += 0  # said also where there was nothing
     return Pruned(dict(counts), finished=True)
 
 
@@ -101,13 +101,10 @@ def _last_key(model: type[Model], born: str, before: datetime) -> int:
     return low
 
 
-@contextmanager
-def _alone() -> Iterator[bool]:
-    with database.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        [got] = cursor.fetchone()
-        try:
-            yield got
-        finally:
-            if got:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+def _run_alone(pruner: Pruner, before: datetime) -> int | None:
+    """Remove one batch; how many, or None while somebody else is at it. The lock is the transaction's."""
+    with limits.patiently(BATCH_SECONDS), transaction.atomic():
+        with database.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+            [is_alone] = cursor.fetchone()
+        return pruner.run(before) if is_alone else None

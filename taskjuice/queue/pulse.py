@@ -28,6 +28,10 @@ class Pulse:
     def is_busy(self) -> bool:
         return bool(self._running())
 
+    def is_running(self, pid: str) -> bool:
+        """Whether this process is in a task."""
+        return (self.folder / pid).exists()
+
     def clear(self) -> None:
         for path in self.folder.iterdir():
             path.unlink(missing_ok=True)

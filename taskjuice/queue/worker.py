@@ -1,4 +1,4 @@
-"""One worker node: a django-q2 cluster in a process group of its own, a sweeper and a watchdog around it.
+"""One worker node: a django-q2 cluster in a process group of its own, a sweeper, canaries and a watchdog around it.
 
 Why it is needed (measured): a django-q2 process that is killed while it holds an internal queue's lock leaves
 the cluster silent, or repeating its tasks for ever, with every pid alive. So the node sends itself a canary
@@ -16,19 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
-from django.db import Error, close_old_connections
-from django.db.models import F
-from django.db.models.functions import Now
-from django_q.models import OrmQ
-
-from taskjuice.queue import heartbeat, processes, sweeping
-from taskjuice.queue.models import Heartbeat
+from taskjuice.database import limits
+from taskjuice.queue import leases, processes, sweeping
+from taskjuice.queue.canaries import DATABASE_SECONDS, Canaries
 from taskjuice.queue.pulse import PULSE, Pulse
-from taskjuice.queue.wake import enqueue
 
 logger = logging.getLogger(__name__)
 
-CANARY_SECONDS = 5
 SILENT_SECONDS = 15  # nothing ran for so long although canaries were sent
 BUSY_SECONDS = 40  # a task may be inside one slow call to a provider (30 s at most)
 DRAIN_SECONDS = 130  # a task may take 120 s (Q_CLUSTER's timeout)
@@ -42,25 +36,27 @@ class Node:
         self.name = processes.identity()
         self.stop = Event()
         self.cluster: subprocess.Popen[bytes] | None = None
-        self.canary: int | None = None  # the queue row of the last canary
-        self.canary_sent = 0.0
-        self.canary_ran = 0.0
+        self.canaries = Canaries(self.name)
         self.pulse = Pulse(Path(tempfile.mkdtemp(prefix="taskjuice-worker-")))
 
     # -- life --------------------------------------------------------------------------------------------
     def run(self) -> int:
         signal.signal(signal.SIGTERM, self._asked_to_stop)
         signal.signal(signal.SIGINT, self._asked_to_stop)
-        heartbeat.forget_dead()
-        heartbeat.beat(self.name)
+        limits.set_kind("worker")
+        leases.add_idle_check(self._is_idle)
         self._start_cluster()
-        sweeper = Thread(target=sweeping.run_until, args=(self.stop,), name="sweeper", daemon=True)
-        sweeper.start()
+        jobs = {"sweeper": sweeping.run_until, "canaries": self.canaries.run_until}
+        threads = [
+            Thread(target=job, args=(self.stop,), name=name, daemon=True) for name, job in jobs.items()
+        ]
+        for thread in threads:
+            thread.start()
         while not self.stop.wait(1):
             self._look_after()
         self._drain()
         self.pulse.remove()
-        heartbeat.forget(self.name)
+        threads[-1].join(2 * DATABASE_SECONDS)  # it says that this node is gone
         return 0
 
     def _asked_to_stop(self, signum: int, _frame: object) -> None:
@@ -69,7 +65,6 @@ class Node:
 
     def _start_cluster(self) -> None:
         self.pulse.clear()
-        self.canary = None
         self.cluster = subprocess.Popen(
             [sys.executable, "-m", "taskjuice.queue.cluster"],
             # Its processes fork, and a pool of database connections that they share breaks them all.
@@ -81,7 +76,7 @@ class Node:
         logger.error("restarting the cluster: %s", why)
         self._kill_cluster()
         self._start_cluster()
-        heartbeat.restarted(self.name)
+        self.canaries.note_restart()
 
     def _kill_cluster(self) -> None:
         assert self.cluster is not None
@@ -101,49 +96,33 @@ class Node:
 
     # -- watchdog ----------------------------------------------------------------------------------------
     def _look_after(self) -> None:
+        """Needs no database: one that hangs must not keep it from its work."""
         assert self.cluster is not None
         if self.cluster.poll() is not None:
             self._restart_cluster(f"it ended with code {self.cluster.returncode}")
-            return
-        try:
-            self._send_canary()
-            trouble = self._trouble()
-        except Error:  # without a database nothing can run, and a restart would not help
-            logger.exception("the watchdog cannot reach the database")
-            close_old_connections()
-            return
-        if trouble:
+        elif trouble := self._trouble():
             self._restart_cluster(trouble)
-
-    def _send_canary(self) -> None:
-        if time.time() - self.canary_sent >= CANARY_SECONDS:
-            heartbeat.beat(self.name)
-            if self.canary is None or not OrmQ.objects.filter(pk=self.canary).exists():
-                self.canary = enqueue("taskjuice.queue.tasks.canary", self.name)
-                self.canary_ran = 0.0
-                Heartbeat.objects.filter(node=self.name).update(canary_sent_at=Now())
-            self.canary_sent = time.time()
 
     def _trouble(self) -> str:
         """What shows that the cluster is stuck; empty when it is well."""
-        quiet = time.time() - self.pulse.last()
-        limit = BUSY_SECONDS if self.pulse.is_busy() else SILENT_SECONDS
-        if quiet > limit * self._nodes():
-            return f"nothing ran for {quiet:.0f} s"
-        return self._unacknowledged()
-
-    def _unacknowledged(self) -> str:
-        if self.canary is None:
-            return ""
-        ran = Heartbeat.objects.filter(node=self.name, canary_ran_at__gte=F("canary_sent_at")).exists()
-        if not ran or not OrmQ.objects.filter(pk=self.canary).exists():
-            self.canary_ran = 0.0
-            return ""
-        self.canary_ran = self.canary_ran or time.time()
-        if time.time() - self.canary_ran > UNACKNOWLEDGED_SECONDS:
+        now, last = time.time(), self.pulse.last()
+        if self.pulse.is_busy():
+            limit = BUSY_SECONDS
+        else:
+            # While the database is away no canary comes, and after it the first needs its time.
+            last, limit = max(last, self.canaries.flowing_since or now), SILENT_SECONDS
+        if now - last > limit * self.canaries.nodes:
+            return f"nothing ran for {now - last:.0f} s"
+        since = self.canaries.unacknowledged_since
+        if since is not None and now - since > UNACKNOWLEDGED_SECONDS:
             return "finished tasks are not acknowledged"
         return ""
 
-    def _nodes(self) -> int:
-        """Nodes share the queue, so each sees only its part of the canaries."""
-        return max(1, heartbeat.fresh().count())
+    def _is_idle(self, name: str) -> bool:
+        """Whether the named process is one of this node's cluster and in no task."""
+        pid = name.split("|")[1]
+        try:
+            is_ours = self.cluster is not None and os.getsid(int(pid)) == self.cluster.pid
+        except ProcessLookupError:
+            return False
+        return is_ours and not processes.is_dead(name) and not self.pulse.is_running(pid)

@@ -71,14 +71,17 @@ class Relay:
             pair.start()
 
     def _connect(self) -> socket.socket | None:
-        try:
-            if isinstance(self._server, str):
-                server = socket.socket(socket.AF_UNIX)
-                server.connect(self._server)
-                return server
-            return socket.create_connection(self._server)
-        except OSError:  # it is down
+        if not isinstance(self._server, str):
+            with suppress(OSError):  # it is down
+                return socket.create_connection(self._server)
             return None
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            server.connect(self._server)
+        except OSError:  # it is down
+            server.close()
+            return None
+        return server
 
 
 class Pair:

@@ -45,36 +45,47 @@ class Sender:
         sent = [next(moments).isoformat(timespec="milliseconds").removesuffix("+00:00") for _ in range(count)]
         with ThreadPoolExecutor(8) as pool:
             for number, _ in enumerate(
-                pool.map(self._until_acknowledged, sent, itertools.cycle(self.invoices))
+                pool.map(self.until_acknowledged, sent, itertools.cycle(self.invoices))
             ):
                 if number >= count // 4:
                     self.halfway.set()
         return sent
 
-    def _until_acknowledged(self, moment: str, invoice: str) -> None:
+    def ask(self) -> tuple[int, float]:
+        """One event, sent once: the answer's status, and how long it took."""
+        body, signature = self._signed(next(moments).isoformat(), self.invoices[0])
+        began = time.monotonic()
+        status = self._status(body, signature, timeout=10)
+        return status, time.monotonic() - began
+
+    def until_acknowledged(self, moment: str, record: str, category: str = "INVOICE") -> None:
+        body, signature = self._signed(moment, record, category)
+        deadline = time.monotonic() + PATIENCE
+        while self._status(body, signature, timeout=5) != 200:
+            assert time.monotonic() < deadline, "the product does not come back"
+            time.sleep(0.1)
+
+    def _signed(self, moment: str, record: str, category: str = "INVOICE") -> tuple[bytes, str]:
         event = {
-            "resourceId": invoice,
+            "resourceId": record,
             "tenantId": self.tenant,
             "tenantType": "ORGANISATION",
-            "eventCategory": "INVOICE",
+            "eventCategory": category,
             "eventType": "UPDATE",
             "eventDateUtc": moment,
         }
         body = json.dumps(
             {"events": [event], "firstEventSequence": 1, "lastEventSequence": 1, "entropy": moment}
         ).encode()
-        signature = base64.b64encode(hmac.digest(self.key, body, hashlib.sha256)).decode()
-        deadline = time.monotonic() + PATIENCE
-        while not self._acknowledged(body, signature):
-            assert time.monotonic() < deadline, "the product does not come back"
-            time.sleep(0.1)
+        return body, base64.b64encode(hmac.digest(self.key, body, hashlib.sha256)).decode()
 
-    def _acknowledged(self, body: bytes, signature: str) -> bool:
+    def _status(self, body: bytes, signature: str, *, timeout: float) -> int:
+        """0 where there was no answer."""
         try:
             headers = {"x-xero-signature": signature, "Content-Type": "application/json"}
-            return requests.post(self.url, body, headers=headers, timeout=5).status_code == 200
+            return requests.post(self.url, body, headers=headers, timeout=timeout).status_code
         except requests.RequestException:
-            return False
+            return 0
 
 
 def web(running: Running) -> list[psutil.Process]:
@@ -126,8 +137,7 @@ def test_each_acknowledged_event_ends_once_whatever_is_killed(running: Running, 
         flowing.join()
 
     running.beside(flow)
-    ended = _ended(running, sent)
-    assert ended == Counter(dict.fromkeys(sent, 1))
+    assert ended(running, sent) == Counter(dict.fromkeys(sent, 1))
 
 
 def _found(running: Running, find: Callable[[Running], list[psutil.Process]], index: int) -> psutil.Process:
@@ -139,7 +149,7 @@ def _found(running: Running, find: Callable[[Running], list[psutil.Process]], in
     return found[index]
 
 
-def _ended(running: Running, sent: list[str]) -> Counter[str]:
+def ended(running: Running, sent: list[str]) -> Counter[str]:
     """How many finished activations each sent event has, once nothing is unfinished any more."""
     query = """
         SELECT to_char(e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS'), a.state

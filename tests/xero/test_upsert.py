@@ -1,14 +1,17 @@
 """Records into rows: never back in time, the same twice, exact, counted by the database."""
 
+import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -215,3 +218,32 @@ def test_contact_balances_are_read(connection: Connection) -> None:
     upsert.take_in(connection, "contacts", [body])
     row = Contact.objects.get()
     assert (row.receivable, row.overdue, row.payable) == (Decimal("10.5"), Decimal("3.25"), Decimal(7))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_marks_are_locked_in_one_order_by_whoever_marks_and_forgets(connection: Connection) -> None:
+    """Two copies, both ways round: without the order PostgreSQL ends one of them as a deadlock."""
+    ids = sorted(uuid4() for _ in range(300))
+    marks = [(connection.pk, "invoices", id) for id in ids]
+    upsert.mark_stale(marks)
+    trouble: list[BaseException] = []
+
+    def work(action: Callable[[], object]) -> None:
+        try:
+            for _ in range(20):
+                action()
+        except BaseException as error:  # noqa: BLE001 - said below
+            trouble.append(error)
+        finally:
+            connections.close_all()
+
+    def forget() -> None:
+        upsert.forget_stale(connection, "invoices", ids[::-1], before=timezone.now() + timedelta(hours=1))
+
+    actions = (forget, lambda: upsert.mark_stale(marks)) * 2
+    threads = [threading.Thread(target=work, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert trouble == []

@@ -1,0 +1,99 @@
+"""Canaries: messages that a worker node sends itself through the queue, and what is known of their way.
+
+All that the watchdog needs the database for is done here, in a thread of its own, so that a database that hangs never
+keeps the watchdog from looking after its processes.
+"""
+
+import logging
+import time
+from threading import Event
+
+from django.db import Error, close_old_connections
+from django.db.models import F
+from django.db.models.functions import Now
+from django_q.models import OrmQ
+
+from taskjuice.database import limits
+from taskjuice.queue import heartbeat
+from taskjuice.queue.models import Heartbeat
+from taskjuice.queue.wake import enqueue
+
+logger = logging.getLogger(__name__)
+
+EVERY_SECONDS = 5
+DATABASE_SECONDS = 3.0  # that one round may take
+
+
+class Canaries:
+    """`flowing_since` and `unacknowledged_since` are seconds since 1970, or None.
+
+    flowing_since           since then the database has been there, so that canaries could come through
+    unacknowledged_since    since then a canary has run whose message stays: the cluster's monitor is stuck
+    nodes                   how many share the queue, so that each sees only its part of the canaries
+    """
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self.flowing_since: float | None = None
+        self.unacknowledged_since: float | None = None
+        self.nodes = 1
+        self._message: int | None = None  # the queue row of the last one
+        self._sent = 0.0
+        self._restarts = 0  # not yet noted
+        self._is_new = True
+
+    def note_restart(self) -> None:
+        """The cluster was started anew: what was under way in it is gone."""
+        self._restarts += 1
+        self._forget()
+
+    def _forget(self) -> None:
+        self._message, self.unacknowledged_since = None, None
+
+    def run_until(self, stop: Event) -> None:
+        """Send, look and beat until told to stop. Without a database nothing can run, and a restart would not help."""
+        while not stop.wait(1):
+            try:
+                with limits.within(DATABASE_SECONDS):
+                    self._round()
+                self.flowing_since = self.flowing_since or time.time()
+            except Error:
+                logger.exception("the watchdog cannot reach the database")
+                self.flowing_since = None
+                self._forget()  # its acknowledgement may be what was lost
+                close_old_connections()
+        self._leave()
+
+    def _round(self) -> None:
+        if self._is_new:
+            heartbeat.forget_dead()
+            self._is_new = False
+        if time.time() - self._sent >= EVERY_SECONDS:
+            heartbeat.beat(self.node)
+            self.nodes = max(1, heartbeat.fresh().count())
+            self._send()
+            self._sent = time.time()
+        if self._restarts:
+            heartbeat.restarted(self.node)
+            self._restarts -= 1
+        self._look()
+
+    def _send(self) -> None:
+        if self._message is None or not OrmQ.objects.filter(pk=self._message).exists():
+            self._message = enqueue("taskjuice.queue.tasks.canary", self.node)
+            self.unacknowledged_since = None
+            Heartbeat.objects.filter(node=self.node).update(canary_sent_at=Now())
+
+    def _look(self) -> None:
+        ran = Heartbeat.objects.filter(node=self.node, canary_ran_at__gte=F("canary_sent_at"))
+        if self._message is None or not ran.exists() or not OrmQ.objects.filter(pk=self._message).exists():
+            self.unacknowledged_since = None
+        else:
+            self.unacknowledged_since = self.unacknowledged_since or time.time()
+
+    def _leave(self) -> None:
+        try:
+            with limits.within(DATABASE_SECONDS):
+                heartbeat.forget(self.node)
+        except Error:  # others see that this node does not beat any more
+            logger.exception("the watchdog could not say goodbye")

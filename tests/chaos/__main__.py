@@ -1,0 +1,81 @@
+"""`make chaos`: each fault so many times, a table at the end, and an exit code of 1 if anything was not well.
+
+python -m tests.chaos [--runs 50] [--seed N] [F03 F24 …]
+"""
+
+import argparse
+import secrets
+import sys
+import tempfile
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.cases import CASES
+from tests.chaos.product import ChaosProduct, Count
+
+
+@dataclass
+class Line:
+    """A fault's line of the table."""
+
+    runs: list[Count] = field(default_factory=list)
+    broken: int = 0  # runs that did not come to their count
+
+    @property
+    def is_well(self) -> bool:
+        return not self.broken and all(count.is_well for count in self.runs)
+
+    def sum(self, name: str) -> int:
+        return sum(getattr(count, name) for count in self.runs)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make chaos")
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"of {', '.join(CASES)}")
+    given = parser.parse_args()
+    chosen = given.faults or list(CASES)
+    print(f"seed {given.seed}: {len(chosen)} faults, {given.runs} runs each", flush=True)
+    lines = {number: Line() for number in chosen}
+    with (
+        tempfile.TemporaryDirectory(prefix="taskjuice-chaos-") as folder,
+        ChaosProduct(Path(folder), given.seed).run() as product,
+    ):
+        for run in range(given.runs):
+            order = product.random.sample(chosen, len(chosen))
+            for number in order:
+                _run(product, number, lines[number], f"{run + 1}/{given.runs}")
+    _print_table(lines)
+    print(f"seed {given.seed}")
+    return 0 if all(line.is_well for line in lines.values()) else 1
+
+
+def _run(product: ChaosProduct, number: str, line: Line, which: str) -> None:
+    title, fault = CASES[number]
+    try:
+        product.wait_until_ready()
+        count = product.endure(fault)
+    except Exception:  # noqa: BLE001 - printed whole, and counted
+        traceback.print_exc()
+        line.broken += 1
+        print(f"{which} {number} broke: {title}", flush=True)
+        return
+    line.runs.append(count)
+    verdict = "well" if count.is_well else str(count)
+    print(f"{which} {number} {count.seconds:5.1f} s  {verdict}: {title}", flush=True)
+
+
+def _print_table(lines: dict[str, Line]) -> None:
+    head = ("fault", "runs", "lost", "doubled", "unknown", "stuck", "broken", "longest")
+    print(" ".join(f"{name:>8}" for name in head))
+    for number, line in lines.items():
+        longest = max((count.seconds for count in line.runs), default=0.0)
+        sums = (line.sum(name) for name in ("lost", "doubled", "unknown", "stuck"))
+        cells = [number, len(line.runs), *sums, line.broken, f"{longest:.1f} s"]
+        print(" ".join(f"{cell:>8}" for cell in cells), f" {CASES[number][0]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
