@@ -11,6 +11,7 @@ from django_q.conf import Conf
 from psycopg import Cursor
 
 from connections.together import Together
+from taskjuice.crash import crash_point
 from taskjuice.database import limits
 from taskjuice.queue.wake import package
 
@@ -67,6 +68,7 @@ def store(provider: str, body: bytes, *, began: float | None = None) -> None:
 
 
 def _insert(arrived: Sequence[Arrived]) -> None:
+    crash_point("receiver.before_write")
     now = time.perf_counter()
     values: dict[str, str | list[str] | list[bytes] | list[float | None]] = {
         "flag": FAN_OUT,
@@ -89,6 +91,7 @@ def _insert(arrived: Sequence[Arrived]) -> None:
             cursor.execute(STILL_QUEUED, values, prepare=True)
             if cursor.fetchone() == (False,):
                 cursor.execute(WAKE_LATE, values)
+    crash_point("receiver.after_commit")
 
 
 deliveries = Together(_insert, seconds=WAIT_SECONDS, most=MOST_WAITING)

@@ -13,6 +13,11 @@ POINTS = (
     "journal.after_commit",  # it is stored, but nobody was told
 )
 
+RECEIVER_POINTS = (
+    "receiver.before_write",  # the signature is right, nothing is stored
+    "receiver.after_commit",  # the delivery is stored, but the provider was not told
+)
+
 
 def crash_point(name: str) -> None:
     """SIGKILL to this very process, where the environment names this place."""

@@ -1,14 +1,20 @@
 """The faults. Each takes the running product and is over when its function returns."""
 
 import os
+import re
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import psutil
 import psycopg
+import requests
 
+from taskjuice.crash import RECEIVER_POINTS
+from taskjuice.demo.place import OWNER_EMAIL
 from tests.chaos.product import ChaosProduct
 
 Fault = Callable[[ChaosProduct], None]
@@ -51,6 +57,14 @@ def web_worker_is_killed(product: ChaosProduct) -> None:
     for _ in range(3):
         kill(product, "web", first=1)
         time.sleep(2)
+
+
+@case("F02", "the receiver dies right before it stores a delivery, then right after")
+def receiver_dies_at_its_points(product: ChaosProduct) -> None:
+    for point in RECEIVER_POINTS:
+        product.restart("web", TASKJUICE_CRASH=point)
+        time.sleep(4)
+    product.restart("web", TASKJUICE_CRASH="")
 
 
 @case("F03", "PostgreSQL is down for five seconds")
@@ -159,6 +173,20 @@ def disk_is_full_at_an_outcome(product: ChaosProduct) -> None:
         time.sleep(5)
 
 
+@case("F66", "one worker node's clock is ten minutes slow, the other's ten minutes fast")
+def clocks_are_wrong(product: ChaosProduct) -> None:
+    """By Debian's libfaketime; where it is not installed this says so and only restarts the nodes."""
+    library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+    if library is None:
+        print("F66 without wrong clocks: libfaketime is not installed (apt-get install libfaketime)")
+    for name, shift in (("worker", "-10m"), ("second worker", "+10m")):
+        wrong = {"LD_PRELOAD": str(library or ""), "FAKETIME": shift, "DONT_FAKE_MONOTONIC": "1"}
+        product.restart(name, **wrong)
+    time.sleep(6)
+    for name in ("worker", "second worker"):
+        product.restart(name, LD_PRELOAD="", FAKETIME="")
+
+
 @case("F68", "SECRET_KEY is rotated with a fallback")
 def secret_key_is_rotated(product: ChaosProduct) -> None:
     old = product.settings.get("SECRET_KEY", product.environment["SECRET_KEY"])
@@ -208,6 +236,29 @@ def cache_is_lost(product: ChaosProduct) -> None:
         time.sleep(4)
     finally:
         product.sql("ALTER TABLE cache_away RENAME TO cache")
+
+
+@case("F73", "the server for e-mails takes connections and never answers")
+def mail_server_hangs(product: ChaosProduct) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        hangs = f"smtp://127.0.0.1:{silent.getsockname()[1]}"
+        for name in ("web", "worker", "second worker"):
+            product.restart(name, EMAIL_URL=hangs)
+        product.wait_until_answering()
+        ask_for_a_new_password(product)
+        for name in ("web", "worker", "second worker"):
+            product.restart(name, EMAIL_URL=product.environment["EMAIL_URL"])
+
+
+def ask_for_a_new_password(product: ChaosProduct) -> None:
+    """A page that sends an e-mail: it may say that this failed, but it answers."""
+    browser, url = requests.Session(), f"{product.place.base_url}/accounts/password/reset/"
+    page = browser.get(url, timeout=10)
+    token = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[0]
+    began = time.monotonic()
+    data = {"email": OWNER_EMAIL, "csrfmiddlewaretoken": token}
+    browser.post(url, data, headers={"Referer": product.place.base_url}, timeout=30)
+    assert time.monotonic() - began < 15
 
 
 @case("F74", "everything is killed at once, the database too")

@@ -117,6 +117,16 @@ class ChaosProduct(Running):
                 process.terminate()
                 process.wait(60)
 
+    def wait_until_answering(self) -> None:
+        """In the thread of a fault, where the main one keeps the processes alive."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            with contextlib.suppress(requests.RequestException):
+                if requests.get(f"{self.place.base_url}/healthz", timeout=2).ok:
+                    return
+            time.sleep(0.2)
+        raise AssertionError("the web process does not answer")
+
     def stop_database(self, *, immediate: bool = True) -> None:
         server = psutil.Process(int((self.place.postgres / "postmaster.pid").read_text().split()[0]))
         server.send_signal(3 if immediate else 2)  # SIGQUIT, SIGINT

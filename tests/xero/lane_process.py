@@ -1,4 +1,7 @@
-"""A worker's process that takes one turn of a lane: `python -m tests.xero.lane_process <connection id>`."""
+"""A worker's process that takes one turn of a lane: `python -m tests.xero.lane_process <connection id> [seconds]`.
+
+With `seconds` the queue's own time limit ends it, as it ends a task.
+"""
 
 import sys
 
@@ -7,9 +10,13 @@ import django
 
 def main() -> None:
     django.setup()
+    from django_q.timeout import TimeoutHandler
+
     from workflows import engine  # it needs Django to be set up
 
-    engine.run_lane(int(sys.argv[1]))
+    seconds = int(sys.argv[2]) if len(sys.argv) > 2 else -1
+    with TimeoutHandler(seconds):
+        engine.run_lane(int(sys.argv[1]))
 
 
 if __name__ == "__main__":

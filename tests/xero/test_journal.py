@@ -244,8 +244,10 @@ def test_wave_that_lost_its_answer_is_looked_up_at_once(
 # -- the crash sweep --------------------------------------------------------------------------------------------
 
 
-def run_and_crash(sandbox: SandboxProcess, connection: Connection, point: str) -> int:
-    """A worker's process takes a turn and dies at the point; how it ended."""
+def run_in_process(
+    sandbox: SandboxProcess, connection: Connection, *, crash: str = "", seconds: str = ""
+) -> int:
+    """A worker's process takes a turn and dies at the point, or when its time is over; how it ended."""
     database.ensure_connection()
     db = database.connection.info
     environment = {
@@ -256,9 +258,10 @@ def run_and_crash(sandbox: SandboxProcess, connection: Connection, point: str) -
         "XERO_LOGIN_URL": sandbox.base_url,
         "XERO_IDENTITY_URL": sandbox.base_url,
         "XERO_API_URL": sandbox.base_url,
-        "TASKJUICE_CRASH": point,
+        "TASKJUICE_CRASH": crash,
     }
     command = [sys.executable, "-m", "tests.xero.lane_process", str(connection.pk)]
+    command += [seconds] if seconds else []
     return subprocess.run(command, cwd=ROOT, env=environment, timeout=60, check=False).returncode
 
 
@@ -273,7 +276,7 @@ def test_worker_killed_while_it_writes_writes_once(
     activation = make_activation(make_workflow(connection.agency, connection, steps=steps), connection)
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
-    assert run_and_crash(sandbox, connection, point) == -signal.SIGKILL
+    assert run_in_process(sandbox, connection, crash=point) == -signal.SIGKILL
     time.sleep(MEMORY_SECONDS)  # whatever key was sent is forgotten
     for _ in range(40):
         Activation.objects.filter(state="ready").update(next_at=Now())

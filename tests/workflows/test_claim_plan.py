@@ -1,0 +1,58 @@
+"""Claiming is as quick with a long history as without one."""
+
+import pytest
+from django.db import connection as database
+
+from connections.models import Connection
+from tests.factories import make_activation, make_workflow
+from tests.workflows.conftest import Look
+from workflows import lanes
+from workflows.models import Activation
+from workflows.store import _claim
+
+pytestmark = pytest.mark.django_db
+HISTORY = 20_000
+
+
+def test_claim_reads_no_more_than_what_is_due(look: Look, connection: Connection) -> None:
+    steps = [{"name": "look", "action": look.key, "input": {"number": "{{ trigger.number }}"}}]
+    workflow = make_workflow(connection.agency, connection, steps=steps)
+    due = make_activation(workflow, connection, trigger_data={"number": 1})
+    grow_history(due)
+    lanes.wake_lanes([connection.pk])
+    lease = lanes.acquire(connection.pk)
+    assert lease is not None
+    with database.cursor() as cursor:
+        cursor.execute("ANALYZE workflows_activation")
+    before = rows_read()
+    assert [run.id for run in _claim(lease, 100, "<")] == [due.pk]
+    assert rows_read() - before < 50
+
+
+def grow_history(one: Activation) -> None:
+    columns = [
+        field.column
+        for field in Activation._meta.concrete_fields
+        if field.name not in {"id", "event", "state", "finished_at"}
+    ]
+    listed = ", ".join(columns)
+    with database.cursor() as cursor:
+        cursor.execute(
+            f"""INSERT INTO workflows_activation (state, finished_at, {listed})
+                SELECT 'succeeded', clock_timestamp(), {listed}
+                  FROM workflows_activation, generate_series(1, {HISTORY}) WHERE id = %s""",
+            [one.pk],
+        )
+
+
+def rows_read() -> int:
+    """How many rows of the table and entries of its indexes this transaction has looked at so far."""
+    with database.cursor() as cursor:
+        cursor.execute("""
+            SELECT pg_stat_get_xact_tuples_returned(c.oid)::bigint + coalesce(pg_stat_get_xact_tuples_fetched(c.oid), 0)
+              FROM pg_class c WHERE c.oid = 'workflows_activation'::regclass""")
+        in_table = cursor.fetchone()[0]
+        cursor.execute("""
+            SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(indexrelid)), 0)
+              FROM pg_index WHERE indrelid = 'workflows_activation'::regclass""")
+        return int(in_table + cursor.fetchone()[0])
