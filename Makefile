@@ -26,7 +26,7 @@ SHORT := tests/ground tests/queue tests/connections/test_exact.py tests/xero/tes
 # Lint and types import the settings; these values let them do so without starting anything.
 STATIC := DATABASE_URL=postgres://nobody@localhost:1/nothing DEBUG=true DOTENV= VAR_DIR=var/test
 
-.PHONY: help install install-tests demo dev test lint format chromium pytest other-pythons bench chaos key clean
+.PHONY: help install install-tests demo dev test lint format programs pytest other-pythons bench chaos key clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -47,7 +47,7 @@ demo: install ## everything on this machine, the main job once, then serve until
 dev: install ## web with autoreload, worker and sandbox, without the main job
 	@exec $(RUN)python -m taskjuice.demo --dev
 
-test: install-tests chromium lint pytest other-pythons ## lint, types, import arrows, templates, all tests
+test: install-tests programs lint pytest other-pythons ## lint, types, import arrows, templates, all tests
 
 lint: install-tests ## ruff, mypy, import arrows, templates
 	$(CHECK)ruff check .
@@ -61,14 +61,16 @@ format: install-tests ## what ruff and djade can mend by themselves
 	$(CHECK)ruff format --quiet .
 	$(CHECK)djade --target-version 5.2 $$(git ls-files 'templates/*.html')
 
-# Chromium for the browser tests: by apt where this user may. Where not, those tests skip with a word,
-# or fail in a run that must not skip them (TASKJUICE_REQUIRE_BROWSER=1).
-chromium:
-	@if command -v chromium >/dev/null || ! command -v apt-get >/dev/null; then exit 0; fi; \
+# Programs that some tests need: Chromium (tests/browser), PgBouncer (tests/survival), by apt where this user may. Where
+# not, those tests skip with a word, or fail in a run that must not skip them (TASKJUICE_REQUIRE_BROWSER=1,
+# TASKJUICE_REQUIRE_PGBOUNCER=1).
+programs:
+	@wanted=; for one in chromium pgbouncer; do PATH="$$PATH:/usr/sbin" command -v $$one >/dev/null || wanted="$$wanted $$one"; done; \
+	if [ -z "$$wanted" ] || ! command -v apt-get >/dev/null; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as="sudo -n"; else exit 0; fi; \
-	echo "Installing Chromium for the browser tests"; \
-	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends chromium \
-	  >/dev/null || echo "Chromium could not be installed; the browser tests will say so"
+	echo "Installing$$wanted for the tests"; \
+	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends $$wanted \
+	  >/dev/null || echo "$$wanted could not be installed; the tests that need it will say so"
 
 pytest: install-tests
 	$(CHECK)pytest -n 2 --dist loadgroup -q $(TESTS)

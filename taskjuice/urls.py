@@ -11,3 +11,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("taskjuice.workspaces.urls")),
     path("", include("taskjuice.site.urls")),  # last: `<agency>/<workspace>/` matches much
 ]
+
+handler500 = "taskjuice.site.views.server_error"

@@ -5,6 +5,7 @@ python -m tests.chaos [--runs 50] [--seed N] [F03 F24 …]
 
 import argparse
 import secrets
+import shutil
 import sys
 import tempfile
 import traceback
@@ -39,23 +40,24 @@ def main() -> int:
     chosen = given.faults or list(CASES)
     print(f"seed {given.seed}: {len(chosen)} faults, {given.runs} runs each", flush=True)
     lines = {number: Line() for number in chosen}
-    with (
-        tempfile.TemporaryDirectory(prefix="taskjuice-chaos-") as folder,
-        ChaosProduct(Path(folder), given.seed).run() as product,
-    ):
+    folder = Path(tempfile.mkdtemp(prefix="taskjuice-chaos-"))
+    with ChaosProduct(folder, given.seed).run() as product:
         for run in range(given.runs):
             order = product.random.sample(chosen, len(chosen))
             for number in order:
                 _run(product, number, lines[number], f"{run + 1}/{given.runs}")
     _print_table(lines)
-    print(f"seed {given.seed}")
-    return 0 if all(line.is_well for line in lines.values()) else 1
+    is_well = all(line.is_well for line in lines.values())
+    if is_well:
+        shutil.rmtree(folder)
+    print(f"seed {given.seed}" if is_well else f"seed {given.seed}; logs and data are under {folder}")
+    return 0 if is_well else 1
 
 
 def _run(product: ChaosProduct, number: str, line: Line, which: str) -> None:
     title, fault = CASES[number]
     try:
-        product.wait_until_ready()
+        product.wait_until_well()
         count = product.endure(fault)
     except Exception:  # noqa: BLE001 - printed whole, and counted
         traceback.print_exc()

@@ -9,7 +9,7 @@ def main() -> None:
     from tests.factories import make_workflow
 
     connection = Connection.objects.get(state="active")
-    if connection.agency.workflow_set.filter(name="Chaos writes").exists():
+    if connection.agency.workflows.filter(name="Chaos writes").exists():
         return
     line = {"description": "Work", "quantity": 1, "unit_amount": "80", "account_code": "200"}
     document = {

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.functions import Now
 from django.test import Client
@@ -73,3 +73,15 @@ def test_readyz_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) 
         "error": "DatabaseError",
     }
     assert ask("/readyz") == (503, expected)
+
+
+def test_page_says_that_the_database_is_away(as_owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("could not connect to db.internal as app")
+
+    monkeypatch.setattr(connection, "cursor", away)
+    as_owner.raise_request_exception = False
+    page = as_owner.get("/northwind/")
+    assert (page.status_code, page["Retry-After"]) == (503, "2")
+    assert "Back in a moment" in page.text
+    assert "db.internal" not in page.text

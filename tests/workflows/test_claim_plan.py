@@ -31,7 +31,7 @@ def test_claim_reads_no_more_than_what_is_due(look: Look, connection: Connection
 
 def grow_history(one: Activation) -> None:
     columns = [
-        field.column
+        str(field.column)
         for field in Activation._meta.concrete_fields
         if field.name not in {"id", "event", "state", "finished_at"}
     ]
