@@ -299,8 +299,7 @@ def _refresh(lease: Lease, connection: Connection, kind_name: str) -> bool:
     if is_idle and untried.count() > IDS_A_CALL:
         assert part is not None  # is_idle
         with transaction.atomic():
-            upsert.lock_stale(connection, kind_name)
-            untried.update(tries=1)
+            untried.filter(pk__in=upsert.lock_stale(connection, kind_name)).update(tries=1)
         _set_out(part, full=False)
         part.save()
         return True
@@ -323,9 +322,8 @@ def _read_ids(lease: Lease, connection: Connection, kind: Kind, ids: list[UUID])
     with transaction.atomic():
         ledgers.hold(lease)
         upsert.take_in(connection, kind.name, bodies)
-        upsert.lock_stale(connection, kind.name, ids)
-        upsert.forget_stale(connection, kind.name, [row["xero_id"] for row in rows], before=began)
-        left = Stale.objects.filter(connection=connection, kind=kind.name, xero_id__in=ids)
+        left = Stale.objects.filter(pk__in=upsert.lock_stale(connection, kind.name, ids))
+        left.filter(xero_id__in=[row["xero_id"] for row in rows], at__lte=began).delete()
         left.filter(tries__gte=TRIES).delete()
         left.update(tries=F("tries") + 1)
         more = Stale.objects.filter(

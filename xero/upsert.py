@@ -72,19 +72,19 @@ def drop_missing(connection: Connection, kind_name: str, present: Iterable[UUID]
 def forget_stale(connection: Connection, kind_name: str, ids: Sequence[UUID], *, before: datetime) -> None:
     """These were read, by a call that began at `before`: only marks made later still ask for a read."""
     with transaction.atomic():
-        lock_stale(connection, kind_name, ids)
-        Stale.objects.filter(connection=connection, kind=kind_name, xero_id__in=ids, at__lte=before).delete()
+        Stale.objects.filter(pk__in=lock_stale(connection, kind_name, ids), at__lte=before).delete()
 
 
-def lock_stale(connection: Connection, kind_name: str, ids: Sequence[UUID] | None = None) -> None:
-    """Lock marks in the order in which all copies do, inside the transaction that changes them: else they deadlock.
+def lock_stale(connection: Connection, kind_name: str, ids: Sequence[UUID] | None = None) -> list[int]:
+    """Lock marks, all or those of `ids`, before the caller's transaction changes them; return their keys.
 
-    `mark_stale` comes by connection, kind and id; within a kind the order is that of the ids.
+    All copies lock them in the order of the ids, as `mark_stale` writes them: else they deadlock. Change only these
+    keys then: another statement would also meet marks that were made since, in whatever order.
     """
     marks = Stale.objects.filter(connection=connection, kind=kind_name)
     if ids is not None:
         marks = marks.filter(xero_id__in=ids)
-    list(marks.order_by("xero_id").select_for_update(of=("self",)).values_list("pk"))
+    return list(marks.order_by("xero_id").select_for_update(of=("self",)).values_list("pk", flat=True))
 
 
 def mark_stale(marks: Sequence[tuple[int, str, UUID]]) -> None:

@@ -10,7 +10,7 @@ from tests.factories import make_connection
 from workflows import lanes
 from workflows.models import Lane
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
