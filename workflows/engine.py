@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Sequence
 
+from connections import organisation_time
 from connections.models import Connection
 from taskjuice.queue.leases import Lease, LeaseLost
 from workflows import lanes, safety
@@ -29,8 +30,9 @@ def run_lane(connection_id: int) -> None:
         return
     more = False
     try:
-        connection = Connection.objects.select_related("grant").get(pk=connection_id)
-        more = _take_turn(lease, connection)
+        connection = Connection.objects.select_related("grant", "workspace").get(pk=connection_id)
+        with organisation_time.reckon_by(connection):
+            more = _take_turn(lease, connection)
     except LeaseLost:
         logger.warning("the lane of connection %s was taken over", connection_id)
     finally:

@@ -34,7 +34,7 @@ class ScheduleForm(forms.Form):
         required=False,
         initial="09:00",
         widget=forms.TimeInput(format="%H:%M", attrs={"type": "time"}),
-        help_text="In the client’s time zone. Not for minutes.",
+        help_text="In the organisation’s time zone. Not for minutes.",
     )
     minutes = forms.IntegerField(
         label="Minutes in between",

@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from connections import organisation_time
 from connections.integrations import Data, Trigger
 from connections.models import Connection, ConnectionState, Event
 from workflows import intake
@@ -48,7 +49,7 @@ class _OwnTime(Trigger):
         return False  # one event, one workflow: what is due is started here, not by listening
 
     def data(self, event: Event) -> Data:
-        local = event.occurred_at.astimezone(_zone(event.connection))
+        local = event.occurred_at.astimezone(organisation_time.zone_of(event.connection))
         return {
             "due_at": local.isoformat(timespec="seconds"),
             "date": local.date().isoformat(),
@@ -66,7 +67,9 @@ class _OwnTime(Trigger):
 class OnSchedule(_OwnTime):
     key = "core/schedule"
     title = "At certain times"
-    description = "Starts every so many minutes, or daily, weekly or monthly at a time of the client’s day."
+    description = (
+        "Starts every so many minutes, or daily, weekly or monthly at a time of the organisation’s day."
+    )
     form = ScheduleForm
 
     def in_words(self, settings: Mapping[str, Any]) -> str:
@@ -113,11 +116,11 @@ def _listening() -> "QuerySet[WorkflowConnection]":
 
 
 def _forget_resting() -> None:
-    """What rests has no next time: it begins anew when it is brought back, or by the client's new time zone."""
+    """What rests has no next time: it begins anew when it is brought back, or by the organisation's new time zone."""
     noted = WorkflowConnection.objects.exclude(due_at=None)
-    noted.exclude(
-        pk__in=_listening().filter(due_zone=F("connection__workspace__timezone")).values("pk")
-    ).update(due_at=None)
+    noted.exclude(pk__in=_listening().filter(due_zone=organisation_time.ZONE_NAME).values("pk")).update(
+        due_at=None
+    )
 
 
 def _note_next() -> None:
@@ -125,7 +128,7 @@ def _note_next() -> None:
     with transaction.atomic():
         fresh = _listening().filter(due_at=None).select_for_update(of=("self",), skip_locked=True)
         for application, schedule, zone, _ in _schedules(fresh[:BATCH]):
-            _note(application, schedule.next(timezone.now(), zone), zone)
+            _note(application, schedule.next(timezone.now(), zone))
 
 
 def _take_batch() -> int:
@@ -144,12 +147,12 @@ def _take_batch() -> int:
         for application, schedule, zone, version in found:
             now = timezone.now()
             _start(application, version, schedule.latest(now, zone))
-            _note(application, schedule.next(now, zone), zone)
+            _note(application, schedule.next(now, zone))
     return len(found)
 
 
-def _note(application: WorkflowConnection, at: datetime, zone: ZoneInfo) -> None:
-    application.due_at, application.due_zone = at, zone.key
+def _note(application: WorkflowConnection, at: datetime) -> None:
+    application.due_at, application.due_zone = at, organisation_time.name_zone(application.connection)
     application.save(update_fields=["due_at", "due_zone"])
 
 
@@ -180,9 +183,6 @@ def _schedules(rows: "QuerySet[WorkflowConnection]") -> list[Found]:
         version = versions.get(application.workflow_id)
         schedule = Schedule.of(version.trigger_settings) if version else None
         if version is not None and schedule is not None:
-            found.append((application, schedule, _zone(application.connection), version))
+            zone = organisation_time.zone_of(application.connection)
+            found.append((application, schedule, zone, version))
     return found
-
-
-def _zone(connection: Connection) -> ZoneInfo:
-    return ZoneInfo(connection.workspace.timezone)

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from connections import organisation_time
 from connections.integrations import (
     Action,
     Call,
@@ -125,7 +126,12 @@ def _events(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
 
 
 def try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
-    """The step at `position`, after those before it were tried."""
+    """The step at `position`, after those before it were tried, on the organisation's day as the worker does."""
+    with organisation_time.reckon_by(event.connection):
+        return _try_out(draft, position, event, user)
+
+
+def _try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
     found = problems(draft, Place(event.connection.agency, [event.connection]))
     wrong = [problem for problem in found if problem.where in {"trigger", *range(position + 1)}]
     if wrong:

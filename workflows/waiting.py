@@ -1,17 +1,17 @@
 """Built-in action: let the activation rest, for a while or until a time."""
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.utils import timezone
 
+from connections import organisation_time
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome
 
 UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}
 LONGEST = timedelta(days=366)
-MORNING = time(9)  # a date without a time means then, in the client's time zone
+MORNING = time(9)  # a date without a time means then, in the organisation's time zone
 
 
 class DelayForm(forms.Form):
@@ -73,5 +73,5 @@ class Delay(Action):
         moment: datetime = data["until"]
         if moment.tzinfo is not None:
             return moment
-        zone = call.connection.workspace.timezone if call.connection else "UTC"
-        return moment.replace(tzinfo=ZoneInfo(zone))
+        zone = organisation_time.zone_of(call.connection) if call.connection else UTC
+        return moment.replace(tzinfo=zone)

@@ -4,11 +4,6 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
-from zoneinfo import ZoneInfo
-
-from django.utils import timezone
-
-from taskjuice.workspaces.models import Workspace
 
 RELATIVE = re.compile(r"([+-])\s*(\d{1,4})\s*([dwm]?)", re.IGNORECASE)
 WORDS = {"today": 0, "tomorrow": 1, "yesterday": -1}
@@ -51,11 +46,6 @@ def parse(text: str) -> Day:
     if found := RELATIVE.fullmatch(words):
         return _moved(found)
     return Day(fixed=_calendar_day(text.strip()))
-
-
-def today(workspace: Workspace) -> date:
-    """The date where the client is: what documents start with, and what is overdue."""
-    return timezone.now().astimezone(ZoneInfo(workspace.timezone)).date()
 
 
 def _moved(found: re.Match[str]) -> Day:

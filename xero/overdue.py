@@ -1,6 +1,6 @@
 """Invoices and bills that have been overdue for as many days as a workflow wants to know, once per due date.
 
-A day begins here at eight in the client's time zone: nobody is chased at midnight. What became overdue before the
+A day begins here at eight in the organisation's time zone: nobody is chased at midnight. What became overdue before the
 workflow was published, or more than a week ago, starts nothing.
 """
 
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from connections import inbox
+from connections import inbox, organisation_time
 from connections.integrations import registry
 from connections.models import Connection
 from xero import changes
@@ -40,7 +40,7 @@ def announce() -> int:
 
 
 def _announce_days(connection: Connection, days: int, since: datetime) -> int:
-    zone = ZoneInfo(connection.workspace.timezone)
+    zone = organisation_time.zone_of(connection)
     now = timezone.now().astimezone(zone)
     today = now.date() if now.time() >= MORNING else now.date() - timedelta(days=1)
     first = max(today - LOOK_BACK, since.astimezone(zone).date()) - timedelta(days=days)

@@ -137,7 +137,7 @@ class OverdueForm(DocumentForm):
         min_value=1,
         max_value=overdue.MOST_DAYS,
         initial=7,
-        help_text="Looked at each morning at 8:00, in the client’s time zone.",
+        help_text="Looked at each morning at 8:00, in the organisation’s time zone.",
     )
 
 

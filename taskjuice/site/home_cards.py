@@ -157,7 +157,7 @@ class Cards:
     def owed(self) -> Owed | None:
         there = books.of(self.scope)
         by = "client" if self.scope.workspace is None else "contact"
-        table = ageing.table(there, Owing(SALE, there.today), by, size=WORST)
+        table = ageing.table(there, Owing(SALE, there.today, today=True), by, size=WORST)
         if not table.totals:
             return None
         aged, *others = table.totals

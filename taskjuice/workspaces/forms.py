@@ -122,14 +122,14 @@ class ZoneField(forms.ChoiceField):
 
 
 class TimeZoneForm(forms.Form):
-    """Where a client's days begin."""
+    """Where a client's days begin, unless its organisations say it."""
 
     def __init__(self, *args: Any, current: str, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["time_zone"] = ZoneField(
             current=current,
-            help_text="Schedules run by it, and it decides what is today and overdue. It is taken from the first "
-            "Xero organisation that is connected, unless you choose another.",
+            help_text="Used where an organisation’s own time zone is not known; schedules, today and what is overdue "
+            "go by the organisation’s. Taken from the first Xero organisation connected, unless you choose another.",
         )
 
 

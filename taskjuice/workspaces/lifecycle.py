@@ -74,7 +74,7 @@ def rename_workspace(*, workspace: Workspace, name: str, by: User) -> None:
 
 
 def set_time_zone(*, workspace: Workspace, time_zone: str, by: Actor) -> None:
-    """Where a client's days begin: for schedules, "today" and what is overdue."""
+    """Where a client's days begin, for organisations whose own zone is not known."""
     _change_time_zone(Workspace.objects.filter(pk=workspace.pk), time_zone, by)
 
 

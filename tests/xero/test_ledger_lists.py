@@ -12,10 +12,11 @@ from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from connections import organisation_time
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from xero import days, ledgers, upsert
+from xero import ledgers, upsert
 from xero.ledger import listing, queries
 from xero.models import Ledger
 
@@ -168,7 +169,7 @@ def test_filter_shows_the_error_of_a_wrong_field(as_client_user: Client, connect
 def test_overdue_says_how_many_days(
     as_client_user: Client, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(days, "today", lambda workspace: date(2026, 11, 27))
+    monkeypatch.setattr(organisation_time, "today_in", lambda connection: date(2026, 11, 27))
     late = {"A": "2026-11-15", "B": "2026-11-26", "C": "2026-11-27"}
     bodies = [invoice(number, DueDateString=f"{day}T00:00:00") for number, day in late.items()]
     upsert.take_in(connection, "invoices", [*bodies, invoice("D", Status="PAID", AmountDue=Decimal(0))])

@@ -11,11 +11,12 @@ from uuid import UUID
 from django.conf import settings
 from django.urls import reverse
 
+from connections import organisation_time
 from connections.integrations import Call as ActionCall
 from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writers import Draft, Found, Made, Twin
-from xero import days, forms, scopes, totals
+from xero import forms, scopes, totals
 from xero.actions import known, samples
 from xero.actions.base import connection_of, given
 from xero.actions.lock_dates import refuse_locked
@@ -46,7 +47,7 @@ class InvoiceWriter(XeroWriter):
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
-        today = days.today(connection.workspace)
+        today = organisation_time.today_in(connection)
         rows = _with_contacts(connection, rows)
         found = [self._draft(connection, data, id, today) for data, id in zip(rows, ids, strict=True)]
         issued = [read_day(draft.body, "Date") if isinstance(draft, Draft) else None for draft in found]

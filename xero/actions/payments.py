@@ -8,12 +8,13 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+from connections import organisation_time
 from connections.integrations import Call as ActionCall
 from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writers import Draft, Found, Made, Twin, Undecided
 from taskjuice import currencies
-from xero import days, forms, scopes
+from xero import forms, scopes
 from xero.actions import known, samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of, given
 from xero.actions.lock_dates import refuse_locked
@@ -45,7 +46,7 @@ class PaymentWriter(XeroWriter):
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
         invoices = self._invoices(connection, [row["invoice_id"] for row in rows], calls[0].user is not None)
-        today = days.today(connection.workspace)
+        today = organisation_time.today_in(connection)
         drafts = [
             _draft(data, id, invoices.get(data["invoice_id"]), connection, today)
             for data, id in zip(rows, ids, strict=True)

@@ -10,11 +10,11 @@ from uuid import UUID
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from connections import errors
+from connections import errors, organisation_time
 from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, outcome_of
 from connections.models import Connection
 from taskjuice.queue.commits import quick
-from xero import days, forms, scopes, upsert
+from xero import forms, scopes, upsert
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
 from xero.body_fields import Body, read_count, read_object, read_objects, read_objects_by_id
@@ -201,7 +201,7 @@ def _whole(name: str, records: Sequence[Body]) -> Data:
 
 
 def _invoices_where(connection: Connection, data: Data) -> str:
-    today = days.today(connection.workspace)
+    today = organisation_time.today_in(connection)
     conditions = [f"Type=={quoted(data['type'])}"] if data["type"] else []
     if data["reference"]:
         conditions.append(f"Reference=={quoted(data['reference'])}")

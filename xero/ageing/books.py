@@ -4,14 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 from django.utils import timezone
 
+from connections import organisation_time
 from connections.freshness import LATE
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
-from xero import days
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Book:
     client: str
     slug: str
     read_at: datetime | None
+    today: date
 
     @property
     def is_late(self) -> bool:
@@ -33,10 +36,16 @@ class Book:
 
 @dataclass(frozen=True)
 class Books:
-    """Ordered by client, then organisation."""
+    """Ordered by client, then organisation.
+
+    Each organisation has its own day; `today` is the latest of them, which the page names.
+    """
 
     all: tuple[Book, ...]
-    today: date
+
+    @cached_property
+    def today(self) -> date:
+        return max((book.today for book in self.all), default=timezone.localdate())
 
     @cached_property
     def connection_ids(self) -> list[int]:
@@ -61,10 +70,14 @@ class Books:
         """Those whose figures are not of today: never read, or not lately."""
         return [book for book in self.all if book.is_late]
 
-    def narrowed(self, connection_id: int | None) -> "Books":
+    @cached_property
+    def days_differ(self) -> bool:
+        return len({book.today for book in self.all}) > 1
+
+    def narrowed(self, connection_id: str) -> "Books":
         """Only this organisation, if it is one of them."""
-        found = self.by_connection.get(connection_id or 0)
-        return Books((found,), self.today) if found else self
+        found = next((book for book in self.all if str(book.connection_id) == connection_id), None)
+        return Books((found,)) if found else self
 
 
 def of(scope: Scope) -> Books:
@@ -74,11 +87,25 @@ def of(scope: Scope) -> Books:
     ).order_by("workspace__name", "workspace_id", "name", "pk")
     if scope.workspace is None:
         rows = rows.filter(workspace__archived_at=None)
-        today = timezone.localdate()
     else:
         rows = rows.filter(workspace=scope.workspace)
-        today = days.today(scope.workspace)
-    found: Iterable[tuple[int, str, str, int, str, str, datetime | None]] = rows.values_list(
-        "pk", "name", "state", "workspace_id", "workspace__name", "workspace__slug", "ledger__finished_at"
+    now = timezone.now()
+    found: Iterable[tuple[Any, ...]] = rows.values_list(
+        "details__timezone",
+        "workspace__timezone",
+        "pk",
+        "name",
+        "state",
+        "workspace_id",
+        "workspace__name",
+        "workspace__slug",
+        "ledger__finished_at",
     )
-    return Books(tuple(Book(*row) for row in found), today)
+    return Books(tuple(_book(row, now) for row in found))
+
+
+def _book(row: tuple[Any, ...], now: datetime) -> Book:
+    own_zone, client_zone, *facts = row
+    zone = organisation_time.find_zone({"timezone": own_zone}) or ZoneInfo(client_zone)
+    facts.append(now.astimezone(zone).date())
+    return Book(*facts)

@@ -18,7 +18,6 @@ class AgeingForm(forms.Form):
     side = forms.ChoiceField(required=False, choices=[(name, name) for name in SIDES])
     by = forms.ChoiceField(required=False, choices=[(name, name) for name in BYS])
     currency = forms.CharField(required=False, max_length=10)
-    organisation = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
     contact = forms.UUIDField(required=False, widget=forms.HiddenInput)
     sort = forms.CharField(required=False, max_length=20)
     page = forms.IntegerField(required=False, min_value=1, max_value=100_000)

@@ -7,7 +7,7 @@ nothing, it only makes older. Credits that are not allocated to an invoice are n
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -48,7 +48,7 @@ WITH later AS (
     SELECT i.id, sum(p.amount) AS amount
       FROM xero_payment p
       JOIN xero_invoice i ON i.connection_id = p.connection_id AND i.xero_id = p.invoice_xero_id
-     WHERE p.connection_id = ANY(%(connections)s) AND p.status = 'AUTHORISED' AND p.date > %(on)s
+     WHERE p.connection_id = ANY(%(connections)s) AND p.status = 'AUTHORISED' AND p.date > {on}
        AND i.type = %(type)s AND {filters}
      GROUP BY i.id
 ), owed AS (
@@ -66,8 +66,11 @@ WITH later AS (
 ), parts AS MATERIALIZED ({parts})"""
 COLUMNS = (
     "i.id, i.workspace_id, i.connection_id, i.contact_xero_id, i.contact_name, i.currency,"
-    " coalesce(i.due_date, i.date) AS due"
+    " coalesce(i.due_date, i.date) + {behind} AS due"
 )
+# Where it is still the day before, or two days before, on the day meant: what is due there is so later, seen from it.
+BEHIND = """(CASE WHEN i.connection_id = ANY(%(one_behind)s) THEN 1
+                  WHEN i.connection_id = ANY(%(two_behind)s) THEN 2 ELSE 0 END)"""
 BUCKETS = [f"b{age}" for age in range(len(AGES))]
 AMOUNTS = {
     "sums": ", ".join(
@@ -137,11 +140,19 @@ CHOSEN = "currency = (SELECT currency FROM chosen)"
 
 @dataclass(frozen=True, slots=True)
 class Owing:
-    """Which documents are meant: sales or bills (Xero's type), as of a day, of one contact or of all."""
+    """Which documents are meant: sales or bills (Xero's type), as of a day, of one contact or of all.
+
+    `today`: the day is today, which each organisation has its own of; `on` is then the latest.
+    """
 
     type: str
     on: date
     contact: UUID | None = None
+    today: bool = False
+
+    def days_behind(self, book: Book | None) -> int:
+        """How many days before `on` it is in the organisation."""
+        return (self.on - book.today).days if self.today and book is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +241,7 @@ def table(
 
 def every(books: Books, owing: Owing, by: str, sort: str = "") -> Iterator[tuple[Aged, Invoice | None]]:
     """All rows of all currencies, for a file, with their invoices where a row is one."""
-    statement = _owed(owing, by) + _rows(by, "true", f"currency, {_order(by, sort)}")
+    statement = _owed(books, owing, by) + _rows(by, "true", f"currency, {_order(by, sort)}")
     found = [_aged(books, owing, row) for row in _ask(statement, books, owing)]
     for start in range(0, len(found), CHUNK):
         chunk = found[start : start + CHUNK]
@@ -249,7 +260,7 @@ def _ask_table(
 ) -> tuple[list[Answer], list[Answer]]:
     """The totals and the rows, as the database has them."""
     order = _order(by, sort)
-    statement = _owed(owing, by) + TABLE.format(
+    statement = _owed(books, owing, by) + TABLE.format(
         **AMOUNTS,
         keys=", ".join(BYS[by]),
         every=_groups(by, CHOSEN),
@@ -269,14 +280,20 @@ def _ask(statement: str, books: Books, owing: Owing, **values: Any) -> list[Answ
         "type": owing.type,
         "on": owing.on,
         "contact": owing.contact,
+        "one_behind": [book.connection_id for book in books.all if owing.days_behind(book) == 1],
+        "two_behind": [book.connection_id for book in books.all if owing.days_behind(book) == 2],
     }
     with database.cursor() as cursor:
         cursor.execute(statement, values)
         return list(cursor.fetchall())
 
 
-def _owed(owing: Owing, by: str) -> str:
-    return OWED.format(filters=_filters(owing), columns=COLUMNS, parts=WAYS[by].parts)
+def _owed(books: Books, owing: Owing, by: str) -> str:
+    """Of one day for all as a rule, which is quicker to reckon with."""
+    behind = BEHIND if any(owing.days_behind(book) for book in books.all) else "0"
+    on = "%(on)s" if behind == "0" else f"%(on)s - {behind}"
+    columns = COLUMNS.format(behind=behind)
+    return OWED.format(on=on, filters=_filters(owing, on), columns=columns, parts=WAYS[by].parts)
 
 
 def _groups(by: str, where: str) -> str:
@@ -299,8 +316,8 @@ def _rows(by: str, where: str, order: str, count: str = "0") -> str:
     return ROWS.format(**AMOUNTS, selected=selected, groups=_groups(by, where), count=count, order=order)
 
 
-def _filters(owing: Owing) -> str:
-    found = ["(i.date IS NULL OR i.date <= %(on)s)"]
+def _filters(owing: Owing, on: str) -> str:
+    found = [f"(i.date IS NULL OR i.date <= {on})"]
     if owing.contact is not None:
         found.append("i.contact_xero_id = %(contact)s")
     return " AND ".join(found)
@@ -319,4 +336,6 @@ def _aged(books: Books, owing: Owing, row: Answer) -> Aged:
     workspace, connection, contact, invoice, currency, name, due, *amounts, _ = row
     book = books.by_connection.get(connection) if connection else books.by_workspace.get(workspace)
     late = (owing.on - due).days if due else 0
+    if due and connection:
+        due -= timedelta(days=owing.days_behind(book))
     return Aged(currency, tuple(amounts), due, max(0, late), book, contact, name or "", invoice)

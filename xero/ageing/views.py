@@ -60,7 +60,7 @@ def receivables_export(request: HttpRequest, agency: str, workspace: str | None 
 
 
 def _asked(request: HttpRequest, scope: Scope) -> Asked:
-    there = books.of(scope)
+    there = books.of(scope).narrowed(request.GET.get("organisation", ""))
     form = AgeingForm(request.GET, today=there.today)
     wanted = form.wanted()
     side = wanted.get("side") or "sales"
@@ -68,10 +68,11 @@ def _asked(request: HttpRequest, scope: Scope) -> Asked:
     by = wanted.get("by") or ("client" if scope.workspace is None else "invoice" if contact else "contact")
     if by == "client" and scope.workspace is not None:
         by = "contact"
+    on = wanted.get("on") or there.today
     return Asked(
         form=form,
-        books=there.narrowed(wanted.get("organisation")),
-        owing=Owing(queries.SIDES[side], wanted.get("on") or there.today, contact),
+        books=there,
+        owing=Owing(queries.SIDES[side], on, contact, today=on == there.today),
         side=side,
         by=by,
         sort=wanted.get("sort", ""),

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from connections import organisation_time
 from connections.models import Connection
 from taskjuice.workspaces import gate
-from xero import days
 from xero.actions import CreateInvoice
 from xero.calls.views import show_warnings, to_call
 from xero.desk import choices, editing, row_errors, sending, tax_rates
@@ -55,7 +55,7 @@ def _first(request: HttpRequest, desk: Desk, connection: Connection, type: str) 
     offer = Offer(connection, type, tax_rates.known(connection))
     initial = {
         "form_key": DocumentForm.new_key(),
-        "date": days.today(connection.workspace).isoformat(),
+        "date": organisation_time.today_in(connection).isoformat(),
         "due_date": choices.usual_due(getattr(connection, "ledger", None), type),
         "contact_name": _named(connection, request.GET.get("contact", "")),
     }
@@ -175,7 +175,11 @@ def _days(connection: Connection, form: DocumentForm) -> tuple[date, date | None
     try:
         issued = DayField(required=False).clean(form["date"].value())
         due = DayField(required=False).clean(form["due_date"].value())
-        start = issued.on(days.today(connection.workspace)) if issued else days.today(connection.workspace)
+        start = (
+            issued.on(organisation_time.today_in(connection))
+            if issued
+            else organisation_time.today_in(connection)
+        )
         return start, due.on(start) if due else None
     except (ValueError, ValidationError):
         return None

@@ -7,9 +7,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from connections import organisation_time
 from taskjuice import currencies
 from taskjuice.workspaces import gate, proof
-from xero import days
 from xero.actions import CreatePayment
 from xero.actions.lock_dates import locked_until
 from xero.calls.views import show_warnings, to_call
@@ -38,7 +38,7 @@ def payment_new(request: HttpRequest, agency: str, workspace: str) -> HttpRespon
     initial = {
         "form_key": PaymentPageForm.new_key(),
         "amount": f"{invoice.amount_due:.{currencies.shown(invoice.amount_due, invoice.currency)}f}",
-        "date": days.today(invoice.connection.workspace).isoformat(),
+        "date": organisation_time.today_in(invoice.connection).isoformat(),
     }
     return _page(request, desk, invoice, PaymentPageForm(invoice, initial=initial))
 

@@ -8,10 +8,11 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.urls import reverse
+from django.utils import timezone
 
+from connections import organisation_time
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.models import Workspace
-from xero import days
 from xero.models import Ledger
 
 XERO_DOOR = "https://go.xero.com/organisationlogin/default.aspx"
@@ -38,7 +39,8 @@ class Place:
 
     @property
     def today(self) -> date:
-        return days.today(self.workspace)
+        """Where the organisation is; of a client without one, there is nothing to date."""
+        return organisation_time.today_in(self.connection) if self.connection else timezone.localdate()
 
 
 def find(workspace: Workspace, query: Mapping[str, str]) -> Place:

@@ -9,10 +9,10 @@ from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import history
+from connections import history, organisation_time
 from connections.models import Connection
 from taskjuice.workspaces import gate
-from xero import days, freshness, ledgers
+from xero import freshness, ledgers
 from xero.ledger import files, places, queries, records
 from xero.ledger.pages import ListPage
 from xero.ledger.places import Place
@@ -160,7 +160,7 @@ def _detail(
         "fresh": freshness.of_ledger(ledger, kind) if ledger else None,
         "kind": kind,
         "back": request.get_full_path(),
-        "today": days.today(connection.workspace),
+        "today": organisation_time.today_in(connection),
     }
     return render(request, f"xero/{template}.html", common | context)
 
