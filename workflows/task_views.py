@@ -6,9 +6,9 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from taskjuice.return_address import read_return_address
 from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
@@ -89,7 +89,7 @@ def _decide(
         messages.warning(request, str(error))
     else:
         messages.success(request, "Approved: the activation goes on." if approved else "Declined.")
-    return redirect(_following(request, form) or _url(scope, "task-detail", found))
+    return redirect(read_return_address(request) or _url(scope, "task-detail", found))
 
 
 def _page(request: HttpRequest, scope: Scope, task: Approval, form: DecisionForm) -> HttpResponse:
@@ -101,13 +101,6 @@ def _page(request: HttpRequest, scope: Scope, task: Approval, form: DecisionForm
         "activations": _url(scope, "activation-list"),
     }
     return render(request, "workflows/task.html", context, status=422 if form.errors else 200)
-
-
-def _following(request: HttpRequest, form: DecisionForm) -> str:
-    """The page the decision was made on, where it is one of ours."""
-    typed: str = form.cleaned_data["next"]
-    hosts = {request.get_host()}
-    return typed if typed and url_has_allowed_host_and_scheme(typed, hosts, request.is_secure()) else ""
 
 
 def _found(scope: Scope, pk: int) -> Approval:

@@ -7,9 +7,9 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template import loader
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
+from taskjuice.return_address import read_return_address
 from taskjuice.site import clients, home_cards, samples
 from taskjuice.site.context_processors import THEME_COOKIE, THEMES
 from taskjuice.workspaces import gate, queries
@@ -72,12 +72,7 @@ def client_list(request: HttpRequest, agency: str) -> HttpResponse:
 def theme(request: HttpRequest) -> HttpResponse:
     """Light, dark, or what the system says (empty)."""
     chosen = request.POST.get("theme", "")
-    following = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(
-        following, {request.get_host()}, require_https=request.is_secure()
-    ):
-        following = "/"
-    response = redirect(following)
+    response = redirect(read_return_address(request) or "/")
     if chosen in THEMES:
         response.set_cookie(
             THEME_COOKIE, chosen, max_age=YEAR, secure=request.is_secure(), httponly=True, samesite="Lax"

@@ -6,11 +6,11 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST, require_safe
 
 from connections import history, organisation_time
 from connections.models import Connection
+from taskjuice.return_address import read_return_address
 from taskjuice.workspaces import gate
 from xero import freshness, ledgers
 from xero.ledger import files, places, queries, records
@@ -127,10 +127,8 @@ def ledger_refresh(request: HttpRequest, agency: str, workspace: str, connection
         raise Http404("No such connection here.")
     ledgers.ask(found)
     messages.info(request, f"{found.name} is being read from Xero.")
-    back = request.POST.get("back", "")
-    if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}) and back.startswith("/"):
-        return redirect(back)
-    return redirect("xero:invoice-list", agency, workspace)
+    back = read_return_address(request, "back")
+    return redirect(back) if back else redirect("xero:invoice-list", agency, workspace)
 
 
 @require_safe
