@@ -6,13 +6,15 @@ import os
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
 os.environ.setdefault("DATABASE_POOL", "true")
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
 from taskjuice.database import limits
+from taskjuice.request_bodies import WholeBodies
 
 limits.set_kind("web")
-application = get_wsgi_application()
+application = WholeBodies(get_wsgi_application(), largest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 # What every request needs is loaded now, and the garbage collector does not walk it again during one.
 _ = get_resolver().url_patterns
 gc.collect()

@@ -323,6 +323,7 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/calls/<uuid:call>/there/": action(WORK, 422),
     "<slug:agency>/<slug:workspace>/calls/<uuid:call>/again/": action(WORK),
     "<slug:agency>/<slug:workspace>/calls/<uuid:call>/abandon/": action(WORK),
+    "webhooks/xero": Row(post=everybody(401), token_free=True),
     "webhooks/xero/": Row(post=everybody(401), token_free=True),
 }
 

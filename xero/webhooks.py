@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST
 from connections import receiving
 from connections.integrations import Gap, ReportedEvent, UnparsableDelivery, UnusableEvent
 from connections.together import TooSlow
+from taskjuice.machines import for_machines
 from xero.models import SequenceGap
 
 TYPES = frozenset({"CREATE", "UPDATE"})
@@ -28,6 +29,7 @@ GAPS_SHOWN = 20
 MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?\Z")
 
 
+@for_machines
 @csrf_exempt
 @require_POST
 def receive(request: HttpRequest) -> HttpResponse:

@@ -5,10 +5,20 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from django.http import HttpRequest
 
+from taskjuice.workspaces import addresses
 from taskjuice.workspaces.models import User
+
+NO_ADDRESS = "0.0.0.0"  # noqa: S104 - listens nowhere: it stands for a client whose address nobody knows
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth publishes no types
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Return the address that limits are counted by; clients without a known one share theirs.
+
+        allauth's own reading refuses the sign-in where a proxy writes a port or `unknown`.
+        """
+        return addresses.address_of(request) or NO_ADDRESS
+
     def unstash_verified_email(self, request: HttpRequest) -> str | None:
         """The address that an invitation's letter has proved, if the person signs up with that one.
 

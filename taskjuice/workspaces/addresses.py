@@ -1,5 +1,6 @@
 """The network address of the person whose request is being answered, for the audit trail."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,6 +9,8 @@ from ipaddress import ip_address
 from django.conf import settings
 from django.http import HttpRequest
 
+# [2001:db8::1] or [2001:db8::1]:443, and 203.0.113.9:22272: a bare IPv6 address has more than one colon.
+WITH_PORT = re.compile(r"\A(?:\[([^\[\]]{2,60})\](?::\d{1,5})?|([^\[\]:]{7,15}):\d{1,5})\Z")
 _current: ContextVar[str | None] = ContextVar("request_address", default=None)
 
 
@@ -28,16 +31,27 @@ def remembered(request: HttpRequest) -> Iterator[None]:
 def address_of(request: HttpRequest) -> str | None:
     """The client's address: behind N trusted proxies the Nth from the right of X-Forwarded-For, else the peer's.
 
-    What stands further left was written by the client itself and proves nothing.
+    What stands further left was written by the client itself and proves nothing. None: the proxy does not know it,
+    or the peer is a Unix socket.
     """
     proxies: int = getattr(settings, "ALLAUTH_TRUSTED_PROXY_COUNT", 0)
     forwarded = [
         part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()
     ]
-    claimed = (
-        forwarded[-proxies] if proxies and len(forwarded) >= proxies else request.META.get("REMOTE_ADDR", "")
-    )
+    if proxies and len(forwarded) >= proxies:
+        return parse_address(forwarded[-proxies])
+    return parse_address(request.META.get("REMOTE_ADDR", ""))
+
+
+def parse_address(text: str) -> str | None:
+    """Return the IP address that a proxy wrote: bare, with a port, IPv6 in brackets with or without one.
+
+    None for `unknown` and the made-up names that RFC 7239 allows. A zone (`fe80::1%eth0`) is of the proxy's machine
+    and means nothing here.
+    """
+    if found := WITH_PORT.match(text):
+        text = found[1] or found[2]
     try:
-        return str(ip_address(claimed))
-    except ValueError:  # a Unix socket's peer has none
+        return str(ip_address(text.partition("%")[0]))
+    except ValueError:
         return None

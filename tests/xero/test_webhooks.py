@@ -150,6 +150,24 @@ def test_body_over_the_limit_is_413(client: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_address_without_its_last_slash_is_taken(client: Client) -> None:
+    headers = {"x-xero-signature": sign(INTENT)}
+    answer = client.generic("POST", "/webhooks/xero", INTENT, headers=headers)
+    assert (answer.status_code, Delivery.objects.count()) == (200, 1)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "path",
+    ["/webhooks/", "/webhooks/other/", "/webhooks/xero/more/", "/webhooks/xero//", "/webhooks/invoices/"],
+)
+def test_other_addresses_below_webhooks_go_the_way_of_pages(client: Client, method: str, path: str) -> None:
+    """Found to be a page of an agency called so, without the middleware that pages need, they were a 500."""
+    assert client.generic(method, path).status_code in {302, 403, 404, 405}
+
+
+@pytest.mark.django_db
 def test_content_type_is_not_trusted(client: Client) -> None:
     headers = {"x-xero-signature": sign(INTENT)}
     answer = client.generic("POST", URL, INTENT, content_type="text/plain", headers=headers)

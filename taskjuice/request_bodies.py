@@ -1,0 +1,136 @@
+"""Request bodies, read whole before a request is worked on: of a stated length or in chunks, within a size and a time.
+
+The web server hands a request over once its headers are there, and a read from its stream waits for the client for as
+long as the client likes; it has no limit for that. So the stream is read in a thread of its own, for which the
+request's thread waits no longer than allowed: a client that drips its body can hold neither all threads nor one for
+ever. Answering ends the connection and with it the read. Django sees a body of known length in every case.
+"""
+
+import threading
+from collections.abc import Iterable
+from io import BytesIO
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+PROMPT_SECONDS = 0.2  # what comes within this time holds up nobody
+WHOLE_SECONDS = 10.0  # for all of a body, however it is spread
+SLOW_AT_ONCE = 3  # of the 10 threads of a process; the others stay free for webhooks, pages and health
+
+BAD_REQUEST = ("400 Bad Request", "The request ended before its body was complete.")
+TIMEOUT = ("408 Request Timeout", "The request's body did not arrive in time.")
+TOO_LARGE = ("413 Content Too Large", "The request is larger than anything taken here.")
+BUSY = ("503 Service Unavailable", "Too many requests are still being received. Please try again.")
+
+
+class Stream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+class Read:
+    """One read of a stream on its way. `done` is locked until it has ended."""
+
+    __slots__ = ("body", "done", "size", "stream")
+
+    def __init__(self, stream: Stream, size: int) -> None:
+        self.stream, self.size, self.body = stream, size, b""
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def run(self) -> None:
+        try:
+            self.body = bytes(self.stream.read(self.size))
+        finally:
+            self.done.release()
+
+    def is_done(self, seconds: float) -> bool:
+        return self.done.acquire(timeout=seconds)
+
+
+class Readers:
+    """Threads that read; a new one starts where none is idle, so that a slow client holds up no other."""
+
+    def __init__(self) -> None:
+        self._reads: SimpleQueue[Read] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+
+    def start(self, stream: Stream, size: int) -> Read:
+        read = Read(stream, size)
+        with self._lock:
+            is_new = self._idle == 0
+            self._idle -= not is_new
+        if is_new:
+            threading.Thread(target=self._work, name="request body", daemon=True).start()
+        self._reads.put(read)
+        return read
+
+    def _work(self) -> None:
+        while True:
+            self._reads.get().run()
+            with self._lock:
+                self._idle += 1
+
+
+class WholeBodies:
+    """The WSGI application behind the reading of bodies. `largest`: of a body, in bytes."""
+
+    def __init__(self, application: "WSGIApplication", *, largest: int) -> None:
+        self._application = application
+        self._largest = largest
+        self._readers = Readers()
+        self._slow = threading.BoundedSemaphore(SLOW_AT_ONCE)
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if (size := self._expected(environ)) is not None:
+            if size > self._largest:
+                return _refuse(start_response, *TOO_LARGE)
+            # Of chunks the end is not known: one byte more than is taken tells what is too large.
+            read = self._readers.start(environ["wsgi.input"], size if size >= 0 else self._largest + 1)
+            if (refusal := self._wait(read)) is not None:
+                return _refuse(start_response, *refusal)
+            if len(read.body) > self._largest:
+                return _refuse(start_response, *TOO_LARGE)
+            if len(read.body) < size:
+                return _refuse(start_response, *BAD_REQUEST)
+            environ["wsgi.input"] = BytesIO(read.body)
+            environ["CONTENT_LENGTH"] = str(len(read.body))
+            environ.pop("HTTP_TRANSFER_ENCODING", None)
+        return self._application(environ, start_response)
+
+    def _expected(self, environ: "WSGIEnvironment") -> int | None:
+        """The length of the body; -1 where its end will tell, None where there is none to read."""
+        if stated := environ.get("CONTENT_LENGTH"):
+            return int(stated) if stated.isascii() and stated.isdigit() and int(stated) else None
+        # Only a server that says so ends the stream where the body ends; with others a read would not return.
+        in_chunks = "HTTP_TRANSFER_ENCODING" in environ or environ.get("SERVER_PROTOCOL") == "HTTP/2"
+        return -1 if in_chunks and environ.get("wsgi.input_terminated") else None
+
+    def _wait(self, read: Read) -> tuple[str, str] | None:
+        """Why the body is not waited for any longer; None once it is there."""
+        if read.is_done(PROMPT_SECONDS):
+            return None
+        if not self._slow.acquire(blocking=False):
+            return BUSY
+        try:
+            return None if read.is_done(WHOLE_SECONDS - PROMPT_SECONDS) else TIMEOUT
+        finally:
+            self._slow.release()
+
+
+def _refuse(start_response: "StartResponse", status: str, text: str) -> list[bytes]:
+    """A short answer that ends the connection: what the client still sends is not read."""
+    body = f"{text}\n".encode()
+    headers: Any = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cache-Control", "no-store"),
+    ]
+    if status.startswith("503"):
+        headers.append(("Retry-After", "5"))
+    start_response(status, headers)
+    return [body]
