@@ -22,6 +22,7 @@ class ConnectionsConfig(AppConfig):
         )
 
         sweeping.add("waiting deliveries", seconds=2, run=inbox.rewake_waiting)
+        sweeping.add("events that a write may have caused", seconds=1, run=inbox.announce_decided)
         sweeping.add("idle grants", seconds=3600, run=grants.refresh_idle)
         sweeping.add("ended connections", seconds=60, run=lifecycle.finish_disconnects)
         sweeping.add("unchosen consents", seconds=300, run=returns.clear_away)

@@ -1,7 +1,7 @@
 """Arrivals: what deliveries report, read out of them and stored as events, once each."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -11,7 +11,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import exact
+from connections import echoes, exact
+from connections.echoes import Sight
 from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent, registry
 from connections.models import Connection, ConnectionState, Delivery, DeliveryState, Event
 
@@ -24,27 +25,37 @@ NOT_JUST_NOTED = Q(last_webhook_at=None) | Q(last_webhook_at__lt=Now() - timedel
 
 INSERT_EVENTS = """
 INSERT INTO connections_event
-    (workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, recovered, ours)
-SELECT workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, clock_timestamp(), %s,
-       EXISTS (SELECT 1 FROM connections_call k  -- a workflow's write that was under way just then
-                WHERE k.connection_id = new.connection_id AND k.activation_id IS NOT NULL
-                  AND (k.record_id = new.resource_id OR k.target = new.resource_id)
-                  AND k.state IN ('sent', 'confirmed', 'unknown')
-                  AND new.occurred_at BETWEEN k.created_at - interval '5 seconds'
-                                          AND coalesce(k.settled_at, clock_timestamp()) + interval '5 seconds')
+    (workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, recovered, ours,
+     undecided, chain)
+SELECT workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, clock_timestamp(), %s, ours,
+       undecided, chain
   FROM jsonb_to_recordset(%s::jsonb)
     AS new (workspace_id bigint, connection_id bigint, delivery_id bigint, category text, type text, resource_id uuid,
-            occurred_at timestamptz)
+            occurred_at timestamptz, ours boolean, undecided boolean, chain bigint[])
 ON CONFLICT (connection_id, category, resource_id, type, occurred_at) DO NOTHING
-RETURNING id, workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, ours
+RETURNING id, workspace_id, connection_id, delivery_id, category, type, resource_id, occurred_at, received_at, ours,
+          undecided, chain
 """
 
 MENTION = """
-INSERT INTO connections_mention AS m (delivery_id, agency_id, workspace_id, connection_id, events, fresh)
-SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[])
-ON CONFLICT (delivery_id, connection_id)  -- one that is taken in event by event
-DO UPDATE SET events = m.events + excluded.events, fresh = m.fresh + excluded.fresh
+INSERT INTO connections_mention (delivery_id, agency_id, workspace_id, connection_id, events, fresh, activations)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::int[])
 """
+
+
+@dataclass
+class Share:
+    """What one delivery reported on one connection: events, those nobody had told before, activations of these."""
+
+    home: Connection
+    events: int = 0
+    fresh: int = 0
+    activations: int = 0
+
+    @property
+    def columns(self) -> tuple[int, int, int, int, int, int]:
+        home = self.home
+        return home.agency_id, home.workspace_id, home.pk, self.events, self.fresh, self.activations
 
 
 @dataclass
@@ -58,6 +69,7 @@ class Reading:
     stored: list[Event] = field(default_factory=list)
     known: int = 0  # events whose tenant somebody here has connected
     activations: int = 0
+    shares: dict[int, Share] = field(default_factory=dict)  # by connection
     poisoned: list[str] = field(
         default_factory=list
     )  # what went wrong with events that could not be taken in
@@ -120,29 +132,23 @@ def store_events(readings: Sequence[Reading]) -> None:
             rows += [(home, reading.delivery.pk, event) for home in homes]
             if not homes:
                 reading.strays.append(UnusableEvent("unknown tenant", str(event.tenant_id), _as_text(event)))
-    fresh: Counter[tuple[int, int]] = Counter()
-    for new in insert_events(rows):
+    new_events = insert_events(rows)
+    for home, delivery, _ in rows:
+        by_delivery[delivery].shares.setdefault(home.pk, Share(home)).events += 1
+    for new in new_events:
         if new.delivery_id is not None:
             by_delivery[new.delivery_id].stored.append(new)
-            fresh[new.delivery_id, new.connection_id] += 1
-    _mention(rows, fresh)
+            by_delivery[new.delivery_id].shares[new.connection_id].fresh += 1
     named = Connection.objects.filter(pk__in={home.pk for home, _, _ in rows})
     named.filter(NOT_JUST_NOTED).update(last_webhook_at=Now())
 
 
-def _mention(
-    rows: Sequence[tuple[Connection, int, ReportedEvent]], fresh: Mapping[tuple[int, int], int]
-) -> None:
+def mention(readings: Sequence[Reading]) -> None:
     """Note which delivery reported on whom, events known before included."""
-    told = Counter((delivery, home.pk) for home, delivery, _ in rows)
-    homes = {home.pk: home for home, _, _ in rows}
-    found = [
-        (delivery, homes[pk].agency_id, homes[pk].workspace_id, pk, count, fresh.get((delivery, pk), 0))
-        for (delivery, pk), count in told.items()
-    ]
-    if found:
+    rows = [(reading.delivery.pk, *one.columns) for reading in readings for one in reading.shares.values()]
+    if rows:
         with database.cursor() as cursor:
-            cursor.execute(MENTION, [list(column) for column in zip(*found, strict=True)])
+            cursor.execute(MENTION, [list(column) for column in zip(*rows, strict=True)])
 
 
 def insert_events(
@@ -152,6 +158,7 @@ def insert_events(
     if not rows:
         return []
     ordered = sorted(rows, key=lambda row: (row[0].pk, row[2].occurred_at))  # one lock order for all copies
+    marks = echoes.marks([Sight(home.pk, e.type, e.resource_id, e.occurred_at) for home, _, e in ordered])
     given = [
         {
             "workspace_id": home.workspace_id,
@@ -162,12 +169,16 @@ def insert_events(
             "resource_id": event.resource_id,
             "occurred_at": event.occurred_at,
         }
-        for home, delivery, event in ordered
+        | mark
+        for (home, delivery, event), mark in zip(ordered, marks, strict=True)
     ]
     with database.cursor() as cursor:
         cursor.execute(INSERT_EVENTS, [recovered, exact.dumps(given)])
         found = cursor.fetchall()
-    names = "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at ours".split()
+    names = (
+        "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at ours undecided"
+        " chain"
+    ).split()
     homes = {home.pk: home for home, _, _ in rows}
     events = [Event(recovered=recovered, **dict(zip(names, values, strict=True))) for values in found]
     for event in events:

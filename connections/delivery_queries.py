@@ -1,5 +1,6 @@
 """What the pages about deliveries show. An agency sees the deliveries that report on its clients, and no others."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
-from connections.integrations import ReportedEvent, registry
-from connections.models import Delivery, Event, Mention, Refusal
+from connections.integrations import ReportedEvent, UnparsableDelivery, registry
+from connections.models import Connection, Delivery, Event, Mention, Refusal
 from taskjuice.workspaces.gate import Scope
 
 ON_A_PAGE = 50
@@ -44,6 +45,10 @@ class Row:
         return sum(mention.events for mention in self.mentions)
 
     @property
+    def activations(self) -> int | None:
+        return _started(self.mentions)
+
+    @property
     def repeated(self) -> int:
         """Events that an earlier delivery, or a catch-up read, had told already."""
         return sum(mention.events - mention.fresh for mention in self.mentions)
@@ -57,10 +62,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
+    """One delivery as this scope may see it: what would tell of others in the same delivery is left out."""
+
     delivery: Delivery
     events: list[Event]
     repeats: list[Event]  # named in the body, but stored before: they say which delivery was first
-    size: int  # bytes
+    activations: int | None
+    reason: str
+    size: int | None  # bytes
     took: timedelta | None  # from received to worked through
     body: str
     shared: bool  # it reports on organisations outside this agency too, so the raw body stays hidden
@@ -113,7 +122,9 @@ def detail(scope: Scope, pk: int) -> Detail | None:
         delivery=delivery,
         events=list(_events(scope).filter(delivery=delivery)),
         repeats=_repeats(scope, delivery),
-        size=len(body),
+        activations=_started(list(_mentions(scope).filter(delivery=delivery))),
+        reason="" if shared else delivery.reason,
+        size=None if shared else len(body),
         took=delivery.processed_at - delivery.received_at if delivery.processed_at else None,
         body="" if shared else body[:SHOWN_BYTES].decode("utf-8", "replace"),
         shared=shared,
@@ -185,6 +196,27 @@ def _mentions(scope: Scope) -> QuerySet[Mention]:
     return Mention.objects.filter(agency=scope.agency)
 
 
+def _started(mentions: Sequence[Mention]) -> int | None:
+    """Activations of these shares of a delivery; None where one of them was never counted."""
+    counts = [mention.activations for mention in mentions]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
 def _is_shared(scope: Scope, delivery: Delivery) -> bool:
-    others = Mention.objects.filter(delivery=delivery).exclude(pk__in=_mentions(scope))
-    return others.exists() or delivery.strays.exists()
+    """Whether its body names anything but what this scope sees: told by the body, which no deletion changes.
+
+    Rows of others go with their client; what their organisation was called in the body stays.
+    """
+    if delivery.verdict == CHECK:
+        return False
+    body = bytes(delivery.body)
+    try:
+        reported = registry.webhooks[delivery.provider].parse(body)
+    except UnparsableDelivery:
+        return True
+    visible = set(
+        Connection.objects.filter(
+            pk__in=_mentions(scope).filter(delivery=delivery).values("connection")
+        ).values_list("tenant_id", flat=True)
+    )
+    return any(not isinstance(one, ReportedEvent) or one.tenant_id not in visible for one in reported)

@@ -3,16 +3,17 @@
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
 from django.db import OperationalError, transaction
 from django.db import connection as database
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import arrivals, exact
+from connections import arrivals, echoes, exact
 from connections.arrivals import Reading
 from connections.integrations import registry
 from connections.models import Delivery, DeliveryState, Event, Mention, StrayEvent
@@ -106,7 +107,7 @@ def _process_alone(delivery: Delivery, earlier: Sequence[Event] = ()) -> None:
             reading.events, reading.stored = found, [*earlier, *reading.stored]
             for event in reading.stored:
                 with _noting_poison(reading):
-                    reading.activations += sum(announce([event]).values())
+                    _count(reading, announce([event]))
             _keep([reading])
     except OperationalError:
         raise
@@ -141,14 +142,24 @@ def _store(deliveries: Sequence[Delivery]) -> None:
     arrivals.store_events(readings)
     started = announce([event for reading in readings for event in reading.stored])
     for reading in readings:
-        reading.activations = sum(started.get(event.pk, 0) for event in reading.stored)
+        _count(reading, started)
     _keep(readings)
+
+
+def _count(reading: Reading, started: Mapping[int, int]) -> None:
+    """Add the activations that events of this delivery started, for the whole and for each connection's share."""
+    for event in reading.stored:
+        count = started.get(event.pk, 0)
+        reading.activations += count
+        if event.connection_id in reading.shares:  # stored by an earlier reading it is in none of this one
+            reading.shares[event.connection_id].activations += count
 
 
 def _keep(readings: Sequence[Reading]) -> None:
     """What became of the deliveries, and the events that nobody can act on."""
     for reading in readings:
         reading.conclude()
+    arrivals.mention(readings)
     StrayEvent.objects.bulk_create(
         StrayEvent(
             delivery=reading.delivery, reason=s.reason, tenant_id=s.tenant_id[:100], content=s.content[:2000]
@@ -189,15 +200,33 @@ def _read_again(delivery: Delivery) -> int:
     failed = Delivery.objects.select_for_update().filter(pk=delivery.pk, state=DeliveryState.FAILED).first()
     if failed is None:
         return 0
-    failed.strays.all().delete()  # they are found again
+    failed.strays.all().delete()  # they are found again, and so are the mentions
+    before = dict(failed.mentions.values_list("connection", "activations"))
     failed.mentions.all().delete()
     started, failed.activations = failed.activations, 0
     _process_alone(failed, list(failed.event_set.select_related("connection").order_by("pk")))
     Delivery.objects.filter(pk=failed.pk).update(activations=started + failed.activations)
     for mention in failed.mentions.all():
         told = Event.objects.filter(delivery=failed, connection=mention.connection_id).count()
-        Mention.objects.filter(pk=mention.pk).update(fresh=told)
+        all_of_them = (mention.activations or 0) + (before.get(mention.connection_id) or 0)
+        Mention.objects.filter(pk=mention.pk).update(fresh=told, activations=all_of_them)
     return failed.activations
+
+
+def announce_decided() -> int:
+    """The sweep: events that may have been caused by a step's write are told of once that is known; how many."""
+    with transaction.atomic():
+        waiting = list(echoes.undecided()[:BATCH])
+        decided = echoes.decide(waiting) if waiting else []
+        started = announce(decided)
+        for event in decided:
+            if event.delivery_id is not None and (count := started.get(event.pk, 0)):
+                more = {"activations": F("activations") + count}
+                Delivery.objects.filter(pk=event.delivery_id).update(verdict="valid", **more)
+                Mention.objects.filter(delivery=event.delivery_id, connection=event.connection_id).update(
+                    **more
+                )
+    return len(decided)
 
 
 def announce(events: Sequence[Event]) -> dict[int, int]:

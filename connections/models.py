@@ -344,6 +344,9 @@ class Mention(models.Model):
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="+", db_constraint=False)
     events = models.PositiveIntegerField()
     fresh = models.PositiveIntegerField()
+    activations = models.PositiveIntegerField(
+        null=True
+    )  # started when it came; not counted before there was this
 
     class Meta:
         constraints = (models.UniqueConstraint("delivery", "connection", name="mention_once"),)
@@ -390,6 +393,10 @@ class Event(models.Model):
     recovered = models.BooleanField(default=False)  # found by a catch-up read, not by a webhook
     # Caused by a step of a workflow: starts nothing unless a workflow wants that too, else two could chase each other
     ours = models.BooleanField(default=False)
+    # Nobody can tell yet: a write of a step, whose answer is awaited, may have caused it (echoes.py)
+    undecided = models.BooleanField(db_default=False)
+    # What led to it: the workflows of the activation that caused it and of those before (keys of the app workflows)
+    chain = ArrayField(models.BigIntegerField(), db_default=models.Value("{}"), default=list)
     # What the integration knows of it beyond what all events have; webhooks tell nothing more
     details = ExactJSONField(default=dict, db_default=models.Value({}, ExactJSONField()))
 
@@ -403,6 +410,7 @@ class Event(models.Model):
         indexes = (
             models.Index(fields=["connection", "-received_at"], name="event_newest"),
             models.Index(fields=["received_at"], condition=models.Q(recovered=True), name="event_recovered"),
+            models.Index(fields=["id"], condition=models.Q(undecided=True), name="event_undecided"),
         )
 
     def __str__(self) -> str:
@@ -517,6 +525,7 @@ class Call(models.Model):
     state = models.CharField(max_length=10, choices=CallState, db_default=CallState.INTENDED)
     record_id = models.UUIDField(null=True)
     record_name = models.CharField(max_length=255, db_default="")  # INV-0042, a contact's name
+    changed_at = models.DateTimeField(null=True)  # when it was done, as the provider's answer says
     answer = ExactJSONField(null=True)
     messages = models.JSONField(
         default=list

@@ -3,8 +3,9 @@
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django_q.conf import Conf
@@ -84,6 +85,7 @@ def _insert(arrived: Sequence[Arrived]) -> None:
         limits.within(WRITE_SECONDS),
         connection.wrap_database_errors,
         connection.cursor() as checked,
+        _preparing(checked.connection),
         Cursor(checked.connection) as cursor,
     ):
         cursor.execute(STORE, values, prepare=True)
@@ -92,6 +94,19 @@ def _insert(arrived: Sequence[Arrived]) -> None:
             if cursor.fetchone() == (False,):
                 cursor.execute(WAKE_LATE, values)
     crash_point("receiver.after_commit")
+
+
+@contextmanager
+def _preparing(session: Any) -> Iterator[None]:
+    """Let statements be prepared, which Django forbids on its connections: with its own cursors they never are.
+
+    Behind a pooler (PgBouncer in transaction mode) nothing is prepared: the next statement may meet another session.
+    """
+    session.prepare_threshold = 0 if session.is_direct else None
+    try:
+        yield
+    finally:
+        session.prepare_threshold = None
 
 
 deliveries = Together(_insert, seconds=WAIT_SECONDS, most=MOST_WAITING)

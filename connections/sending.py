@@ -189,11 +189,21 @@ def settled(writer: Writer, call: Call, verdict: Made | Refused, *, by: User | N
         call.state, call.error = CallState.CONFIRMED, ""
         call.record_id, call.record_name = verdict.record_id, verdict.name[:255]
         call.messages = list(verdict.warnings)
+        call.changed_at = verdict.changed_at
     else:
         call.state, call.messages = CallState.FAILED, verdict.messages
         call.error = " ".join(verdict.messages)[:500]
     call.save(
-        update_fields=["answer", "settled_at", "state", "error", "record_id", "record_name", "messages"]
+        update_fields=[
+            "answer",
+            "settled_at",
+            "state",
+            "error",
+            "record_id",
+            "record_name",
+            "messages",
+            "changed_at",
+        ]
     )
     if isinstance(verdict, Made):
         note(call, writer.verb, by=by or call.user)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
@@ -40,12 +41,16 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The record is there. `answer` is what the provider says of it, `warnings` what a person should know of that."""
+    """The record is there. `answer` is what the provider says of it, `warnings` what a person should know of that.
+
+    `changed_at`: when it says that this was done.
+    """
 
     record_id: UUID
     name: str
     answer: Data
     warnings: Sequence[str] = ()
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

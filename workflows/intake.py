@@ -17,6 +17,7 @@ from workflows.models import LISTENING, Version, WorkflowConnection, WorkflowSta
 
 logger = logging.getLogger(__name__)
 
+LONGEST_CHAIN = 5  # workflows that set each other off, one after the other
 CROWD = 10  # activations at once: more are just coming
 
 INSERT = """
@@ -43,7 +44,10 @@ class Subscription:
         trigger = registry.triggers.get(self.version.trigger)
         return (
             trigger is not None
+            and not event.undecided
             and (not event.ours or bool(self.settings.get("own")))
+            and self.version.workflow_id
+            not in event.chain  # else it would set itself off, perhaps by way of others
             and trigger.category == event.category
             and trigger.matches(event, self.settings)
         )

@@ -267,3 +267,12 @@ def caused_at(activation_ids: Collection[int]) -> dict[int, datetime]:
     return dict(
         rows.values_list("pk", Greatest(Coalesce("event__occurred_at", "created_at"), "restarted_at"))
     )
+
+
+def chains_of(activation_ids: Collection[int]) -> dict[int, list[int]]:
+    """Return, by activation, the workflows that led to what it causes: those that led to its event, and its own."""
+    rows = Activation.objects.filter(pk__in=activation_ids).values_list("pk", "workflow_id", "event__chain")
+    return {
+        pk: [*dict.fromkeys([*(before or []), *([] if workflow is None else [workflow])])]
+        for pk, workflow, before in rows
+    }

@@ -1,6 +1,6 @@
 """What the engine brings to the registries: the built-in actions, its ear for events, its interest in connections."""
 
-from connections import admission, decisions, history, panels, restoring, sending
+from connections import admission, decisions, echoes, history, panels, restoring, sending
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
@@ -47,6 +47,7 @@ def register() -> None:
     panels.add(blocked.panel)
     sending.tell_authors(queries.author_of)
     restoring.tell_causes(queries.caused_at)
+    echoes.tell_chains(queries.chains_of)
     invariants.register()
     _tell_holdings()
 

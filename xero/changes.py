@@ -17,7 +17,8 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from connections import exact, inbox
+from connections import echoes, exact, inbox
+from connections.echoes import Sight
 from connections.integrations import registry
 from connections.models import Connection, Event
 from xero.models import Change
@@ -29,10 +30,13 @@ TOO_OLD = timedelta(days=7)  # found late, after a long break: nobody expects an
 
 INSERT = """
 INSERT INTO connections_event
-    (workspace_id, connection_id, category, type, resource_id, occurred_at, received_at, recovered, ours, details)
-SELECT workspace_id, connection_id, %s, type, resource_id, occurred_at, clock_timestamp(), false, false, details::jsonb
-  FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::uuid[], %s::timestamptz[], %s::text[])
-    AS new (workspace_id, connection_id, type, resource_id, occurred_at, details)
+    (workspace_id, connection_id, category, type, resource_id, occurred_at, received_at, recovered, details, ours,
+     undecided, chain)
+SELECT workspace_id, connection_id, %s, type, resource_id, occurred_at, clock_timestamp(), false, details, ours,
+       undecided, chain
+  FROM jsonb_to_recordset(%s::jsonb)
+    AS new (workspace_id bigint, connection_id bigint, type text, resource_id uuid, occurred_at timestamptz,
+            details jsonb, ours boolean, undecided boolean, chain bigint[])
  ORDER BY connection_id, occurred_at
 ON CONFLICT (connection_id, category, resource_id, type, occurred_at) DO NOTHING
 RETURNING id
@@ -48,7 +52,10 @@ def announce() -> int:
             return 0
         wanted = {interest.connection_id for interest in registry.listening(TRIGGERS)}
         since = timezone.now() - TOO_OLD
-        events = store(CATEGORY, [_row(c) for c in changes if c.connection_id in wanted and c.at > since])
+        rows = [_row(c) for c in changes if c.connection_id in wanted and c.at > since]
+        # The row's own time of change says whose change it is: that of a write's answer, or another.
+        marks = echoes.marks([Sight(pk, kind, id, at) for pk, kind, id, at, _ in rows])
+        events = store(CATEGORY, rows, marks)
         inbox.announce(events)
         Change.objects.filter(pk__in=[change.pk for change in changes]).delete()
     return len(events)
@@ -57,17 +64,25 @@ def announce() -> int:
 Row = tuple[int, str, Any, Any, Any]  # connection id, type, resource id, occurred at, details
 
 
-def store(category: str, rows: Sequence[Row]) -> list[Event]:
-    """The events that are new, each once however often it is offered."""
+def store(category: str, rows: Sequence[Row], marks: Sequence[dict[str, Any]]) -> list[Event]:
+    """The events that are new, each once however often it is offered. `marks`: what led to each (echoes.py)."""
     if not rows:
         return []
     homes = Connection.objects.select_related("workspace").in_bulk({row[0] for row in rows})
-    columns = zip(
-        *((homes[pk].workspace_id, pk, kind, id, at, exact.dumps(told)) for pk, kind, id, at, told in rows),
-        strict=True,
-    )
+    given = [
+        {
+            "workspace_id": homes[pk].workspace_id,
+            "connection_id": pk,
+            "type": kind,
+            "resource_id": id,
+            "occurred_at": at,
+            "details": details,
+        }
+        | mark
+        for (pk, kind, id, at, details), mark in zip(rows, marks, strict=True)
+    ]
     with database.cursor() as cursor:
-        cursor.execute(INSERT, [category, *(list(column) for column in columns)])
+        cursor.execute(INSERT, [category, exact.dumps(given)])
         ids = [id for (id,) in cursor.fetchall()]
     events = list(Event.objects.filter(pk__in=ids).order_by("pk"))
     for event in events:

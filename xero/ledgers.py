@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from django.db import connection as database
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Least, Now
+from django.db.models.functions import Greatest, Least, Now
 
 from connections.models import Connection, ConnectionState
 from taskjuice.queue import leases, wake
@@ -104,7 +104,11 @@ def catch_up(since: datetime, *, provider: str = "xero", connection_ids: Sequenc
     )
     if connection_ids is not None:
         ledgers = ledgers.filter(pk__in=connection_ids)
-    return ledgers.update(recover_since=Least(F("recover_since"), since), due_at=Now())
+    return ledgers.update(
+        recover_since=Least(F("recover_since"), since),
+        recover_until=Greatest(F("recover_until"), Now()),
+        due_at=Now(),
+    )
 
 
 def rewake_waiting() -> None:

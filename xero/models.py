@@ -318,7 +318,8 @@ class Ledger(models.Model):
     """The local copy of one connection's ledger: what it says of the organisation, and the job that keeps it fresh.
 
     One process reads for a ledger at a time, by lease. `due_at` is when it wants to be read next; `not_before` when
-    Xero or a failure says that it may be. `recover_since`: look for changes since then that no webhook told of.
+    Xero or a failure says that it may be. `recover_since` and `recover_until`: look for changes of that
+    time that no webhook told of.
     """
 
     connection = models.OneToOneField(Connection, models.CASCADE, primary_key=True, related_name="ledger")
@@ -339,6 +340,7 @@ class Ledger(models.Model):
     first_finished_at = models.DateTimeField(null=True)
     refreshed_at = models.DateTimeField(null=True)  # when records that events named were last read
     recover_since = models.DateTimeField(null=True)
+    recover_until = models.DateTimeField(null=True)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     lease_holder = models.CharField(max_length=200, blank=True)

@@ -4,6 +4,7 @@ A day begins here at eight in the organisation's time zone: nobody is chased at 
 workflow was published, or more than a week ago, starts nothing.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from connections import inbox, organisation_time
+from connections import echoes, inbox, organisation_time
 from connections.integrations import registry
 from connections.models import Connection
 from xero import changes
@@ -53,9 +54,15 @@ def _announce_days(connection: Connection, days: int, since: datetime) -> int:
     ).defer("body")
     rows = [_row(invoice, days, zone) for invoice in found]
     with transaction.atomic():
-        events = changes.store(CATEGORY, rows)
+        events = changes.store(CATEGORY, rows, _marks(connection, rows))
         inbox.announce(events)
     return len(events)
+
+
+def _marks(connection: Connection, rows: Sequence[changes.Row]) -> list[dict[str, Any]]:
+    """Time makes a document overdue, not the workflow that made it: only what that workflow set off is told apart."""
+    origins = echoes.origins(connection.pk, {row[2] for row in rows})
+    return [{"ours": False, "undecided": False, "chain": origins.get(row[2], [])} for row in rows]
 
 
 def _row(invoice: Invoice, days: int, zone: ZoneInfo) -> changes.Row:

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models import F, Q
+from django.db.models.functions import Least, Now
 from django.utils import timezone
 
 from connections import arrivals, exact, inbox
@@ -50,18 +50,33 @@ def note_events(events: Sequence[Event]) -> Mapping[int, int]:
     return {}
 
 
-def after_round(connection: Connection) -> None:
-    """The ledger is fresh: look for changes that should have been told, if there is a reason to."""
+def after_round(connection: Connection, *, begun: datetime) -> None:
+    """The ledger was read from `begun` on: look for changes that should have been told, if there is a reason to.
+
+    The mark on the ledger (`recover_since` to `recover_until`) goes once all of its time has been looked at. What
+    changed a moment ago may still be told, and what changed after the read began may not be here yet: that is left
+    to the next round, which comes as soon as it can tell.
+    """
     ledger = Ledger.objects.get(pk=connection.pk)
     since = ledger.recover_since or _silent_since(connection, ledger)
-    if since is not None:
-        recover(connection, since - OVERLAP)
-        Ledger.objects.filter(pk=connection.pk, recover_since=ledger.recover_since).update(recover_since=None)
+    if since is None:
+        return
+    until = min(begun, timezone.now() - SETTLED)
+    recover(connection, since - OVERLAP, until)
+    marked = Ledger.objects.filter(
+        pk=connection.pk, recover_since=ledger.recover_since, recover_until=ledger.recover_until
+    )
+    ends = ledger.recover_until or begun  # of a silence: now, since the next delivery may end it
+    if until >= ends:
+        marked.update(recover_since=None, recover_until=None)
+        return
+    marked.update(recover_since=max(since, until), recover_until=ends)
+    if ledger.recover_until is not None:
+        Ledger.objects.filter(pk=connection.pk).update(due_at=Least(F("due_at"), ends + SETTLED))
 
 
-def recover(connection: Connection, since: datetime) -> list[Event]:
-    """Store and announce events for changes since then that nobody told; those that are new."""
-    until = timezone.now() - SETTLED
+def recover(connection: Connection, since: datetime, until: datetime) -> list[Event]:
+    """Store and announce events for changes of this time that nobody told; those that are new."""
     untold = [event for category in TABLE_OF for event in _untold(connection, category, since, until)]
     if not untold:
         return []

@@ -147,7 +147,7 @@ def _finish_round(lease: Lease, connection: Connection) -> None:
             reason="",
         )
         Connection.objects.filter(pk=connection.pk).update(last_sync_at=Now())
-    recovery.after_round(connection)
+    recovery.after_round(connection, begun=ledger.started_at)
 
 
 def _next_full(connection: Connection, now: datetime) -> datetime:

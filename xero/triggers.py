@@ -20,15 +20,19 @@ from xero.models import Invoice
 KINDS = [("any", "is created or updated"), ("CREATE", "is created"), ("UPDATE", "is updated")]
 
 
+def _own() -> forms.BooleanField:
+    return forms.BooleanField(
+        label="Also when a workflow made the change",
+        required=False,
+        help_text="A workflow is never started by a change that it led to itself, not even by way of other workflows.",
+    )
+
+
 class EventForm(forms.Form):
     """Which changes start the workflow."""
 
     change = forms.ChoiceField(label="When it", choices=KINDS, initial="any")
-    own = forms.BooleanField(
-        label="Also when a workflow made the change",
-        required=False,
-        help_text="Leave it off unless you are sure that workflows do not set each other off for ever.",
-    )
+    own = _own()
 
 
 class _XeroEvent(Trigger):
@@ -125,6 +129,7 @@ class DocumentForm(forms.Form):
         decimal_places=2,
         help_text="In the document’s own currency. Empty: any total.",
     )
+    own = _own()
 
 
 class StatusForm(DocumentForm):
@@ -132,6 +137,7 @@ class StatusForm(DocumentForm):
 
 
 class OverdueForm(DocumentForm):
+    own = None  # type: ignore[assignment]  # so Django drops it: time makes a document overdue, whoever made it
     days = forms.IntegerField(
         label="Days after its due date",
         min_value=1,

@@ -11,8 +11,9 @@ from django.test import Client
 from django.utils import timezone
 
 from connections import inbox, receiving
-from connections.models import Connection, Delivery, Event
-from taskjuice.workspaces.models import Agency, AuditEntry, Workspace
+from connections.models import Connection, Delivery, Event, Grant
+from taskjuice.workspaces import deletions
+from taskjuice.workspaces.models import Agency, AuditEntry, Deletion, User, Workspace
 from tests.factories import make_connection, make_delivery, make_event, make_ledger, make_workflow
 from workflows.models import Activation
 from xero.models import Ledger, SequenceGap
@@ -123,6 +124,57 @@ def test_body_of_the_agencys_other_client_stays_hidden_inside_a_workspace(
     inside = as_member.get(f"/northwind/harbour-cafe/deliveries/{delivery.pk}/").content.decode()
     whole = as_member.get(f"/northwind/deliveries/{delivery.pk}/").content.decode()
     assert ("ENTROPY" in inside, "ENTROPY" in whole) == (False, True)
+
+
+def erase(workspace: Workspace, by: User) -> None:
+    """As a worker does once somebody deletes the client."""
+    Connection.objects.filter(workspace=workspace).update(provider_connection_id=None)
+    Grant.objects.filter(connections__workspace=workspace).update(tokens="")
+    deletions.request(workspace=workspace, by=by)
+    deletions.take_turn(Deletion.objects.get().pk)
+    assert not Connection.objects.filter(workspace=workspace).exists()
+
+
+def test_body_stays_hidden_after_the_other_tenant_is_erased(
+    as_member: Client, workspace: Workspace, foreign_workspace: Workspace, stranger: User
+) -> None:
+    ours, theirs = make_connection(workspace), make_connection(foreign_workspace)
+    make_workflow(theirs.agency, theirs)
+    delivery = deliver(ours, theirs)
+    for _ in range(2):
+        answer = as_member.get(f"/northwind/deliveries/{delivery.pk}/")
+        shown = answer.context["detail"]
+        assert (shown.shared, shown.body, shown.size, shown.reason) == (True, "", None, "")
+        assert (shown.activations, len(shown.events)) == (0, 1)
+        assert str(theirs.tenant_id) not in answer.content.decode()
+        if Connection.objects.filter(pk=theirs.pk).exists():
+            erase(foreign_workspace, stranger)
+
+
+def test_body_stays_hidden_after_the_agencys_own_other_client_is_erased(
+    as_member: Client, workspace: Workspace, other_workspace: Workspace, owner: User
+) -> None:
+    delivery = deliver(make_connection(workspace), make_connection(other_workspace))
+    erase(other_workspace, owner)
+    assert "ENTROPY" not in as_member.get(f"/northwind/deliveries/{delivery.pk}/").content.decode()
+    assert (
+        "ENTROPY" not in as_member.get(f"/northwind/harbour-cafe/deliveries/{delivery.pk}/").content.decode()
+    )
+
+
+def test_activations_are_counted_per_client(
+    as_member: Client, workspace: Workspace, other_workspace: Workspace
+) -> None:
+    ours, other = make_connection(workspace), make_connection(other_workspace)
+    for _ in range(2):
+        make_workflow(other.agency, other)
+    make_workflow(ours.agency, ours)
+    deliver(ours, other)
+    counts = [
+        as_member.get(f"/northwind/{place}deliveries/").context["page"].rows[0].activations
+        for place in ("harbour-cafe/", "kauri-builders/", "")
+    ]
+    assert counts == [1, 2, 3]
 
 
 def test_delivery_of_others_is_not_found(as_member: Client, foreign_workspace: Workspace) -> None:

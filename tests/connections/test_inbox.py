@@ -26,10 +26,9 @@ from workflows.models import Activation, Lane, Workflow
 
 pytestmark = pytest.mark.django_db
 
-RECORD, OTHER = "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10", "5c2d0ab1-91c1-4c9e-8f2b-77d0cf6f6c01"
+RECORD = "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10"
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
 JUST_AFTER = (NOON + timedelta(seconds=2)).strftime("%Y-%m-%dT%H:%M:%S")
-LONG_AGO = NOON - timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +63,29 @@ def test_store_queues_one_wake_up_for_a_burst() -> None:
     assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
 
 
+@pytest.mark.parametrize(("is_direct", "prepared"), [(True, 1), (False, 0)])
+def test_statement_that_stores_a_delivery_is_prepared_once_where_the_session_is_ours(
+    is_direct: bool, prepared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a pooler in transaction mode, as PgBouncer, the next statement may meet another session."""
+    database.ensure_connection()
+    with database.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    session = database.connection
+    assert session is not None
+    session._prepared.clear()
+    monkeypatch.setattr(session, "is_direct", is_direct)
+    for number in range(4):
+        receiving.store("xero", b"{%d}" % number)
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%INTO connections_delivery%'"
+        )
+        assert cursor.fetchone() == (prepared,)
+    assert Delivery.objects.count() == 4
+    assert session.prepare_threshold is None  # Django's own statements stay as they were
+
+
 def test_fan_out_takes_all_and_clears_the_flag(workspace: Workspace) -> None:
     connection = make_connection(workspace)
     for _ in range(3):
@@ -96,37 +118,6 @@ def test_events_of_an_archived_client_are_kept_and_start_nothing(workspace: Work
     assert (Event.objects.count(), Activation.objects.count(), verdicts()) == (1, 0, ["no subscriber"])
 
 
-OURS = {
-    "the record a step made": (
-        {"record_id": RECORD, "activation_id": 1, "step": "s", "form_key": None},
-        True,
-    ),
-    "the invoice a step paid": ({"target": RECORD, "activation_id": 1, "step": "s", "form_key": None}, True),
-    "made on a page by a person": ({"record_id": RECORD, "form_key": RECORD}, False),
-    "another record": ({"record_id": OTHER, "activation_id": 1, "step": "s", "form_key": None}, False),
-    "refused": (
-        {"record_id": RECORD, "activation_id": 1, "step": "s", "form_key": None, "state": "failed"},
-        False,
-    ),
-    "long ago": (
-        {"record_id": RECORD, "activation_id": 1, "step": "s", "form_key": None, "created_at": LONG_AGO},
-        False,
-    ),
-}
-
-
-@pytest.mark.parametrize(("fields", "ours"), OURS.values(), ids=OURS.keys())
-def test_change_that_a_workflow_made_starts_none(
-    workspace: Workspace, fields: dict[str, Any], ours: bool
-) -> None:
-    connection = make_connection(workspace)
-    make_workflow(workspace.agency, connection)
-    make_call(connection, **{"settled_at": fields.get("created_at", NOON), "created_at": NOON} | fields)
-    receiving.store("xero", report(connection, resource=RECORD, at=JUST_AFTER))
-    inbox.fan_out()
-    assert (Event.objects.get().ours, Activation.objects.count()) == (ours, int(not ours))
-
-
 def test_workflow_may_want_the_changes_of_workflows(workspace: Workspace) -> None:
     connection = make_connection(workspace)
     workflow = make_workflow(workspace.agency, connection, published=False)
@@ -138,8 +129,7 @@ def test_workflow_may_want_the_changes_of_workflows(workspace: Workspace) -> Non
         activation_id=1,
         step="s",
         form_key=None,
-        created_at=NOON,
-        settled_at=NOON,
+        changed_at=NOON + timedelta(seconds=2),
     )
     receiving.store("xero", report(connection, resource=RECORD, at=JUST_AFTER))
     inbox.fan_out()

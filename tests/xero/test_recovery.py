@@ -1,11 +1,12 @@
 """Events keep the local copy fresh; what no webhook told of becomes an event, once."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from connections import arrivals, inbox
@@ -121,6 +122,11 @@ def changed_invoice(connection: Connection, minutes_ago: float) -> UUID:
     return UUID(body["InvoiceID"])
 
 
+def recovered(connection: Connection, since: datetime) -> list[Event]:
+    """What is found of the time from then on that is settled by now."""
+    return recovery.recover(connection, since, timezone.now() - recovery.SETTLED)
+
+
 @pytest.fixture
 def quiet(workspace: Workspace) -> Connection:
     """A connection of a month with a ledger that was read, and nothing to call."""
@@ -136,29 +142,27 @@ def test_untold_change_becomes_a_recovered_event_once_and_starts_its_workflow(qu
     make_workflow(quiet.agency, quiet)
     id = changed_invoice(quiet, 10)
     since = timezone.now() - timedelta(hours=1)
-    assert [(e.resource_id, e.recovered, e.type) for e in recovery.recover(quiet, since)] == [
-        (id, True, "CREATE")
-    ]
-    assert recovery.recover(quiet, since) == []
+    assert [(e.resource_id, e.recovered, e.type) for e in recovered(quiet, since)] == [(id, True, "CREATE")]
+    assert recovered(quiet, since) == []
     assert (Event.objects.count(), Activation.objects.count()) == (1, 1)
 
 
 def test_told_change_is_not_recovered(quiet: Connection) -> None:
     id = changed_invoice(quiet, 10)
     tell(quiet, id, ago=timedelta(minutes=10, seconds=3))  # as its clock has it
-    assert recovery.recover(quiet, timezone.now() - timedelta(hours=1)) == []
+    assert recovered(quiet, timezone.now() - timedelta(hours=1)) == []
 
 
 def test_older_event_does_not_tell_of_a_later_change(quiet: Connection) -> None:
     id = changed_invoice(quiet, 10)
     tell(quiet, id, ago=timedelta(minutes=30))
-    assert len(recovery.recover(quiet, timezone.now() - timedelta(hours=1))) == 1
+    assert len(recovered(quiet, timezone.now() - timedelta(hours=1))) == 1
 
 
 def test_webhook_that_comes_late_meets_the_recovered_event(quiet: Connection) -> None:
     make_workflow(quiet.agency, quiet)
     id = changed_invoice(quiet, 10)
-    (found,) = recovery.recover(quiet, timezone.now() - timedelta(hours=1))
+    (found,) = recovered(quiet, timezone.now() - timedelta(hours=1))
     late = ReportedEvent(quiet.tenant_id, "INVOICE", found.type, id, found.occurred_at)
     inbox.announce(arrivals.insert_events([(quiet, None, late)]))
     assert (Event.objects.count(), Activation.objects.count()) == (1, 1)
@@ -166,12 +170,12 @@ def test_webhook_that_comes_late_meets_the_recovered_event(quiet: Connection) ->
 
 def test_change_of_this_minute_may_still_be_told(quiet: Connection) -> None:
     changed_invoice(quiet, 1)
-    assert recovery.recover(quiet, timezone.now() - timedelta(hours=1)) == []
+    assert recovered(quiet, timezone.now() - timedelta(hours=1)) == []
 
 
 def test_nothing_from_before_the_connection_is_recovered(quiet: Connection) -> None:
     changed_invoice(quiet, 60 * 24 * 40)
-    assert recovery.recover(quiet, timezone.now() - timedelta(days=60)) == []
+    assert recovered(quiet, timezone.now() - timedelta(days=60)) == []
 
 
 def deliver(first: int, last: int, minutes_ago: float = 5) -> Delivery:
@@ -200,9 +204,71 @@ def test_gap_in_the_numbers_starts_a_catch_up(quiet: Connection) -> None:
 def test_round_after_a_gap_recovers_and_forgets_it(quiet: Connection) -> None:
     changed_invoice(quiet, 10)
     ledgers.catch_up(timezone.now() - timedelta(minutes=12))
-    recovery.after_round(quiet)
+    Ledger.objects.update(recover_until=timezone.now() - timedelta(minutes=3))
+    recovery.after_round(quiet, begun=timezone.now())
     assert Event.objects.filter(recovered=True).count() == 1
     assert Ledger.objects.get().recover_since is None
+
+
+def later(seconds: float) -> None:
+    """So much time goes by."""
+    span = timedelta(seconds=seconds)
+    Invoice.objects.update(
+        updated_utc=F("updated_utc") - span, first_updated_utc=F("first_updated_utc") - span
+    )
+    marks = {name: F(name) - span for name in ("recover_since", "recover_until", "due_at")}
+    Ledger.objects.update(**marks)
+
+
+def test_changes_of_just_before_a_gap_was_noticed_are_recovered_by_a_later_round(quiet: Connection) -> None:
+    """A busy organisation: most of what was withheld changed less than two minutes before the first read."""
+    for minutes_ago in (10, 1.5, 1, 0.2):
+        changed_invoice(quiet, minutes_ago)
+    ledgers.catch_up(timezone.now() - timedelta(minutes=12))
+    recovery.after_round(quiet, begun=timezone.now())
+    assert Event.objects.filter(recovered=True).count() == 1
+    marked = Ledger.objects.get()
+    assert marked.recover_since is not None
+    assert marked.due_at <= timezone.now() + recovery.SETTLED  # not only with the next round of all
+    later(125)
+    assert Ledger.objects.get().due_at <= timezone.now()
+    recovery.after_round(quiet, begun=timezone.now())
+    assert Event.objects.filter(recovered=True).count() == 4
+    assert Ledger.objects.get().recover_since is None
+
+
+def test_change_made_after_the_read_began_is_not_taken_for_looked_at(quiet: Connection) -> None:
+    now = timezone.now()
+    ledgers.catch_up(now - timedelta(minutes=30))
+    Ledger.objects.update(recover_until=now - timedelta(minutes=4))
+    recovery.after_round(quiet, begun=now - timedelta(minutes=10))  # a long round
+    assert Ledger.objects.get().recover_since == now - timedelta(minutes=10)
+    changed_invoice(quiet, 7)
+    recovery.after_round(quiet, begun=now)
+    assert Event.objects.filter(recovered=True).count() == 1
+    assert Ledger.objects.get().recover_since is None
+
+
+def test_gap_found_meanwhile_keeps_its_own_mark(quiet: Connection) -> None:
+    ledgers.catch_up(timezone.now() - timedelta(minutes=12))
+    first = Ledger.objects.get()
+    ledgers.catch_up(timezone.now() - timedelta(minutes=5))
+    second = Ledger.objects.get()
+    assert second.recover_since == first.recover_since
+    assert first.recover_until is not None
+    assert second.recover_until is not None
+    assert second.recover_until > first.recover_until
+
+
+def test_silence_that_ends_between_two_rounds_hides_nothing(quiet: Connection) -> None:
+    Connection.objects.update(last_webhook_at=timezone.now() - timedelta(minutes=45))
+    SequenceWatch.objects.create(last_sequence=7)
+    changed_invoice(quiet, 1)
+    recovery.after_round(quiet, begun=timezone.now())
+    Connection.objects.update(last_webhook_at=timezone.now())  # one gets through
+    later(900)
+    recovery.after_round(quiet, begun=timezone.now())
+    assert Event.objects.filter(recovered=True).count() == 1
 
 
 @pytest.mark.parametrize(
@@ -244,13 +310,13 @@ def test_long_silence_is_made_up_for(heard_minutes_ago: int, found: int, quiet: 
     Connection.objects.update(last_webhook_at=heard)
     SequenceWatch.objects.create(last_sequence=7)
     changed_invoice(quiet, 4)
-    recovery.after_round(quiet)
+    recovery.after_round(quiet, begun=timezone.now())
     assert Event.objects.filter(recovered=True).count() == found
 
 
 def test_silence_says_nothing_while_no_webhook_ever_came(quiet: Connection) -> None:
     changed_invoice(quiet, 4)
-    recovery.after_round(quiet)
+    recovery.after_round(quiet, begun=timezone.now())
     assert Event.objects.count() == 0
 
 

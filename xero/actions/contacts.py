@@ -14,6 +14,7 @@ from xero.actions.base import chunks, connection_of, given
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
 from xero.body_fields import read_objects, read_text
 from xero.contact_names import contacts_called
+from xero.mapping import CONTACTS
 from xero.master_records import parse_contact
 from xero.names import name_key
 
@@ -29,6 +30,7 @@ class ContactWriter(XeroWriter):
     verb = "contact created"
     path = "/Contacts"
     envelope = "Contacts"
+    kind = CONTACTS
     says_it_exists = ("must be unique across all active contacts",)
 
     def drafts(

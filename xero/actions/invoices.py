@@ -25,6 +25,7 @@ from xero.body_fields import read_count, read_day, read_object, read_objects, re
 from xero.client import Params
 from xero.contact_names import active_contacts
 from xero.document_records import parse_invoice
+from xero.mapping import INVOICES
 from xero.models import Invoice
 from xero.names import name_key
 
@@ -40,6 +41,7 @@ class InvoiceWriter(XeroWriter):
     verb = "invoice created"
     path = "/Invoices"
     envelope = "Invoices"
+    kind = INVOICES
     params = {"summarizeErrors": "false", "unitdp": 4}
     says_it_exists = ("invoice # must be unique",)
 

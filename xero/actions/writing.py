@@ -3,19 +3,26 @@
 A writer of changes sets `method = "POST"` and `most = 1`, and its drafts name the record's `path`.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
+
+from django.db import OperationalError, transaction
 
 from connections import errors, journal
 from connections.integrations import Call, Data, Done, Outcome, Preview, outcome_of
 from connections.models import Connection, Sending
 from connections.writers import Draft, Made, Refused, Undecided, Verdict, Writer
-from xero import answers, wire
-from xero.actions.base import XeroAction, purpose
+from taskjuice.queue.commits import quick
+from xero import answers, upsert, wire
+from xero.actions.base import XeroAction, connection_of, purpose
 from xero.body_fields import Body, read_text, read_uuid
 from xero.client import Client, client_for
+
+logger = logging.getLogger(__name__)
 
 ELEMENTS_A_CALL = 50  # Xero's own advice for batches
 LONGEST_FIELD = 4000
@@ -29,6 +36,7 @@ class XeroWriter(Writer):
     most = ELEMENTS_A_CALL
     key_seconds = 300.0  # Xero remembers a key for six minutes; a resend must arrive well before
     envelope: ClassVar[str]
+    kind: ClassVar[str] = ""  # of the local copy, where the answer is such a record, whole
 
     def encode(self, bodies: Sequence[Data]) -> bytes:
         return wire.encode({self.envelope: list(bodies)})
@@ -69,7 +77,8 @@ class XeroWriter(Writer):
             return Undecided("Xero's answer does not name what it made.")
         if not self.is_about(sent, element):
             return Undecided("Xero's answer is about something else than was asked.")
-        return replace(self.made(element), warnings=answers.read_warnings(element) + reasons)
+        warnings = answers.read_warnings(element) + reasons
+        return replace(self.made(element), warnings=warnings, changed_at=_changed_at(element))
 
     def is_about(self, sent: Data, record: Data) -> bool:
         """Whether what Xero's record says of itself is what was asked. What it leaves out says nothing."""
@@ -117,13 +126,39 @@ class WriteAction(XeroAction):
         return Preview(head, wire.decode(self.writer.encode([draft.body])))
 
     def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
-        return journal.write(self.writer, calls, rows)
+        outcomes = journal.write(self.writer, calls, rows)
+        if self.writer.kind:
+            self._keep(connection_of(calls[0]), outcomes)
+        return outcomes
+
+    def _keep(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        """Take what a write made of a record into the local copy, before anybody else's change of it is read.
+
+        So the change that is ours and the change that is theirs are told apart, also where they come close together.
+        """
+        records = [outcome.output for outcome in outcomes if isinstance(outcome, Done)]
+        if not records:
+            return
+        try:
+            with transaction.atomic():
+                quick()
+                upsert.take_in(connection, self.writer.kind, records)
+        except OperationalError:  # the write is done and noted; the sync will read the record
+            logger.exception("connection %s: what a step wrote was not kept", connection.pk)
 
 
 def agrees(record: Body, name: str, wanted: Any) -> bool:
     """Whether a field of the record is as wanted, in any case of letters, or not there at all."""
     value = read_text(record, name, LONGEST_FIELD).strip().lower()
     return value in ("", str(wanted).strip().lower())
+
+
+def _changed_at(element: Data) -> datetime | None:
+    """When Xero says that it did this; None where it does not say so legibly."""
+    try:
+        return wire.instant(str(element.get("UpdatedDateUTC")))
+    except ValueError:
+        return None
 
 
 def as_uuid(text: str) -> UUID | None:
