@@ -226,6 +226,7 @@ def _catalogue(request: HttpRequest, scope: Scope, form: StartForm, status: int 
         "form": form,
         "workspace": scope.workspace,
         "counts": queries.counts(scope),
+        "unreturned": queries.providers_not_back_from(scope.agency, scope.user),
         "clients": queries.workspaces_to_connect(scope.agency).exists(),
     }
     return render(request, "connections/new.html", context, status=status)

@@ -93,8 +93,18 @@ class Provider:
         return ""
 
     @property
-    def connection_limit(self) -> int:
-        """How many tenants our app may be connected to."""
+    def scope_advice(self) -> str:
+        """What whoever sets up the app should know about the scopes asked for; empty where there is nothing."""
+        return ""
+
+    @property
+    def unreturned_advice(self) -> str:
+        """What to look at when a person went to give consent and did not come back."""
+        return ""
+
+    @property
+    def connection_limit(self) -> int | None:
+        """How many tenants our app may be connected to; None where there is no limit."""
         raise NotImplementedError
 
     @property

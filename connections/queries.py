@@ -50,8 +50,13 @@ class Counts:
     pending: int
     disconnected: int
     slots_used: int
-    slots: int
+    slots: int | None  # None: no limit
     tier: str
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the app's tier leaves no room for another organisation."""
+        return self.slots is not None and self.slots_used >= self.slots
 
     @property
     def total(self) -> int:
@@ -207,6 +212,19 @@ def counts(scope: Scope) -> Counts:
     found = _in(scope).aggregate(**tallies)
     xero = providers["xero"]
     return Counts(**found, slots_used=slots_used(xero.key), slots=xero.connection_limit, tier=xero.tier)
+
+
+def providers_not_back_from(agency: Agency, user: User) -> set[str]:
+    """Return the providers to which this person went for consent lately and from which nothing came back since.
+
+    Not those of the last half minute: a second tab is no trouble.
+    """
+    consents = Consent.objects.filter(agency=agency, user=user, created_at__gt=Now() - timedelta(hours=1))
+    last = consents.order_by("provider", "-pk").distinct("provider")
+    late = Consent.objects.filter(
+        pk__in=last.values("pk"), used_at=None, created_at__lt=Now() - timedelta(seconds=30)
+    )
+    return set(late.values_list("provider", flat=True))
 
 
 def slots_used(provider: str) -> int:

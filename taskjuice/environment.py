@@ -24,13 +24,14 @@ XERO_NAMES = frozenset(
     "XERO_CLIENT_ID XERO_CLIENT_SECRET XERO_WEBHOOK_KEYS XERO_LOGIN_URL XERO_IDENTITY_URL XERO_API_URL"
     " XERO_SCOPES XERO_TIER XERO_DAILY_LIMIT XERO_CONNECTION_LIMIT XERO_SIGN_IN".split()
 )
-# Xero's tiers since March 2026: connections of the app, calls a day and organisation.
-XERO_TIERS = {
+# Xero's tiers since March 2026: connections of the app (None: as many as wanted), calls a day and organisation.
+XERO_TIERS: dict[str, tuple[int | None, int]] = {
     "starter": (5, 1000),
     "core": (50, 5000),
     "plus": (1000, 5000),
     "advanced": (10_000, 5000),
-    "enterprise": (1_000_000, 5000),  # Xero sets none
+    "enterprise": (None, 5000),
+    "exempt": (None, 5000),  # outside the tiers, as an integration that an agency makes for itself may be
 }
 
 env = environ.FileAwareEnv()
@@ -187,6 +188,14 @@ def xero_tier() -> str:
     if value not in XERO_TIERS:
         raise ImproperlyConfigured(f"XERO_TIER: use {', '.join(XERO_TIERS)}")
     return value
+
+
+def xero_connection_limit(tier: str) -> int | None:
+    """Return how many organisations the app may be connected to; None where Xero sets no limit."""
+    if not env.str("XERO_CONNECTION_LIMIT", default=""):
+        return XERO_TIERS[tier][0]
+    hint = "use the connections of your Xero tier: 5 (Starter), 50 (Core), 1000 (Plus), 10000 (Advanced)"
+    return integer("XERO_CONNECTION_LIMIT", 0, hint)
 
 
 def metrics_token() -> str:

@@ -205,11 +205,7 @@ XERO_TIER = environment.xero_tier()
 XERO_DAILY_LIMIT = environment.integer(
     "XERO_DAILY_LIMIT", environment.XERO_TIERS[XERO_TIER][1], "use 5000, or 1000 on the Starter tier"
 )
-XERO_CONNECTION_LIMIT = environment.integer(
-    "XERO_CONNECTION_LIMIT",
-    environment.XERO_TIERS[XERO_TIER][0],
-    "use the connections of your Xero tier: 5 (Starter), 50 (Core), 1000 (Plus), 10000 (Advanced)",
-)
+XERO_CONNECTION_LIMIT = environment.xero_connection_limit(XERO_TIER)
 
 # Sign in with Xero: the same app, asked for who the person is and for nothing else (README).
 XERO_SIGN_IN = environment.xero_sign_in(XERO_CLIENT_ID)

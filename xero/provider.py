@@ -16,6 +16,7 @@ from xero.body_fields import Body, read_objects, read_text, read_uuid
 from xero.client import Client
 from xero.master_records import parse_organisation
 
+BROAD = "accounting.transactions"  # replaced by several granular scopes in 2026
 ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
 
 
@@ -37,7 +38,25 @@ class XeroProvider(Provider):
         return settings.XERO_TIER.title()
 
     @property
-    def connection_limit(self) -> int:
+    def scope_advice(self) -> str:
+        if BROAD not in settings.XERO_SCOPES:
+            return "These are granular scopes, which Xero grants to every app."
+        return (
+            "These are broad scopes, which Xero grants only to apps made before 2 March 2026. For a newer app, set"
+            " XERO_SCOPES=granular."
+        )
+
+    @property
+    def unreturned_advice(self) -> str:
+        if BROAD not in settings.XERO_SCOPES:
+            return "Did Xero say “invalid scope”? Compare the scopes below with those of your app at Xero."
+        return (
+            "Did Xero say “invalid scope”? Then your Xero app was made after 2 March 2026 and takes granular scopes"
+            " only: whoever runs this installation sets XERO_SCOPES=granular and restarts it."
+        )
+
+    @property
+    def connection_limit(self) -> int | None:
         return settings.XERO_CONNECTION_LIMIT
 
     @property

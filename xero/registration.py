@@ -6,7 +6,7 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
-from xero import changes, freshness, invariants, ledgers, overdue, recovery, restored
+from xero import changes, checks, freshness, invariants, ledgers, overdue, recovery, restored
 from xero.actions import (
     CreateContact,
     CreateInvoice,
@@ -83,6 +83,7 @@ def register() -> None:
     restoring.when_begun(ledgers.catch_up)
     restoring.ask_before_release(restored.open_points)
     invariants.register()
+    checks.register()
     _tell_holdings()
 
 

@@ -1,0 +1,22 @@
+"""System checks about the Xero app, for whoever sets it up (`check --deploy`)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core import checks
+
+from connections.providers import providers
+from xero.provider import XeroProvider
+
+
+def register() -> None:
+    checks.register(describe_scopes, deploy=True)
+
+
+def describe_scopes(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Say which scopes Xero is asked for, since only Xero knows whether the app may have them."""
+    asked = " ".join(settings.XERO_SCOPES)
+    advice = providers[XeroProvider.key].scope_advice
+    return [checks.Info(f"Xero is asked for: {asked}.", hint=advice, id="xero.I001")]
