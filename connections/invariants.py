@@ -1,4 +1,4 @@
-"""Deliveries, writes, consents and token refreshes that have been open for too long."""
+"""Deliveries, events, writes, consents and token refreshes that have been open for too long."""
 
 from datetime import timedelta
 
@@ -8,6 +8,11 @@ from taskjuice.queue import invariants
 DELIVERIES = """
 SELECT 'delivery ' || id, received_at, 'its events have not been read out'
   FROM connections_delivery WHERE state = 'waiting' AND received_at < %(late)s
+"""
+
+EVENTS = """
+SELECT 'event ' || id, received_at, 'whether a write of ours caused it has not been decided'
+  FROM connections_event WHERE undecided AND received_at < %(late)s
 """
 
 # Where a person paused or archived, or has to reconnect, they were told; the look-up follows when they are through.
@@ -33,6 +38,7 @@ SELECT 'consent ' || id, used_at,
 
 def register() -> None:
     invariants.add("delivery", DELIVERIES)
+    invariants.add("event", EVENTS)
     invariants.add("write", WRITES)
     invariants.add("token refresh", REFRESHES)
     invariants.add("consent", CONSENTS, extra=CHOOSE_WITHIN + timedelta(minutes=5))

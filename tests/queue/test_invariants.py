@@ -22,6 +22,7 @@ from tests.factories import (
     make_consent,
     make_data_export,
     make_delivery,
+    make_event,
     make_grant,
     make_workflow,
 )
@@ -84,6 +85,7 @@ MAKERS: dict[str, Maker] = {
     ),
     "client deletion": _deletion,
     "delivery": lambda _, at: make_delivery(state="waiting", received_at=at),
+    "event": lambda connection, at: make_event(connection, undecided=True, received_at=at),
     "write": _call,
     "token refresh": lambda _, at: make_grant(lease_token=uuid4(), lease_until=at),
     "consent": lambda c, at: make_consent(c.workspace, c.agency.memberships.get().user, used_at=at),
