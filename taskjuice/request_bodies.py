@@ -3,7 +3,7 @@
 The web server hands a request over once its headers are there, and a read from its stream waits for the client for as
 long as the client likes; it has no limit for that. So the stream is read in a thread of its own, for which the
 request's thread waits no longer than allowed: a client that drips its body can hold neither all threads nor one for
-ever. Answering ends the connection and with it the read. Django sees a body of known length in every case.
+ever. The read itself ends with the connection. Django sees a body of known length in every case.
 """
 
 import threading
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PROMPT_SECONDS = 0.2  # what comes within this time holds up nobody
 WHOLE_SECONDS = 10.0  # for all of a body, however it is spread
+MOST_READS = 256  # at once: a read that nobody waits for any more ends only with its client
 SLOW_AT_ONCE = 3  # of the 10 threads of a process; the others stay free for webhooks, pages and health
 
 BAD_REQUEST = ("400 Bad Request", "The request ended before its body was complete.")
@@ -32,16 +33,19 @@ class Stream(Protocol):
 class Read:
     """One read of a stream on its way. `done` is locked until it has ended."""
 
-    __slots__ = ("body", "done", "size", "stream")
+    __slots__ = ("body", "done", "error", "size", "stream")
 
     def __init__(self, stream: Stream, size: int) -> None:
         self.stream, self.size, self.body = stream, size, b""
+        self.error: Exception | None = None
         self.done = threading.Lock()
         self.done.acquire()
 
     def run(self) -> None:
         try:
             self.body = bytes(self.stream.read(self.size))
+        except Exception as error:  # noqa: BLE001 - raised again in the request's own thread
+            self.error = error
         finally:
             self.done.release()
 
@@ -55,13 +59,17 @@ class Readers:
     def __init__(self) -> None:
         self._reads: SimpleQueue[Read] = SimpleQueue()
         self._lock = threading.Lock()
-        self._idle = 0
+        self._idle = self._threads = 0
 
-    def start(self, stream: Stream, size: int) -> Read:
+    def start(self, stream: Stream, size: int) -> Read | None:
+        """None where too many are under way."""
         read = Read(stream, size)
         with self._lock:
             is_new = self._idle == 0
+            if is_new and self._threads >= MOST_READS:
+                return None
             self._idle -= not is_new
+            self._threads += is_new
         if is_new:
             threading.Thread(target=self._work, name="request body", daemon=True).start()
         self._reads.put(read)
@@ -89,8 +97,12 @@ class WholeBodies:
                 return _refuse(start_response, *TOO_LARGE)
             # Of chunks the end is not known: one byte more than is taken tells what is too large.
             read = self._readers.start(environ["wsgi.input"], size if size >= 0 else self._largest + 1)
+            if read is None:
+                return _refuse(start_response, *BUSY)
             if (refusal := self._wait(read)) is not None:
                 return _refuse(start_response, *refusal)
+            if read.error is not None:
+                raise read.error
             if len(read.body) > self._largest:
                 return _refuse(start_response, *TOO_LARGE)
             if len(read.body) < size:
