@@ -45,7 +45,7 @@ def port(django_db_setup: None) -> Iterator[int]:
         stdout=subprocess.DEVNULL,
     )
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while not answers(number) and time.monotonic() < until:
             time.sleep(0.1)
         yield number
@@ -118,9 +118,15 @@ def test_form_in_chunks_is_read(port: int, owner: User) -> None:
 def test_body_larger_than_is_taken_is_413_however_it_comes(port: int) -> None:
     too_large = b" " * (LARGEST + 1)
     chunks = in_chunks(too_large, 60_000).removesuffix(b"0\r\n\r\n")
-    assert status(ask(port, signed(Transfer_Encoding="chunked"), chunks)) == 413
+    # A busy machine may need longer for so much than the server waits; it says that too, and is asked again.
+    answers_given = (status(ask(port, signed(Transfer_Encoding="chunked"), chunks)) for _ in range(3))
+    assert next(code for code in answers_given if code != 408) == 413
     assert status(ask(port, signed(Content_Length=str(LARGEST + 1)))) == 413
-    assert status(ask(port, signed(too_large[1:], Content_Length=str(LARGEST)), too_large[1:])) == 200
+    largest = too_large[1:]
+    answers_given = (
+        status(ask(port, signed(largest, Content_Length=str(LARGEST)), largest)) for _ in range(3)
+    )
+    assert next(code for code in answers_given if code != 408) == 200
 
 
 def test_body_that_ends_early_is_no_request(port: int) -> None:
