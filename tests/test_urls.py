@@ -46,6 +46,7 @@ from tests.personas import (
     page,
     personal,
     routes,
+    tenant,
 )
 
 
@@ -223,20 +224,21 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/edit/": form(WORK, 422),
     "<slug:agency>/workflows/<int:workflow>/publish/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/publish/": action(WORK),
-    "<slug:agency>/workflows/<int:workflow>/run/": action(WORK),
-    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/run/": action(WORK),
+    # Without an event chosen they lead back to the workflow's page
+    "<slug:agency>/workflows/<int:workflow>/run/": Row(get=tenant(WORK, 302), post=tenant(WORK, 302)),
+    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/run/": Row(
+        get=tenant(WORK, 302), post=tenant(WORK, 302)
+    ),
+    "<slug:agency>/workflows/<int:workflow>/resume-here/": action(WORK),
+    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/resume-here/": action(WORK),
+    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/pause-here/": action(WORK, 422),
     "<slug:agency>/workflows/<int:workflow>/connections/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/connections/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/pause/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/safety/": action(WORK, 422),
-    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/safety/": action(WORK, 422),
-    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/pause/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/resume/": action(WORK),
-    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/resume/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/archive/": action(WORK),
-    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/archive/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/unarchive/": action(WORK),
-    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/unarchive/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/discard/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/discard/": action(WORK),
     "<slug:agency>/workflows/<int:workflow>/versions/": page(READ),

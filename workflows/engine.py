@@ -46,7 +46,7 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
         batch = Batch(lease, runs, ends)
         stands = advance(batch, connection)
         batch.store()
-        safety.count(runs)
+        safety.count(connection, runs)
         if stands:
             return False
         if time.monotonic() > ends:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from taskjuice.workspaces import gate
 from workflows import files, lifecycle, queries
 from workflows.drafts import Draft
-from workflows.views import found_workflow, page_url, where_visible
+from workflows.views import found_workflow, page_url
 
 
 class ImportForm(forms.Form):
@@ -53,6 +53,6 @@ def workflow_import(request: HttpRequest, agency: str, workspace: str | None = N
                 agency=scope.agency, name=queries.free_name(scope.agency, name), draft=draft, by=scope.user
             )
             messages.success(request, "Imported as a draft. Choose its organisations, then publish it.")
-            return redirect(page_url(where_visible(scope, made), "workflow-edit", made))
+            return redirect(page_url(scope, "workflow-edit", made))
     context = {"form": form, "list": page_url(scope, "workflow-list"), "here": request.path}
     return render(request, "workflows/import.html", context, status=422 if form.is_bound else 200)

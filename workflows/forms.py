@@ -1,12 +1,16 @@
 """What people type about workflows and activations. The builder's own form is in builder.py."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.http import QueryDict
+from django.utils import timezone
 
 from connections.models import Connection
+from taskjuice.workspaces.forms import DayField
 from workflows.models import WorkflowState
 
 LARGEST_ID = 2**63 - 1
@@ -15,7 +19,7 @@ LARGEST_ID = 2**63 - 1
 class WorkflowFilter(forms.Form):
     """The list's filters, from its address. Nonsense counts as no filter."""
 
-    state = forms.ChoiceField(choices=WorkflowState.choices, required=False)
+    state = forms.ChoiceField(choices=[*WorkflowState.choices, ("elsewhere", "elsewhere")], required=False)
     q = forms.CharField(max_length=100, required=False)
     page = forms.CharField(max_length=10, required=False)
 
@@ -66,6 +70,15 @@ class ReplayForm(forms.Form):
     on = forms.ChoiceField(choices=[("original", "original"), ("current", "current")], required=False)
 
 
+class RunForm(forms.Form):
+    """Which event a workflow is run on by hand. `key`: of the page that asked, which starts one run however often it
+    is sent; `sure`: what it would do was shown."""
+
+    event = forms.CharField(max_length=30, required=False)
+    key = forms.UUIDField(required=False)
+    sure = forms.BooleanField(required=False)
+
+
 class WorkflowForm(forms.Form):
     """The head of a workflow: its name and which connections it listens to."""
 
@@ -101,8 +114,52 @@ class SafetyForm(forms.Form):
         label="Pause after so many failures in a row",
         min_value=0,
         max_value=1000,
-        help_text="0: never. The count begins anew with each activation that ends well.",
+        help_text="Counted for each organisation, and paused only there. 0: never. Each success begins the count anew.",
     )
+
+
+class OrganisationsForm(ConnectionsForm):
+    """At which organisations something is done: at least one."""
+
+    def __init__(self, *args: Any, found: Iterable[Connection], **options: Any) -> None:
+        super().__init__(*args, found=found, **options)
+        self.fields["connections"].required = True
+        self.fields["connections"].error_messages["required"] = "Tick at least one organisation."
+
+
+class PauseForm(OrganisationsForm):
+    """Where a workflow pauses, until when, why, and what becomes of events meanwhile."""
+
+    NOTHING, WAIT = "nothing", "wait"
+
+    until = DayField(label="Until")
+    why = forms.CharField(label="Why", required=False, max_length=300, strip=True)
+    events = forms.ChoiceField(
+        label="Events meanwhile",
+        initial=NOTHING,
+        widget=forms.RadioSelect,
+        choices=[
+            (NOTHING, "start nothing; what has begun finishes"),
+            (WAIT, "wait, and run once it is resumed; what has begun waits too"),
+        ],
+    )
+
+    def __init__(self, *args: Any, found: Iterable[Connection], zone: str, **options: Any) -> None:
+        super().__init__(*args, found=found, **options)
+        self.zone = ZoneInfo(zone)
+        self.fields[
+            "until"
+        ].help_text = "It goes on by itself that morning. Left empty: until somebody resumes it."
+
+    def clean_until(self) -> datetime | None:
+        """The first moment of that day at the client."""
+        day = self.cleaned_data["until"]
+        if day is None:
+            return None
+        moment = datetime.combine(day, time.min, self.zone)
+        if moment <= timezone.now():
+            raise forms.ValidationError("Choose a day after today.")
+        return moment
 
 
 def first_error(form: forms.Form) -> str:

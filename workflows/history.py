@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from taskjuice.workspaces.gate import Scope
-from workflows import walks
+from workflows import organisation_pauses, walks
 from workflows.forms import ActivationFilter
-from workflows.models import Activation, ActivationState, Lane
+from workflows.models import Activation, ActivationState, Lane, OrganisationPause
 
 ON_A_PAGE = 50
 COUNTED = 10_000  # more than this is shown as "10,000+"
@@ -61,6 +61,7 @@ class Row:
 
     activation: Activation
     parked: Lane | None
+    pause: OrganisationPause | None = None  # its workflow is paused at this organisation
 
     @property
     def duration(self) -> timedelta | None:
@@ -205,8 +206,12 @@ def _place(scope: Scope) -> tuple[str, int]:
 
 def _rows(found: Sequence[Activation]) -> list[Row]:
     lanes = parked_lanes([activation.connection_id for activation in found])
-    return [Row(a, lanes.get(a.connection_id) if a.state == ActivationState.READY else None) for a in found]
+    pauses = organisation_pauses.holding(found)
+    return [
+        Row(a, lanes.get(a.connection_id) if a.state == ActivationState.READY else None, pauses.get(a.pk))
+        for a in found
+    ]
 
 
 def _parked(row: Row) -> Any:
-    return row.parked and row.parked.parked_until
+    return (row.parked and row.parked.parked_until, row.pause and row.pause.pk)

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection as database
-from django.db.models import Q
+from django.db.models import Exists, Q
 from django.db.models.functions import Coalesce
 
 from connections import exact
 from connections.integrations import Data, Interest, registry
 from connections.models import ConnectionState, Event
-from workflows import lanes
+from workflows import lanes, organisation_pauses
 from workflows.models import LISTENING, Version, WorkflowConnection, WorkflowState
 
 logger = logging.getLogger(__name__)
@@ -88,6 +88,7 @@ def interests(trigger_keys: Collection[str]) -> list[Interest]:
     is_draft = Q(workflow__versions__published_at=None) & ~Q(workflow__state=WorkflowState.ARCHIVED)
     found = WorkflowConnection.objects.filter(
         is_live | is_draft,
+        ~Exists(organisation_pauses.of_application(holds=False)),
         connection__workspace__archived_at=None,
         connection__state=ConnectionState.ACTIVE,
         workflow__versions__trigger__in=trigger_keys,
@@ -100,6 +101,7 @@ def interests(trigger_keys: Collection[str]) -> list[Interest]:
 
 def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
     applications = WorkflowConnection.objects.filter(
+        ~Exists(organisation_pauses.of_application(holds=False)),
         connection_id__in=connection_ids,
         connection__workspace__archived_at=None,
         workflow__state__in=LISTENING,

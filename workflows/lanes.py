@@ -24,6 +24,11 @@ RENEW_SECONDS = 20  # between two calls a lease older than this is renewed
 PACE_SECONDS = 1.0  # from the beginning of a turn to that of the next one
 GATHER_SECONDS = 0.5  # before the first turn of a lane at rest, where more is just coming
 
+# Whether a workflow's activations wait at a connection: it is paused there in a way that holds them.
+HELD_THERE = """EXISTS (SELECT FROM workflows_organisationpause p
+                          WHERE p.workflow_id = {workflow} AND p.connection_id = {connection} AND p.holds
+                            AND (p.until IS NULL OR p.until > statement_timestamp()))"""
+
 ACQUIRE = f"""
 UPDATE workflows_lane l
    SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + %(lease)s * interval '1 second',
@@ -81,7 +86,7 @@ SELECT %(key)s, p.package, w.due
 """
 
 # Lanes with due work that nobody drains, that are not parked, and whose wake-up is absent or lost.
-FORGOTTEN = """
+FORGOTTEN = f"""
 SELECT l.connection_id
   FROM workflows_lane l JOIN connections_connection c ON c.id = l.connection_id
   JOIN workspaces_workspace w ON w.id = c.workspace_id
@@ -91,8 +96,9 @@ SELECT l.connection_id
    AND (NOT l.wake_pending OR l.woken_at < clock_timestamp() - interval '10 seconds')
    AND EXISTS (SELECT 1 FROM workflows_activation a LEFT JOIN workflows_workflow f ON f.id = a.workflow_id
                 WHERE a.connection_id = l.connection_id AND a.state IN ('ready', 'running')
-                  AND a.next_at <= statement_timestamp() AND f.held IS NOT TRUE)
-"""
+                  AND a.next_at <= statement_timestamp() AND f.held IS NOT TRUE
+                  AND NOT {HELD_THERE.format(workflow="a.workflow_id", connection="a.connection_id")})
+"""  # noqa: S608 - made of the constant above
 
 
 def acquire(connection_id: int) -> Lease | None:

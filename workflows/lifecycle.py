@@ -12,7 +12,7 @@ from connections.integrations import registry
 from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, User
-from workflows import safety
+from workflows import organisation_pauses, safety
 from workflows.drafts import Draft
 from workflows.models import Version, Workflow, WorkflowConnection, WorkflowState
 from workflows.problems import Place, Problem, problems
@@ -186,6 +186,7 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     current.state = WorkflowState.PUBLISHED
     current.save(update_fields=["state", "updated_at"])
     safety.release(current)
+    organisation_pauses.lift_safety(current)  # what failed is taken as mended; a person's pauses stay
     current.applications.update(due_at=None)  # a schedule begins anew
     audit.record(
         "workflow published", by=by, agency=current.agency, subject=current.name, version=version.number

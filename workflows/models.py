@@ -13,7 +13,7 @@ class WorkflowState(models.TextChoices):
     DRAFT = "draft"
     PUBLISHED = "published"
     PAUSED = "paused"
-    SAFETY = "safety", "Paused (safety)"  # by itself, after failures in a row
+    SAFETY = "safety", "Paused (safety)"  # at all organisations at once, by an earlier release
     ARCHIVED = "archived"
 
 
@@ -33,9 +33,13 @@ class Workflow(models.Model):
     created_by = models.ForeignKey(User, models.SET_NULL, null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
-    pause_after = models.PositiveSmallIntegerField(db_default=PAUSE_AFTER)  # failures in a row; 0: never
-    failures = models.PositiveIntegerField(db_default=0)  # in a row, until now
-    held = models.BooleanField(db_default=False)  # by a safety pause: none of its activations takes a step
+    pause_after = models.PositiveSmallIntegerField(
+        db_default=PAUSE_AFTER
+    )  # failures in a row at one organisation; 0: never
+    # Safety pauses are kept for each organisation (OrganisationPause). These three are of workflows that an earlier
+    # release stopped at all of them: they rest until somebody resumes them.
+    failures = models.PositiveIntegerField(db_default=0)
+    held = models.BooleanField(db_default=False)
     paused_because = models.CharField(max_length=300, db_default="")
 
     class Meta:
@@ -56,6 +60,7 @@ class WorkflowConnection(models.Model):
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="applications")
     due_at = models.DateTimeField(null=True)  # of a schedule: when it starts here next (timetable.py)
     due_zone = models.CharField(max_length=64, db_default="")  # the time zone by which that was reckoned
+    failures = models.PositiveIntegerField(db_default=0)  # in a row here, until now (safety.py)
 
     class Meta:
         constraints = (models.UniqueConstraint("workflow", "connection", name="workflow_connection_once"),)
@@ -67,6 +72,43 @@ class WorkflowConnection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow} on {self.connection}"
+
+
+class OrganisationPause(models.Model):
+    """A workflow that rests at one organisation while it runs at others: by a person, or by itself after failures.
+
+    `holds`: events start activations that wait; otherwise they start nothing and what has begun finishes. It
+    outlives the application, so that removing the organisation does not let go what waits. Composite keys hold it in
+    one agency (migration 0018).
+    """
+
+    agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
+    workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="pauses", db_index=False)
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="workflow_pauses")
+    since = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField(null=True)  # None: until somebody resumes it
+    why = models.CharField(max_length=300, db_default="")
+    by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    by_name = models.CharField(max_length=254, db_default="")
+    by_safety = models.BooleanField(db_default=False)  # by itself, after failures in a row
+    holds = models.BooleanField(db_default=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint("workflow", "connection", name="organisation_pause_once"),
+            models.CheckConstraint(
+                condition=models.Q(by_safety=False) | models.Q(holds=True),
+                name="organisation_pause_safe_holds",
+            ),
+        )
+        indexes = (
+            models.Index(
+                fields=["agency"], condition=models.Q(by_safety=True), name="organisation_pause_safety"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.workflow} paused at {self.connection}"
 
 
 class Version(models.Model):
@@ -152,6 +194,9 @@ class Activation(models.Model):
     trigger_data = ExactJSONField(default=dict)
     subject = models.CharField(max_length=200, db_default="")  # INV-0042, a contact's name
     note = models.TextField(db_default="")  # what its steps noted for whoever looks at it, a line each
+    run_by = models.CharField(
+        max_length=254, db_default=""
+    )  # the person who ran it by hand; "" for an event's
     state = models.CharField(max_length=10, choices=ActivationState, db_default=ActivationState.READY)
     position = models.PositiveSmallIntegerField(db_default=0)
     attempt = models.PositiveSmallIntegerField(db_default=0)

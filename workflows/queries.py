@@ -15,10 +15,19 @@ from connections.history import SHOWN, Run
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, Workspace
+from workflows import organisation_pauses
 from workflows.drafts import Draft, Step
-from workflows.models import Activation, Version, Workflow, WorkflowConnection, WorkflowState
+from workflows.models import (
+    Activation,
+    OrganisationPause,
+    Version,
+    Workflow,
+    WorkflowConnection,
+    WorkflowState,
+)
 from workflows.words import step_in_words, trigger_in_words
 
+ELSEWHERE = "elsewhere"  # the list's filter: workflows of the agency that do not run at this client
 RECENT = 200  # activations of each workflow that its figures look at
 RECENT_HERE = 5000  # and of a whole workspace, where only one is looked at
 
@@ -72,10 +81,20 @@ class Row:
     draft: int | None
     connections: list[Connection] = field(default_factory=list)
     figures: Figures = field(default_factory=Figures)
+    pauses: list[OrganisationPause] = field(default_factory=list)  # at organisations of this scope
 
     @cached_property
     def clients(self) -> list[str]:
         return list(dict.fromkeys(connection.workspace.name for connection in self.connections))
+
+    @property
+    def safety_pauses(self) -> list[OrganisationPause]:
+        return [pause for pause in self.pauses if pause.by_safety]
+
+    @cached_property
+    def paused(self) -> dict[int, OrganisationPause]:
+        """The pause at each organisation that has one."""
+        return {pause.connection_id: pause for pause in self.pauses}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +127,38 @@ class Client:
 
 
 def workflows(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Workflow]":
-    """By name; archived ones only when asked for. In a workspace: those that listen to it."""
+    """By name; archived ones only when asked for. In a workspace: those that listen to it.
+
+    `state` may also be `safety` (paused itself somewhere here) and `elsewhere` (not of this client; staff only).
+    """
     rows = _visible(scope)
-    rows = rows.filter(state=state) if state else rows.exclude(state=WorkflowState.ARCHIVED)
+    if state == ELSEWHERE and not scope.is_client:
+        rows = scope.agency.workflows.exclude(pk__in=rows).exclude(state=WorkflowState.ARCHIVED)
+    elif state == WorkflowState.SAFETY:
+        rows = rows.filter(_paused_itself(scope))
+    else:
+        rows = rows.filter(state=state) if state else rows.exclude(state=WorkflowState.ARCHIVED)
     if search:
         rows = rows.filter(name__icontains=search)
     return rows.order_by("name", "id")
 
 
+def stopped_everywhere(scope: Scope) -> "QuerySet[Workflow]":
+    """Workflows of this scope that an earlier release stopped for safety at all their organisations at once."""
+    return _visible(scope).filter(state=WorkflowState.SAFETY)
+
+
 def counts(scope: Scope) -> dict[str, int]:
-    """How many workflows are in each state, and `all` that are not archived."""
-    states = list(_visible(scope).values_list("state", flat=True))
-    found = {state: states.count(state) for state in WorkflowState.values}
-    return found | {"all": len(states) - found[WorkflowState.ARCHIVED]}
+    """How many workflows the list shows for each filter, and `all` that are not archived."""
+    rows = _visible(scope).annotate(safe=_paused_itself(scope)).values_list("state", "safe")
+    listed = list(rows)
+    found = {state: sum(1 for its, _ in listed if its == state) for state in WorkflowState.values}
+    found[WorkflowState.SAFETY] = sum(1 for _, safe in listed if safe)
+    found["all"] = len(listed) - found[WorkflowState.ARCHIVED]
+    if scope.workspace is not None and not scope.is_client:
+        everywhere = scope.agency.workflows.exclude(state=WorkflowState.ARCHIVED).count()
+        found[ELSEWHERE] = everywhere - found["all"]
+    return found
 
 
 def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
@@ -134,11 +172,46 @@ def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
     for link in _applications(scope, found):
         links[link.workflow_id].append(link.connection)
     figures = _figures(scope, [workflow.pk for workflow in found])
-    return [_row(w, versions[w.pk], links[w.pk], figures.get(w.pk, Figures())) for w in found]
+    pauses: dict[int, list[OrganisationPause]] = defaultdict(list)
+    for pause in _pauses(scope).filter(workflow__in=found):
+        pauses[pause.workflow_id].append(pause)
+    return [_row(w, versions[w.pk], links[w.pk], figures.get(w.pk, Figures()), pauses[w.pk]) for w in found]
 
 
 def one(scope: Scope, pk: int) -> Workflow | None:
-    return _visible(scope).select_related("agency", "created_by").filter(pk=pk).first()
+    """The workflow; the agency's staff see it in the place of a client too that it does not run at."""
+    rows = _visible(scope) if scope.is_client else scope.agency.workflows.all()
+    return rows.select_related("agency", "created_by").filter(pk=pk).first()
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How many organisations and clients a workflow runs at."""
+
+    organisations: int
+    clients: int
+
+    def __str__(self) -> str:
+        organisations = (
+            "1 organisation" if self.organisations == 1 else f"{self.organisations:,} organisations"
+        )
+        clients = "1 client" if self.clients == 1 else f"{self.clients:,} clients"
+        return f"{organisations} of {clients}"
+
+
+def reach(workflow: Workflow) -> Reach:
+    """Count where the workflow runs in the whole agency: archived clients and ended connections left out."""
+    rows = workflow.applications.filter(connection__workspace__archived_at=None)
+    rows = rows.exclude(connection__state=ConnectionState.REVOKED)
+    found = list(rows.values_list("connection__workspace_id", flat=True))
+    return Reach(len(found), len(set(found)))
+
+
+def goes_beyond(scope: Scope, workflow: Workflow) -> bool:
+    """Whether the workflow also runs at clients that this scope does not show."""
+    if scope.workspace is None:
+        return False
+    return workflow.applications.exclude(connection__workspace=scope.workspace).exists()
 
 
 def free_name(agency: Agency, name: str) -> str:
@@ -222,6 +295,29 @@ def _visible(scope: Scope) -> "QuerySet[Workflow]":
     return rows.filter(Exists(links))
 
 
+def pauses_here(scope: Scope, workflow: Workflow) -> "QuerySet[OrganisationPause]":
+    """The workflow's pauses in force at organisations of this scope."""
+    return _pauses(scope).filter(workflow=workflow)
+
+
+def applications_here(scope: Scope, workflow: Workflow) -> "QuerySet[WorkflowConnection]":
+    return _applications(scope, [workflow])
+
+
+def _pauses(scope: Scope) -> "QuerySet[OrganisationPause]":
+    """The pauses in force at organisations of this scope."""
+    found = organisation_pauses.active(agency=scope.agency, connection__workspace__in=scope.workspaces)
+    return found.select_related("connection__workspace").order_by("since", "pk")
+
+
+def _paused_itself(scope: Scope) -> Q:
+    """Workflows that rest for safety somewhere in this scope, or everywhere since an earlier release."""
+    here = organisation_pauses.active(
+        workflow=OuterRef("pk"), by_safety=True, connection__workspace__in=scope.workspaces
+    )
+    return Q(Exists(here)) | Q(state=WorkflowState.SAFETY)
+
+
 def _applications(scope: Scope, found: Sequence[Workflow]) -> "QuerySet[WorkflowConnection]":
     links = WorkflowConnection.objects.filter(workflow__in=found, connection__workspace__in=scope.workspaces)
     return links.select_related("connection__workspace").order_by(
@@ -241,7 +337,13 @@ def _figures(scope: Scope, ids: Sequence[int]) -> dict[int, Figures]:
         return {pk: Figures(*figures) for pk, *figures in cursor.fetchall()}
 
 
-def _row(workflow: Workflow, versions: list[Version], links: list[Connection], figures: Figures) -> Row:
+def _row(
+    workflow: Workflow,
+    versions: list[Version],
+    links: list[Connection],
+    figures: Figures,
+    pauses: list[OrganisationPause],
+) -> Row:
     live = next((version for version in versions if version.live), None)
     draft = next((version for version in versions if version.published_at is None), None)
     told = live or versions[-1]
@@ -252,6 +354,7 @@ def _row(workflow: Workflow, versions: list[Version], links: list[Connection], f
         draft=draft.number if draft else None,
         connections=links,
         figures=figures,
+        pauses=pauses,
     )
 
 

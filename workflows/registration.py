@@ -6,7 +6,17 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
-from workflows import approvals, blocked, invariants, lanes, permits, queries, retention, timetable
+from workflows import (
+    approvals,
+    blocked,
+    invariants,
+    lanes,
+    organisation_pauses,
+    permits,
+    queries,
+    retention,
+    timetable,
+)
 from workflows.actions import Filter, Note, SetValues
 from workflows.asking import AskPerson
 from workflows.decisions import go_on
@@ -17,6 +27,7 @@ from workflows.models import (
     Activation,
     Approval,
     Lane,
+    OrganisationPause,
     Permit,
     SentRequest,
     StepRun,
@@ -38,6 +49,7 @@ def register() -> None:
     retention.register()
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
     sweeping.add("schedules", seconds=5, run=timetable.start_due)
+    sweeping.add("pauses that are over", seconds=10, run=organisation_pauses.end_due)
     sweeping.add("overlooked decisions", seconds=5, run=approvals.mend)
     providers.tell_workflows(queries.names_using)
     providers.when_usable(_go_on)
@@ -57,6 +69,7 @@ def _tell_holdings() -> None:
     holdings.add(Workflow, "applications__connection__workspace", erased=False, many=True)
     holdings.add(Version, "workflow__applications__connection__workspace", erased=False, many=True)
     holdings.add(WorkflowConnection, "connection__workspace")
+    holdings.add(OrganisationPause, "connection__workspace")
     holdings.add(Lane, "connection__workspace", exported=False)
     holdings.add(Activation, hidden=("lease_token",))
     holdings.add(StepRun, "activation__workspace")

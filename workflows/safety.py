@@ -1,7 +1,8 @@
-"""The safety pause: a workflow whose activations fail one after the other stops by itself and asks a person.
+"""The safety pause: a workflow whose activations fail one after the other at an organisation rests there by itself.
 
-While it lasts no activation of it takes a step, and what events start meanwhile waits too. Nothing is lost.
-People hear of it by their notifications (taskjuice/notices).
+Failures in a row are counted for each organisation: what goes well or fails at one says nothing about another. While
+the pause lasts no activation of the workflow takes a step there, and what events start meanwhile waits too. Nothing is
+lost. People hear of it by their notifications (taskjuice/notices).
 """
 
 from collections import defaultdict
@@ -11,52 +12,79 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
 from workflows import lanes
-from workflows.models import Activation, ActivationState, Workflow, WorkflowState
+from workflows.models import (
+    Activation,
+    ActivationState,
+    OrganisationPause,
+    Workflow,
+    WorkflowConnection,
+    WorkflowState,
+)
 from workflows.store import Run
 
 GOOD, BAD = frozenset({"succeeded", "stopped"}), frozenset({"failed", "unknown"})
 
 
-def count(runs: Iterable[Run]) -> None:
-    """Note how these activations ended, in a transaction of its own, and pause what failed too often in a row."""
+def count(connection: Connection, runs: Iterable[Run]) -> None:
+    """Note how these activations of an organisation ended, in a transaction of its own, and pause what failed too
+    often in a row there."""
     ended: dict[int, list[Run]] = defaultdict(list)
     for run in runs:
         if run.workflow_id is not None and run.state in GOOD | BAD:
             ended[run.workflow_id].append(run)
     failing = {pk for pk, its_runs in ended.items() if its_runs[-1].state in BAD}
+    here = WorkflowConnection.objects.filter(connection=connection)
     if ended.keys() - failing:
-        Workflow.objects.filter(pk__in=ended.keys() - failing, failures__gt=0).update(failures=0)
+        here.filter(workflow__in=ended.keys() - failing, failures__gt=0).update(failures=0)
     if failing:
         with transaction.atomic():
-            rows = Workflow.objects.select_for_update(of=("self",), no_key=True).select_related("agency")
-            for workflow in rows.filter(pk__in=failing).order_by("pk"):
-                _add(workflow, ended[workflow.pk])
+            rows = here.select_for_update(of=("self",), no_key=True).select_related("workflow__agency")
+            for application in rows.filter(workflow__in=failing).order_by("pk"):
+                _add(application, connection, ended[application.workflow_id])
 
 
-def _add(workflow: Workflow, ended: Sequence[Run]) -> None:
-    """The last of them failed."""
+def _add(application: WorkflowConnection, connection: Connection, ended: Sequence[Run]) -> None:
+    """Count these runs, the last of which failed."""
     good = [place for place, run in enumerate(ended) if run.state in GOOD]
-    workflow.failures = len(ended) - 1 - good[-1] if good else workflow.failures + len(ended)
-    fields = ["failures"]
-    if 0 < workflow.pause_after <= workflow.failures and workflow.state == WorkflowState.PUBLISHED:
-        workflow.state, workflow.held = WorkflowState.SAFETY, True
-        workflow.paused_because = ended[-1].error[:300]
-        fields += ["state", "held", "paused_because", "updated_at"]
+    failures = len(ended) - 1 - good[-1] if good else application.failures + len(ended)
+    workflow = application.workflow
+    application.failures = failures
+    application.save(update_fields=["failures"])
+    if 0 < workflow.pause_after <= failures and workflow.state == WorkflowState.PUBLISHED:
+        _pause(workflow, connection, failures, ended[-1].error)
+
+
+def _pause(workflow: Workflow, connection: Connection, failures: int, error: str) -> None:
+    """Pause the workflow there, unless somebody or an earlier failure has."""
+    OrganisationPause.objects.filter(workflow=workflow, connection=connection, until__lte=Now()).delete()
+    _, is_new = OrganisationPause.objects.get_or_create(
+        workflow=workflow,
+        connection=connection,
+        defaults={
+            "agency_id": workflow.agency_id,
+            "why": f"{failures} failures in a row. The last one: {error}"[:300],
+            "by_safety": True,
+            "holds": True,
+        },
+    )
+    if is_new:
         audit.record(
             "workflow paused for safety",
             by=None,
             agency=workflow.agency,
+            workspace=connection.workspace,
             subject=workflow.name,
-            failures=workflow.failures,
+            organisation=connection.name,
+            failures=failures,
         )
-    workflow.save(update_fields=fields)
 
 
 def release(workflow: Workflow) -> None:
-    """What was held back goes on, and failures are counted anew. Inside the transaction that lets it run again."""
+    """Let go what an earlier release held back everywhere. Inside the transaction that lets it run again."""
     Workflow.objects.filter(pk=workflow.pk).update(failures=0, held=False, paused_because="")
     due = waiting(workflow).filter(next_at__lte=Now())
     lanes.wake_lanes(due.values_list("connection_id", flat=True).distinct())
@@ -69,7 +97,7 @@ def waiting(workflow: Workflow) -> "QuerySet[Activation]":
 
 
 def set_limit(*, workflow: Workflow, pause_after: int, by: User) -> None:
-    """After how many failures in a row it pauses; 0: never."""
+    """Set after how many failures in a row it pauses at an organisation; 0: never."""
     before = workflow.pause_after
     if (
         Workflow.objects.filter(pk=workflow.pk)

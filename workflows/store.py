@@ -24,9 +24,12 @@ ALONE_FROM = (
     3  # from this attempt on an activation runs alone: should it kill its process, no other dies with it
 )
 
+HELD_THERE = lanes.HELD_THERE.format(workflow="a.workflow_id", connection="a.connection_id")
+HELD_IN_LANE = lanes.HELD_THERE.format(workflow="l.workflow", connection="%(id)s")
+
 # The attempt is counted by the claim, so that a crash counts too. Rows left `running` under another lease
 # belonged to a holder that lost the lane. The workflows of the lane take turns: `listed` walks the index from one
-# to the next, so that neither a long queue nor one held back by a safety pause is read through.
+# to the next, so that neither a long queue nor one held back by a pause is read through.
 CLAIM = """
 WITH RECURSIVE listed (workflow) AS (
     SELECT min(coalesce(workflow_id, 0)) FROM workflows_activation
@@ -44,6 +47,7 @@ WITH RECURSIVE listed (workflow) AS (
            AND a.lease_token IS DISTINCT FROM %(token)s AND a.attempt {attempts} %(alone)s
          ORDER BY a.next_at, a.id LIMIT %(limit)s) due
      WHERE NOT EXISTS (SELECT FROM workflows_workflow w WHERE w.id = l.workflow AND w.held)
+       AND NOT {held}
      ORDER BY due.turn, due.next_at, due.id LIMIT %(limit)s
 ), counted AS (
     SELECT id, row_number() OVER () AS place, count(*) OVER () AS most FROM picked
@@ -61,21 +65,22 @@ RETURNING a.id, a.workflow_id, a.version_id, a.position, a.attempt, a.trigger_da
           a.note
 """
 
-HAS_DUE = """
+HAS_DUE = f"""
 SELECT FROM workflows_activation a LEFT JOIN workflows_workflow w ON w.id = a.workflow_id
  WHERE a.connection_id = %s AND a.state IN ('ready', 'running') AND a.next_at <= statement_timestamp()
-   AND a.lease_token IS DISTINCT FROM %s AND w.held IS NOT TRUE LIMIT 1
-"""
+   AND a.lease_token IS DISTINCT FROM %s AND w.held IS NOT TRUE
+   AND NOT {HELD_THERE} LIMIT 1
+"""  # noqa: S608 - made of constants
 
 # Those of a batch that may not take another step: cancelled, or their workflow, connection or client is at rest.
-AT_REST = """
+AT_REST = f"""
 SELECT a.id, a.state = 'cancelled', c.state <> 'active' OR c.paused_at IS NOT NULL OR s.archived_at IS NOT NULL
   FROM workflows_activation a JOIN connections_connection c ON c.id = a.connection_id
   JOIN workspaces_workspace s ON s.id = a.workspace_id LEFT JOIN workflows_workflow w ON w.id = a.workflow_id
  WHERE a.id = ANY(%s)
-   AND (a.state = 'cancelled' OR w.held OR c.state <> 'active' OR c.paused_at IS NOT NULL
+   AND (a.state = 'cancelled' OR w.held OR {HELD_THERE} OR c.state <> 'active' OR c.paused_at IS NOT NULL
         OR s.archived_at IS NOT NULL)
-"""
+"""  # noqa: S608 - made of constants
 
 STEP_RUNS = """
 INSERT INTO workflows_steprun
@@ -242,7 +247,7 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
         "together": TOGETHER,
     }
     with database.cursor() as cursor:
-        cursor.execute(CLAIM.format(attempts=attempts, quick=QUICK), values)
+        cursor.execute(CLAIM.format(attempts=attempts, quick=QUICK, held=HELD_IN_LANE), values)
         rows = cursor.fetchall()
     return [
         Run(

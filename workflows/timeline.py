@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from connections import exact
 from connections.integrations import registry
-from workflows import task_queries
+from workflows import organisation_pauses, task_queries
 from workflows.history import lasted, parked_lanes
-from workflows.models import Activation, ActivationState, Approval, Lane, StepRun, Version
+from workflows.models import Activation, ActivationState, Approval, Lane, OrganisationPause, StepRun, Version
 from workflows.replays import same_until, undecided_call, why_not_replay
 
 MAX_JSON = 60_000  # characters of one output that the page shows
@@ -78,6 +78,7 @@ class Story:
     document_href: str  # the record at the provider
     task: Approval | None  # what it asks somebody to decide
     call_href: str  # the write that somebody has to decide about
+    pause: OrganisationPause | None  # why it waits: its workflow is paused at this organisation
 
     @property
     def is_live(self) -> bool:
@@ -93,7 +94,8 @@ class Story:
     def digest(self) -> str:
         """Differs when the page does."""
         runs = sum(len(step.runs) for step in self.steps)
-        return f"{self.activation.state}-{self.activation.position}-{self.activation.attempt}-{runs}"
+        pause = self.pause.pk if self.pause else ""
+        return f"{self.activation.state}-{self.activation.position}-{self.activation.attempt}-{runs}-{pause}"
 
     @property
     def may_begin_at(self) -> list[StepView]:
@@ -147,6 +149,7 @@ def story(activation: Activation) -> Story:
         document_href=_document_href(activation),
         task=task_queries.open_of(activation),
         call_href=_call_href(activation),
+        pause=organisation_pauses.holding([activation]).get(activation.pk),
     )
 
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 from connections import organisation_time
 from connections.integrations import Data, Trigger
 from connections.models import Connection, ConnectionState, Event
-from workflows import intake
+from workflows import intake, organisation_pauses
 from workflows.models import Activation, ActivationState, Version, WorkflowConnection, WorkflowState
 from workflows.schedule import Schedule, ScheduleForm
 
@@ -111,7 +111,10 @@ def _listening() -> "QuerySet[WorkflowConnection]":
     """Applications of live scheduled workflows, whatever their connection can do just now."""
     live = Version.objects.filter(workflow=OuterRef("workflow"), live=True, trigger=OnSchedule.key)
     return WorkflowConnection.objects.filter(
-        Exists(live), workflow__state=WorkflowState.PUBLISHED, connection__workspace__archived_at=None
+        Exists(live),
+        ~Exists(organisation_pauses.of_application()),
+        workflow__state=WorkflowState.PUBLISHED,
+        connection__workspace__archived_at=None,
     ).exclude(connection__state=ConnectionState.REVOKED)
 
 

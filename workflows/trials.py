@@ -1,16 +1,15 @@
-"""Trying steps out on a real event before they are published, and running what is published on one.
+"""Trying steps out on a real event before they are published.
 
 A trial reads for real and changes nothing: what would write or send is shown as it would go out, and later steps see
 that action's sample in its place. Nothing of a trial is stored.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -23,17 +22,16 @@ from connections.integrations import (
     Outcome,
     Preview,
     Stopped,
+    Trigger,
     TryLater,
     Unknown,
     registry,
 )
 from connections.models import Connection, Event
-from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
-from workflows import intake, timeline
-from workflows.drafts import Draft
-from workflows.lifecycle import NotAllowed
-from workflows.models import Activation, Version, Workflow, WorkflowState
+from workflows import timeline
+from workflows.drafts import Draft, Step
+from workflows.models import Activation
 from workflows.plans import StepError, StepPlan, plan_of
 from workflows.problems import Place, problems
 from workflows.timetable import event_by_hand
@@ -53,6 +51,7 @@ class Choice:
 
     event: Event
     subject: str
+    refusal: str = ""  # why the trigger would not start on it, where that was asked
 
     @property
     def value(self) -> str:
@@ -65,7 +64,8 @@ class Choice:
         if not self.event.pk:
             return f"Now · {self.event.connection.name}"
         when = timezone.localtime(self.event.occurred_at).strftime("%d %b %H:%M")
-        return f"{self.subject} · {self.event.type.lower()} · {self.event.connection.name} · {when}"
+        text = f"{self.subject} · {self.event.type.lower()} · {self.event.connection.name} · {when}"
+        return f"{text} · would not start it" if self.refusal else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,14 @@ def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choic
         return []
     if trigger.by_hand:
         return [Choice(event_by_hand(connection), "") for connection in _connections(connection_ids)]
-    found = list(_events(connection_ids, trigger.category).order_by("-received_at")[:MOST_EVENTS])
+    return choices_of(
+        trigger, events_of(connection_ids, trigger.category).order_by("-received_at")[:MOST_EVENTS]
+    )
+
+
+def choices_of(trigger: Trigger, events: Iterable[Event]) -> list[Choice]:
+    """The events with what a person calls their records, in their order."""
+    found = list(events)
     known = Activation.objects.filter(event__in=[event.pk for event in found]).exclude(subject="")
     subjects = dict(known.values_list("event_id", "subject"))
     return [
@@ -106,7 +113,7 @@ def event_for(connection_ids: Sequence[int], trigger_key: str, typed: str) -> Ev
     if trigger is None or not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         return None
     if not trigger.by_hand:
-        return _events(connection_ids, trigger.category).filter(pk=int(digits)).first()
+        return events_of(connection_ids, trigger.category).filter(pk=int(digits)).first()
     chosen = [connection for connection in _connections(connection_ids) if typed == f"{NOW}{connection.pk}"]
     return event_by_hand(chosen[0]) if chosen else None
 
@@ -116,7 +123,7 @@ def _connections(connection_ids: Sequence[int]) -> list[Connection]:
     return list(found.select_related("workspace", "agency", "grant").order_by("name", "pk"))
 
 
-def _events(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
+def events_of(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
     found = Event.objects.filter(
         connection__in=list(connection_ids)[:MOST_CONNECTIONS],
         category=category,
@@ -136,15 +143,21 @@ def _try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
     wrong = [problem for problem in found if problem.where in {"trigger", *range(position + 1)}]
     if wrong:
         return Trial("failed", f"First finish what is missing: {wrong[0].message}")
+    tried = [trial for _, trial in try_steps(replace(draft, steps=draft.steps[: position + 1]), event, user)]
+    if len(tried) == position + 1:
+        return tried[position]
+    return Trial(tried[-1].state, f"Step {len(tried)} ends it before this one: {tried[-1].message}")
+
+
+def try_steps(draft: Draft, event: Event, user: User) -> Iterator[tuple[Step, Trial]]:
+    """Each step in turn with what it did or would do; the first that ends the run is the last."""
     context: dict[str, Any] = {"trigger": registry.triggers[draft.trigger].data(event), "steps": {}}
-    for number, step in enumerate(draft.steps[: position + 1]):
+    for step in draft.steps:
         trial, output = _try(plan_of(step.as_stored()), context, event, user)
-        if number == position:
-            return trial
+        yield step, trial
         if trial.state not in {"done", "preview", "skipped"}:
-            return Trial(trial.state, f"Step {number + 1} ends it before this one: {trial.message}")
+            return
         context["steps"][step.name] = output
-    raise AssertionError("the position is one of the draft's")
 
 
 def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -> tuple[Trial, Any]:
@@ -202,30 +215,3 @@ def _told(outcomes: Sequence[Outcome], shown: Any, *, is_list: bool) -> tuple[Tr
 
 def _flat(value: Any) -> Fields:
     return list(timeline.flat(value))
-
-
-@transaction.atomic
-def run_now(*, workflow: Workflow, event: Event, by: User) -> int:
-    """Start the live version for this event, whatever its trigger's settings say; the activation's id.
-
-    Raises NotAllowed where it is not live, or has run for this event.
-    """
-    version = Version.objects.select_related("workflow__agency").filter(workflow=workflow, live=True).first()
-    if version is None or workflow.state != WorkflowState.PUBLISHED:
-        raise NotAllowed("Publish the workflow first.")
-    if not workflow.applications.filter(connection=event.connection_id).exists():
-        raise NotAllowed("The workflow does not listen to this organisation.")
-    if event.pk is None:
-        event.save()
-    started = intake.start_one(event, version)
-    if started is None:
-        raise NotAllowed("It has run for this event already. Replay that activation instead.")
-    audit.record(
-        "workflow run by hand",
-        by=by,
-        agency=workflow.agency,
-        workspace=event.connection.workspace,
-        subject=workflow.name,
-        activation=started,
-    )
-    return started

@@ -1,11 +1,23 @@
-"""Every page stands at the agency and, under the same name, at one workspace."""
+"""Most pages stand at the agency and, under the same name, at one workspace.
+
+What acts on a workflow at all its clients stands at the agency alone; in a client's place it is paused there.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 from django.urls import URLPattern, path
 
-from workflows import activation_views, file_views, task_views, version_views, views
+from workflows import (
+    activation_views,
+    detail_views,
+    file_views,
+    organisation_views,
+    run_views,
+    task_views,
+    version_views,
+    views,
+)
 
 app_name = "workflows"
 
@@ -17,18 +29,14 @@ PAGES: list[tuple[str, Callable[..., Any], str]] = [
     ("workflows/", views.workflow_list, "workflow-list"),
     ("workflows/new/", views.workflow_new, "workflow-new"),
     ("workflows/import/", file_views.workflow_import, "workflow-import"),
-    (WORKFLOW, views.workflow_detail, "workflow-detail"),
+    (WORKFLOW, detail_views.workflow_detail, "workflow-detail"),
     (f"{WORKFLOW}edit/", views.workflow_edit, "workflow-edit"),
     (f"{WORKFLOW}export/", file_views.workflow_export, "workflow-export"),
-    (f"{WORKFLOW}publish/", views.workflow_publish, "workflow-publish"),
-    (f"{WORKFLOW}run/", views.workflow_run, "workflow-run"),
-    (f"{WORKFLOW}connections/", views.workflow_connections, "workflow-connections"),
-    (f"{WORKFLOW}pause/", views.workflow_pause, "workflow-pause"),
-    (f"{WORKFLOW}safety/", views.workflow_safety, "workflow-safety"),
-    (f"{WORKFLOW}resume/", views.workflow_resume, "workflow-resume"),
-    (f"{WORKFLOW}archive/", views.workflow_archive, "workflow-archive"),
-    (f"{WORKFLOW}unarchive/", views.workflow_unarchive, "workflow-unarchive"),
-    (f"{WORKFLOW}discard/", views.workflow_discard, "workflow-discard"),
+    (f"{WORKFLOW}publish/", detail_views.workflow_publish, "workflow-publish"),
+    (f"{WORKFLOW}run/", run_views.workflow_run, "workflow-run"),
+    (f"{WORKFLOW}connections/", organisation_views.workflow_connections, "workflow-connections"),
+    (f"{WORKFLOW}resume-here/", organisation_views.workflow_resume_here, "workflow-resume-here"),
+    (f"{WORKFLOW}discard/", detail_views.workflow_discard, "workflow-discard"),
     (f"{WORKFLOW}versions/", version_views.version_list, "version-list"),
     (f"{WORKFLOW}versions/<int:number>/restore/", version_views.version_restore, "version-restore"),
     ("activations/", activation_views.activation_list, "activation-list"),
@@ -45,8 +53,22 @@ PAGES: list[tuple[str, Callable[..., Any], str]] = [
     (f"{TASK}decline/", task_views.task_decline, "task-decline"),
 ]
 
+AT_ALL_CLIENTS: list[tuple[str, Callable[..., Any], str]] = [
+    (f"{WORKFLOW}pause/", detail_views.workflow_pause, "workflow-pause"),
+    (f"{WORKFLOW}safety/", detail_views.workflow_safety, "workflow-safety"),
+    (f"{WORKFLOW}resume/", detail_views.workflow_resume, "workflow-resume"),
+    (f"{WORKFLOW}archive/", detail_views.workflow_archive, "workflow-archive"),
+    (f"{WORKFLOW}unarchive/", detail_views.workflow_unarchive, "workflow-unarchive"),
+]
+
+AT_ONE_CLIENT: list[tuple[str, Callable[..., Any], str]] = [
+    (f"{WORKFLOW}pause-here/", organisation_views.workflow_pause_here, "workflow-pause-here"),
+]
+
+AGENCY, CLIENT = "<slug:agency>/", "<slug:agency>/<slug:workspace>/"
+
 urlpatterns: list[URLPattern] = [
-    path(f"{place}{route}", view, name=name)
-    for route, view, name in PAGES
-    for place in ("<slug:agency>/", "<slug:agency>/<slug:workspace>/")
+    *(path(f"{place}{route}", view, name=name) for route, view, name in PAGES for place in (AGENCY, CLIENT)),
+    *(path(f"{AGENCY}{route}", view, name=name) for route, view, name in AT_ALL_CLIENTS),
+    *(path(f"{CLIENT}{route}", view, name=name) for route, view, name in AT_ONE_CLIENT),
 ]

@@ -11,7 +11,7 @@ from workflows import diffs, lifecycle, queries
 from workflows.drafts import Draft
 from workflows.lifecycle import NotAllowed
 from workflows.models import Version
-from workflows.views import found_workflow, page_url
+from workflows.views import found_workflow, page_url, refuse_beyond
 
 
 class CompareForm(forms.Form):
@@ -45,6 +45,7 @@ def version_list(
         "detail": detail,
         "before": before,
         "after": after,
+        "goes_beyond": queries.goes_beyond(scope, found),
         "changes": diffs.changes(Draft.of(before), Draft.of(after)) if before != after else [],
         "here": page_url(scope, "workflow-detail", found),
         "list": page_url(scope, "workflow-list"),
@@ -65,6 +66,8 @@ def version_restore(
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
+    if beyond := refuse_beyond(request, scope, found):
+        return beyond
     if not found.versions.filter(number=number).exists():
         raise Http404("No such version.")
     try:

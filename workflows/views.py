@@ -1,7 +1,6 @@
-"""Pages of workflows: list, builder, one of them, and what can be done to it."""
+"""Pages of workflows: the list and the builder."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -9,23 +8,22 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import lifecycle, problems, queries, safety, trials
+from workflows import lifecycle, problems, queries, rehearsals, trials
 from workflows.builder import Builder
 from workflows.drafts import blank
-from workflows.forms import ConnectionsForm, SafetyForm, WorkflowFilter, WorkflowForm, first_error
+from workflows.forms import WorkflowFilter, WorkflowForm
 from workflows.lifecycle import Content, NotAllowed, NotPublishable, Stale
 from workflows.models import Version, Workflow, WorkflowState
 from workflows.offers import offers_of
 from workflows.starting_points import STARTING_POINTS
 
 ON_A_PAGE = 50
-LAST_ACTIVATIONS = 10
 Answer = HttpResponse | HttpResponseRedirect
 
 
@@ -104,6 +102,8 @@ def workflow_edit(
 ) -> Answer:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
+    if beyond := refuse_beyond(request, scope, found):
+        return beyond
     if found.state == WorkflowState.ARCHIVED:
         messages.warning(request, "The workflow is archived. Bring it back before you change it.")
         return redirect(page_url(scope, "workflow-detail", found))
@@ -142,7 +142,11 @@ def _take(request: HttpRequest, edit: Edit) -> Answer:
         return _page(request, edit, builder, form, status=422)
     except Stale as stale:
         return _page(request, edit, builder, form, status=409, stale=stale)
-    return _publish(request, edit.scope, saved) if do == "publish" else _saved(request, edit.scope, saved)
+    return (
+        publish_workflow(request, edit.scope, saved)
+        if do == "publish"
+        else _saved(request, edit.scope, saved)
+    )
 
 
 def _save(request: HttpRequest, edit: Edit, builder: Builder, form: WorkflowForm) -> Workflow:
@@ -171,26 +175,25 @@ def _saved(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
         messages.info(request, f"Saved. Before it can be published, {things} to be finished.")
     else:
         messages.success(request, "Saved. Nothing runs before it is published.")
-    return _go(request, page_url(where_visible(scope, workflow), "workflow-edit", workflow))
+    return _go(request, page_url(scope, "workflow-edit", workflow))
 
 
-def _publish(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
-    place = where_visible(scope, workflow)
+def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
     try:
         version = lifecycle.publish(workflow=workflow, by=scope.user)
     except NotPublishable as error:
         things = "One thing is" if len(error.found) == 1 else f"{len(error.found)} things are"
         messages.error(request, f"Not published yet. {things} to be finished first.")
-        return _go(request, f"{page_url(place, 'workflow-edit', workflow)}#problems")
+        return _go(request, f"{page_url(scope, 'workflow-edit', workflow)}#problems")
     except NotAllowed as error:
         messages.warning(request, str(error))
     else:
-        messages.success(request, f"Version {version.number} is live: the next event starts it.")
+        messages.success(request, f"Version {version.number} is live at {queries.reach(workflow)}.")
         for name in lifecycle.place_of(workflow).disconnected:
             messages.warning(
                 request, f"{name} is disconnected: nothing starts there until it is connected again."
             )
-    return _go(request, page_url(place, "workflow-detail", workflow))
+    return _go(request, page_url(scope, "workflow-detail", workflow))
 
 
 def _page(
@@ -207,7 +210,10 @@ def _page(
     context = {
         "edit": edit,
         "builder": builder,
-        "events": trials.recent_events(edit.listens(ticked), builder.trigger_key),
+        "events": rehearsals.marked(
+            trials.recent_events(edit.listens(ticked), builder.trigger_key), builder.draft
+        ),
+        "reach": queries.reach(edit.workflow) if edit.workflow else None,
         "event": request.POST.get("event", ""),
         "form": form,
         "name": form["name"].value() or "",
@@ -224,167 +230,6 @@ def _page(
     return render(request, "workflows/builder.html", context, status=200 if _is_htmx(request) else status)
 
 
-@require_safe
-def workflow_detail(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> HttpResponse:
-    scope = gate.enter(request, agency, workspace, level=gate.READ)
-    return _detail(request, scope, found_workflow(scope, workflow))
-
-
-def _detail(
-    request: HttpRequest, scope: Scope, found: Workflow, typed: SafetyForm | None = None
-) -> HttpResponse:
-    """`typed`: what somebody typed into the safety pause's form, with its errors."""
-    connectable = queries.choosable(scope, found) if scope.may(gate.WORK) else []
-    context = {
-        "workflow": found,
-        "detail": queries.detail(scope, found),
-        "activations": queries.newest_activations(scope, found, LAST_ACTIVATIONS),
-        "clients": queries.clients(connectable),
-        "ticked": {str(pk) for pk in queries.applied(scope, found)},
-        "events": _events_to_run(scope, found),
-        "safety": typed or SafetyForm(initial={"pause_after": found.pause_after}),
-        "held_back": safety.waiting(found).count() if found.held else 0,
-        "here": page_url(scope, "workflow-detail", found),
-        "list": page_url(scope, "workflow-list"),
-        "activation_list": page_url(scope, "activation-list"),
-        "activations_href": f"{page_url(scope, 'activation-list')}?workflow={found.pk}",
-    }
-    return render(request, "workflows/detail.html", context, status=422 if typed else 200)
-
-
-@require_POST
-def workflow_safety(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> HttpResponse:
-    """After how many failures in a row it pauses by itself."""
-    scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = found_workflow(scope, workflow)
-    form = SafetyForm(request.POST)
-    if not form.is_valid():
-        return _detail(request, scope, found, form)
-    limit = form.cleaned_data["pause_after"]
-    safety.set_limit(workflow=found, pause_after=limit, by=scope.user)
-    saved = (
-        f"Saved. It pauses after {limit} failures in a row." if limit else "Saved. It never pauses by itself."
-    )
-    messages.success(request, saved)
-    return redirect(page_url(scope, "workflow-detail", found))
-
-
-@require_POST
-def workflow_run(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> HttpResponse:
-    """The live version on one recent event, chosen by a person."""
-    scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = found_workflow(scope, workflow)
-    event = trials.event_for(_runnable(scope, found), _live_trigger(found), request.POST.get("event", ""))
-    try:
-        if event is None:
-            raise NotAllowed("Choose one of the events.")
-        started = trials.run_now(workflow=found, event=event, by=scope.user)
-    except NotAllowed as error:
-        messages.warning(request, str(error))
-        return redirect(page_url(scope, "workflow-detail", found))
-    messages.success(request, "Started.")
-    return redirect(f"{page_url(scope, 'activation-list')}{started}/")
-
-
-def _runnable(scope: Scope, workflow: Workflow) -> list[int]:
-    """The connections it listens to that this person may use from here."""
-    within = set(queries.connectable(scope).values_list("pk", flat=True))
-    return sorted(queries.applied(scope, workflow) & within)
-
-
-def _events_to_run(scope: Scope, workflow: Workflow) -> list[trials.Choice]:
-    if not scope.may(gate.WORK) or workflow.state != WorkflowState.PUBLISHED:
-        return []
-    return trials.recent_events(_runnable(scope, workflow), _live_trigger(workflow))
-
-
-def _live_trigger(workflow: Workflow) -> str:
-    return workflow.versions.filter(live=True).values_list("trigger", flat=True).first() or ""
-
-
-@require_POST
-def workflow_publish(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> HttpResponse:
-    scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    return _publish(request, scope, found_workflow(scope, workflow))
-
-
-@require_POST
-def workflow_connections(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> HttpResponse:
-    scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = found_workflow(scope, workflow)
-    within = queries.choosable(scope, found)
-    form = ConnectionsForm(request.POST, found=within)
-    if form.is_valid():
-        lifecycle.apply_to(workflow=found, connections=form.chosen, within=within, by=scope.user)
-        messages.success(request, "Saved. The workflow listens to the ticked organisations from now on.")
-    else:
-        messages.error(request, first_error(form))
-    return redirect(page_url(where_visible(scope, found), "workflow-detail", found))
-
-
-@require_POST
-def workflow_pause(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> Answer:
-    done = "Paused. Events that come now start nothing; what has begun finishes."
-    return _do(request, agency, workspace, workflow, lifecycle.pause, done)
-
-
-@require_POST
-def workflow_resume(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> Answer:
-    done = "Resumed. The next event starts it, and what waited goes on."
-    return _do(request, agency, workspace, workflow, lifecycle.resume, done)
-
-
-@require_POST
-def workflow_archive(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> Answer:
-    done = "Archived. It starts nothing more; its activations stay."
-    return _do(request, agency, workspace, workflow, lifecycle.archive, done)
-
-
-@require_POST
-def workflow_unarchive(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> Answer:
-    done = "It is back. It starts nothing before you resume or publish it."
-    return _do(request, agency, workspace, workflow, lifecycle.unarchive, done)
-
-
-@require_POST
-def workflow_discard(
-    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
-) -> Answer:
-    return _do(request, agency, workspace, workflow, lifecycle.discard_draft, "The draft is discarded.")
-
-
-def _do(
-    request: HttpRequest, agency: str, workspace: str | None, pk: int, verb: Callable[..., None], done: str
-) -> HttpResponse:
-    scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = found_workflow(scope, pk)
-    try:
-        verb(workflow=found, by=scope.user)
-    except NotAllowed as error:
-        messages.warning(request, str(error))
-    else:
-        messages.success(request, done)
-    return redirect(page_url(scope, "workflow-detail", found))
-
-
 def found_workflow(scope: Scope, pk: int) -> Workflow:
     found = queries.one(scope, pk)
     if found is None:
@@ -392,11 +237,15 @@ def found_workflow(scope: Scope, pk: int) -> Workflow:
     return found
 
 
-def where_visible(scope: Scope, workflow: Workflow) -> Scope:
-    """This scope, or the agency's where the workflow listens to nothing of this client."""
-    if scope.workspace is None or queries.one(scope, workflow.pk):
-        return scope
-    return Scope(scope.user, scope.agency, None, scope.level, is_client=False)
+def refuse_beyond(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer | None:
+    """The agency's page of the workflow, where from this client's place a change would reach other clients."""
+    if not queries.goes_beyond(scope, workflow):
+        return None
+    messages.warning(
+        request,
+        f"{workflow.name} runs at {queries.reach(workflow)}. It is changed here, at all of them at once.",
+    )
+    return _go(request, page_url(replace(scope, workspace=None), "workflow-detail", workflow))
 
 
 def _form(edit: Edit, *, name: str, ticked: list[int]) -> WorkflowForm:

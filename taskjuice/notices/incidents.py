@@ -13,7 +13,7 @@ from connections import webhook_health
 from connections.models import Call, CallState, Connection, ConnectionState
 from taskjuice.notices.models import Incident, Kind
 from taskjuice.workspaces.models import Agency
-from workflows.models import Activation, ActivationState, Lane, Workflow, WorkflowState
+from workflows.models import Activation, ActivationState, Lane, OrganisationPause, Workflow, WorkflowState
 
 LOCK = 5_150_001  # of pg_try_advisory_xact_lock: one process looks at a time
 MOST = 500  # of one kind, newest first; more than that nobody reads
@@ -105,12 +105,17 @@ def _failures() -> Iterator[Found]:
 
 
 def _paused() -> Iterator[Found]:
-    """Workflows that paused themselves, with the last failure."""
-    rows = Workflow.objects.filter(state=WorkflowState.SAFETY).select_related("agency")
-    for one in rows.order_by("-pk")[:MOST]:
-        path = f"/{one.agency.slug}/workflows/{one.pk}/"
-        name = f"{one.name}: {one.paused_because}" if one.paused_because else one.name
-        yield Found(one.agency_id, None, Kind.SAFETY, f"workflow:{one.pk}", name, path)
+    """Workflows that paused themselves at an organisation, with the last failure."""
+    pauses = OrganisationPause.objects.filter(by_safety=True)
+    rows = pauses.select_related("agency", "workflow", "connection__workspace").order_by("-pk")
+    for one in rows[:MOST]:
+        place = one.connection.workspace
+        path = f"/{one.agency.slug}/{place.slug}/workflows/{one.workflow_id}/"
+        name = f"{one.workflow.name} at {one.connection.name}: {one.why}"
+        yield Found(one.agency_id, place.pk, Kind.SAFETY, f"pause:{one.pk}", name, path)
+    for old in Workflow.objects.filter(state=WorkflowState.SAFETY).select_related("agency")[:MOST]:
+        path, name = f"/{old.agency.slug}/workflows/{old.pk}/", f"{old.name}: {old.paused_because}"
+        yield Found(old.agency_id, None, Kind.SAFETY, f"workflow:{old.pk}", name, path)
 
 
 def _parked() -> Iterator[Found]:

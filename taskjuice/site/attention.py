@@ -5,15 +5,16 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from connections import webhook_health
 from connections.models import Call, CallState, Connection, ConnectionState
 from taskjuice.workspaces.gate import Scope
+from workflows import organisation_pauses
 from workflows import queries as workflow_queries
-from workflows.models import Activation, ActivationState, Approval, ApprovalState, Lane, WorkflowState
+from workflows.models import Activation, ActivationState, Approval, ApprovalState, Lane
 
 COUNTED = 100  # more than this is shown as "100+"
 FETCHED = COUNTED + 1
@@ -74,13 +75,24 @@ class Attention:
 
     @cached_property
     def safety(self) -> Item | None:
-        """Workflows that paused themselves, of those that listen here."""
-        rows = workflow_queries.workflows(self.scope, state=WorkflowState.SAFETY)
-        found = list(rows.values_list("name", "pk")[:FETCHED])
-        item = self._item("safety", [name for name, _ in found], "workflows:workflow-list", "?state=safety")
+        """Workflows that paused themselves, at which organisation of this scope."""
+        pauses = organisation_pauses.active(agency=self.scope.agency, by_safety=True)
+        if self.scope.workspace is not None:
+            pauses = pauses.filter(connection__workspace=self.scope.workspace)
+        named = pauses.values_list(
+            "workflow__name", "connection__name", "workflow", "connection__workspace__slug"
+        )
+        everywhere = workflow_queries.stopped_everywhere(self.scope).values_list(
+            "name", Value(""), "pk", Value("")
+        )
+        found = list(named.union(everywhere, all=True).order_by("workflow__name")[:FETCHED])
+        names = [f"{name} at {organisation}" if organisation else name for name, organisation, *_ in found]
+        item = self._item("safety", names, "workflows:workflow-list", "?state=safety")
         if item is None or item.count > 1:
             return item
-        return replace(item, href=f"{place_url(self.scope, 'workflows:workflow-list')}{found[0][1]}/")
+        (_, _, pk, workspace), *_ = found
+        slugs = (self.scope.agency.slug, workspace) if workspace else (self.scope.agency.slug,)
+        return replace(item, href=reverse("workflows:workflow-detail", args=(*slugs, pk)))
 
     @cached_property
     def unknown(self) -> Item | None:

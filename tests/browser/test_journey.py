@@ -100,7 +100,10 @@ def test_second_editor_is_told_and_what_is_asked_is_approved_and_declined(
 
         for decision, end in (("Approve", "Succeeded"), ("Decline", "Stopped")):
             page.goto(workflow)
-            page.get_by_role("button", name="Run now").click()
+            page.get_by_label("For", exact=True).select_option(index=1)
+            page.get_by_role("button", name="Show what it would do").click()
+            expect(page.get_by_text("A task for your team")).to_be_visible()
+            page.get_by_role("button", name="Run it now").click()
             expect(page.get_by_role("heading", name="Pay Tui Studio?")).to_be_visible()
             page.get_by_label("Comment").fill(f"{decision} it")
             page.get_by_role("button", name=decision).click()

@@ -27,7 +27,7 @@ from tests.factories import (
     make_member,
     make_workflow,
 )
-from workflows.models import ActivationState, Lane
+from workflows.models import ActivationState, Lane, OrganisationPause
 
 pytestmark = pytest.mark.django_db
 
@@ -68,14 +68,17 @@ def test_each_kind_is_found(agency: Agency, workspace: Workspace) -> None:
     Lane.objects.update_or_create(
         connection=link, defaults={"parked_until": timezone.now() + timedelta(hours=2)}
     )
-    make_workflow(agency, link, name="Remind", state="safety", paused_because="email: Refused.")
+    remind = make_workflow(agency, link, name="Remind")
+    OrganisationPause.objects.create(
+        agency=agency, workflow=remind, connection=link, by_safety=True, holds=True, why="email: Refused."
+    )
     incidents.look()
     assert opened() == [
         ("decide", "Chase: INV-0042"),
         ("decide", "Invoice to Ridgeway"),
         ("failed", "Chase"),
         ("parked", "Harbour Limited (Harbour Café)"),
-        ("safety", "Remind: email: Refused."),
+        ("safety", "Remind at Harbour Limited: email: Refused."),
     ]
 
 

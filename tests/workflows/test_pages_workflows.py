@@ -141,8 +141,8 @@ def test_verbs_change_the_state_and_say_so(as_member: Client, agency: Agency, co
             )
         )
     assert seen == [
-        ("paused", ["Paused"]),
-        ("published", ["Resumed"]),
+        ("paused", ["Paused at 1 organisation of 1 client"]),
+        ("published", ["Resumed at 1 organisation of 1 client"]),
         ("archived", ["Archived"]),
         ("paused", ["It is back"]),
     ]
@@ -165,7 +165,7 @@ def test_connections_change_at_once_and_only_here(
 
 def test_client_user_changes_nothing(as_client_user: Client, agency: Agency, connection: Connection) -> None:
     workflow = make_workflow(agency, connection)
-    for verb in ("publish", "pause", "archive", "connections"):
+    for verb in ("publish", "pause-here", "resume-here", "connections"):
         assert (
             as_client_user.post(f"/northwind/harbour-cafe/workflows/{workflow.pk}/{verb}/").status_code == 403
         )

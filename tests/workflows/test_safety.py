@@ -1,4 +1,5 @@
-"""The safety pause: what fails again and again stops by itself, loses nothing, and asks a person once."""
+"""The safety pause: what fails again and again at an organisation stops there by itself, loses nothing, and asks a
+person once."""
 
 import pytest
 from django.core import mail
@@ -12,10 +13,11 @@ from connections.models import Connection
 from taskjuice.notices import incidents, mailing
 from taskjuice.notices.models import Incident
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
-from tests.factories import make_activation, make_event, make_workflow
+from tests.factories import make_activation, make_connection, make_event, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, lanes, lifecycle, safety
-from workflows.models import Activation, Lane, Workflow
+from workflows import engine, lanes, lifecycle, organisation_pauses, safety
+from workflows.drafts import Draft, Step
+from workflows.models import Activation, Lane, OrganisationPause, Workflow, WorkflowConnection
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +37,14 @@ def workflow(connection: Connection, look: Look) -> Workflow:
     )
 
 
+@pytest.fixture
+def elsewhere(workflow: Workflow, other_workspace: Workspace) -> Connection:
+    """Another client's organisation that the workflow runs at."""
+    found = make_connection(other_workspace, name="Kauri Builders Limited")
+    WorkflowConnection.objects.create(agency=found.agency, workflow=workflow, connection=found)
+    return found
+
+
 def run(workflow: Workflow, connection: Connection, *numbers: int) -> None:
     for number in numbers:
         make_activation(workflow, connection, trigger_data={"number": number})
@@ -43,30 +53,61 @@ def run(workflow: Workflow, connection: Connection, *numbers: int) -> None:
     workflow.refresh_from_db()
 
 
+def failures(connection: Connection) -> int:
+    return WorkflowConnection.objects.values_list("failures", flat=True).get(connection=connection)
+
+
+def paused() -> list[tuple[int, bool, str]]:
+    return list(OrganisationPause.objects.order_by("pk").values_list("connection", "by_safety", "why"))
+
+
+def resume(workflow: Workflow, connection: Connection, by: User) -> None:
+    organisation_pauses.resume(workflow=workflow, connections=[connection], by=by)
+
+
 def test_failures_in_a_row_pause_it(workflow: Workflow, connection: Connection) -> None:
     run(workflow, connection, 1, 3)
-    assert (workflow.state, workflow.failures) == ("published", 2)
+    assert (paused(), failures(connection)) == ([], 2)
     run(workflow, connection, 5)
-    assert (workflow.state, workflow.failures, workflow.held) == ("safety", 3, True)
-    assert workflow.paused_because == "look: Odd numbers are refused."
+    why = "3 failures in a row. The last one: look: Odd numbers are refused."
+    assert (workflow.state, paused()) == ("published", [(connection.pk, True, why)])
     entry = AuditEntry.objects.get(verb="workflow paused for safety")
-    assert (entry.actor, entry.subject, entry.details) == (None, "Chase", {"failures": 3})
+    assert (entry.actor, entry.subject, entry.workspace) == (None, "Chase", connection.workspace)
+    assert entry.details == {"failures": 3, "organisation": connection.name}
+
+
+def test_what_fails_at_one_client_stops_no_other(
+    workflow: Workflow, connection: Connection, elsewhere: Connection, look: Look
+) -> None:
+    run(workflow, connection, 1, 3, 5)
+    look.seen.clear()
+    run(workflow, elsewhere, 2)
+    assert ([one for one, *_ in paused()], look.seen) == ([connection.pk], [2])
+
+
+def test_what_goes_well_at_one_client_hides_no_failures_of_another(
+    workflow: Workflow, connection: Connection, elsewhere: Connection
+) -> None:
+    for number in (1, 3, 5):
+        run(workflow, connection, number)
+        run(workflow, elsewhere, 2)
+    assert [one for one, *_ in paused()] == [connection.pk]
 
 
 def test_one_that_ends_well_begins_the_count_anew(workflow: Workflow, connection: Connection) -> None:
     run(workflow, connection, 1, 3)
     run(workflow, connection, 2)
-    assert (workflow.state, workflow.failures) == ("published", 0)
+    assert (paused(), failures(connection)) == ([], 0)
     run(workflow, connection, 1, 2, 5)  # within one batch too
-    assert (workflow.state, workflow.failures) == ("published", 1)
+    assert (paused(), failures(connection)) == ([], 1)
     run(workflow, connection, 7)
-    assert (workflow.state, workflow.failures) == ("published", 2)
+    assert (paused(), failures(connection)) == ([], 2)
 
 
 def test_never_where_it_is_switched_off(workflow: Workflow, connection: Connection) -> None:
     Workflow.objects.update(pause_after=0)
     run(workflow, connection, *[1] * 30)
-    assert (workflow.state, workflow.failures) == ("published", 30)
+    assert (paused(), failures(connection)) == ([], 30)
 
 
 def test_meanwhile_everything_waits_and_goes_on_when_it_is_resumed(
@@ -76,14 +117,8 @@ def test_meanwhile_everything_waits_and_goes_on_when_it_is_resumed(
     look.seen.clear()
     run(workflow, connection, 4)
     assert (look.seen, safety.waiting(workflow).count()) == ([], 1)
-    lifecycle.resume(workflow=workflow, by=member)
-    workflow.refresh_from_db()
-    assert (workflow.state, workflow.failures, workflow.held, workflow.paused_because) == (
-        "published",
-        0,
-        False,
-        "",
-    )
+    resume(workflow, connection, member)
+    assert (paused(), failures(connection)) == ([], 0)
     engine.run_lane(connection.pk)
     assert (look.seen, safety.waiting(workflow).count()) == ([4], 0)
 
@@ -109,7 +144,9 @@ def test_those_under_way_when_it_pauses_take_no_further_step(
     workflow: Workflow, connection: Connection, look: Look
 ) -> None:
     two = make_workflow(connection.agency, connection, steps=[LOOK, LOOK | {"name": "again"}])
-    look.behave = lambda _: Workflow.objects.update(state="safety", held=True)
+    look.behave = lambda _: OrganisationPause.objects.create(
+        agency=two.agency, workflow=two, connection=connection, holds=True
+    )
     run(two, connection, 2)
     activation = Activation.objects.get()
     assert (activation.state, activation.position, activation.attempt) == ("ready", 1, 0)
@@ -124,17 +161,37 @@ def test_sweep_does_not_wake_a_lane_for_what_is_held(workflow: Workflow, connect
     assert OrmQ.objects.count() == 0
 
 
-def test_archiving_lets_nothing_go_and_it_comes_back_as_it_was(
+def test_archiving_lets_nothing_go(
     workflow: Workflow, connection: Connection, look: Look, member: User
 ) -> None:
     run(workflow, connection, 1, 3, 5)
     lifecycle.archive(workflow=workflow, by=member)
+    lifecycle.unarchive(workflow=workflow, by=member)
+    lifecycle.resume(workflow=workflow, by=member)
     look.seen.clear()
     run(workflow, connection, 2)
+    assert (look.seen, len(paused())) == ([], 1)
+
+
+def test_removing_the_organisation_lets_nothing_go(
+    workflow: Workflow, connection: Connection, look: Look, member: User
+) -> None:
+    run(workflow, connection, 1, 3, 5)
+    lifecycle.apply_to(workflow=workflow, connections=[], within=[connection], by=member)
+    look.seen.clear()
+    run(workflow, connection, 2)
+    assert (look.seen, safety.waiting(workflow).count()) == ([], 1)
+
+
+def test_workflow_that_an_earlier_release_stopped_everywhere_rests_until_it_is_resumed(
+    workflow: Workflow, connection: Connection, look: Look, member: User
+) -> None:
+    Workflow.objects.update(state="safety", held=True, failures=20, paused_because="look: Refused.")
+    run(workflow, connection, 2)
     assert look.seen == []
-    lifecycle.unarchive(workflow=workflow, by=member)
-    workflow.refresh_from_db()
-    assert workflow.state == "safety"
+    lifecycle.resume(workflow=workflow, by=member)
+    engine.run_lane(connection.pk)
+    assert look.seen == [2]
 
 
 def test_team_is_told_once_and_no_more_once_it_runs_again(
@@ -147,10 +204,11 @@ def test_team_is_told_once_and_no_more_once_it_runs_again(
     assert (mailing.send_immediate(), mailing.send_immediate()) == (2, 0)
     assert [letter.to for letter in mail.outbox] == [[owner.email], [admin.email]]
     assert mail.outbox[0].subject == (
-        "TaskJuice: A workflow paused itself after failures in a row: Chase: look: Odd numbers are refused."
+        f"TaskJuice: A workflow paused itself after failures in a row: Chase at {connection.name}: 3 failures in a "
+        "row. The last one: look: Odd numbers are refused."
     )
-    assert f"/northwind/workflows/{workflow.pk}/\n" in mail.outbox[0].body
-    lifecycle.resume(workflow=workflow, by=member)
+    assert f"/northwind/harbour-cafe/workflows/{workflow.pk}/\n" in mail.outbox[0].body
+    resume(workflow, connection, member)
     incidents.look()
     assert not Incident.objects.filter(kind="safety", closed_at=None).exists()
 
@@ -158,14 +216,46 @@ def test_team_is_told_once_and_no_more_once_it_runs_again(
 def test_page_says_why_and_resumes(workflow: Workflow, connection: Connection, as_member: Client) -> None:
     run(workflow, connection, 1, 3, 5)
     run(workflow, connection, 2)
-    address = f"/northwind/workflows/{workflow.pk}/"
+    agency = as_member.get(f"/northwind/workflows/{workflow.pk}/").content.decode()
+    assert "It paused itself at 1 of 1 organisation." in agency
+    address = f"/northwind/harbour-cafe/workflows/{workflow.pk}/"
     page = as_member.get(address).content.decode()
-    assert "It paused itself after 3 failures in a row. The last one: look: Odd numbers are refused." in page
-    assert "1 activation waits;" in page
-    assert "Paused (safety)" in as_member.get("/northwind/workflows/?state=safety").content.decode()
-    assert "Chase paused itself" in as_member.get("/northwind/").content.decode()
-    assert as_member.post(f"{address}resume/").status_code == 302
+    assert "3 failures in a row. The last one: look: Odd numbers are refused." in page
+    assert "1 activation waits here." in page
+    for place in ("/northwind/", "/northwind/harbour-cafe/"):
+        assert "Chase" in as_member.get(f"{place}workflows/?state=safety").content.decode()
+        assert f"Chase at {connection.name} paused itself" in as_member.get(place).content.decode()
+    activation = Activation.objects.get(state="ready")
+    for path in ("", f"{activation.pk}/"):
+        assert "is paused" in as_member.get(f"/northwind/activations/{path}").content.decode()
+    assert as_member.post(f"{address}resume-here/", {"connections": connection.pk}).status_code == 302
     assert "paused itself" not in as_member.get(address).content.decode()
+    assert AuditEntry.objects.get(verb="workflow resumed here").workspace == connection.workspace
+
+
+def test_all_that_paused_themselves_are_resumed_from_the_agency(
+    workflow: Workflow, connection: Connection, elsewhere: Connection, as_member: Client
+) -> None:
+    for organisation in (connection, elsewhere):
+        run(workflow, organisation, 1, 3, 5)
+    address = f"/northwind/workflows/{workflow.pk}/"
+    assert "Starts it again at 2 organisations" in as_member.get(address).content.decode()
+    as_member.post(f"{address}resume-here/", {"connections": [connection.pk, elsewhere.pk]})
+    assert paused() == []
+
+
+def test_new_version_ends_safety_pauses_and_no_others(
+    workflow: Workflow, connection: Connection, elsewhere: Connection, member: User
+) -> None:
+    run(workflow, connection, 1, 3, 5)
+    organisation_pauses.pause(
+        workflow=workflow, connections=[elsewhere], until=None, why="", holds=False, by=member
+    )
+    draft = Draft("xero/contact-event", {"change": "any"}, [Step("note", "core/note", {"text": "Fine"})])
+    stamp = lifecycle.current_content(workflow).stamp
+    lifecycle.save_draft(workflow=workflow, draft=draft, stamp=stamp, by=member)
+    lifecycle.publish(workflow=workflow, by=member)
+    assert [one for one, *_ in paused()] == [elsewhere.pk]
 
 
 def test_limit_is_set_on_the_page(workflow: Workflow, as_member: Client) -> None:
@@ -193,9 +283,5 @@ def test_client_user_reads_the_reason_and_changes_nothing(
     run(workflow, connection, 1, 3, 5)
     address = f"/northwind/harbour-cafe/workflows/{workflow.pk}/"
     page = as_client_user.get(address).content.decode()
-    assert ("It paused itself" in page, "then resume" in page, 'action="' + address + 'safety/"' in page) == (
-        True,
-        False,
-        False,
-    )
-    assert as_client_user.post(f"{address}resume/").status_code == 403
+    assert ("paused itself" in page, "then resume" in page, "resume-here" in page) == (True, False, False)
+    assert as_client_user.post(f"{address}resume-here/").status_code == 403

@@ -370,10 +370,12 @@ def test_manual_workflow_runs_by_hand_as_often_as_wanted(
     choice = f"now-{connection.pk}"
     assert f'<option value="{choice}">Now · {connection.name}</option>' in as_owner.get(page).content.decode()
     for _ in range(2):
-        as_owner.post(f"{page}run/", {"event": choice})
+        key = as_owner.get(f"{page}run/", {"event": choice}).context["key"]
+        for _ in range(2):  # a double click is one run
+            as_owner.post(f"{page}run/", {"event": choice, "key": key, "sure": "on"})
     assert Activation.objects.count() == Event.objects.filter(type="BY HAND").count() == 2
     other = make_connection(connection.workspace)
-    as_owner.post(f"{page}run/", {"event": f"now-{other.pk}"})
+    as_owner.post(f"{page}run/", {"event": f"now-{other.pk}", "sure": "on"})
     assert Activation.objects.count() == 2
 
 

@@ -293,7 +293,12 @@ def live(agency: Agency, connection: Connection) -> Workflow:
 
 
 def run(client: Client, workflow: Workflow, event: Event) -> Any:
-    return client.post(f"/northwind/workflows/{workflow.pk}/run/", {"event": event.pk})
+    """As a browser does: the page that says what it would do, then its form."""
+    address = f"/northwind/workflows/{workflow.pk}/run/"
+    asked = client.get(address, {"event": event.pk})
+    if asked.status_code != 200:
+        return client.post(address, {"event": event.pk, "sure": "on"})
+    return client.post(address, {"event": event.pk, "key": asked.context["key"], "sure": "on"})
 
 
 def test_workflow_is_run_by_hand_once_per_event(as_member: Client, live: Workflow, event: Event) -> None:
@@ -306,6 +311,10 @@ def test_workflow_is_run_by_hand_once_per_event(as_member: Client, live: Workflo
     engine.run_lane(event.connection_id)
     activation.refresh_from_db()
     assert (Activation.objects.count(), activation.state, activation.event) == (1, "succeeded", event)
+    assert activation.run_by == "Max Member"
+    for page in ("/northwind/activations/", f"/northwind/activations/{activation.pk}/"):
+        assert "by hand" in as_member.get(page).content.decode()
+    assert ", by hand" in as_member.get(f"/northwind/workflows/{live.pk}/").content.decode()
     assert AuditEntry.objects.filter(verb="workflow run by hand").count() == 1
 
 
@@ -329,3 +338,80 @@ def test_client_user_is_offered_nothing_to_run(
 ) -> None:
     page = sign_in(client_user).get(f"/northwind/harbour-cafe/workflows/{live.pk}/")
     assert page.context["events"] == []
+
+
+PAY_AND_MAIL = [
+    {
+        "name": "mail",
+        "action": "core/send-email",
+        "input": {"to": "payer@ridgeway.test", "subject": "Paid in full", "body": "Thank you"},
+    },
+    {"name": "contact", "action": "xero/create-contact", "input": {"name": "New {{ trigger.type }}"}},
+]
+
+
+def test_event_that_the_trigger_refuses_is_not_run(
+    as_member: Client, agency: Agency, connection: Connection
+) -> None:
+    """A draft that changed is no invoice that was paid, though both are told in the same category."""
+    thank = make_workflow(agency, connection, trigger="xero/invoice-paid", steps=PAY_AND_MAIL[:1])
+    told = {"type": "ACCREC", "total": Decimal(100), "status": "DRAFT", "amount_due": Decimal(100)}
+    draft = make_event(connection, category=registry.triggers["xero/invoice-paid"].category, details=told)
+    page = as_member.get(f"/northwind/workflows/{thank.pk}/")
+    assert page.context["events"] == []
+    answer = as_member.post(
+        f"/northwind/workflows/{thank.pk}/run/", {"event": draft.pk, "sure": "on"}, follow=True
+    )
+    assert [str(message) for message in answer.context["messages"]] == [
+        "Not run: the trigger does not start on this event."
+    ]
+    assert (Activation.objects.count(), mail.outbox) == (0, [])
+
+
+def test_change_by_a_workflow_is_not_run_by_hand_either(
+    as_member: Client, live: Workflow, connection: Connection
+) -> None:
+    run(as_member, live, make_event(connection, ours=True))
+    assert Activation.objects.count() == 0
+
+
+def test_nothing_runs_before_it_was_shown_what_it_would_do(
+    as_member: Client,
+    agency: Agency,
+    connection: Connection,
+    event: Event,
+    previews: list[Preview | Outcome],
+) -> None:
+    workflow = make_workflow(agency, connection, steps=PAY_AND_MAIL)
+    address = f"/northwind/workflows/{workflow.pk}/run/"
+    as_member.post(address, {"event": event.pk})
+    assert Activation.objects.count() == 0
+    page = as_member.get(address, {"event": event.pk})
+    text = page.content.decode()
+    assert [(planned.sends, planned.writes) for planned in page.context["steps"]] == [
+        (True, False),
+        (False, True),
+    ]
+    for words in (
+        "E-mail to payer@ridgeway.test",
+        "PUT /Contacts",
+        "to the books of Harbour Café Limited",
+        "Nothing has been sent or written yet.",
+    ):
+        assert words in text, words
+    assert (Activation.objects.count(), mail.outbox) == (0, [])
+
+
+def test_nothing_is_chosen_beforehand(as_member: Client, live: Workflow, event: Event) -> None:
+    page = as_member.get(f"/northwind/workflows/{live.pk}/").content.decode()
+    assert '<select name="event" id="id_run_event" required><option value="">Choose…</option>' in page
+    builder = as_member.get(f"/northwind/workflows/{live.pk}/edit/").content.decode()
+    assert '<select name="event" id="id_event"><option value="">Choose an event…</option>' in builder
+
+
+def test_builder_marks_events_that_would_not_start_it(
+    as_member: Client, connection: Connection, event: Event
+) -> None:
+    page = as_member.post(NEW, posted(connection, **{"trigger-change": "CREATE"}))
+    assert [(choice.event, bool(choice.refusal)) for choice in page.context["events"]] == [(event, True)]
+    assert "would not start it" in page.content.decode()

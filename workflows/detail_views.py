@@ -1,0 +1,149 @@
+"""The page of a workflow, and what can be done to the whole of it: at all the clients it runs for."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from taskjuice.workspaces import gate
+from taskjuice.workspaces.gate import Scope
+from workflows import lifecycle, organisation_pauses, queries, rehearsals, safety
+from workflows.forms import PauseForm, SafetyForm
+from workflows.lifecycle import NotAllowed
+from workflows.models import Workflow
+from workflows.views import Answer, found_workflow, page_url, publish_workflow, refuse_beyond
+
+LAST_ACTIVATIONS = 10
+
+
+@require_safe
+def workflow_detail(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> HttpResponse:
+    scope = gate.enter(request, agency, workspace, level=gate.READ)
+    return show_detail(request, scope, found_workflow(scope, workflow))
+
+
+def show_detail(
+    request: HttpRequest,
+    scope: Scope,
+    found: Workflow,
+    *,
+    limit: SafetyForm | None = None,
+    pause: PauseForm | None = None,
+) -> HttpResponse:
+    """Draw the page; `limit` and `pause` are forms that somebody filled in wrongly."""
+    connectable = queries.choosable(scope, found) if scope.may(gate.WORK) else []
+    detail = queries.detail(scope, found)
+    paused = list(detail.row.paused)
+    context = {
+        "workflow": found,
+        "detail": detail,
+        "reach": queries.reach(found),
+        "goes_beyond": queries.goes_beyond(scope, found),
+        "waiting_here": organisation_pauses.waiting(found, paused) if paused else 0,
+        "activations": queries.newest_activations(scope, found, LAST_ACTIVATIONS),
+        "clients": queries.clients(connectable),
+        "ticked": {str(pk) for pk in queries.applied(scope, found)},
+        "events": rehearsals.events_to_run(scope, found),
+        "safety": limit or SafetyForm(initial={"pause_after": found.pause_after}),
+        "pause": pause or pause_form(scope, found),
+        "held_back": safety.waiting(found).count() if found.held else 0,
+        "here": page_url(scope, "workflow-detail", found),
+        "list": page_url(scope, "workflow-list"),
+        "activation_list": page_url(scope, "activation-list"),
+        "activations_href": f"{page_url(scope, 'activation-list')}?workflow={found.pk}",
+    }
+    return render(request, "workflows/detail.html", context, status=422 if limit or pause else 200)
+
+
+def pause_form(scope: Scope, workflow: Workflow, posted: object = None) -> PauseForm | None:
+    """Return the form that pauses the workflow at the client's organisations; None at the agency."""
+    if scope.workspace is None:
+        return None
+    found = [link.connection for link in queries.applications_here(scope, workflow)]
+    ticked = [connection.pk for connection in found]
+    return PauseForm(posted, found=found, zone=scope.workspace.timezone, initial={"connections": ticked})
+
+
+@require_POST
+def workflow_safety(request: HttpRequest, agency: str, *, workflow: int) -> HttpResponse:
+    """Set after how many failures in a row it pauses by itself at an organisation."""
+    scope = gate.enter(request, agency, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    form = SafetyForm(request.POST)
+    if not form.is_valid():
+        return show_detail(request, scope, found, limit=form)
+    limit = form.cleaned_data["pause_after"]
+    safety.set_limit(workflow=found, pause_after=limit, by=scope.user)
+    saved = (
+        f"Saved. It pauses at an organisation after {limit} failures in a row there."
+        if limit
+        else "Saved. It never pauses by itself."
+    )
+    messages.success(request, saved)
+    return redirect(page_url(scope, "workflow-detail", found))
+
+
+@require_POST
+def workflow_publish(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> Answer:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    return refuse_beyond(request, scope, found) or publish_workflow(request, scope, found)
+
+
+@require_POST
+def workflow_pause(request: HttpRequest, agency: str, *, workflow: int) -> Answer:
+    done = "Paused at {reach}. Events that come now start nothing; what has begun finishes."
+    return _do(request, agency, workflow, lifecycle.pause, done)
+
+
+@require_POST
+def workflow_resume(request: HttpRequest, agency: str, *, workflow: int) -> Answer:
+    done = "Resumed at {reach}. The next event starts it, and what waited goes on."
+    return _do(request, agency, workflow, lifecycle.resume, done)
+
+
+@require_POST
+def workflow_archive(request: HttpRequest, agency: str, *, workflow: int) -> Answer:
+    done = "Archived. It starts nothing more at {reach}; its activations stay."
+    return _do(request, agency, workflow, lifecycle.archive, done)
+
+
+@require_POST
+def workflow_unarchive(request: HttpRequest, agency: str, *, workflow: int) -> Answer:
+    done = "It is back. It starts nothing before you resume or publish it."
+    return _do(request, agency, workflow, lifecycle.unarchive, done)
+
+
+@require_POST
+def workflow_discard(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> Answer:
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    return refuse_beyond(request, scope, found) or _done(
+        request, scope, found, lifecycle.discard_draft, "The draft is discarded."
+    )
+
+
+def _do(request: HttpRequest, agency: str, pk: int, verb: Callable[..., None], done: str) -> Answer:
+    """Do what concerns all of its clients, from the agency's page."""
+    scope = gate.enter(request, agency, level=gate.WORK)
+    return _done(request, scope, found_workflow(scope, pk), verb, done)
+
+
+def _done(
+    request: HttpRequest, scope: Scope, found: Workflow, verb: Callable[..., None], done: str
+) -> Answer:
+    try:
+        verb(workflow=found, by=scope.user)
+    except NotAllowed as error:
+        messages.warning(request, str(error))
+    else:
+        messages.success(request, done.format(reach=queries.reach(found)))
+    return redirect(page_url(scope, "workflow-detail", found))

@@ -1,0 +1,76 @@
+"""Where a workflow runs: its organisations, and pausing it at some of them while it runs at the others."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from taskjuice.workspaces import gate
+from workflows import lifecycle, organisation_pauses, queries
+from workflows.detail_views import pause_form, show_detail
+from workflows.forms import ConnectionsForm, OrganisationsForm, first_error
+from workflows.views import Answer, found_workflow, page_url
+
+
+@require_POST
+def workflow_connections(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> HttpResponse:
+    """Set which of the organisations of this place the workflow runs at; none: it is removed here."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    within = queries.choosable(scope, found)
+    form = ConnectionsForm(request.POST, found=within)
+    if not form.is_valid():
+        messages.error(request, first_error(form))
+    else:
+        lifecycle.apply_to(workflow=found, connections=form.chosen, within=within, by=scope.user)
+        names = ", ".join(connection.name for connection in form.chosen[:5]) or "no organisation"
+        more = f" and {len(form.chosen) - 5} more" if len(form.chosen) > 5 else ""
+        place = f" of {scope.workspace.name}" if scope.workspace else ""
+        messages.success(request, f"Saved. From now on it runs at {names}{more}{place}.")
+    return redirect(page_url(scope, "workflow-detail", found))
+
+
+@require_POST
+def workflow_pause_here(request: HttpRequest, agency: str, workspace: str, *, workflow: int) -> Answer:
+    """Pause the workflow at organisations of one client; it runs on at all the others."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    form = pause_form(scope, found, request.POST)
+    assert form is not None  # a client's slug was given
+    if not form.is_valid():
+        return show_detail(request, scope, found, pause=form)
+    waits = form.cleaned_data["events"] == form.WAIT
+    organisation_pauses.pause(
+        workflow=found,
+        connections=form.chosen,
+        until=form.cleaned_data["until"],
+        why=form.cleaned_data["why"],
+        holds=waits,
+        by=scope.user,
+    )
+    meanwhile = "Events that come now wait." if waits else "Events that come now start nothing."
+    names = ", ".join(connection.name for connection in form.chosen)
+    messages.success(request, f"Paused at {names}. {meanwhile} Elsewhere it runs on.")
+    return redirect(page_url(scope, "workflow-detail", found))
+
+
+@require_POST
+def workflow_resume_here(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> Answer:
+    """Let the workflow run again at the ticked organisations of this place."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    paused = [pause.connection for pause in queries.pauses_here(scope, found)]
+    form = OrganisationsForm(request.POST, found=paused)
+    if not form.is_valid():
+        messages.error(request, first_error(form))
+        return redirect(page_url(scope, "workflow-detail", found))
+    done = organisation_pauses.resume(workflow=found, connections=form.chosen, by=scope.user)
+    organisations = form.chosen[0].name if done == 1 else f"{done:,} organisations"
+    messages.success(
+        request, f"Resumed at {organisations}. The next event starts it, and what waited goes on."
+    )
+    return redirect(page_url(scope, "workflow-detail", found))

@@ -1,0 +1,159 @@
+"""Running a workflow by hand: on which events, and what each step would do, before anybody says yes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from connections.integrations import registry
+from connections.models import Event
+from taskjuice.workspaces import audit, gate
+from taskjuice.workspaces.gate import Scope
+from taskjuice.workspaces.models import User
+from workflows import intake, organisation_pauses, queries, trials
+from workflows.drafts import Draft, Step
+from workflows.lifecycle import NotAllowed
+from workflows.models import Activation, Version, Workflow, WorkflowState
+from workflows.trials import Choice, Trial
+
+RAN = "It has run for this event already. Replay that activation instead."
+LOOKED_THROUGH = 500  # newest events that are held against the trigger
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What a step would do. `is_example`: a step before it writes, so that values from there are examples."""
+
+    number: int
+    step: Step
+    trial: Trial
+    is_example: bool
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes the books of the organisation."""
+        action = self.step.known_action
+        return self.trial.state == "preview" and action is not None and action.writes
+
+    @property
+    def sends(self) -> bool:
+        """Whether it sends something to somebody."""
+        return self.trial.state == "preview" and not self.writes
+
+
+def why_not_started(trigger_key: str, settings: Mapping[str, Any], event: Event) -> str:
+    """Say why the trigger with these cleaned settings does not start on the event; "" where it does."""
+    trigger = registry.triggers.get(trigger_key)
+    if trigger is None:
+        return "The trigger is not known here."
+    if trigger.by_hand:
+        return ""
+    if event.ours and not settings.get("own"):
+        return "Not run: a workflow made this change, and the trigger leaves those out."
+    if trigger.category != event.category or not trigger.matches(event, settings):
+        return "Not run: the trigger does not start on this event."
+    return ""
+
+
+def marked(choices: list[Choice], draft: Draft) -> list[Choice]:
+    """Return the choices, each with why the draft's trigger would not start on it."""
+    trigger = registry.triggers.get(draft.trigger)
+    form = trigger.form(data=dict(draft.settings)) if trigger else None
+    if form is None or not form.is_valid():  # said at its fields
+        return choices
+    return [replace(c, refusal=why_not_started(draft.trigger, form.cleaned_data, c.event)) for c in choices]
+
+
+def events_to_run(scope: Scope, workflow: Workflow) -> list[Choice]:
+    """List the newest events that the live trigger starts on and that the workflow has not run for."""
+    version = workflow.versions.filter(live=True).first()
+    if version is None or workflow.state != WorkflowState.PUBLISHED or not scope.may(gate.WORK):
+        return []
+    ids = runnable(scope, workflow)
+    trigger = registry.triggers.get(version.trigger)
+    if trigger is None or trigger.by_hand:
+        return trials.recent_events(ids, version.trigger)
+    has_run = Activation.objects.filter(event=OuterRef("pk"), workflow=workflow)
+    newest = trials.events_of(ids, trigger.category).exclude(Exists(has_run)).order_by("-received_at")
+    found = [
+        e
+        for e in newest[:LOOKED_THROUGH]
+        if not why_not_started(version.trigger, version.trigger_settings, e)
+    ]
+    return trials.choices_of(trigger, found[: trials.MOST_EVENTS])
+
+
+def runnable(scope: Scope, workflow: Workflow) -> list[int]:
+    """List the connections it runs at, is not paused at, and that this person may use from here."""
+    within = set(queries.connectable(scope).values_list("pk", flat=True))
+    paused = organisation_pauses.active(workflow=workflow).values_list("connection_id", flat=True)
+    return sorted((queries.applied(scope, workflow) & within) - set(paused))
+
+
+def plan(version: Version, event: Event, user: User) -> list[PlannedStep]:
+    """Try the steps in turn, changing nothing, until one would end the run."""
+    planned: list[PlannedStep] = []
+    is_example = False
+    for number, (step, trial) in enumerate(trials.try_steps(Draft.of(version), event, user), start=1):
+        planned.append(PlannedStep(number, step, trial, is_example))
+        is_example = is_example or trial.state == "preview"
+    return planned
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An event that the live version may be run on by hand."""
+
+    version: Version
+    event: Event
+    subject: str
+
+
+def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> Chosen:
+    """The event that was chosen, if the live version may run on it: the trigger's own check comes first.
+
+    Raises NotAllowed, with why.
+    """
+    version = Version.objects.select_related("workflow__agency").filter(workflow=workflow, live=True).first()
+    if version is None or workflow.state != WorkflowState.PUBLISHED:
+        raise NotAllowed("Publish the workflow first.")
+    event = trials.event_for(connection_ids, version.trigger, typed)
+    if event is None:
+        raise NotAllowed("Choose one of the events.")
+    if refusal := why_not_started(version.trigger, version.trigger_settings, event):
+        raise NotAllowed(refusal)
+    if event.pk and Activation.objects.filter(event=event, workflow=workflow).exists():
+        raise NotAllowed(RAN)
+    trigger = registry.triggers[version.trigger]
+    return Chosen(version, event, trials.choices_of(trigger, [event])[0].text if event.pk else "")
+
+
+@transaction.atomic
+def run_now(*, workflow: Workflow, chosen: Chosen, key: UUID | None, by: User) -> int:
+    """Start the live version for this event; the activation's id. `key`: an event of now starts once for each.
+
+    Raises NotAllowed where it has run for it.
+    """
+    Workflow.objects.select_for_update(of=("self",), no_key=True).get(pk=workflow.pk)  # a double click waits
+    event = chosen.event
+    if event.pk is None:
+        event.resource_id = key or event.resource_id
+        if Event.objects.filter(connection=event.connection_id, resource_id=event.resource_id).exists():
+            raise NotAllowed("It was started already.")
+        event.save()
+    started = intake.start_one(event, chosen.version)
+    if started is None:
+        raise NotAllowed(RAN)
+    Activation.objects.filter(pk=started).update(run_by=str(by)[:254])
+    audit.record(
+        "workflow run by hand",
+        by=by,
+        agency=workflow.agency,
+        workspace=event.connection.workspace,
+        subject=workflow.name,
+        activation=started,
+    )
+    return started

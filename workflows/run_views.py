@@ -1,0 +1,55 @@
+"""Running a workflow by hand on an event that a person chose: first what it would do, then for real."""
+
+from uuid import UUID, uuid4
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
+
+from taskjuice.workspaces import gate
+from taskjuice.workspaces.gate import Scope
+from workflows import rehearsals
+from workflows.forms import RunForm
+from workflows.lifecycle import NotAllowed
+from workflows.models import Workflow
+from workflows.views import found_workflow, page_url
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def workflow_run(
+    request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
+) -> HttpResponse:
+    """GET: what the live version would do on the chosen event. POST, once somebody is sure: it runs."""
+    scope = gate.enter(request, agency, workspace, level=gate.WORK)
+    found = found_workflow(scope, workflow)
+    form = RunForm(request.POST if request.method == "POST" else request.GET)
+    form.is_valid()
+    try:
+        chosen = rehearsals.check_run(
+            found, rehearsals.runnable(scope, found), str(form.cleaned_data.get("event") or "")
+        )
+        if request.method != "POST":
+            return _ask(request, scope, found, chosen)
+        if not form.cleaned_data.get("sure"):
+            raise NotAllowed("Look at what it would do first, then run it.")
+        key: UUID | None = form.cleaned_data.get("key")
+        started = rehearsals.run_now(workflow=found, chosen=chosen, key=key, by=scope.user)
+    except NotAllowed as error:
+        messages.warning(request, str(error))
+        return redirect(page_url(scope, "workflow-detail", found))
+    messages.success(request, f"Started by hand for {chosen.event.connection.name}.")
+    return redirect(f"{page_url(scope, 'activation-list')}{started}/")
+
+
+def _ask(request: HttpRequest, scope: Scope, workflow: Workflow, chosen: rehearsals.Chosen) -> HttpResponse:
+    context = {
+        "workflow": workflow,
+        "chosen": chosen,
+        "steps": rehearsals.plan(chosen.version, chosen.event, scope.user),
+        "missing": len(chosen.version.steps),
+        "key": uuid4(),
+        "here": page_url(scope, "workflow-detail", workflow),
+        "list": page_url(scope, "workflow-list"),
+    }
+    return render(request, "workflows/run.html", context)
