@@ -135,6 +135,7 @@ TABLE = {
     "<slug:agency>/clients/new/address/": page(ADMIN),
     "<slug:agency>/settings/": form(ADMIN),
     "<slug:agency>/settings/branding/": action(ADMIN),
+    "<slug:agency>/settings/emails/": action(ADMIN),
     "branding/logos/<slug:digest>/": Row(get=everybody(200)),  # whoever knows the address
     "branding/colours/<slug:colour>/": Row(get=everybody(200)),
     "<slug:agency>/team/": page(WORK),

@@ -1,5 +1,7 @@
 """Pages of activations: list, one of them, and what can be done to them."""
 
+from urllib.parse import urlencode
+
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -9,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import blocked, history, replays, timeline
+from workflows import blocked, bulk, history, replays, timeline
 from workflows.forms import ActivationFilter, BulkForm, ReplayForm
 from workflows.lifecycle import NotAllowed
 from workflows.models import Activation
@@ -37,7 +39,10 @@ def activation_list(request: HttpRequest, agency: str, workspace: str | None = N
         "list": page,
         "chosen": chosen,
         "state": chosen.text("state"),
-        "causes": history.causes(scope) if shows_causes else [],
+        "causes": history.causes(scope, chosen, every=bool(chosen.cleaned_data.get("every_cause")))
+        if shows_causes
+        else None,
+        "of_workflow": history.workflow_name(scope, chosen),
         "here": _url(scope, "activation-list"),
         "bulk": _url(scope, "activation-bulk"),
     }
@@ -49,21 +54,45 @@ def activation_list(request: HttpRequest, agency: str, workspace: str | None = N
 @require_POST
 def activation_bulk(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    following = f"{_url(scope, 'activation-list')}?{request.GET.urlencode()}"
+    shown = {name: value for name, value in request.GET.items() if name not in {"first", "last"}}
+    following = f"{_url(scope, 'activation-list')}?{urlencode(shown)}"
     form = BulkForm(request.POST)
     if not form.is_valid():
         messages.warning(request, "Choose what to do.")
         return redirect(following)
+    verb = form.cleaned_data["do"]
     if form.cleaned_data["all"]:
         found = history.matching(scope, ActivationFilter(request.GET))
     else:
-        found = history.picked(scope, form.ids)
-    if not found:
+        ticked = history.picked(scope, form.ids)
+        found = history.Bulk(ticked[: history.BULK], len(ticked))
+    if not found.activations:
         messages.warning(request, "Tick at least one activation.")
         return redirect(following)
-    done, refused = replays.each(found, VERBS[form.cleaned_data["do"]], by=scope.user)
+    if not form.cleaned_data["sure"] and (verb == "replay" or form.cleaned_data["all"]):
+        return _ask(request, scope, found, verb, following)
+    return _bulk_done(request, scope, found.activations, verb, following)
+
+
+def _ask(request: HttpRequest, scope: Scope, found: history.Bulk, verb: str, following: str) -> HttpResponse:
+    """Show exactly what it would be done to. The form names each of them, so that nothing else is taken."""
+    context = {
+        "found": found,
+        "outlook": bulk.outlook(found.activations),
+        "verb": verb,
+        "following": following,
+        "here": _url(scope, "activation-list"),
+        "bulk": f"{_url(scope, 'activation-bulk')}?{request.GET.urlencode()}",
+    }
+    return render(request, "workflows/bulk.html", context)
+
+
+def _bulk_done(
+    request: HttpRequest, scope: Scope, found: list[Activation], verb: str, following: str
+) -> HttpResponse:
+    done, refused = replays.each(found, VERBS[verb], by=scope.user)
     if done:
-        messages.success(request, f"{_so_many(done)} {DONE[form.cleaned_data['do']]}.")
+        messages.success(request, f"{_so_many(done)} {DONE[verb]}.")
     if refused:
         messages.warning(request, f"{_so_many(len(found) - done)} left as they were: {refused}")
     return redirect(following)

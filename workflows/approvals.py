@@ -1,31 +1,23 @@
 """Tasks for people: asked by a step, decided once by somebody on the agency's staff, read by the step again.
 
 The activation rests as one that waits for its next attempt, until the task expires; a decision makes it due at once.
+Letters about tasks are taskjuice/notices' business: it writes to a person about everything at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from django.conf import settings
-from django.core.mail import EmailMessage
 from django.db import transaction
-from django.db.models import QuerySet
-from django.db.models.functions import Now
-from django.template.loader import render_to_string
+from django.db.models import F, Func, QuerySet, Value
+from django.db.models.functions import Cast, Now
 from django.urls import reverse
-from django.utils import timezone
 
-from taskjuice.queue import wake
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, Role, User
 from workflows import lanes
 from workflows.lifecycle import NotAllowed
 from workflows.models import DECIDED, Activation, ActivationState, Approval, ApprovalState
-
-TELL_TASK = "workflows.tasks.tell_of_approval"
-TOLD_WITHIN = timedelta(minutes=1)  # a letter that takes longer has lost its wake-up
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +98,37 @@ def ask_anew(activation_id: int, steps: Sequence[str]) -> None:
 
 
 def mend() -> None:
-    """The sweep: activations that overlooked a decision go on, letters whose wake-up was lost are sent."""
+    """The sweep: activations that overlooked a decision go on."""
     with transaction.atomic():
         decided = Approval.objects.filter(state__in=DECIDED, taken_at=None, current=True)
         _let_go_on(list(decided.values_list("activation_id", flat=True)[:500]))
-    late = Approval.objects.filter(
-        state=ApprovalState.OPEN, told_at=None, asked_at__lt=Now() - TOLD_WITHIN
-    ).exclude(told=[])
-    for pk in late.values_list("pk", flat=True)[:100]:
-        wake.enqueue(TELL_TASK, pk)
 
 
-def tell(pk: int) -> None:
-    """One letter to those who were chosen, once; nothing where it is decided by now."""
-    with transaction.atomic():
-        rows = Approval.objects.select_for_update(of=("self",), skip_locked=True)
-        waiting = rows.filter(pk=pk, state=ApprovalState.OPEN, told_at=None)
-        approval = waiting.select_related("agency", "workspace", "activation").first()
-        if approval is None or not approval.told:
-            return
-        _letter(approval).send()
-        Approval.objects.filter(pk=pk).update(told_at=Now())
+def untold() -> "QuerySet[Approval]":
+    """Return the open tasks that somebody has not been written to about, oldest first."""
+    rows = Approval.objects.filter(state=ApprovalState.OPEN, current=True, told_at=None).exclude(told=[])
+    return (
+        rows.filter(expires_at__gt=Now())
+        .select_related("agency", "workspace", "activation")
+        .order_by("asked_at")
+    )
+
+
+def note_told(approvals: Iterable[Approval], addresses: Mapping[int, Collection[str]]) -> None:
+    """Note who was written to about each task, by its id, or will never be; in the transaction that sends."""
+    for approval in approvals:
+        Approval.objects.filter(pk=approval.pk).update(
+            reached=Func(F("reached"), _addresses(addresses[approval.pk]), function="array_cat")
+        )
+    Approval.objects.filter(
+        pk__in=[approval.pk for approval in approvals], told_at=None, told__contained_by=F("reached")
+    ).update(told_at=Now())
+
+
+def _addresses(found: Collection[str]) -> Cast:
+    """The addresses as the column holds them: a bare list would be an array of another type."""
+    column = Approval._meta.get_field("reached")
+    return Cast(Value(sorted(found), output_field=column), output_field=column)
 
 
 def staff_addresses(agency: Agency) -> set[str]:
@@ -144,8 +146,7 @@ def _store(questions: Sequence[Question]) -> None:
     activations = Activation.objects.select_related("agency").in_bulk([q.activation_id for q in questions])
     agency = next(iter(activations.values())).agency  # a wave is of one connection
     rows = [_row(question, activations[question.activation_id], agency) for question in questions]
-    made = Approval.objects.bulk_create(rows)
-    wake.enqueue_all([wake.package(TELL_TASK, row.pk) for row in made if row.told])
+    Approval.objects.bulk_create(rows)
 
 
 def _row(question: Question, activation: Activation, agency: Agency) -> Approval:
@@ -164,7 +165,7 @@ def _row(question: Question, activation: Activation, agency: Agency) -> Approval
 def _told(agency: Agency, chosen: Sequence[str]) -> list[str]:
     if not chosen:
         leads = agency.memberships.filter(role__in=(Role.OWNER, Role.ADMIN), user__is_active=True)
-        return list(leads.order_by("pk").values_list("user__email", flat=True))
+        return [address.lower() for address in leads.order_by("pk").values_list("user__email", flat=True)]
     staff = staff_addresses(agency)
     if strangers := [address for address in chosen if address.lower() not in staff]:
         raise NotOnTheTeam(", ".join(strangers))
@@ -195,16 +196,7 @@ def _why_not(approval: Approval) -> str:
             return "The time to decide is over."
 
 
-def _letter(approval: Approval) -> EmailMessage:
+def address_of(approval: Approval) -> str:
+    """Return where the task is decided."""
     place = {"agency": approval.agency.slug, "workspace": approval.workspace.slug, "task": approval.pk}
-    words: dict[str, Any] = {
-        "approval": approval,
-        "url": f"{settings.BASE_URL}{reverse('workflows:task-detail', kwargs=place)}",
-        "expires_at": timezone.localtime(approval.expires_at),
-    }
-    subject = render_to_string("workflows/email/task_subject.txt", words)
-    return EmailMessage(
-        subject=" ".join(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}".split()),
-        body=render_to_string("workflows/email/task_message.txt", words),
-        to=approval.told,
-    )
+    return reverse("workflows:task-detail", kwargs=place)

@@ -25,7 +25,10 @@ class WorkflowFilter(forms.Form):
 
 
 class ActivationFilter(forms.Form):
-    """The list's filters, from its address; `before` and `after` are the ids that a page begins at."""
+    """The list's filters, from its address; `before` and `after` are the ids that a page begins at.
+
+    `first` and `last`: the ends of what was counted, where something is to be done to exactly that.
+    """
 
     STATES = ("running", "waiting", "failed", "unknown", "succeeded", "stopped", "cancelled")
 
@@ -35,6 +38,9 @@ class ActivationFilter(forms.Form):
     workflow = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
     before = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
     after = forms.IntegerField(min_value=0, max_value=LARGEST_ID, required=False)
+    first = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
+    last = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
+    every_cause = forms.BooleanField(required=False)
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
@@ -49,12 +55,16 @@ class ActivationFilter(forms.Form):
 
 
 class BulkForm(forms.Form):
-    """What to do to the ticked activations, or to all that the filters in the address leave (`all`)."""
+    """What to do to the ticked activations, or to all that the filters in the address leave (`all`).
+
+    `sure`: what it would be done to was shown.
+    """
 
     VERBS = ("replay", "cancel", "resume")
 
     do = forms.ChoiceField(choices=[(verb, verb) for verb in VERBS])
     all = forms.BooleanField(required=False)
+    sure = forms.BooleanField(required=False)
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db import connection as database
 from django.db.models import QuerySet
@@ -19,6 +20,7 @@ from workflows.models import Activation, ActivationState, Lane, OrganisationPaus
 ON_A_PAGE = 50
 COUNTED = 10_000  # more than this is shown as "10,000+"
 CAUSES_OF = 1000  # newest failures that are grouped by cause
+CAUSES_SHOWN, MOST_CAUSES = 8, 200  # at first, and when all are asked for
 BULK = 200  # each is locked and checked on its own, while the person waits
 CHIPS = (
     ("", "All"),
@@ -30,15 +32,13 @@ CHIPS = (
     ("stopped", "Stopped"),
     ("cancelled", "Cancelled"),
 )
-COUNT = (
-    "(SELECT count(*) FROM (SELECT 1 FROM workflows_activation WHERE {column} = %s {state} LIMIT {limit}) n)"
-)
+COUNT = "(SELECT count(*) FROM (SELECT 1 FROM workflows_activation WHERE {where} {state} LIMIT {limit}) n)"
 GROUPS = """
 SELECT workflow_id, max(workflow_name), error_code, (array_agg(error ORDER BY id DESC))[1], count(*),
-       max(coalesce(finished_at, created_at))
+       max(coalesce(finished_at, created_at)), min(id), max(id), count(*) OVER (), (sum(count(*)) OVER ())::bigint
   FROM (SELECT id, workflow_id, workflow_name, error_code, error, finished_at, created_at
-          FROM workflows_activation WHERE {column} = %s AND state = 'failed' ORDER BY id DESC LIMIT {limit}) n
- GROUP BY workflow_id, error_code ORDER BY count(*) DESC, max(id) DESC LIMIT 8
+          FROM workflows_activation WHERE {where} AND state = 'failed' ORDER BY id DESC LIMIT {limit}) n
+ GROUP BY workflow_id, error_code ORDER BY count(*) DESC, max(id) DESC LIMIT {shown}
 """
 UNFINISHED = (ActivationState.READY, ActivationState.RUNNING)
 
@@ -106,7 +106,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Failures of one workflow with one error code, among the newest ones."""
+    """Failures of one workflow with one error code, among the newest ones; `first` and `last` are their ids' ends."""
 
     workflow_id: int | None
     workflow_name: str
@@ -114,6 +114,46 @@ class Cause:
     error: str  # of the newest of them
     count: int
     last_at: datetime
+    first: int
+    last: int
+
+    @property
+    def query(self) -> str:
+        """What leads to exactly these failures."""
+        return urlencode(
+            {
+                "state": "failed",
+                "cause": self.code,
+                "workflow": self.workflow_id or "",
+                "first": self.first,
+                "last": self.last,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """The most frequent causes; `total` of them there are among `failures` failures, the newest where `is_cut`."""
+
+    shown: list[Cause]
+    total: int = 0
+    failures: int = 0
+
+    @property
+    def is_cut(self) -> bool:
+        return self.failures >= CAUSES_OF
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What something is about to be done to, oldest first; `total` fit, which may be more than one go takes."""
+
+    activations: list[Activation]
+    total: int
+
+    @property
+    def is_more(self) -> bool:
+        return self.total > len(self.activations)
 
 
 def page(scope: Scope, chosen: ActivationFilter) -> Page:
@@ -129,7 +169,7 @@ def page(scope: Scope, chosen: ActivationFilter) -> Page:
         rows = rows[:ON_A_PAGE]
     return Page(
         rows=_rows(rows),
-        chips=chips(scope),
+        chips=chips(scope, chosen, ids),
         older=rows[-1].pk if rows and has_older else None,
         newer=rows[0].pk if rows and has_newer else None,
         is_cut=len(ids) > walks.SEARCHED,
@@ -142,16 +182,20 @@ def here(scope: Scope) -> "QuerySet[Activation]":
     return Activation.objects.filter(agency=scope.agency)
 
 
-def chips(scope: Scope) -> list[Chip]:
-    """How many there are of each state, counted no further than needed, in one query."""
-    column, key = _place(scope)
-    parts, values = [], list[str | int]()
+def chips(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Chip]:
+    """How many there are of each state, counted no further than needed, in one query.
+
+    Counted is what a click on the chip shows: the workflow and the search of the filter hold, its cause does not.
+    `ids`: what the search found.
+    """
+    where, values = _where(scope, chosen, ids)
+    parts, given = [], list[Any]()
     for value, _ in CHIPS:
         state = "AND state = %s" if value else ""
-        parts.append(COUNT.format(column=column, state=state, limit=COUNTED + 1))
-        values += [key, walks.STATE_OF_CHIP.get(value, value)] if value else [key]
+        parts.append(COUNT.format(where=where, state=state, limit=COUNTED + 1))
+        given += [*values, walks.STATE_OF_CHIP.get(value, value)] if value else values
     with database.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(parts)}", values)
+        cursor.execute(f"SELECT {', '.join(parts)}", given)
         counts = cursor.fetchone()
     tones = {"failed": "bad", "unknown": "bad"}
     found = [
@@ -161,24 +205,39 @@ def chips(scope: Scope) -> list[Chip]:
     return [chip for chip in found if chip.count or chip.value != "cancelled"]
 
 
-def causes(scope: Scope) -> list[Cause]:
-    """The newest failures grouped by workflow and error code, most frequent first."""
-    column, key = _place(scope)
+def causes(scope: Scope, chosen: ActivationFilter, *, every: bool = False) -> Causes:
+    """The newest failures that the filter leaves, grouped by workflow and error code, most frequent first."""
+    ids = walks.matches(scope, chosen.text("q"))
+    where, values = _where(scope, chosen, ids)
+    shown = MOST_CAUSES if every else CAUSES_SHOWN
     with database.cursor() as cursor:
-        cursor.execute(GROUPS.format(column=column, limit=CAUSES_OF), [key])
-        return [Cause(*row) for row in cursor.fetchall()]
+        cursor.execute(GROUPS.format(where=where, limit=CAUSES_OF, shown=shown), values)
+        rows = cursor.fetchall()
+    if not rows:
+        return Causes([])
+    return Causes([Cause(*row[:-2]) for row in rows], total=rows[0][-2], failures=rows[0][-1])
+
+
+def workflow_name(scope: Scope, chosen: ActivationFilter) -> str:
+    """The name of the workflow that the list is filtered by; "" where it is filtered by none of this agency."""
+    pk = chosen.number("workflow")
+    if pk is None:
+        return ""
+    return scope.agency.workflows.filter(pk=pk).values_list("name", flat=True).first() or ""
 
 
 def picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
     """The activations of this scope with these ids, oldest first, so that replays keep the order of events."""
-    found = here(scope).filter(pk__in=ids).order_by("id")
+    found = here(scope).filter(pk__in=ids).select_related("workspace", "connection").order_by("id")
     return list(found.defer("trigger_data", "outputs"))
 
 
-def matching(scope: Scope, chosen: ActivationFilter) -> list[Activation]:
-    """All that the filters leave, at most `BULK` of the newest, oldest first."""
+def matching(scope: Scope, chosen: ActivationFilter) -> Bulk:
+    """What the filters leave, between the ids that they name: the oldest of them, and how many there are."""
     ids = walks.matches(scope, chosen.text("q"))
-    return walks.newest(scope, chosen, ids, BULK)[::-1]
+    first, last = chosen.number("first") or 1, chosen.number("last")
+    found = walks.oldest(scope, chosen, ids, CAUSES_OF, after=first - 1, until=last)
+    return Bulk(found[:BULK], len(found))
 
 
 def one(scope: Scope, pk: int) -> Activation | None:
@@ -202,6 +261,21 @@ def parked_lanes(connection_ids: Sequence[int]) -> dict[int, Lane]:
 def _place(scope: Scope) -> tuple[str, int]:
     """The column that an index begins with, and its value."""
     return ("workspace_id", scope.workspace.pk) if scope.workspace else ("agency_id", scope.agency.pk)
+
+
+def _where(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> tuple[str, list[Any]]:
+    """The condition of the scope and of the filter's workflow and search, led by the columns of an index."""
+    column, key = _place(scope)
+    parts, values = [f"{column} = %s"], list[Any]([key])
+    if (workflow := chosen.number("workflow")) is not None:
+        if scope.workspace is None and workflow_name(scope, chosen):
+            parts, values = [], []  # a workflow of the agency has activations of the agency only
+        parts.append("workflow_id = %s")
+        values.append(workflow)
+    if chosen.text("q"):
+        parts.append("id = ANY(%s)")
+        values.append(list(ids[: walks.SEARCHED]))
+    return " AND ".join(parts), values
 
 
 def _rows(found: Sequence[Activation]) -> list[Row]:

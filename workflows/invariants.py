@@ -1,8 +1,13 @@
 """Lanes, activations, approvals and schedules that stand still."""
 
-from taskjuice.queue import invariants
+from datetime import timedelta
 
-# Where a person paused, archived or has to reconnect, or a safety pause holds the workflow, they were told.
+from taskjuice.queue import invariants
+from workflows import lanes
+
+# Where a person paused, archived or has to reconnect, or a pause holds the workflow, they were told.
+HELD_THERE = lanes.HELD_THERE.format(workflow="a.workflow_id", connection="a.connection_id")
+MAY_GO_ON = f"w.held IS NOT TRUE AND NOT {HELD_THERE}"
 CAN_WORK = """
   JOIN connections_connection c ON c.id = {0}.connection_id AND c.state = 'active' AND c.paused_at IS NULL
   JOIN workspaces_workspace s ON s.id = c.workspace_id AND s.archived_at IS NULL
@@ -18,7 +23,7 @@ SELECT 'activation ' || a.id || ' (' || a.state || ')', greatest(a.next_at, l.tu
   FROM workflows_activation a {CAN_WORK.format("a")}
   LEFT JOIN workflows_lane l ON l.connection_id = a.connection_id
   LEFT JOIN workflows_workflow w ON w.id = a.workflow_id
- WHERE a.state IN ('ready', 'running') AND a.next_at < %(late)s AND w.held IS NOT TRUE
+ WHERE a.state IN ('ready', 'running') AND a.next_at < %(late)s AND {MAY_GO_ON}
    AND (l.turn_at IS NULL OR l.turn_at < %(late)s) AND (l.parked_until IS NULL OR l.parked_until < %(late)s)
 """  # noqa: S608 - made of the constant above
 APPROVALS = f"""
@@ -26,19 +31,21 @@ SELECT 'approval ' || p.id, p.expires_at, 'its time is over, and its activation 
   FROM workflows_approval p JOIN workflows_activation a ON a.id = p.activation_id {CAN_WORK.format("a")}
   LEFT JOIN workflows_workflow w ON w.id = a.workflow_id
  WHERE p.state = 'open' AND p.current AND p.expires_at < %(late)s AND a.state IN ('ready', 'running')
-   AND w.held IS NOT TRUE
+   AND {MAY_GO_ON}
 """  # noqa: S608 - made of the constant above
 DECISIONS = f"""
 SELECT 'approval ' || p.id, p.decided_at, 'it was decided, and its activation has not gone on'
   FROM workflows_approval p JOIN workflows_activation a ON a.id = p.activation_id {CAN_WORK.format("a")}
   LEFT JOIN workflows_workflow w ON w.id = a.workflow_id
  WHERE p.state IN ('approved', 'declined') AND p.current AND p.taken_at IS NULL AND p.decided_at < %(late)s
-   AND a.state IN ('ready', 'running') AND w.held IS NOT TRUE
+   AND a.state IN ('ready', 'running') AND {MAY_GO_ON}
 """  # noqa: S608 - made of the constant above
+# A person gets one letter in fifteen minutes at most, about everything that came meanwhile.
 LETTERS = """
 SELECT 'approval ' || id, asked_at, 'nobody was written to'
   FROM workflows_approval
- WHERE state = 'open' AND told_at IS NULL AND told <> '{}' AND asked_at < %(late)s
+ WHERE state = 'open' AND told_at IS NULL AND told <> '{}' AND expires_at > now()
+   AND asked_at < %(late)s
 """
 SCHEDULES = f"""
 SELECT 'schedule of workflow ' || t.workflow_id || ' on connection ' || t.connection_id, t.due_at, 'it has not started'
@@ -55,5 +62,5 @@ def register() -> None:
     invariants.add("activation", ACTIVATIONS)
     invariants.add("approval past its time", APPROVALS)
     invariants.add("decision", DECISIONS)
-    invariants.add("e-mail about an approval", LETTERS)
+    invariants.add("e-mail about an approval", LETTERS, extra=timedelta(minutes=15))
     invariants.add("schedule", SCHEDULES)

@@ -8,10 +8,17 @@ from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 
 from connections.errors import Invalid, RetryLater
-from connections.integrations import Action, Call, Data, Preview
+from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, TryLater
 from taskjuice.text_fields import LongTextField
+from workflows import email_limit, sender
 
 MOST_RECIPIENTS = 20
+DAY_IS_FULL = (
+    "The agency’s {per_day:,} e-mails of today are sent; an admin can raise the limit under Settings."
+)
+TOO_MANY = (
+    "It goes to {many} addresses, and the agency allows {per_day:,} e-mails a day. Raise that under Settings."
+)
 
 
 class AddressesField(forms.CharField):
@@ -52,13 +59,33 @@ class SendEmail(Action):
     sample: ClassVar[Data] = {"to": ["owner@example.com"], "subject": "INV-0042 was paid"}
 
     def preview(self, call: Call, data: Data) -> Preview:
-        message = _message(data)
-        head = {"From": message.from_email, "To": ", ".join(message.to), "Subject": message.subject}
-        lines = [f"{name}: {value}" for name, value in head.items()]
+        message = _message(call, data)
+        head = {
+            "From": sender.readable(str(message.from_email)),
+            "Reply-To": ", ".join(message.reply_to),
+            "To": ", ".join(message.to),
+            "Subject": message.subject,
+        }
+        lines = [f"{name}: {value}" for name, value in head.items() if value]
         return Preview(f"E-mail to {', '.join(message.to)}", "\n".join([*lines, "", str(message.body)]))
 
+    def outcome(self, call: Call, data: Data) -> Outcome:
+        """Sent within the agency's limit of the day; beyond it, it waits for the next one."""
+        agency_id, many = _agency_id(call), len(data["to"])
+        if agency_id is None:
+            return super().outcome(call, data)
+        if not email_limit.take(agency_id, many):
+            per_day = email_limit.per_day(agency_id)
+            if many > per_day:
+                return Failed("limit", TOO_MANY.format(many=many, per_day=per_day))
+            return TryLater(DAY_IS_FULL.format(per_day=per_day), at=email_limit.next_day(), counts=False)
+        outcome = super().outcome(call, data)
+        if not isinstance(outcome, Done):
+            email_limit.give_back(agency_id, many)
+        return outcome
+
     def run(self, call: Call, data: Data) -> Data:
-        message = _message(data)
+        message = _message(call, data)
         try:
             message.send()
         except smtplib.SMTPRecipientsRefused as error:
@@ -70,8 +97,19 @@ class SendEmail(Action):
         return {"to": data["to"], "subject": data["subject"]}
 
 
-def _message(data: Data) -> EmailMessage:
-    return EmailMessage(data["subject"], data["body"], to=data["to"])
+def _agency_id(call: Call) -> int | None:
+    return call.connection.agency_id if call.connection else None
+
+
+def _message(call: Call, data: Data) -> EmailMessage:
+    answers = sender.answers_of(call.connection.agency) if call.connection else ""
+    return EmailMessage(
+        data["subject"],
+        data["body"],
+        from_email=sender.sender_of(call.connection),
+        to=data["to"],
+        reply_to=[answers] if answers else [],
+    )
 
 
 def _refused(code: int) -> Invalid | RetryLater:

@@ -368,7 +368,8 @@ class Approval(models.Model):
     question = models.CharField(max_length=200)
     details = models.TextField(db_default="")
     told = ArrayField(models.EmailField(), default=list)  # who is written to
-    told_at = models.DateTimeField(null=True)
+    reached = ArrayField(models.EmailField(), default=list, db_default=[])  # who of them has been
+    told_at = models.DateTimeField(null=True)  # when the last of them was
     asked_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     state = models.CharField(max_length=10, choices=ApprovalState, db_default=ApprovalState.OPEN)
@@ -430,3 +431,31 @@ class SentRequest(models.Model):
 
     def __str__(self) -> str:
         return f"request {self.key} of {self.step}"
+
+
+EMAILS_PER_DAY = 500
+
+
+class EmailLimit(models.Model):
+    """How many e-mails the steps of an agency's workflows may send in a day; without a row: EMAILS_PER_DAY."""
+
+    agency = models.OneToOneField(Agency, models.CASCADE, primary_key=True, related_name="email_limit")
+    per_day = models.PositiveIntegerField(db_default=EMAILS_PER_DAY)
+
+    def __str__(self) -> str:
+        return f"{self.agency}: {self.per_day} e-mails a day"
+
+
+class EmailCount(models.Model):
+    """How many addresses the steps of an agency's workflows have written to on a day (UTC, the database's)."""
+
+    agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
+    day = models.DateField()
+    sent = models.PositiveIntegerField(db_default=0)
+    refused_at = models.DateTimeField(null=True)  # when the limit last made a step wait
+
+    class Meta:
+        constraints = (models.UniqueConstraint("agency", "day", name="email_count_once_a_day"),)
+
+    def __str__(self) -> str:
+        return f"{self.agency}: {self.sent} e-mails on {self.day}"

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from django.db import connection as database
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -19,6 +20,7 @@ from workflows import organisation_pauses
 from workflows.drafts import Draft, Step
 from workflows.models import (
     Activation,
+    ActivationState,
     OrganisationPause,
     Version,
     Workflow,
@@ -28,34 +30,34 @@ from workflows.models import (
 from workflows.words import step_in_words, trigger_in_words
 
 ELSEWHERE = "elsewhere"  # the list's filter: workflows of the agency that do not run at this client
-RECENT = 200  # activations of each workflow that its figures look at
-RECENT_HERE = 5000  # and of a whole workspace, where only one is looked at
+COUNTED = 10_000  # activations of one state in the last 7 days: more are shown as "10,000+"
 
-# Newest activations of each workflow, and how those of the last 7 days ended.
-FIGURES = """
-SELECT w.id, max(n.created_at),
-       count(*) FILTER (WHERE n.lately AND n.state IN ('succeeded', 'stopped')),
-       count(*) FILTER (WHERE n.lately AND n.state IN ('failed', 'unknown'))
+# How the activations of the last 7 days ended. Ids grow with time, so that the oldest of those days bounds them in
+# the indexes that lead to a workflow's states; nothing of the activations themselves is read.
+FIGURES = f"""
+WITH lately AS MATERIALIZED (
+    SELECT id FROM workflows_activation
+     WHERE agency_id = %(agency)s AND created_at > now() - interval '7 days' ORDER BY created_at LIMIT 1)
+SELECT w.id, ended.last_at, ended.good, ended.bad
   FROM unnest(%(workflows)s::bigint[]) AS w (id)
  CROSS JOIN LATERAL (
-    SELECT state, created_at, created_at > now() - interval '7 days' AS lately
-      FROM workflows_activation WHERE workflow_id = w.id ORDER BY id DESC LIMIT %(limit)s) n
- GROUP BY w.id
-"""
-FIGURES_HERE = """
-SELECT workflow_id, max(created_at),
-       count(*) FILTER (WHERE lately AND state IN ('succeeded', 'stopped')),
-       count(*) FILTER (WHERE lately AND state IN ('failed', 'unknown'))
-  FROM (SELECT workflow_id, state, created_at, created_at > now() - interval '7 days' AS lately
-          FROM workflows_activation WHERE workspace_id = %(workspace)s ORDER BY id DESC LIMIT %(limit)s) n
- WHERE workflow_id = ANY(%(workflows)s)
- GROUP BY workflow_id
-"""
+    SELECT max((SELECT created_at FROM workflows_activation a
+                 WHERE a.workflow_id = w.id AND a.state = s.state {{place}} ORDER BY a.id DESC LIMIT 1)) AS last_at,
+           sum(n.many) FILTER (WHERE s.state IN ('succeeded', 'stopped')) AS good,
+           sum(n.many) FILTER (WHERE s.state IN ('failed', 'unknown')) AS bad
+      FROM unnest(%(states)s::text[]) AS s (state)
+     CROSS JOIN LATERAL (
+        SELECT count(*) AS many FROM (
+            SELECT 1 FROM workflows_activation a
+             WHERE a.workflow_id = w.id AND a.state = s.state {{place}} AND s.state = ANY(%(ends)s)
+               AND a.id >= (SELECT id FROM lately) LIMIT {COUNTED + 1}) counted) n) ended
+"""  # noqa: S608 - made of the constant above
+ENDS = ["succeeded", "stopped", "failed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How a workflow's activations of the last 7 days ended (the newest ones where there are many)."""
+    """How a workflow's activations of the last 7 days ended, of each kind counted up to `COUNTED`."""
 
     last_at: datetime | None = None
     good: int = 0
@@ -69,6 +71,18 @@ class Figures:
     def rate(self) -> int | None:
         """Per cent that did not fail, rounded down, so that 100 means all; None when nothing ended."""
         return self.good * 100 // self.ended if self.ended else None
+
+    @property
+    def told_bad(self) -> str:
+        return _counted(self.bad)
+
+    @property
+    def told_ended(self) -> str:
+        return f"{COUNTED:,}+" if max(self.good, self.bad) > COUNTED else f"{self.ended:,}"
+
+
+def _counted(number: int) -> str:
+    return f"{COUNTED:,}+" if number > COUNTED else f"{number:,}"
 
 
 @dataclass(frozen=True)
@@ -326,15 +340,17 @@ def _applications(scope: Scope, found: Sequence[Workflow]) -> "QuerySet[Workflow
 
 
 def _figures(scope: Scope, ids: Sequence[int]) -> dict[int, Figures]:
-    here = scope.workspace is not None
-    values = {
+    place = "AND a.workspace_id = %(workspace)s" if scope.workspace else ""
+    values: dict[str, Any] = {
+        "agency": scope.agency.pk,
         "workflows": list(ids),
         "workspace": scope.workspace.pk if scope.workspace else None,
-        "limit": RECENT_HERE if here else RECENT,
+        "states": ActivationState.values,
+        "ends": ENDS,
     }
     with database.cursor() as cursor:
-        cursor.execute(FIGURES_HERE if here else FIGURES, values)
-        return {pk: Figures(*figures) for pk, *figures in cursor.fetchall()}
+        cursor.execute(FIGURES.format(place=place), values)
+        return {pk: Figures(last_at, int(good), int(bad)) for pk, last_at, good, bad in cursor.fetchall()}
 
 
 def _row(

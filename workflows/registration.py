@@ -6,6 +6,7 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
+from taskjuice.workspaces import panels as workspace_panels
 from workflows import (
     approvals,
     blocked,
@@ -20,6 +21,7 @@ from workflows import (
 from workflows.actions import Filter, Note, SetValues
 from workflows.asking import AskPerson
 from workflows.decisions import go_on
+from workflows.email_views import panel as emails_panel
 from workflows.http_request import HttpRequest
 from workflows.intake import interests, start_activations
 from workflows.mailing import SendEmail
@@ -57,6 +59,7 @@ def register() -> None:
     admission.add(permits.admit)
     history.tell_runs(queries.runs_of)
     panels.add(blocked.panel)
+    workspace_panels.of_agency_settings.add(emails_panel)
     sending.tell_authors(queries.author_of)
     restoring.tell_causes(queries.caused_at)
     echoes.tell_chains(queries.chains_of)

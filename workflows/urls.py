@@ -11,6 +11,7 @@ from django.urls import URLPattern, path
 from workflows import (
     activation_views,
     detail_views,
+    email_views,
     file_views,
     organisation_views,
     run_views,
@@ -61,6 +62,10 @@ AT_ALL_CLIENTS: list[tuple[str, Callable[..., Any], str]] = [
     (f"{WORKFLOW}unarchive/", detail_views.workflow_unarchive, "workflow-unarchive"),
 ]
 
+OF_THE_AGENCY: list[tuple[str, Callable[..., Any], str]] = [
+    ("settings/emails/", email_views.email_limit_save, "email-limit"),
+]
+
 AT_ONE_CLIENT: list[tuple[str, Callable[..., Any], str]] = [
     (f"{WORKFLOW}pause-here/", organisation_views.workflow_pause_here, "workflow-pause-here"),
 ]
@@ -69,6 +74,6 @@ AGENCY, CLIENT = "<slug:agency>/", "<slug:agency>/<slug:workspace>/"
 
 urlpatterns: list[URLPattern] = [
     *(path(f"{place}{route}", view, name=name) for route, view, name in PAGES for place in (AGENCY, CLIENT)),
-    *(path(f"{AGENCY}{route}", view, name=name) for route, view, name in AT_ALL_CLIENTS),
+    *(path(f"{AGENCY}{route}", view, name=name) for route, view, name in AT_ALL_CLIENTS + OF_THE_AGENCY),
     *(path(f"{CLIENT}{route}", view, name=name) for route, view, name in AT_ONE_CLIENT),
 ]

@@ -49,11 +49,18 @@ def newest(
 
 
 def oldest(
-    scope: Scope, chosen: ActivationFilter, ids: Sequence[int], most: int, *, after: int
+    scope: Scope,
+    chosen: ActivationFilter,
+    ids: Sequence[int],
+    most: int,
+    *,
+    after: int,
+    until: int | None = None,
 ) -> list[Activation]:
-    """The oldest of what the filters leave after an id, oldest first."""
+    """The oldest of what the filters leave after an id, up to another where one is given, oldest first."""
+    bound = {} if until is None else {"pk__lte": until}
     found = [
-        rows.filter(pk__gt=after).order_by(*(f"-{column}" for column in ahead), "id")
+        rows.filter(pk__gt=after, **bound).order_by(*(f"-{column}" for column in ahead), "id")
         for rows, ahead in _ways(scope, chosen, ids)
     ]
     return _merged(found, "id", most)

@@ -2,18 +2,27 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from django.db import connection as database
 from django.db import transaction
 from django.db.models import Max
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from connections import webhook_health
 from connections.models import Call, CallState, Connection, ConnectionState
 from taskjuice.notices.models import Incident, Kind
 from taskjuice.workspaces.models import Agency
-from workflows.models import Activation, ActivationState, Lane, OrganisationPause, Workflow, WorkflowState
+from workflows.models import (
+    Activation,
+    ActivationState,
+    EmailCount,
+    Lane,
+    OrganisationPause,
+    Workflow,
+    WorkflowState,
+)
 
 LOCK = 5_150_001  # of pg_try_advisory_xact_lock: one process looks at a time
 MOST = 500  # of one kind, newest first; more than that nobody reads
@@ -118,6 +127,14 @@ def _paused() -> Iterator[Found]:
         yield Found(old.agency_id, None, Kind.SAFETY, f"workflow:{old.pk}", name, path)
 
 
+def _emails() -> Iterator[Found]:
+    """Agencies whose limit of e-mails makes steps wait until tomorrow."""
+    today = EmailCount.objects.filter(day=timezone.now().astimezone(UTC).date(), refused_at__isnull=False)
+    for count in today.select_related("agency").order_by("agency")[:MOST]:
+        path = f"/{count.agency.slug}/settings/#emails"
+        yield Found(count.agency_id, None, Kind.EMAILS, f"day:{count.day}", f"{count.sent} sent today", path)
+
+
 def _parked() -> Iterator[Found]:
     lanes = Lane.objects.filter(parked_until__gt=Now() + LONG_PARKED)
     for link in _connections(pk__in=lanes.values("connection")):
@@ -142,5 +159,6 @@ SOURCES: tuple[Source, ...] = (
     _undecided_activations,
     _paused,
     _failures,
+    _emails,
     _parked,
 )

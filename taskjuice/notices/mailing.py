@@ -1,20 +1,23 @@
-"""Incidents by e-mail: at once or in a digest, once per incident and person, sent by the worker.
+"""Letters about what needs somebody: incidents and tasks, all of a person's in one letter, by the worker's sweep.
 
-That somebody was told is stored in the transaction that hands the letter to the mail server: a server that does not
-take it is tried again at the next sweep, and what is mended by then is left out.
+Nobody gets more than one of them in fifteen minutes; what comes meanwhile is in the next. Each incident and task is
+told to a person once. That somebody was told is stored in the transaction that hands the letter to the mail server: a
+server that does not take it is tried again at the next sweep, and what is over by then is left out.
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core import signing
 from django.core.mail import EmailMessage
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -23,33 +26,78 @@ from django.utils import timezone
 from taskjuice.notices import reading
 from taskjuice.notices.models import Cadence, Incident, Kind, Reader, Told
 from taskjuice.workspaces.models import Agency, Membership, User
+from workflows import approvals
+from workflows.models import Approval
 
 log = logging.getLogger(__name__)
 
 STOP = "taskjuice.notices.stop"  # the salt of links that end all e-mail
 LATELY = timedelta(hours=24)  # who joins or changes a wish is not written to about older ones
 MORNING = 8  # o'clock where the person is
+PACE = timedelta(minutes=15)  # between two letters to a person
+EXAMPLES = 5  # of one kind in a letter
+TASKS_LOOKED_AT = 5000  # of one sweep; the rest is for the next
+
+
+class HasAgency(Protocol):
+    agency: Agency
+
+
+@dataclass(slots=True)
+class News:
+    """What a person is written to about."""
+
+    incidents: list[Incident] = field(default_factory=list)
+    tasks: list[Approval] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return len(self.incidents) + len(self.tasks)
+
+    @property
+    def agencies(self) -> list[Agency]:
+        found: list[HasAgency] = [*self.incidents, *self.tasks]
+        return list({one.agency.pk: one.agency for one in found}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Everything of one kind in a letter: how many, and the first few."""
+
+    title: str
+    count: int
+    examples: list[str]
+
+    @property
+    def more(self) -> int:
+        return self.count - len(self.examples)
 
 
 def send_immediate() -> int:
     """Letters about what opened since the last time; how many went out."""
     fresh = Incident.objects.filter(closed_at=None, opened_at__gt=Now() - LATELY)
-    by_agency: dict[int, list[Incident]] = defaultdict(list)
+    incidents: dict[int, list[Incident]] = defaultdict(list)
     for incident in fresh.select_related("agency").order_by("pk"):
-        by_agency[incident.agency_id].append(incident)
-    members = _members().filter(agency__in=by_agency)
+        incidents[incident.agency_id].append(incident)
+    tasks: dict[int, list[Approval]] = defaultdict(list)
+    for approval in approvals.untold()[:TASKS_LOOKED_AT]:
+        tasks[approval.agency_id].append(approval)
+    members = list(_members().filter(agency__in={*incidents, *tasks}))
+    _forget_strangers(tasks, members)
     wishes = reading.wishes_of(member.user_id for member in members)
     told = set(Told.objects.filter(incident__in=fresh).values_list("user_id", "incident_id"))
-    sent = 0
+    news: dict[User, News] = defaultdict(News)
     for member in members:
-        wanted = [
+        news[member.user].incidents += [
             incident
-            for incident in by_agency[member.agency_id]
+            for incident in incidents[member.agency_id]
             if (member.user_id, incident.pk) not in told
             and reading.cadence(wishes, member.user_id, member.role, incident.kind) == Cadence.IMMEDIATE
         ]
-        sent += bool(wanted) and _tell(member, wanted, daily=False)
-    return sent
+        news[member.user].tasks += [
+            task for task in tasks[member.agency_id] if _addresses(task, member.user) - set(task.reached)
+        ]
+    return sum(_tell(user, wanted, daily=False) for user, wanted in news.items() if wanted.count)
 
 
 def send_digests() -> int:
@@ -62,21 +110,24 @@ def send_digests() -> int:
         if local.hour >= MORNING and (last is None or last < local.date()):
             due.append(member)
     wishes = reading.wishes_of(member.user_id for member in due)
-    return sum(_digest(member, wishes) for member in due)
+    by_user: dict[User, list[Membership]] = defaultdict(list)
+    for member in due:
+        by_user[member.user].append(member)
+    return sum(_digest(user, members, wishes) for user, members in by_user.items())
 
 
-def _digest(member: Membership, wishes: reading.Wishes) -> bool:
-    """What is open, was not told yet, and the person wants to hear of daily."""
-    kinds = [k for k in Kind if reading.cadence(wishes, member.user_id, member.role, k) == Cadence.DAILY]
-    opened = Incident.objects.filter(agency=member.agency_id, closed_at=None, kind__in=kinds)
-    fresh = opened.exclude(told__user=member.user_id).select_related("agency").order_by("kind", "pk")
-    found = list(fresh)
-    if found and not _tell(member, found, daily=True):
+def _digest(user: User, members: Sequence[Membership], wishes: reading.Wishes) -> bool:
+    """What is open, was not told yet, and the person wants to hear of daily, in all their agencies."""
+    found: list[Incident] = []
+    for member in members:
+        kinds = [k for k in Kind if reading.cadence(wishes, user.pk, member.role, k) == Cadence.DAILY]
+        opened = Incident.objects.filter(agency=member.agency_id, closed_at=None, kind__in=kinds)
+        found += opened.exclude(told__user=user).select_related("agency").order_by("kind", "pk")
+    if found and not _tell(user, News(found), daily=True):
         return False
-    today = timezone.localtime(timezone=ZoneInfo(member.user.timezone)).date()
-    Reader.objects.update_or_create(
-        user_id=member.user_id, agency_id=member.agency_id, defaults={"digest_on": today}
-    )
+    today = timezone.localtime(timezone=ZoneInfo(user.timezone)).date()
+    for member in members:
+        Reader.objects.update_or_create(user=user, agency_id=member.agency_id, defaults={"digest_on": today})
     return bool(found)
 
 
@@ -84,42 +135,107 @@ def _members() -> "QuerySet[Membership]":
     return Membership.objects.filter(user__is_active=True).select_related("user", "agency").order_by("pk")
 
 
-def _tell(member: Membership, incidents: Sequence[Incident], *, daily: bool) -> bool:
-    """One letter about all of them. False where another process was faster, or the mail server did not take it."""
+def _addresses(task: Approval, user: User) -> set[str]:
+    """The addresses of the task that are this person's."""
+    return {address for address in task.told if address.lower() == user.email.lower()}
+
+
+def _forget_strangers(tasks: dict[int, list[Approval]], members: Sequence[Membership]) -> None:
+    """Whoever left the staff since a task was asked will not be written to: that is noted, and not looked at again."""
+    staff: dict[int, set[str]] = defaultdict(set)
+    for member in members:
+        staff[member.agency_id].add(member.user.email.lower())
+    for agency_id, found in tasks.items():
+        gone = {
+            task.pk: {address for address in task.told if address.lower() not in staff[agency_id]}
+            - set(task.reached)
+            for task in found
+        }
+        approvals.note_told([task for task in found if gone[task.pk]], gone)
+
+
+def _tell(user: User, news: News, *, daily: bool) -> bool:
+    """One letter about all of it. False within fifteen minutes of the last one, where another process was faster, or
+    where the mail server did not take it."""
     try:
         with transaction.atomic():
             # The row's lock keeps a second worker out until this letter is on its way.
-            User.objects.select_for_update(no_key=True).get(pk=member.user_id)
-            there = Told.objects.filter(user=member.user_id, incident__in=incidents)
-            known = set(there.values_list("incident_id", flat=True))
-            new = [incident for incident in incidents if incident.pk not in known]
-            if not new:
+            rested = User.objects.filter(Q(notified_at=None) | Q(notified_at__lte=Now() - PACE))
+            if not rested.select_for_update(no_key=True).filter(pk=user.pk).exists():
                 return False
-            Told.objects.bulk_create(Told(user=member.user, incident=incident) for incident in new)
-            letter(member.user, member.agency, new, daily=daily).send()
+            wanted = _still_wanted(user, news)
+            if not wanted.count:
+                return False
+            Told.objects.bulk_create(Told(user=user, incident=incident) for incident in wanted.incidents)
+            approvals.note_told(wanted.tasks, {task.pk: _addresses(task, user) for task in wanted.tasks})
+            User.objects.filter(pk=user.pk).update(notified_at=Now())
+            letter(user, wanted, daily=daily).send()
     except OSError:  # SMTPException is one, and so are refused connections and timeouts
         log.warning("A notice could not be sent; it is tried again.", exc_info=True)
         return False
     return True
 
 
-def letter(user: User, agency: Agency, incidents: Sequence[Incident], *, daily: bool) -> EmailMessage:
+def _still_wanted(user: User, news: News) -> News:
+    """What this person was not told meanwhile, read anew under the lock."""
+    there = Told.objects.filter(user=user, incident__in=news.incidents)
+    known = set(there.values_list("incident_id", flat=True))
+    tasks = approvals.untold().filter(pk__in=[task.pk for task in news.tasks])
+    return News(
+        [incident for incident in news.incidents if incident.pk not in known],
+        [task for task in tasks if _addresses(task, user) - set(task.reached)],
+    )
+
+
+def letter(user: User, news: News, *, daily: bool) -> EmailMessage:
+    """The letter: one thing in full, several counted by kind with a few examples and one link for each agency."""
     stop = f"{settings.BASE_URL}{reverse('notices:notice-stop', args=[stop_token(user)])}"
     words = {
-        "agency": agency,
-        "incidents": incidents,
+        "news": news,
+        "agencies": [(agency, _groups(news, agency), _link(news, agency)) for agency in news.agencies],
         "daily": daily,
         "base": settings.BASE_URL,
         "wishes": f"{settings.BASE_URL}{reverse('notices:notice-wishes')}",
         "stop": stop,
     }
-    subject = render_to_string("notices/email/subject.txt", words)
+    if news.count == 1 and news.tasks:
+        [task] = news.tasks
+        words |= {"approval": task, "url": f"{settings.BASE_URL}{approvals.address_of(task)}"}
+        words["expires_at"] = timezone.localtime(task.expires_at, ZoneInfo(user.timezone))
+        template = "workflows/email/task"
+    else:
+        template = "notices/email/news"
+    subject = render_to_string(f"{template}_subject.txt", words)
     return EmailMessage(
         subject=" ".join(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}".split()),
-        body=render_to_string("notices/email/message.txt", words),
+        body=render_to_string(f"{template}_message.txt", words),
         to=[user.email],
         headers={"List-Unsubscribe": f"<{stop}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
     )
+
+
+def _groups(news: News, agency: Agency) -> list[Group]:
+    """Tasks, then incidents, by their kinds."""
+    by_title: dict[str, list[str]] = defaultdict(list)
+    for task in news.tasks:
+        if task.agency_id == agency.pk:
+            by_title["To decide"].append(f"{task.question} ({task.workspace.name})")
+    for incident in news.incidents:
+        if incident.agency_id == agency.pk:
+            by_title[Kind(incident.kind).label].append(incident.name)
+    return [Group(title, len(names), names[:EXAMPLES]) for title, names in by_title.items()]
+
+
+def _link(news: News, agency: Agency) -> str:
+    """Where all of it stands: the one thing's own page, or the list."""
+    incidents = [incident for incident in news.incidents if incident.agency_id == agency.pk]
+    tasks = [task for task in news.tasks if task.agency_id == agency.pk]
+    if len(incidents) == 1 and not tasks:
+        return incidents[0].path
+    if not incidents:
+        return reverse("workflows:task-list", args=[agency.slug]) + "?state=open"
+    name = "site:agency-home" if tasks else "notices:notice-list"
+    return reverse(name, args=[agency.slug])
 
 
 def stop_token(user: User) -> str:

@@ -12,6 +12,7 @@ class Kind(models.TextChoices):
     DECIDE = "decide", "A write needs a decision"
     SAFETY = "safety", "A workflow paused itself after failures in a row"
     FAILED = "failed", "Activations of a workflow fail"
+    EMAILS = "emails", "The day’s e-mails of workflows are used up"
     PARKED = "parked", "A connection waits for Xero’s limits for more than an hour"
 
 

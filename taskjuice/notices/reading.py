@@ -16,6 +16,7 @@ USUAL = {
     Kind.DECIDE: (Cadence.IMMEDIATE, Cadence.DAILY),
     Kind.SAFETY: (Cadence.IMMEDIATE, Cadence.DAILY),
     Kind.FAILED: (Cadence.DAILY, Cadence.DAILY),
+    Kind.EMAILS: (Cadence.IMMEDIATE, Cadence.OFF),
     Kind.PARKED: (Cadence.OFF, Cadence.OFF),
 }
 Wishes = dict[tuple[int, str], str]

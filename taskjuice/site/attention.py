@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet, Value
 from django.urls import NoReverseMatch, reverse
@@ -16,8 +16,8 @@ from workflows import organisation_pauses
 from workflows import queries as workflow_queries
 from workflows.models import Activation, ActivationState, Approval, ApprovalState, Lane
 
-COUNTED = 100  # more than this is shown as "100+"
-FETCHED = COUNTED + 1
+COUNTED = 10_000  # more than this is shown as "10,000+", as on the lists
+FETCHED = 101  # read with their names; only where there are more are they counted
 RECENT = timedelta(hours=24)
 Row = TypeVar("Row", Connection, Activation, Approval, Call)
 
@@ -64,7 +64,11 @@ class Attention:
         rows = here(Connection.objects.filter(state=ConnectionState.ERROR), self.scope).order_by("id")
         found = list(rows.values_list("name", "workspace__slug", "id")[:FETCHED])
         item = self._item(
-            "reauthorise", [name for name, *_ in found], "connections:connection-list", "?state=attention"
+            "reauthorise",
+            [name for name, *_ in found],
+            rows,
+            "connections:connection-list",
+            "?state=attention",
         )
         if item is None or item.count > 1:
             return item
@@ -87,7 +91,9 @@ class Attention:
         )
         found = list(named.union(everywhere, all=True).order_by("workflow__name")[:FETCHED])
         names = [f"{name} at {organisation}" if organisation else name for name, organisation, *_ in found]
-        item = self._item("safety", names, "workflows:workflow-list", "?state=safety")
+        item = self._item(
+            "safety", names, named.union(everywhere, all=True), "workflows:workflow-list", "?state=safety"
+        )
         if item is None or item.count > 1:
             return item
         (_, _, pk, workspace), *_ = found
@@ -103,14 +109,14 @@ class Attention:
         """Writes from pages; those of steps show as their activations."""
         rows = here(Call.objects.filter(state=CallState.UNKNOWN, activation_id=None), self.scope)
         names = list(rows.order_by("-created_at").values_list("subject", flat=True)[:FETCHED])
-        return self._item("undecided", names, "xero:call-list", "?state=decide")
+        return self._item("undecided", names, rows, "xero:call-list", "?state=decide")
 
     @cached_property
     def tasks(self) -> Item | None:
         """What workflows ask the team, those that end first before the others."""
         rows = here(Approval.objects.filter(state=ApprovalState.OPEN), self.scope).order_by("expires_at")
         names = list(rows.values_list("question", flat=True)[:FETCHED])
-        return self._item("tasks", names, "workflows:task-list", "?state=open")
+        return self._item("tasks", names, rows, "workflows:task-list", "?state=open")
 
     @cached_property
     def failed(self) -> Item | None:
@@ -124,7 +130,7 @@ class Attention:
         if self.scope.workspace is not None:
             rows = rows.filter(connection__workspace=self.scope.workspace)
         names = list(rows.values_list("connection__name", flat=True)[:FETCHED])
-        return self._item("parked", names, "connections:connection-list")
+        return self._item("parked", names, rows, "connections:connection-list")
 
     @cached_property
     def health(self) -> webhook_health.Health:
@@ -143,22 +149,29 @@ class Attention:
     def silent(self) -> Item | None:
         if self.refused is not None:
             return None
-        names = list(webhook_health.unheard(self.scope).values_list("name", flat=True)[:FETCHED])
-        return self._item("silent", names, "connections:delivery-list")
+        rows = webhook_health.unheard(self.scope)
+        names = list(rows.values_list("name", flat=True)[:FETCHED])
+        return self._item("silent", names, rows, "connections:delivery-list")
 
     def _activations(
         self, kind: str, rows: "QuerySet[Activation]", since: datetime | None = None
     ) -> Item | None:
         """Only the newest are read, by their index, however many old ones there are."""
-        newest = here(rows, self.scope).order_by("-id").values_list("subject", "created_at")[:FETCHED]
+        rows = here(rows, self.scope)
+        newest = rows.order_by("-id").values_list("subject", "created_at")[:FETCHED]
         found = [subject for subject, at in newest if since is None or at > since]
-        return self._item(kind, found, "workflows:activation-list", f"?state={kind}")
+        lately = rows if since is None else rows.filter(created_at__gt=since)
+        return self._item(kind, found, lately, "workflows:activation-list", f"?state={kind}")
 
-    def _item(self, kind: str, names: list[str], url_name: str, query: str = "") -> Item | None:
+    def _item(
+        self, kind: str, names: list[str], rows: "QuerySet[Any, Any]", url_name: str, query: str = ""
+    ) -> Item | None:
+        """`rows` are counted where `names`, the first of them, are not all."""
         if not names:
             return None
         href = place_url(self.scope, url_name) + query
-        return Item(kind, min(len(names), COUNTED), href, names[0], more=len(names) > COUNTED)
+        count = len(names) if len(names) < FETCHED else rows.order_by()[: COUNTED + 1].count()
+        return Item(kind, min(count, COUNTED), href, names[0], more=count > COUNTED)
 
 
 def place_url(scope: Scope, url_name: str) -> str:

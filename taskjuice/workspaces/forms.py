@@ -149,7 +149,8 @@ class BrandingForm(forms.Form):
     reply_to = forms.EmailField(
         required=False,
         label="Reply-to address",
-        help_text="Where answers to letters about connect links go. Left empty: to the colleague who sent them.",
+        help_text="Where answers to e-mails of workflows and about connect links go. Left empty: to the owner, and "
+        "to the colleague who sent a link.",
     )
     logo = forms.FileField(
         required=False,

@@ -44,6 +44,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=100, blank=True)
     timezone = models.CharField("time zone", max_length=64, default="UTC")
     is_active = models.BooleanField(default=True)
+    notified_at = models.DateTimeField(
+        null=True
+    )  # the last letter about what needs somebody (taskjuice/notices)
     date_joined = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[UserManager] = UserManager()

@@ -99,10 +99,14 @@ def test_attention_is_ordered_by_what_it_blocks(
     ]
 
 
-def test_more_than_a_hundred_is_said_to_be_more(as_owner: Client, workspace: Workspace) -> None:
-    for _ in range(101):
+def test_many_are_counted_and_beyond_that_said_to_be_more(
+    as_owner: Client, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(102):
         make_connection(workspace, state=ConnectionState.ERROR)
-    assert text(as_owner, "/northwind/").count("100+ connections need to be reauthorised") == 3
+    assert text(as_owner, "/northwind/").count("102 connections need to be reauthorised") == 3
+    monkeypatch.setattr("taskjuice.site.attention.COUNTED", 101)
+    assert text(as_owner, "/northwind/").count("101+ connections need to be reauthorised") == 3
 
 
 def test_failures_of_last_week_need_no_attention(

@@ -11,9 +11,9 @@ from django.db import transaction
 from django.db.models import F
 from django.test import Client
 from django.utils import timezone
-from django_q.models import OrmQ
 
 from connections.models import Connection
+from taskjuice.notices import mailing
 from taskjuice.site.attention import Attention
 from taskjuice.workspaces.gate import WORK, Scope
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
@@ -112,8 +112,7 @@ def test_it_is_asked_and_told_once_however_often_the_step_runs(connection: Conne
         again(activation)
     task = Approval.objects.get()
     assert (task.told, activation.attempt) == ([owner.email], 0)
-    approvals.tell(task.pk)
-    approvals.tell(task.pk)
+    assert (mailing.send_immediate(), mailing.send_immediate()) == (1, 0)
     (letter,) = mail.outbox
     assert letter.to == [owner.email]
     assert letter.subject == "TaskJuice: To decide for Harbour Café: Pay INV-0042?"
@@ -187,14 +186,34 @@ def test_decision_while_the_activation_is_being_stored_is_not_overlooked(
     assert Activation.objects.get().next_at == before
 
 
-def test_letter_whose_wake_up_was_lost_is_sent(connection: Connection) -> None:
-    asked(connection)
-    OrmQ.objects.all().delete()
-    approvals.mend()
-    assert OrmQ.objects.count() == 0
-    Approval.objects.update(asked_at=timezone.now() - timedelta(minutes=2))
-    approvals.mend()
-    assert OrmQ.objects.count() == 1
+def test_eighty_tasks_are_one_letter_and_nothing_more_within_a_quarter_of_an_hour(
+    connection: Connection, owner: User
+) -> None:
+    workflow = asked(connection).workflow
+    assert workflow is not None
+    for _ in range(79):
+        make_approval(make_activation(workflow, connection), told=[owner.email])
+    assert (mailing.send_immediate(), mailing.send_immediate()) == (1, 0)
+    (letter,) = mail.outbox
+    assert letter.subject == "TaskJuice: 80 decisions wait at Northwind Books"
+    assert ("- and 75 more" in letter.body, letter.body.count("/northwind/tasks/")) == (True, 1)
+    assert not Approval.objects.filter(told_at=None).exists()
+    make_approval(make_activation(workflow, connection), told=[owner.email])
+    assert mailing.send_immediate() == 0
+    User.objects.update(notified_at=timezone.now() - timedelta(minutes=15))
+    assert (mailing.send_immediate(), len(mail.outbox)) == (1, 2)
+
+
+def test_colleague_who_left_is_not_waited_for(connection: Connection, owner: User) -> None:
+    workflow = asked(connection, to="").workflow
+    assert workflow is not None
+    task = make_approval(make_activation(workflow, connection), told=[owner.email, "gone@northwind.example"])
+    mailing.send_immediate()
+    task.refresh_from_db()
+    assert (sorted(task.reached), task.told_at is not None) == (
+        sorted([owner.email, "gone@northwind.example"]),
+        True,
+    )
 
 
 def test_cancelled_activation_asks_no_more(connection: Connection, owner: User) -> None:

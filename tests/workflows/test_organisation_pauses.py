@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -95,9 +96,7 @@ def test_pause_with_an_end_is_over_that_morning_at_the_client(
     pause(as_member, here, connection, until=day.isoformat())
     until = OrganisationPause.objects.values_list("until", flat=True).get()
     assert until is not None
-    assert (
-        f"{until.astimezone(timezone.zoneinfo.ZoneInfo('Pacific/Auckland')):%Y-%m-%d %H:%M}" == f"{day} 00:00"
-    )
+    assert f"{until.astimezone(ZoneInfo('Pacific/Auckland')):%Y-%m-%d %H:%M}" == f"{day} 00:00"
     assert announced(connection) == [0]
     OrganisationPause.objects.update(until=timezone.now() - timedelta(seconds=1))
     assert announced(connection) == [1]  # before any sweep met it

@@ -230,17 +230,111 @@ def test_failures_are_grouped_by_cause_and_replayed_together(
     abroad = make_connection(foreign_workspace)
     make_activation(make_workflow(foreign_workspace.agency, abroad), abroad, **failed, error_code="not-found")
     causes = as_member.get(f"{LIST}?state=failed").context["causes"]
-    assert [(cause.code, cause.count, cause.error) for cause in causes] == [
+    assert [(cause.code, cause.count, cause.error) for cause in causes.shown] == [
         ("not-found", 3, "No 2."),
         ("invalid", 1, "Wrong."),
     ]
-    query = f"state=failed&cause=not-found&workflow={workflow.pk}"
-    answer = as_member.post(f"{LIST}bulk/?{query}", {"do": "replay", "all": "on"}, follow=True)
+    address = f"{LIST}bulk/?{causes.shown[0].query}"
+    answer = as_member.post(
+        address, sure(as_member.post(address, {"do": "replay", "all": "on"})), follow=True
+    )
     assert [str(message) for message in answer.context["messages"]] == [
         "3 activations replayed from the step they ended at."
     ]
     left = Activation.objects.filter(state="failed").values_list("error_code", "agency__slug")
     assert sorted(left) == [("invalid", "northwind"), ("not-found", "southwind")]
+
+
+def sure(asked: Any) -> dict[str, Any]:
+    """What the form of the page that asks sends."""
+    lines = asked.context["outlook"].lines
+    ids = [line.activation.pk for line in lines]
+    for pk in ids:
+        assert f'name="activation" value="{pk}"' in asked.content.decode()
+    return {"do": asked.context["verb"], "sure": "on", "activation": ids}
+
+
+def test_replay_by_cause_takes_exactly_what_was_counted(
+    as_member: Client,
+    workflow: Workflow,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A card of the newest failures says how many; older ones with the same cause are left alone."""
+    monkeypatch.setattr(history, "CAUSES_OF", 2)
+    failed = {"state": "failed", "error_code": "not-found", "position": 0}
+    old, *counted = [make_activation(workflow, connection, subject=f"INV-{n}", **failed) for n in range(3)]
+    (cause,) = as_member.get(f"{LIST}?state=failed").context["causes"].shown
+    later = make_activation(workflow, connection, **failed)
+    address = f"{LIST}bulk/?{cause.query}"
+    asked = as_member.post(address, {"do": "replay", "all": "on"})
+    assert Activation.objects.filter(state="failed").count() == 4  # nothing before somebody is sure
+    assert "Replay 2 activations?" in asked.content.decode()
+    assert "The oldest is INV-1 of Harbour Café" in asked.content.decode()
+    posted = sure(asked)
+    assert posted["activation"] == [one.pk for one in counted]
+    as_member.post(address, posted)
+    left = Activation.objects.filter(state="failed").order_by("pk").values_list("pk", flat=True)
+    assert list(left) == [old.pk, later.pk]
+
+
+def test_more_than_one_go_takes_is_said(
+    as_member: Client, workflow: Workflow, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "BULK", 2)
+    for number in range(3):
+        make_activation(workflow, connection, state="failed", error_code="gone", subject=f"INV-{number}")
+    (cause,) = as_member.get(f"{LIST}?state=failed").context["causes"].shown
+    asked = as_member.post(f"{LIST}bulk/?{cause.query}", {"do": "replay", "all": "on"})
+    assert "In all 3 fit; these are the oldest 2 of them" in asked.content.decode()
+
+
+def test_page_that_asks_names_what_would_be_sent_and_written(
+    as_member: Client, agency: Agency, connection: Connection
+) -> None:
+    steps = [
+        {"name": "mail", "action": "core/send-email", "input": {}},
+        {"name": "pay", "action": "xero/create-payment", "input": {}},
+        {"name": "note", "action": "core/note", "input": {}},
+    ]
+    chase = make_workflow(agency, connection, steps=steps)
+    ids = [make_activation(chase, connection, state="failed", position=at).pk for at in (0, 1, 2)]
+    asked = as_member.post(f"{LIST}bulk/", {"do": "replay", "activation": ids})
+    outlook = asked.context["outlook"]
+    assert (outlook.writing, outlook.sending) == (2, 1)
+    assert [(len(line.writes), len(line.sends)) for line in outlook.lines] == [(1, 1), (1, 0), (0, 0)]
+    text = asked.content.decode()
+    assert "2 may write to the books, 1 may send something" in text
+    assert "Send an e-mail (1)" in text
+
+
+def test_figures_of_the_list_follow_its_filter_and_name_the_workflow(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
+    other = make_workflow(connection.agency, connection, name="Other flow")
+    for _ in range(2):
+        make_activation(workflow, connection, state="failed", error_code="a", subject="INV-1")
+    make_activation(other, connection, state="failed", error_code="b", subject="BILL-1")
+    for place in (LIST, "/northwind/harbour-cafe/activations/"):
+        page = as_member.get(f"{place}?workflow={other.pk}&state=failed")
+        assert counts(as_member, f"{place}?workflow={other.pk}")["Failed"] == "1"
+        assert [cause.code for cause in page.context["causes"].shown] == ["b"]
+        assert "Other flow" in page.content.decode().split("<table")[0]
+        assert counts(as_member, f"{place}?q=inv")["Failed"] == "2"
+        found = as_member.get(f"{place}?q=inv&state=failed").context["causes"].shown
+        assert [(cause.code, cause.count) for cause in found] == [("a", 2)]
+
+
+def test_causes_that_are_not_all_say_so(
+    as_member: Client, workflow: Workflow, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        make_activation(workflow, connection, state="failed", error_code=f"code-{number}")
+    page = as_member.get(f"{LIST}?state=failed")
+    assert (len(page.context["causes"].shown), page.context["causes"].total) == (8, 10)
+    assert "the 8 most frequent of 10 causes" in page.content.decode()
+    every = as_member.get(f"{LIST}?state=failed&every_cause=on")
+    assert (len(every.context["causes"].shown), "most frequent" in every.content.decode()) == (10, False)
 
 
 def test_bulk_does_what_it_can_and_says_what_not(

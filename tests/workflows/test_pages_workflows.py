@@ -1,5 +1,7 @@
 """The list and the page of a workflow."""
 
+from typing import Any
+
 import pytest
 from django.db import connection as database
 from django.test import Client
@@ -10,6 +12,7 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
+from workflows import queries
 from workflows.models import Activation, Workflow
 from workflows.starting_points import LARGE_INVOICE
 
@@ -83,13 +86,44 @@ def test_foreign_workflow_is_not_found(as_member: Client, foreign_workspace: Wor
 
 def test_figures_are_of_the_last_7_days(as_member: Client, agency: Agency, connection: Connection) -> None:
     workflow = make_workflow(agency, connection)
+    make_activation(workflow, connection, state="failed", created_at="2020-01-01T00:00Z")
     for state in ["succeeded"] * 6 + ["stopped"] * 2 + ["failed", "unknown", "running", "cancelled"]:
         make_activation(workflow, connection, state=state)
-    make_activation(workflow, connection, state="failed", created_at="2020-01-01T00:00Z")
     for path in (LIST, "/northwind/harbour-cafe/workflows/"):
         (row,) = as_member.get(path).context["rows"]
         assert (row.figures.good, row.figures.bad, row.figures.rate) == (8, 2, 80)
     assert "2 of 10 failed" in as_member.get(LIST).content.decode()
+
+
+def test_figures_count_all_of_the_week_however_many(
+    as_member: Client, agency: Agency, connection: Connection
+) -> None:
+    """3 of 200 failed, it said, where it was 50 of 3,052: the newest 200 were looked at."""
+    workflow = make_workflow(agency, connection)
+    made = make_activation(workflow, connection, state="failed")
+    made.event = None
+    rows = [("failed", 49), ("succeeded", 3002)]
+    for state, many in rows:
+        copies = [Activation(**row_of(made) | {"state": state}) for _ in range(many)]
+        Activation.objects.bulk_create(copies)
+    for path in (LIST, "/northwind/harbour-cafe/workflows/"):
+        assert "50 of 3,052 failed" in as_member.get(path).content.decode()
+
+
+def test_figures_beyond_what_is_counted_say_so(
+    as_member: Client, agency: Agency, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "COUNTED", 2)
+    workflow = make_workflow(agency, connection)
+    for state in ["succeeded"] * 3 + ["failed"]:
+        make_activation(workflow, connection, state=state)
+    assert "1 of 2+ failed" in as_member.get(LIST).content.decode()
+
+
+def row_of(activation: Activation) -> dict[str, Any]:
+    """Its columns, for a copy."""
+    names = [column.attname for column in Activation._meta.concrete_fields]
+    return {name: getattr(activation, name) for name in names if name not in {"id", "created_at", "next_at"}}
 
 
 def test_list_runs_the_same_queries_for_1_and_30(

@@ -89,7 +89,8 @@ def test_e_mail_is_shown_as_it_would_go_out(event: Event, owner: User) -> None:
         Decimal(0),
     )
     assert trial.document == (
-        "From: TaskJuice <no-reply@localhost>\nTo: a@b.example, c@d.example\nSubject: It is UPDATE\n\nHello,\n\nbye"
+        "From: Harbour Café Limited via Northwind Books <no-reply@localhost>\nReply-To: olivia@northwind.example\n"
+        "To: a@b.example, c@d.example\nSubject: It is UPDATE\n\nHello,\n\nbye"
     )
     assert mail.outbox == []
 
@@ -312,8 +313,8 @@ def test_workflow_is_run_by_hand_once_per_event(as_member: Client, live: Workflo
     activation.refresh_from_db()
     assert (Activation.objects.count(), activation.state, activation.event) == (1, "succeeded", event)
     assert activation.run_by == "Max Member"
-    for page in ("/northwind/activations/", f"/northwind/activations/{activation.pk}/"):
-        assert "by hand" in as_member.get(page).content.decode()
+    for path in ("/northwind/activations/", f"/northwind/activations/{activation.pk}/"):
+        assert "by hand" in as_member.get(path).content.decode()
     assert ", by hand" in as_member.get(f"/northwind/workflows/{live.pk}/").content.decode()
     assert AuditEntry.objects.filter(verb="workflow run by hand").count() == 1
 

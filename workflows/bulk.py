@@ -1,0 +1,56 @@
+"""What a replay of several activations may do outside, said before it begins."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connections.integrations import registry
+from workflows.models import Activation, ActivationState, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One activation with the titles of the steps that it would run and that send or write."""
+
+    activation: Activation
+    writes: list[str]
+    sends: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """All of them, oldest first."""
+
+    lines: list[Line]
+
+    @property
+    def writing(self) -> int:
+        return sum(bool(line.writes) for line in self.lines)
+
+    @property
+    def sending(self) -> int:
+        return sum(bool(line.sends) for line in self.lines)
+
+    @property
+    def by_step(self) -> list[tuple[str, int]]:
+        """How many would run each step that sends or writes, by its title, most first."""
+        titles = Counter(title for line in self.lines for title in {*line.writes, *line.sends})
+        return titles.most_common()
+
+
+def outlook(activations: Sequence[Activation]) -> Outlook:
+    """Say what replaying these from where they ended may send and write. Conditions may still skip a step."""
+    versions = Version.objects.in_bulk({one.version_id for one in activations if one.version_id})
+    return Outlook([_line(one, versions.get(one.version_id or 0)) for one in activations])
+
+
+def _line(activation: Activation, version: Version | None) -> Line:
+    begin = 0 if activation.state == ActivationState.SUCCEEDED else activation.position
+    writes, sends = [], []
+    for step in version.steps[begin:] if version else []:
+        action = registry.actions.get(step["action"])
+        if action is not None and action.writes:
+            writes.append(action.title)
+        elif action is not None and action.effects:
+            sends.append(action.title)
+    return Line(activation, writes, sends)

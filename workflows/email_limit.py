@@ -1,0 +1,89 @@
+"""How many e-mails the workflows of an agency may send in a day, counted in the database across all workers.
+
+Counted are addresses, since a letter to twenty people is twenty e-mails. The day is UTC's.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from taskjuice.workspaces import audit
+from taskjuice.workspaces.models import Agency, User
+from workflows.models import EMAILS_PER_DAY, EmailCount, EmailLimit
+
+MOST_PER_DAY = 20_000  # that an agency may allow itself
+
+TAKE = """
+WITH allowed AS (
+    SELECT coalesce((SELECT per_day FROM workflows_emaillimit WHERE agency_id = %(agency)s), %(usual)s) AS per_day
+)
+INSERT INTO workflows_emailcount AS c (agency_id, day, sent)
+SELECT %(agency)s, (now() AT TIME ZONE 'UTC')::date, %(many)s FROM allowed WHERE %(many)s <= per_day
+    ON CONFLICT (agency_id, day) DO UPDATE SET sent = c.sent + %(many)s
+       WHERE c.sent + %(many)s <= (SELECT per_day FROM allowed)
+RETURNING c.sent
+"""
+GIVE_BACK = """
+UPDATE workflows_emailcount SET sent = greatest(sent - %(many)s, 0)
+ WHERE agency_id = %(agency)s AND day = (now() AT TIME ZONE 'UTC')::date
+"""
+NOTE_REFUSAL = """
+INSERT INTO workflows_emailcount (agency_id, day, sent, refused_at)
+VALUES (%(agency)s, (now() AT TIME ZONE 'UTC')::date, 0, now())
+    ON CONFLICT (agency_id, day) DO UPDATE SET refused_at = now()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """How far an agency is today."""
+
+    sent: int
+    per_day: int
+    was_reached: bool
+
+
+def take(agency_id: int, many: int) -> bool:
+    """Count so many e-mails before they are sent; False where the day's limit does not leave them."""
+    with database.cursor() as cursor:
+        cursor.execute(TAKE, {"agency": agency_id, "many": many, "usual": EMAILS_PER_DAY})
+        if cursor.fetchone() is not None:
+            return True
+        cursor.execute(NOTE_REFUSAL, {"agency": agency_id})
+    return False
+
+
+def give_back(agency_id: int, many: int) -> None:
+    """They were not sent after all."""
+    with database.cursor() as cursor:
+        cursor.execute(GIVE_BACK, {"agency": agency_id, "many": many})
+
+
+def per_day(agency_id: int) -> int:
+    found = EmailLimit.objects.filter(agency=agency_id).values_list("per_day", flat=True).first()
+    return EMAILS_PER_DAY if found is None else found
+
+
+def today(agency_id: int) -> Today:
+    count = EmailCount.objects.filter(agency=agency_id, day=timezone.now().astimezone(UTC).date()).first()
+    limit = per_day(agency_id)
+    return Today(count.sent if count else 0, limit, bool(count and count.refused_at))
+
+
+def next_day() -> datetime:
+    """When the count begins anew."""
+    tomorrow = timezone.now().astimezone(UTC).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time.min, UTC)
+
+
+@transaction.atomic
+def set_limit(*, agency: Agency, limit: int, by: User) -> None:
+    before = per_day(agency.pk)
+    EmailLimit.objects.update_or_create(agency=agency, defaults={"per_day": limit})
+    if before != limit:
+        audit.record(
+            "e-mail limit changed", by=by, agency=agency, subject=agency.name, before=before, after=limit
+        )

@@ -1,0 +1,47 @@
+"""The agency's limit of e-mails by workflows: its card on the settings page, and saving it."""
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from taskjuice.workspaces import branding, gate
+from taskjuice.workspaces.gate import Scope
+from taskjuice.workspaces.panels import Panel
+from workflows import email_limit
+from workflows.forms import first_error
+from workflows.sender import answers_of
+
+
+class EmailLimitForm(forms.Form):
+    per_day = forms.IntegerField(
+        label="E-mails a day",
+        min_value=0,
+        max_value=email_limit.MOST_PER_DAY,
+        help_text="All workflows together, each address counted. A step beyond it waits until the next day (UTC).",
+    )
+
+
+@require_POST
+def email_limit_save(request: HttpRequest, agency: str) -> HttpResponse:
+    scope = gate.enter(request, agency, level=gate.ADMIN)
+    form = EmailLimitForm(request.POST)
+    if form.is_valid():
+        limit = form.cleaned_data["per_day"]
+        email_limit.set_limit(agency=scope.agency, limit=limit, by=scope.user)
+        messages.success(request, f"Saved. Workflows send at most {limit:,} e-mails a day.")
+    else:
+        messages.error(request, first_error(form))
+    return redirect("workspaces:agency-settings", agency)
+
+
+def panel(scope: Scope) -> Panel:
+    found = email_limit.today(scope.agency.pk)
+    context = {
+        "form": EmailLimitForm(initial={"per_day": found.per_day}),
+        "today": found,
+        "reply_to": answers_of(scope.agency),
+        "is_set": bool(branding.of(scope.agency).reply_to),
+    }
+    return Panel("workflows/_emails_card.html", context)
