@@ -165,11 +165,9 @@ class ChaosProduct(Running):
                 flowing.join()
 
         self.beside(flow)
-        count = self._count(sent)
-        count.seconds = time.monotonic() - over
-        return count
+        return self._count(sent, over)
 
-    def _count(self, sent: list[str]) -> Count:
+    def _count(self, sent: list[str], over: float) -> Count:
         deadline = time.monotonic() + PATIENCE
         while True:
             self.watch()
@@ -178,6 +176,7 @@ class ChaosProduct(Running):
             if len(ends) >= len(sent) or time.monotonic() > deadline:
                 break
             time.sleep(0.5)
+        seconds = time.monotonic() - over
         references = Counter(invoice.get("Reference") for invoice in self._documents(sent))
         writes = sum(category == "CONTACT" for _, category, _ in rows)
         return Count(
@@ -185,6 +184,7 @@ class ChaosProduct(Running):
             doubled=sum(n - 1 for n in ends.values()) + sum(n - 1 for n in references.values()),
             unknown=self._unknown(),
             stuck=sum(state not in ENDED for _, _, state in rows) + self._overdue(),
+            seconds=seconds,
         )
 
     def _rows(self, sent: list[str]) -> list[tuple[str, str, str]]:
