@@ -156,7 +156,8 @@ def ended(running: Running, sent: list[str]) -> Counter[str]:
           FROM connections_event e LEFT JOIN workflows_activation a ON a.event_id = e.id
          WHERE e.occurred_at >= %s AND e.occurred_at <= %s"""
     deadline = time.monotonic() + PATIENCE
-    with psycopg.connect(running.environment["DATABASE_URL"], autocommit=True) as database:
+    url = running.environment["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as database:  # it may be a pooler
         while True:
             running.watch()
             rows = database.execute(query, [f"{min(sent)}Z", f"{max(sent)}Z"]).fetchall()
