@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,23 +36,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos")
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--stacks", type=int, default=3, help="products that run at once")
     parser.add_argument("faults", nargs="*", metavar="FAULT", help=f"of {', '.join(CASES)}")
     given = parser.parse_args()
     chosen = given.faults or list(CASES)
     print(f"seed {given.seed}: {len(chosen)} faults, {given.runs} runs each", flush=True)
     lines = {number: Line() for number in chosen}
     folder = Path(tempfile.mkdtemp(prefix="taskjuice-chaos-"))
-    with ChaosProduct(folder, given.seed).run() as product:
-        for run in range(given.runs):
-            order = product.random.sample(chosen, len(chosen))
-            for number in order:
-                _run(product, number, lines[number], f"{run + 1}/{given.runs}")
+    stacks = min(given.stacks, given.runs)
+    with ThreadPoolExecutor(stacks) as pool:
+        parts = [
+            pool.submit(_run_all, folder / str(n), given.seed + n, len(range(n, given.runs, stacks)), lines)
+            for n in range(stacks)
+        ]
+    for part in parts:
+        part.result()
     _print_table(lines)
     is_well = all(line.is_well for line in lines.values())
     if is_well:
         shutil.rmtree(folder)
     print(f"seed {given.seed}" if is_well else f"seed {given.seed}; logs and data are under {folder}")
     return 0 if is_well else 1
+
+
+def _run_all(folder: Path, seed: int, runs: int, lines: dict[str, Line]) -> None:
+    """So many rounds on a product of its own, the faults in another order each time."""
+    with ChaosProduct(folder, seed).run() as product:
+        for run in range(runs):
+            for number in product.random.sample(list(lines), len(lines)):
+                _run(product, number, lines[number], f"{folder.name}: {run + 1}/{runs}")
 
 
 def _run(product: ChaosProduct, number: str, line: Line, which: str) -> None:

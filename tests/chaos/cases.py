@@ -54,7 +54,7 @@ def trigger(product: ChaosProduct, table: str, when: str, body: str) -> Iterator
 
 @case("F01", "a web worker is killed every two seconds")
 def web_worker_is_killed(product: ChaosProduct) -> None:
-    for _ in range(3):
+    for _ in range(2):
         kill(product, "web", first=1)
         time.sleep(2)
 
@@ -63,38 +63,38 @@ def web_worker_is_killed(product: ChaosProduct) -> None:
 def receiver_dies_at_its_points(product: ChaosProduct) -> None:
     for point in RECEIVER_POINTS:
         product.restart("web", TASKJUICE_CRASH=point)
-        time.sleep(4)
+        time.sleep(3)
     product.restart("web", TASKJUICE_CRASH="")
 
 
-@case("F03", "PostgreSQL is down for five seconds")
+@case("F03", "PostgreSQL is down for three seconds")
 def database_is_down(product: ChaosProduct) -> None:
     product.stop_database()
-    time.sleep(5)
+    time.sleep(3)
     product.start_database()
 
 
-@case("F04", "storing a delivery takes six seconds")
+@case("F04", "storing a delivery takes four seconds")
 def database_is_slow(product: ChaosProduct) -> None:
-    with trigger(product, "connections_delivery", "INSERT", "PERFORM pg_sleep(6);"):
-        time.sleep(8)
+    with trigger(product, "connections_delivery", "INSERT", "PERFORM pg_sleep(4);"):
+        time.sleep(5)
 
 
-@case("F24", "a random process of a worker node is killed every three seconds")
+@case("F24", "a random process of a worker node is killed every two seconds")
 def worker_process_is_killed(product: ChaosProduct) -> None:
     for _ in range(3):
         kill(product, product.random.choice(["worker", "second worker"]))
-        time.sleep(3)
+        time.sleep(2)
 
 
-@case("F25", "a worker node is stopped for ten seconds and goes on")
+@case("F25", "a worker node is stopped for six seconds and goes on")
 def worker_node_is_frozen(product: ChaosProduct) -> None:
     processes = product.tree("worker")[1:]
     for number in (signal.SIGSTOP, signal.SIGCONT):
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(number)
-        time.sleep(10 if number == signal.SIGSTOP else 0)
+        time.sleep(6 if number == signal.SIGSTOP else 0)
 
 
 @case("F29", "both worker nodes are told to stop, one after the other, one of them as a whole group")
@@ -118,12 +118,12 @@ def database_crashes(product: ChaosProduct) -> None:
         product.stop_database()
         time.sleep(1)
         product.start_database()
-        time.sleep(2)
+        time.sleep(1)
 
 
 @case("F61", "connections are ended by the server twice a second")
 def connections_are_ended(product: ChaosProduct) -> None:
-    ends = time.monotonic() + 6
+    ends = time.monotonic() + 4
     while time.monotonic() < ends:
         product.sql("""
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -131,7 +131,7 @@ def connections_are_ended(product: ChaosProduct) -> None:
         time.sleep(0.5)
 
 
-@case("F62", "no connection to PostgreSQL is left, for five seconds")
+@case("F62", "no connection to PostgreSQL is left, for three seconds")
 def connections_are_exhausted(product: ChaosProduct) -> None:
     held = []
     try:
@@ -143,7 +143,7 @@ def connections_are_exhausted(product: ChaosProduct) -> None:
         with suppress(psycopg.OperationalError):
             while True:
                 held.append(product.connect())
-        time.sleep(5)
+        time.sleep(3)
     finally:
         for connection in held:
             connection.close()
@@ -155,22 +155,22 @@ def transactions_are_ended(product: ChaosProduct) -> None:
         IF nextval('chaos_count') % 3 = 0 THEN RAISE EXCEPTION 'chaos' USING ERRCODE = '40P01'; END IF;
         IF nextval('chaos_count') % 5 = 0 THEN RAISE EXCEPTION 'chaos' USING ERRCODE = '40001'; END IF;"""
     with trigger(product, "workflows_activation", "UPDATE", fail):
-        time.sleep(6)
+        time.sleep(4)
 
 
-@case("F64", "the disk is full for five seconds")
+@case("F64", "the disk is full for three seconds")
 def disk_is_full(product: ChaosProduct) -> None:
     """As PostgreSQL says it where a table cannot grow."""
     full = "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';"
     with trigger(product, "connections_delivery", "INSERT", full):
-        time.sleep(5)
+        time.sleep(3)
 
 
 @case("F65", "the disk is full when the outcome of a step is stored")
 def disk_is_full_at_an_outcome(product: ChaosProduct) -> None:
     full = "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';"
     with trigger(product, "workflows_steprun", "INSERT", full):
-        time.sleep(5)
+        time.sleep(3)
 
 
 @case("F66", "one worker node's clock is ten minutes slow, the other's ten minutes fast")
@@ -275,14 +275,14 @@ def host_loses_its_power(product: ChaosProduct) -> None:
 def transaction_is_left_open(product: ChaosProduct) -> None:
     """As a worker node does that is cut off: the product's own limit has to end it."""
     product.relays["second worker"].swallow()
-    time.sleep(8)
+    time.sleep(6)
     product.relays["second worker"].heal()
 
 
-@case("F77", "the network swallows all connections for eight seconds")
+@case("F77", "the network swallows all connections for six seconds")
 def network_swallows(product: ChaosProduct) -> None:
     for relay in product.relays.values():
         relay.swallow()
-    time.sleep(8)
+    time.sleep(6)
     for relay in product.relays.values():
         relay.heal()

@@ -29,6 +29,7 @@ from tests.survival.test_kills import Sender, moments
 
 PATIENCE = 120.0  # seconds for everything to end once a fault is over
 READS, WRITES = 20, 6  # events of one run
+ONE_AT_A_TIME = threading.Lock()  # around what the products of this process share
 LISTED = """
 SELECT to_char(e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS'), e.category, a.state
   FROM connections_event e LEFT JOIN workflows_activation a ON a.event_id = e.id
@@ -236,7 +237,8 @@ class ChaosSender(Sender):
     def send_mixed(self, reads: int, writes: int) -> list[str]:
         """Events of invoices, which are read, and of contacts, which are answered by a write; their moments."""
         kinds = ["INVOICE"] * reads + ["CONTACT"] * writes
-        sent = [next(moments).isoformat(timespec="milliseconds").removesuffix("+00:00") for _ in kinds]
+        with ONE_AT_A_TIME:
+            sent = [next(moments).isoformat(timespec="milliseconds").removesuffix("+00:00") for _ in kinds]
         for number, (moment, kind) in enumerate(zip(sent, kinds, strict=True)):
             self.until_acknowledged(moment, self.invoices[number % len(self.invoices)], kind)
             if number >= len(kinds) // 4:
