@@ -1,9 +1,10 @@
 """What can happen to a connection: made, described, tested, paused, refused by the provider, ended."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -22,7 +23,7 @@ from connections.models import (
 )
 from connections.providers import Tenant, providers
 from taskjuice.workspaces.audit import Actor, user_of
-from taskjuice.workspaces.lifecycle import adopt_time_zone
+from taskjuice.workspaces.lifecycle import adopt_time_zone, set_time_zone
 from taskjuice.workspaces.models import User, Workspace
 
 logger = logging.getLogger(__name__)
@@ -98,16 +99,29 @@ def describe(connection: Connection, *, by: Actor) -> str:
         current = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         if current.state == ConnectionState.REVOKED:
             return "The connection was ended meanwhile."
-        current.name = str(details.pop("name", "") or current.name)[:254]
-        current.details = details
-        current.save(update_fields=["name", "details"])
-        if zone := details.get("timezone"):
-            adopt_time_zone(workspace=connection.workspace, time_zone=zone, by=by)
+        follow_details(current, details, by=by)
         Connection.objects.filter(pk=current.pk).update(tested_at=Now())
         if (current.state, current.problem) != (ConnectionState.ACTIVE, ConnectionProblem.NONE):
             states.mend([current], by=by)
     connection.refresh_from_db()
     return ""
+
+
+def follow_details(connection: Connection, details: Mapping[str, Any], *, by: Actor) -> None:
+    """Keep what the provider says of the tenant; inside a transaction, the row locked.
+
+    The client's time zone goes along while it is the one that the tenant had before.
+    """
+    old_zone, zone = connection.details.get("timezone"), str(details.get("timezone") or "")
+    connection.name = str(details.get("name") or connection.name)[:254]
+    connection.details = {name: value for name, value in details.items() if name != "name"}
+    connection.save(update_fields=["name", "details"])
+    if not zone:
+        return
+    workspace = connection.workspace
+    adopt_time_zone(workspace=workspace, time_zone=zone, by=by)
+    if old_zone and zone != old_zone == workspace.timezone:
+        set_time_zone(workspace=workspace, time_zone=zone, by=by)
 
 
 def test(connection: Connection, *, by: User) -> Tested:

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from connections import lifecycle
+from connections.models import Connection
+from xero import time_zones
 from xero.body_fields import Body
 from xero.master_records import parse_organisation
 
@@ -16,3 +19,26 @@ def facts(body: Body) -> dict[str, Any]:
         "year_end_lock_date": organisation.year_end_lock_date,
         "organisation": dict(body),
     }
+
+
+def describe(body: Body) -> dict[str, Any]:
+    """Return what a connection keeps of its organisation."""
+    organisation = parse_organisation(body)
+    return {
+        "name": organisation.name,
+        "legal_name": organisation.legal_name,
+        "country": organisation.country,
+        "currency": organisation.currency,
+        "timezone": time_zones.iana(organisation.time_zone),
+        "timezone_name": time_zones.words(organisation.time_zone),
+        "short_code": organisation.short_code,
+        "demo": organisation.is_demo,
+    }
+
+
+def follow(connection: Connection, body: Body) -> None:
+    """Have the connection say what its organisation says now; inside a transaction."""
+    details = describe(body)
+    current = Connection.objects.select_for_update(no_key=True).select_related(None).get(pk=connection.pk)
+    if (details.pop("name") or current.name, details) != (current.name, current.details):
+        lifecycle.follow_details(current, describe(body), by=None)

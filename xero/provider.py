@@ -11,10 +11,9 @@ from django.conf import settings
 from connections import errors
 from connections.models import Connection
 from connections.providers import Consented, Left, Provider, Tenant, TokenSet
-from xero import budget, ledgers, oauth, refusals, time_zones, transport, wire
-from xero.body_fields import Body, read_objects, read_text, read_uuid
+from xero import budget, ledgers, oauth, organisations, refusals, transport, wire
+from xero.body_fields import read_objects, read_text, read_uuid
 from xero.client import Client
-from xero.master_records import parse_organisation
 
 BROAD = "accounting.transactions"  # replaced by several granular scopes in 2026
 ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
@@ -99,22 +98,7 @@ class XeroProvider(Provider):
 
     def describe(self, connection: Connection) -> dict[str, Any]:
         answer = Client(connection, whatever_state=True, purpose=budget.PAGE).get("/Organisation")
-        return describe_organisation(next(iter(read_objects(answer, "Organisations")), {}))
-
-
-def describe_organisation(body: Body) -> dict[str, Any]:
-    """Return what a connection keeps of its organisation."""
-    organisation = parse_organisation(body)
-    return {
-        "name": organisation.name,
-        "legal_name": organisation.legal_name,
-        "country": organisation.country,
-        "currency": organisation.currency,
-        "timezone": time_zones.iana(organisation.time_zone),
-        "timezone_name": time_zones.words(organisation.time_zone),
-        "short_code": organisation.short_code,
-        "demo": organisation.is_demo,
-    }
+        return organisations.describe(next(iter(read_objects(answer, "Organisations")), {}))
 
 
 def _identity(method: str, path: str, token: str, params: dict[str, str | int] | None) -> requests.Response:

@@ -30,8 +30,13 @@ logger = logging.getLogger(__name__)
 
 ORGANISATION = "organisation"
 ORDER = (ORGANISATION, ACCOUNTS, ITEMS, TRACKING, CONTACTS, INVOICES, PAYMENTS)
-SELDOM = (ORGANISATION, ACCOUNTS, ITEMS, TRACKING)  # they change rarely and cost a call each
-SELDOM_EVERY = timedelta(hours=6)
+# They change rarely and cost a call each. No webhook tells of them, and lock dates and the zone matter at once.
+SELDOM = {
+    ORGANISATION: timedelta(minutes=45),
+    ACCOUNTS: timedelta(hours=6),
+    ITEMS: timedelta(hours=6),
+    TRACKING: timedelta(hours=6),
+}
 PAGE_SIZE = 1000
 IDS_A_CALL = 40  # Xero's own advice; the address would grow too long
 OVERLAP = timedelta(minutes=5)
@@ -113,7 +118,8 @@ def _begin_round(lease: Lease) -> bool:
 
 
 def _is_due(part: Part, now: datetime) -> bool:
-    return part.kind not in SELDOM or part.finished_at is None or part.finished_at < now - SELDOM_EVERY
+    every = SELDOM.get(part.kind)
+    return every is None or part.finished_at is None or part.finished_at < now - every
 
 
 def _set_out(part: Part, *, full: bool) -> None:
@@ -182,11 +188,15 @@ def _advance(lease: Lease, connection: Connection, part: Part) -> bool:
 
 
 def _read_organisation(lease: Lease, connection: Connection, part: Part) -> None:
+    """Its name, zone, currency and lock dates, which the connection and its client follow."""
     answer = client_for(connection, purpose=budget.SYNC).get("/Organisation")
-    facts = organisations.facts(next(iter(read_objects(answer, "Organisations")), {}))
+    body = next(iter(read_objects(answer, "Organisations")), None)
+    if body is None:
+        raise errors.Invalid(["Xero’s answer names no organisation."])
     with transaction.atomic():
         ledgers.hold(lease)
-        Ledger.objects.filter(pk=lease.connection_id).update(**facts)
+        Ledger.objects.filter(pk=lease.connection_id).update(**organisations.facts(body))
+        organisations.follow(connection, body)
         _finish_pass(lease, part)
 
 

@@ -13,11 +13,13 @@ from django.db import models, transaction
 
 from connections import exact
 from connections.models import Connection
-from xero.mapping import CONTACTS, KINDS, Kind, Row
-from xero.models import Stale
+from xero.mapping import CONTACTS, INVOICES, KINDS, Kind, Row
+from xero.master_records import parse_contact
+from xero.models import Invoice, Stale
 
 logger = logging.getLogger(__name__)
 
+OPEN = ("DRAFT", "SUBMITTED", "AUTHORISED")
 OURS = ("id", "workspace", "connection", "first_updated_utc")
 # What a table holds that is about the record itself; a change of these is worth a new row version.
 UPSERT = """
@@ -59,7 +61,20 @@ def take_in(connection: Connection, kind_name: str, bodies: Sequence[Mapping[str
     changed = _store(connection, kind, _latest(rows))
     if changed and kind_name == CONTACTS:
         _rename(connection, changed)
+        _read_documents_of_merged(connection, bodies, changed)
     return Taken(changed, len(refused))
+
+
+def _read_documents_of_merged(
+    connection: Connection, bodies: Sequence[Mapping[str, Any]], changed: Sequence[UUID]
+) -> None:
+    """A merged contact's documents are another contact's now, though Xero does not call them changed."""
+    records = map(parse_contact, bodies)
+    merged = [one.xero_id for one in records if one.merged_into is not None and one.xero_id in changed]
+    if merged:
+        of_them = Invoice.objects.filter(connection=connection, contact_xero_id__in=merged)
+        open_ids = of_them.filter(status__in=OPEN).values_list("xero_id", flat=True)
+        mark_stale([(connection.pk, INVOICES, xero_id) for xero_id in open_ids])
 
 
 def drop_missing(connection: Connection, kind_name: str, present: Iterable[UUID]) -> int:

@@ -23,6 +23,14 @@ def payments_of(invoice: Invoice) -> "list[Payment]":
     return list(rows.exclude(status="DELETED").defer("body").order_by("date", "id"))
 
 
+def merged_into(contact: Contact) -> Contact | None:
+    """Return the contact that this one was merged into at Xero, once it is here."""
+    if contact.record.merged_into is None:
+        return None
+    rows = Contact.objects.filter(connection=contact.connection_id, xero_id=contact.record.merged_into)
+    return rows.defer("body").first()
+
+
 def documents_of(contact: Contact) -> "list[Invoice]":
     rows = Invoice.objects.filter(connection=contact.connection_id, contact_xero_id=contact.xero_id)
     return list(rows.defer("body").order_by("-date", "-id")[:DOCUMENTS_OF_CONTACT])

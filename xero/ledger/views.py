@@ -84,6 +84,7 @@ def contact_detail(request: HttpRequest, agency: str, workspace: str, contact: U
     found = _found(request, agency, workspace, Contact, contact)
     context = {
         "contact": found,
+        "merged_into": records.merged_into(found),
         "documents": records.documents_of(found),
         "history": history.of_record(found.connection, found.xero_id, "CONTACT"),
         "in_xero": places.in_xero(found.connection, places.contact_page(found.xero_id)),

@@ -67,6 +67,16 @@ class Books:
         self.storage.save("organisation", organisation.tenant_id, organisation.document)
         self._organisations[organisation.tenant_id] = organisation
 
+    def change(self, tenant_id: str, **fields: Any) -> None:
+        """What an administrator changes in the organisation's settings."""
+        organisation = self._organisations[tenant_id]
+        organisation.document |= fields
+        self.storage.save("organisation", tenant_id, organisation.document)
+
+    def work(self, tenant_id: str, actor: str) -> Work:
+        """Changes for which Xero's API has no request; whoever makes them commits them."""
+        return Work(self._organisations[tenant_id], self.now, actor, self._new_id)
+
     def seed(self, *, organisations: int = 3, invoices: int | None = None, seed: int = 1) -> None:
         """Fills in what is absent; `invoices` is how many invoices and bills each organisation gets (None: 300).
 

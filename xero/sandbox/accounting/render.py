@@ -66,9 +66,7 @@ class Renderer:
             "Payments": [
                 self._payment_in_invoice(payment) for payment in self._payments(invoice["InvoiceID"])
             ],
-            "CreditNotes": [],
-            "Prepayments": [],
-            "Overpayments": [],
+            **_credits(invoice),
             **{
                 name: invoice[name] for name in ("AmountDue", "AmountPaid", "AmountCredited", "SentToContact")
             },
@@ -108,7 +106,9 @@ class Renderer:
             "ContactGroups": [],
             "IsSupplier": "ACCPAY" in roles,
             "IsCustomer": "ACCREC" in roles,
-            **{name: contact[name] for name in _CONTACT_DEFAULTS if contact.get(name)},
+            **{
+                name: contact[name] for name in (*_CONTACT_DEFAULTS, "MergedToContactID") if contact.get(name)
+            },
         }
         if view in {"one", "page"}:
             out |= self._balances(contact["ContactID"])
@@ -205,6 +205,8 @@ class Renderer:
 
 
 def line(document: Document, unitdp: int) -> Document:
+    """A line as Xero sends it: what is empty is left out."""
+    document = {key: value for key, value in document.items() if value != "" and value is not None}
     out: Document = {key: document[key] for key in ("ItemCode", "Description") if key in document}
     out["UnitAmount"] = round_to(document["UnitAmount"], unit_step(unitdp))
     out |= {
@@ -230,10 +232,10 @@ def item(document: Document, unitdp: int) -> Document:
         price = (
             {"UnitPrice": round_to(details["UnitPrice"], unit_step(unitdp))} if "UnitPrice" in details else {}
         )
-        return details | price
+        return {key: value for key, value in details.items() if value != ""} | price
 
     return {
-        **document,
+        **{key: value for key, value in document.items() if value != ""},
         "UpdatedDateUTC": instant_on_wire(document["UpdatedDateUTC"]),
         "PurchaseDetails": prices(document["PurchaseDetails"]),
         "SalesDetails": prices(document["SalesDetails"]),
@@ -248,6 +250,19 @@ def _dates(invoice: Document) -> Document:
     for name in ("ExpectedPaymentDate", "PlannedPaymentDate", "FullyPaidOnDate"):
         if invoice.get(name):
             out[name] = date_on_wire(invoice[name])
+    return out
+
+
+def _credits(invoice: Document) -> Document:
+    """What was set off against it. A number that is empty is left out, as overpayments and prepayments have none."""
+    out: Document = {"CreditNotes": [], "Prepayments": [], "Overpayments": []}
+    for one in invoice.get("Credits", []):
+        kind = one["Kind"]
+        numbered = {f"{kind}Number": one["Number"]} if one["Number"] else {}
+        dated = {"DateString": f"{one['Date']}T00:00:00", "Date": date_on_wire(one["Date"])}
+        out[f"{kind}s"].append(
+            {f"{kind}ID": one["ID"], **numbered, "AppliedAmount": one["Amount"], **dated, "LineItems": []}
+        )
     return out
 
 

@@ -5,6 +5,9 @@ GET    state                             subscription, clock, settings, tokens i
 GET    organisations                     id, name and counts of each
 ANY    organisations/{tenant}/xero/...   the Accounting API by hand: no token, no limits, real webhooks
 POST   organisations/{tenant}/pay        {"invoice_id", "amount"?, "account_id"?, "date"?}
+POST   organisations/{tenant}/details    {"Name"?, "Timezone"?, "PeriodLockDate"? …}: settings; no webhook tells of them
+POST   organisations/{tenant}/merge      {"contact", "into"}: the second gets the first one's documents
+POST   organisations/{tenant}/credit     {"invoice", "kind", "amount", "date", "number"?}: kind is a credit-note …
 GET    apps · POST apps/{client_id}      {"name", "client_secret", "redirect_uris", "scopes", "bulk_connect"}
 POST   consent                           {"url", "user"?, "organisations"?, "action"?} → {"redirect"}: a person consents
 GET    connections · DELETE connections/{id}
@@ -36,7 +39,7 @@ from aiohttp import web
 from xero.sandbox.accounting import Change
 from xero.sandbox.config import TUNABLE
 from xero.sandbox.identity import consent, scopes
-from xero.sandbox.pages import bookkeeping
+from xero.sandbox.pages import bookkeeping, by_hand
 from xero.sandbox.people import BY_ID, BY_KEY, PEOPLE
 from xero.sandbox.webhooks import burst
 from xero.sandbox.world import WORLD, World
@@ -145,6 +148,22 @@ async def pay(world: World, request: web.Request, body: dict[str, Any]) -> Any:
         return bookkeeping.pay(world, tenant, **body)
     except TypeError as error:
         raise ControlError(str(error)) from error
+
+
+async def details(world: World, request: web.Request, body: dict[str, Any]) -> Any:
+    return by_hand.change_organisation(world, _tenant(world, request.match_info["tenant"]), body)
+
+
+def by_person(act: Callable[..., Any]) -> Act:
+    """A change that only a person makes in Xero, with the body's fields as arguments."""
+
+    async def handle(world: World, request: web.Request, body: dict[str, Any]) -> Any:
+        try:
+            return act(world, _tenant(world, request.match_info["tenant"]), **body)
+        except (KeyError, TypeError) as error:
+            raise ControlError(str(error)) from error
+
+    return handle
 
 
 async def apps(world: World, request: web.Request, body: dict[str, Any]) -> Any:
@@ -354,6 +373,9 @@ ROUTES = [
     web.get(f"{BASE}/organisations", endpoint(organisations)),
     web.route("*", BASE + "/organisations/{tenant}/xero/{path:.*}", endpoint(xero)),
     web.post(BASE + "/organisations/{tenant}/pay", endpoint(pay)),
+    web.post(BASE + "/organisations/{tenant}/details", endpoint(details)),
+    web.post(BASE + "/organisations/{tenant}/merge", endpoint(by_person(by_hand.merge_contacts))),
+    web.post(BASE + "/organisations/{tenant}/credit", endpoint(by_person(by_hand.credit_invoice))),
     web.get(f"{BASE}/apps", endpoint(apps)),
     web.post(BASE + "/apps/{client_id}", endpoint(app_change)),
     web.post(f"{BASE}/consent", endpoint(give_consent)),

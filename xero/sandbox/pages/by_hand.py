@@ -1,0 +1,53 @@
+"""What only people do inside Xero, past any API: settings, merging contacts, setting credits off against invoices."""
+
+from decimal import Decimal
+from typing import Any
+
+from xero.sandbox.accounting.invoices import with_payments
+from xero.sandbox.accounting.work import BY_HAND
+from xero.sandbox.world import World
+
+CREDITS = {"credit-note": "CreditNote", "overpayment": "Overpayment", "prepayment": "Prepayment"}
+
+
+def change_organisation(world: World, tenant_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Name, LegalName, Timezone, BaseCurrency, lock dates …; no webhook tells of them."""
+    world.books.change(tenant_id, **fields)
+    return dict(world.organisations[tenant_id].document)
+
+
+def merge_contacts(world: World, tenant_id: str, contact: str, into: str) -> dict[str, Any]:
+    """The contact is archived and names the other, which gets its documents; those do not count as changed."""
+    work = world.books.work(tenant_id, BY_HAND)
+    merged, kept = work.get("contact", contact), work.get("contact", into)
+    gone = {"ContactStatus": "ARCHIVED", "MergedToContactID": into, "UpdatedDateUTC": work.now_ms}
+    work.put("contact", merged | gone, "UPDATE")
+    work.put("contact", kept | {"UpdatedDateUTC": work.now_ms}, "UPDATE")
+    documents = work.all_with("invoice", "ContactID", contact)
+    for document in documents:
+        work.put("invoice", document | {"ContactID": into}, None)
+    world.outbox.record(tenant_id, work.commit())
+    return {"documents": len(documents)}
+
+
+def credit_invoice(
+    world: World, tenant_id: str, invoice: str, kind: str, amount: Any, date: str, number: str = ""
+) -> dict[str, Any]:
+    """Set a credit note, overpayment or prepayment off against an invoice. Only credit notes have numbers."""
+    work = world.books.work(tenant_id, BY_HAND)
+    found, applied = work.get("invoice", invoice), Decimal(str(amount))
+    credit = {
+        "Kind": CREDITS[kind],
+        "ID": str(work.new_id()),
+        "Number": number,
+        "Date": date,
+        "Amount": applied,
+    }
+    credited = {
+        "Credits": [*found.get("Credits", []), credit],
+        "AmountCredited": found["AmountCredited"] + applied,
+        "UpdatedDateUTC": work.now_ms,
+    }
+    work.put("invoice", with_payments(found | credited, found["AmountPaid"], date), "UPDATE")
+    world.outbox.record(tenant_id, work.commit())
+    return {"id": credit["ID"]}
