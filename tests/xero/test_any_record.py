@@ -84,7 +84,7 @@ def test_every_page_shows_any_record(kind: str, as_member: Client, connection: C
     name, id_field = RECORDS[kind]
     shown: list[UUID] = []
 
-    @settings(max_examples=25, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=12, suppress_health_check=list(HealthCheck), database=None)
     @given(records(schemas, schemas[name]), st.uuids(version=4))
     def show(record: dict[str, Any], xero_id: UUID) -> None:
         body = record | {id_field: str(xero_id), "UpdatedDateUTC": CHANGED}
