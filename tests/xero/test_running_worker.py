@@ -57,6 +57,10 @@ def place(
         with override_settings(**xero), django_db_blocker.unblock(), fresh_database() as environment:
             agency = make_agency("Northwind Books", owner=make_user("owner@northwind.example"))
             connection = link(sandbox, make_workspace(agency, "Harbour Café"))
+            connection.connected_at = timezone.now() - timedelta(
+                days=30
+            )  # nothing from before that is recovered
+            connection.save(update_fields=["connected_at"])
             ledgers.begin(connection)
             read_all(connection)
             place = Place(sandbox, connection, environment | xero)
