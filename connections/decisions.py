@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from connections import sending
+from connections import sending, settling
 from connections.models import Call, CallState
 from connections.writers import WRITERS
 from taskjuice.workspaces.models import User
@@ -55,7 +55,7 @@ def send_again(*, call: Call, by: User) -> Call:
         sending.note(current, "write sent again", by=by, successor=str(successor.pk))
         _tell(current)
     if successor.form_key is not None:  # no lane will do it
-        sending.settle(WRITERS[call.action], current.connection, [successor])
+        settling.settle(WRITERS[call.action], current.connection, [successor])
         successor.refresh_from_db()
     return successor
 

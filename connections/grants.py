@@ -11,15 +11,16 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from connections import errors, states, vault
 from connections.models import ConnectionProblem, Grant, GrantState, TokenRefresh
 from connections.providers import Consented, TokenSet, providers
+from taskjuice.queue import clock
 from taskjuice.workspaces.models import User
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ LEASE = timedelta(seconds=60)  # twice the longest token call
 GRACE = timedelta(minutes=30)
 IDLE = timedelta(days=7)  # refresh tokens die after 60 unused days
 WAIT_SECONDS = 3.0  # for another process that is refreshing
+TRANSIENT = "transient"
 LONGEST_PAUSE = 60  # seconds between attempts while the provider is unwell
 
 
@@ -97,7 +99,7 @@ def keep(consented: Consented, *, provider: str, by: User | None) -> Grant:
             provider=provider,
             app_id=app_id,
             provider_user_id=consented.user_id,
-            defaults={"access_expires_at": timezone.now(), "version": 0},
+            defaults={"access_expires_at": clock.now(), "version": 0},
         )
         grant.provider_user_name = consented.user_name[:254]
         grant.granted_by = by
@@ -145,7 +147,7 @@ def revoke(grant: Grant) -> bool:
     except vault.CannotOpen as error:  # nothing to present; the provider forgets it after 60 days
         _note(grant.pk, "refused", f"Revoking: {error}")
     except errors.RetryLater as error:
-        _note(grant.pk, "transient", f"Revoking: {error}")
+        _note(grant.pk, TRANSIENT, f"Revoking: {error}")
         return False
     Grant.objects.filter(pk=grant.pk, version=grant.version).update(tokens="", key_id="")
     return True
@@ -205,7 +207,7 @@ def _opened(owner: str, ciphertext: str) -> vault.Secrets:
         return vault.unseal(owner, ciphertext)
     except vault.CannotOpen as error:
         logger.exception("a grant's tokens do not open: is a key missing in TOKEN_KEYS?")
-        at = timezone.now() + timedelta(minutes=1)
+        at = clock.now() + timedelta(minutes=1)
         raise errors.RetryLater("The stored access cannot be opened.", at=at, tenant_wide=True) from error
 
 
@@ -223,7 +225,7 @@ def _renewed(held: _Held, *, wait: float) -> Token:
             text = "The access could not be renewed a moment ago."
             raise errors.RetryLater(text, at=current.retry_at, tenant_wide=True)
         if time.monotonic() >= until:
-            soon = timezone.now() + timedelta(seconds=2)
+            soon = clock.now() + timedelta(seconds=2)
             raise errors.RetryLater("The access is being renewed.", at=soon, tenant_wide=True)
         time.sleep(0.05)
 
@@ -310,16 +312,20 @@ def _write(where: Q, owner: str, tokens: TokenSet, *, previous: str) -> bool:
 def _put_off(held: _Held, lease: uuid.UUID, error: errors.RetryLater) -> errors.RetryLater:
     """Give the lease back and let nobody try before a pause, which doubles with each failure in a row."""
     with transaction.atomic(durable=True):
-        failures = TokenRefresh.objects.filter(
-            grant=held.id, outcome="transient", at__gt=Now() - timedelta(minutes=10)
-        ).count()
-        pause = timedelta(seconds=min(2 ** (failures + 1), LONGEST_PAUSE))
-        at = max(error.at or timezone.now(), timezone.now() + pause)
+        pause = timedelta(seconds=min(2 ** (_failures_in_a_row(held.id) + 1), LONGEST_PAUSE))
+        at = max(error.at or clock.now(), clock.now() + pause)
         Grant.objects.filter(pk=held.id, lease_token=lease).update(
-            lease_token=None, lease_until=None, retry_at=Now() + (at - timezone.now())
+            lease_token=None, lease_until=None, retry_at=at
         )
-        _note(held.id, "transient", str(error))
+        _note(held.id, TRANSIENT, str(error))
     return errors.RetryLater(str(error), at=at, tenant_wide=True, status=error.status)
+
+
+def _failures_in_a_row(grant_id: int) -> int:
+    """How often it could not be refreshed since it last could; as many as make a difference."""
+    latest = TokenRefresh.objects.filter(grant=grant_id).order_by("-at", "-pk")
+    outcomes = latest.values_list("outcome", flat=True)[: LONGEST_PAUSE.bit_length()]
+    return len(list(takewhile(lambda outcome: outcome == TRANSIENT, outcomes)))
 
 
 def _believe(held: _Held, lease: uuid.UUID, refusal: errors.NeedsConsent) -> bool:

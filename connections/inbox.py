@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from django.db import OperationalError, transaction
 from django.db import connection as database
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -18,6 +18,7 @@ from connections.arrivals import Reading
 from connections.integrations import registry
 from connections.models import Delivery, DeliveryState, Event, Mention, StrayEvent
 from connections.receiving import FAN_OUT, FAN_OUT_TASK
+from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import wake
 from taskjuice.queue.commits import quick
 from taskjuice.workspaces import audit
@@ -83,7 +84,7 @@ def _process(deliveries: Sequence[Delivery]) -> None:
     try:
         with transaction.atomic():
             _store(deliveries)
-    except OperationalError:  # of the database, not of a delivery: they wait on
+    except OUTAGE:  # of the database, not of a delivery: they wait on
         raise
     except Exception:
         logger.exception("a batch of %d deliveries failed; taking each alone", len(deliveries))
@@ -109,7 +110,7 @@ def _process_alone(delivery: Delivery, earlier: Sequence[Event] = ()) -> None:
                 with _noting_poison(reading):
                     _count(reading, announce([event]))
             _keep([reading])
-    except OperationalError:
+    except OUTAGE:
         raise
     except Exception as error:  # recorded on the delivery, to be looked at and replayed
         logger.exception("delivery %s failed", delivery.pk)
@@ -126,7 +127,7 @@ def _noting_poison(reading: Reading) -> Iterator[None]:
     try:
         with transaction.atomic():
             yield
-    except OperationalError:
+    except OUTAGE:
         raise
     except Exception as error:
         logger.exception("an event of delivery %s failed", reading.delivery.pk)

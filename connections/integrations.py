@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from django import forms
-from django.utils import timezone
 
 from connections import errors
 from connections.models import Connection, Event
+from taskjuice.queue import clock
 from taskjuice.workspaces.models import Agency, User
 
 Data = dict[str, Any]
@@ -100,7 +100,7 @@ def outcome_of(error: errors.ProviderError) -> Outcome:
         case errors.NeedsConsent() | errors.TenantGone():
             # Not the activation's fault: it waits, and goes on when the connection is mended.
             return TryLater(
-                str(error), at=timezone.now() + MENDED_BY, tenant_wide=True, status=error.status, counts=False
+                str(error), at=clock.now() + MENDED_BY, tenant_wide=True, status=error.status, counts=False
             )
         case errors.UnknownOutcome():
             return Unknown(str(error), status=error.status)

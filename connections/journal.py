@@ -21,20 +21,23 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
-from django.utils import timezone
 
-from connections import admission, errors, restoring, sending
+from connections import admission, errors, restoring, sending, settling, standing
 from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown, outcome_of
-from connections.models import LIVE_CALLS, Call, CallState, Connection, Sending
+from connections.models import LIVE_CALLS, OPEN_CALLS, Call, CallState, Connection, Sending
 from connections.sending import UNSETTLED
 from connections.writers import WRITERS, Draft, Writer
 from taskjuice.crash import crash_point
-from taskjuice.queue import wake
+from taskjuice.queue import clock, wake
+from taskjuice.workspaces.models import User
 
 STALE_SECONDS = 60  # a process that was held up for so long between intent and sending does not send
-ALIVE_SECONDS = 60  # longer than a request that sends lives
-ORPHANED_SECONDS = 900  # a step's call that its lane did not come back to
+ALIVE_SECONDS = 40  # longer than a request that sends lives
+CHECK_SECONDS = 30  # between two looks at the same sending
+ORPHANED_SECONDS = 300  # a step's call that its lane did not come back to
+TURN_SECONDS = 20.0  # of the task that looks, which may take 120
+MOST = 200  # sendings of one such turn
 SECOND_CLICK_SECONDS = 8.0  # how long a form sent twice waits for what its first sending brings
 BUSY = "Another change of this document is under way."
 SETTLE, SETTLE_TASK = "settle-calls", "connections.tasks.settle_calls"
@@ -51,7 +54,7 @@ def write(writer: Writer, calls: Sequence[ActionCall], rows: Sequence[Data]) -> 
     calls = [_named(call) for call in calls]
     before = _latest(calls)
     ours = {index: call for index, call in before.items() if call.state in LIVE_CALLS}
-    waiting |= sending.settle(
+    waiting |= settling.settle(
         writer, connection, [call for call in ours.values() if _is_ours_to_settle(call)]
     )
     fresh = [index for index in range(len(calls)) if index not in ours]
@@ -96,7 +99,7 @@ def _is_ours_to_settle(call: Call) -> bool:
     """Calls of steps belong to whoever holds the lane; those of forms to the request that sent them, for a while."""
     if call.state not in UNSETTLED:
         return False
-    return call.form_key is None or timezone.now() - call.created_at > timedelta(seconds=ALIVE_SECONDS)
+    return call.form_key is None or clock.now() - call.created_at > timedelta(seconds=ALIVE_SECONDS)
 
 
 def _begin(
@@ -249,34 +252,72 @@ def _why_failed(call: Call) -> str:
 
 def wake_orphans() -> None:
     """The sweep: calls whose process died, or that wait for an answer and have no lane that will ask."""
-    if _orphans().exists():
+    if _left_behind().exists():
         wake.wake(SETTLE, SETTLE_TASK)
 
 
 def settle_orphans() -> int:
-    """Find out what became of them; how many were looked at. Any number of copies may run at once."""
-    wake.taken(SETTLE)
+    """Find out what became of them; how many were looked up. Any number of copies may run at once.
+
+    The flag stays up meanwhile, so that a provider that answers slowly keeps one worker busy and not all.
+    """
     total = 0
-    for request in Sending.objects.filter(calls__in=_orphans()).distinct().select_related("connection"):
-        claimed = Sending.objects.filter(pk=request.pk).filter(_unchecked(""))
-        if claimed.update(checked_at=Now()):
-            calls = list(_orphans(checked=True).filter(sending=request).select_related("sending"))
-            for action in {call.action for call in calls} & WRITERS.keys():
-                mine = [call for call in calls if call.action == action]
-                sending.settle(WRITERS[action], request.connection, mine)
-                total += len(mine)
+    ends = time.monotonic() + TURN_SECONDS
+    due = Sending.objects.filter(calls__in=_left_behind()).order_by("pk").distinct()
+    for request in due.select_related("connection")[:MOST]:
+        if time.monotonic() > ends:  # others get their turn at this worker
+            wake.rewake(SETTLE, SETTLE_TASK)
+            return total
+        if Sending.objects.filter(pk=request.pk).filter(_unchecked("")).update(checked_at=Now()):
+            total += _settle_left_behind(request)
+    wake.taken(SETTLE)
     return total
 
 
-def _orphans(*, checked: bool = False) -> "QuerySet[Call]":
-    """With `checked` those that were looked at a moment ago too."""
-    now = Now()
-    old = Q(form_key__isnull=False, created_at__lt=now - timedelta(seconds=ALIVE_SECONDS))
-    forgotten = Q(created_at__lt=now - timedelta(seconds=ORPHANED_SECONDS))
-    found = Call.objects.filter(old | forgotten, state__in=UNSETTLED)
-    return found if checked else found.filter(_unchecked("sending__"))
+def _settle_left_behind(request: Sending) -> int:
+    unsettled = list(request.calls.filter(state__in=UNSETTLED).select_related("sending"))
+    calls = unsettled if restoring.is_open() else _without_lanes(unsettled)
+    for action in {call.action for call in calls} & WRITERS.keys():
+        mine = [call for call in calls if call.action == action]
+        settling.settle_left_behind(WRITERS[action], request.connection, mine)
+    return len(calls)
+
+
+def _without_lanes(calls: Sequence[Call]) -> list[Call]:
+    """Those of forms, and of steps that their lane will not come back to, or has not for long."""
+    barred = standing.barred([call for call in calls if call.activation_id is not None])
+    forgotten = clock.now() - timedelta(seconds=ORPHANED_SECONDS)
+    return [
+        call
+        for call in calls
+        if call.form_key is not None or call.pk in barred or call.created_at < forgotten
+    ]
+
+
+def _left_behind() -> "QuerySet[Call]":
+    """Unsettled calls that nobody has looked at lately: whether a lane comes back to them is asked one by one."""
+    begun = Q(created_at__lt=Now() - timedelta(seconds=ALIVE_SECONDS))
+    told = ~Q(error="")  # whoever sent it noted that no answer came, and has let go of it
+    return Call.objects.filter(begun | told, _unchecked("sending__"), state__in=UNSETTLED)
 
 
 def _unchecked(prefix: str) -> Q:
-    since = Now() - timedelta(seconds=ALIVE_SECONDS)
+    since = Now() - timedelta(seconds=CHECK_SECONDS)
     return Q(**{f"{prefix}checked_at": None}) | Q(**{f"{prefix}checked_at__lt": since})
+
+
+def withdraw(activation_id: int, *, by: User) -> None:
+    """The activation is cancelled, inside the caller's transaction: its open writes end with it.
+
+    What never left this machine, or waits for a person, is abandoned. What may be in Xero is looked up by a worker,
+    and closed where it is not.
+    """
+    rows: QuerySet[Call] = Call.objects.select_for_update(of=("self",)).filter(activation_id=activation_id)
+    open_calls = rows.filter(state__in=OPEN_CALLS).select_related("sending", "agency", "workspace", "user")
+    for call in open_calls.order_by("pk"):
+        if call.state == CallState.UNKNOWN or call.sending.first_sent_at is None:
+            Call.objects.filter(pk=call.pk).update(state=CallState.ABANDONED, settled_at=Now(), decided_by=by)
+            sending.note(call, "write abandoned", by=by)
+        else:
+            Sending.objects.filter(pk=call.sending_id).update(checked_at=None)
+            wake.wake(SETTLE, SETTLE_TASK)

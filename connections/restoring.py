@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import sending
+from connections import sending, settling
 from connections.integrations import Call as ActionCall
 from connections.integrations import Failed, Outcome, TryLater
 from connections.models import Call, Reconciliation, Sending
@@ -103,7 +103,7 @@ def look_up() -> int:
         calls = list(request.calls.filter(state__in=UNSETTLED).select_related("sending"))
         for action in {call.action for call in calls} & WRITERS.keys():
             mine = [call for call in calls if call.action == action]
-            sending.settle(WRITERS[action], request.connection, mine)
+            settling.settle(WRITERS[action], request.connection, mine)
             asked += len(mine)
     return asked
 

@@ -1,4 +1,4 @@
-"""Sending what the journal holds, storing what came back, and finding out what became of what got no answer."""
+"""Sending what the journal holds, and storing what came back (settling.py finds out what became of the rest)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,16 +11,20 @@ from django.utils import timezone
 
 from connections import errors
 from connections.integrations import Failed, Outcome, TryLater, outcome_of
-from connections.models import Call, CallState, Connection, Reconciliation, Sending
+from connections.models import Call, CallState, Connection, Sending
 from connections.writers import Found, Made, Refused, Undecided, Writer
 from taskjuice.crash import crash_point
+from taskjuice.database.outages import insist
+from taskjuice.queue import clock
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
 
 SETTLE_SECONDS = 5  # a record may be found only so long after it was made
 BACK_OFF = (5, 20, 60, 120)  # seconds after the first, second … sending without an answer
-MOST_EPOCHS = 4  # new keys for one call; each follows a look-up that found nothing
+MOST_EPOCHS = 4  # keys of one step's call; each but the first follows a look-up that found nothing
+FORM_EPOCHS = 2  # of a form's: whoever sent it has gone on, and is told that it is not there
 UNSETTLED = (CallState.INTENDED, CallState.SENT)
+Bars = Callable[[Sequence[Call]], Mapping[UUID, str]]  # calls that may not be sent now, with the reason
 _authors: list[Callable[[int], str]] = []
 
 
@@ -86,7 +90,7 @@ def dispatch(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UU
             doubtful[position] = verdict.reason
         else:
             decided[by_position[position].pk] = verdict
-    _store(writer, sending, calls, _looked_at_again(writer, sending, calls, decided))
+    _store(writer, sending, _looked_at_again(writer, sending, calls, decided))
     if not doubtful:
         return {}
     doubt = errors.UnknownOutcome(" ".join(dict.fromkeys(doubtful.values())), status=200)
@@ -120,14 +124,14 @@ def _unanswered(
     Call.objects.filter(pk__in=[c.pk for c in calls], state__in=UNSETTLED).update(
         state=CallState.SENT, error=reason
     )
-    Sending.objects.filter(pk=sending.pk).update(status=error.status)
+    Sending.objects.filter(pk=sending.pk).update(status=error.status, checked_at=Now())
     try:
         found = writer.look_up(sending.connection, calls, by_person=_is_persons(calls))
     except errors.ProviderError:
         found = {}
-    missing = _store_found(writer, sending, calls, found)
+    missing = store_found(writer, sending, calls, found)
     pause = BACK_OFF[min(sending.times, len(BACK_OFF)) - 1]
-    return {call.pk: _later(reason, soon(pause)) for call in missing}
+    return {call.pk: later(reason, soon(pause)) for call in missing}
 
 
 def _refused_whole(
@@ -137,11 +141,11 @@ def _refused_whole(
     if len(calls) > 1:
         waiting: dict[UUID, Outcome] = {}
         for call in calls:
-            waiting |= _send_anew(writer, [call])
+            waiting |= send_anew(writer, [call])
         return waiting
     verdicts: dict[UUID, Made | Refused] = {calls[0].pk: Refused(error.messages)}
     Sending.objects.filter(pk=sending.pk).update(status=error.status)
-    _store(writer, sending, calls, _looked_at_again(writer, sending, calls, verdicts))
+    _store(writer, sending, _looked_at_again(writer, sending, calls, verdicts))
     return {}
 
 
@@ -158,7 +162,7 @@ def nothing_sent(sending: Sending, calls: Sequence[Call], error: errors.Provider
             )
             return {}
     if isinstance(outcome, Failed):
-        outcome = _later(str(error), soon(BACK_OFF[-1]))
+        outcome = later(str(error), soon(BACK_OFF[-1]))
     return dict.fromkeys([call.pk for call in calls], outcome)
 
 
@@ -169,9 +173,13 @@ def _is_persons(calls: Sequence[Call]) -> bool:
 # -- storing what became of it ----------------------------------------------------------------------------------
 
 
-def _store(
-    writer: Writer, sending: Sending, calls: Sequence[Call], decided: Mapping[UUID, Made | Refused]
-) -> None:
+def _store(writer: Writer, sending: Sending, decided: Mapping[UUID, Made | Refused]) -> None:
+    """Keep what is known of these; a call that is settled already stays as it is."""
+    insist(lambda: _store_once(writer, sending, decided))
+    crash_point("journal.after_commit")
+
+
+def _store_once(writer: Writer, sending: Sending, decided: Mapping[UUID, Made | Refused]) -> None:
     with transaction.atomic():
         locked = Call.objects.select_for_update(of=("self",)).filter(
             pk__in=list(decided), state__in=UNSETTLED
@@ -180,7 +188,6 @@ def _store(
             settled(writer, call, decided[call.pk])
         Sending.objects.filter(pk=sending.pk).update(status=200)
         crash_point("journal.before_commit")
-    crash_point("journal.after_commit")
 
 
 def settled(writer: Writer, call: Call, verdict: Made | Refused, *, by: User | None = None) -> None:
@@ -230,88 +237,61 @@ def note(call: Call, verb: str, *, by: User | None, **details: str) -> None:
     )
 
 
-def _store_found(
+def store_found(
     writer: Writer, sending: Sending, calls: Sequence[Call], found: Mapping[UUID, Found]
 ) -> list[Call]:
     """Store what the look-up decided; the calls that are not there, as far as one can see."""
     made = {pk: record for pk, record in found.items() if isinstance(record, Made)}
     if made:
-        _store(writer, sending, calls, made)
+        _store(writer, sending, made)
     for pk, verdict in found.items():
         if isinstance(verdict, Undecided):
             _undecided(pk, verdict.reason)
     return [call for call in calls if not isinstance(found.get(call.pk), Made | Undecided)]
 
 
+def close(reasons: Mapping[UUID, str]) -> None:
+    """These are known not to be there, and nobody sends them any more."""
+    for pk, reason in reasons.items():
+        Call.objects.filter(pk=pk, state__in=UNSETTLED).update(
+            state=CallState.FAILED, error=reason[:500], settled_at=Now()
+        )
+
+
 def _undecided(pk: UUID, reason: str) -> None:
     Call.objects.filter(pk=pk, state__in=UNSETTLED).update(state=CallState.UNKNOWN, error=reason[:500])
 
 
-# -- finding out what became of it ------------------------------------------------------------------------------
+# -- sending again ------------------------------------------------------------------------------------------
 
 
-def settle(writer: Writer, connection: Connection, calls: Sequence[Call]) -> dict[UUID, Outcome]:
-    """Go on with calls whose process died, or whose answer never came; outcomes of those that still wait."""
-    waiting: dict[UUID, Outcome] = {}
-    only_look = Reconciliation.objects.filter(released_at=None).exists()
-    for sending, its_calls in by_sending(calls):
-        sending.connection = connection
-        if only_look:
-            waiting |= _look(writer, sending, its_calls)
-        elif sending.first_sent_at is None:
-            waiting |= _resend(writer, sending, its_calls)
-        else:
-            waiting |= _find_out(writer, sending, its_calls)
-    return waiting
+def resend(
+    writer: Writer, sending: Sending, calls: Sequence[Call], *, barred: Bars
+) -> dict[UUID, Outcome] | None:
+    """Send the same bytes under the same key. None, and nothing is sent: not all that they hold is still wanted.
 
-
-def _look(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
-    """After a restore: whatever the rows say, it may have been sent since the backup."""
-    Sending.objects.filter(pk=sending.pk).update(first_sent_at=Coalesce(F("first_sent_at"), F("created_at")))
-    try:
-        found = writer.look_up(sending.connection, calls, by_person=False)
-    except errors.ProviderError as error:
-        return dict.fromkeys([call.pk for call in calls], _patient(outcome_of(error)))
-    missing = _store_found(writer, sending, calls, found)
-    reason = "It is not in Xero, and nothing is written before the restore has been compared."
-    return {call.pk: _later(reason, soon(60)) for call in missing}
-
-
-def _find_out(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
-    try:
-        found = writer.look_up(sending.connection, calls, by_person=False)
-    except errors.ProviderError as error:
-        return dict.fromkeys([call.pk for call in calls], _patient(outcome_of(error)))
-    missing = _store_found(writer, sending, calls, found)
-    assert sending.first_sent_at is not None
-    age = (timezone.now() - sending.first_sent_at).total_seconds()
-    if not missing:
-        return {}
-    if age < writer.key_seconds:
-        return _resend(writer, sending, missing)
-    if age < writer.key_seconds + SETTLE_SECONDS:
-        reason = "Waiting until it is certain that Xero did not take it."
-        return dict.fromkeys([call.pk for call in missing], _later(reason, soon(SETTLE_SECONDS)))
-    return _send_anew(writer, missing)
-
-
-def _resend(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
-    """The same bytes under the same key."""
-    Sending.objects.filter(pk=sending.pk).update(
-        first_sent_at=Coalesce(F("first_sent_at"), Now()), times=F("times") + 1
-    )
+    `barred` answers which of the sending's other calls may not go out.
+    """
+    with transaction.atomic():
+        held = list(Call.objects.select_for_update(of=("self",)).filter(sending=sending).order_by("pk"))
+        in_hand = {call.pk for call in calls}
+        others = [call for call in held if call.pk not in in_hand]
+        if any(call.state not in UNSETTLED for call in held) or barred(others):
+            return None
+        Sending.objects.filter(pk=sending.pk).update(
+            first_sent_at=Coalesce(F("first_sent_at"), Now()), times=F("times") + 1
+        )
     sending.refresh_from_db(fields=["first_sent_at", "times"])
     crash_point("journal.after_intent")
     return dispatch(writer, sending, calls)
 
 
-def _send_anew(writer: Writer, calls: Sequence[Call]) -> dict[UUID, Outcome]:
+def send_anew(writer: Writer, calls: Sequence[Call]) -> dict[UUID, Outcome]:
     """They are not there: new calls under a new key take their places."""
-    tired = [call for call in calls if call.epoch >= MOST_EPOCHS]
+    tired = [call for call in calls if call.epoch >= (FORM_EPOCHS if call.form_key else MOST_EPOCHS)]
     if tired:
-        reason = f"It was sent {MOST_EPOCHS} times without an answer and is not there."
-        Call.objects.filter(pk__in=[call.pk for call in tired], state__in=UNSETTLED).update(
-            state=CallState.FAILED, error=reason, settled_at=Now()
+        close(
+            {call.pk: f"It was sent {call.epoch} times without an answer and is not there." for call in tired}
         )
     successors = supersede(writer, [call for call in calls if call not in tired])
     crash_point("journal.after_intent")
@@ -344,19 +324,13 @@ def _successor(call: Call, sending: Sending) -> Call:
         " target"
     )
     values = {name: getattr(call, name) for name in kept.split()}
-    return Call(id=uuid4(), sending=sending, epoch=call.epoch + 1, **values)
+    was_sent = call.sending.first_sent_at is not None
+    return Call(id=uuid4(), sending=sending, epoch=call.epoch + was_sent, **values)
 
 
-def _later(reason: str, at: datetime) -> TryLater:
+def later(reason: str, at: datetime) -> TryLater:
     return TryLater(reason, at=at, counts=False)
 
 
-def _patient(outcome: Outcome) -> Outcome:
-    """What stands in the way of the look-up is no answer to what became of the call."""
-    if isinstance(outcome, TryLater):
-        return outcome
-    return _later(getattr(outcome, "message", ""), soon(BACK_OFF[-1]))
-
-
 def soon(seconds: float) -> datetime:
-    return timezone.now() + timedelta(seconds=seconds)
+    return clock.now() + timedelta(seconds=seconds)

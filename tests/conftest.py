@@ -123,18 +123,20 @@ def foreign_other_workspace(foreign_agency: Agency) -> Workspace:
     return make_workspace(foreign_agency, "Tui Studio", slug="tui-studio")
 
 
+def signed_in(user: User) -> Client:
+    """A browser of this person, who has just typed the password: nothing asks for it again."""
+    client = Client()
+    client.force_login(user)
+    session = client.session
+    record = {"method": "password", "at": time.time(), "email": user.email, "reauthenticated": True}
+    session["account_authentication_methods"] = [record]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
+    return client
+
+
 @pytest.fixture
 def sign_in(db: None) -> SignIn:
-    def signed_in(user: User) -> Client:
-        client = Client()
-        client.force_login(user)
-        session = client.session  # as if the password had just been typed: nothing asks for it again
-        record = {"method": "password", "at": time.time(), "email": user.email, "reauthenticated": True}
-        session["account_authentication_methods"] = [record]
-        session["account_authentication_methods_user"] = str(user.pk)
-        session.save()
-        return client
-
     return signed_in
 
 

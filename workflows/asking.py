@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django import forms
-from django.utils import timezone
 
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, Stopped, TryLater
 from connections.models import Connection
+from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
 from workflows import approvals
@@ -109,13 +109,13 @@ class AskPerson(Action):
 
 def _question(call: Call, data: Data) -> Question:
     assert call.activation_id is not None  # pages do not ask
-    ends = timezone.now() + timedelta(days=data["days"])
+    ends = clock.now() + timedelta(days=data["days"])
     return Question(call.activation_id, call.step, data["question"], data["details"], data["to"], ends)
 
 
 def outcome_of(task: Approval, *, goes_on: bool = False) -> Outcome:
     """`goes_on`: a task that was declined is done too, and says so."""
-    if task.state == ApprovalState.OPEN and task.expires_at <= timezone.now():
+    if task.state == ApprovalState.OPEN and task.expires_at <= clock.now():
         if approvals.expire(task):
             return Stopped("Nobody decided in time.", _told(task))
         task.refresh_from_db()

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 from connections import organisation_time
 from connections.models import Connection
+from taskjuice.database.outages import OUTAGE, insist, is_of_the_moment
 from taskjuice.queue.leases import Lease, LeaseLost
 from workflows import lanes, safety
 from workflows.plans import plan
-from workflows.store import ALONE_FROM, MAX_ATTEMPTS, Batch, Run, claim, has_due
+from workflows.store import ALONE_FROM, MAX_ATTEMPTS, Batch, Run, claim, has_due, put_back_claimed
 from workflows.waves import Wave
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,10 @@ TURN_SECONDS = 2.0  # then the lane goes to the back of the queue, so that other
 
 
 def run_lane(connection_id: int) -> None:
-    """One turn of a lane. Harmless when the lane is held, parked or empty."""
+    """One turn of a lane. Harmless when the lane is held, parked or empty.
+
+    A moment without database is no outcome of anything: what was claimed is put back, and the lane is free at once.
+    """
     lease = lanes.acquire(connection_id)
     if lease is None:
         return
@@ -35,8 +39,12 @@ def run_lane(connection_id: int) -> None:
             more = _take_turn(lease, connection)
     except LeaseLost:
         logger.warning("the lane of connection %s was taken over", connection_id)
+    except OUTAGE as error:
+        more, costs_nothing = True, is_of_the_moment(error)
+        insist(lambda: put_back_claimed(lease, costs_nothing=costs_nothing))
+        raise
     finally:
-        lanes.release(lease, more=more)
+        insist(lambda: lanes.release(lease, more=more))
 
 
 def _take_turn(lease: Lease, connection: Connection) -> bool:

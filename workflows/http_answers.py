@@ -6,11 +6,10 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-from django.utils import timezone
-
 from connections import exact, outbound
 from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown
 from connections.outbound import Answer
+from taskjuice.queue import clock
 from workflows.http_prepared import Prepared, host_of
 
 LONGEST_WAIT = timedelta(days=1)
@@ -87,9 +86,9 @@ def _hide(text: str, request: Prepared) -> str:
 def _retry_at(answer: Answer) -> datetime | None:
     """When the receiver said (seconds, or a date), at most a day ahead; None leaves it to the back-off."""
     told = answer.headers.get("retry-after", "").strip()
-    latest = timezone.now() + LONGEST_WAIT
+    latest = clock.now() + LONGEST_WAIT
     if told.isascii() and told.isdigit():
-        return min(timezone.now() + timedelta(seconds=min(int(told[:9]), 10**6)), latest)
+        return min(clock.now() + timedelta(seconds=min(int(told[:9]), 10**6)), latest)
     try:
         found = parsedate_to_datetime(told)
     except ValueError:

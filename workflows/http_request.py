@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from django import forms
-from django.utils import timezone
 
 from connections import outbound, secret_values
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, TryLater, Unknown
 from connections.models import Connection
 from connections.outbound import Lost, NotSent, Refused
+from taskjuice.database.outages import insist
+from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
 from workflows import requests_sent
@@ -124,13 +125,12 @@ def _journaled(requests: Sequence[Prepared]) -> list[Outcome]:
             decided[id(one)] = Unknown("TaskJuice was interrupted while it sent this; see at the receiver.")
     fresh = [one for one in requests if id(one) not in decided]
     sent = dict(zip(map(id, fresh), _send_all(fresh), strict=True))
-    requests_sent.settle(
-        {
-            requests_sent.place_of(one.call): outcome.output if isinstance(outcome, Done) else None
-            for one in fresh
-            if one.may_change and not isinstance(outcome := sent[id(one)], Unknown)
-        }
-    )
+    outputs = {
+        requests_sent.place_of(one.call): outcome.output if isinstance(outcome, Done) else None
+        for one in fresh
+        if one.may_change and not isinstance(outcome := sent[id(one)], Unknown)
+    }
+    insist(lambda: requests_sent.settle(outputs))
     return [(decided | sent)[id(one)] for one in requests]
 
 
@@ -145,9 +145,7 @@ def _send_all(requests: Sequence[Prepared]) -> list[Outcome]:
 
 def _in_time(request: Prepared, ends: float) -> Outcome:
     if time.monotonic() > ends:
-        return TryLater(
-            "Waits for its turn: the requests before it took long.", at=timezone.now(), counts=False
-        )
+        return TryLater("Waits for its turn: the requests before it took long.", at=clock.now(), counts=False)
     return _send(request)
 
 

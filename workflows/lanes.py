@@ -31,7 +31,7 @@ HELD_THERE = """EXISTS (SELECT FROM workflows_organisationpause p
 
 ACQUIRE = f"""
 UPDATE workflows_lane l
-   SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + %(lease)s * interval '1 second',
+   SET lease_token = %(token)s, lease_until = clock_timestamp() + %(lease)s * interval '1 second',
        lease_holder = %(holder)s, turn_at = clock_timestamp(), wake_pending = false, parked_until = NULL,
        parked_reason = ''
   FROM connections_connection c JOIN workspaces_workspace w ON w.id = c.workspace_id
@@ -39,7 +39,7 @@ UPDATE workflows_lane l
    AND w.archived_at IS NULL
    AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
    AND (l.parked_until IS NULL OR l.parked_until <= clock_timestamp())
-RETURNING l.lease_token, {QUICK}
+RETURNING clock_timestamp(), {QUICK}
 """  # noqa: S608 - made of the constant above
 
 RENEW = """

@@ -13,12 +13,12 @@ from decimal import Decimal
 from django.db import transaction
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat, Now
-from django.utils import timezone
 
 from connections.admission import Request
 from connections.integrations import Call, Done, Failed, Outcome, TryLater
 from connections.models import LIVE_CALLS
 from connections.models import Call as JournalCall
+from taskjuice.queue import clock
 from workflows import approvals, asking, guards
 from workflows.approvals import Question
 from workflows.models import (
@@ -184,7 +184,7 @@ def _question(request: Request, activation: Activation) -> Question:
     text = f"{request.subject}{money}?"
     details = f"The step {call.step} of “{activation.workflow_name}” waits with this, at {activation.connection.name}."
     step = f"{call.step[:50]}#{call.element + 1}" if call.element else call.step
-    ends = timezone.now() + timedelta(days=DAYS_TO_DECIDE)
+    ends = clock.now() + timedelta(days=DAYS_TO_DECIDE)
     return Question(activation.pk, step, text[:200], details, [], ends)
 
 

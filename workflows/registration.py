@@ -1,6 +1,6 @@
 """What the engine brings to the registries: the built-in actions, its ear for events, its interest in connections."""
 
-from connections import admission, decisions, echoes, history, panels, restoring, sending
+from connections import admission, decisions, echoes, history, panels, restoring, sending, standing
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
@@ -37,6 +37,7 @@ from workflows.models import (
     Workflow,
     WorkflowConnection,
 )
+from workflows.standing import of_activations
 from workflows.timetable import Manual, OnSchedule
 from workflows.waiting import Delay
 
@@ -63,6 +64,7 @@ def register() -> None:
     sending.tell_authors(queries.author_of)
     restoring.tell_causes(queries.caused_at)
     echoes.tell_chains(queries.chains_of)
+    standing.tell_activations(of_activations)
     invariants.register()
     _tell_holdings()
 

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from connections import journal
 from connections.integrations import registry
 from connections.models import Call, CallState, ConnectionState
 from taskjuice.workspaces import audit
@@ -74,6 +75,7 @@ def cancel(*, activation: Activation, by: User) -> None:
         raise NotAllowed("It has ended already.")
     Activation.objects.filter(pk=current.pk).update(state=ActivationState.CANCELLED, finished_at=Now())
     approvals.withdraw(current.pk)
+    journal.withdraw(current.pk, by=by)
     _note("activation cancelled", current, by)
 
 

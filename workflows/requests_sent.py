@@ -5,11 +5,12 @@ killed, its lane was lost) neither sends twice nor forgets what it got.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from connections.integrations import Call, Data
+from taskjuice.database.outages import OUTAGE, insist
 from workflows.models import SentRequest
 
 NAMESPACE = uuid.UUID("1b0b4a4e-9c5f-4f6e-8a39-6f0f2a7c9d53")
@@ -47,6 +48,15 @@ def begin(wanted: Mapping[Place, uuid.UUID]) -> Mapping[Place, Noted]:
     }
     found = {place: _known(rows.get(place), key) for place, key in wanted.items()}
     fresh = [place for place, noted in found.items() if noted == Noted()]
+    try:
+        _note(fresh, wanted)
+    except OUTAGE:  # it may have been committed; the caller sends nothing
+        insist(lambda: settle(dict.fromkeys(fresh)))
+        raise
+    return found
+
+
+def _note(fresh: Sequence[Place], wanted: Mapping[Place, uuid.UUID]) -> None:
     SentRequest.objects.bulk_create(
         [
             SentRequest(
@@ -58,7 +68,6 @@ def begin(wanted: Mapping[Place, uuid.UUID]) -> Mapping[Place, Noted]:
         unique_fields=["activation", "step", "element"],
         update_fields=["key", "sent_at", "output"],
     )
-    return found
 
 
 def settle(outputs: Mapping[Place, Data | None]) -> None:

@@ -11,6 +11,7 @@ from django.db import connection as database
 from django.db import transaction
 
 from connections import exact
+from taskjuice.database.outages import insist
 from taskjuice.queue.commits import QUICK, quick
 from taskjuice.queue.leases import Lease
 from workflows import lanes
@@ -81,6 +82,11 @@ SELECT a.id, a.state = 'cancelled', c.state <> 'active' OR c.paused_at IS NOT NU
    AND (a.state = 'cancelled' OR w.held OR {HELD_THERE} OR c.state <> 'active' OR c.paused_at IS NOT NULL
         OR s.archived_at IS NOT NULL)
 """  # noqa: S608 - made of constants
+
+PUT_BACK = """
+UPDATE workflows_activation SET state = 'ready', attempt = greatest(attempt - %s, 0), lease_token = NULL
+ WHERE connection_id = %s AND state = 'running' AND lease_token = %s
+"""
 
 STEP_RUNS = """
 INSERT INTO workflows_steprun
@@ -208,6 +214,9 @@ class Batch:
 
         `effects`: what it stores must not be done again, so it waits for the disk.
         """
+        insist(lambda: self._store(effects=effects))
+
+    def _store(self, *, effects: bool) -> None:
         changed = [run for run in self.runs if run.changed]
         with transaction.atomic():
             if not effects:
@@ -229,6 +238,12 @@ def claim(lease: Lease, limit: int) -> list[Run]:
     """Due activations of the lane, oldest first; one that failed often comes alone."""
     runs = _claim(lease, limit, "<")
     return runs or _claim(lease, 1, ">=")
+
+
+def put_back_claimed(lease: Lease, *, costs_nothing: bool) -> None:
+    """What this lease claimed and did not store is due again; `costs_nothing`: that was no attempt."""
+    with database.cursor() as cursor:
+        cursor.execute(PUT_BACK, [int(costs_nothing), lease.connection_id, lease.token])
 
 
 def has_due(lease: Lease) -> bool:

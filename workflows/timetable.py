@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from connections import organisation_time
 from connections.integrations import Data, Trigger
 from connections.models import Connection, ConnectionState, Event
+from taskjuice.queue import clock
 from workflows import intake, organisation_pauses
 from workflows.models import Activation, ActivationState, Version, WorkflowConnection, WorkflowState
 from workflows.schedule import Schedule, ScheduleForm
@@ -102,8 +102,8 @@ def event_by_hand(connection: Connection) -> Event:
         category=CATEGORY,
         type=BY_HAND,
         resource_id=uuid.uuid4(),
-        occurred_at=timezone.now(),
-        received_at=timezone.now(),
+        occurred_at=clock.now(),
+        received_at=clock.now(),
     )
 
 
@@ -131,7 +131,7 @@ def _note_next() -> None:
     with transaction.atomic():
         fresh = _listening().filter(due_at=None).select_for_update(of=("self",), skip_locked=True)
         for application, schedule, zone, _ in _schedules(fresh[:BATCH]):
-            _note(application, schedule.next(timezone.now(), zone))
+            _note(application, schedule.next(clock.now(), zone))
 
 
 def _take_batch() -> int:
@@ -144,11 +144,11 @@ def _take_batch() -> int:
     )
     can_work = Q(connection__state=ConnectionState.ACTIVE, connection__paused_at=None)
     with transaction.atomic():
-        due = _listening().filter(~Exists(unbegun), can_work, due_at__lte=timezone.now())
+        due = _listening().filter(~Exists(unbegun), can_work, due_at__lte=clock.now())
         locked = due.order_by("connection_id", "pk").select_for_update(of=("self",), skip_locked=True)
         found = _schedules(locked[:BATCH])
         for application, schedule, zone, version in found:
-            now = timezone.now()
+            now = clock.now()
             _start(application, version, schedule.latest(now, zone))
             _note(application, schedule.next(now, zone))
     return len(found)

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from django.utils import timezone
-
 from connections import exact
 from connections.integrations import Call, Data, Done, Failed, Outcome, Stopped, TryLater, Unknown
 from connections.models import Connection
+from taskjuice.queue import clock
 from workflows import guards
 from workflows.plans import StepError, StepPlan, UnknownAction
 from workflows.store import MAX_ATTEMPTS, Batch, Run, StepRecord
@@ -65,7 +64,7 @@ class Turn:
         try:
             turn._lay_out(connection)
         except UnknownAction as error:  # a node of another release may know it
-            turn.outcome = TryLater(str(error), at=timezone.now() + RELEASE_PAUSE, counts=False)
+            turn.outcome = TryLater(str(error), at=clock.now() + RELEASE_PAUSE, counts=False)
         except StepError as error:
             turn.outcome = Failed(error.code, str(error))
         return turn
@@ -171,7 +170,7 @@ class Turn:
             and outcome.code not in OUR_FAULTS
             and self.run.attempt <= self.step.retries
         ):
-            at = timezone.now() + timedelta(seconds=self.step.retry_seconds)
+            at = clock.now() + timedelta(seconds=self.step.retry_seconds)
             return TryLater(outcome.message, at=at, status=outcome.status, counts=True)
         return outcome
 
@@ -219,7 +218,7 @@ class Turn:
         pause = BACK_OFF[min(run.attempt, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - spread only
         run.state = "ready"
         if not later.tenant_wide:  # else it stays due, and the parked lane decides when
-            run.next_at = later.at or timezone.now() + timedelta(seconds=pause)
+            run.next_at = later.at or clock.now() + timedelta(seconds=pause)
 
     def _record(self, started: datetime, wave: int) -> StepRecord:
         outcome = self.outcome
@@ -239,7 +238,7 @@ class Turn:
             status=getattr(outcome, "status", None),
             wave=wave,
             started_at=started,
-            finished_at=timezone.now(),
+            finished_at=clock.now(),
         )
 
 

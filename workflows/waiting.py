@@ -4,10 +4,10 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar
 
 from django import forms
-from django.utils import timezone
 
 from connections import organisation_time
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome
+from taskjuice.queue import clock
 
 UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}
 LONGEST = timedelta(days=366)
@@ -62,14 +62,14 @@ class Delay(Action):
 
     def outcome(self, call: Call, data: Data) -> Outcome:
         until = self._until(call, data)
-        if until > timezone.now() + LONGEST:
+        if until > clock.now() + LONGEST:
             return Failed("input", f"{until.date()} is more than a year away; at most 366 days are waited.")
-        return Done({"until": until.isoformat()}, not_before=until if until > timezone.now() else None)
+        return Done({"until": until.isoformat()}, not_before=until if until > clock.now() else None)
 
     def _until(self, call: Call, data: Data) -> datetime:
         if data["length"] is not None:
             seconds = int(data["length"] * UNITS[data["unit"]])
-            return timezone.now() + timedelta(seconds=min(seconds, 2 * int(LONGEST.total_seconds())))
+            return clock.now() + timedelta(seconds=min(seconds, 2 * int(LONGEST.total_seconds())))
         moment: datetime = data["until"]
         if moment.tzinfo is not None:
             return moment

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from django.utils import timezone
-
 from connections import admission
 from connections.integrations import Action, Failed, Outcome, TryLater, Unknown
 from connections.models import Connection
+from taskjuice.database.outages import OUTAGE
+from taskjuice.queue import clock
 from workflows import lanes, permits
 from workflows.plans import StepPlan, plan
 from workflows.store import Batch, Run
@@ -38,7 +38,7 @@ class Wave:
 
     def run(self, batch: Batch, connection: Connection) -> bool:
         """Run it as far as the lane's turn lasts and note the outcomes; whether the lane got parked."""
-        started = timezone.now()
+        started = clock.now()
         turns = [Turn.prepare(run, step, connection) for run, step in self.members]
         for turn in turns:
             if turn.outcome is not None:
@@ -71,7 +71,7 @@ class Wave:
         waits = [turn.outcome for turn in turns if isinstance(turn.outcome, TryLater)]
         waits = [wait for wait in waits if wait.tenant_wide]
         for wait in waits:
-            lanes.park(batch.lease, wait.at or timezone.now() + timedelta(seconds=BACK_OFF[0]), wait.reason)
+            lanes.park(batch.lease, wait.at or clock.now() + timedelta(seconds=BACK_OFF[0]), wait.reason)
         return bool(waits)
 
 
@@ -97,6 +97,8 @@ def _outcomes(action: Action, parts: Sequence[Part]) -> list[Outcome]:
     """The action's outcomes. Should it break, each part runs alone, so that a poisoned one fails alone."""
     try:
         return action.run_many([part.call for part in parts], [part.data for part in parts])
+    except OUTAGE:  # of our own database: what is stored says on the next turn what was done
+        raise
     except Exception as error:  # a defect of ours: logged whole, told on the activation
         logger.exception("action %s broke on a wave of %d", action.key, len(parts))
         if action.effects:  # some of it may be done

@@ -19,11 +19,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection as database
-from django.utils import timezone
 
 from connections.errors import RetryLater
 from connections.models import Budget
 from connections.providers import Left
+from taskjuice.queue import clock
 from taskjuice.queue.commits import QUICK
 from xero import rate_limits
 from xero.rate_limits import APP as APP_LIMIT
@@ -211,7 +211,7 @@ def left(tenant_ids: Collection[UUID]) -> dict[UUID, Left]:
     found = Budget.objects.filter(provider=PROVIDER, tenant_id__in=[*tenant_ids, APP])
     rows = {row.tenant_id: row for row in found}
     app = rows.pop(APP, None)
-    now = timezone.now()
+    now = clock.now()
     return {tenant: _left(row, app, now) for tenant, row in rows.items()}
 
 
@@ -261,7 +261,7 @@ def _refusal(tenant_id: UUID, purpose: str) -> _Refusal | None:
     row, app = rows.get(tenant_id), rows.get(APP)
     if row is None:
         return None
-    now = timezone.now()
+    now = clock.now()
     if row.parked_until and row.parked_until > now:
         return _Refusal(row.parked_why, row.parked_until)
     if app and app.parked_until and app.parked_until > now:

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from connections import errors, grants, lifecycle, states
 from connections.models import Connection
+from taskjuice.database.outages import insist
 from xero import answers, budget, refusals, transport, wire
 
 Params = Mapping[str, str | int]
@@ -117,12 +118,14 @@ class Client:
         place = budget.take(self.connection.tenant_id, self.purpose)
         try:
             response = transport.send(method, url, **request)
-            parked_until = budget.give_back(place, response.headers, status=response.status_code)
+            parked_until = insist(
+                lambda: budget.give_back(place, response.headers, status=response.status_code)
+            )
         except transport.NotSent as error:
-            budget.give_back(place, {})
+            insist(lambda: budget.give_back(place, {}))
             raise errors.RetryLater(str(error)) from error
         except transport.Lost as error:
-            budget.give_back(place, None)
+            insist(lambda: budget.give_back(place, None))
             kind = errors.RetryLater if method == "GET" else errors.UnknownOutcome
             raise kind(str(error)) from error
         if response.status_code == 429:

@@ -20,13 +20,13 @@ FULL_EVERY = timedelta(days=7)
 
 ACQUIRE = """
 UPDATE xero_ledger l
-   SET lease_token = gen_random_uuid(), lease_until = clock_timestamp() + %(lease)s * interval '1 second',
+   SET lease_token = %(token)s, lease_until = clock_timestamp() + %(lease)s * interval '1 second',
        lease_holder = %(holder)s, woken_at = NULL
   FROM connections_connection c
  WHERE l.connection_id = %(id)s AND c.id = l.connection_id AND c.state = 'active'
    AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
    AND (l.not_before IS NULL OR l.not_before <= clock_timestamp())
-RETURNING l.lease_token
+RETURNING clock_timestamp()
 """
 
 # Ledgers with something to read that nobody reads for, that may be read now and whose wake-up is absent or lost.

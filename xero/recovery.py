@@ -13,11 +13,11 @@ from django.db import connection as database
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Least, Now
-from django.utils import timezone
 
 from connections import arrivals, exact, inbox
 from connections.integrations import ReportedEvent
 from connections.models import Connection, Delivery, DeliveryState, Event
+from taskjuice.queue import clock
 from xero import ledgers, upsert
 from xero.mapping import CONTACTS, INVOICES
 from xero.models import Ledger, SequenceGap, SequenceWatch
@@ -61,7 +61,7 @@ def after_round(connection: Connection, *, begun: datetime) -> None:
     since = ledger.recover_since or _silent_since(connection, ledger)
     if since is None:
         return
-    until = min(begun, timezone.now() - SETTLED)
+    until = min(begun, clock.now() - SETTLED)
     recover(connection, since - OVERLAP, until)
     marked = Ledger.objects.filter(
         pk=connection.pk, recover_since=ledger.recover_since, recover_until=ledger.recover_until
@@ -101,7 +101,7 @@ def watch() -> None:
         watched.save()
         for gap in SequenceGap.objects.filter(caught_up_at=None, closed_at=None).order_by("since"):
             ledgers.catch_up(gap.since)
-            gap.caught_up_at = timezone.now()
+            gap.caught_up_at = clock.now()
             gap.save(update_fields=["caught_up_at"])
 
 
@@ -110,7 +110,7 @@ def _silent_since(connection: Connection, ledger: Ledger) -> datetime | None:
     followed = SequenceWatch.objects.filter(last_sequence__isnull=False).exists()
     heard = Connection.objects.values_list("last_webhook_at", flat=True).get(pk=connection.pk)
     last = heard or ledger.first_finished_at
-    return last if followed and last is not None and last < timezone.now() - SILENCE else None
+    return last if followed and last is not None and last < clock.now() - SILENCE else None
 
 
 def _untold(connection: Connection, category: str, since: datetime, until: datetime) -> list[ReportedEvent]:

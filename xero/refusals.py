@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import requests
-from django.utils import timezone
 
 from connections import errors
+from taskjuice.queue import clock
 from xero import answers, rate_limits, wire, xml_answers
 
 UNTOLD_SECONDS = 30.0  # where a limit is met that nobody counts, and Xero does not say how long
@@ -134,4 +134,4 @@ def _text_of(response: requests.Response, key: str) -> str:
 
 
 def _after(seconds: float) -> datetime:
-    return timezone.now() + timedelta(seconds=seconds)
+    return clock.now() + timedelta(seconds=seconds)

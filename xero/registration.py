@@ -75,7 +75,7 @@ def register() -> None:
     providers.when_usable(_read_ledger)
     providers.tell_freshness(freshness.of_connections)
     panels.add(of_ledger)
-    sweeping.add("calls nobody came back to", seconds=20, run=journal.wake_orphans)
+    sweeping.add("calls nobody came back to", seconds=5, run=journal.wake_orphans)
     sweeping.add("waiting ledgers", seconds=2, run=ledgers.rewake_waiting)
     sweeping.add("changes of invoices", seconds=1, run=changes.announce)
     sweeping.add("overdue invoices", seconds=120, run=overdue.announce)

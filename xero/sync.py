@@ -15,10 +15,11 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
-from django.utils import timezone
 
 from connections import errors
 from connections.models import Connection, ConnectionState
+from taskjuice.database.outages import OUTAGE, insist
+from taskjuice.queue import clock
 from taskjuice.queue.leases import Lease, LeaseLost
 from xero import budget, ledgers, organisations, recovery, upsert
 from xero.body_fields import read_count, read_object, read_objects
@@ -57,11 +58,14 @@ def run_ledger(connection_id: int) -> None:
         more = _read(lease)
     except LeaseLost:
         logger.warning("connection %s: another process reads its ledger now", connection_id)
+    except OUTAGE:  # the ledger is as it was, and due
+        more = True
+        raise
     except Exception as error:
         _back_off(lease, f"{type(error).__name__}: see the log.")
         raise
     finally:
-        ledgers.release(lease, more=more)
+        insist(lambda: ledgers.release(lease, more=more))
 
 
 def _read(lease: Lease) -> bool:
@@ -103,7 +107,7 @@ def _begin_round(lease: Lease) -> bool:
     """Set every due kind's pass to its start, if a round is due."""
     with transaction.atomic():
         ledger = ledgers.hold(lease)
-        now = timezone.now()
+        now = clock.now()
         if ledger.due_at > now:
             return False
         full = ledger.full_due_at is not None and ledger.full_due_at <= now
@@ -139,7 +143,7 @@ def _finish_round(lease: Lease, connection: Connection) -> None:
         if ledger.started_at is None:
             return
         asked_again = ledger.asked_at is not None and ledger.asked_at > ledger.started_at
-        now = timezone.now()
+        now = clock.now()
         full_done = ledger.full_due_at is None or ledger.full_due_at <= ledger.started_at
         Ledger.objects.filter(pk=ledger.pk).update(
             started_at=None,
@@ -216,7 +220,7 @@ def _read_whole(lease: Lease, connection: Connection, part: Part) -> None:
 
 def _read_page(lease: Lease, connection: Connection, part: Part) -> None:
     kind = KINDS[part.kind]
-    began = timezone.now()
+    began = clock.now()
     answer = client_for(connection, purpose=budget.SYNC).get(
         kind.path, params=_page_params(kind, part.step_page), modified_since=part.step_since
     )
@@ -276,7 +280,7 @@ def _move_on(part: Part, changes: list[datetime]) -> None:
 
 def _finish_pass(lease: Lease, part: Part) -> None:
     part.running = False
-    part.finished_at = part.finished_at if part.problem else timezone.now()
+    part.finished_at = part.finished_at if part.problem else clock.now()
     if part.full and not part.problem:
         part.full_at = part.finished_at
     part.save()
@@ -293,7 +297,7 @@ def _stale_kind(ledger: Ledger) -> str | None:
     """The kind to refresh now, once there is a ledger to refresh and the others had time to be named too."""
     if ledger.first_finished_at is None:
         return None
-    if ledger.refreshed_at is not None and ledger.refreshed_at > timezone.now() - BETWEEN_REFRESHES:
+    if ledger.refreshed_at is not None and ledger.refreshed_at > clock.now() - BETWEEN_REFRESHES:
         return None
     brought = ledger.parts.filter(running=True, full=False).values("kind")  # by the pass that runs
     waiting = Stale.objects.filter(connection_id=ledger.pk, at__lt=Now() - COMPANY).exclude(kind__in=brought)
@@ -319,7 +323,7 @@ def _refresh(lease: Lease, connection: Connection, kind_name: str) -> bool:
 
 
 def _read_ids(lease: Lease, connection: Connection, kind: Kind, ids: list[UUID]) -> None:
-    began = timezone.now()
+    began = clock.now()
     params = _page_params(kind, 1) | {"IDs": ",".join(map(str, ids)), "pageSize": 100}
     try:
         bodies = _bodies(client_for(connection, purpose=budget.SYNC).get(kind.path, params=params), kind)
@@ -346,4 +350,4 @@ def _back_off(lease: Lease, reason: str) -> None:
     """After a failure that named no time: longer with each one in a row."""
     failures = Ledger.objects.filter(pk=lease.connection_id).values_list("failures", flat=True).first() or 0
     pause = min(timedelta(seconds=5 * 2 ** min(failures, 10)), LONGEST_BACK_OFF)
-    ledgers.put_off(lease, timezone.now() + pause, reason, failed=True)
+    ledgers.put_off(lease, clock.now() + pause, reason, failed=True)

@@ -12,13 +12,14 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
     django.setup()
     # Both need loaded apps.
-    from django_q.cluster import Cluster
+    import django_q.cluster
     from django_q.signals import post_execute_in_worker, pre_execute
 
     from taskjuice.database import limits
     from taskjuice.queue import leases
     from taskjuice.queue.processes import die_with_parent
     from taskjuice.queue.pulse import PULSE, Pulse
+    from taskjuice.queue.sentinel import DrainingSentinel
 
     limits.set_kind("worker")
     die_with_parent()
@@ -33,7 +34,8 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
-    cluster = Cluster()
+    django_q.cluster.Sentinel = DrainingSentinel
+    cluster = django_q.cluster.Cluster()
     cluster.start()
     cluster.sentinel.join()
     # Asked to stop, the cluster's own signal handler has taken its events away; otherwise the sentinel died.

@@ -11,14 +11,15 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import Error, close_old_connections
 from django.db import connection as database
 from django.db.models import Model
 from django.db.models.functions import Now
 
-from taskjuice.queue import processes
+from taskjuice.database.outages import OUTAGE, insist
+from taskjuice.queue import clock, processes
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +41,25 @@ _idle_checks: list[Callable[[str], bool]] = []
 def acquire(
     model: type[Model], statement: str, connection_id: int, values: Mapping[str, Any]
 ) -> Lease | None:
-    """Take a lease by an UPDATE of the model's table that sets it and returns its token.
+    """By an UPDATE of the model's row that sets the lease and returns the time.
 
-    The statement's parameters are `id`, `holder` and `values`.
+    Its parameters are `id`, `token`, `holder` and `values`.
     """
-    with database.cursor() as cursor:
-        cursor.execute(statement, {**values, "id": connection_id, "holder": processes.identity()})
-        row = cursor.fetchone()
+    lease = Lease(connection_id, uuid4())
+    own: dict[str, Any] = {"id": connection_id, "token": lease.token, "holder": processes.identity()}
+    try:
+        with database.cursor() as cursor:
+            cursor.execute(statement, {**values, **own})
+            row = cursor.fetchone()
+    except OUTAGE:  # it may have been committed all the same, and nobody would use it
+        mine = model._default_manager.filter(pk=connection_id, lease_token=lease.token)
+        insist(lambda: mine.update(lease_until=Now()))
+        raise
     if row is None:
         return None
-    _held[row[0]] = model
-    return Lease(connection_id, row[0])
+    clock.note(row[0])
+    _held[lease.token] = model
+    return lease
 
 
 def note_release(lease: Lease) -> None:

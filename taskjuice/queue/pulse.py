@@ -12,18 +12,18 @@ class Pulse:
         self.folder = folder
 
     def begin(self) -> None:
-        (self.folder / str(os.getpid())).touch()
+        self._touch(str(os.getpid()))
 
     def end(self) -> None:
         (self.folder / str(os.getpid())).unlink(missing_ok=True)
         self.touch()
 
     def touch(self) -> None:
-        (self.folder / "last").touch()
+        self._touch("last")
 
     def last(self) -> float:
         """When a task last began or ended, seconds since 1970."""
-        return max(path.stat().st_mtime for path in [self.folder / "last", *self._running()])
+        return max([_touched_at(self.folder / "last"), *self._running().values()])
 
     def is_busy(self) -> bool:
         return bool(self._running())
@@ -33,6 +33,8 @@ class Pulse:
         return (self.folder / pid).exists()
 
     def clear(self) -> None:
+        """Begin anew; the folder is made again should somebody have cleaned up the temporary files."""
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         for path in self.folder.iterdir():
             path.unlink(missing_ok=True)
         self.touch()
@@ -40,9 +42,26 @@ class Pulse:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _running(self) -> list[Path]:
-        return [
-            path
-            for path in self.folder.iterdir()
-            if path.name.isdigit() and Path(f"/proc/{path.name}").exists()
-        ]
+    def _touch(self, name: str) -> None:
+        try:
+            (self.folder / name).touch()
+        except FileNotFoundError:  # somebody cleaned up the temporary files
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            (self.folder / name).touch()
+
+    def _running(self) -> dict[str, float]:
+        """When the task of each process that is inside one began, by pid."""
+        try:
+            files = [path for path in self.folder.iterdir() if path.name.isdigit()]
+        except FileNotFoundError:
+            return {}
+        began = {path.name: _touched_at(path) for path in files if Path(f"/proc/{path.name}").exists()}
+        return {pid: at for pid, at in began.items() if at}
+
+
+def _touched_at(path: Path) -> float:
+    """0 where it is gone: a task that ends removes its file at any moment."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

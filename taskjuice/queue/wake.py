@@ -3,22 +3,35 @@
 import uuid
 from functools import lru_cache
 
+from django.db import connection as database
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django_q.conf import Conf
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
 from taskjuice.queue.models import Wake
 
+LOST_SECONDS = 60  # a wake-up that nobody has taken for so long is queued again: it costs one message
+
+RAISE = """
+INSERT INTO queue_wake (name, pending, since) VALUES (%(name)s, true, clock_timestamp())
+ON CONFLICT (name) DO UPDATE SET pending = true, since = excluded.since
+ WHERE NOT queue_wake.pending OR queue_wake.since IS NULL
+    OR queue_wake.since < clock_timestamp() - %(lost)s * interval '1 second'
+"""
+
 
 @lru_cache(maxsize=4096)
 def package(task: str, *ids: int | str) -> str:
     """A signed message for the task at this dotted path, as django-q2's pusher reads it.
 
-    Signed once per process: what only wakes is the same each time.
+    Signed once per process: what only wakes is the same each time. Raises ImportError where there is no such task,
+    since the queue would drop the message without a word.
     """
+    import_string(task)
     tag = uuid.uuid4().hex
     return str(
         SignedPackage.dumps(
@@ -41,18 +54,20 @@ def enqueue(task: str, *ids: int | str) -> int:
 
 
 def enqueue_all(packages: list[str]) -> list[int]:
-    now = timezone.now()
     rows = OrmQ.objects.bulk_create(
-        OrmQ(key=Conf.CLUSTER_NAME, payload=payload, lock=now) for payload in packages
+        OrmQ(key=Conf.CLUSTER_NAME, payload=payload, lock=Now()) for payload in packages
     )
     return [row.pk for row in rows]
 
 
 def wake(name: str, task: str) -> None:
-    """Queue a single-instance task, unless a wake-up of it is queued and not yet taken."""
-    with transaction.atomic():
-        flagged = Wake.objects.filter(name=name, pending=False).update(pending=True, since=Now())
-        if flagged:
+    """Queue a single-instance task, unless a wake-up of it is queued and not yet taken.
+
+    The row of the name is made where there is none. One that has stood for long has lost its message.
+    """
+    with transaction.atomic(), database.cursor() as cursor:
+        cursor.execute(RAISE, {"name": name, "lost": LOST_SECONDS})
+        if cursor.rowcount:
             enqueue(task)
 
 

@@ -23,6 +23,7 @@ from taskjuice.queue.pulse import PULSE, Pulse
 
 logger = logging.getLogger(__name__)
 
+START_SECONDS = 60  # the cluster's processes load what they need before the first task runs
 SILENT_SECONDS = 15  # nothing ran for so long although canaries were sent
 BUSY_SECONDS = 40  # a task may be inside one slow call to a provider (30 s at most)
 DRAIN_SECONDS = 130  # a task may take 120 s (Q_CLUSTER's timeout)
@@ -37,6 +38,7 @@ class Node:
         self.stop = Event()
         self.cluster: subprocess.Popen[bytes] | None = None
         self.canaries = Canaries(self.name)
+        self.begun = 0.0  # the pulse when the cluster was started
         self.pulse = Pulse(Path(tempfile.mkdtemp(prefix="taskjuice-worker-")))
 
     # -- life --------------------------------------------------------------------------------------------
@@ -65,6 +67,7 @@ class Node:
 
     def _start_cluster(self) -> None:
         self.pulse.clear()
+        self.begun = self.pulse.last()
         self.cluster = subprocess.Popen(
             [sys.executable, "-m", "taskjuice.queue.cluster"],
             # Its processes fork, and a pool of database connections that they share breaks them all.
@@ -110,7 +113,8 @@ class Node:
             limit = BUSY_SECONDS
         else:
             # While the database is away no canary comes, and after it the first needs its time.
-            last, limit = max(last, self.canaries.flowing_since or now), SILENT_SECONDS
+            limit = START_SECONDS if last <= self.begun else SILENT_SECONDS
+            last = max(last, self.canaries.flowing_since or now)
         if now - last > limit * self.canaries.nodes:
             return f"nothing ran for {now - last:.0f} s"
         since = self.canaries.unacknowledged_since

@@ -204,6 +204,32 @@ def test_trouble_at_xero_is_transient_and_loses_nothing(
     assert outcomes() == ["transient", "refreshed"]
 
 
+def test_pause_doubles_with_failures_in_a_row_and_with_no_others(
+    grant: Grant, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the database's clock: this machine's own is ten minutes wrong."""
+    real = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(minutes=10))
+
+    def pause_after_failure() -> float:
+        Grant.objects.update(retry_at=None, access_expires_at=Now())
+        sandbox.api("POST", "faults", {"kind": "error_500_before", "path": "/connect/token"})
+        with pytest.raises(errors.RetryLater):
+            grants.access_token(grant)
+        row = Grant.objects.annotate(now=Now()).values_list("retry_at", "now").get()
+        assert row[0] is not None
+        return float((row[0] - row[1]).total_seconds())
+
+    def rounded(seconds: float) -> int:
+        return next(step for step in (2, 4, 8, 16, 32, 60, 10**6) if seconds <= step)
+
+    assert [rounded(pause_after_failure()) for _ in range(3)] == [2, 4, 8]
+    Grant.objects.update(retry_at=None)
+    grants.access_token(grant)
+    assert rounded(pause_after_failure()) == 2  # the three before were not in a row with it
+    assert outcomes() == [*["transient"] * 3, "refreshed", "transient"]
+
+
 def test_token_at_hand_serves_while_refreshing_is_impossible(grant: Grant, sandbox: SandboxProcess) -> None:
     expire(timedelta(minutes=2))
     sandbox.api("POST", "faults", {"kind": "error_500_before", "path": "/connect/token", "remaining": None})

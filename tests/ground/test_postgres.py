@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -61,3 +63,28 @@ def test_pid_of_another_program_is_not_taken_for_the_server(folder: Path) -> Non
     assert postgres._running(folder) is None
     assert url.startswith("postgres://")
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def zombie(tmp_path: Path) -> Iterator[int]:
+    """A postmaster that was killed and that nobody has taken note of, as in a container without an init."""
+    program = tmp_path / "postgres-zombie"
+    shutil.copy(shutil.which("sleep") or "", program)
+    with subprocess.Popen([program, "60"]) as child:
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        yield child.pid
+
+
+def test_zombie_is_no_server(folder: Path, zombie: int) -> None:
+    url = postgres.ensure_running(folder, "one")
+    left_behind = (folder / "postmaster.pid").read_text().splitlines()
+    postgres.stop(folder)
+    left_behind[0] = str(zombie)
+    (folder / "postmaster.pid").write_text("\n".join(left_behind) + "\n")
+
+    began = time.monotonic()
+    postgres.stop(folder)
+    assert time.monotonic() - began < 5  # it does not wait for the dead to end
+    assert started_elsewhere(folder).split("?")[0] == url.split("?")[0]
+    postgres.stop(folder)

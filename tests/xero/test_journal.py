@@ -303,8 +303,8 @@ def test_form_whose_request_died_is_settled_by_the_sweep(
     fault(sandbox, "error_500_before")
     call = ActionCall(connection, user=owner, form_key=uuid4())
     assert isinstance(action.outcome(call, clean(action, one.input)), TryLater)
-    assert journal.settle_orphans() == 0  # its request may still be at it
-    monkeypatch.setattr(journal, "ALIVE_SECONDS", 0)
+    assert journal.settle_orphans() == 0  # its request has just looked
+    monkeypatch.setattr(journal, "CHECK_SECONDS", 0)
     assert journal.settle_orphans() == 1
     time.sleep(KEY_SECONDS + 0.6)
     journal.settle_orphans()

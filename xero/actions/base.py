@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, TypeVar
 
-from django.utils import timezone
-
 from connections import errors
 from connections.integrations import (
     MENDED_BY,
@@ -20,6 +18,7 @@ from connections.integrations import (
     outcome_of,
 )
 from connections.models import Connection
+from taskjuice.queue import clock
 from taskjuice.workspaces.models import Agency
 from xero import budget, scopes
 from xero.actions import known
@@ -59,7 +58,7 @@ class XeroAction(Action):
         except errors.NeedsConsent as error:
             if call.user is not None:
                 return Failed(error.code, str(error))
-            return TryLater(str(error), at=timezone.now() + MENDED_BY, counts=False)
+            return TryLater(str(error), at=clock.now() + MENDED_BY, counts=False)
         return None
 
     def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:

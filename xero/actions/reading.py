@@ -8,11 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db import OperationalError, transaction
-from django.utils import timezone
 
 from connections import errors, organisation_time
 from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, outcome_of
 from connections.models import Connection
+from taskjuice.queue import clock
 from taskjuice.queue.commits import quick
 from xero import forms, scopes, upsert
 from xero.actions import samples
@@ -63,7 +63,7 @@ class GetInvoice(XeroAction):
 def _read_invoices(call: Call, ids: Sequence[UUID]) -> dict[UUID, Outcome]:
     """One call. `page` makes Xero send the line items; what it leaves out is not there."""
     params: Params = {"IDs": ",".join(map(str, ids)), "page": 1, "unitdp": 4, "includeArchived": "true"}
-    began = timezone.now()
+    began = clock.now()
     invoices = read_objects_by_id(client(call).get("/Invoices", params=params), "Invoices", "InvoiceID")
     _remember(connection_of(call), invoices, began)
     found: dict[UUID, Outcome] = {

@@ -1,0 +1,33 @@
+"""Which activations may not write now, for the journal: the lane asks the same before each step (store.AT_REST)."""
+
+from collections.abc import Collection, Mapping
+
+from django.db.models import Exists
+
+from workflows import organisation_pauses
+from workflows.models import Activation, ActivationState
+
+REASONS = {
+    ActivationState.CANCELLED: "its activation was cancelled",
+    ActivationState.UNKNOWN: "its activation waits for a decision",
+}
+ENDED = "its activation has ended"
+GONE = "its activation is gone"
+HELD = "its workflow is paused"
+ON_ITS_WAY = (ActivationState.READY, ActivationState.RUNNING)
+
+
+def of_activations(ids: Collection[int]) -> Mapping[int, str]:
+    paused_there = organisation_pauses.of_application(holds=True)
+    rows = Activation.objects.filter(pk__in=ids).annotate(rests=Exists(paused_there))
+    states = {
+        pk: (ActivationState(state), held or rests)
+        for pk, state, held, rests in rows.values_list("pk", "state", "workflow__held", "rests")
+    }
+    found: dict[int, str] = {pk: GONE for pk in ids if pk not in states}
+    for pk, (state, held) in states.items():
+        if state not in ON_ITS_WAY:
+            found[pk] = REASONS.get(state, ENDED)
+        elif held:
+            found[pk] = HELD
+    return found
