@@ -9,6 +9,7 @@ from taskjuice.queue import processes
 from taskjuice.queue.models import Heartbeat
 
 FRESH = timedelta(seconds=30)
+LOST = timedelta(hours=1)  # without a sign of life a node of another host is taken for gone for good
 
 
 def beat(node: str) -> None:
@@ -33,7 +34,8 @@ def forget(node: str) -> None:
 
 
 def forget_dead() -> None:
-    """Drop nodes of this host that are gone; they left no word when they were killed."""
+    """Drop nodes of this host that are gone (killed, they left no word), and those of hosts that never came back."""
+    Heartbeat.objects.filter(beat_at__lt=Now() - LOST).delete()
     for node in Heartbeat.objects.values_list("node", flat=True):
         if processes.is_dead(node):
             forget(node)

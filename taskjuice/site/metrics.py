@@ -1,14 +1,30 @@
 """`/metrics`: what an operator's monitoring asks for, as Prometheus text. Only with the token of METRICS_TOKEN."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
 
 from django.conf import settings
+from django.db import Error
 from django.db import connection as database
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
 
+import taskjuice
+from taskjuice.database import limits
+from taskjuice.machines import for_machines
+from taskjuice.queue import invariants
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 10.0  # longer no scraper waits
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # name, type, help, labels, SQL. A statement gives rows of the labels' values and the number; each by an index.
@@ -152,6 +168,20 @@ METRICS: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
         "SELECT count(*) FROM connections_reconciliation WHERE released_at IS NULL",
     ),
     (
+        "taskjuice_workflows",
+        "gauge",
+        "Workflows by state.",
+        ("state",),
+        "SELECT state, count(*) FROM workflows_workflow GROUP BY state",
+    ),
+    (
+        "taskjuice_queue_tasks_failed",
+        "gauge",
+        "Tasks of the queue that ended with an error and are still on record.",
+        (),
+        "SELECT count(*) FROM django_q_task WHERE NOT success",
+    ),
+    (
         "taskjuice_incidents_open",
         "gauge",
         "What needs somebody, by kind.",
@@ -162,28 +192,80 @@ METRICS: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
 
 
 @require_safe
+@for_machines
 def metrics(request: HttpRequest) -> HttpResponse:
-    """404 while no token is set, so that nobody learns there is something; 401 for a wrong one."""
+    """Answer a scraper, at whatever address it reaches this process.
+
+    404 while no token is set, so that nobody learns there is something; 401 for a wrong one.
+    """
     if not settings.METRICS_TOKEN:
         raise Http404("Nothing here.")
     given = request.headers.get("Authorization", "")
     if not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
-    return HttpResponse("".join(_lines()), content_type=CONTENT_TYPE)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(TaskJuice())
+    with limits.within(SECONDS):
+        return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE)
 
 
-def _lines() -> Iterator[str]:
+class TaskJuice(Collector):
+    """The figures of one scrape: those of this process, then those that the database holds for all nodes."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("taskjuice", "What runs here.", {"version": taskjuice.__version__})
+        yield from _collect_pool()
+        figures: list[Metric] = []
+        try:
+            figures.extend(_collect_statements())
+            figures.extend(_collect_overdue())
+        except Error as error:  # its words may name hosts and roles; the database logs them
+            logger.warning("the database gives no figures: %s", type(error).__name__)
+        up = 1 if figures else 0
+        yield GaugeMetricFamily("taskjuice_database_up", "1 when the database answered this scrape.", up)
+        yield from figures
+
+
+def _collect_pool() -> Iterator[Metric]:
+    pool = getattr(database, "pool", None)
+    stats = pool.get_stats() if pool is not None else {}
+    used = GaugeMetricFamily(
+        "taskjuice_database_pool", "Database connections of the process that answered.", labels=["state"]
+    )
+    size, free = stats.get("pool_size", 0), stats.get("pool_available", 0)
+    for state, number in (
+        ("in_use", size - free),
+        ("free", free),
+        ("waited_for", stats.get("requests_waiting", 0)),
+    ):
+        used.add_metric([state], number)
+    yield used
+
+
+def _collect_statements() -> Iterator[Metric]:
     for name, kind, text, labels, statement in METRICS:
+        family: GaugeMetricFamily | CounterMetricFamily
+        family = (CounterMetricFamily if kind == "counter" else GaugeMetricFamily)(name, text, labels=labels)
         with database.cursor() as cursor:
             cursor.execute(statement)
-            yield f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
-            yield from (_line(name, labels, row) for row in cursor.fetchall())
+            for *values, number in cursor.fetchall():
+                family.add_metric([str(value) for value in values], float(number))
+        yield family
 
 
-def _line(name: str, labels: Iterable[str], row: tuple[Any, ...]) -> str:
-    pairs = ",".join(f'{label}="{_escaped(str(text))}"' for label, text in zip(labels, row, strict=False))
-    return f"{name}{{{pairs}}} {row[-1]}\n" if pairs else f"{name} {row[-1]}\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _collect_overdue() -> Iterator[Metric]:
+    """What is open for longer than it may be, as `manage.py check_invariants` lists it."""
+    since: dict[str, list[datetime]] = defaultdict(list)
+    for outcome in invariants.list_overdue_outcomes():
+        since[outcome.kind].append(outcome.since)
+    count = GaugeMetricFamily(
+        "taskjuice_outcomes_overdue", "Open for longer than it may be.", labels=["kind"]
+    )
+    oldest = GaugeMetricFamily(
+        "taskjuice_outcomes_overdue_oldest_seconds", "Age of the oldest.", labels=["kind"]
+    )
+    for kind in sorted({check.kind for check in invariants.CHECKS}):
+        count.add_metric([kind], len(since[kind]))
+        ages = [(timezone.now() - at).total_seconds() for at in since[kind]]
+        oldest.add_metric([kind], max(ages, default=0))
+    yield from (count, oldest)

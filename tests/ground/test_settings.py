@@ -4,11 +4,13 @@ import os
 import runpy
 import subprocess
 import sys
+import tomllib
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+import taskjuice
 from tests.environment import ROOT
 
 PRODUCTION = {
@@ -180,6 +182,11 @@ def test_tier_sets_both_limits(
 ) -> None:
     found = load(monkeypatch, XERO_TIER=tier)
     assert (found["XERO_CONNECTION_LIMIT"], found["XERO_DAILY_LIMIT"]) == limits
+
+
+def test_version_is_that_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert taskjuice.__version__ == project["version"]
 
 
 def test_limits_of_their_own_win_over_the_tiers(monkeypatch: pytest.MonkeyPatch) -> None:

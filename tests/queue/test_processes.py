@@ -4,7 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from taskjuice.queue import processes
+from tests.environment import ROOT
 
 
 def test_this_process_lives() -> None:
@@ -29,6 +32,19 @@ def test_killed_process_that_nobody_waited_for_is_dead() -> None:
 def test_another_process_with_the_same_pid_is_told_apart() -> None:
     host, pid, _ = processes.identity().split("|")
     assert processes.is_dead(f"{host}|{pid}|1")
+
+
+def test_process_of_another_container_with_the_same_host_name_is_never_called_dead() -> None:
+    code = "from taskjuice.queue import processes; print(processes.identity())"
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", code]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this user may not make a namespace of processes")
+    host, pid, _ = done.stdout.strip().split("|")
+    assert host != processes.identity().split("|")[0]
+    assert int(pid) < 10
+    assert not processes.is_dead(done.stdout.strip())
 
 
 def test_processes_of_other_hosts_are_never_called_dead() -> None:
