@@ -110,7 +110,8 @@ class WorkflowForm(forms.Form):
 
     @property
     def chosen(self) -> list[Connection]:
-        return [self.found[pk] for pk in self.cleaned_data.get("connections", [])]
+        """Each once, however often it was sent."""
+        return [self.found[pk] for pk in dict.fromkeys(self.cleaned_data.get("connections", []))]
 
 
 class ConnectionsForm(WorkflowForm):

@@ -399,7 +399,7 @@ class CreatePaymentForm(StepForm):
 
     speaks_of = (
         ("amount", "amount"),
-        ("is due", "amount"),
+        ("is due", "amount"),  # ours, of what is left to pay
         ("account", "account_id"),
         ("currency", "account_id"),
         ("lock date", "date"),

@@ -299,7 +299,7 @@ def test_payment_pays_what_is_due(sandbox: SandboxProcess, connection: Connectio
     assert nothing.existing["Invoice"]["InvoiceID"] == first["InvoiceID"]
     (over,) = run(connection, "xero/create-payment", part, activation_id=4)
     assert isinstance(over, Failed)
-    assert over.message == "Payment amount exceeds the amount outstanding on this document"
+    assert over.message == "Nothing is due on this invoice."
     check_sent()
 
 

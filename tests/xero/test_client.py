@@ -10,7 +10,7 @@ from datetime import timedelta
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client as Browser
@@ -23,6 +23,7 @@ from tests.connections.conftest import connect, sandbox, sandbox_process  # noqa
 from tests.sandbox_process import SandboxProcess
 from xero import budget, transport
 from xero.client import client_for
+from xero.provider import XeroProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -203,6 +204,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         type(self).answer(self)
 
+    def do_POST(self) -> None:
+        type(self).answer(self)
+
     def log_message(self, *_: Any) -> None:
         """Not to the terminal."""
 
@@ -216,6 +220,7 @@ def strange_xero(settings: Any) -> Iterator[Callable[[Answer], None]]:
     def answers(answer: Answer) -> None:
         server.RequestHandlerClass.answer = staticmethod(answer)  # type: ignore[attr-defined]
         settings.XERO_API_URL = f"http://127.0.0.1:{server.server_port}"
+        settings.XERO_IDENTITY_URL = settings.XERO_API_URL
 
     yield answers
     server.shutdown()
@@ -232,6 +237,45 @@ def respond(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **h
         handler.send_header(name.replace("_", "-"), value)
     handler.end_headers()
     handler.wfile.write(body)
+
+
+def test_organisations_without_ids_of_their_own_are_left_out(strange_xero: Callable[[Answer], None]) -> None:
+    good = {"id": str(uuid4()), "tenantId": str(uuid4()), "tenantType": "ORGANISATION", "tenantName": "Kea"}
+    zeros = str(UUID(int=0))
+    entries = [None, {}, good | {"id": "x"}, good | {"tenantId": zeros}, good | {"tenantId": None}, good]
+    strange_xero(lambda handler: respond(handler, json.dumps(entries).encode()))
+    found = XeroProvider().tenants("token")
+    assert [(str(one.id), str(one.tenant_id), one.name) for one in found] == [
+        (good["id"], good["tenantId"], "Kea")
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"access_token": None, "token_type": "Bearer"},
+        {"access_token": "", "token_type": "Bearer"},
+        {"access_token": ["a"], "token_type": "Bearer"},
+        {"access_token": "a", "token_type": "mac"},
+        {},
+    ],
+)
+def test_token_answer_without_a_token_is_no_token(
+    strange_xero: Callable[[Answer], None], answer: dict[str, Any]
+) -> None:
+    strange_xero(lambda handler: respond(handler, json.dumps(answer).encode()))
+    with pytest.raises(errors.RetryLater):
+        XeroProvider().refresh("old")
+
+
+@pytest.mark.parametrize("renewed", [{}, {"refresh_token": ""}, {"refresh_token": None}])
+def test_refresh_token_that_is_not_renewed_stays(
+    strange_xero: Callable[[Answer], None], renewed: dict[str, Any]
+) -> None:
+    body = {"access_token": "a", "token_type": "Bearer", "expires_in": "1700", **renewed}
+    strange_xero(lambda handler: respond(handler, json.dumps(body).encode()))
+    tokens = XeroProvider().refresh("old")
+    assert (tokens.access_token, tokens.refresh_token, tokens.expires_in) == ("a", "old", 1700)
 
 
 def test_redirect_is_not_followed(connection: Connection, strange_xero: Callable[[Answer], None]) -> None:

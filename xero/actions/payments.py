@@ -32,6 +32,7 @@ from xero.body_fields import (
 from xero.document_records import parse_invoice, parse_payment, parse_payment_reference
 
 ZERO = Decimal(0)
+NOTHING_DUE = "Nothing is due on this invoice."
 PAID = "It is paid already: nothing is due on this invoice."
 
 
@@ -133,7 +134,7 @@ def _draft(
         paid = read_objects(invoice, "Payments")[-1:]
         if paid:
             return Failed("duplicate", PAID, status=200, existing=_listed(paid[0], invoice))
-        return Failed("invalid", "Nothing is due on this invoice.", status=200)
+        return Failed("invalid", NOTHING_DUE, status=200)
     if wrong := _wrong_amount(amount, due, document.currency):
         return Failed("invalid", wrong, status=200)
     try:
@@ -161,6 +162,8 @@ def _draft(
 
 def _wrong_amount(amount: Decimal, due: Decimal, currency: str) -> str:
     """Why no such payment is taken. A fraction of a currency without any only where Xero itself says it is due."""
+    if due <= 0:
+        return NOTHING_DUE
     if amount > due:
         return f"Only {due:,.{currencies.shown(due, currency)}f} is due."
     if amount != due and amount != round(amount, currencies.places(currency)):

@@ -45,8 +45,9 @@ def writes(sandbox: SandboxProcess) -> int:
 
 
 def paid(connection: Connection, **more: Any) -> dict[str, str]:
+    base = Ledger.objects.get(pk=connection.pk).base_currency
     invoice = Invoice.objects.filter(
-        connection=connection, status="AUTHORISED", amount_due__gt=1, currency=connection.ledger.base_currency
+        connection=connection, status="AUTHORISED", amount_due__gt=1, currency=base
     ).earliest("pk")
     account = Account.objects.filter(connection=connection, takes_payments=True).earliest("code")
     return {"invoice_id": str(invoice.xero_id), "account_id": str(account.xero_id), "amount": "1.00"} | more
