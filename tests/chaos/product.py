@@ -67,7 +67,8 @@ class ChaosProduct(Running):
     def run(self) -> Iterator["ChaosProduct"]:
         os.environ["XERO_SANDBOX_MINUTE_LIMIT"] = os.environ["XERO_SANDBOX_DAILY_LIMIT"] = "1000000"
         self.add_sandbox()
-        people = self.prepare()
+        with ONE_AT_A_TIME:  # its lock of the embedded server is one for the whole process
+            people = self.prepare()
         self.straight = self.environment["DATABASE_URL"]
         self.environment["XERO_DAILY_LIMIT"] = "1000000"
         with contextlib.ExitStack() as stack:
@@ -146,7 +147,8 @@ class ChaosProduct(Running):
         server.wait(30)
 
     def start_database(self) -> None:
-        postgres.ensure_running(self.place.postgres, "taskjuice")
+        with ONE_AT_A_TIME:
+            postgres.ensure_running(self.place.postgres, "taskjuice")
 
     # -- one run -----------------------------------------------------------------------------------------
     def endure(self, fault: Callable[["ChaosProduct"], None]) -> Count:
