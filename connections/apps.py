@@ -20,10 +20,12 @@ class ConnectionsConfig(AppConfig):
             retention,
             returns,
         )
+        from connections.links import progress
 
         sweeping.add("waiting deliveries", seconds=2, run=inbox.rewake_waiting)
         sweeping.add("events that a write may have caused", seconds=1, run=inbox.announce_decided)
         sweeping.add("idle grants", seconds=3600, run=grants.refresh_idle)
+        sweeping.add("untold connect links", seconds=20, run=progress.wake_untold)
         sweeping.add("ended connections", seconds=60, run=lifecycle.finish_disconnects)
         sweeping.add("unchosen consents", seconds=300, run=returns.clear_away)
         sweeping.add("tenants at the provider", seconds=300, run=lifecycle.watch_listed)

@@ -35,8 +35,14 @@ SELECT 'consent ' || id, used_at,
   FROM connections_consent WHERE finished_at IS NULL AND used_at < %(late)s AND failure = ''
 """
 
+LINK_OUTCOMES = """
+SELECT 'connect link ' || id, untold_since, 'its sender has not been told what came of it'
+  FROM connections_connectlink WHERE untold_since < %(late)s
+"""
+
 
 def register() -> None:
+    invariants.add("connect link", LINK_OUTCOMES)
     invariants.add("delivery", DELIVERIES)
     invariants.add("event", EVENTS)
     invariants.add("write", WRITES)

@@ -194,6 +194,7 @@ class ConnectLink(models.Model):
     declined_at = models.DateTimeField(null=True)  # for good
     revoked_at = models.DateTimeField(null=True)
     reason = models.CharField(max_length=300, db_default="")  # of the cancellation, for the agency
+    untold_since = models.DateTimeField(null=True)  # what came of it, which the sender has not been told yet
     organisations = ArrayField(models.CharField(max_length=254), default=list)  # chosen, by name
 
     class Meta:
@@ -205,7 +206,12 @@ class ConnectLink(models.Model):
                 name="link_ends_once",
             ),
         )
-        indexes = (models.Index(fields=["workspace", "-id"], name="link_newest"),)
+        indexes = (
+            models.Index(fields=["workspace", "-id"], name="link_newest"),
+            models.Index(
+                fields=["untold_since"], condition=models.Q(untold_since__isnull=False), name="link_untold"
+            ),
+        )
 
     def __str__(self) -> str:
         return f"connect link for {self.workspace}"

@@ -1,6 +1,8 @@
 """How far a connect link has come. Every step is a conditional update: a link that is over stays as it is."""
 
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -8,6 +10,9 @@ from django.db.models.functions import Coalesce, Now
 
 from connections.models import ConnectLink
 from taskjuice.queue.wake import enqueue
+
+RETELL_AFTER = timedelta(minutes=1)
+MOST = 100  # of one sweep
 
 
 def opened(link: ConnectLink) -> bool:
@@ -30,22 +35,31 @@ def chosen(link: ConnectLink | None, names: Sequence[str]) -> bool:
     if link is None:
         return True
     organisations = [name[:254] for name in names]
-    used = _open(link).update(chosen_at=Now(), cancelled_at=None, reason="", organisations=organisations)
-    if used:
-        enqueue("connections.tasks.tell_link", link.pk)
-    return bool(used)
+    return _end(link, chosen_at=Now(), cancelled_at=None, reason="", organisations=organisations)
 
 
 def cancelled(link: ConnectLink | None, reason: str) -> None:
     """Nothing came of this trip; they may start again."""
-    if link is not None and _open(link).update(cancelled_at=Now(), reason=reason[:300]):
-        enqueue("connections.tasks.tell_link", link.pk)
+    if link is not None:
+        _end(link, cancelled_at=Now(), reason=reason[:300])
+
+
+def declined(link: ConnectLink, reason: str) -> bool:
+    """They do not want to, for good."""
+    return _end(link, declined_at=Now(), reason=reason[:300])
+
+
+def wake_untold() -> None:
+    """Have the senders told whom a lost wake-up or a mail server that was away left without a word."""
+    since = Now() - RETELL_AFTER
+    for pk in ConnectLink.objects.filter(untold_since__lt=since).values_list("pk", flat=True)[:MOST]:
+        enqueue("connections.tasks.tell_link", pk)
 
 
 @transaction.atomic
-def declined(link: ConnectLink, reason: str) -> bool:
-    """They do not want to, for good."""
-    ended = _open(link).update(declined_at=Now(), reason=reason[:300])
+def _end(link: ConnectLink, **outcome: Any) -> bool:
+    """Store what came of the link, and have its sender told."""
+    ended = _open(link).update(untold_since=Now(), **outcome)
     if ended:
         enqueue("connections.tasks.tell_link", link.pk)
     return bool(ended)

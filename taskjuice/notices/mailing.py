@@ -1,8 +1,8 @@
 """Letters about what needs somebody: incidents and tasks, all of a person's in one letter, by the worker's sweep.
 
 Nobody gets more than one of them in fifteen minutes; what comes meanwhile is in the next. Each incident and task is
-told to a person once. That somebody was told is stored in the transaction that hands the letter to the mail server: a
-server that does not take it is tried again at the next sweep, and what is over by then is left out.
+told to a person once. A mail server that does not take a letter is tried again at the next sweep, and what is over by
+then is left out.
 """
 
 import logging
@@ -155,29 +155,35 @@ def _forget_strangers(tasks: dict[int, list[Approval]], members: Sequence[Member
 
 
 def _tell(user: User, news: News, *, daily: bool) -> bool:
-    """One letter about all of it. False within fifteen minutes of the last one, where another process was faster, or
-    where the mail server did not take it."""
+    """Send one letter about all of it.
+
+    False within fifteen minutes of the last one, where another process was faster, or where the mail server did not
+    take it. No transaction is open while the mail server is spoken to: it may take longer than one may stand idle.
+    Whoever is killed between sending and noting it sends the letter again, fifteen minutes later at the soonest.
+    """
+    last = User.objects.values_list("notified_at", flat=True).get(pk=user.pk)
+    mine = User.objects.filter(Q(notified_at=None) | Q(notified_at__lte=Now() - PACE), pk=user.pk)
+    if not mine.update(notified_at=Now()):
+        return False
+    wanted = _still_wanted(user, news)
     try:
-        with transaction.atomic():
-            # The row's lock keeps a second worker out until this letter is on its way.
-            rested = User.objects.filter(Q(notified_at=None) | Q(notified_at__lte=Now() - PACE))
-            if not rested.select_for_update(no_key=True).filter(pk=user.pk).exists():
-                return False
-            wanted = _still_wanted(user, news)
-            if not wanted.count:
-                return False
-            Told.objects.bulk_create(Told(user=user, incident=incident) for incident in wanted.incidents)
-            approvals.note_told(wanted.tasks, {task.pk: _addresses(task, user) for task in wanted.tasks})
-            User.objects.filter(pk=user.pk).update(notified_at=Now())
+        if wanted.count:
             letter(user, wanted, daily=daily).send()
     except OSError:  # SMTPException is one, and so are refused connections and timeouts
         log.warning("A notice could not be sent; it is tried again.", exc_info=True)
+        wanted = News()
+    if not wanted.count:
+        User.objects.filter(pk=user.pk).update(notified_at=last)
         return False
+    with transaction.atomic():
+        told = (Told(user=user, incident=incident) for incident in wanted.incidents)
+        Told.objects.bulk_create(told, ignore_conflicts=True)
+        approvals.note_told(wanted.tasks, {task.pk: _addresses(task, user) for task in wanted.tasks})
     return True
 
 
 def _still_wanted(user: User, news: News) -> News:
-    """What this person was not told meanwhile, read anew under the lock."""
+    """Return what this person was not told meanwhile."""
     there = Told.objects.filter(user=user, incident__in=news.incidents)
     known = set(there.values_list("incident_id", flat=True))
     tasks = approvals.untold().filter(pk__in=[task.pk for task in news.tasks])

@@ -13,6 +13,8 @@ from django.db import Error, close_old_connections
 
 logger = logging.getLogger(__name__)
 
+AGAIN_SECONDS = 60.0  # until a sweep that failed is tried again, however rarely it runs
+
 
 @dataclass
 class Sweep:
@@ -30,12 +32,13 @@ def add(name: str, *, seconds: float, run: Callable[[], object]) -> None:
 
 
 def run_due(now: float) -> None:
-    """Run what is due by the monotonic clock; one that fails is logged whole and tried again in its turn."""
+    """Run what is due by the monotonic clock; one that fails is logged whole and tried again within a minute."""
     for sweep in SWEEPS:
         if sweep.due <= now:
-            sweep.due = now + sweep.seconds
+            sweep.due = now + min(sweep.seconds, AGAIN_SECONDS)
             try:
                 sweep.run()
+                sweep.due = now + sweep.seconds
             except Error:
                 logger.exception("sweep %s could not reach the database", sweep.name)
                 close_old_connections()

@@ -24,6 +24,7 @@ from tests.factories import (
     make_delivery,
     make_event,
     make_grant,
+    make_link,
     make_workflow,
 )
 from workflows.models import Lane, WorkflowConnection
@@ -78,6 +79,7 @@ def _deletion(connection: Connection, at: datetime) -> None:
 
 
 MAKERS: dict[str, Maker] = {
+    "connect link": lambda connection, at: make_link(connection.workspace, untold_since=at),
     "wake-up": lambda _, at: Wake.objects.create(name="settle-calls", pending=True, since=at),
     "queue message": lambda _, at: OrmQ.objects.create(key="taskjuice", payload="x", lock=at),
     "data export": lambda c, at: make_data_export(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -22,7 +23,17 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from connections import grants
-from connections.models import Call, CallState, Connection, Delivery, DeliveryState, Event, Grant, Refusal
+from connections.models import (
+    Call,
+    CallState,
+    Connection,
+    ConnectLink,
+    Delivery,
+    DeliveryState,
+    Event,
+    Grant,
+    Refusal,
+)
 from connections.models import Consent as ConsentRow
 from connections.providers import providers
 from taskjuice.notices.models import Incident, Reader, Told
@@ -39,6 +50,7 @@ from tests.factories import (
     make_data_export,
     make_delivery,
     make_event,
+    make_link,
     make_user,
     make_workflow,
     make_workspace,
@@ -133,6 +145,12 @@ def ended_connections(place: Place) -> IsDone:
         state="revoked", provider_connection_id=listed[ended.tenant_id]
     )
     return lambda: Connection.objects.get(pk=ended.pk).provider_connection_id is None
+
+
+def untold_connect_links(place: Place) -> IsDone:
+    outcome: dict[str, Any] = {"declined_at": ago(minutes=2), "untold_since": ago(minutes=2)}
+    told = make_link(place.workspace, sent_by=place.owner, **outcome)
+    return lambda: ConnectLink.objects.get(pk=told.pk).untold_since is None
 
 
 def unchosen_consents(place: Place) -> IsDone:
@@ -286,6 +304,7 @@ CASES: dict[str, Callable[[Place], IsDone]] = {
     "events that a write may have caused": events_that_a_write_may_have_caused,
     "idle grants": idle_grants,
     "ended connections": ended_connections,
+    "untold connect links": untold_connect_links,
     "unchosen consents": unchosen_consents,
     "tenants at the provider": tenants_at_the_provider,
     "calls nobody came back to": calls_nobody_came_back_to,

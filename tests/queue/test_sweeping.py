@@ -34,6 +34,20 @@ def test_broken_one_is_logged_and_stops_no_other(caplog: pytest.LogCaptureFixtur
     assert [record.message for record in caplog.records] == ["sweep broken failed"] * 2
 
 
+def test_one_that_failed_is_tried_again_within_a_minute() -> None:
+    tries: list[float] = []
+
+    def fail_once() -> None:
+        tries.append(now)
+        if len(tries) == 1:
+            raise ZeroDivisionError
+
+    sweeping.add("daily", seconds=86_400, run=fail_once)
+    for now in (1.0, 30.0, 61.0, 200.0, 80_000.0):
+        sweeping.run_due(now)
+    assert tries == [1.0, 61.0]
+
+
 def test_the_products_sweeps_are_added() -> None:
     from django.apps import apps  # the real list was filled at start; ask the apps what they would add
 
