@@ -8,7 +8,6 @@ from zoneinfo import available_timezones
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
-from django.utils.html import format_html
 
 from taskjuice.workspaces import slugs
 from taskjuice.workspaces.logos import Logo, encode
@@ -187,7 +186,7 @@ class DeleteForm(forms.Form):
     def __init__(self, *args: Any, workspace: Workspace, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.workspace = workspace
-        self.fields["name"].help_text = format_html("Type {} to confirm.", workspace.name)
+        self.fields["name"].help_text = f"Type {workspace.name} to confirm."
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]

@@ -51,7 +51,7 @@ def document_status(status: str) -> SafeString:
 
 @lru_cache(maxsize=64)  # a list has it in every row
 def _status_pill(status: str) -> SafeString:
-    return SafeString(render_to_string("xero/_status.html", {"status": status}).strip())
+    return render_to_string("xero/_status.html", {"status": status})
 
 
 @register.filter
