@@ -6,29 +6,36 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from taskjuice.workspaces.models import Agency, AuditHead, AuditLink
+from taskjuice.workspaces.models import Agency, AuditLink
 
-# The first link up to the head that does not fit; the hash is that of migration 0006.
-MISFIT = """
+# One statement, hence one moment: an entry, its link and the head come with one commit, so what is written meanwhile
+# is either all there or not at all, and every link counts, whatever the head says. The hash is that of migration 0006.
+FINDINGS = """
 WITH chain AS (
-    SELECT number, entry_id, hash,
+    SELECT number, entry_id, hash, agency_id,
            lag(number, 1, 0::bigint) OVER before AS number_before,
            lag(hash, 1, ''::bytea) OVER before AS hash_before
-      FROM workspaces_auditlink WHERE agency_id = %(agency)s AND number <= %(number)s
+      FROM workspaces_auditlink WHERE agency_id = %(agency)s
     WINDOW before AS (ORDER BY number)),
 checked AS (
     SELECT c.number, c.number_before, c.entry_id, e.id IS NULL AS gone,
-           sha256(convert_to(c.number || ' ' || encode(c.hash_before, 'hex') || ' ' || jsonb_build_array(
+           e.agency_id <> c.agency_id
+           OR sha256(convert_to(c.number || ' ' || encode(c.hash_before, 'hex') || ' ' || jsonb_build_array(
                e.id, e.agency_id, e.workspace_id, e.workspace_name, e.actor_id, e.actor_name, e.verb, e.subject,
                e.details, host(e.address),
                to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'))::text, 'UTF8')) <> c.hash AS changed
-      FROM chain c LEFT JOIN workspaces_auditentry e ON e.id = c.entry_id)
-SELECT number, number_before, entry_id, gone FROM checked
- WHERE number <> number_before + 1 OR gone OR changed ORDER BY number LIMIT 1
-"""
-UNLINKED = """
-SELECT min(e.id) FROM workspaces_auditentry e LEFT JOIN workspaces_auditlink l ON l.entry_id = e.id
- WHERE e.agency_id = %(agency)s AND l.entry_id IS NULL
+      FROM chain c LEFT JOIN workspaces_auditentry e ON e.id = c.entry_id),
+misfit AS (
+    SELECT number, number_before, entry_id, gone FROM checked
+     WHERE number <> number_before + 1 OR gone OR changed ORDER BY number LIMIT 1),
+last AS (SELECT number, hash FROM workspaces_auditlink WHERE agency_id = %(agency)s ORDER BY number DESC LIMIT 1),
+unlinked AS (
+    SELECT min(e.id) AS id FROM workspaces_auditentry e LEFT JOIN workspaces_auditlink l ON l.entry_id = e.id
+     WHERE e.agency_id = %(agency)s AND l.entry_id IS NULL)
+SELECT head.number, encode(head.hash, 'hex'), coalesce(last.number, 0), encode(coalesce(last.hash, ''), 'hex'),
+       misfit.number, misfit.number_before, misfit.entry_id, misfit.gone, unlinked.id
+  FROM unlinked LEFT JOIN last ON true LEFT JOIN misfit ON true
+  LEFT JOIN workspaces_audithead head ON head.agency_id = %(agency)s
 """
 # Agencies that were deleted keep their chains.
 AGENCIES = """
@@ -61,10 +68,11 @@ def verify_all() -> Iterator[Verdict]:
 
 
 def verify(agency_id: int, name: str = "") -> Verdict:
-    """Entries written meanwhile do not matter: it is checked up to the head as it was at first."""
-    head = AuditHead.objects.filter(pk=agency_id).first()
-    number, digest = (head.number, bytes(head.hash).hex()) if head else (0, "")
-    return Verdict(agency_id, name, number, digest, broken=_broken(agency_id, number, digest))
+    """Recompute every entry of one agency, and hold the last one against the head."""
+    with connection.cursor() as cursor:
+        cursor.execute(FINDINGS, {"agency": agency_id})
+        number, digest, *found = cursor.fetchone()
+    return Verdict(agency_id, name, number or 0, digest or "", broken=_broken(number, digest, *found))
 
 
 def noted_in(text: str) -> list[str]:
@@ -73,7 +81,10 @@ def noted_in(text: str) -> list[str]:
 
 
 def differing(noted: Iterable[str]) -> Iterator[str]:
-    """Of lines `<agency id> <number> <hash> …` noted earlier, those that the chain does not hold any more."""
+    """Of lines `<agency id> <number> <hash> …` noted earlier, those that the chain does not hold any more.
+
+    That the entries up to there are what their links say is what `verify` recomputes.
+    """
     for line in noted:
         agency_id, number, digest = line.split()[:3]
         link = AuditLink.objects.filter(agency_id=int(agency_id), number=int(number)).first()
@@ -81,19 +92,28 @@ def differing(noted: Iterable[str]) -> Iterator[str]:
             yield line
 
 
-def _broken(agency_id: int, number: int, digest: str) -> str:
-    with connection.cursor() as cursor:
-        cursor.execute(MISFIT, {"agency": agency_id, "number": number})
-        misfit = cursor.fetchone()
-        cursor.execute(UNLINKED, {"agency": agency_id})
-        (unlinked,) = cursor.fetchone()
-    if misfit:
-        return _said(*misfit)
-    last = AuditLink.objects.filter(agency_id=agency_id, number=number).first()
-    if number and last is None:
-        return f"number {number} is missing: links at the end were deleted"
-    if last is not None and bytes(last.hash).hex() != digest:
-        return f"number {number} is not the one that the head names"
+def _broken(
+    head: int | None,
+    digest: str | None,
+    last: int,
+    last_digest: str,
+    number: int | None,
+    before: int,
+    entry: int,
+    gone: bool,
+    unlinked: int | None,
+) -> str:
+    """Say what is wrong first with a chain whose head names number `head`; empty when nothing is."""
+    if number is not None:
+        return _said(number, before, entry, gone)
+    if head is None and last:
+        return f"the head is missing: it was deleted, {last} links have none"
+    if (head or 0) > last:
+        return f"number {head} is missing: links at the end were deleted"
+    if (head or 0) < last:
+        return f"number {(head or 0) + 1} lies beyond the head: the head was set back"
+    if (digest or "") != last_digest:
+        return f"number {last} is not the one that the head names"
     return f"entry {unlinked} stands outside the chain" if unlinked else ""
 
 

@@ -107,6 +107,42 @@ MEDDLING = {
 }
 
 
+# The head belongs to whoever may write the tables: by itself it proves nothing about what lies behind it.
+HEADS = {
+    "set back": (
+        (
+            "UPDATE workspaces_audithead SET (number, hash) = (SELECT number, hash FROM workspaces_auditlink"
+            " WHERE workspaces_auditlink.agency_id = workspaces_audithead.agency_id AND number = 1)"
+        ),
+        "number 2 lies beyond the head",
+    ),
+    "set to nothing": (
+        "UPDATE workspaces_audithead SET number = 0, hash = ''",
+        "number 1 lies beyond the head",
+    ),
+    "removed": ("DELETE FROM workspaces_audithead", "the head is missing"),
+}
+
+
+@whole
+@pytest.mark.parametrize("is_changed", [False, True], ids=["alone", "with entries changed"])
+@pytest.mark.parametrize("how", HEADS)
+def test_head_that_was_moved_hides_nothing(
+    agency: Agency, tmp_path: Path, how: str, is_changed: bool
+) -> None:
+    statement, finding = HEADS[how]
+    entries = write(agency)
+    noted = tmp_path / "heads"
+    noted.write_text(verify()[0])
+    meddle(statement)
+    if is_changed:
+        meddle("UPDATE workspaces_auditentry SET verb = 'x' WHERE id = %s", entries[2].pk)
+        finding = f"number 3 was changed: entry {entries[2].pk} is not"
+    assert chain.verify(agency.pk).broken.startswith(finding)
+    assert verify()[1].endswith("The audit trail is not what was written.")
+    assert verify(against=noted)[1].endswith("The audit trail is not what was written.")
+
+
 @whole
 @pytest.mark.parametrize("how", MEDDLING)
 def test_meddling_is_found(agency: Agency, how: str) -> None:
