@@ -15,7 +15,7 @@ from connections.forms import ChooseForm, StartForm
 from connections.models import Connection, Consent
 from connections.providers import Tenant, providers
 from connections.returns import offered
-from taskjuice.workspaces import branding, gate, proof
+from taskjuice.workspaces import branding, gate
 from taskjuice.workspaces.gate import Scope
 
 AfterChoice = Callable[[HttpRequest, Consent, list[Connection]], HttpResponse]
@@ -34,7 +34,6 @@ def consent_start(
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
     if provider not in providers.by_key:
         raise Http404("No such provider.")
-    proof.of_today(request)
     place = scope.workspace
     if place is None:
         form = StartForm(request.POST, workspaces=queries.workspaces_to_connect(scope.agency))
@@ -50,7 +49,6 @@ def connection_reconnect(request: HttpRequest, agency: str, workspace: str, conn
     found = queries.one(scope.workspace, connection) if scope.workspace else None
     if found is None:
         raise Http404("No such connection here.")
-    proof.of_today(request)
     url = consents.begin(
         request, provider=found.provider, workspace=found.workspace, by=scope.user, reconnects=found
     )

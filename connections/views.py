@@ -12,7 +12,7 @@ from connections import lifecycle, panels, queries
 from connections.forms import DisconnectForm, FilterForm
 from connections.links import queries as link_queries
 from connections.models import Connection, ConnectionState
-from taskjuice.workspaces import gate, proof
+from taskjuice.workspaces import gate
 from taskjuice.workspaces.models import Workspace
 
 ON_A_PAGE = 50
@@ -97,7 +97,6 @@ def connection_disconnect(request: HttpRequest, agency: str, workspace: str, con
         return redirect(_address(found))
     form = DisconnectForm(request.POST if request.method == "POST" else None, connection=found)
     if request.method == "POST" and form.is_valid():
-        proof.of_today(request)
         told = lifecycle.disconnect(found, by=scope.user)
         messages.success(request, _disconnected(found, told=told))
         return redirect(reverse("connections:connection-list", args=[agency, workspace]))

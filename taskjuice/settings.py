@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "taskjuice.workspaces.middleware.SessionMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "taskjuice.workspaces.middleware.PersonMiddleware",
+    "taskjuice.site.proofs.ProofMiddleware",
 ]
 
 TEMPLATES = [
@@ -96,6 +97,7 @@ TEMPLATES = [
 FORM_RENDERER = "taskjuice.site.forms.Renderer"
 
 # -- database --
+DATABASE_IS_EMBEDDED = not env.str("DATABASE_URL", default="")
 DATABASE_URL = env.str("DATABASE_URL", default="") or environment.embedded_database(VAR_DIR / "postgres")
 DATABASES = {"default": environment.database(DATABASE_URL)}
 # PostgreSQL's own, with limits on how long anything waits (reasons: docs/decisions/database-limits.md)
@@ -173,6 +175,7 @@ ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 600  # seconds for which a proof serves what is rare and far-reaching
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SECURE else "http"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -291,7 +294,7 @@ SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
 SESSION_COOKIE_SECURE = SECURE
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # unused for so long, a session ends
 SESSION_LONGEST_SECONDS = 30 * 24 * 3600  # however much it is used
-# Writing to Xero asks for the password again after this: once a working day.
+# What is done all day, as writing to Xero, asks for the password again after this: once a working day.
 MONEY_SESSION_SECONDS = 12 * 3600
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 CSRF_COOKIE_SECURE = SECURE

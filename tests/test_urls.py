@@ -112,6 +112,9 @@ TABLE = {
     r"accounts/oidc/^(?P<provider_id>[^/]+)/login/callback/": Row(
         get=everybody(404), post=everybody(404), at="accounts/oidc/xero/login/callback/"
     ),
+    # Who signs in by a password is sent to show that; what Xero says is taken from its callback alone
+    "accounts/reauthenticate/xero/": personal(302),
+    "accounts/reauthenticate/xero/done/": personal(302),
     # -- the frame: home, the chooser, the theme --
     "": Row(get=everybody(302)),
     "places/": personal(),

@@ -1,10 +1,14 @@
 """Where allauth's own words or choices are not ours."""
 
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
+from taskjuice.site import xero_proof
 from taskjuice.workspaces import addresses
 from taskjuice.workspaces.models import User
 
@@ -27,6 +31,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth pu
         proved: str | None = super().unstash_verified_email(request)
         typed = request.POST.get("email", "").strip().lower()
         return proved if proved == typed else None
+
+    def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, Any]]:
+        """allauth's own, and Xero for those who come in by it."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        return methods + (xero_proof.methods_of(user) if isinstance(user, User) else [])
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth publishes no types

@@ -6,6 +6,8 @@ class SiteConfig(AppConfig):
     label = "site"
 
     def ready(self) -> None:
-        from taskjuice.site import passkeys  # not at the top: it needs allauth's models
+        from taskjuice.site import checks, earlier_logins, passkeys  # not at the top: they need allauth's models
 
+        earlier_logins.connect()
+        checks.register_all()
         passkeys.refuse_unreadable_passkeys()

@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.http import HttpRequest
 from django.utils import timezone
 
+from taskjuice.site import xero_proof
 from taskjuice.workspaces.models import User
 
 
@@ -38,6 +39,9 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
 
     def get_requests_session(self) -> requests.Session:
         return Remembering()
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        xero_proof.take(request, sociallogin)
 
     def new_user(self, request: HttpRequest, sociallogin: SocialLogin) -> User:
         """allauth keeps it in the session while the password is asked for: no value may be left to the database."""

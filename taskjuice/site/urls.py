@@ -1,13 +1,15 @@
 from django.conf import settings
 from django.urls import path
 
-from taskjuice.site import metrics, views
+from taskjuice.site import metrics, views, xero_proof
 
 app_name = "site"
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("places/", views.places, name="places"),
+    path("accounts/reauthenticate/xero/", xero_proof.xero_proof, name="xero-proof"),
+    path("accounts/reauthenticate/xero/done/", xero_proof.xero_proof_done, name="xero-proof-done"),
     path("metrics", metrics.metrics, name="metrics"),
     path("theme/", views.theme, name="theme"),
     *([path("design/", views.design, name="design")] if settings.DEBUG else []),

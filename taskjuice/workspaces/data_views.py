@@ -6,7 +6,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from taskjuice.workspaces import data_exports, deletions, gate, proof
+from taskjuice.workspaces import data_exports, deletions, gate
 from taskjuice.workspaces.forms import DeleteForm
 from taskjuice.workspaces.models import DataExport, Workspace
 
@@ -31,7 +31,6 @@ def workspace_data(request: HttpRequest, agency: str, workspace: str) -> HttpRes
 @require_POST
 def export_request(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
     place = _enter(request, agency, workspace)
-    proof.fresh(request)
     data_exports.request(workspace=place, by=gate.person(request))
     messages.success(request, "The export is being made. It appears below when it is ready.")
     return redirect("workspaces:workspace-data", agency, workspace)
@@ -43,7 +42,6 @@ def export_download(request: HttpRequest, agency: str, workspace: str, export: i
     found = _export(place, export)
     if not found.is_ready:
         raise Http404("This export is not there any more.")
-    proof.fresh(request)
     data_exports.note_download(found, by=gate.person(request))
     response = StreamingHttpResponse(data_exports.stream(found), content_type="application/zip")
     name = f"{place.slug}-{found.requested_at:%Y-%m-%d}.zip"
@@ -64,7 +62,6 @@ def workspace_delete(request: HttpRequest, agency: str, workspace: str) -> HttpR
     place = _enter(request, agency, workspace)
     form = DeleteForm(request.POST if request.method == "POST" else None, workspace=place)
     if form.is_valid():
-        proof.fresh(request)
         deletions.request(workspace=place, by=gate.person(request))
         messages.success(request, f"{place.name} is being deleted.")
         return redirect("workspaces:agency-data", agency)

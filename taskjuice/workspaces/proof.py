@@ -1,14 +1,11 @@
-"""What an unattended browser must not do: the password, or the second step, is asked again if not given lately.
+"""When a person last showed that it is them: what an unattended browser must not do asks for that again.
 
-allauth keeps what was posted meanwhile and goes on with it.
+Which request asks for what stands in one table, taskjuice/site/proofs.py.
 """
 
 import time
 
-from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
-from allauth.account.decorators import reauthentication_required
-from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
 from django.http import HttpRequest
 
@@ -16,7 +13,7 @@ BEGAN = "began_at"
 
 
 def begin_session(request: HttpRequest, **_: object) -> None:
-    """Whoever signs in: a session does not live for ever by being used."""
+    """Note when somebody signs in: a session does not live for ever by being used."""
     request.session[BEGAN] = time.time()
 
 
@@ -25,17 +22,17 @@ def is_too_old(request: HttpRequest) -> bool:
     return began is None or time.time() - began > settings.SESSION_LONGEST_SECONDS
 
 
-@reauthentication_required  # type: ignore[untyped-decorator]  # allauth publishes no types
-def fresh(request: HttpRequest) -> None:
-    """For what is rare and far-reaching: given again within the last minutes (ACCOUNT_REAUTHENTICATION_TIMEOUT)."""
+def is_fresh(request: HttpRequest) -> bool:
+    """For what is rare and far-reaching: signed in, or shown again, within the last minutes."""
+    return time.time() - max([0.0, *_given(request)]) <= settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 
-def of_today(request: HttpRequest) -> None:
-    """For what is done all day and moves money: signed in, or given again, within MONEY_SESSION_SECONDS."""
-    given = [record["at"] for record in get_authentication_records(request, request.user)]
-    # Who has just signed up came in by the link in the letter, of which allauth keeps no record.
-    latest = max([request.session.get(BEGAN, 0.0), *given])
-    recent = time.time() - latest <= settings.MONEY_SESSION_SECONDS
-    # Who signs in by another service alone has nothing to give again here.
-    if not recent and get_adapter().get_reauthentication_methods(request.user):
-        raise ReauthenticationRequired
+def is_of_today(request: HttpRequest) -> bool:
+    """For what is done all day: signed in, or shown again, within MONEY_SESSION_SECONDS."""
+    # Who has just signed up came in by the link in the e-mail, of which allauth keeps no record.
+    latest = max([request.session.get(BEGAN, 0.0), *_given(request)])
+    return time.time() - latest <= settings.MONEY_SESSION_SECONDS
+
+
+def _given(request: HttpRequest) -> list[float]:
+    return [record["at"] for record in get_authentication_records(request, request.user)]

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from taskjuice.workspaces import gate, invitations, panels, proof, queries, ranks, staff
+from taskjuice.workspaces import gate, invitations, panels, queries, ranks, staff
 from taskjuice.workspaces.models import ClientUser, Invitation, Membership, Role, Workspace
 from taskjuice.workspaces.team_forms import InviteForm, RoleForm, StaffInviteForm, TransferForm, TwoStepForm
 
@@ -76,7 +76,6 @@ def member_role(request: HttpRequest, agency: str, membership: int) -> HttpRespo
     form = RoleForm(request.POST)
     if not form.is_valid():
         return _page(request, scope, _form(request, scope, bound=False), status=422)
-    proof.fresh(request)
     role = form.cleaned_data["role"]
     return _done(
         request,
@@ -137,7 +136,6 @@ def transfer(request: HttpRequest, agency: str) -> HttpResponse:
     heirs = queries.staff(scope.agency).exclude(user=scope.user)
     form = TransferForm(request.POST if request.method == "POST" else None, agency=scope.agency, heirs=heirs)
     if form.is_valid():
-        proof.fresh(request)
         heir = form.cleaned_data["to"]
         return _done(
             request,
@@ -155,7 +153,6 @@ def two_step_setting(request: HttpRequest, agency: str) -> HttpResponse:
     form = TwoStepForm(request.POST)
     if not form.is_valid():
         return _page(request, scope, _form(request, scope, bound=False), status=422)
-    proof.fresh(request)
     required = form.cleaned_data["required"] == "yes"
     return _done(
         request,

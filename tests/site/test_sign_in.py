@@ -1,5 +1,6 @@
 """Sign in with Xero, against the sandbox: whose account a Xero login opens, and whose not."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,9 +13,10 @@ from django.core.cache import cache
 from django.test import Client
 
 from taskjuice.site.sign_in import Remembering
-from taskjuice.workspaces.models import User
+from taskjuice.workspaces import proof
+from taskjuice.workspaces.models import Deletion, User
 from tests.conftest import SignIn
-from tests.factories import PASSWORD, make_user
+from tests.factories import PASSWORD, make_agency, make_user, make_workspace
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -115,6 +117,116 @@ def test_login_linked_to_one_account_is_not_linked_to_another(
     through_xero(sign_in(first), sandbox, process="connect")
     through_xero(sign_in(second), sandbox, process="connect")
     assert [account.user for account in SocialAccount.objects.all()] == [first]
+
+
+def letter_link(part: str) -> str:
+    """The path of the newest letter's link that has this in it."""
+    words = mail.outbox[-1].body.split()
+    return next(urlsplit(word).path for word in words if part in word)
+
+
+def test_first_verification_elsewhere_ends_the_login_that_began_the_account(
+    client: Client, sandbox: SandboxProcess
+) -> None:
+    through_xero(client, sandbox)  # whoever this is: nothing shows that the address is theirs
+    owner = Client()
+    owner.post(letter_link("confirm-email"))
+    person = User.objects.get(email=MERE)
+    assert person.emailaddress_set.get().verified
+    assert SocialAccount.objects.count() == 0
+    through_xero(client, sandbox)
+    assert (is_in(client), SocialAccount.objects.count()) == (False, 0)
+
+
+def test_first_verification_in_the_same_browser_keeps_its_login(
+    client: Client, sandbox: SandboxProcess
+) -> None:
+    through_xero(client, sandbox)
+    client.post(letter_link("confirm-email"))
+    assert (is_in(client), SocialAccount.objects.get().user.email) == (True, MERE)
+    through_xero(other := Client(), sandbox)
+    assert is_in(other)
+
+
+def test_reset_elsewhere_ends_links_and_sessions_of_before(client: Client, sandbox: SandboxProcess) -> None:
+    through_xero(client, sandbox)
+    client.post(letter_link("confirm-email"))
+    assert is_in(client)
+    owner = Client()
+    owner.post("/accounts/password/reset/", {"email": MERE})
+    form = owner.get(letter_link("reset/key"))["Location"]
+    assert (
+        owner.post(
+            form, {"password1": "seventeen quiet herons", "password2": "seventeen quiet herons"}
+        ).status_code
+        == 302
+    )
+    assert (is_in(client), SocialAccount.objects.count()) == (False, 0)
+    through_xero(client, sandbox)
+    assert not is_in(client)
+
+
+def test_owner_of_an_account_that_a_stranger_began_gets_it_by_a_reset(
+    client: Client, sandbox: SandboxProcess
+) -> None:
+    through_xero(client, sandbox)
+    owner = Client()
+    owner.post("/accounts/signup/", {"email": MERE, "password1": "seventeen quiet herons", "name": "Mere"})
+    owner.post("/accounts/password/reset/", {"email": MERE})
+    form = owner.get(letter_link("reset/key"))["Location"]
+    owner.post(form, {"password1": "seventeen quiet herons", "password2": "seventeen quiet herons"})
+    through_xero(client, sandbox)
+    assert (is_in(client), SocialAccount.objects.count()) == (False, 0)
+
+
+def aged(client: Client, hours: float) -> None:
+    """As if everything in this session had happened so many hours ago."""
+    session = client.session
+    session[proof.BEGAN] = time.time() - hours * 3600
+    for record in session.get("account_authentication_methods", []):
+        record["at"] = time.time() - hours * 3600
+    session.save()
+
+
+def by_xero_alone(client: Client, sandbox: SandboxProcess) -> User:
+    """Somebody without a password, who owns an agency."""
+    through_xero(client, sandbox)
+    client.post(letter_link("confirm-email"))
+    person = User.objects.get(email=MERE)
+    make_workspace(
+        make_agency("Northwind Books", slug="northwind", owner=person), "Harbour Café", slug="cafe"
+    )
+    return person
+
+
+def test_who_signs_in_by_xero_alone_shows_it_there_and_goes_on(
+    client: Client, sandbox: SandboxProcess
+) -> None:
+    by_xero_alone(client, sandbox)
+    aged(client, 1)
+    asked = client.post("/northwind/cafe/settings/delete/", {"name": "Harbour Café"})
+    assert (asked["Location"].split("?")[0], Deletion.objects.count()) == (
+        "/accounts/reauthenticate/xero/",
+        0,
+    )
+    page = client.get(asked["Location"])
+    begun = client.post(page.context["there"])
+    parts = urlsplit(sandbox.allow(begun["Location"], user="mere"))
+    back = client.get(f"{parts.path}?{parts.query}")
+    assert client.get(back["Location"])["Location"] == "/northwind/settings/data/"
+    assert Deletion.objects.get().name == "Harbour Café"
+    assert client.get(back["Location"])["Location"].startswith("/accounts/reauthenticate/xero/")  # once
+
+
+def test_somebody_else_at_xero_shows_nothing(client: Client, sandbox: SandboxProcess) -> None:
+    by_xero_alone(client, sandbox)
+    aged(client, 1)
+    asked = client.post("/northwind/cafe/settings/delete/", {"name": "Harbour Café"})
+    begun = client.post(client.get(asked["Location"]).context["there"])
+    parts = urlsplit(sandbox.allow(begun["Location"], user="tama"))
+    answer = client.get(f"{parts.path}?{parts.query}", follow=True)
+    assert "somebody else" in answer.content.decode()
+    assert Deletion.objects.count() == 0
 
 
 @pytest.mark.parametrize("query", ["", "code=abc&state=unknown", "error=access_denied", "error=%3Cscript%3E"])

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from connections import organisation_time
 from taskjuice import currencies
-from taskjuice.workspaces import gate, proof
+from taskjuice.workspaces import gate
 from xero.actions import CreatePayment
 from xero.actions.lock_dates import locked_until
 from xero.calls.views import show_warnings, to_call
@@ -74,7 +74,6 @@ def _save(request: HttpRequest, desk: Desk, invoice: Invoice) -> HttpResponse:
     form = PaymentPageForm(invoice, request.POST)
     if not form.is_valid():
         return _page(request, desk, invoice, form, status=422)
-    proof.of_today(request)
     key, by = form.cleaned_data["form_key"], gate.person(request)
     result = sending.send(CREATE, invoice.connection, form.cleaned_data, form_key=key, by=by)
     if isinstance(result, sending.Open):
