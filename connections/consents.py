@@ -89,8 +89,8 @@ def take(request: HttpRequest, *, provider: str, by: User | None) -> Consent:
 
 def exchange(consent: Consent, code: str, request: HttpRequest) -> None:
     """Trade the code in and keep what it brought. Raises Refused, or RetryLater when the provider is away."""
-    require_right(request, consent)
     provider = providers[consent.provider]
+    # Also where the right was lost meanwhile: what was granted can only be given back with the tokens in hand.
     try:
         verifier = vault.unseal(f"consent:{consent.state_hash}", consent.code_verifier)["verifier"]
         consented = provider.exchange(code=code, nonce=consent.nonce, verifier=verifier)

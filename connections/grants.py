@@ -99,13 +99,12 @@ def keep(consented: Consented, *, provider: str, by: User | None) -> Grant:
             provider=provider,
             app_id=app_id,
             provider_user_id=consented.user_id,
-            defaults={"access_expires_at": clock.now(), "version": 0},
+            defaults={"access_expires_at": clock.now(), "version": 0, "granted_by": by},
         )
         grant.provider_user_name = consented.user_name[:254]
-        grant.granted_by = by
         grant.scopes = sorted({*grant.scopes, *consented.tokens.scopes})
         grant.state, grant.reason = GrantState.ACTIVE, ""
-        grant.save(update_fields=["provider_user_name", "granted_by", "scopes", "state", "reason"])
+        grant.save(update_fields=["provider_user_name", "scopes", "state", "reason"])
         owner = owner_of(provider, app_id, consented.user_id)
         _write(Q(pk=grant.pk), owner, consented.tokens, previous="")
         grant.refresh_from_db()

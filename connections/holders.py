@@ -11,10 +11,14 @@ from taskjuice.workspaces.models import Agency, User
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A grant with the agency's organisations under it. `is_here`: who brought it is on the staff still."""
+    """A grant with the agency's organisations under it, and the colleague who connected the latest of them.
+
+    Another agency may share the grant; nothing of it is said here. `is_here`: the colleague is on the staff still.
+    """
 
     grant: Grant
     connections: list[Connection]
+    by: User | None
     is_here: bool
 
     @property
@@ -24,7 +28,7 @@ class Holder:
     @property
     def through(self) -> str:
         """The address of whoever gave it by a connect link, as far as it is known; empty for staff."""
-        if self.grant.granted_by_id is not None:
+        if self.by is not None:
             return ""
         links = [each.connected_through for each in self.connections if each.connected_through]
         return (links[0].email or "a copied link") if links else ""
@@ -41,11 +45,11 @@ def grouped(connections: Sequence[Connection], staff: set[int]) -> list[Holder]:
     for connection in connections:
         if connection.grant_id is not None:
             by_grant.setdefault(connection.grant_id, []).append(connection)
-    found = [
-        Holder(under[0].grant, under, under[0].grant.granted_by_id in staff)
-        for under in by_grant.values()
-        if under[0].grant is not None
-    ]
+    found = []
+    for under in by_grant.values():
+        by = max(under, key=lambda each: (each.connected_at, each.pk)).connected_by
+        if under[0].grant is not None:
+            found.append(Holder(under[0].grant, under, by, by is not None and by.pk in staff))
     return sorted(found, key=lambda holder: (-len(holder.connections), holder.grant.pk))
 
 
@@ -58,11 +62,11 @@ def of(agency: Agency, grant_id: int) -> Holder | None:
 
 def brought_by(agency: Agency, user: User) -> list[Holder]:
     """What hangs on the consents that this colleague brought."""
-    return grouped(list(_live(agency).filter(grant__granted_by=user)), {user.pk})
+    return grouped(list(_live(agency).filter(connected_by=user)), {user.pk})
 
 
 def _live(agency: Agency) -> "QuerySet[Connection]":
     live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), agency=agency, grant__isnull=False)
-    return live.select_related("workspace", "grant__granted_by", "connected_through").order_by(
+    return live.select_related("workspace", "grant", "connected_by", "connected_through").order_by(
         "workspace__name", "name", "pk"
     )

@@ -27,6 +27,8 @@ class Grant(models.Model):
     app_id = models.CharField(max_length=100)  # the OAuth client id
     provider_user_id = models.CharField(max_length=100)
     provider_user_name = models.CharField(max_length=254, blank=True)
+    # Who brought it first, in whatever agency, and so shown in none: agencies that share a provider's user share the
+    # row. Whom each agency has it from stands on its connections (connections/holders.py).
     granted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="grants")
     scopes = ArrayField(models.CharField(max_length=100), default=list)
     tokens = models.TextField()

@@ -197,7 +197,7 @@ def selected(scope: Scope, raw: Sequence[str]) -> list[Connection]:
     found = _in(scope).filter(~FILTERS["disconnected"], pk__in=ids, workspace__archived_at=None)
     return list(
         found.select_related(
-            "workspace__agency", "agency", "grant__granted_by", "connected_through"
+            "workspace__agency", "agency", "grant", "connected_by", "connected_through"
         ).order_by("workspace__name", "name", "pk")
     )
 
@@ -235,7 +235,7 @@ def slots_used(provider: str) -> int:
 
 def one(workspace: Workspace, pk: int) -> Connection | None:
     found = workspace.connections.select_related(
-        "workspace__agency", "agency", "grant__granted_by", "connected_by", "connected_through"
+        "workspace__agency", "agency", "grant", "connected_by", "connected_through"
     )
     return found.filter(pk=pk).first()
 

@@ -152,6 +152,8 @@ def email() -> dict[str, Any]:
     )
     if found["EMAIL_BACKEND"].endswith("smtp.EmailBackend") and not found.get("EMAIL_HOST"):
         raise ImproperlyConfigured(f"EMAIL_URL: {hint}")
+    if found["EMAIL_BACKEND"].endswith("filebased.EmailBackend"):
+        found["EMAIL_BACKEND"] = "taskjuice.file_mail.EmailBackend"
     return found
 
 

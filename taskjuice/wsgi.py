@@ -1,6 +1,7 @@
 """The web process. Its database connections come from a pool."""
 
 import gc
+import logging
 import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "taskjuice.settings")
@@ -12,9 +13,12 @@ from django.urls import get_resolver
 
 from taskjuice.database import limits
 from taskjuice.request_bodies import WholeBodies
+from taskjuice.site.checks import embedded_database
 
 limits.set_kind("web")
 application = WholeBodies(get_wsgi_application(), largest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+for warning in embedded_database(None):  # a server runs no checks
+    logging.getLogger("taskjuice").warning("%s %s", warning.msg, warning.hint)
 # What every request needs is loaded now, and the garbage collector does not walk it again during one.
 _ = get_resolver().url_patterns
 gc.collect()

@@ -16,6 +16,7 @@ from django_q.models import OrmQ
 from connections import grants, outbound, vault
 from connections.models import Grant
 from taskjuice import environment
+from taskjuice.notices.mailing import stop_token
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests import test_urls
 from tests.conftest import SignIn
@@ -74,6 +75,26 @@ def test_every_page_carries_the_headers_and_is_not_kept(sign_in: SignIn, owner: 
         if private and "no-store" not in answer.get("Cache-Control", ""):
             wrong.append((route, answer.get("Cache-Control")))
     assert wrong == []
+
+
+def test_page_whose_address_is_a_key_is_not_kept(client: Client, owner: User, values: Values) -> None:
+    """By whoever looks, mostly without an account."""
+    answers = {
+        route: client.get(address(route, row, values)) for route, row in TABLE.items() if is_key(route)
+    }
+    assert len(answers) >= 8
+    wrong = {route: answer.get("Cache-Control") for route, answer in answers.items() if not is_closed(answer)}
+    assert wrong == {}
+    stop = stop_token(owner)
+    assert is_closed(client.get(f"/me/notifications/stop/{stop}/"))
+
+
+def is_key(route: str) -> bool:
+    return re.search(r"<(str:token|str:stop|key)>|<int:consent>|\(\?P<key>", route) is not None
+
+
+def is_closed(answer: Any) -> bool:
+    return "no-store" in answer.get("Cache-Control", "") or answer.status_code == 405
 
 
 @pytest.mark.parametrize("method", ["put", "patch", "delete", "trace"])

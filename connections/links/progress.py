@@ -8,11 +8,21 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from connections.models import ConnectLink
+from connections.models import ConnectLink, Consent
 from taskjuice.queue.wake import enqueue
 
 RETELL_AFTER = timedelta(minutes=1)
 MOST = 100  # of one sweep
+MOST_STARTS = 20  # of one link within STARTS_WITHIN: each is a row, a session and a trip to the provider
+STARTS_WITHIN = timedelta(hours=1)
+
+
+@transaction.atomic
+def may_start(link: ConnectLink) -> bool:
+    """Whether one more trip may begin with this link. Holds the link until the caller's transaction ends."""
+    ConnectLink.objects.select_for_update(no_key=True).get(pk=link.pk)
+    begun = Consent.objects.filter(link=link, created_at__gt=Now() - STARTS_WITHIN)
+    return begun.count() < MOST_STARTS
 
 
 def opened(link: ConnectLink) -> bool:

@@ -3,6 +3,7 @@
 Looking changes nothing: scanners of mail open every link. From Start on, the browser's session stands for the person.
 """
 
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -15,7 +16,7 @@ from connections.models import Connection, ConnectLink, Consent
 from connections.providers import providers
 from taskjuice.workspaces import branding
 
-GONE = 410
+GONE, TOO_MANY = 410, 429
 
 
 @require_safe
@@ -98,7 +99,11 @@ def _mine(request: HttpRequest, consent: int) -> Consent:
     return found
 
 
+@transaction.atomic  # so that many at once are counted one after the other
 def _to_the_provider(request: HttpRequest, found: ConnectLink) -> HttpResponse:
+    if not progress.may_start(found):
+        context = {"reason": "often", **_look(found)}
+        return render(request, "connections/links/over.html", context, status=TOO_MANY)
     url = consents.begin(
         request,
         provider=found.provider,

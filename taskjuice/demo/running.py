@@ -13,6 +13,7 @@ from taskjuice import postgres
 from taskjuice.demo.place import ROOT, Place
 from taskjuice.demo.stages import StageFailed, Stages
 from taskjuice.demo.supervisor import Child, Supervisor
+from taskjuice.private_files import open_to_append
 
 START = 60.0  # seconds for everything to answer
 NOWHERE = "postgres://nobody@localhost:1/nothing"  # for commands that need settings but no database
@@ -116,7 +117,7 @@ class Running:
         self.supervisor.add(Child(name, command, environment, self.place.log(name), ROOT))
 
     def _command(self, *words: str, **more: str) -> subprocess.Popen[bytes]:
-        with self.place.log("commands").open("ab") as log:
+        with open_to_append(self.place.log("commands")) as log:
             return subprocess.Popen(
                 [sys.executable, *words],
                 cwd=ROOT,

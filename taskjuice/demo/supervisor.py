@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskjuice.private_files import open_to_append
+
 QUICK = 5.0  # a child that lives shorter than this did not start
 GRACE = 20.0  # seconds from SIGTERM to SIGKILL
 PR_SET_PDEATHSIG = 1
@@ -33,7 +35,7 @@ class Child:
 
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        with open_to_append(self.log) as log:
             self.process = subprocess.Popen(
                 self.command,
                 cwd=self.folder,

@@ -32,6 +32,7 @@ from workflows.models import Approval
 log = logging.getLogger(__name__)
 
 STOP = "taskjuice.notices.stop"  # the salt of links that end all e-mail
+STOP_WITHIN = timedelta(days=90)  # after that a letter that was passed on ends nothing any more
 LATELY = timedelta(hours=24)  # who joins or changes a wish is not written to about older ones
 MORNING = 8  # o'clock where the person is
 PACE = timedelta(minutes=15)  # between two letters to a person
@@ -249,10 +250,21 @@ def stop_token(user: User) -> str:
     return signing.dumps(user.pk, salt=STOP)
 
 
-def stopper(token: str) -> User | None:
-    """Whose link it is."""
+def was_ours(token: str) -> bool:
+    """Whether a link that ends nothing stood in a letter of ours once."""
     try:
-        pk = signing.loads(token, salt=STOP)
+        signing.loads(token, salt=STOP, max_age=STOP_WITHIN)
+    except signing.SignatureExpired:
+        return True
+    except signing.BadSignature:
+        return False
+    return False
+
+
+def stopper(token: str) -> User | None:
+    """Whose link it is; nobody's once it is too old."""
+    try:
+        pk = signing.loads(token, salt=STOP, max_age=STOP_WITHIN)
     except signing.BadSignature:
         return None
     return User.objects.filter(pk=pk, is_active=True).first()

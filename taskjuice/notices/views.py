@@ -50,6 +50,8 @@ def notice_wishes(request: HttpRequest) -> HttpResponse:
 def notice_stop(request: HttpRequest, stop: str) -> HttpResponse:
     """From a letter, without signing in. Looking changes nothing."""
     person = mailing.stopper(stop)
+    if person is None and mailing.was_ours(stop):
+        return render(request, "notices/stop.html", {"is_old": True}, status=410)
     if person is None:
         raise Http404("Nothing here.")
     if request.method == "POST":

@@ -3,6 +3,8 @@
 from typing import Any
 
 from allauth.account import forms as account
+from django.contrib.auth.hashers import make_password
+from django.http import HttpRequest
 
 
 class Worded:
@@ -22,7 +24,11 @@ class LoginForm(Worded, account.LoginForm):  # type: ignore[misc]  # allauth pub
 
 
 class SignupForm(Worded, account.SignupForm):  # type: ignore[misc]
-    pass
+    def try_save(self, request: HttpRequest) -> Any:
+        """For an address that has an account nothing is made; the time it takes must not tell that."""
+        if self.account_already_exists:
+            make_password(self.cleaned_data["password1"])
+        return super().try_save(request)
 
 
 class ResetPasswordForm(Worded, account.ResetPasswordForm):  # type: ignore[misc]

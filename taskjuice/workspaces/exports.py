@@ -1,11 +1,16 @@
 """Lists as CSV files that a spreadsheet opens without running what a stranger typed."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from django.http import StreamingHttpResponse
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Where a spreadsheet begins to read a formula, also in full width: at the beginning of a cell, and behind what it
+# may take for the end of one (many set the semicolon, and read a comma's file with it all the same).
+FORMULA_STARTS = re.compile(
+    r"\A(?=[\t\r\n])|(?:\A|(?<=[;\t\r\n|]))(?=[ \u00a0\u3000]{0,20}[=+@\uff1d\uff0b\uff0d\uff20-])"
+)
 
 
 class _Echo:
@@ -34,6 +39,6 @@ def _lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[
 
 def safe(cell: object) -> object:
     """Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay numbers."""
-    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
-        return f"'{cell}"
+    if isinstance(cell, str):
+        return FORMULA_STARTS.sub("'", cell)
     return "" if cell is None else cell

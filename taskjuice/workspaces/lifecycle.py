@@ -12,6 +12,10 @@ from taskjuice.workspaces.audit import Actor
 from taskjuice.workspaces.models import Agency, Membership, Role, User, Workspace
 
 
+class AlreadyFounded(Exception):
+    """This person has an agency already: the wizard makes one."""
+
+
 @transaction.atomic
 def create_agency(*, name: str, slug: str, by: User) -> Agency:
     """A new agency whose owner is `by`. Raises ValidationError when the slug is unusable or taken."""
@@ -41,7 +45,10 @@ def create_workspace(*, agency: Agency, name: str, slug: str, by: User) -> Works
 
 @transaction.atomic
 def found_agency(*, agency_name: str, agency_slug: str, client_name: str, by: User) -> Workspace:
-    """The wizard's work: an agency and its first client."""
+    """The wizard's work: an agency and its first client. Raises AlreadyFounded for the second of two at once."""
+    User.objects.select_for_update(no_key=True).get(pk=by.pk)
+    if Membership.objects.filter(user=by).exists():
+        raise AlreadyFounded
     agency = create_agency(name=agency_name, slug=agency_slug, by=by)
     slug = slugs.free_workspace_slug(agency, client_name)
     return create_workspace(agency=agency, name=client_name, slug=slug, by=by)

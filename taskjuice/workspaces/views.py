@@ -34,6 +34,8 @@ def welcome(request: HttpRequest) -> HttpResponse:
                 client_name=form.cleaned_data["client_name"],
                 by=person,
             )
+        except lifecycle.AlreadyFounded:  # a second click, or another tab
+            return redirect("/")
         except ValidationError as error:
             form.add_error("agency_slug", error)
         else:

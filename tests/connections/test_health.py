@@ -136,6 +136,42 @@ def test_consents_show_what_hangs_on_whom(
     assert shown == [True, True, False, False]
 
 
+def test_agencies_that_share_a_xero_user_see_their_own_person(
+    as_admin: Client,
+    admin: User,
+    as_stranger: Client,
+    workspace: Workspace,
+    foreign_workspace: Workspace,
+    sandbox: SandboxProcess,
+) -> None:
+    first, second = [each["tenant_id"] for each in sandbox.api("GET", "organisations")[:2]]
+    connect(as_admin, workspace, sandbox, first, user="mere")
+    connect(as_stranger, foreign_workspace, sandbox, second, user="mere")
+    ours, theirs = (
+        Connection.objects.get(agency=workspace.agency),
+        Connection.objects.exclude(agency=workspace.agency).get(),
+    )
+    assert ours.grant == theirs.grant
+    pages = {
+        "ours": [
+            as_admin.get(f"/northwind/harbour-cafe/connections/{ours.pk}/"),
+            as_admin.get("/northwind/connections/grants/"),
+        ],
+        "theirs": [
+            as_stranger.get(f"/southwind/harbour-cafe/connections/{theirs.pk}/"),
+            as_stranger.get("/southwind/connections/grants/"),
+        ],
+    }
+    shown = {
+        who: [
+            ("Ada Admin" in page.content.decode(), "Sam Stranger" in page.content.decode()) for page in both
+        ]
+        for who, both in pages.items()
+    }
+    assert shown == {"ours": [(True, False)] * 2, "theirs": [(False, True)] * 2}
+    assert [held.by for held in holders.brought_by(workspace.agency, admin)] == [admin]
+
+
 def test_consents_ask_the_same_for_one_and_for_thirty(
     as_admin: Client, workspace: Workspace, django_assert_num_queries: Any
 ) -> None:
@@ -160,8 +196,8 @@ def test_grant_of_another_agency_cannot_be_handed_over(
 def test_removing_a_member_shows_what_hangs_on_their_consent(
     as_owner: Client, agency: Agency, member: User, workspace: Workspace
 ) -> None:
-    grant = make_grant(granted_by=member)
-    make_connection(workspace, name="Hangs On Max", grant=grant)
+    grant = make_grant()
+    make_connection(workspace, name="Hangs On Max", grant=grant, connected_by=member)
     seat = agency.memberships.get(user=member)
     page = as_owner.get(f"/northwind/team/{seat.pk}/remove/").content.decode()
     assert ("Hangs On Max" in page, f"/grants/{grant.pk}/hand-over/" in page) == (True, True)

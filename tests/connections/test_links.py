@@ -2,11 +2,13 @@
 
 import hashlib
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connections
 from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
@@ -471,3 +473,30 @@ def test_bulk_leaves_out_connections_of_others(
     foreign = make_connection(foreign_workspace)
     page = as_admin.get("/northwind/connections/links/bulk/", {"connection": [foreign.pk]})
     assert page.context["chosen"] == []
+
+
+def test_link_is_started_so_many_times_an_hour_and_no_more(
+    workspace: Workspace, sandbox: SandboxProcess
+) -> None:
+    link = make_link(workspace, token=TOKEN)
+    answers = [Client().post(f"/link/{TOKEN}/start/") for _ in range(progress.MOST_STARTS + 3)]
+    assert [answer.status_code for answer in answers] == [302] * progress.MOST_STARTS + [429] * 3
+    assert "Started too often" in answers[-1].content.decode()
+    assert Consent.objects.count() == progress.MOST_STARTS
+    Consent.objects.update(created_at=Now() - timedelta(hours=1))
+    assert Client().post(f"/link/{TOKEN}/start/").status_code == 302
+    assert state_of(link) == LinkState.OPENED
+
+
+def test_starts_at_the_same_moment_are_counted(workspace: Workspace, sandbox: SandboxProcess) -> None:
+    make_link(workspace, token=TOKEN)
+
+    def one(_: int) -> int:
+        try:
+            return int(Client().post(f"/link/{TOKEN}/start/").status_code)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(one, range(progress.MOST_STARTS + 8)))
+    assert (found.count(302), found.count(429)) == (progress.MOST_STARTS, 8)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -49,6 +50,21 @@ def test_server_is_found_again_and_stops_with_clients_connected(folder: Path) ->
     with psycopg.connect(started_elsewhere(folder)) as again:
         assert again.execute("SELECT count(*) FROM kept").fetchone() == (0,)
     postgres.stop(folder)
+
+
+def test_path_too_long_for_a_private_socket_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="too long a path"):
+        postgres.ensure_running(tmp_path / ("long" * 30) / "postgres", "one")
+    assert not (tmp_path / ("long" * 30)).exists()
+
+
+def test_socket_is_where_nobody_else_may_enter(folder: Path) -> None:
+    url = postgres.ensure_running(folder, "one")
+    try:
+        assert f"host={quote(str(folder), safe='')}&" in url
+        assert folder.stat().st_mode & 0o077 == 0
+    finally:
+        postgres.stop(folder)
 
 
 def test_pid_of_another_program_is_not_taken_for_the_server(folder: Path) -> None:

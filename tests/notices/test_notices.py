@@ -1,7 +1,9 @@
 """Incidents open and close with their causes, are read by people, and are e-mailed once, as each person wishes."""
 
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +18,7 @@ from django.utils import timezone
 from connections import webhook_health
 from connections.models import CallState, Connection, ConnectionState, Refusal
 from taskjuice.notices import incidents, mailing, reading
-from taskjuice.notices.models import Cadence, Incident, Kind, Reader, Told
+from taskjuice.notices.models import Cadence, Incident, Kind, Reader, Told, Wish
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.factories import (
     make_activation,
@@ -288,3 +290,20 @@ def test_webhooks_that_stay_away_concern_only_who_has_something_connected(
     assert ["Webhooks are silent" in page.content.decode() for page in pages] == [True, False]
     kinds = [{item.kind for item in page.context["frame"].attention.items} for page in pages]
     assert kinds == [{"webhooks"}, set()]
+
+
+def test_link_that_ends_the_letters_is_itself_over_after_a_while(client: Client, owner: User) -> None:
+    with freeze(time.time() - timedelta(days=91).total_seconds()):
+        old = mailing.stop_token(owner)
+    answer = client.post(f"/me/notifications/stop/{old}/")
+    assert (answer.status_code, Wish.objects.count()) == (410, 0)
+    assert "This link is too old" in answer.content.decode()
+    assert owner.email not in answer.content.decode()
+    assert client.post(f"/me/notifications/stop/{old[:-1]}x/").status_code == 404
+
+
+@contextmanager
+def freeze(moment: float) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr("django.core.signing.time.time", lambda: moment)
+        yield

@@ -8,6 +8,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from allauth.mfa.totp.internal.auth import yield_hotp_counters_from_time as counters
+from django.contrib.auth import hashers
 from django.core import mail
 from django.test import Client
 
@@ -105,6 +106,26 @@ def test_sign_up_with_a_known_address_looks_like_success_and_writes_to_its_owner
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/confirm-email/")
     assert [letter.subject for letter in mail.outbox] == ["TaskJuice: You already have an account"]
     assert User.objects.count() == 1
+
+
+def test_sign_up_costs_as_much_for_a_known_address(
+    client: Client, person: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making the password's hash is nearly all of the time: done once, whoever asks."""
+    made: list[str] = []
+    encode = hashers.get_hasher().__class__.encode
+
+    def counted(self: hashers.BasePasswordHasher, password: str, *args: Any, **options: Any) -> str:
+        made.append(password)
+        return str(encode(self, password, *args, **options))
+
+    monkeypatch.setattr(hashers.get_hasher().__class__, "encode", counted)
+    counts = []
+    for email in (person.email, "unknown@example.com"):
+        made.clear()
+        Client().post("/accounts/signup/", {"email": email, "password1": PASSWORD})
+        counts.append((len(made), len(mail.outbox)))
+    assert counts == [(1, 1), (1, 2)]
 
 
 def test_password_is_reset_by_mail(client: Client, person: User) -> None:

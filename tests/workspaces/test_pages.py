@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -213,6 +214,24 @@ def test_audit_export_is_the_filtered_list(as_owner: Client, agency: Agency, wor
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_csv_cell_that_looks_like_a_formula_is_text(start: str) -> None:
     assert safe(f"{start}1+1") == f"'{start}1+1"
+
+
+@pytest.mark.parametrize("start", ["\uff1d", "\uff0b", "\uff0d", "\uff20", " =", "\u00a0=", "\u3000\uff1d"])
+def test_csv_cell_that_hides_its_sign_is_text(start: str) -> None:
+    assert safe(f"{start}1+1") == f"'{start}1+1"
+
+
+@pytest.mark.parametrize("inside", ["a;=1+1", "a; =1", "a\t@SUM(1)", "a\n=1", "a|=cmd", "a;\uff1d1"])
+def test_csv_cell_begins_no_formula_behind_what_may_end_it(inside: str) -> None:
+    """Where a semicolon separates, the rest of the text is a cell of its own; quotes do not hold it then."""
+    found = str(safe(inside))
+    assert found.replace("'", "") == inside
+    assert re.search(r"[;\t\n|][ ]*[=@\uff1d]", found) is None
+
+
+def test_csv_text_with_signs_inside_stays() -> None:
+    for text in ("a-b", "1+1=2", "me@example.com", "50% - paid", "x; y", "Q=A"):
+        assert safe(text) == text
 
 
 def test_csv_numbers_stay_numbers() -> None:

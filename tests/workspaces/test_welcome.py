@@ -1,10 +1,12 @@
 """From sign-up to the first client, as a person does it."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
 from django.core import mail
+from django.db import connections
 from django.test import Client
 
 from taskjuice.workspaces.models import Agency, Membership, User, Workspace
@@ -130,3 +132,22 @@ def test_wizard_tells_as_one_types_whether_the_address_is_free(
 def test_client_named_like_a_page_gets_another_address(newcomer: Client) -> None:
     values = {"agency_name": "Nia & Co", "agency_slug": "nia", "client_name": "Invoices"}
     assert newcomer.post("/welcome/", values)["Location"] == "/nia/invoices-2/connections/"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_six_at_once_make_one_agency(newcomer: Client) -> None:
+    cookies = newcomer.cookies
+
+    def one(number: int) -> str:
+        try:
+            client = Client()
+            client.cookies = cookies
+            form = {"agency_name": f"Nia {number}", "agency_slug": "", "client_name": "Tui Studio"}
+            return str(client.post("/welcome/", form)["Location"])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        went = list(pool.map(one, range(6)))
+    assert (Agency.objects.count(), Workspace.objects.count(), Membership.objects.count()) == (1, 1, 1)
+    assert sorted(went)[:5] == ["/"] * 5
