@@ -12,7 +12,7 @@ class EmailBackend(filebased.EmailBackend):
         super().__init__(*args, **options)
         Path(self.file_path).chmod(0o700)
 
-    def open(self) -> bool:
+    def open(self) -> bool | None:
         """Make the file before Django opens it, readable by its owner alone."""
         if self.stream is None:
             os.close(os.open(self._get_filename(), os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600))

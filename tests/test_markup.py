@@ -184,7 +184,11 @@ def test_stored_markup_is_text_on_every_page(
         for method in ("get", "post"):
             is_offered = (row.get if method == "get" else row.post) is not not_offered
             # What a page answers to a wrong form differs by what one may do, not by who one is.
-            if not is_offered or "logout" in route or (method == "post" and who not in ("owner", "anonymous")):
+            if (
+                not is_offered
+                or "logout" in route
+                or (method == "post" and who not in ("owner", "anonymous"))
+            ):
                 continue
             with transaction.atomic():
                 answer = getattr(cast[who], method)(path)

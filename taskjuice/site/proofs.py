@@ -158,7 +158,7 @@ def resume(request: HttpRequest, state: dict[str, str]) -> HttpResponseBase:
     if back != sent["back"]:  # they gave that up and went elsewhere
         return HttpResponseRedirect(back)
     request.method, request.path, request.path_info = "POST", sent["path"], sent["path"]
-    request.GET, request.POST = QueryDict(sent["query"]), QueryDict(sent["form"])  # type: ignore[assignment]
+    request.GET, request.POST = QueryDict(sent["query"]), QueryDict(sent["form"])
     request.META.update(REQUEST_METHOD="POST", QUERY_STRING=sent["query"])
     match = resolve(sent["path"])
     request.resolver_match = match

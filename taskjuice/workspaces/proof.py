@@ -30,9 +30,9 @@ def is_fresh(request: HttpRequest) -> bool:
 def is_of_today(request: HttpRequest) -> bool:
     """For what is done all day: signed in, or shown again, within MONEY_SESSION_SECONDS."""
     # Who has just signed up came in by the link in the e-mail, of which allauth keeps no record.
-    latest = max([request.session.get(BEGAN, 0.0), *_given(request)])
+    latest = max([float(request.session.get(BEGAN, 0.0)), *_given(request)])
     return time.time() - latest <= settings.MONEY_SESSION_SECONDS
 
 
 def _given(request: HttpRequest) -> list[float]:
-    return [record["at"] for record in get_authentication_records(request, request.user)]
+    return [float(record["at"]) for record in get_authentication_records(request, request.user)]

@@ -55,7 +55,7 @@ def link(workspace: Workspace) -> Connection:
 # Every address that takes a POST, and what it asks for: the other half of the persona table.
 ASKED_ALWAYS_ALIKE = {name: rule for name, rule in RULES.items() if isinstance(rule, Proof)}
 # What some of them ask for is decided by what is sent.
-ASKED_BY_CONTENT: list[tuple[str, dict[str, str], Proof]] = [
+ASKED_BY_CONTENT: list[tuple[str, dict[str, object], Proof]] = [
     ("/northwind/team/invite/", {"email": "x@y.nz", "as_role": "admin"}, Proof.FRESH),
     ("/northwind/team/invite/", {"email": "x@y.nz", "as_role": "member"}, Proof.TODAY),
     (f"{HERE}/team/invite/", {"email": "x@y.nz"}, Proof.TODAY),
@@ -125,7 +125,7 @@ ITSELF = (
 
 @pytest.mark.parametrize(("path", "data", "rule"), ASKED_BY_CONTENT)
 def test_what_is_sent_decides_the_proof(
-    client: Client, owner: User, values: dict[str, object], path: str, data: dict[str, str], rule: Proof
+    client: Client, owner: User, values: dict[str, object], path: str, data: dict[str, object], rule: Proof
 ) -> None:
     path = path.format(**values)
     found = []
