@@ -6,7 +6,11 @@ class SiteConfig(AppConfig):
     label = "site"
 
     def ready(self) -> None:
-        from taskjuice.site import checks, earlier_logins, passkeys  # not at the top: they need allauth's models
+        from taskjuice.site import (  # not at the top: they need allauth's models
+            checks,
+            earlier_logins,
+            passkeys,
+        )
 
         earlier_logins.connect()
         checks.register_all()
