@@ -60,6 +60,7 @@ _NONE = """
     connections:delivery-catch-up
     xero:webhook-receive xero:ledger-refresh
     workflows:workflow-new workflows:workflow-import workflows:workflow-pause workflows:workflow-discard
+    workflows:workflow-pause-here
     workflows:version-restore workflows:activation-cancel workflows:task-decline
 """
 _TODAY = """
@@ -76,7 +77,7 @@ _TODAY = """
     workflows:workflow-publish workflows:workflow-run workflows:workflow-connections workflows:workflow-safety
     workflows:workflow-resume workflows:workflow-archive workflows:workflow-unarchive workflows:lane-resume
     workflows:activation-bulk workflows:activation-replay workflows:activation-resume workflows:activation-done
-    workflows:task-approve
+    workflows:task-approve workflows:workflow-resume-here workflows:email-limit
     usersessions_list
 """
 _FRESH = """
