@@ -70,7 +70,19 @@ class Decoder(json.JSONDecoder):
 
 
 def loads(text: str | bytes) -> Any:
-    """Numbers with a point as Decimals. ValueError where it is no JSON, RecursionError where it is too deep."""
+    """Return the document, numbers with a point as Decimals.
+
+    Raises ValueError, and nothing else, where it is no JSON, nested too deeply, or holds a number beyond any Decimal.
+    """
+    try:
+        return _read(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except ArithmeticError as error:  # an exponent that Decimal itself refuses
+        raise ValueError("a number out of range") from error
+
+
+def _read(text: str | bytes) -> Any:
     try:
         return _quick_reader.decode(text)
     except (msgspec.DecodeError, UnicodeError):  # it is stricter: no lone surrogates, no byte order mark
@@ -98,6 +110,16 @@ def check_storable(value: Any, depth: int = 0) -> None:
             raise ValueError("a number out of range")
         case int() if abs(value) >= 10**MOST_DIGITS:
             raise ValueError("a number out of range")
+
+
+def is_within(number: int | Decimal, *, digits: int, places: int) -> bool:
+    """Whether a number has so many digits before and behind its point at most.
+
+    Asked of its exponent: comparing or rounding 1e999999999 is itself an error.
+    """
+    amount = Decimal(number)
+    exponent = amount.as_tuple().exponent
+    return isinstance(exponent, int) and -exponent <= places and amount.adjusted() < digits
 
 
 class ExactJSONField(models.JSONField):

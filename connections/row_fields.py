@@ -1,12 +1,12 @@
 """A form field that is a list of rows, each with fields of its own: the lines of an invoice."""
 
-import json
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
 from django.core.exceptions import ValidationError
+
+from connections import exact
 
 Row = Mapping[str, Any]
 
@@ -40,8 +40,8 @@ class RowsField(forms.Field):
             return []
         if isinstance(value, str):
             try:
-                value = json.loads(value, parse_float=Decimal)
-            except (ValueError, RecursionError) as error:
+                value = exact.loads(value)
+            except ValueError as error:
                 raise ValidationError(f"Give the {self.word}s as a JSON list.") from error
         if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
             raise ValidationError(

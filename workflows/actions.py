@@ -9,11 +9,12 @@ from taskjuice.text_fields import LongTextField
 from workflows import conditions
 from workflows.drafts import named_values
 from workflows.expressions import ExpressionError
+from workflows.json_field import ExactJsonField
 
 CONDITION_SHAPE = 'Give {"match": "all" or "any", "rows": [{"field": …, "operator": …, "value": …}]}.'
 
 
-class ConditionField(forms.JSONField):
+class ConditionField(ExactJsonField):
     """A condition as the builder saves it. Fields and values are evaluated when it runs, not before."""
 
     def to_python(self, value: Any) -> Any:
@@ -52,6 +53,7 @@ class Filter(Action):
     )
     form = FilterForm
     raw = True  # the condition evaluates its own fields, so that emptiness can be asked about
+    together = 1  # each may take its whole budget: a turn of the lane ends between two of them
     sample: ClassVar[Data] = {"passed": True}
 
     def outcome(self, call: Call, data: Data) -> Outcome:
@@ -62,7 +64,7 @@ class Filter(Action):
         return Done({"passed": True}) if good else Stopped(reason[:300], {"passed": False})
 
 
-class ValuesField(forms.JSONField):
+class ValuesField(ExactJsonField):
     """Rows {"name", "value"}, or a mapping as older versions hold them; cleaned to a mapping in their order."""
 
     def to_python(self, value: Any) -> Any:

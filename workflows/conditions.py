@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from workflows.expressions import ExpressionError, evaluate
+from workflows.evaluation_budget import BudgetSpent, evaluation_budget, spend
+from workflows.expressions import ExpressionError, MissingValueError, evaluate
 from workflows.filters import FilterError, as_text, day, number
 
 OPERATORS = {
@@ -32,7 +33,8 @@ WITHOUT_VALUE = frozenset({"is-empty", "is-not-empty", "is-true", "is-false"})
 def holds(condition: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether {"match": "all"|"any", "rows": [{"field", "operator", "value"}]} holds, and why not in words."""
     rows = condition.get("rows") or []
-    verdicts = [_row_holds(row, data) for row in rows]
+    with evaluation_budget():
+        verdicts = [_row_holds(row, data) for row in rows]
     whole = any if condition.get("match") == "any" else all
     refused = [reason for good, reason in verdicts if not good]
     return (whole(good for good, _ in verdicts) if rows else True), "; ".join(refused)
@@ -44,7 +46,7 @@ def _row_holds(row: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, s
     right = None if operator in WITHOUT_VALUE else evaluate(str(row.get("value", "")), data)
     try:
         good = compare(left, operator, right)
-    except FilterError as error:
+    except (FilterError, BudgetSpent) as error:
         raise ExpressionError(f"{error} In the condition {row['field']} {OPERATORS[operator]}.") from error
     return good, f"{_short(left)} {OPERATORS[operator]} {_short(right)}".strip() + " did not hold"
 
@@ -53,7 +55,7 @@ def _evaluate(field: str, data: Mapping[str, Any], *, empty_is_fine: bool) -> An
     """A missing name is an error, unless emptiness is what is asked."""
     try:
         return evaluate(field, data)
-    except ExpressionError:
+    except MissingValueError:
         if empty_is_fine:
             return None
         raise
@@ -81,6 +83,7 @@ def _same(left: Any, right: Any) -> bool:
 
 def _contains(left: Any, right: Any) -> bool:
     if isinstance(left, list):
+        spend(len(left))
         return any(_same(element, right) for element in left)
     return as_text(right).casefold() in as_text(left).casefold()
 
@@ -95,6 +98,7 @@ def _short(value: Any) -> str:
 def _is_one_of(left: Any, right: Any) -> bool:
     """`right` is a list that an expression gave, or texts with commas in between."""
     elements = right if isinstance(right, list) else [part.strip() for part in as_text(right).split(",")]
+    spend(len(elements))
     return any(_same(left, element) for element in elements)
 
 

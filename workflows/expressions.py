@@ -14,12 +14,15 @@ from liquid.builtin.content import ContentNode
 from liquid.builtin.expressions import Path
 from liquid.builtin.output import OutputNode
 from liquid.context import RenderContext
-from liquid.exceptions import LiquidError
+from liquid.exceptions import LiquidError, UndefinedError
 from liquid.expression import Expression
 from liquid.template import BoundTemplate
 from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT
 
-from workflows.filters import FILTERS, FilterError, as_text, exact
+from connections.json_dates import as_iso
+from workflows import evaluation_budget
+from workflows.evaluation_budget import BudgetSpent, spend, spend_text
+from workflows.filters import FILTERS, FilterError, NothingThereError, as_text, exact
 
 MAX_SOURCE = 20_000  # characters of one field
 MAX_EXPRESSION = 2_000  # characters between braces; parsing takes more than linear time
@@ -32,6 +35,10 @@ BRACED = re.compile(r"\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)
 
 class ExpressionError(Exception):
     """Says what is wrong with an expression and where, in words for its author."""
+
+
+class MissingValueError(ExpressionError):
+    """A name is not there, or a list has no such element: all is well with the expression itself."""
 
 
 class _WithoutTags(Environment):
@@ -62,6 +69,10 @@ def _parse(text: str) -> BoundTemplate:
         raise ExpressionError("Tags ({% … %}) are not available; use {{ expressions }} only.")
     if len(text) > MAX_SOURCE:
         raise ExpressionError(f"This text is longer than {MAX_SOURCE:,} characters.")
+    try:
+        spend_text(len(text))
+    except BudgetSpent as error:
+        raise ExpressionError(str(error)) from error
     if any(len(part) > MAX_EXPRESSION for part in BRACED.findall(text)):
         raise ExpressionError(f"An expression in {{{{ }}}} is longer than {MAX_EXPRESSION:,} characters.")
     try:
@@ -84,18 +95,26 @@ def evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] | 
     """
     if "{{" not in text and "{%" not in text:
         return text
+    if evaluation_budget.is_open():
+        return _evaluate(text, data, encode)
+    with evaluation_budget.evaluation_budget():
+        return _evaluate(text, data, encode)
+
+
+def _evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] | None) -> Any:
     template = parse(text)
     context = RenderContext(template, globals=data)
     nodes = template.nodes
     if len(nodes) == 1 and isinstance(nodes[0], OutputNode) and encode is None:
-        return _value(nodes[0], context)
+        return _worked_out(nodes[0], context, _whole)
     parts: list[str] = []
     size = 0
     for node in nodes:
         if isinstance(node, ContentNode):
             part = node.text
         else:
-            part = encode(_text(node, context)) if encode else _text(node, context)
+            part = _worked_out(node, context, as_text)
+            part = encode(part) if encode else part
         size += len(part)
         if size > MAX_RESULT:
             raise ExpressionError(f"The result is longer than {MAX_RESULT:,} characters.")
@@ -138,22 +157,57 @@ def paths(text: str) -> list[list[Any]]:
     return [list(e.path) for e in _all_expressions(parse(text).nodes) if isinstance(e, Path)]
 
 
-def _text(node: Node, context: RenderContext) -> str:
-    value = _value(node, context)
-    try:
-        return as_text(value)
-    except FilterError as error:
-        raise ExpressionError(f"{error} In {node}.") from error
+def required_paths(text: str) -> list[list[Any]]:
+    """Those of them without which the text cannot be worked out: what `default` stands behind may be missing."""
+    found: list[list[Any]] = []
+    for node in parse(text).nodes:
+        for expression in node.expressions():
+            used = getattr(expression, "filters", None) or ()
+            spared = getattr(expression, "left", None) if used and used[0].name == "default" else None
+            found += [
+                list(one.path)
+                for one in _with_children(expression)
+                if isinstance(one, Path) and one is not spared
+            ]
+    return found
 
 
-def _value(node: Node, context: RenderContext) -> Any:
+def _worked_out(node: Node, context: RenderContext, take: Callable[[Any], Any]) -> Any:
+    """Return what `take` makes of the node's value; raises ExpressionError, whatever goes wrong in it."""
     assert isinstance(node, OutputNode)  # tags do not parse
     try:
-        return exact(node.expression.evaluate(context))
-    except FilterError as error:
+        spend()
+        return take(exact(node.expression.evaluate(context)))
+    except NothingThereError as error:
+        raise MissingValueError(f"{error} In {node}.") from error
+    except (FilterError, BudgetSpent) as error:
         raise ExpressionError(f"{error} In {node}.") from error
+    except UndefinedError as error:
+        raise MissingValueError(_in_words(error)) from error
     except LiquidError as error:
         raise ExpressionError(_in_words(error)) from error
+    except (ArithmeticError, RecursionError, ValueError) as error:  # beyond what a filter thought of
+        raise ExpressionError(f"This cannot be worked out ({type(error).__name__}). In {node}.") from error
+
+
+def _whole(value: Any) -> Any:
+    """A value keeps its type, but that a date reads as everywhere else. It is stored with the step, so what is in it
+    counts."""
+    if isinstance(value, str):
+        spend_text(len(value))
+        return as_iso(value)
+    pending = [value]
+    while pending:
+        match pending.pop():
+            case str(text):
+                spend_text(len(text))
+            case list(elements):
+                spend(len(elements))
+                pending += [one for one in elements if isinstance(one, str | list | dict)]
+            case dict(record):
+                spend(len(record))
+                pending += [one for one in record.values() if isinstance(one, str | list | dict)]
+    return value
 
 
 def _all_expressions(nodes: Iterable[Node]) -> Iterable[Expression]:

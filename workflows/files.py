@@ -23,7 +23,7 @@ from workflows.drafts import MAX_STEPS, Draft, Step
 KIND, FORMAT = "workflow", 1
 LARGEST = 500_000  # bytes
 DEEPEST = 10
-LARGEST_NUMBER = Decimal(10) ** 15
+MOST_DIGITS, MOST_PLACES = 15, 10  # of a number, before and behind its point
 STEP_KEYS = {"name", "action", "input", "guard", *options.KEYS}
 
 
@@ -74,7 +74,7 @@ def _parsed(content: bytes) -> dict[str, Any]:
         raise NotReadable(f"A file of at most {LARGEST // 1000} kB is read.")
     try:
         document = exact.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError, ArithmeticError) as error:
+    except ValueError as error:
         raise NotReadable("This file is not JSON in UTF-8.") from error
     _refuse_strange(document)
     return _mapping(document, "The file")
@@ -93,7 +93,7 @@ def _refuse_strange(value: Any, depth: int = 0) -> None:
             raise NotReadable("This file holds a NUL character.")
         case float():  # only NaN and the infinities are: other numbers are read exactly
             raise NotReadable("This file holds a number that is none.")
-        case int() | Decimal() if abs(value) >= LARGEST_NUMBER or Decimal(value).as_tuple().exponent < -10:  # type: ignore[operator]  # finite
+        case int() | Decimal() if not exact.is_within(value, digits=MOST_DIGITS, places=MOST_PLACES):
             raise NotReadable("This file holds a number that is too large or too long.")
 
 

@@ -1,21 +1,35 @@
-"""The filters of expressions. Numbers are Decimals; every result is capped in size by the expression's cap."""
+"""The filters of expressions. Numbers are Decimals; every result is capped in size by the expression's cap.
+
+Whatever visits the elements of a list, or a long text, spends them from the step's budget before it does.
+"""
 
 import calendar
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from math import isfinite
 from typing import Any
 
 from django.utils import timezone
 from liquid import Undefined
 
+from connections.json_dates import as_iso
+from workflows.evaluation_budget import spend, spend_text
+
 MAX_TEXT = 50_000
 MAX_DIGITS = 40
+# Any result of two numbers of this size fits, so that nothing is rounded on the way, and no remainder is impossible
+EXACT = Context(prec=10 * MAX_DIGITS, rounding=ROUND_HALF_UP)
+LONGEST_NUMBER = 200  # characters, spaces around it included
 TOO_LONG = f"The text is longer than {MAX_TEXT:,} characters."
 
 
 class FilterError(Exception):
     """What a filter cannot do with what it was given, in words."""
+
+
+class NothingThereError(FilterError):
+    """An element is asked for of a list that has none: as good as a name that is not there."""
 
 
 def is_undefined(value: Any) -> bool:
@@ -29,12 +43,20 @@ def exact(value: Any) -> Any:
         value.poke()
     if isinstance(value, range):
         raise FilterError("Ranges are not available.")
-    return Decimal(repr(value)) if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    if not isfinite(value):
+        raise FilterError("The number is out of range.")
+    return Decimal(repr(value))
 
 
 def number(value: Any) -> Decimal:
     value = exact(value)
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | Decimal | str)
+        or (isinstance(value, str) and len(value) > LONGEST_NUMBER)
+    ):
         raise FilterError(f"A number is needed, not {_named(value)}.")
     try:
         result = Decimal(value.strip() if isinstance(value, str) else value)
@@ -46,6 +68,9 @@ def number(value: Any) -> Decimal:
 def as_text(value: Any) -> str:
     """How a value reads inside a text."""
     match exact(value):
+        case str(text):
+            spend_text(len(text))
+            return as_iso(text)
         case None:
             return ""
         case bool(flag):
@@ -53,6 +78,7 @@ def as_text(value: Any) -> str:
         case Decimal() as amount:
             return format(amount, "f")
         case list() | tuple() as elements:
+            spend(len(elements))
             return ", ".join(as_text(element) for element in elements)
         case Mapping():
             raise FilterError("This is a group of values; name one of them.")
@@ -61,7 +87,7 @@ def as_text(value: Any) -> str:
 
 
 def day(value: Any) -> date:
-    """A date from ISO text, with or without a time."""
+    """A date from ISO text with or without a time, or as Xero writes one: /Date(1763856000000+0000)/."""
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):
@@ -84,7 +110,10 @@ def _capped(amount: Decimal) -> Decimal:
 
 
 def _named(value: Any) -> str:
-    return f"“{str(value)[:60]}”"
+    """Of what a list or record holds nothing is said: it may be megabytes."""
+    if isinstance(value, list | tuple | Mapping):
+        return "a record" if isinstance(value, Mapping) else "a list"
+    return f"“{value[:60] if isinstance(value, str) else str(value)[:60]}”"
 
 
 def _places(places: Any) -> Decimal:
@@ -105,7 +134,7 @@ def _modulo(left: Any, right: Any) -> Decimal:
     divisor = number(right)
     if divisor == 0:
         raise FilterError("Division by zero.")
-    return number(left) % divisor
+    return _capped(EXACT.remainder(number(left), divisor))
 
 
 def _cut(text: str) -> str:
@@ -141,7 +170,7 @@ def _size(value: Any) -> int:
 def _element(index: int) -> Callable[[Any], Any]:
     def pick(value: Any) -> Any:
         if not isinstance(value, list) or not value:
-            raise FilterError("There is no element to take.")
+            raise NothingThereError("There is no element to take.")
         return value[index]
 
     return pick
@@ -150,6 +179,7 @@ def _element(index: int) -> Callable[[Any], Any]:
 def _join(value: Any, glue: Any = ", ") -> str:
     if not isinstance(value, list):
         raise FilterError("A list is needed.")
+    spend(len(value))
     between, texts = as_text(glue), [as_text(element) for element in value]
     if sum(map(len, texts)) + len(between) * max(0, len(texts) - 1) > MAX_TEXT:
         raise FilterError(TOO_LONG)
@@ -160,20 +190,26 @@ def _split(value: Any, by: Any = ",") -> list[str]:
     separator = as_text(by)
     if not separator:
         raise FilterError("Say where to split.")
-    return as_text(value).split(separator)[:1000]
+    return as_text(value).split(separator, 1000)[:1000]
 
 
 def _map(value: Any, key: Any) -> list[Any]:
+    spend(len(value) if isinstance(value, list) else 1)
     if not isinstance(value, list) or not all(isinstance(element, Mapping) for element in value):
         raise FilterError("A list of records is needed.")
-    return [element.get(as_text(key)) for element in value]
+    name = as_text(key)
+    return [element.get(name) for element in value]
 
 
 def _sum(value: Any, key: Any = None) -> Decimal:
     elements = value if key is None else _map(value, key)
     if not isinstance(elements, list):
         raise FilterError("A list is needed.")
-    return sum((number(element or 0) for element in elements), Decimal(0))
+    spend(len(elements))
+    total = Decimal(0)
+    for element in elements:
+        total = EXACT.add(total, number(element or 0))
+    return _capped(total)
 
 
 def _date(value: Any, shape: Any = "%d %b %Y") -> str:
@@ -201,7 +237,7 @@ def _end_of_month(value: Any, months: Any = 0) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "abs": lambda value: abs(number(value)),
+    "abs": lambda value: number(value).copy_abs(),
     "add_days": _add_days,
     "append": lambda value, more: _cut(as_text(value) + as_text(more)),
     "at_least": lambda value, least: max(number(value), number(least)),
@@ -218,17 +254,17 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "join": _join,
     "last": _element(-1),
     "map": _map,
-    "minus": lambda value, less: _capped(number(value) - number(less)),
+    "minus": lambda value, less: _capped(EXACT.subtract(number(value), number(less))),
     "modulo": _modulo,
-    "plus": lambda value, more: _capped(number(value) + number(more)),
+    "plus": lambda value, more: _capped(EXACT.add(number(value), number(more))),
     "prepend": lambda value, before: _cut(as_text(before) + as_text(value)),
     "replace": _replace,
-    "round": lambda value, places=0: number(value).quantize(_places(places), ROUND_HALF_UP),
+    "round": lambda value, places=0: number(value).quantize(_places(places), context=EXACT),
     "size": _size,
     "split": _split,
     "strip": lambda value: as_text(value).strip(),
     "sum": _sum,
-    "times": lambda value, by: _capped(number(value) * number(by)),
+    "times": lambda value, by: _capped(EXACT.multiply(number(value), number(by))),
     "truncate": _truncate,
     "upcase": lambda value: as_text(value).upper(),
 }

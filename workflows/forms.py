@@ -16,6 +16,12 @@ from workflows.models import WorkflowState
 LARGEST_ID = 2**63 - 1
 
 
+def whole_ids(typed: Iterable[object]) -> list[int]:
+    """Return those of the texts that can be a row's id; a longer run of digits is none (and int() may refuse it)."""
+    texts = [str(text) for text in typed]
+    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
+
+
 class WorkflowFilter(forms.Form):
     """The list's filters, from its address. Nonsense counts as no filter."""
 
@@ -68,9 +74,8 @@ class BulkForm(forms.Form):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        typed = data.getlist("activation")[:500]
         # Any id may be given: those that are none, or outside the person's scope, are simply not found.
-        self.ids = [int(text) for text in typed if text.isascii() and text.isdigit() and len(text) < 19]
+        self.ids = whole_ids(data.getlist("activation")[:500])
 
 
 class ReplayForm(forms.Form):

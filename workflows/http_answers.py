@@ -35,7 +35,8 @@ def outcome_of(request: Prepared, answer: Answer) -> Outcome:
     if status >= 500 and not request.may_change:
         return TryLater(f"{words}.", status=status)
     said = " ".join(_hide(answer.body[: 4 * SHOWN].decode("utf-8", "replace"), request).split())[:SHOWN]
-    return Failed("refused", f"{words}{': ' + said if said else '.'}", status=status)
+    code = "credentials" if status in {401, 403, 407} else "refused"
+    return Failed(code, f"{words}{': ' + said if said else '.'}", status=status)
 
 
 def _done(request: Prepared, answer: Answer) -> Outcome:
@@ -56,7 +57,7 @@ def _done(request: Prepared, answer: Answer) -> Outcome:
         text = _hide(answer.body.decode("utf-8", "replace"), request)
         try:
             output["body"] = _read(text, answer.headers.get("content-type", ""))
-        except (ValueError, RecursionError, ArithmeticError):
+        except ValueError:
             problem = "The answer says it is JSON and is not."
     if problem and not request.may_change:
         return Failed("answer", problem, status=answer.status)

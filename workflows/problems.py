@@ -12,6 +12,7 @@ from connections.row_fields import RowsField
 from taskjuice.workspaces.models import Agency
 from workflows import guards, kinds, options
 from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
+from workflows.evaluation_budget import evaluation_budget
 from workflows.expressions import ExpressionError, has_expression, paths
 from workflows.templated import Templated
 
@@ -48,6 +49,11 @@ def problems(draft: Draft, place: Place | None = None) -> list[Problem]:
 
     With its place also what is missing there: an organisation, a secret value, a colleague, an account.
     """
+    with evaluation_budget():
+        return _problems(draft, place)
+
+
+def _problems(draft: Draft, place: Place | None) -> list[Problem]:
     found = list(_of_trigger(draft))
     if not draft.steps:
         found.append(Problem(TRIGGER, "Add at least one step."))
@@ -154,7 +160,7 @@ def _is_judged_when_it_runs(asked: forms.Field | None, value: Any) -> bool:
 
 
 def _about_references(draft: Draft, position: int, value: Any, *, knows_item: bool = True) -> Iterator[str]:
-    for text in _texts(value):
+    for text in texts_in(value):
         try:
             found = paths(text)
         except ExpressionError as error:
@@ -226,15 +232,15 @@ def _about_condition(value: Any) -> Iterator[str]:
             yield f"“{_short(left)}” is only a word. Values are written in braces: {{{{ steps.invoice.Total }}}}."
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
     match value:
         case str() if has_expression(value):
             yield value
         case list():
             for element in value:
-                yield from _texts(element)
+                yield from texts_in(element)
         case dict():
-            yield from _texts(list(value.values()))
+            yield from texts_in(list(value.values()))
 
 
 def _short(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 
 from workflows.filters import FilterError, as_text
+from workflows.json_field import ExactJsonField
 
 MOST_ROWS = 30
 LONGEST = 8_000
@@ -19,7 +20,7 @@ OURS = frozenset(
 )
 
 
-class PairsField(forms.JSONField):
+class PairsField(ExactJsonField):
     """Rows {"name", "value"}."""
 
     columns: tuple[str, ...] = ("name", "value")

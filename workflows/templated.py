@@ -61,7 +61,7 @@ class JsonText(Templated):
             return text
         try:
             exact.check_storable(exact.loads(text))
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise forms.ValidationError(NOT_JSON) from error
         if len(text) > LARGEST:
             raise forms.ValidationError(f"The document is longer than {LARGEST:,} characters.")
@@ -70,14 +70,14 @@ class JsonText(Templated):
     def fill(self, text: str, context: Mapping[str, Any]) -> str:
         try:
             document = exact.loads(text) if text.strip() else ""
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ExpressionError(NOT_JSON) from error
         return exact.dumps(fill(document, context)) if document != "" else ""
 
     def parts(self, text: str) -> Any:
         try:
             return exact.loads(text)
-        except (ValueError, RecursionError):
+        except ValueError:
             return ""  # its own complaint says so
 
 

@@ -4,6 +4,7 @@ A trial reads for real and changes nothing: what would write or send is shown as
 that action's sample in its place. Nothing of a trial is stored.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -31,6 +32,7 @@ from connections.models import Connection, Event
 from taskjuice.workspaces.models import User
 from workflows import timeline
 from workflows.drafts import Draft, Step
+from workflows.evaluation_budget import evaluation_budget
 from workflows.models import Activation
 from workflows.plans import StepError, StepPlan, plan_of
 from workflows.problems import Place, problems
@@ -40,6 +42,7 @@ RECENT = timedelta(days=30)
 MOST_EVENTS = 20
 MOST_CONNECTIONS = 20
 MOST_ELEMENTS = 3  # of a list are tried
+BEGIN_WITHIN = 10.0  # seconds of a test in which its steps begin; one may take 30 s
 NOW = "now-"  # before a connection's id: an event of now, for triggers that need none
 
 Fields = list[tuple[str, str]]
@@ -143,7 +146,9 @@ def _try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
     wrong = [problem for problem in found if problem.where in {"trigger", *range(position + 1)}]
     if wrong:
         return Trial("failed", f"First finish what is missing: {wrong[0].message}")
-    tried = [trial for _, trial in try_steps(replace(draft, steps=draft.steps[: position + 1]), event, user)]
+    with evaluation_budget():
+        first = replace(draft, steps=draft.steps[: position + 1])
+        tried = [trial for _, trial in try_steps(first, event, user)]
     if len(tried) == position + 1:
         return tried[position]
     return Trial(tried[-1].state, f"Step {len(tried)} ends it before this one: {tried[-1].message}")
@@ -151,8 +156,12 @@ def _try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
 
 def try_steps(draft: Draft, event: Event, user: User) -> Iterator[tuple[Step, Trial]]:
     """Each step in turn with what it did or would do; the first that ends the run is the last."""
+    ends = time.monotonic() + BEGIN_WITHIN
     context: dict[str, Any] = {"trigger": registry.triggers[draft.trigger].data(event), "steps": {}}
-    for step in draft.steps:
+    for number, step in enumerate(draft.steps):
+        if number and time.monotonic() > ends:
+            yield step, Trial("failed", "It was not begun: the steps before it took too long.")
+            return
         trial, output = _try(plan_of(step.as_stored()), context, event, user)
         yield step, trial
         if trial.state not in {"done", "preview", "skipped"}:

@@ -7,6 +7,7 @@ from django import forms
 
 from connections import organisation_time
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome
+from connections.json_dates import as_iso
 from taskjuice.queue import clock
 
 UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}
@@ -36,7 +37,7 @@ class DelayForm(forms.Form):
     )
 
     def clean_until(self) -> datetime | None:
-        text: str = self.cleaned_data["until"].strip()
+        text = as_iso(self.cleaned_data["until"].strip())
         if not text:
             return None
         try:

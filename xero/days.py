@@ -5,6 +5,8 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from connections.json_dates import parse_json_date
+
 RELATIVE = re.compile(r"([+-])\s*(\d{1,4})\s*([dwm]?)", re.IGNORECASE)
 WORDS = {"today": 0, "tomorrow": 1, "yesterday": -1}
 EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
@@ -31,7 +33,8 @@ class Day:
 
 
 def parse(text: str) -> Day:
-    """2026-11-30, 30/11/2026, "+30", "+2w", "+1m", "eom", "eom +10", "today". ValueError for anything else.
+    """2026-11-30, 30/11/2026, "+30", "+2w", "+1m", "eom", "eom +10", "today", and Xero's own
+    /Date(1763856000000+0000)/. ValueError for anything else.
 
     "eom" is the last day of the month of the day it is counted from, "+1m eom" that of the next.
     """
@@ -61,6 +64,8 @@ def _calendar_day(text: str) -> date:
         day = date(int(found[1]), int(found[2]), int(found[3]))
     elif found := re.fullmatch(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", text, re.ASCII):
         day = date(int(found[3]), int(found[2]), int(found[1]))
+    elif instant := parse_json_date(text):
+        day = instant.date()
     else:
         raise ValueError(f"not a day: {text!r}")
     if not EARLIEST <= day <= LATEST:

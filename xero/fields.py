@@ -13,11 +13,12 @@ from uuid import UUID
 from django import forms
 from django.core.exceptions import ValidationError
 
+from connections.json_dates import parse_json_date
 from taskjuice.text_fields import with_plain_line_ends
 from xero import days
 
 AMOUNT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)?(\.\d+)?", re.ASCII)
-LARGEST = Decimal(10) ** 10
+LARGEST_DIGITS = 10  # before the point
 PAIR = "\t"  # between the names of a tracking category and its option
 HOW_TO_TRACK = "Give the category and the option: Region: North."
 
@@ -52,7 +53,7 @@ class AmountField(forms.Field):
         if value in self.empty_values:
             return None
         number = _exact(value)
-        if abs(number) >= LARGEST:
+        if number and number.adjusted() >= LARGEST_DIGITS:  # comparing 1e999999999 would itself be an error
             raise ValidationError("This number is too large.")
         if number != round(number, self.places):
             raise ValidationError(f"Give at most {self.places} decimal places.")
@@ -140,6 +141,8 @@ class InstantField(forms.DateTimeField):
     """An instant; without zone it is UTC, as Xero's own are."""
 
     def to_python(self, value: Any) -> datetime | None:
+        if isinstance(value, str) and (instant := parse_json_date(value.strip())):
+            return instant
         try:
             return super().to_python(str(value).removesuffix("Z") if isinstance(value, str) else value)
         except (ValidationError, OverflowError) as error:

@@ -4,23 +4,15 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from connections import exact
+from connections import exact, json_dates
 
-# Milliseconds since 1970 in UTC; the offset is information only, may be historic (+1300) or missing (facts 4.1).
-MICROSOFT = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
 ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?(Z|[+-]\d\d:?\d\d)?")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = json_dates.EPOCH
 
 
 def instant(text: str) -> datetime:
     """An aware UTC datetime from `/Date(…)/` or ISO text (without zone: UTC). ValueError if it is neither."""
-    found = MICROSOFT.fullmatch(text)
-    if found:
-        try:
-            return EPOCH + timedelta(milliseconds=int(found[1]))
-        except OverflowError as error:
-            raise ValueError(f"not an instant: {text!r}") from error
-    return _from_iso(text)
+    return json_dates.parse_json_date(text) or _from_iso(text)
 
 
 def day(text: str) -> date:
@@ -35,10 +27,7 @@ def iso_instant(value: datetime) -> str:
 
 def decode(body: bytes) -> Any:
     """JSON with numbers that have a point as Decimals. ValueError if it is not JSON."""
-    try:
-        return exact.loads(body)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    return exact.loads(body)
 
 
 def encode(value: Any) -> bytes:

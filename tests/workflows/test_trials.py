@@ -18,7 +18,7 @@ from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import make_activation, make_connection, make_event, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving
-from workflows import engine, trials
+from workflows import engine, step_tests, trials
 from workflows.drafts import Draft, Step
 from workflows.models import Activation, Approval, SentRequest, StepRun, Workflow
 from workflows.trials import Trial
@@ -27,6 +27,12 @@ pytestmark = pytest.mark.django_db
 
 LOOK_UP = Step("invoice", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"})
 NOTE = Step("note", "core/set-values", {"values": {"total": "{{ steps.invoice.Total | plus: 1 }}"}})
+
+
+@pytest.fixture(autouse=True)
+def _tested_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process that tests run in is looked at in test_step_tests.py."""
+    monkeypatch.setattr(step_tests, "ask_process", step_tests.answer)
 
 
 @pytest.fixture

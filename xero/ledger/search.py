@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from connections import exact
 from connections.models import Connection
 from xero.grams import holding
 from xero.ledger.listing import Row, Total, add_up
@@ -110,7 +111,7 @@ def _of_amount(rows: "QuerySet[Row]", field: str, term: str) -> "list[QuerySet[R
         amount = Decimal(term.replace(",", ""))
     except InvalidOperation:
         return []
-    return [rows.filter(**{field: amount})] if amount.is_finite() and abs(amount) < Decimal(10) ** 15 else []
+    return [rows.filter(**{field: amount})] if exact.is_within(amount, digits=15, places=4) else []
 
 
 def _bare(term: str) -> str:

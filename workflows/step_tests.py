@@ -1,0 +1,115 @@
+"""Testing a step from the builder: in a process of its own, so that no test holds the web process's interpreter.
+
+The web process sends the request as JSON and waits without working; the process (step_test_process.py) is held to a
+time, to processor time and to memory, and is killed beyond them. An agency has one test at a time, and a web process
+few, so that its threads stay free for everybody else. Why not the queue: docs/decisions/step-tests.md.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.core.cache import cache
+
+from connections import exact
+from taskjuice.workspaces.models import Agency, User
+from workflows.drafts import Draft, Step
+from workflows.trials import Trial, event_for, try_out
+
+AT_ONCE = 2  # of one web process, which has eight threads
+WALL_SECONDS = 45.0  # one slow call of a step and what comes before it
+CLAIM_SECONDS = 60  # longer than a test can last, should its web process die
+ROOT = Path(__file__).resolve().parent.parent
+
+BUSY = Trial("later", "Another test of your agency is running. Try it again when that one is through.")
+CROWDED = Trial("later", "Several tests are running at the moment. Try it again in a few seconds.")
+STOPPED = Trial(
+    "failed",
+    "The test took too long, or too much memory, and was stopped. Test it on less, or split the step.",
+)
+_free = threading.BoundedSemaphore(AT_ONCE)
+
+
+def run_step_test(
+    draft: Draft, position: int, event: str, connections: Sequence[int], *, agency: Agency, user: User
+) -> Trial:
+    """What the step at this position did or would do for the event, which is one of these connections'."""
+    request = {
+        "trigger": draft.trigger,
+        "settings": dict(draft.settings),
+        "steps": draft.steps_as_stored(),
+        "position": position,
+        "event": event,
+        "connections": list(connections),
+        "user": user.pk,
+    }
+    if not _free.acquire(blocking=False):
+        return CROWDED
+    try:
+        with _claimed(agency) as is_ours:
+            return _read(ask_process(exact.dumps(request).encode())) if is_ours else BUSY
+    finally:
+        _free.release()
+
+
+def answer(request: bytes) -> bytes:
+    """In the process: test the step, and say what came of it."""
+    given = exact.loads(request)
+    draft = Draft(given["trigger"], given["settings"], [Step.of(step) for step in given["steps"]])
+    event = event_for(given["connections"], draft.trigger, given["event"])
+    if event is None:  # gone since the page was drawn
+        return exact.dumps(
+            asdict(Trial("failed", "This event is not there any more. Choose another."))
+        ).encode()
+    user = User.objects.get(pk=given["user"])
+    return exact.dumps(asdict(try_out(draft, given["position"], event, user))).encode()
+
+
+def _in_process(request: bytes) -> bytes:
+    """Empty where the process was stopped, or died of its limits."""
+    command = [sys.executable, "-m", "workflows.step_test_process"]
+    environment = {**os.environ, "DATABASE_POOL": "false"}
+    try:
+        done = subprocess.run(
+            command,
+            input=request,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env=environment,
+            timeout=WALL_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return b""
+    return done.stdout if done.returncode == 0 else b""
+
+
+ask_process: Callable[[bytes], bytes] = _in_process
+
+
+@contextmanager
+def _claimed(agency: Agency) -> Iterator[bool]:
+    """In the cache that all web processes share; whether the agency's one test is ours."""
+    key = f"step-test-{agency.pk}"
+    is_ours = bool(cache.add(key, True, CLAIM_SECONDS))
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            cache.delete(key)
+
+
+def _read(answered: bytes) -> Trial:
+    if not answered:
+        return STOPPED
+    given: dict[str, Any] = exact.loads(answered)
+    pairs = {name: [(str(path), str(text)) for path, text in given[name]] for name in ("input", "output")}
+    calls = given["calls"]
+    return replace(Trial(**given | pairs), calls=None if calls is None else Decimal(str(calls)))
