@@ -97,6 +97,8 @@ def outcome_of(error: errors.ProviderError) -> Outcome:
                 status=error.status,
                 counts=not error.tenant_wide,
             )
+        case errors.NotPermitted():  # others of its lane go on: most things work
+            return Failed(error.code, str(error), status=error.status)
         case errors.NeedsConsent() | errors.TenantGone():
             # Not the activation's fault: it waits, and goes on when the connection is mended.
             return TryLater(
@@ -138,10 +140,12 @@ class Action:
     raw: ClassVar[bool] = False  # its input is not evaluated before; it reads `call.context` itself
     amounts: ClassVar[bool] = False  # what it writes comes to an amount of money
     cost: ClassVar[Cost] = Cost()
-    # How many are run before others get their turn: few where each of them may wait for somebody outside
+    # How many different ones are run before others get their turn: few where each may wait for somebody outside
     together: ClassVar[int] = 1000
     scopes: ClassVar[frozenset[str]] = frozenset()
     sample: ClassVar[Data] = {}  # an output as the builder shows it
+    # Parts of an output that are never left out (Contact.Name, LineItems[], LineItems[].Quantity); None: not declared
+    always: ClassVar[frozenset[str] | None] = None
     free: ClassVar[bool] = False  # whose outputs may be of any kind: the sample is one of many
 
     def wrong_for(
@@ -151,9 +155,17 @@ class Action:
         wrong with raw input."""
         return ()
 
+    def cautions(self, given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+        """(field, message) of raw input that is allowed and may not be what is meant."""
+        return ()
+
     def reads(self, data: Data) -> bool:
         """Whether with this input it changes nothing, so that a test may run it for real."""
         return not (self.writes or self.effects)
+
+    def read_key(self, data: Data) -> str | None:
+        """Return what names the read that all of a wave with the same key share; None where each has its own."""
+        return None
 
     def run(self, call: Call, data: Data) -> Data:
         """Do it once with cleaned data; return the output or raise a ProviderError."""

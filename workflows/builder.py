@@ -22,7 +22,7 @@ Fields of the POST, all of them optional unless said otherwise:
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,23 +32,19 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
 from connections.integrations import Action, Trigger, registry
-from connections.models import Event
-from taskjuice.workspaces.models import User
 from workflows import drafts, guards, options, timeline
 from workflows.costs import Estimate, estimate
 from workflows.drafts import MAX_STEPS, Draft, Step
+from workflows.evaluation_budget import evaluation_budget
 from workflows.guards import GuardForm
 from workflows.offers import Offers
 from workflows.options import OptionsForm
 from workflows.problems import CALLED, CONNECTIONS, GUARD, OPTION, TRIGGER, Problem
 from workflows.starting_points import STARTING_POINTS
-from workflows.trials import Trial, try_out
+from workflows.trials import Trial
 from workflows.widgets import editor_widget, text
 
 NO_FILES: "MultiValueDict[str, UploadedFile[Any]]" = MultiValueDict()
-NO_EVENT = Trial(
-    "failed", "Choose a recent event to test on, at the top where it says what starts the workflow."
-)
 NOTHING = Offers()  # reading what was typed needs none
 HANDLE = re.compile(r"[a-z0-9]{1,12}")
 
@@ -62,6 +58,7 @@ class Card:
     offers: Offers
     problems: Sequence[Problem] = ()
     trial: Trial | None = None
+    cautions: Sequence[Problem] = ()
 
     @property
     def prefix(self) -> str:
@@ -146,6 +143,10 @@ class Card:
         return str(asked.label) if asked else ""
 
     @property
+    def told_cautions(self) -> list[str]:
+        return [_told(caution, self._label(caution)) for caution in self.cautions]
+
+    @property
     def name_problems(self) -> list[str]:
         return [problem.message for problem in self.problems if problem.field == CALLED]
 
@@ -208,6 +209,13 @@ class Builder:
         ]
         return replace(self, cards=cards, problems=problems)
 
+    def with_cautions(self, found: Sequence[Problem]) -> "Builder":
+        cards = [
+            replace(card, cautions=[one for one in found if one.where == position])
+            for position, card in enumerate(self.cards)
+        ]
+        return replace(self, cards=cards)
+
     def changed(self, do: str) -> "Builder":
         """After a press of one of the buttons that change the page."""
         verb, _, what = do.partition(":")
@@ -228,15 +236,12 @@ class Builder:
             return self
         return replace(self, cards=cards)
 
-    def tried(self, handle: str, event: Event | None, user: User) -> "Builder":
-        """With what the step of this handle did or would do for this event."""
-        cards = []
-        for position, card in enumerate(self.cards):
-            if card.handle == handle:
-                trial = NO_EVENT if event is None else try_out(self.draft, position, event, user)
-                cards.append(replace(card, trial=trial))
-            else:
-                cards.append(card)
+    def tested(self, handle: str, test: Callable[[Draft, int], Trial]) -> "Builder":
+        """With what the step of this handle did or would do, as `test` finds it by its position."""
+        cards = [
+            replace(card, trial=test(self.draft, position)) if card.handle == handle else card
+            for position, card in enumerate(self.cards)
+        ]
         return replace(self, cards=cards)
 
     @property
@@ -280,6 +285,10 @@ class Builder:
 
     @property
     def sources(self) -> list[Source]:
+        with evaluation_budget():
+            return self._sources()
+
+    def _sources(self) -> list[Source]:
         found = []
         if self.trigger is not None:
             values = _values("trigger", self.trigger.sample)

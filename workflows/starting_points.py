@@ -9,7 +9,7 @@ from typing import Any
 
 from workflows.drafts import Draft, Step
 
-CUSTOMER = "steps.customer.Contacts[0]"
+CUSTOMER = "steps.customer"
 SALE = "{{ trigger.number }}"
 OWED = "{{ trigger.amount_due }} {{ trigger.currency }}"
 
@@ -47,7 +47,7 @@ def _look_up(record: str) -> Step:
 
 
 # The customer's own address is in the contact, not in the invoice
-LOOK_UP_CUSTOMER = Step("customer", "xero/list-contacts", {"contact_ids": "{{ trigger.contact_id }}"})
+LOOK_UP_CUSTOMER = Step("customer", "xero/get-contact", {"contact_id": "{{ trigger.contact_id }}"})
 HAS_ADDRESS = {"only_if": _rows((f"{{{{ {CUSTOMER}.EmailAddress }}}}", "is-not-empty", ""))}
 
 
@@ -224,7 +224,8 @@ LARGE_INVOICE = StartingPoint(
                 "core/set-values",
                 {
                     "values": {
-                        "note": "{{ steps.invoice.InvoiceNumber }} for {{ steps.invoice.Contact.Name }}:"
+                        "note": "{{ steps.invoice.InvoiceNumber | default: 'A bill' }}"
+                        " for {{ steps.invoice.Contact.Name }}:"
                         " {{ steps.invoice.Total }} {{ steps.invoice.CurrencyCode }}"
                     }
                 },
@@ -240,18 +241,14 @@ COPY_CONTACTS = StartingPoint(
         "xero/contact-event",
         {"change": "CREATE"},
         [
-            Step(
-                "found",
-                "xero/list-contacts",
-                {"contact_ids": "{{ trigger.resource_id }}", "include_archived": True},
-            ),
+            Step("contact", "xero/get-contact", {"contact_id": "{{ trigger.resource_id }}"}),
             Step(
                 "copy",
                 "core/http-request",
                 {
                     "method": "POST",
                     "url": "",
-                    "json": '{"id": "{{ trigger.resource_id }}", "name": "{{ steps.found.Contacts[0].Name }}",'
+                    "json": '{"id": "{{ trigger.resource_id }}", "name": "{{ steps.contact.Name }}",'
                     ' "organisation": "{{ trigger.organisation }}"}',
                 },
                 {"on_error": {"then": "stop", "times": 3, "seconds": 60}},

@@ -162,7 +162,8 @@ def try_steps(draft: Draft, event: Event, user: User) -> Iterator[tuple[Step, Tr
         if number and time.monotonic() > ends:
             yield step, Trial("failed", "It was not begun: the steps before it took too long.")
             return
-        trial, output = _try(plan_of(step.as_stored()), context, event, user)
+        with evaluation_budget():
+            trial, output = _try(plan_of(step.as_stored()), context, event, user)
         yield step, trial
         if trial.state not in {"done", "preview", "skipped"}:
             return

@@ -6,25 +6,30 @@ repeats none of them.
 """
 
 import hashlib
+import logging
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from django.db import Error
+
 from connections import exact
 from connections.integrations import Call, Data, Done, Failed, Outcome, Stopped, TryLater, Unknown
 from connections.models import Connection
 from taskjuice.queue import clock
 from workflows import guards
+from workflows.advice import advice_for
+from workflows.evaluation_budget import evaluation_budget
 from workflows.plans import StepError, StepPlan, UnknownAction
 from workflows.store import MAX_ATTEMPTS, Batch, Run, StepRecord
+
+logger = logging.getLogger(__name__)
 
 BACK_OFF = (5, 20, 60, 300)  # seconds after the first, second … attempt that may be tried again
 MAX_ELEMENTS = 500  # of one for_each
 RELEASE_PAUSE = timedelta(minutes=2)  # while some nodes may run another release
-# Trying again cannot help
-OUR_FAULTS = frozenset({"input", "expression", "internal", "guard", "duplicate"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +60,25 @@ class Turn:
     done: dict[int, Any] = field(default_factory=dict)  # outputs of elements, by their place in the list
     elements: int | None = None  # how many the list has
     outcome: Outcome | Skipped | None = None
-    outcomes: list[Outcome] = field(default_factory=list)  # of the elements that have run, in their order
+    outcomes: dict[int, Outcome] = field(default_factory=dict)  # of the elements that have run
     shown: Any = None
 
     @classmethod
     def prepare(cls, run: Run, step: StepPlan, connection: Connection) -> Self:
         turn = cls(run, step, shown=dict(step.input))
         try:
-            turn._lay_out(connection)
+            with evaluation_budget():
+                turn._lay_out(connection)
         except UnknownAction as error:  # a node of another release may know it
             turn.outcome = TryLater(str(error), at=clock.now() + RELEASE_PAUSE, counts=False)
         except StepError as error:
             turn.outcome = Failed(error.code, str(error))
+        except Error:  # of our own database: it says nothing about this activation
+            raise
+        except Exception as error:  # a defect of ours: logged whole, and it fails alone
+            logger.exception("activation %s: step %s could not be prepared", run.id, step.name)
+            text = f"TaskJuice broke on this ({type(error).__name__}); its log has the rest."
+            turn.outcome = Failed("internal", text)
         return turn
 
     def _lay_out(self, connection: Connection) -> None:
@@ -109,13 +121,14 @@ class Turn:
     def _progress(self) -> str:
         return f"@{self.step.name}"  # no expression can name it
 
-    def take(self, outcome: Outcome) -> None:
-        """The outcome of its next part; with the last one the turn has its own."""
+    def take(self, part: Part, outcome: Outcome) -> None:
+        """The outcome of one of its parts; with the last one the turn has its own."""
         found = self._of_double(outcome)
         if self.elements is None:
             self.shown, self.outcome = self.parts[0].shown, self._tried_again(found)
             return
-        self.outcomes.append(Done(found.output) if isinstance(found, Skipped) else found)
+        assert part.element is not None  # of a list
+        self.outcomes[part.element] = Done(found.output) if isinstance(found, Skipped) else found
         if len(self.outcomes) == len(self.parts):
             self._gather()
             self.outcome = self._tried_again(self.outcome)
@@ -133,9 +146,9 @@ class Turn:
 
     def put_back(self, why: str) -> None:
         """The lane's turn is over before this one's; what its elements gave is kept. `why`: the provider's word."""
-        for part, outcome in zip(self.parts, self.outcomes, strict=False):
-            if isinstance(outcome, Done) and part.element is not None:
-                self.done[part.element] = outcome.output
+        for element, outcome in self.outcomes.items():
+            if isinstance(outcome, Done):
+                self.done[element] = outcome.output
         self._keep_progress()
         self.run.put_back()
         if why:
@@ -150,14 +163,13 @@ class Turn:
         self.shown = [part.shown for part in self.parts[:20]]
         left: list[Outcome] = []
         subject = ""
-        for part, outcome in zip(self.parts, self.outcomes, strict=True):
+        for element, outcome in sorted(self.outcomes.items()):
             if isinstance(outcome, Done):
-                assert part.element is not None
-                self.done[part.element] = outcome.output
+                self.done[element] = outcome.output
                 subject = subject or outcome.subject
                 self.run.add_note(outcome.note)
             else:
-                left.append(_at_element(outcome, part.element))
+                left.append(_at_element(outcome, element))
         worst = [
             one for kind in (Unknown, Failed, TryLater, Stopped) for one in left if isinstance(one, kind)
         ]
@@ -167,7 +179,7 @@ class Turn:
         """A failure becomes a later attempt where the step asks for that."""
         if (
             isinstance(outcome, Failed)
-            and outcome.code not in OUR_FAULTS
+            and not advice_for(outcome.code).is_final
             and self.run.attempt <= self.step.retries
         ):
             at = clock.now() + timedelta(seconds=self.step.retry_seconds)

@@ -14,17 +14,22 @@ from django_htmx.http import HttpResponseClientRedirect
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import lifecycle, problems, queries, rehearsals, trials
+from workflows import cautions, lifecycle, problems, queries, rehearsals, step_tests, trials
 from workflows.builder import Builder
-from workflows.drafts import blank
-from workflows.forms import WorkflowFilter, WorkflowForm
+from workflows.drafts import Draft, blank
+from workflows.forms import WorkflowFilter, WorkflowForm, whole_ids
 from workflows.lifecycle import Content, NotAllowed, NotPublishable, Stale
 from workflows.models import Version, Workflow, WorkflowState
 from workflows.offers import offers_of
 from workflows.starting_points import STARTING_POINTS
+from workflows.trials import Trial
 
 ON_A_PAGE = 50
+TOLD_CAUTIONS = 3  # when it is published; the builder shows all
 Answer = HttpResponse | HttpResponseRedirect
+NO_EVENT = Trial(
+    "failed", "Choose a recent event to test on, at the top where it says what starts the workflow."
+)
 
 
 @require_safe
@@ -113,6 +118,7 @@ def workflow_edit(
     assert edit.content is not None  # set above
     wrong = problems.problems(edit.content.draft, lifecycle.place_of(found))
     builder = Builder.of(edit.content.draft, offers_of(scope.agency), wrong)
+    builder = builder.with_cautions(cautions.cautions(edit.content.draft))
     ticked = sorted(queries.applied(scope, found))
     return _page(request, edit, builder, _form(edit, name=found.name, ticked=ticked))
 
@@ -124,13 +130,11 @@ def _take(request: HttpRequest, edit: Edit) -> Answer:
     builder = Builder.posted(request.POST, offers, before, address=edit.scope.user.email)
     do = request.POST.get("do", "save")
     if do not in {"save", "publish"}:
-        ticked = [int(pk) for pk in request.POST.getlist("connections") if pk.isascii() and pk.isdigit()]
+        ticked = whole_ids(request.POST.getlist("connections"))
         form = _form(edit, name=request.POST.get("name", ""), ticked=ticked)
         verb, _, handle = do.partition(":")
         if verb == "test":
-            typed = request.POST.get("event", "")
-            event = trials.event_for(edit.listens(ticked), builder.trigger_key, typed)
-            return _page(request, edit, builder.tried(handle, event, edit.scope.user), form)
+            return _page(request, edit, _tested(request, edit, builder, handle, ticked), form)
         return _page(request, edit, builder.changed(do), form)
     form = WorkflowForm(_with_name(request), found=edit.within)
     if not form.is_valid():
@@ -147,6 +151,18 @@ def _take(request: HttpRequest, edit: Edit) -> Answer:
         if do == "publish"
         else _saved(request, edit.scope, saved)
     )
+
+
+def _tested(request: HttpRequest, edit: Edit, builder: Builder, handle: str, ticked: list[int]) -> Builder:
+    """The page with what came of testing one step; the test itself runs in a process of its own."""
+    typed, within, scope = request.POST.get("event", ""), edit.listens(ticked), edit.scope
+
+    def test(draft: Draft, position: int) -> Trial:
+        if trials.event_for(within, draft.trigger, typed) is None:
+            return NO_EVENT
+        return step_tests.run_step_test(draft, position, typed, within, agency=scope.agency, user=scope.user)
+
+    return builder.tested(handle, test)
 
 
 def _save(request: HttpRequest, edit: Edit, builder: Builder, form: WorkflowForm) -> Workflow:
@@ -189,6 +205,9 @@ def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> 
         messages.warning(request, str(error))
     else:
         messages.success(request, f"Version {version.number} is live at {queries.reach(workflow)}.")
+        for caution in cautions.cautions(Draft.of(version))[:TOLD_CAUTIONS]:
+            where = f"Step {caution.where + 1}: " if isinstance(caution.where, int) else ""
+            messages.warning(request, f"{where}{caution.message}")
         for name in lifecycle.place_of(workflow).disconnected:
             messages.warning(
                 request, f"{name} is disconnected: nothing starts there until it is connected again."
@@ -206,7 +225,7 @@ def _page(
     stale: Stale | None = None,
 ) -> HttpResponse:
     stamp = lifecycle.stamp_of(stale.saved) if stale and stale.saved else ""
-    ticked = [int(pk) for pk in form["connections"].value() or [] if str(pk).isdecimal()]
+    ticked = whole_ids(form["connections"].value() or [])
     context = {
         "edit": edit,
         "builder": builder,

@@ -1,6 +1,7 @@
 """Waves: all activations of a batch that wait for the same action, run together."""
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from workflows.store import Batch, Run
 from workflows.turns import BACK_OFF, Part, Skipped, Turn
 
 logger = logging.getLogger(__name__)
+
+PREPARE_SECONDS = 2.0  # of a wave; what is not prepared by then waits for the lane's next turn
 
 
 @dataclass(slots=True)
@@ -39,7 +42,7 @@ class Wave:
     def run(self, batch: Batch, connection: Connection) -> bool:
         """Run it as far as the lane's turn lasts and note the outcomes; whether the lane got parked."""
         started = clock.now()
-        turns = [Turn.prepare(run, step, connection) for run, step in self.members]
+        turns = self._prepared(batch, connection)
         for turn in turns:
             if turn.outcome is not None:
                 turn.conclude(batch, started, len(turns))
@@ -47,16 +50,30 @@ class Wave:
             self._act(self.members[0][1].known_action(), waiting, batch, started)
         return self._park(batch, turns)
 
+    def _prepared(self, batch: Batch, connection: Connection) -> list[Turn]:
+        """As many as can be prepared soon, one at least: working out what a step is told may take its whole budget."""
+        turns: list[Turn] = []
+        ends = time.monotonic() + PREPARE_SECONDS
+        for run, step in self.members:
+            if turns and time.monotonic() > ends:
+                run.put_back()
+                continue
+            batch.keep_lease()
+            turns.append(Turn.prepare(run, step, connection))
+        return turns
+
     def _act(self, action: Action, turns: Sequence[Turn], batch: Batch, started: datetime) -> None:
         """The action, on as many parts at once as it serves together; what there is no time for is put back."""
-        parts, why = [(turn, part) for turn in turns for part in turn.parts], ""
-        for first in range(0, len(parts), action.together):
+        groups, why = _grouped(action, [(turn, part) for turn in turns for part in turn.parts]), ""
+        for first in range(0, len(groups), action.together):
             if first and batch.is_over():
                 break
             batch.keep_lease()
-            chunk = parts[first : first + action.together]
-            for (turn, _), outcome in zip(chunk, _admitted(action, [part for _, part in chunk]), strict=True):
-                turn.take(outcome)
+            chunk = [pair for group in groups[first : first + action.together] for pair in group]
+            for (turn, part), outcome in zip(
+                chunk, _admitted(action, [part for _, part in chunk]), strict=True
+            ):
+                turn.take(part, outcome)
                 if turn.outcome is not None:
                     turn.conclude(batch, started, len(turns))
             if action.effects:
@@ -73,6 +90,15 @@ class Wave:
         for wait in waits:
             lanes.park(batch.lease, wait.at or clock.now() + timedelta(seconds=BACK_OFF[0]), wait.reason)
         return bool(waits)
+
+
+def _grouped(action: Action, pairs: Sequence[tuple[Turn, Part]]) -> list[list[tuple[Turn, Part]]]:
+    """Those that share a read stand together, where the first of them stood; what does not keeps its order."""
+    groups: dict[str | int, list[tuple[Turn, Part]]] = {}
+    for place, (turn, part) in enumerate(pairs):
+        key = action.read_key(part.data)
+        groups.setdefault(place if key is None else key, []).append((turn, part))
+    return list(groups.values())
 
 
 def _admitted(action: Action, parts: Sequence[Part]) -> list[Outcome]:

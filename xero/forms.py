@@ -27,6 +27,7 @@ from xero.fields import (
     TrackingField,
     WordsField,
 )
+from xero.line_names import as_form_row
 from xero.names import normalise_name
 
 ACCREC, ACCPAY = "ACCREC", "ACCPAY"
@@ -105,6 +106,10 @@ class ListInvoicesForm(PagedForm):
 
 class GetInvoiceForm(StepForm):
     invoice_id = IdField(label="Invoice", help_text="The invoice's ID at Xero.")
+
+
+class GetContactForm(StepForm):
+    contact_id = IdField(label="Contact", help_text="The contact's ID at Xero.")
 
 
 class ListContactsForm(PagedForm):
@@ -196,6 +201,10 @@ class LinesField(RowsField):
     widget = LinesWidget
     row_form = LineForm
     most = MOST_LINES
+
+    def rows(self, value: Any) -> list[Mapping[str, Any]]:
+        """Return the rows, also where they are lines as Xero's own records hold them."""
+        return [as_form_row(row) for row in super().rows(value)]
 
     def is_blank(self, row: Mapping[str, Any]) -> bool:
         return is_blank(row)

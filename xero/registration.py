@@ -11,6 +11,7 @@ from xero.actions import (
     CreateContact,
     CreateInvoice,
     CreatePayment,
+    GetContact,
     GetInvoice,
     ListAccounts,
     ListContacts,
@@ -51,6 +52,7 @@ def register() -> None:
         actions=[
             ListInvoices(),
             GetInvoice(),
+            GetContact(),
             CreateInvoice(),
             ListContacts(),
             CreateContact(),

@@ -26,6 +26,7 @@ NEEDS: dict[str, tuple[frozenset[str], ...]] = {
     "xero/get-invoice": (READ_INVOICES,),
     "xero/create-invoice": (WRITE_INVOICES,),
     "xero/list-contacts": (READ_CONTACTS,),
+    "xero/get-contact": (READ_CONTACTS,),
     "xero/create-contact": (WRITE_CONTACTS,),
     "xero/list-accounts": (READ_SETTINGS,),
     "xero/create-payment": (WRITE_PAYMENTS, READ_INVOICES),

@@ -82,9 +82,9 @@ def customer(monkeypatch: pytest.MonkeyPatch) -> Data:
     contact: Data = {"Name": "Ridgeway University", "EmailAddress": "accounts@ridgeway.example"}
 
     def outcomes(calls: list[Call], rows: list[Data]) -> list[Outcome]:
-        return [Done({"Contacts": [contact], "Count": 1}) for _ in rows]
+        return [Done(contact) for _ in rows]
 
-    monkeypatch.setattr(registry.actions["xero/list-contacts"], "run_many", outcomes)
+    monkeypatch.setattr(registry.actions["xero/get-contact"], "run_many", outcomes)
     return contact
 
 

@@ -20,10 +20,17 @@ def point_at(settings: Any, sandbox: SandboxProcess) -> None:
     settings.XERO_CLIENT_ID, settings.XERO_CLIENT_SECRET = sandbox.client_id, sandbox.client_secret
 
 
-def link(sandbox: SandboxProcess, workspace: Workspace, index: int = 0, *, scope: str = SCOPES) -> Connection:
+def link(
+    sandbox: SandboxProcess,
+    workspace: Workspace,
+    index: int = 0,
+    *,
+    scope: str = SCOPES,
+    user: str = "mere",
+) -> Connection:
     """An active connection of the workspace to the sandbox's organisation of this index."""
     assert sandbox.client_id == django_settings.XERO_CLIENT_ID, "point_at comes first"
-    app = App(sandbox).connect(index, scope=scope)
+    app = App(sandbox).connect(index, scope=scope, user=user)
     claims = jwt.decode(app.tokens["access_token"], options={"verify_signature": False})
     tokens = TokenSet(
         app.tokens["access_token"], app.tokens["refresh_token"], 1800, tuple(app.tokens["scope"].split())

@@ -20,6 +20,7 @@ from workflows.plans import clean
 from xero import scopes, upsert, wire
 from xero.actions.invoices import InvoiceWriter
 from xero.mapping import INVOICES
+from xero.models import Contact
 
 pytestmark = pytest.mark.django_db
 
@@ -416,3 +417,55 @@ def test_a_preview_is_the_exact_document_and_sends_nothing(
 def test_marks_are_ids_of_calls(sandbox: SandboxProcess, connection: Connection) -> None:
     made = done(connection, "xero/create-invoice", invoice("Mark"))
     assert UUID(made["Url"].rstrip("/").rsplit("/", 1)[1]) == Call.objects.get().pk
+
+
+def test_read_only_role_is_told_as_such_and_reading_goes_on(
+    sandbox: SandboxProcess, workspace: Workspace
+) -> None:
+    connection = link(sandbox, workspace, 1, user="priya")
+    sandbox.api("DELETE", "counters")
+    outcomes = run(
+        connection,
+        "xero/create-contact",
+        {"name": "Totara Tools"},
+        {"name": "Rimu Rentals"},
+        {"name": "Kea Kites"},
+    )
+    assert {(type(one), getattr(one, "code", "")) for one in outcomes} == {(Failed, "not-permitted")}
+    assert "role" in str(outcomes[0])
+    assert "Reconnect as somebody whose role allows it." in str(outcomes[0])
+    assert list(Call.objects.values_list("state", flat=True)) == ["failed"] * 3
+    writes = [one for one in sandbox.api("GET", "counters") if one["method"] == "PUT"]
+    assert [one["count"] for one in writes] == [1]  # a missing right is no bad element: it is asked for once
+    connection.refresh_from_db()
+    assert (connection.state, connection.problem) == ("active", ConnectionProblem.NOT_PERMITTED)
+    assert done(connection, "xero/list-accounts", {})["Count"] > 0
+
+
+@pytest.mark.parametrize("key", ["xero/list-accounts", "xero/list-items"])
+def test_equal_reads_of_a_wave_are_one_call_whatever_each_picks(
+    sandbox: SandboxProcess, connection: Connection, key: str
+) -> None:
+    sandbox.api("DELETE", "counters")
+    outcomes = run(connection, key, *({"codes": [code]} for code in ("090", "200", "LUNCH", "", "404") * 8))
+    assert all(isinstance(one, Done) for one in outcomes)
+    assert sum(one["count"] for one in sandbox.api("GET", "counters")) == 1
+    picked = [one.output["Count"] for one in outcomes if isinstance(one, Done)]
+    assert picked[:5] == picked[5:10]
+    assert len(set(picked)) > 1
+
+
+def test_contacts_are_read_forty_a_call(sandbox: SandboxProcess, connection: Connection) -> None:
+    found = ledger(sandbox, connection, "Contacts")[:30]
+    sandbox.api("DELETE", "counters")
+    gone = str(uuid4())
+    outcomes = run(
+        connection,
+        "xero/get-contact",
+        *({"contact_id": id} for id in [*(c["ContactID"] for c in found), gone]),
+    )
+    assert sum(one["count"] for one in sandbox.api("GET", "counters")) == 1
+    assert [one.output["Name"] for one in outcomes if isinstance(one, Done)] == [c["Name"] for c in found]
+    assert isinstance(outcomes[-1], Failed)
+    assert outcomes[-1].code == "not-found"
+    assert Contact.objects.filter(connection=connection).count() == len(found)  # the local copy took them in

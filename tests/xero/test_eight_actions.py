@@ -1,4 +1,4 @@
-"""Each of the eight actions as a step of a workflow and as a page; all that is sent is held against Xero's file."""
+"""Each action of Xero's as a step of a workflow and as a page; all that is sent is held against Xero's file."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -120,6 +120,11 @@ STEPS: dict[str, Step] = {
         "PUT /Invoices",
         "InvoiceID",
     ),
+    "xero/get-contact": (
+        lambda *place: {"contact_id": there(*place, "Contacts")[0]["ContactID"]},
+        "GET /Contacts",
+        "ContactID",
+    ),
     "xero/list-contacts": (
         lambda *_: {"search": "a", "include_archived": True, "order": "Name ASC", "summary": True},
         "GET /Contacts",
@@ -158,7 +163,7 @@ STEPS: dict[str, Step] = {
 }
 
 
-def test_all_eight_are_tried() -> None:
+def test_all_are_tried() -> None:
     assert sorted(STEPS) == sorted(PAGES) == sorted(scopes.NEEDS)
 
 
@@ -228,6 +233,7 @@ PAGES: dict[str, Show] = {
     "xero/list-invoices": shows("invoices", Invoice, type="ACCREC"),
     "xero/get-invoice": shows("bills", Invoice, type="ACCPAY"),
     "xero/list-contacts": shows("contacts", Contact, status="ACTIVE"),
+    "xero/get-contact": shows("contacts", Contact, status="ACTIVE"),
     "xero/list-accounts": shows("accounts", Account, status="ACTIVE"),
     "xero/list-items": shows("items", Item),
     "xero/create-invoice": creates(

@@ -29,9 +29,12 @@ T = TypeVar("T")
 
 
 class XeroAction(Action):
-    """Raises or returns what connections.errors names; a call that must wait makes the rest of its wave wait too."""
+    """Raises or returns what connections.errors names; a call that must wait makes the rest of its wave wait too.
 
-    cost = Cost(Decimal(1), Decimal(1))  # batched too: only equal inputs are read once
+    One that reads defines `fetch`, and `output` where each step picks its own from what was fetched.
+    """
+
+    cost = Cost(Decimal(1), Decimal(1))  # batched too: only equal reads are shared
     together = 1
     names: ClassVar[Mapping[str, known.Naming]] = {}  # fields that name a record of the organisation
 
@@ -61,22 +64,39 @@ class XeroAction(Action):
             return TryLater(str(error), at=clock.now() + MENDED_BY, counts=False)
         return None
 
+    def read_key(self, data: Data) -> str | None:
+        return repr(data)
+
+    def fetch(self, call: Call, data: Data) -> Data:
+        """Read once for all of a wave with the same `read_key`."""
+        raise NotImplementedError
+
+    def output(self, fetched: Data, data: Data) -> Data:
+        """Return one step's output of what was fetched."""
+        return fetched
+
+    def run(self, call: Call, data: Data) -> Data:
+        return self.output(self.fetch(call, data), data)
+
     def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
-        """Equal inputs of a wave are read once."""
-        known: dict[str, Outcome] = {}
+        """Whatever reads the same is read once."""
+        fetched: dict[str | None, Outcome] = {}
         waiting: Outcome | None = None
         for call, data in zip(calls, rows, strict=True):
-            key = repr(data)
-            if key not in known:
-                known[key] = waiting or self._once(call, data)
-                waiting = known[key] if _is_tenant_wide(known[key]) else None
-        return [known[repr(data)] for data in rows]
+            key = self.read_key(data)
+            if key not in fetched:
+                fetched[key] = waiting or self._fetched(call, data)
+                waiting = fetched[key] if _is_tenant_wide(fetched[key]) else None
+        return [self._told(fetched[self.read_key(data)], data) for data in rows]
 
-    def _once(self, call: Call, data: Data) -> Outcome:
+    def _fetched(self, call: Call, data: Data) -> Outcome:
         try:
-            return Done(self.run(call, data))
+            return Done(self.fetch(call, data))
         except errors.ProviderError as error:
             return outcome_of(error)
+
+    def _told(self, outcome: Outcome, data: Data) -> Outcome:
+        return Done(self.output(outcome.output, data)) if isinstance(outcome, Done) else outcome
 
 
 def connection_of(call: Call) -> Connection:

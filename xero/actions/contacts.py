@@ -96,6 +96,7 @@ class CreateContact(WriteAction):
     scopes = scopes.WRITE_CONTACTS
     cost = Cost(Decimal(2), Decimal(1) / NAMES_A_CALL + Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.CONTACT
+    always = samples.ALWAYS_IN_CONTACT
     names = dict.fromkeys(("sales_account_code", "purchases_account_code"), known.ACCOUNT)
     writer = ContactWriter()
 

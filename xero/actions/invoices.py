@@ -32,6 +32,10 @@ from xero.names import name_key
 MARK = re.compile(r"/calls/([0-9a-f-]{36})/$")
 LOOKS_BACK = timedelta(hours=1)  # before the call; earlier keys of the same call carried the same mark
 PAGE_SIZE = 1000
+COPIED_AMOUNTS = (
+    "The lines come from another document, whose amounts may include tax; these are taken as tax exclusive. Give what"
+    " that document says: {{ steps.invoice.LineAmountTypes }}, for example."
+)
 LONGEST_URL = 2000
 ECHOED = ("Type", "InvoiceNumber", "Reference", "CurrencyCode")
 
@@ -124,12 +128,19 @@ class CreateInvoice(WriteAction):
     amounts = True
     cost = Cost(Decimal(1), Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.INVOICE
+    always = samples.ALWAYS_IN_INVOICE
     names = {"contact_id": known.CONTACT_ID}
     names_in_lines: ClassVar[Mapping[str, known.Naming]] = {
         "account_code": known.ACCOUNT,
         "item_code": known.ITEM,
     }
     writer = InvoiceWriter()
+
+    def cautions(self, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Copied prices mean what the document they come from says of tax."""
+        lines = given.get("lines")
+        if isinstance(lines, str) and "{{" in lines and "{{" not in str(given.get("line_amount_types")):
+            yield "line_amount_types", COPIED_AMOUNTS
 
     def named(self, given: Mapping[str, Any]) -> Iterator[known.Named]:
         yield from super().named(given)

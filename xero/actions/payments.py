@@ -118,6 +118,7 @@ class CreatePayment(WriteAction):
     amounts = True
     cost = Cost(Decimal(2), Decimal(1) / IDS_A_CALL + Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.PAYMENT
+    always = samples.ALWAYS_IN_PAYMENT
     names = {"account_id": known.PAYMENT_ACCOUNT_ID, "account_code": known.PAYMENT_ACCOUNT}
     writer = PaymentWriter()
 

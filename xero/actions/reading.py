@@ -1,10 +1,10 @@
-"""The actions that read: five lists and look-ups. What they give is Xero's own record, amounts exact."""
+"""The actions that read: lists and look-ups. What they give is Xero's own record, amounts exact."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import OperationalError, transaction
@@ -20,25 +20,34 @@ from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection
 from xero.body_fields import Body, read_count, read_object, read_objects, read_objects_by_id
 from xero.client import Params
 from xero.document_records import parse_invoice
-from xero.mapping import INVOICES
-from xero.master_records import AccountRecord, ItemRecord, parse_account, parse_item
+from xero.mapping import CONTACTS, INVOICES, KINDS, Kind
+from xero.master_records import AccountRecord, ItemRecord, parse_account, parse_contact, parse_item
 
 logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 
 
-class GetInvoice(XeroAction):
-    """Reads invoices as they are now. A wave costs one call per 40 of them."""
+class LookUp(XeroAction):
+    """Reads records by their IDs as they are now. A wave costs one call per 40 of them.
 
-    key = "xero/get-invoice"
-    title = "Get an invoice"
-    description = "Reads an invoice or bill from Xero as it is now, with its lines and payments."
-    form = forms.GetInvoiceForm
-    scopes = scopes.READ_INVOICES
+    `field` holds the ID in the form, `id_name` in Xero's record; `word` is what people call one.
+    """
+
+    field: ClassVar[str]
+    kind: ClassVar[Kind]
+    id_name: ClassVar[str]
+    word: ClassVar[str]
+    params: ClassVar[Params] = {}
     cost = Cost(Decimal(1), Decimal(1) / IDS_A_CALL)
-    sample = samples.INVOICE
     together = IDS_A_CALL
+
+    def read_key(self, data: Data) -> str | None:
+        return str(data[self.field])
+
+    def subject(self, record: Record) -> str:
+        """What a list of activations calls it."""
+        raise NotImplementedError
 
     def run(self, call: Call, data: Data) -> Data:
         outcome = self.outcome(call, data)
@@ -48,38 +57,72 @@ class GetInvoice(XeroAction):
 
     def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
         found: dict[UUID, Outcome] = {}
-        wanted = list(dict.fromkeys(row["invoice_id"] for row in rows))
+        wanted = list(dict.fromkeys(row[self.field] for row in rows))
         for chunk in chunks(wanted, IDS_A_CALL):
             try:
-                found.update(_read_invoices(calls[0], chunk))
+                found.update(self._read(calls[0], chunk))
             except errors.ProviderError as error:
-                found.update(
-                    (invoice_id, outcome_of(error)) for invoice_id in wanted if invoice_id not in found
-                )
+                found.update((id, outcome_of(error)) for id in wanted if id not in found)
                 break
-        return [found[row["invoice_id"]] for row in rows]
+        return [found[row[self.field]] for row in rows]
+
+    def _read(self, call: Call, ids: Sequence[UUID]) -> dict[UUID, Outcome]:
+        """One call. `page` makes Xero send whole records; what it leaves out is not there."""
+        params: Params = {
+            "IDs": ",".join(map(str, ids)),
+            "page": 1,
+            "includeArchived": "true",
+            **self.params,
+        }
+        began = clock.now()
+        answer = client(call).get(self.kind.path, params=params)
+        records = read_objects_by_id(answer, self.kind.collection, self.id_name)
+        _remember(connection_of(call), self.kind, records, began)
+        found: dict[UUID, Outcome] = {
+            id: Done(record, subject=self.subject(record)) for id, record in records.items()
+        }
+        missing = Failed("not-found", f"{connection_of(call).name} has no such {self.word}.", status=200)
+        return {id: found.get(id, missing) for id in ids}
 
 
-def _read_invoices(call: Call, ids: Sequence[UUID]) -> dict[UUID, Outcome]:
-    """One call. `page` makes Xero send the line items; what it leaves out is not there."""
-    params: Params = {"IDs": ",".join(map(str, ids)), "page": 1, "unitdp": 4, "includeArchived": "true"}
-    began = clock.now()
-    invoices = read_objects_by_id(client(call).get("/Invoices", params=params), "Invoices", "InvoiceID")
-    _remember(connection_of(call), invoices, began)
-    found: dict[UUID, Outcome] = {
-        id: Done(invoice, subject=parse_invoice(invoice).name) for id, invoice in invoices.items()
-    }
-    missing = Failed("not-found", f"{connection_of(call).name} has no such invoice.", status=200)
-    return {invoice_id: found.get(invoice_id, missing) for invoice_id in ids}
+class GetInvoice(LookUp):
+    key = "xero/get-invoice"
+    title = "Get an invoice"
+    description = "Reads an invoice or bill from Xero as it is now, with its lines and payments."
+    form = forms.GetInvoiceForm
+    scopes = scopes.READ_INVOICES
+    sample = samples.INVOICE
+    always = samples.ALWAYS_IN_INVOICE
+    field, id_name, word = "invoice_id", "InvoiceID", "invoice"
+    kind = KINDS[INVOICES]
+    params: ClassVar[Params] = {"unitdp": 4}
+
+    def subject(self, record: Record) -> str:
+        return parse_invoice(record).name
 
 
-def _remember(connection: Connection, invoices: Mapping[UUID, Record], began: datetime) -> None:
+class GetContact(LookUp):
+    key = "xero/get-contact"
+    title = "Get a contact"
+    description = "Reads a contact from Xero as it is now, with its addresses and what it owes."
+    form = forms.GetContactForm
+    scopes = scopes.READ_CONTACTS
+    sample = samples.CONTACT
+    always = samples.ALWAYS_IN_CONTACT
+    field, id_name, word = "contact_id", "ContactID", "contact"
+    kind = KINDS[CONTACTS]
+
+    def subject(self, record: Record) -> str:
+        return parse_contact(record).name
+
+
+def _remember(connection: Connection, kind: Kind, records: Mapping[UUID, Record], began: datetime) -> None:
     """They are whole, so the local copy takes them in, and what an event asked to read need not be read again."""
     try:
         with transaction.atomic():
             quick()
-            upsert.take_in(connection, INVOICES, list(invoices.values()))
-            upsert.forget_stale(connection, INVOICES, list(invoices), before=began)
+            upsert.take_in(connection, kind.name, list(records.values()))
+            upsert.forget_stale(connection, kind.name, list(records), before=began)
     except OperationalError:  # the step has what it asked for; the sync will read them again
         logger.exception("connection %s: what a step read was not kept", connection.pk)
 
@@ -91,8 +134,9 @@ class ListInvoices(XeroAction):
     form = forms.ListInvoicesForm
     scopes = scopes.READ_INVOICES
     sample = samples.page_of("Invoices", samples.INVOICE)
+    always = samples.always_in_list("Invoices", samples.ALWAYS_IN_INVOICE)
 
-    def run(self, call: Call, data: Data) -> Data:
+    def fetch(self, call: Call, data: Data) -> Data:
         params = _paging(data) | given(
             where=_invoices_where(connection_of(call), data),
             Statuses=",".join(data["statuses"]),
@@ -114,8 +158,9 @@ class ListContacts(XeroAction):
     form = forms.ListContactsForm
     scopes = scopes.READ_CONTACTS
     sample = samples.page_of("Contacts", samples.CONTACT)
+    always = samples.always_in_list("Contacts", samples.ALWAYS_IN_CONTACT)
 
-    def run(self, call: Call, data: Data) -> Data:
+    def fetch(self, call: Call, data: Data) -> Data:
         conditions = [
             f"{name}=={quoted(data[field])}"
             for field, name in (("name", "Name"), ("email", "EmailAddress"))
@@ -130,51 +175,73 @@ class ListContacts(XeroAction):
         return _page(call, "Contacts", params, data)
 
 
-class ListAccounts(XeroAction):
-    """Xero sends the whole chart of accounts in one answer; it is filtered here."""
+class WholeList(XeroAction):
+    """Xero sends all of it in one answer: a wave reads that once, and each step picks its own here."""
 
+    params: ClassVar[Params | None] = None
+    collection: ClassVar[str]
+
+    def read_key(self, data: Data) -> str | None:
+        return str(data["modified_since"])
+
+    def fetch(self, call: Call, data: Data) -> Data:
+        path = f"/{self.collection}"
+        answer = client(call).get(path, params=self.params, modified_since=data["modified_since"])
+        return {self.collection: read_objects(answer, self.collection)}
+
+    def output(self, fetched: Data, data: Data) -> Data:
+        records = self.chosen(fetched[self.collection], data)
+        return {self.collection: records, "Count": len(records)}
+
+    def chosen(self, records: Sequence[Body], data: Data) -> list[Body]:
+        """Those that this step's output holds."""
+        raise NotImplementedError
+
+
+class ListAccounts(WholeList):
     key = "xero/list-accounts"
     title = "List accounts"
     description = "Reads the chart of accounts from Xero."
     form = forms.ListAccountsForm
     scopes = scopes.READ_SETTINGS
     sample = {"Accounts": [samples.ACCOUNT], "Count": 1}
+    always = samples.always_in_list("Accounts", samples.ALWAYS_IN_ACCOUNT, paged=False)
+    collection = "Accounts"
 
-    def run(self, call: Call, data: Data) -> Data:
-        answer = client(call).get("/Accounts", modified_since=data["modified_since"])
+    def chosen(self, records: Sequence[Body], data: Data) -> list[Body]:
         types = {name.upper() for name in data["types"]}
-        checks: list[Callable[[AccountRecord], bool]] = [
+        tests: list[Callable[[AccountRecord], bool]] = [
             lambda account: data["include_archived"] or account.status == "ACTIVE",
             lambda account: not types or account.type in types,
             lambda account: data["account_class"] in {"", account.class_name},
             lambda account: not data["codes"] or account.code in data["codes"],
             lambda account: not data["payments"] or account.takes_payments,
         ]
-        accounts = ((body, parse_account(body)) for body in read_objects(answer, "Accounts"))
-        return _whole("Accounts", [body for body, account in accounts if all(c(account) for c in checks)])
+        accounts = ((body, parse_account(body)) for body in records)
+        return [body for body, account in accounts if all(test(account) for test in tests)]
 
 
-class ListItems(XeroAction):
-    """Xero sends all items in one answer; they are filtered here."""
-
+class ListItems(WholeList):
     key = "xero/list-items"
     title = "List items"
     description = "Reads the products and services from Xero."
     form = forms.ListItemsForm
     scopes = scopes.READ_SETTINGS | scopes.WRITE_INVOICES
     sample = {"Items": [samples.ITEM], "Count": 1}
+    always = samples.always_in_list("Items", samples.ALWAYS_IN_ITEM, paged=False)
+    collection = "Items"
+    params: ClassVar[Params | None] = {"unitdp": 4}
 
-    def run(self, call: Call, data: Data) -> Data:
-        answer = client(call).get("/Items", params={"unitdp": 4}, modified_since=data["modified_since"])
+    def chosen(self, records: Sequence[Body], data: Data) -> list[Body]:
         term = data["search"].lower()
-        checks: list[Callable[[ItemRecord], bool]] = [
+        tests: list[Callable[[ItemRecord], bool]] = [
             lambda item: not data["codes"] or item.code in data["codes"],
             lambda item: term in f"{item.code}\n{item.name}".lower(),
             lambda item: not data["sold"] or item.is_sold,
             lambda item: not data["purchased"] or item.is_purchased,
         ]
-        items = ((body, parse_item(body)) for body in read_objects(answer, "Items"))
-        return _whole("Items", [body for body, item in items if all(c(item) for c in checks)])
+        items = ((body, parse_item(body)) for body in records)
+        return [body for body, item in items if all(test(item) for test in tests)]
 
 
 def _paging(data: Data) -> dict[str, Any]:
@@ -196,10 +263,6 @@ def _page(call: Call, name: str, params: dict[str, Any], data: Data) -> Data:
     }
 
 
-def _whole(name: str, records: Sequence[Body]) -> Data:
-    return {name: records, "Count": len(records)}
-
-
 def _invoices_where(connection: Connection, data: Data) -> str:
     today = organisation_time.today_in(connection)
     conditions = [f"Type=={quoted(data['type'])}"] if data["type"] else []
@@ -212,11 +275,15 @@ def _invoices_where(connection: Connection, data: Data) -> str:
         ("due_to", "DueDate", "<="),
     ):
         if data[field]:
-            conditions.append(f"{column}{operator}{_day(data[field].on(today))}")
+            conditions.append(f"{column}{operator}{_day(data[field], today)}")
     if data["least_due"] is not None:
         conditions.append(f"AmountDue>={data['least_due']:f}")
     return " AND ".join(conditions)
 
 
-def _day(day: date) -> str:
+def _day(typed: days.Day, today: date) -> str:
+    try:
+        day = typed.on(today)
+    except ValueError as error:
+        raise errors.Invalid(["A date lies beyond the calendar."]) from error
     return f"DateTime({day.year}, {day.month:02}, {day.day:02})"

@@ -37,8 +37,11 @@ INVOICE: Data = {
     "Total": Decimal("1200.00"),
     "AmountDue": Decimal("1200.00"),
     "AmountPaid": Decimal("0.00"),
+    "Date": "/Date(1793577600000+0000)/",
+    "DueDate": "/Date(1795996800000+0000)/",
     "LineItems": [
         {
+            "LineItemID": "8a0c1d5e-2f6b-4f3a-9d57-3a1b0c9e7f44",
             "Description": "Consulting",
             "Quantity": Decimal(1),
             "UnitAmount": Decimal("1000.00"),
@@ -48,6 +51,14 @@ INVOICE: Data = {
             "LineAmount": Decimal("1000.00"),
         }
     ],
+    "Payments": [
+        {
+            "PaymentID": "6f1d4c58-0f4f-4a0c-9a57-1f7d4b0c8a11",
+            "Date": "/Date(1795996800000+0000)/",
+            "Amount": Decimal("1200.00"),
+        }
+    ],
+    "FullyPaidOnDate": "/Date(1795996800000+0000)/",
 }
 PAYMENT: Data = {
     "PaymentID": "6f1d4c58-0f4f-4a0c-9a57-1f7d4b0c8a11",
@@ -83,3 +94,27 @@ ITEM: Data = {
 def page_of(name: str, record: Data) -> Data:
     """A list's output: the records under Xero's name, how many there are, and which page of how many it is."""
     return {name: [record], "Count": 1, "Page": 1, "PageCount": 3, "ItemCount": 213}
+
+
+# What Xero never leaves out of them (facts 4.6: whatever is empty is left out). A list of an output may be empty, so
+# that only lines are sure to be there.
+ALWAYS_IN_INVOICE = frozenset(
+    "InvoiceID Type Status Contact Contact.ContactID Contact.Name Date DateString LineAmountTypes CurrencyCode SubTotal"
+    " TotalTax Total AmountDue AmountPaid UpdatedDateUTC LineItems LineItems[] LineItems[].LineItemID Payments"
+    " Payments[].PaymentID Payments[].Date Payments[].Amount".split()
+)
+ALWAYS_IN_CONTACT = frozenset(
+    "ContactID Name ContactStatus IsCustomer IsSupplier Phones Addresses UpdatedDateUTC".split()
+)
+ALWAYS_IN_PAYMENT = frozenset(
+    "PaymentID Date Amount Status PaymentType UpdatedDateUTC Invoice Invoice.InvoiceID Account"
+    " Account.AccountID".split()
+)
+ALWAYS_IN_ACCOUNT = frozenset("AccountID Name Type Class Status".split())
+ALWAYS_IN_ITEM = frozenset("ItemID Code".split())
+
+
+def always_in_list(name: str, record: frozenset[str], *, paged: bool = True) -> frozenset[str]:
+    """The same of a list's output: which of its records there are is not known, what each of them holds is."""
+    around = {name, "Count"} | ({"Page", "PageCount", "ItemCount"} if paged else set())
+    return frozenset(around | {f"{name}[].{part}" for part in record})

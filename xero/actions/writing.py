@@ -103,6 +103,9 @@ class WriteAction(XeroAction):
         super().__init_subclass__()
         cls.together = cls.writer.most
 
+    def read_key(self, data: Data) -> str | None:
+        return None
+
     def run(self, call: Call, data: Data) -> Data:
         outcome = self.outcome(call, data)
         if isinstance(outcome, Done):

@@ -1,0 +1,225 @@
+"""What steps ask of Xero, done by a real worker: reads are shared, and a document's dates and lines are passed on."""
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import pytest
+
+from taskjuice.demo.browsing import Page
+from taskjuice.demo.journey import Journey
+from taskjuice.demo.running import Running
+from taskjuice.demo.stages import Stages
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("survival")]  # one stack for all
+
+T = TypeVar("T")
+PATIENCE = 120.0
+MADE_FOR, SUPPLIER = 80, "Rata Holdings Limited"
+LOOK_UPS = {
+    "trigger": {"key": "xero/contact-event", "settings": {"change": "CREATE"}},
+    "steps": [
+        {
+            "name": "contact",
+            "action": "xero/get-contact",
+            "input": {"contact_id": "{{ trigger.resource_id }}"},
+        },
+        {
+            "name": "accounts",
+            "action": "xero/list-accounts",
+            "input": {"codes": "{{ steps.contact.Name | size }}"},
+        },
+        {"name": "items", "action": "xero/list-items", "input": {"search": "{{ steps.contact.Name }}"}},
+        {"name": "said", "action": "core/note", "input": {"text": "Looked up {{ steps.contact.Name }}"}},
+    ],
+}
+COPIES = {
+    "trigger": {"key": "xero/invoice-event", "settings": {"change": "any"}},
+    "steps": [
+        {
+            "name": "invoice",
+            "action": "xero/get-invoice",
+            "input": {"invoice_id": "{{ trigger.resource_id }}"},
+        },
+        {
+            "name": "paid",
+            "action": "core/filter",
+            "input": {
+                "condition": {
+                    "match": "all",
+                    "rows": [
+                        {
+                            "field": "{{ steps.invoice.FullyPaidOnDate }}",
+                            "operator": "is-not-empty",
+                            "value": "",
+                        },
+                        {
+                            "field": "{{ steps.invoice.FullyPaidOnDate }}",
+                            "operator": "after",
+                            "value": "2001-01-31",
+                        },
+                    ],
+                }
+            },
+        },
+        {
+            "name": "copy",
+            "action": "xero/create-invoice",
+            "input": {
+                "type": "ACCPAY",
+                "contact_name": SUPPLIER,
+                "status": "DRAFT",
+                "date": "{{ steps.invoice.Payments[0].Date }}",
+                "number": "{{ steps.invoice.InvoiceNumber }} copy",
+                "line_amount_types": "{{ steps.invoice.LineAmountTypes }}",
+                "lines": "{{ steps.invoice.LineItems }}",
+            },
+        },
+        {
+            "name": "late",
+            "action": "core/set-values",
+            "only_if": {
+                "match": "all",
+                "rows": [{"field": "{{ steps.invoice.Date }}", "operator": "before", "value": "2999-01-01"}],
+            },
+            "input": {"values": [{"name": "text", "value": "{{ steps.invoice.Date | date: '%d %b %Y' }}"}]},
+        },
+        {
+            "name": "said",
+            "action": "core/note",
+            "input": {
+                "text": "{{ steps.invoice.LineItems[0].AccountCode | default: '-' }}"
+                " {{ steps.late.text | default: '' }} {{ steps.invoice.DueDateString | default: 'never' }}"
+            },
+        },
+    ],
+}
+
+
+class Desk:
+    """Somebody at their browser, and inside Xero."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self.journey = Journey(running.place, Stages())
+        self.journey.sign_in()
+        self.visitor, self.home = self.journey.visitor, self.journey.home
+        self.tenant = self.journey._tenant()
+
+    def xero(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        return self.journey._xero(method, f"organisations/{self.tenant}/xero/{path}", body)
+
+    def publish(self, name: str, content: dict[str, Any]) -> Page:
+        """Import the file, tick the organisation, publish; the workflow's page."""
+        page = self.visitor.open(f"{self.home}workflows/import/")
+        form = page.form(having="csrfmiddlewaretoken", action="/import/")
+        document = json.dumps({"taskjuice": "workflow", "format": 1, "name": name} | content)
+        answer = self.visitor.session.post(
+            form.action,
+            data=[field for field in form.fields if field[0] != "file"],
+            files={"file": ("w.json", document.encode(), "application/json")},
+            headers={"Referer": page.url},
+            timeout=30,
+        )
+        page = self.visitor._page(answer)
+        form = page.form(having="stamp")
+        ticked = form.choices["connections"][0]
+        page = self.visitor.submit(page, form, ("do", "publish"), connections=ticked)
+        assert re.search(r"/workflows/\d+/$", page.url), page.text[-3000:]
+        return page
+
+    def ended(self, workflow: Page, count: int) -> list[str]:
+        """Links of its activations, once so many have succeeded."""
+        number = re.search(r"/workflows/(\d+)/$", workflow.url)
+        assert number is not None
+
+        def found() -> list[str] | None:
+            links: list[str] = []
+            path = f"{self.home}activations/?workflow={number[1]}&state=succeeded"
+            while path and len(links) < count:
+                page = self.visitor.open(path)
+                links += [link for link in page.links if re.search(r"/activations/\d+/$", link)]
+                older = [link for link in page.links if "before=" in link]
+                path = older[0] if older else ""
+            return links if len(set(links)) >= count else None
+
+        return self.until(f"{count} activations of {workflow.url} have succeeded", found)
+
+    def until(self, what: str, look: Callable[[], T | None]) -> T:
+        deadline = time.monotonic() + PATIENCE
+        while (found := look()) is None:
+            assert time.monotonic() < deadline, f"waited in vain until {what}"
+            time.sleep(0.2)
+        return found
+
+
+def test_look_ups_of_many_activations_cost_a_few_calls(running: Running) -> None:
+    running.wait_until_ready()
+    running.beside(lambda: look_up_many(Desk(running)))
+
+
+def look_up_many(desk: Desk) -> None:
+    workflow = desk.publish("Look up new contacts", LOOK_UPS)
+    desk.journey._xero("DELETE", "counters")
+    contacts = [{"Name": f"Newcomer {number:03}"} for number in range(MADE_FOR)]
+    desk.xero("PUT", "Contacts", {"Contacts": contacts})
+    desk.ended(workflow, MADE_FOR)
+    calls = Counter(kind(entry) for entry in desk.journey._xero("GET", "calls"))
+    assert 2 <= calls["contacts of steps"] <= 8  # forty contacts a call; once they cost a call each
+    assert 1 <= calls["accounts"] <= 8
+    assert 1 <= calls["items"] <= 8
+
+
+def kind(entry: dict[str, Any]) -> str:
+    url = entry["url"]
+    if (
+        "/Contacts?" in url and "IDs=" in url and "pageSize" not in url
+    ):  # the copy's own reads give a page's size
+        return "contacts of steps"
+    return "accounts" if "/Accounts" in url else "items" if "/Items" in url else "other"
+
+
+def test_paid_invoice_is_copied_with_its_dates_and_lines(running: Running) -> None:
+    running.wait_until_ready()
+    running.beside(lambda: copy_paid(Desk(running)))
+
+
+def copy_paid(desk: Desk) -> None:
+    workflow = desk.publish("Copy what is paid", COPIES)
+    query = {
+        "where": 'Type=="ACCREC" AND Status=="AUTHORISED" AND AmountPaid==0',
+        "order": "Date DESC",
+        "page": 1,
+    }
+    listed = desk.xero("GET", f"Invoices?{urlencode(query)}")["Invoices"]
+    invoice = next(one for one in listed if one["CurrencyCode"] == "NZD" and one["LineItems"])
+    accounts = desk.xero("GET", "Accounts")["Accounts"]
+    bank = next(
+        one
+        for one in accounts
+        if one["Type"] == "BANK" and one["Status"] == "ACTIVE" and one["CurrencyCode"] == "NZD"
+    )
+    payment = {
+        "Invoice": {"InvoiceID": invoice["InvoiceID"]},
+        "Account": {"AccountID": bank["AccountID"]},
+        "Date": invoice["DateString"][:10],
+        "Amount": invoice["AmountDue"],
+    }
+    desk.xero("PUT", "Payments", payment)
+    (link,) = desk.ended(workflow, 1)
+    where = urlencode({"where": f'Contact.Name=="{SUPPLIER}"', "page": 1})
+    (copy,) = desk.xero("GET", f"Invoices?{where}")["Invoices"]
+    assert copy["DateString"][:10] == invoice["DateString"][:10]
+    assert [said(line) for line in copy["LineItems"]] == [said(line) for line in invoice["LineItems"]]
+    assert copy["LineAmountTypes"] == invoice["LineAmountTypes"]
+    assert copy["Total"] == invoice["Total"]
+    assert invoice["LineItems"][0]["AccountCode"] in desk.visitor.open(link).text
+
+
+def said(line: dict[str, Any]) -> dict[str, Any]:
+    names = ("Description", "Quantity", "UnitAmount", "AccountCode", "TaxType", "LineAmount")
+    return {name: line.get(name) for name in names}

@@ -1,0 +1,45 @@
+"""A document's lines in the names of our form, so that a step can copy them: Xero's outputs carry Xero's names."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from xero.document_records import parse_line
+
+# Any of these and a row is one of Xero's; our own names are written small.
+XEROS = frozenset(
+    "AccountCode Description DiscountAmount DiscountRate ItemCode LineAmount LineItemID Quantity TaxType Tracking"
+    " UnitAmount".split()
+)
+AMOUNT_OFF = (
+    "A line with a fixed amount off ({0}) cannot be copied: give the lines one by one, the discount in %."
+)
+
+
+def as_form_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return one of Xero's lines as a row of LineForm, and any other row as it is.
+
+    What Xero works out itself (tax and line amounts) and its own ids are left behind. Raises ValidationError where
+    the copy would come to another amount.
+    """
+    if XEROS.isdisjoint(row):
+        return row
+    line = parse_line(row)
+    if line.discount_amount and line.discount_rate is None:
+        raise ValidationError(AMOUNT_OFF.format(line.discount_amount))
+    quantity, unit_amount = line.quantity, line.unit_amount
+    if unit_amount is None and line.line_amount is not None:
+        quantity, unit_amount = Decimal(1), line.line_amount
+    values = {
+        "item_code": line.item_code,
+        "description": line.description,
+        "quantity": quantity,
+        "unit_amount": unit_amount,
+        "discount_rate": line.discount_rate,
+        "account_code": line.account_code,
+        "tax_type": line.tax_type,
+        "tracking": [{"name": one.name, "option": one.option} for one in line.tracking],
+    }
+    return {name: value for name, value in values.items() if value not in (None, "", [])}
