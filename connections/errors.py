@@ -43,6 +43,12 @@ class NeedsConsent(ProviderError):
     code = "needs-consent"
 
 
+class NotPermitted(NeedsConsent):
+    """The grant and its scopes are good; whoever gave it may not do this at the provider, read-only for example."""
+
+    code = "not-permitted"
+
+
 class TenantGone(ProviderError):
     """The token is good, the tenant is no longer connected to it."""
 

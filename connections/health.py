@@ -4,7 +4,7 @@ The words are in templates/connections/_checks.html; here is what they rest on.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db.models import Count, Q
@@ -18,7 +18,8 @@ DYING = timedelta(days=45)  # of the 60 after which the provider ends an unused 
 QUIET = timedelta(days=7)
 STALE = timedelta(hours=24)
 WINDOW = timedelta(days=7)  # for which failures are counted
-FEW = 3  # failures that say nothing yet
+FEW = 3  # failures, before they can be many
+SELDOM, OFTEN = 10, 50  # per cent of the writes
 ORDER = ("bad", "warn", "good", "mute")
 
 
@@ -66,15 +67,16 @@ def checks(connection: Connection, *, writes: Writes, left: Left | None, now: da
     """Of a connection whose grant was read with it. An ended one has none."""
     if connection.state == ConnectionState.REVOKED:
         return []
-    return [
-        _access(connection),
+    access = _access(connection)
+    others = [
         _permissions(connection),
         _grant_age(connection, now),
         _webhook(connection, now),
         _sync(connection, now),
-        _failures(writes),
-        _budget(left),
     ]
+    if access.next == "reconnect":  # nothing else helps before that
+        others = [replace(check, next=access.next) if check.next else check for check in others]
+    return [access, *others, _failures(writes), _budget(left)]
 
 
 def worst(found: Sequence[Check]) -> Check | None:
@@ -87,6 +89,8 @@ def _access(connection: Connection) -> Check:
     if connection.state == ConnectionState.ERROR:
         gone = connection.problem == ConnectionProblem.TENANT_GONE
         return Check("access", "bad", "tenant-gone" if gone else "refused", "reconnect")
+    if connection.grant is None or connection.grant.state != GrantState.ACTIVE:
+        return Check("access", "bad", "refused", "reconnect")
     if connection.state == ConnectionState.PENDING:
         return Check("access", "warn", "not-reached", "test")
     if connection.paused_at is not None:
@@ -106,6 +110,8 @@ def _permissions(connection: Connection) -> Check:
     drifted = granted and not set(providers[connection.provider].scopes) <= granted
     if connection.problem == ConnectionProblem.SCOPE_MISSING:
         return Check("permissions", "warn", "missing", "reconnect")
+    if connection.problem == ConnectionProblem.NOT_PERMITTED:
+        return Check("permissions", "warn", "not-permitted", "reconnect")
     return (
         Check("permissions", "warn", "drifted", "reconnect")
         if drifted
@@ -140,13 +146,13 @@ def _sync(connection: Connection, now: datetime) -> Check:
 
 
 def _failures(writes: Writes) -> Check:
+    """Good only where hardly any failed; a few are too few for more than a look."""
     if not writes.total:
         return Check("writes", "mute", "none")
-    if writes.failed >= FEW and writes.rate >= 50:
-        return Check("writes", "bad", "many", "look")
-    if writes.failed >= FEW and writes.rate >= 10:
-        return Check("writes", "warn", "some", "look")
-    return Check("writes", "good", "few")
+    if writes.rate < SELDOM:
+        return Check("writes", "good", "few")
+    many = writes.failed >= FEW and writes.rate >= OFTEN
+    return Check("writes", "bad" if many else "warn", "many" if many else "some", "look")
 
 
 def _budget(left: Left | None) -> Check:

@@ -26,6 +26,11 @@ class Holder:
         return [each for each in self.connections if each.state == ConnectionState.ERROR]
 
     @property
+    def is_broken(self) -> bool:
+        """Whether no organisation can be reached with it."""
+        return len(self.broken) == len(self.connections)
+
+    @property
     def through(self) -> str:
         """The address of whoever gave it by a connect link, as far as it is known; empty for staff."""
         if self.by is not None:

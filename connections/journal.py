@@ -241,7 +241,7 @@ def _outcome(call: Call, waiting: Mapping[UUID, Outcome]) -> Outcome:
 
 def _why_failed(call: Call) -> str:
     if not call.messages:
-        return "not-done"
+        return errors.NotPermitted.code if call.sending.status == 403 else "not-done"
     words = WRITERS[call.action].says_it_exists if call.action in WRITERS else ()
     exists = any(part in message.lower() for part in words for message in call.messages)
     return "duplicate" if exists else "invalid"

@@ -30,6 +30,10 @@ logger = logging.getLogger(__name__)
 
 LISTED_EVERY = timedelta(days=1)
 UNLISTED = "The organisation was disconnected at the provider."
+NOT_PERMITTED = (
+    "The role of the Xero user who connected {0} does not allow this (read-only, for example)."
+    " Reconnect as somebody whose role allows it."
+)
 
 
 class ConnectedElsewhere(Exception):
@@ -152,14 +156,15 @@ def resume(connection: Connection, *, by: User) -> None:
 
 
 def forbidden(connection: Connection, detail: str) -> errors.ProviderError:
-    """The provider refused this tenant. Find out why; if it is connected no longer, mark the connection."""
+    """The provider refused this tenant. Find out why, and mark the connection: it is connected no longer, or the
+    person who consented lacks a right there."""
     try:
         _check_listed(connection)
     except errors.ProviderError as error:
         return error
-    return errors.Invalid(
-        [f"Xero does not let the person who connected {connection.name} do this ({detail})."], status=403
-    )
+    reason = NOT_PERMITTED.format(connection.name)
+    states.note_not_permitted(connection, f"{reason} ({detail})")
+    return errors.NotPermitted(reason, status=403)
 
 
 def disconnect(connection: Connection, *, by: User) -> bool:

@@ -104,6 +104,7 @@ class ConnectionProblem(models.TextChoices):
     GRANT_REFUSED = "grant-refused"  # the provider does not renew the tokens
     TENANT_GONE = "tenant-gone"  # somebody disconnected us at the provider
     SCOPE_MISSING = "scope-missing"
+    NOT_PERMITTED = "not-permitted"  # the person who consented may not do everything at the provider
     NOT_REACHED = "not-reached"  # connected, but the provider did not describe the tenant yet
 
 

@@ -29,9 +29,9 @@ from connections.webhook_health import Health
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, User, Workspace
 
-NEEDS_ATTENTION = Q(state=ConnectionState.ERROR) | Q(
-    state=ConnectionState.ACTIVE, problem=ConnectionProblem.SCOPE_MISSING
-)
+# Most things work; a person who consents anew mends the rest
+LACKS_RIGHTS = (ConnectionProblem.SCOPE_MISSING, ConnectionProblem.NOT_PERMITTED)
+NEEDS_ATTENTION = Q(state=ConnectionState.ERROR) | Q(state=ConnectionState.ACTIVE, problem__in=LACKS_RIGHTS)
 FILTERS = {
     "connected": Q(state=ConnectionState.ACTIVE),
     "attention": NEEDS_ATTENTION,
@@ -84,7 +84,7 @@ class Row:
     def needs_consent(self) -> bool:
         """Whether reconnecting is what a person should do next."""
         broken = self.connection.state in {ConnectionState.ERROR, ConnectionState.REVOKED}
-        return broken or self.connection.problem == ConnectionProblem.SCOPE_MISSING
+        return broken or self.connection.problem in LACKS_RIGHTS
 
     @property
     def minute_left(self) -> int | None:

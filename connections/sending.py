@@ -155,7 +155,7 @@ def nothing_sent(sending: Sending, calls: Sequence[Call], error: errors.Provider
     first = sending.times <= 1
     with transaction.atomic():
         if first:
-            Sending.objects.filter(pk=sending.pk).update(first_sent_at=None, times=0)
+            Sending.objects.filter(pk=sending.pk).update(first_sent_at=None, times=0, status=error.status)
         if first and isinstance(outcome, Failed):
             Call.objects.filter(pk__in=[c.pk for c in calls], state__in=UNSETTLED).update(
                 state=CallState.FAILED, error=str(error)[:500], settled_at=Now()

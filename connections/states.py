@@ -51,9 +51,17 @@ def mend(connections: Iterable[Connection], *, by: Actor) -> None:
 
 def note_scope_missing(connection: Connection, reason: str) -> None:
     """Some calls lack a scope. The rest works, so the connection stays active and says what to do."""
-    Connection.objects.filter(Q(pk=connection.pk), ~Q(problem=ConnectionProblem.SCOPE_MISSING)).update(
-        problem=ConnectionProblem.SCOPE_MISSING, reason=reason[:300]
-    )
+    _note_lack(connection, ConnectionProblem.SCOPE_MISSING, reason)
+
+
+def note_not_permitted(connection: Connection, reason: str) -> None:
+    """The same where the person who consented lacks a right at the provider."""
+    _note_lack(connection, ConnectionProblem.NOT_PERMITTED, reason)
+
+
+def _note_lack(connection: Connection, problem: ConnectionProblem, reason: str) -> None:
+    rows = Connection.objects.filter(~Q(problem=problem), pk=connection.pk, state__in=LIVE)
+    rows.update(problem=problem, reason=reason[:300])
 
 
 def of_grant(grant_id: int) -> QuerySet[Connection]:

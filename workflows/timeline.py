@@ -13,6 +13,7 @@ from django.utils import timezone
 from connections import exact
 from connections.integrations import registry
 from workflows import organisation_pauses, task_queries
+from workflows.advice import Advice, advice_for
 from workflows.history import lasted, parked_lanes
 from workflows.models import Activation, ActivationState, Approval, Lane, OrganisationPause, StepRun, Version
 from workflows.replays import same_until, undecided_call, why_not_replay
@@ -79,6 +80,7 @@ class Story:
     task: Approval | None  # what it asks somebody to decide
     call_href: str  # the write that somebody has to decide about
     pause: OrganisationPause | None  # why it waits: its workflow is paused at this organisation
+    connection_href: str  # where reconnecting is what helps
 
     @property
     def is_live(self) -> bool:
@@ -108,6 +110,10 @@ class Story:
         return (
             None if through else next((s for s in self.steps if s.position == self.activation.position), None)
         )
+
+    @property
+    def advice(self) -> Advice:
+        return advice_for(self.activation.error_code)
 
     @property
     def task_href(self) -> str:
@@ -150,6 +156,7 @@ def story(activation: Activation) -> Story:
         task=task_queries.open_of(activation),
         call_href=_call_href(activation),
         pause=organisation_pauses.holding([activation]).get(activation.pk),
+        connection_href=_connection_href(activation),
     )
 
 
@@ -262,6 +269,13 @@ def _call_href(activation: Activation) -> str:
         return reverse(f"{call.connection.provider}:call-detail", kwargs=place)
     except NoReverseMatch:  # a provider without such a page
         return ""
+
+
+def _connection_href(activation: Activation) -> str:
+    if not advice_for(activation.error_code).reconnects:
+        return ""
+    place = {"agency": activation.agency.slug, "workspace": activation.workspace.slug}
+    return reverse("connections:connection-detail", kwargs=place | {"connection": activation.connection_id})
 
 
 def _document_href(activation: Activation) -> str:

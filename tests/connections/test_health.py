@@ -48,6 +48,8 @@ ALL = "offline_access openid profile email accounting.transactions accounting.co
         ({"scopes": ALL}, {}, "permissions", ("good", "all")),
         ({"scopes": ALL[:-1]}, {}, "permissions", ("warn", "drifted")),
         ({"scopes": ALL}, {"problem": "scope-missing"}, "permissions", ("warn", "missing")),
+        ({"scopes": ALL}, {"problem": "not-permitted"}, "permissions", ("warn", "not-permitted")),
+        ({"state": "revoked"}, {}, "access", ("bad", "refused")),
         ({}, {}, "grant", ("good", "used")),
         ({"refreshed_at": NOW - timedelta(days=15)}, {}, "grant", ("warn", "idle")),
         ({"refreshed_at": NOW - timedelta(days=46)}, {}, "grant", ("bad", "dying")),
@@ -91,7 +93,9 @@ def test_check_of_the_budget(workspace: Workspace, left: Left | None, expected: 
     [
         (0, 0, ("mute", "none")),
         (0, 4, ("good", "few")),
-        (2, 2, ("good", "few")),
+        (1, 1, ("warn", "some")),
+        (2, 2, ("warn", "some")),
+        (1, 11, ("good", "few")),
         (3, 20, ("warn", "some")),
         (3, 6, ("bad", "many")),
     ],
@@ -109,6 +113,19 @@ def test_check_of_writes_counts_the_last_week(
     found = queries.rows([row])[0]
     assert (found.writes.failed, found.writes.total) == (failed, total)
     assert [(check.tone, check.finding) for check in found.checks if check.kind == "writes"] == [expected]
+
+
+def test_broken_connection_is_advised_to_reconnect_and_called_nothing_else(
+    as_member: Client, workspace: Workspace
+) -> None:
+    old = timezone.now() - timedelta(days=20)
+    grant = make_grant(refreshed_at=old)
+    row = make_connection(workspace, grant=grant, state="error", problem="tenant-gone", last_sync_at=old)
+    found = queries.rows([queries.one(workspace, row.pk) or row])[0]
+    assert {check.next for check in found.checks if check.tone in {"bad", "warn"}} == {"reconnect"}
+    page = as_member.get(f"/northwind/harbour-cafe/connections/{row.pk}/").content.decode()
+    assert "Alive" not in page
+    assert "token is alive" not in page
 
 
 def test_worst_check_comes_first() -> None:

@@ -69,7 +69,7 @@ def test_page_shows_what_the_process_found(
     page = as_member.post(NEW, posted)
     assert page.context["builder"].cards[0].trial == Trial(
         "done",
-        input=[("values.id", str(event.resource_id))],
+        input=[("values[0].name", "id"), ("values[0].value", str(event.resource_id))],
         output=[("id", str(event.resource_id))],
         output_json=f'{{\n  "id": "{event.resource_id}"\n}}',
     )

@@ -121,7 +121,7 @@ STEPS: dict[str, Step] = {
         "InvoiceID",
     ),
     "xero/get-contact": (
-        lambda *place: {"contact_id": there(*place, "Contacts")[0]["ContactID"]},
+        lambda sandbox, connection: {"contact_id": there(sandbox, connection, "Contacts")[0]["ContactID"]},
         "GET /Contacts",
         "ContactID",
     ),

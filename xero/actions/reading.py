@@ -14,7 +14,7 @@ from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, ou
 from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.queue.commits import quick
-from xero import forms, scopes, upsert
+from xero import days, forms, scopes, upsert
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
 from xero.body_fields import Body, read_count, read_object, read_objects, read_objects_by_id
