@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Only the words change: what the column takes, it took before."""
 
-    dependencies = [("connections", "0019_undecided_events")]
+    dependencies = [("connections", "0020_untold_connect_links")]
 
     operations = [
         migrations.AlterField(
