@@ -13,7 +13,7 @@ from connections.models import Event
 from taskjuice.workspaces import audit, gate
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import User
-from workflows import intake, organisation_pauses, queries, trials
+from workflows import intake, organisation_pauses, queries, step_tests, trials
 from workflows.drafts import Draft, Step
 from workflows.lifecycle import NotAllowed
 from workflows.models import Activation, Version, Workflow, WorkflowState
@@ -93,16 +93,6 @@ def runnable(scope: Scope, workflow: Workflow) -> list[int]:
     return sorted((queries.applied(scope, workflow) & within) - set(paused))
 
 
-def plan(version: Version, event: Event, user: User) -> list[PlannedStep]:
-    """Try the steps in turn, changing nothing, until one would end the run."""
-    planned: list[PlannedStep] = []
-    is_example = False
-    for number, (step, trial) in enumerate(trials.try_steps(Draft.of(version), event, user), start=1):
-        planned.append(PlannedStep(number, step, trial, is_example))
-        is_example = is_example or trial.state == "preview"
-    return planned
-
-
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """An event that the live version may be run on by hand."""
@@ -110,6 +100,27 @@ class Chosen:
     version: Version
     event: Event
     subject: str
+
+
+def plan(chosen: Chosen, user: User) -> list[PlannedStep]:
+    """List what the steps would do, up to the one that would end the run; nothing is changed.
+
+    They are tried in a process of their own, as tests of steps are. Raises step_tests.NotTested.
+    """
+    draft, event = Draft.of(chosen.version), chosen.event
+    tried = step_tests.run_all_steps(
+        draft,
+        Choice(event, "").value,
+        [event.connection_id],
+        agency=event.connection.agency,
+        user=user,
+    )
+    planned: list[PlannedStep] = []
+    is_example = False
+    for number, (step, trial) in enumerate(zip(draft.steps, tried, strict=False), start=1):
+        planned.append(PlannedStep(number, step, trial, is_example))
+        is_example = is_example or trial.state == "preview"
+    return planned
 
 
 def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> Chosen:

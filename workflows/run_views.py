@@ -13,6 +13,8 @@ from workflows import rehearsals
 from workflows.forms import RunForm
 from workflows.lifecycle import NotAllowed
 from workflows.models import Workflow
+from workflows.step_tests import NotTested
+from workflows.trials import Trial
 from workflows.views import found_workflow, page_url
 
 
@@ -43,10 +45,17 @@ def workflow_run(
 
 
 def _ask(request: HttpRequest, scope: Scope, workflow: Workflow, chosen: rehearsals.Chosen) -> HttpResponse:
+    steps: list[rehearsals.PlannedStep] = []
+    not_tested: Trial | None = None
+    try:
+        steps = rehearsals.plan(chosen, scope.user)
+    except NotTested as error:
+        not_tested = error.trial
     context = {
         "workflow": workflow,
         "chosen": chosen,
-        "steps": rehearsals.plan(chosen.version, chosen.event, scope.user),
+        "steps": steps,
+        "not_tested": not_tested,
         "missing": len(chosen.version.steps),
         "key": uuid4(),
         "here": page_url(scope, "workflow-detail", workflow),

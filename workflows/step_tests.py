@@ -1,4 +1,5 @@
-"""Testing a step from the builder: in a process of its own, so that no test holds the web process's interpreter.
+"""Testing steps, from the builder or before a run by hand: in a process of their own, so that no test holds the web
+process's interpreter.
 
 The web process sends the request as JSON and waits without working; the process (step_test_process.py) is held to a
 time, to processor time and to memory, and is killed beyond them. An agency has one test at a time, and a web process
@@ -21,7 +22,7 @@ from django.core.cache import cache
 from connections import exact
 from taskjuice.workspaces.models import Agency, User
 from workflows.drafts import Draft, Step
-from workflows.trials import Trial, event_for, try_out
+from workflows.trials import Trial, event_for, try_all, try_out
 
 AT_ONCE = 2  # of one web process, which has eight threads
 WALL_SECONDS = 45.0  # one slow call of a step and what comes before it
@@ -37,10 +38,39 @@ STOPPED = Trial(
 _free = threading.BoundedSemaphore(AT_ONCE)
 
 
+class NotTested(Exception):
+    """Nothing is known of the steps; `trial` says why, for a person."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__(trial.message)
+        self.trial = trial
+
+
 def run_step_test(
     draft: Draft, position: int, event: str, connections: Sequence[int], *, agency: Agency, user: User
 ) -> Trial:
     """What the step at this position did or would do for the event, which is one of these connections'."""
+    try:
+        return _ask(draft, position, event, connections, agency, user)[0]
+    except NotTested as error:
+        return error.trial
+
+
+def run_all_steps(
+    draft: Draft, event: str, connections: Sequence[int], *, agency: Agency, user: User
+) -> list[Trial]:
+    """Return what each step would do for the event, up to the one that would end the run. Raises NotTested."""
+    return _ask(draft, None, event, connections, agency, user)
+
+
+def _ask(
+    draft: Draft,
+    position: int | None,
+    event: str,
+    connections: Sequence[int],
+    agency: Agency,
+    user: User,
+) -> list[Trial]:
     request = {
         "trigger": draft.trigger,
         "settings": dict(draft.settings),
@@ -51,25 +81,30 @@ def run_step_test(
         "user": user.pk,
     }
     if not _free.acquire(blocking=False):
-        return CROWDED
+        raise NotTested(CROWDED)
     try:
         with _claimed(agency) as is_ours:
-            return _read(ask_process(exact.dumps(request).encode())) if is_ours else BUSY
+            if not is_ours:
+                raise NotTested(BUSY)
+            return _read(ask_process(exact.dumps(request).encode()))
     finally:
         _free.release()
 
 
 def answer(request: bytes) -> bytes:
-    """In the process: test the step, and say what came of it."""
+    """In the process: test one step or all of them, and say what came of it."""
     given = exact.loads(request)
     draft = Draft(given["trigger"], given["settings"], [Step.of(step) for step in given["steps"]])
     event = event_for(given["connections"], draft.trigger, given["event"])
     if event is None:  # gone since the page was drawn
-        return exact.dumps(
-            asdict(Trial("failed", "This event is not there any more. Choose another."))
-        ).encode()
-    user = User.objects.get(pk=given["user"])
-    return exact.dumps(asdict(try_out(draft, given["position"], event, user))).encode()
+        found = [Trial("failed", "This event is not there any more. Choose another.")]
+    else:
+        user = User.objects.get(pk=given["user"])
+        if given["position"] is None:
+            found = try_all(draft, event, user)
+        else:
+            found = [try_out(draft, given["position"], event, user)]
+    return exact.dumps([asdict(trial) for trial in found]).encode()
 
 
 def _in_process(request: bytes) -> bytes:
@@ -106,10 +141,13 @@ def _claimed(agency: Agency) -> Iterator[bool]:
             cache.delete(key)
 
 
-def _read(answered: bytes) -> Trial:
+def _read(answered: bytes) -> list[Trial]:
     if not answered:
-        return STOPPED
-    given: dict[str, Any] = exact.loads(answered)
+        raise NotTested(STOPPED)
+    return [_trial(given) for given in exact.loads(answered)]
+
+
+def _trial(given: dict[str, Any]) -> Trial:
     pairs = {name: [(str(path), str(text)) for path, text in given[name]] for name in ("input", "output")}
     calls = given["calls"]
     return replace(Trial(**given | pairs), calls=None if calls is None else Decimal(str(calls)))

@@ -31,7 +31,7 @@ from connections.integrations import (
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import User
 from workflows import timeline
-from workflows.drafts import Draft, Step
+from workflows.drafts import Draft
 from workflows.evaluation_budget import evaluation_budget
 from workflows.models import Activation
 from workflows.plans import StepError, StepPlan, plan_of
@@ -141,6 +141,12 @@ def try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
         return _try_out(draft, position, event, user)
 
 
+def try_all(draft: Draft, event: Event, user: User) -> list[Trial]:
+    """Each step up to the one that would end the run, with one budget of expressions for all of them."""
+    with organisation_time.reckon_by(event.connection), evaluation_budget():
+        return list(try_steps(draft, event, user))
+
+
 def _try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
     found = problems(draft, Place(event.connection.agency, [event.connection]))
     wrong = [problem for problem in found if problem.where in {"trigger", *range(position + 1)}]
@@ -148,23 +154,23 @@ def _try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
         return Trial("failed", f"First finish what is missing: {wrong[0].message}")
     with evaluation_budget():
         first = replace(draft, steps=draft.steps[: position + 1])
-        tried = [trial for _, trial in try_steps(first, event, user)]
+        tried = list(try_steps(first, event, user))
     if len(tried) == position + 1:
         return tried[position]
     return Trial(tried[-1].state, f"Step {len(tried)} ends it before this one: {tried[-1].message}")
 
 
-def try_steps(draft: Draft, event: Event, user: User) -> Iterator[tuple[Step, Trial]]:
-    """Each step in turn with what it did or would do; the first that ends the run is the last."""
+def try_steps(draft: Draft, event: Event, user: User) -> Iterator[Trial]:
+    """What each step in turn did or would do; the first that ends the run is the last."""
     ends = time.monotonic() + BEGIN_WITHIN
     context: dict[str, Any] = {"trigger": registry.triggers[draft.trigger].data(event), "steps": {}}
     for number, step in enumerate(draft.steps):
         if number and time.monotonic() > ends:
-            yield step, Trial("failed", "It was not begun: the steps before it took too long.")
+            yield Trial("failed", "It was not begun: the steps before it took too long.")
             return
         with evaluation_budget():
             trial, output = _try(plan_of(step.as_stored()), context, event, user)
-        yield step, trial
+        yield trial
         if trial.state not in {"done", "preview", "skipped"}:
             return
         context["steps"][step.name] = output

@@ -74,6 +74,12 @@ class Edit:
         live = self.workflow.versions.filter(live=True) if self.workflow else Version.objects.none()
         return live.values_list("number", flat=True).first()
 
+    @property
+    def next_number(self) -> int:
+        """The number of the version that publishing makes live."""
+        newest = self.content.version if self.content else None
+        return 1 if newest is None else newest.number + (newest.published_at is not None)
+
     def listens(self, ticked: list[int]) -> list[int]:
         """The connections whose events can be tried: those that are ticked, or applied where ticking is over."""
         within = {connection.pk for connection in self.within}

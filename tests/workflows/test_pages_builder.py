@@ -11,6 +11,7 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import make_connection, make_workflow
+from workflows import lifecycle
 from workflows.models import Version, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -104,11 +105,13 @@ def test_template_is_published_at_the_clients_own_pages(
     assert as_member.post(f"{place}{workflow.pk}/publish/")["Location"] == f"{place}{workflow.pk}/"
 
 
-def test_workflow_without_organisation_is_shown_at_the_agency(
+def test_workflow_without_organisation_is_edited_where_it_was_made(
     as_member: Client, connection: Connection
 ) -> None:
-    made = as_member.post("/northwind/harbour-cafe/workflows/new/", {"template": "large-invoice"})
-    assert made["Location"] == edit(Workflow.objects.get())
+    place = "/northwind/harbour-cafe/workflows/"
+    made = as_member.post(f"{place}new/", {"template": "large-invoice"})
+    assert made["Location"] == f"{place}{Workflow.objects.get().pk}/edit/"
+    assert as_member.get(made["Location"]).status_code == 200
 
 
 def builder_of(response: Any) -> Any:
@@ -211,6 +214,24 @@ def test_published_version_stays_while_its_draft_is_edited(as_member: Client, dr
     assert list(draft.versions.order_by("number").values_list("number", "live")) == [(1, True), (2, False)]
     as_member.post(edit(draft), fields(draft) | {"do": "publish"})
     assert list(draft.versions.order_by("number").values_list("number", "live")) == [(1, False), (2, True)]
+
+
+def test_builder_asks_before_it_publishes_at_several_clients(
+    as_member: Client, draft: Workflow, connection: Connection, other_workspace: Workspace, owner: User
+) -> None:
+    """The clients are ticked on the page before the first version; from then on they are out of sight."""
+    asks = "takes effect at once at"
+    other = make_connection(other_workspace)
+    lifecycle.apply_to(workflow=draft, connections=[connection, other], within=[connection, other], by=owner)
+    assert asks not in as_member.get(edit(draft)).content.decode()
+    as_member.post(f"/northwind/workflows/{draft.pk}/publish/")
+    page = as_member.get(edit(draft)).content.decode()
+    assert f"Version 2 {asks} 2 organisations of 2 clients." in page
+    assert "Publish at 2 organisations" in page
+    as_member.post(edit(draft), fields(draft) | {"do": "save"})
+    assert f"Version 2 {asks} 2 organisations of 2 clients." in as_member.get(edit(draft)).content.decode()
+    lifecycle.apply_to(workflow=draft, connections=[connection], within=[connection, other], by=owner)
+    assert asks not in as_member.get(edit(draft)).content.decode()
 
 
 def test_second_editor_keeps_what_they_typed_and_decides(

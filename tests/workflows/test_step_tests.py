@@ -12,7 +12,7 @@ from django.test import Client
 
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import Agency, User, Workspace
-from tests.factories import make_connection, make_event
+from tests.factories import make_connection, make_event, make_workflow
 from workflows import step_tests
 from workflows.drafts import Draft, Step
 from workflows.step_tests import BUSY, CROWDED, STOPPED, run_step_test
@@ -51,7 +51,13 @@ def child(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.processes
 @pytest.mark.django_db(transaction=True)
 def test_page_shows_what_the_process_found(
-    as_member: Client, owner: User, agency: Agency, event: Event, child: None, monkeypatch: pytest.MonkeyPatch
+    as_member: Client,
+    owner: User,
+    agency: Agency,
+    connection: Connection,
+    event: Event,
+    child: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     posted = {
         "name": "Tried",
@@ -74,6 +80,11 @@ def test_page_shows_what_the_process_found(
         output_json=f'{{\n  "id": "{event.resource_id}"\n}}',
     )
     assert "<strong>It works.</strong>" in page.content.decode()
+    live = make_workflow(agency, connection, steps=[NOTE.as_stored()])
+    asks = as_member.get(f"/northwind/workflows/{live.pk}/run/", {"event": event.pk})
+    assert [dict(planned.trial.output) for planned in asks.context["steps"]] == [
+        {"id": str(event.resource_id), "n": "1.1"}
+    ]
     Event.objects.all().delete()
     assert try_step(event, owner, agency).message == "This event is not there any more. Choose another."
     monkeypatch.setattr(step_tests, "WALL_SECONDS", 0.01)

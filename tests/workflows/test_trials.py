@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -95,7 +96,7 @@ def test_e_mail_is_shown_as_it_would_go_out(event: Event, owner: User) -> None:
         Decimal(0),
     )
     assert trial.document == (
-        "From: Harbour Café Limited via Northwind Books <no-reply@localhost>\nReply-To: olivia@northwind.example\n"
+        "From: Harbour Café Limited via Northwind Books <no-reply@localhost>\nReply-To: owner@northwind.example\n"
         "To: a@b.example, c@d.example\nSubject: It is UPDATE\n\nHello,\n\nbye"
     )
     assert mail.outbox == []
@@ -407,6 +408,38 @@ def test_nothing_runs_before_it_was_shown_what_it_would_do(
     ):
         assert words in text, words
     assert (Activation.objects.count(), mail.outbox) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("answered", "says", "runs"),
+    [(None, step_tests.BUSY.message, False), (b"", step_tests.STOPPED.message, True)],
+)
+def test_page_that_asks_first_reads_in_a_process_and_not_beside_another_test(
+    as_member: Client,
+    agency: Agency,
+    live: Workflow,
+    event: Event,
+    monkeypatch: pytest.MonkeyPatch,
+    answered: bytes | None,
+    says: str,
+    runs: bool,
+) -> None:
+    """The web process tries no step itself: it asks for them, once, and says when that could not be done."""
+    asked: list[bytes] = []
+
+    def process(request: bytes) -> bytes:
+        asked.append(request)
+        assert answered is not None
+        return answered
+
+    monkeypatch.setattr(step_tests, "ask_process", process)
+    if answered is None:
+        cache.add(f"step-test-{agency.pk}", True)
+    page = as_member.get(f"/northwind/workflows/{live.pk}/run/", {"event": event.pk}).content.decode()
+    assert len(asked) == (0 if answered is None else 1)
+    assert says in page
+    assert ("Run it now" in page, "Try again" in page) == (runs, not runs)
+    assert "would not run" not in page
 
 
 def test_nothing_is_chosen_beforehand(as_member: Client, live: Workflow, event: Event) -> None:
