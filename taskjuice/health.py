@@ -1,5 +1,6 @@
 """`/healthz` (the process answers) and `/readyz` (it can do its work)."""
 
+import logging
 from collections.abc import Callable
 from functools import cache
 
@@ -8,8 +9,10 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import Error
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
-from taskjuice.database import limits
+from taskjuice.database import limits, privileges
 from taskjuice.queue import heartbeat
+
+logger = logging.getLogger(__name__)
 
 SECONDS = 3.0  # longer no probe waits
 
@@ -31,19 +34,37 @@ class HealthMiddleware:
 
 
 def readiness() -> JsonResponse:
-    """503 until all three are true; later ones are not asked when an earlier one is false."""
-    checks: dict[str, bool | str] = {"database": False, "migrations": False, "worker": False}
+    """503 until all are true."""
+    checks: dict[str, bool | str] = dict.fromkeys(CHECKS, False)
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        checks["database"] = True
-        checks["migrations"] = _migrated()
-        checks["worker"] = checks["migrations"] is True and heartbeat.is_fresh()
+        for name, is_well in CHECKS.items():
+            checks[name] = is_well()
+            if not checks[name]:
+                break
     except Error as error:
         # The flags answer the probe; the database's own words stay in its log, they may name hosts and roles.
         checks["error"] = type(error).__name__
-    ready = all(checks[name] is True for name in ("database", "migrations", "worker"))
+    ready = all(checks[name] is True for name in CHECKS)
     return JsonResponse({"status": "ok" if ready else "unready", **checks}, status=200 if ready else 503)
+
+
+def _answers() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return True
+
+
+def _may_all() -> bool:
+    """Asked again until it is true, as for migrations; what is lacking is for the log only."""
+    if missing := _list_missing():
+        _list_missing.cache_clear()
+        logger.error("the database's role lacks %s: run `manage.py grant_node_role`", "; ".join(missing))
+    return not missing
+
+
+@cache
+def _list_missing() -> list[str]:
+    return privileges.list_missing()
 
 
 def _migrated() -> bool:
@@ -58,3 +79,12 @@ def _migrated() -> bool:
 def _all_applied() -> bool:
     executor = MigrationExecutor(connection)
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+# In this order; later ones are not asked when an earlier one is false.
+CHECKS: dict[str, Callable[[], bool]] = {
+    "database": _answers,
+    "privileges": _may_all,
+    "migrations": _migrated,
+    "worker": heartbeat.is_fresh,
+}

@@ -13,7 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django_q.models import OrmQ
 
-from taskjuice.database import limits
+from taskjuice.database import limits, privileges
 from taskjuice.queue import heartbeat
 from taskjuice.queue.models import Heartbeat
 from taskjuice.queue.wake import enqueue
@@ -66,6 +66,8 @@ class Canaries:
 
     def _round(self) -> None:
         if self._is_new:
+            for lack in privileges.list_missing():
+                logger.error("the database's role lacks %s: run `manage.py grant_node_role`", lack)
             heartbeat.forget_dead()
             self._is_new = False
         if time.time() - self._sent >= EVERY_SECONDS:

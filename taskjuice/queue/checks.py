@@ -1,4 +1,7 @@
-"""Settings of django-q2 that would lose, repeat or stall tasks are refused at start (reliability rules E4–E16)."""
+"""Settings of django-q2 that would lose, repeat or stall tasks are refused at start (reliability rules E4–E16).
+
+With `check --database default`, so are rights in the database that web and worker would miss.
+"""
 
 from collections.abc import Sequence
 from math import ceil
@@ -6,7 +9,9 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from taskjuice.database import privileges
 
 # setting → (the only good value, what goes wrong with another)
 FIXED = {
@@ -45,3 +50,11 @@ def problems(cluster: dict[str, Any]) -> list[CheckMessage]:
         hint = f"'retry' counts from the moment a message is taken, waiting included: set at least {least}."
         found.append(Error("Q_CLUSTER['timeout'] or ['retry'] is too short.", hint=hint, id="queue.E003"))
     return found
+
+
+@register(Tags.database)
+def database_privileges(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """The connected role has to be able to read and write all tables and use their sequences."""
+    missing = privileges.list_missing() if "default" in (databases or ()) else []
+    hint = "As the owner of the tables run `manage.py grant_node_role ROLE` (docs/deploy.md, Two roles)."
+    return [Error(f"The database's role lacks {lack}.", hint=hint, id="queue.E004") for lack in missing]

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def forget() -> None:
     health._all_applied.cache_clear()
+    health._list_missing.cache_clear()
 
 
 def ask(address: str, method: str = "get") -> tuple[int, object]:
@@ -30,14 +31,20 @@ def test_healthz_answers_without_the_database(django_assert_num_queries) -> None
 
 def test_readyz_is_ok_with_a_living_worker() -> None:
     heartbeat.beat("node")
-    expected = {"status": "ok", "database": True, "migrations": True, "worker": True}
+    expected = {"status": "ok", "database": True, "privileges": True, "migrations": True, "worker": True}
     assert ask("/readyz") == (200, expected)
 
 
 def test_readyz_says_that_no_worker_lives() -> None:
     heartbeat.beat("node")
     Heartbeat.objects.update(beat_at=Now() - timedelta(minutes=5))
-    expected = {"status": "unready", "database": True, "migrations": True, "worker": False}
+    expected = {
+        "status": "unready",
+        "database": True,
+        "privileges": True,
+        "migrations": True,
+        "worker": False,
+    }
     assert ask("/readyz") == (503, expected)
 
 
@@ -46,14 +53,20 @@ def test_readyz_says_that_migrations_are_missing_until_they_are_there() -> None:
     recorder = MigrationRecorder(connection)
     last = recorder.migration_qs.filter(app="workspaces").latest("id").name
     recorder.record_unapplied("workspaces", last)
-    expected = {"status": "unready", "database": True, "migrations": False, "worker": False}
+    expected = {
+        "status": "unready",
+        "database": True,
+        "privileges": True,
+        "migrations": False,
+        "worker": False,
+    }
     assert ask("/readyz") == (503, expected)
 
     recorder.record_applied("workspaces", last)
     assert ask("/readyz")[0] == 200
 
 
-def test_readyz_asks_for_migrations_once(django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+def test_readyz_asks_for_privileges_and_migrations_once(django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
     heartbeat.beat("node")
     ask("/readyz")
     with django_assert_num_queries(2):
@@ -68,6 +81,7 @@ def test_readyz_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) 
     expected = {
         "status": "unready",
         "database": False,
+        "privileges": False,
         "migrations": False,
         "worker": False,
         "error": "DatabaseError",

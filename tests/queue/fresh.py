@@ -1,4 +1,7 @@
-"""A database made by `migrate` alone, and real worker processes over it."""
+"""A database made by `migrate` alone, and real worker processes over it, with two roles as docs/deploy.md has it.
+
+One owns the database and migrates it, is no superuser and nobody's member; processes connect as the other one.
+"""
 
 import os
 import signal
@@ -14,21 +17,31 @@ from django.db import connections
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "fresh_{}"
+OWNER, NODE = "fresh_owner", "fresh_node"
+# As in docs/deploy.md. Roles are the server's, and other tests' processes may be making the same ones.
+MAKE_ROLE = """
+DO $$ BEGIN CREATE ROLE {0} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
+"""
 
 
 @contextmanager
 def fresh_database() -> Iterator[dict[str, str]]:
-    """Migrated and otherwise untouched; Django's own connection leads there meanwhile. Gives its environment."""
+    """Migrated and otherwise untouched; Django's own connection leads there meanwhile, as a superuser.
+
+    Gives the environment of web and worker.
+    """
     database = connections["default"]
     settings = database.settings_dict
     name, before = NAME.format(os.getpid()), settings["NAME"]
     with psycopg.connect(_url("postgres"), autocommit=True) as server:
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        server.execute(f"CREATE DATABASE {name}")
-    environment = os.environ | {"DATABASE_URL": _url(name), "DEBUG": "false"}
-    subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--noinput", "-v0"], cwd=ROOT, env=environment, check=True
-    )
+        for role in (OWNER, NODE):
+            server.execute(MAKE_ROLE.format(role))
+        server.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
+    environment = os.environ | {"DATABASE_URL": _url(name, OWNER), "DEBUG": "false"}
+    for command in (["migrate", "--noinput", "-v0"], ["grant_node_role", NODE]):
+        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
+    environment["DATABASE_URL"] = _url(name, NODE)
     database.close()
     settings["NAME"] = name
     try:
@@ -63,6 +76,6 @@ def worker(environment: Mapping[str, str], log: Path) -> Iterator["subprocess.Po
             process.wait()
 
 
-def _url(name: str) -> str:
+def _url(name: str, role: str = "") -> str:
     found = connections["default"].get_connection_params()
-    return f"postgres://{found['user']}:@/{name}?host={quote(found['host'], safe='')}&port={found['port']}"
+    return f"postgres://{role or found['user']}:@/{name}?host={quote(found['host'], safe='')}&port={found['port']}"
