@@ -61,11 +61,11 @@ format: install-tests ## what ruff and djade can mend by themselves
 	$(CHECK)ruff format --quiet .
 	$(CHECK)djade --target-version 5.2 $$(git ls-files 'templates/*.html')
 
-# Programs that some tests need: Chromium (tests/browser), PgBouncer (tests/survival), by apt where this user may. Where
-# not, those tests skip with a word, or fail in a run that must not skip them (TASKJUICE_REQUIRE_BROWSER=1,
-# TASKJUICE_REQUIRE_PGBOUNCER=1).
+# Programs that some tests need: Chromium (tests/browser), PgBouncer and nginx (tests/survival), by apt where this user may.
+# Where not, those tests skip with a word, or fail in a run that must not skip them (TASKJUICE_REQUIRE_BROWSER=1,
+# TASKJUICE_REQUIRE_PGBOUNCER=1, TASKJUICE_REQUIRE_NGINX=1).
 programs:
-	@wanted=; for one in chromium pgbouncer; do PATH="$$PATH:/usr/sbin" command -v $$one >/dev/null || wanted="$$wanted $$one"; done; \
+	@wanted=; for one in chromium pgbouncer nginx; do PATH="$$PATH:/usr/sbin" command -v $$one >/dev/null || wanted="$$wanted $$one"; done; \
 	if [ -z "$$wanted" ] || ! command -v apt-get >/dev/null; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as="sudo -n"; else exit 0; fi; \
 	echo "Installing$$wanted for the tests"; \

@@ -34,7 +34,24 @@ XERO_TIERS: dict[str, tuple[int | None, int]] = {
     "exempt": (None, 5000),  # outside the tiers, as an integration that an agency makes for itself may be
 }
 
-env = environ.FileAwareEnv()
+
+class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # it publishes no types
+    """The environment, each value as it was written.
+
+    django-environ takes a value that begins with `$` for the name of another variable; passwords and keys begin as they
+    like.
+    """
+
+    def get_value(
+        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
+    ) -> Any:
+        value = self.ENVIRON.get(f"{self.prefix}{var}")
+        if isinstance(value, str) and value.startswith("$"):
+            return self.parse_value(value, cast)
+        return super().get_value(var, cast, default, parse_default)
+
+
+env = Environment()
 
 
 def read_dotenv(path: str) -> None:
@@ -154,6 +171,8 @@ def email() -> dict[str, Any]:
         raise ImproperlyConfigured(f"EMAIL_URL: {hint}")
     if found["EMAIL_BACKEND"].endswith("filebased.EmailBackend"):
         found["EMAIL_BACKEND"] = "taskjuice.file_mail.EmailBackend"
+        if found["EMAIL_FILE_PATH"]:  # django-environ takes off its first slash
+            found["EMAIL_FILE_PATH"] = f"/{found['EMAIL_FILE_PATH'].lstrip('/')}"
     return found
 
 

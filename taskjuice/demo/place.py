@@ -83,7 +83,7 @@ class Place:
             "TOKEN_KEYS": self.secrets["TOKEN_KEYS"],
             "BASE_URL": self.base_url,
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
-            "EMAIL_URL": f"filemail:///{self.mail}",
+            "EMAIL_URL": f"filemail://{self.mail.absolute()}",
             "XERO_CLIENT_ID": self.secrets["XERO_CLIENT_ID"],
             "XERO_CLIENT_SECRET": self.secrets["XERO_CLIENT_SECRET"],
             "XERO_WEBHOOK_KEYS": self.secrets["XERO_WEBHOOK_KEY"],

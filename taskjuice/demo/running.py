@@ -16,6 +16,11 @@ from taskjuice.demo.supervisor import Child, Supervisor
 from taskjuice.private_files import open_to_append
 
 START = 60.0  # seconds for everything to answer
+# How the web server is started wherever it is: by the units and the image too (deploy/, docs/decisions/web-server.md).
+GRANIAN = (
+    "--interface wsgi --no-ws --blocking-threads 10 --respawn-failed-workers --respawn-interval 0.5".split()
+)
+APPLICATION = "taskjuice.wsgi:application"
 NOWHERE = "postgres://nobody@localhost:1/nothing"  # for commands that need settings but no database
 
 
@@ -66,10 +71,8 @@ class Running:
         if self.place.dev:
             self._add("web", ["manage.py", "runserver", port], self.environment)
         else:
-            granian = ["-m", "granian", "--interface", "wsgi", "--no-ws", "--port", port]
-            threads = ["--workers", "1", "--blocking-threads", "10"]
-            threads += ["--respawn-failed-workers", "--respawn-interval", "0.5"]
-            self._add("web", [*granian, *threads, "taskjuice.wsgi:application"], self.environment)
+            words = ["-m", "granian", *GRANIAN, "--port", port, "--workers", "1", APPLICATION]
+            self._add("web", words, self.environment)
         self._add("worker", ["manage.py", "worker"], self.environment)
 
     def wait_until_ready(self) -> None:

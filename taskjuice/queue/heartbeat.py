@@ -25,6 +25,11 @@ def is_fresh() -> bool:
     return fresh().exists()
 
 
+def is_fresh_here() -> bool:
+    """Return whether a node of this machine, or of this container, beat lately."""
+    return fresh().filter(node__startswith=processes.host_prefix()).exists()
+
+
 def restarted(node: str) -> None:
     Heartbeat.objects.filter(node=node).update(restarts=F("restarts") + 1)
 

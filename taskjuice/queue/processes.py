@@ -17,6 +17,11 @@ def identity(pid: int | None = None) -> str:
     return f"{_host()}|{pid}|{_started(pid)}"
 
 
+def host_prefix() -> str:
+    """Return what the names of all processes of this host begin with, as `identity` gives them."""
+    return f"{_host()}|"
+
+
 def is_dead(name: str) -> bool:
     """Whether the named process ran on this host and is gone. Other hosts' processes are never called dead."""
     host, pid, started = name.split("|")

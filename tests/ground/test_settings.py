@@ -5,6 +5,7 @@ import runpy
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -192,3 +193,26 @@ def test_version_is_that_of_the_project() -> None:
 def test_limits_of_their_own_win_over_the_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
     found = load(monkeypatch, XERO_TIER="starter", XERO_CONNECTION_LIMIT="7", XERO_DAILY_LIMIT="900")
     assert (found["XERO_CONNECTION_LIMIT"], found["XERO_DAILY_LIMIT"]) == (7, 900)
+
+
+@pytest.mark.parametrize("through_a_file", [True, False])
+def test_values_may_begin_with_a_dollar_sign(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, through_a_file: bool
+) -> None:
+    secret = "$PATH-" + "a-long-random-value-" * 3
+    values = {"SECRET_KEY": secret, "XERO_CLIENT_SECRET": "$ecret", "XERO_WEBHOOK_KEYS": "$one,two"}
+    file = tmp_path / "production.env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    given: dict[str, str | None] = dict(values)
+    if through_a_file:
+        given = {**dict.fromkeys(values), "DOTENV": str(file)}
+    found = load(monkeypatch, **given)
+    assert found["SECRET_KEY"] == secret
+    assert found["XERO_CLIENT_SECRET"] == "$ecret"
+    assert found["XERO_WEBHOOK_KEYS"] == ["$one", "two"]
+
+
+def test_folder_of_mail_is_where_its_address_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(monkeypatch, EMAIL_URL="filemail:///folder")["EMAIL_FILE_PATH"] == "/folder"
+    assert load(monkeypatch, EMAIL_URL="filemail:////folder/below")["EMAIL_FILE_PATH"] == "/folder/below"
+    assert load(monkeypatch, EMAIL_URL="filemail://")["EMAIL_FILE_PATH"].endswith("/mail")

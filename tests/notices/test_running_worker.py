@@ -73,7 +73,7 @@ def test_flood_is_one_letter_to_each_person_and_pauses_end(
         )
         lanes.wake_lanes([connection.pk])
         mails = tmp_path / "mail"
-        environment |= {"EMAIL_URL": f"filemail:///{mails}", "VAR_DIR": str(tmp_path)}
+        environment |= {"EMAIL_URL": f"filemail://{mails}", "VAR_DIR": str(tmp_path)}
         with worker(environment, tmp_path / "worker.log"):
             untold = Approval.objects.filter(pk__in=asked, told_at=None)
             wait_for(lambda: not untold.exists(), "tasks are told")

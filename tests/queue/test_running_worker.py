@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
 from django.db import connection as database
 from django.test import override_settings
 from django.utils import timezone
@@ -329,6 +331,15 @@ def test_every_sweep_has_a_case_here() -> None:
     assert {sweep.name for sweep in sweeping.SWEEPS} == set(CASES)
 
 
+def database_connections() -> int:
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
+
+
 def test_sigterm_to_all_its_processes_at_once_drains_it(place: Place) -> None:
     """As service managers and container runtimes send it."""
     deadline = time.monotonic() + PATIENCE
@@ -338,6 +349,8 @@ def test_sigterm_to_all_its_processes_at_once_drains_it(place: Place) -> None:
             assert process.poll() is None, place.log.read_text()[-3000:]
             assert time.monotonic() < deadline, place.log.read_text()[-3000:]
             time.sleep(0.2)
+        call_command("worker", "--is-alive", skip_checks=True)
+        assert 4 < database_connections() <= settings.WORKER_PROCESSES + 4  # as docs/deploy.md says
         root = psutil.Process(process.pid)
         tree = [root, *root.children(recursive=True)]
         assert len(tree) > 5  # the node, the cluster, its sentinel, workers, monitor and pusher
@@ -345,6 +358,8 @@ def test_sigterm_to_all_its_processes_at_once_drains_it(place: Place) -> None:
             each.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     assert [each.pid for each in tree[1:] if each.is_running()] == []
+    with pytest.raises(CommandError, match="No worker node of this machine"):
+        call_command("worker", "--is-alive", skip_checks=True)
 
 
 def test_each_is_done_by_a_running_worker(place: Place) -> None:

@@ -1,8 +1,10 @@
 import sys
+from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from taskjuice.queue import heartbeat
 from taskjuice.queue.worker import Node
 
 
@@ -10,5 +12,15 @@ class Command(BaseCommand):
     help = "Runs one worker node: the task cluster, the sweeper and the watchdog. SIGTERM drains it."
     requires_system_checks = "__all__"
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        sys.exit(Node().run())
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--is-alive",
+            action="store_true",
+            help="start none; fail unless a node of this machine or container gave a sign of life lately",
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        if not options["is_alive"]:
+            sys.exit(Node().run())
+        if not heartbeat.is_fresh_here():
+            raise CommandError("No worker node of this machine gave a sign of life in the last 30 seconds.")
