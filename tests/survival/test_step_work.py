@@ -5,6 +5,8 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -37,6 +39,15 @@ LOOK_UPS = {
         {"name": "said", "action": "core/note", "input": {"text": "Looked up {{ steps.contact.Name }}"}},
     ],
 }
+LINE = {"description": "Handling", "quantity": "1", "unit_amount": "12.50", "account_code": "429"}
+BILL = {"type": "ACCPAY", "contact_name": SUPPLIER, "status": "DRAFT"}
+
+
+def when(*rows: tuple[str, str, str]) -> dict[str, Any]:
+    names = ("field", "operator", "value")
+    return {"match": "all", "rows": [dict(zip(names, row, strict=True)) for row in rows]}
+
+
 COPIES = {
     "trigger": {"key": "xero/invoice-event", "settings": {"change": "any"}},
     "steps": [
@@ -48,53 +59,60 @@ COPIES = {
         {
             "name": "paid",
             "action": "core/filter",
-            "input": {
-                "condition": {
-                    "match": "all",
-                    "rows": [
-                        {
-                            "field": "{{ steps.invoice.FullyPaidOnDate }}",
-                            "operator": "is-not-empty",
-                            "value": "",
-                        },
-                        {
-                            "field": "{{ steps.invoice.FullyPaidOnDate }}",
-                            "operator": "after",
-                            "value": "2001-01-31",
-                        },
-                    ],
-                }
-            },
+            "input": {"condition": when(("{{ steps.invoice.FullyPaidOnDate }}", "is-not-empty", ""))},
         },
         {
             "name": "copy",
             "action": "xero/create-invoice",
-            "input": {
-                "type": "ACCPAY",
-                "contact_name": SUPPLIER,
-                "status": "DRAFT",
-                "date": "{{ steps.invoice.Payments[0].Date }}",
-                "number": "{{ steps.invoice.InvoiceNumber }} copy",
+            "input": BILL
+            | {
                 "line_amount_types": "{{ steps.invoice.LineAmountTypes }}",
                 "lines": "{{ steps.invoice.LineItems }}",
             },
         },
         {
+            "name": "dated",
+            "action": "xero/create-invoice",
+            "input": BILL | {"date": "{{ steps.invoice.Payments[0].Date }}", "lines": [LINE]},
+        },
+        {
             "name": "late",
             "action": "core/set-values",
-            "only_if": {
-                "match": "all",
-                "rows": [{"field": "{{ steps.invoice.Date }}", "operator": "before", "value": "2999-01-01"}],
-            },
+            "only_if": when(("{{ steps.invoice.FullyPaidOnDate }}", "before", "2999-01-01")),
             "input": {"values": [{"name": "text", "value": "{{ steps.invoice.Date | date: '%d %b %Y' }}"}]},
+        },
+        {
+            "name": "absent",
+            "action": "core/set-values",
+            "input": {
+                "values": [
+                    {
+                        "name": "text",
+                        "value": "{{ steps.invoice.LineItems[0].AccountCode }} {{ steps.invoice.DueDateString }}",
+                    }
+                ]
+            },
         },
         {
             "name": "said",
             "action": "core/note",
-            "input": {
-                "text": "{{ steps.invoice.LineItems[0].AccountCode | default: '-' }}"
-                " {{ steps.late.text | default: '' }} {{ steps.invoice.DueDateString | default: 'never' }}"
-            },
+            "input": {"text": "{{ steps.late.text }}, {{ steps.absent.text }}"},
+        },
+    ],
+}
+ABSENT = {
+    "trigger": {"key": "xero/invoice-event", "settings": {"change": "CREATE"}},
+    "steps": [
+        COPIES["steps"][0],
+        {
+            "name": "said",
+            "action": "core/note",
+            "input": {"text": "Due {{ steps.invoice.DueDateString | default: 'never' }}"},
+        },
+        {
+            "name": "absent",
+            "action": "core/note",
+            "input": {"text": "{{ steps.invoice.LineItems[0].AccountCode }}"},
         },
     ],
 }
@@ -132,14 +150,14 @@ class Desk:
         assert re.search(r"/workflows/\d+/$", page.url), page.text[-3000:]
         return page
 
-    def ended(self, workflow: Page, count: int) -> list[str]:
-        """Links of its activations, once so many have succeeded."""
+    def ended(self, workflow: Page, count: int, state: str = "succeeded") -> list[str]:
+        """Links of its activations, once so many have come to this end."""
         number = re.search(r"/workflows/(\d+)/$", workflow.url)
         assert number is not None
 
         def found() -> list[str] | None:
             links: list[str] = []
-            path = f"{self.home}activations/?workflow={number[1]}&state=succeeded"
+            path = f"{self.home}activations/?workflow={number[1]}&state={state}"
             while path and len(links) < count:
                 page = self.visitor.open(path)
                 links += [link for link in page.links if re.search(r"/activations/\d+/$", link)]
@@ -147,7 +165,7 @@ class Desk:
                 path = older[0] if older else ""
             return links if len(set(links)) >= count else None
 
-        return self.until(f"{count} activations of {workflow.url} have succeeded", found)
+        return self.until(f"{count} activations of {workflow.url} are {state}", found)
 
     def until(self, what: str, look: Callable[[], T | None]) -> T:
         deadline = time.monotonic() + PATIENCE
@@ -183,20 +201,43 @@ def kind(entry: dict[str, Any]) -> str:
     return "accounts" if "/Accounts" in url else "items" if "/Items" in url else "other"
 
 
-def test_paid_invoice_is_copied_with_its_dates_and_lines(running: Running) -> None:
+def test_paid_bill_is_copied_with_its_dates_and_lines(running: Running) -> None:
     running.wait_until_ready()
     running.beside(lambda: copy_paid(Desk(running)))
 
 
 def copy_paid(desk: Desk) -> None:
     workflow = desk.publish("Copy what is paid", COPIES)
-    query = {
-        "where": 'Type=="ACCREC" AND Status=="AUTHORISED" AND AmountPaid==0',
-        "order": "Date DESC",
-        "page": 1,
-    }
-    listed = desk.xero("GET", f"Invoices?{urlencode(query)}")["Invoices"]
-    invoice = next(one for one in listed if one["CurrencyCode"] == "NZD" and one["LineItems"])
+    bill, sale = (unpaid(desk, type) for type in ("ACCPAY", "ACCREC"))
+    pay(desk, bill)
+    (link,) = desk.ended(workflow, 1)
+    dated, copy = bills_of(desk)
+    assert [said(line) for line in copy["LineItems"]] == [said(line) for line in bill["LineItems"]]
+    assert (copy["LineAmountTypes"], copy["Total"]) == (bill["LineAmountTypes"], bill["Total"])
+    assert dated["DateString"] == bill["DateString"]
+    assert (dated["LineItems"][0]["UnitAmount"], dated["LineItems"][0]["AccountCode"]) == (12.5, "429")
+    day = date.fromisoformat(bill["DateString"][:10])
+    code, due = bill["LineItems"][0]["AccountCode"], bill["DueDateString"]
+    assert f"{day:%d %b %Y}, {code} {due}" in desk.visitor.open(link).text
+    pay(desk, sale)  # its accounts and tax rates are those of sales
+    (link,) = desk.ended(workflow, 1, "failed")
+    assert (
+        f"The TaxType code {sale['LineItems'][0]['TaxType']} does not exist" in desk.visitor.open(link).text
+    )
+
+
+def unpaid(desk: Desk, type: str) -> dict[str, Any]:
+    """The newest approved document of that type that nothing was paid of."""
+    where = f'Type=="{type}" AND Status=="AUTHORISED" AND AmountPaid==0'
+    query = urlencode({"where": where, "order": "Date DESC", "page": 1})
+    listed = desk.xero("GET", f"Invoices?{query}")["Invoices"]
+    found: dict[str, Any] = next(
+        one for one in listed if one["CurrencyCode"] == "NZD" and one["Contact"]["Name"] != SUPPLIER
+    )
+    return found
+
+
+def pay(desk: Desk, document: dict[str, Any]) -> None:
     accounts = desk.xero("GET", "Accounts")["Accounts"]
     bank = next(
         one
@@ -204,20 +245,35 @@ def copy_paid(desk: Desk) -> None:
         if one["Type"] == "BANK" and one["Status"] == "ACTIVE" and one["CurrencyCode"] == "NZD"
     )
     payment = {
-        "Invoice": {"InvoiceID": invoice["InvoiceID"]},
+        "Invoice": {"InvoiceID": document["InvoiceID"]},
         "Account": {"AccountID": bank["AccountID"]},
-        "Date": invoice["DateString"][:10],
-        "Amount": invoice["AmountDue"],
+        "Date": document["DateString"][:10],
+        "Amount": document["AmountDue"],
     }
     desk.xero("PUT", "Payments", payment)
-    (link,) = desk.ended(workflow, 1)
+
+
+def bills_of(desk: Desk) -> list[dict[str, Any]]:
+    """The supplier's, the smallest first."""
     where = urlencode({"where": f'Contact.Name=="{SUPPLIER}"', "page": 1})
-    (copy,) = desk.xero("GET", f"Invoices?{where}")["Invoices"]
-    assert copy["DateString"][:10] == invoice["DateString"][:10]
-    assert [said(line) for line in copy["LineItems"]] == [said(line) for line in invoice["LineItems"]]
-    assert copy["LineAmountTypes"] == invoice["LineAmountTypes"]
-    assert copy["Total"] == invoice["Total"]
-    assert invoice["LineItems"][0]["AccountCode"] in desk.visitor.open(link).text
+    found: list[dict[str, Any]] = desk.xero("GET", f"Invoices?{where}")["Invoices"]
+    return sorted(found, key=lambda one: Decimal(str(one["Total"])))
+
+
+def test_what_xero_leaves_out_has_a_substitute_or_is_named(running: Running) -> None:
+    running.wait_until_ready()
+    running.beside(lambda: read_bare_draft(Desk(running)))
+
+
+def read_bare_draft(desk: Desk) -> None:
+    workflow = desk.publish("Read what is not there", ABSENT)
+    contact = desk.xero("GET", "Contacts?page=1")["Contacts"][0]
+    draft = {"Type": "ACCREC", "Contact": {"ContactID": contact["ContactID"]}}
+    desk.xero("PUT", "Invoices", draft | {"LineItems": [{"Description": "To be priced"}]})
+    (link,) = desk.ended(workflow, 1, "failed")
+    text = desk.visitor.open(link).text
+    assert "Due never" in text
+    assert "steps.invoice.LineItems[0].AccountCode" in text
 
 
 def said(line: dict[str, Any]) -> dict[str, Any]:
