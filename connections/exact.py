@@ -12,18 +12,25 @@ from django.db import models
 DEEPEST = 100
 MOST_DIGITS = 300
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+LONG_EXPONENT = re.compile(rb"E[+-]\d{3}")
+DIGITS_ALIKE = bytes.maketrans(b"123456789.", b"0000000000")
+LONG_NUMBER = b"0" * MOST_DIGITS
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def dumps(value: Any) -> str:
     """Write compact JSON: Decimals as plain numbers; UUIDs, dates and instants as ISO text.
 
-    What PostgreSQL's jsonb refuses (NUL, lone surrogates) becomes U+FFFD.
+    What PostgreSQL's jsonb refuses (NUL, lone surrogates) becomes U+FFFD. It also refuses 1e-20000, and spells out
+    1e100000: numbers beyond any use become texts.
     """
     try:
-        text = _writer.encode(value).decode()
+        document = _writer.encode(value)
     except UnicodeEncodeError:
-        text = _writer.encode(_without_lone_surrogates(value)).decode()
+        document = _writer.encode(_without_lone_surrogates(value))
+    if LONG_EXPONENT.search(document) or LONG_NUMBER in document.translate(DIGITS_ALIKE):
+        document = _writer.encode(_without_lone_surrogates(_with_odd_numbers_as_texts(value)))
+    text = document.decode()
     return NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
 
 
@@ -47,6 +54,21 @@ def _without_lone_surrogates(value: Any) -> Any:
         case list() | tuple():
             return [_without_lone_surrogates(each) for each in value]
     return value
+
+
+def _with_odd_numbers_as_texts(value: Any) -> Any:
+    match value:
+        case Decimal() if is_beyond_use(value):
+            return str(value)
+        case Mapping():
+            return {key: _with_odd_numbers_as_texts(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_with_odd_numbers_as_texts(each) for each in value]
+    return value
+
+
+def is_beyond_use(number: Decimal) -> bool:
+    return abs(number.adjusted()) > MOST_DIGITS or len(number.as_tuple().digits) > MOST_DIGITS
 
 
 _writer = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_text)
@@ -106,7 +128,7 @@ def check_storable(value: Any, depth: int = 0) -> None:
                 check_storable(element, depth + 1)
         case float():  # only NaN and the infinities are: other numbers are read exactly
             raise ValueError("a number that is none")
-        case Decimal() if abs(value.adjusted()) > MOST_DIGITS or len(value.as_tuple().digits) > MOST_DIGITS:
+        case Decimal() if is_beyond_use(value):
             raise ValueError("a number out of range")
         case int() if abs(value) >= 10**MOST_DIGITS:
             raise ValueError("a number out of range")

@@ -58,6 +58,11 @@ def read_amount(body: Body, name: str) -> Decimal | None:
         return None
     if not amount.is_finite() or not -LARGEST < amount < LARGEST:
         return None
+    return round_places(amount)
+
+
+def round_places(amount: Decimal) -> Decimal:
+    """Return the finite amount as it is, or rounded where it has more places than anybody needs."""
     return round(amount, MOST_PLACES) if int(amount.as_tuple().exponent) < -MOST_PLACES else amount
 
 

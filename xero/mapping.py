@@ -20,6 +20,7 @@ from xero.body_fields import (
     read_objects,
     read_text,
     read_uuid,
+    round_places,
 )
 from xero.document_records import parse_payment
 from xero.models import Account, Contact, Invoice, Item, Payment, TrackingCategory
@@ -31,6 +32,7 @@ Row = dict[str, Any]
 INVOICES, CONTACTS, PAYMENTS, ACCOUNTS, ITEMS = "invoices", "contacts", "payments", "accounts", "items"
 TRACKING = "tracking categories"
 ZERO = Decimal(0)
+LONGEST_KEY = 255
 WORDS = re.compile(r"[^\W_]+")
 NO_DAY = wire.EPOCH
 
@@ -75,10 +77,10 @@ def invoice(body: Body) -> Row:
         "type": read_text(body, "Type", 20),
         "status": read_text(body, "Status", 20),
         "number": number,
-        "number_key": key(number),
+        "number_key": short_key(number),
         "number_tail": tail(number),
         "reference": reference,
-        "reference_key": key(reference),
+        "reference_key": short_key(reference),
         "reference_tail": tail(reference),
         "contact_xero_id": read_uuid(contact, "ContactID"),
         "contact_name": read_text(contact, "Name", 500),
@@ -134,11 +136,11 @@ def payment(body: Body) -> Row:
         "amount": _amount(body, "Amount"),
         "currency": document.currency,
         "reference": found.reference,
-        "reference_key": key(found.reference),
+        "reference_key": short_key(found.reference),
         "reconciled": found.reconciled,
         "invoice_xero_id": document.xero_id if document.kind == INVOICE else None,
         "invoice_number": document.number,
-        "invoice_number_key": key(document.number),
+        "invoice_number_key": short_key(document.number),
         "invoice_number_tail": tail(document.number),
         "contact_xero_id": document.contact.xero_id,
         "contact_name": document.contact.name,
@@ -217,9 +219,14 @@ def key(text: str) -> str:
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()
 
 
+def short_key(text: str) -> str:
+    """Return the key cut to its column: small letters may be more than capital ones (İ)."""
+    return key(text)[:LONGEST_KEY]
+
+
 def tail(text: str) -> str:
     """The last word of a number or reference without leading zeros: `42` of INV-0042. Empty where it is all."""
-    whole = key(text)
+    whole = short_key(text)
     words = WORDS.findall(whole)
     last = (words[-1].lstrip("0") or words[-1]) if words else ""
     return "" if last == whole else last
@@ -254,4 +261,4 @@ def _amount(body: Body, name: str) -> Decimal:
         raise Unusable(f"{name} is not a number") from error
     if not fits:
         raise Unusable(f"{name} is out of range")
-    return amount
+    return round_places(amount)

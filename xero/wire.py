@@ -42,7 +42,10 @@ def _from_iso(text: str) -> datetime:
     year, month, day_, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
     micros = int((found[7] or "0")[:6].ljust(6, "0"))
     at = datetime(year, month, day_, hour, minute, second, micros, tzinfo=UTC)
-    return at - _offset(found[8])
+    try:
+        return at - _offset(found[8])
+    except OverflowError as error:
+        raise ValueError(f"beyond the calendar: {text!r}") from error
 
 
 def _offset(zone: str | None) -> timedelta:

@@ -11,7 +11,7 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from tests.xero.test_ledger_details import HERE, page
-from xero import ledgers, upsert
+from xero import ledgers, upsert, wire
 from xero.desk import choices
 from xero.document_records import parse_invoice, parse_line, parse_paid_document
 from xero.master_records import parse_item, parse_organisation
@@ -129,6 +129,45 @@ def test_amounts_beyond_any_money_are_none() -> None:
     huge = parse_invoice({"Total": Decimal("1E+999999"), "AmountDue": "9" * 5000, "SubTotal": "Infinity"})
     assert (huge.total, huge.amount_due, huge.sub_total) == (None, None, None)
     assert parse_invoice({"Total": Decimal("1E-999999")}).total == 0
+
+
+@pytest.mark.parametrize(
+    "odd", ["1e-999999", "1e-20000", "-0e-20000", "1e131072", "1e999999", "0." + "1" * 20000]
+)
+def test_number_that_no_column_holds_stops_no_other_record(
+    as_member: Client, connection: Connection, odd: str
+) -> None:
+    """As text in the body, which readers of amounts take; a total beyond all money makes no row."""
+    rate, price, plain = (draft({"Description": "Tea", "UnitAmount": 0}) for _ in range(3))
+    answer = wire.encode(
+        [rate | {"CurrencyRate": "odd"}, price | {"LineItems": [{"UnitAmount": "odd"}]}, plain]
+    )
+    bodies = wire.decode(answer.replace(b'"odd"', odd.encode()))
+    assert upsert.take_in(connection, "invoices", bodies).skipped == 0
+    for body in bodies:
+        page(as_member, f"invoices/{body['InvoiceID']}/")
+    total = wire.decode(wire.encode([draft(Total="odd"), draft()]).replace(b'"odd"', odd.encode()))
+    assert upsert.take_in(connection, "invoices", total).skipped == (Decimal(odd) > 1)
+    assert Invoice.objects.filter(total=0).count() == (4 if Decimal(odd) > 1 or odd.startswith("0.") else 5)
+
+
+def test_instants_and_days_at_the_ends_of_the_calendar_are_shown(
+    as_member: Client, connection: Connection
+) -> None:
+    ends = ("0001-01-01T00:00:00", "9999-12-31T00:00:00", "9999-12-31T23:59:59-12:00")
+    for end in ends:
+        body = draft(Status="AUTHORISED", AmountDue=5, Date=end, DueDate=end, FullyPaidOnDate=end)
+        upsert.take_in(connection, "invoices", [body])
+        page(as_member, f"invoices/{body['InvoiceID']}/")
+        page(as_member, f"payments/new/?invoice={body['InvoiceID']}")
+    upsert.take_in(connection, "invoices", [draft(UpdatedDateUTC=end) for end in ends])
+    page(as_member, "invoices/")
+
+
+def test_text_whose_small_letters_are_more_than_its_capitals_fits(connection: Connection) -> None:
+    body = draft(InvoiceNumber="İ" * 255, Reference="İ" * 300)
+    assert upsert.take_in(connection, "invoices", [body]).skipped == 0
+    assert Invoice.objects.get().number_key == ("İ" * 255).lower()[:255]
 
 
 def test_lists_of_anything_but_objects_are_empty() -> None:
