@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,6 +12,7 @@ from pytest_django import DjangoDbBlocker
 
 from connections import receiving
 from connections.models import Call, Connection, Delivery, Event
+from taskjuice.workspaces.models import Workspace
 from tests.factories import make_agency, make_user, make_workflow, make_workspace
 from tests.queue.fresh import fresh_database, worker
 from tests.sandbox_process import SandboxProcess
@@ -20,12 +21,13 @@ from tests.xero.linked import link
 from tests.xero.test_webhooks import body_of, event
 from workflows.models import Activation, Workflow
 from xero import ledgers
-from xero.models import Invoice, Ledger, SequenceGap, Stale
+from xero.models import Contact, Invoice, Ledger, Part, SequenceGap, Stale
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("running worker")]
 
 PATIENCE = 240.0  # seconds for each thing to happen, on a busy machine
 WITHHELD = 12
+LOCKED = "/Date(1793404800000+0000)/"  # 2026-10-31
 
 
 class Place:
@@ -36,11 +38,16 @@ class Place:
         """A person changes it there."""
         self.sandbox.xero("POST", str(self.connection.tenant_id), f"Invoices/{invoice}", changed)
 
-    def tell(self, invoice: UUID) -> None:
+    def by_hand(self, what: str, **fields: str) -> None:
+        """What a person can only do there."""
+        self.sandbox.api("POST", f"organisations/{self.connection.tenant_id}/{what}", fields)
+
+    def tell(self, record: UUID, category: str = "INVOICE") -> None:
         """Xero's webhook of just now, as the receiver keeps it."""
         told = event(
             tenantId=str(self.connection.tenant_id),
-            resourceId=str(invoice),
+            resourceId=str(record),
+            eventCategory=category,
             eventDateUtc=f"{timezone.now():%Y-%m-%dT%H:%M:%S.%f}"[:-3],
         )
         receiving.store("xero", body_of(told))
@@ -130,6 +137,30 @@ def test_bill_approved_by_a_workflow_starts_no_circle(place: Place) -> None:
     assert Activation.objects.count() == 9
     for workflow in (plain, *chained):
         workflow.versions.update(live=False)
+
+
+def test_what_people_change_in_xero_is_followed(place: Place) -> None:
+    """An organisation's settings within 45 minutes, no webhook tells of them; a merged contact's documents at once."""
+    connection, ledger = place.connection, Ledger.objects.filter(pk=place.connection.pk)
+    open_ = Invoice.objects.filter(status="AUTHORISED", contact_xero_id__isnull=False).order_by("pk")[0]
+    gone = Contact.objects.get(xero_id=open_.contact_xero_id)
+    kept = Contact.objects.filter(status="ACTIVE").exclude(pk=gone.pk).order_by("pk")[0]
+    settings = {"Name": "Renamed Trading", "LegalName": "Renamed Trading Limited", "BaseCurrency": "NZD"}
+    place.by_hand("details", **settings, Timezone="EASTERNSTANDARDTIME", PeriodLockDate=LOCKED)
+    place.by_hand("merge", contact=str(gone.xero_id), into=str(kept.xero_id))
+    place.tell(gone.xero_id, "CONTACT")
+    open_ones = Invoice.objects.filter(pk=open_.pk)
+    until(lambda: open_ones.filter(contact_xero_id=kept.xero_id, contact_name=kept.name).exists())
+    assert Connection.objects.get(pk=connection.pk).name != "Renamed Trading"  # nobody has asked yet
+    # As the clock would: 46 minutes since the organisation was read, and the next round is due
+    earlier = timezone.now() - timedelta(minutes=46)
+    Part.objects.filter(ledger=connection.pk, kind="organisation").update(finished_at=earlier)
+    ledger.update(due_at=timezone.now())
+    until(lambda: Connection.objects.filter(pk=connection.pk, name="Renamed Trading").exists())
+    details = Connection.objects.get(pk=connection.pk).details
+    assert (details["legal_name"], details["timezone"]) == ("Renamed Trading Limited", "America/New_York")
+    assert Workspace.objects.get(pk=connection.workspace_id).timezone == "America/New_York"
+    assert ledger.get().period_lock_date == date(2026, 10, 31)
 
 
 def test_withheld_events_of_a_busy_organisation_are_recovered(place: Place) -> None:
