@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import requests
 from django.test import Client
 from django.utils import timezone
 
@@ -13,8 +14,9 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import connected, fresh, read_all
+from tests.xero.sandbox import openapi
 from tests.xero.test_ledger_details import page
-from xero.models import Contact, Invoice, Ledger, Part, Stale
+from xero.models import Account, Contact, Invoice, Ledger, Part, Payment, Stale
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -116,3 +118,76 @@ def test_invoice_says_what_it_was_credited_by(
     text = page(as_admin, f"invoices/{invoice.xero_id}/")
     shown = ("Credited by", "Credit note CN-0815", "Overpayment", "Prepayment", "20.10", "7 Nov 2026")
     assert [part for part in shown if part not in text] == []
+
+
+REFUNDS = {  # (what is paid out, of a sale): amount, currency, what it is called, which way the money went
+    ("overpayment", True): ("31.10", "NZD", "Refund of an overpayment", "paid"),
+    ("overpayment", False): ("32.10", "USD", "Refund from a supplier we overpaid", "received"),
+    ("prepayment", True): ("33.10", "USD", "Refund of a prepayment", "paid"),
+    ("prepayment", False): ("34.10", "NZD", "Refund of a prepayment to a supplier", "received"),
+    ("credit-note", True): ("35.10", "NZD", "Refund of a credit note", "paid"),
+    ("credit-note", False): ("36.10", "NZD", "Refund of a supplier’s credit note", "received"),
+}
+
+
+def test_refunds_made_in_xero_are_listed_with_contact_currency_and_direction(
+    connection: Connection, sandbox: SandboxProcess, as_admin: Client
+) -> None:
+    contact = Contact.objects.filter(status="ACTIVE").order_by("pk")[0]
+    made = {}
+    for (kind, sale), (amount, currency, title, _) in REFUNDS.items():
+        fields = {"kind": kind, "sale": sale, "amount": amount, "date": "2026-11-05", "currency": currency}
+        number = {"number": f"CN-09{amount[:2]}"} if kind == "credit-note" else {}
+        rate = {"rate": "0.61"} if currency == "USD" else {}
+        refund = by_hand(
+            sandbox, connection, "refund", contact=str(contact.xero_id), **fields, **number, **rate
+        )
+        made[refund["id"]] = title
+    answer = sandbox.xero("GET", str(connection.tenant_id), "Payments?page=1&pageSize=1000")
+    openapi.check_response("accounting.yaml", "GET", "/Payments", 200, answer)
+    read_an_hour_later(connection)
+    stored = {str(row.amount)[:5]: row for row in Payment.objects.filter(xero_id__in=made)}
+    for amount, currency, _, direction in REFUNDS.values():
+        row = stored[amount]
+        assert (row.currency, row.kind.direction, row.invoice_xero_id) == (currency, direction, None)
+        assert row.contact_xero_id == contact.xero_id
+    listed = page(as_admin, "payments/?tab=refunds")
+    for id, title in made.items():
+        assert title in listed
+        text = page(as_admin, f"payments/{id}/")
+        assert (title in text, contact.name in text) == (True, True)
+        answer = sandbox.xero("GET", str(connection.tenant_id), f"Payments/{id}")
+        openapi.check_response("accounting.yaml", "GET", f"/Payments/{id}", 200, answer)
+    theirs = requests.get(f"{sandbox.base_url}/organisations/{connection.tenant_id}/payments", timeout=10)
+    assert theirs.status_code == 200
+    sandbox.xero("POST", str(connection.tenant_id), f"Payments/{id}", {"Status": "DELETED"})
+
+
+def test_what_is_empty_is_left_out_and_pages_show_the_rest(
+    connection: Connection, sandbox: SandboxProcess, as_admin: Client
+) -> None:
+    tenant = str(connection.tenant_id)
+    contact = sandbox.xero("PUT", tenant, "Contacts", {"Name": "Nothing But A Name"})["Contacts"][0]
+    bill = {"Type": "ACCPAY", "Contact": {"ContactID": contact["ContactID"]}, "Status": "DRAFT"}
+    draft = sandbox.xero("PUT", tenant, "Invoices", bill | {"LineItems": [{"Description": "Later"}]})
+    invoice = draft["Invoices"][0]
+    for record in (invoice, contact, invoice["Contact"]):
+        assert {name for name, value in record.items() if value in ("", None)} == set()
+    assert invoice.keys().isdisjoint({"InvoiceNumber", "Reference", "DueDate"})
+    assert contact.keys().isdisjoint({"EmailAddress", "BankAccountDetails", "FirstName"})
+    read_an_hour_later(connection)
+    bank = Account.objects.get(type="BANK", code="")
+    paths = (
+        f"bills/{invoice['InvoiceID']}/",
+        f"contacts/{contact['ContactID']}/",
+        "bills/",
+    )
+    for path in (
+        *paths,
+        "contacts/",
+        f"accounts/{bank.xero_id}/",
+        "accounts/",
+        "invoices/new/",
+        "bills/new/",
+    ):
+        page(as_admin, path)

@@ -154,6 +154,8 @@ def accounts(country: Country) -> Iterable[Document]:
     yield _bank(
         "092", f"{country.foreign} Account", country.foreign, country.bank_number[:-2] + "88", country
     )
+    # As one that came with a bank feed: Xero gives it no code.
+    yield _bank("", "Term Deposit", country.currency, country.bank_number[:-2] + "40", country)
     for code, name, type_, class_, tax, system in _ACCOUNTS:
         named = {"GST": "VAT" if country.code == "GB" else "GST"}.get(system, name)
         yield _account(code, named, type_, class_, taxes[tax]) | ({"SystemAccount": system} if system else {})

@@ -167,13 +167,14 @@ class Organisation:
         """Ids of everything whose JSON shows something of this document."""
         yield id
         if kind == "contact":
+            yield from self.ids_with("payment", "ContactID", id)
             for invoice_id in self.ids_with("invoice", "ContactID", id):
                 yield invoice_id
                 yield from self.ids_with("payment", "InvoiceID", invoice_id)
         if kind == "invoice":
             yield document["ContactID"]
             yield from self.ids_with("payment", "InvoiceID", id)
-        if kind == "payment":
+        if kind == "payment" and "InvoiceID" in document:
             yield document["InvoiceID"]
 
     def _index(self, kind: str, id: str, document: Document) -> None:
@@ -190,7 +191,7 @@ class Organisation:
 _INDEXED = {
     "invoice": ("ContactID", "InvoiceNumber"),
     "contact": ("Name", "ContactNumber"),
-    "payment": ("InvoiceID",),
+    "payment": ("InvoiceID", "ContactID"),
     "account": ("Code",),
     "item": ("Code",),
     "tax_rate": (),

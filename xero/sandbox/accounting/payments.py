@@ -50,7 +50,8 @@ def delete(work: Work, id: str, given: Document) -> Document:
     locks.refuse_locked_document(work, payment["Date"])
     payment = {**payment, "Status": "DELETED", "UpdatedDateUTC": work.now_ms}
     work.put("payment", payment, None)
-    _book(work, work.get("invoice", payment["InvoiceID"]))
+    if "InvoiceID" in payment:
+        _book(work, work.get("invoice", payment["InvoiceID"]))
     return payment
 
 

@@ -20,7 +20,6 @@ _CONTACT_DEFAULTS = (
     "DefaultCurrency", "XeroNetworkKey", "SalesDefaultAccountCode", "PurchasesDefaultAccountCode", "PaymentTerms",
     "SalesDefaultLineAmountType", "PurchasesDefaultLineAmountType",
 )  # fmt: skip
-_ALWAYS_SHOWN = {"ContactStatus", "Name", "EmailAddress", "BankAccountDetails"}
 _SUMMARY_DROPS = {
     "LineItems", "Payments", "CreditNotes", "Prepayments", "Overpayments", "HasAttachments", "HasErrors",
     "IsDiscounted", "TotalDiscount",
@@ -45,6 +44,10 @@ class Renderer:
         return found
 
     def document(self, kind: str, id: str, view: str, unitdp: int) -> Document:
+        """As Xero sends it: what is empty is left out."""
+        return _filled(self._whole(kind, id, view, unitdp))
+
+    def _whole(self, kind: str, id: str, view: str, unitdp: int) -> Document:
         found = self.organisation.documents(kind)[id]
         if kind == "invoice":
             return self.invoice(found, view, unitdp)
@@ -94,11 +97,7 @@ class Renderer:
         """`view` "embedded" is the contact inside an invoice: no balances."""
         roles = self._roles(contact["ContactID"])
         out: Document = {"ContactID": contact["ContactID"]}
-        out |= {
-            name: contact.get(name, "")
-            for name in _CONTACT_TEXTS
-            if name in _ALWAYS_SHOWN or contact.get(name)
-        }
+        out |= {name: contact[name] for name in _CONTACT_TEXTS if contact.get(name)}
         if view != "summary":
             out |= {"Addresses": _addresses(contact), "Phones": _phones(contact)}
         out |= {
@@ -118,7 +117,6 @@ class Renderer:
 
     def payment(self, payment: Document, view: str, unitdp: int) -> Document:
         """`view` "one" carries the whole invoice and the account's name, "page" what identifies them."""
-        invoice = self.organisation.invoices[payment["InvoiceID"]]
         account = self.organisation.accounts[payment["AccountID"]]
         shown = {name: account[name] for name in ("AccountID", "Code") if account.get(name)}
         return {
@@ -134,12 +132,29 @@ class Renderer:
             "HasAccount": True,
             "IsReconciled": payment["IsReconciled"],
             "Account": shown | ({"Name": account["Name"]} if view == "one" else {}),
-            "Invoice": self._invoice_in_payment(invoice, view, unitdp),
+            **self._paid_document(payment, view, unitdp),
             "HasValidationErrors": False,
         }
 
+    def _paid_document(self, payment: Document, view: str, unitdp: int) -> Document:
+        """Of a refund it is an overpayment, prepayment or credit note; a customer's overpayment comes as an invoice."""
+        refunded = payment.get("Refunded")
+        if refunded is None:
+            invoice = self.organisation.invoices[payment["InvoiceID"]]
+            return {"Invoice": self._invoice_in_payment(invoice, view, unitdp)}
+        kind, contact = refunded["Kind"], self.organisation.contacts[payment["ContactID"]]
+        shown = {
+            "CurrencyCode": refunded["CurrencyCode"],
+            "LineItems": [],
+            "Contact": {name: contact[name] for name in ("ContactID", "Name")},
+        }
+        if payment["PaymentType"] == "AROVERPAYMENTPAYMENT":
+            return {"Invoice": {"Type": "AROVERPAYMENT", "InvoiceID": refunded["ID"], **shown}}
+        numbered = {f"{kind}Number": refunded["Number"]} if refunded["Number"] else {}
+        return {kind: {f"{kind}ID": refunded["ID"], **numbered, **shown}}
+
     def _invoice_in_payment(self, invoice: Document, view: str, unitdp: int) -> Document:
-        whole = self.invoice(invoice, "page", unitdp)
+        whole = _filled(self.invoice(invoice, "page", unitdp))
         if view == "one":
             return whole | {"Payments": []}
         names = ("Type", "InvoiceID", "InvoiceNumber", "Contact", "CurrencyCode", "HasErrors", "IsDiscounted")
@@ -150,7 +165,7 @@ class Renderer:
             "Overpayments": [],
             "LineItems": [],
         }
-        return {name: whole[name] for name in names} | empty
+        return {name: whole[name] for name in names if name in whole} | empty
 
     def _payment_in_invoice(self, payment: Document) -> Document:
         return {
@@ -204,9 +219,13 @@ class Renderer:
         }
 
 
+def _filled(document: Document) -> Document:
+    return {name: value for name, value in document.items() if value != "" and value is not None}
+
+
 def line(document: Document, unitdp: int) -> Document:
     """A line as Xero sends it: what is empty is left out."""
-    document = {key: value for key, value in document.items() if value != "" and value is not None}
+    document = _filled(document)
     out: Document = {key: document[key] for key in ("ItemCode", "Description") if key in document}
     out["UnitAmount"] = round_to(document["UnitAmount"], unit_step(unitdp))
     out |= {
@@ -218,7 +237,7 @@ def line(document: Document, unitdp: int) -> Document:
 
 
 def account(document: Document) -> Document:
-    shown = {key: value for key, value in document.items() if value != "" and key != "Actor"}
+    shown = {key: value for key, value in document.items() if key != "Actor"}
     return shown | {"HasAttachments": False, "UpdatedDateUTC": instant_on_wire(document["UpdatedDateUTC"])}
 
 
@@ -232,10 +251,10 @@ def item(document: Document, unitdp: int) -> Document:
         price = (
             {"UnitPrice": round_to(details["UnitPrice"], unit_step(unitdp))} if "UnitPrice" in details else {}
         )
-        return {key: value for key, value in details.items() if value != ""} | price
+        return _filled(details) | price
 
     return {
-        **{key: value for key, value in document.items() if value != ""},
+        **document,
         "UpdatedDateUTC": instant_on_wire(document["UpdatedDateUTC"]),
         "PurchaseDetails": prices(document["PurchaseDetails"]),
         "SalesDetails": prices(document["SalesDetails"]),

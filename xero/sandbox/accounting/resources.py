@@ -37,8 +37,8 @@ def _plain(type: str, optimised: str, *names: str) -> dict[str, Field]:
 def _of(
     name: str, id_field: str, documents: Mapping[str, Document], type: str = "text", optimised: str = ""
 ) -> Field:
-    """A field of the document that `id_field` points to."""
-    return Field(type, lambda document: documents[document[id_field]].get(name), optimised)
+    """A field of the document that `id_field` points to; a refund is of no invoice."""
+    return Field(type, lambda document: documents.get(document.get(id_field, ""), {}).get(name), optimised)
 
 
 def invoice_fields(organisation: Organisation) -> Fields:
@@ -103,7 +103,7 @@ def payment_fields(organisation: Organisation) -> Fields:
         **_plain("instant", "", "UpdatedDateUTC"),
         **_plain("number", "", "Amount", "BankAmount", "CurrencyRate"),
         **_plain("bool", "", "IsReconciled"),
-        "invoice.invoiceid": Field("guid", lambda document: document["InvoiceID"], "equal"),
+        "invoice.invoiceid": Field("guid", lambda document: document.get("InvoiceID"), "equal"),
         "invoice.invoicenumber": _of("InvoiceNumber", "InvoiceID", invoices, optimised="equal"),
         "invoice.type": _of("Type", "InvoiceID", invoices),
         "account.accountid": Field("guid", lambda document: document["AccountID"], "equal"),

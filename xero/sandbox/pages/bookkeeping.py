@@ -77,9 +77,10 @@ def accounts(world: World, tenant_id: str) -> list[dict[str, Any]]:
 
 
 def payable_accounts(world: World, tenant_id: str) -> list[dict[str, Any]]:
-    """Banks first: those that a payment may be booked to."""
+    """Banks first, those without a code behind the others: what a payment may be booked to."""
     active = accounts(world, tenant_id)
     banks = [account for account in active if account["Type"] == "BANK"]
+    banks.sort(key=lambda account: "Code" not in account)
     others = [
         account for account in active if account["Type"] != "BANK" and account.get("EnablePaymentsToAccount")
     ]

@@ -1,13 +1,23 @@
-"""What only people do inside Xero, past any API: settings, merging contacts, setting credits off against invoices."""
+"""What only people do inside Xero, past any API: settings, merging contacts, credits, refunds."""
 
 from decimal import Decimal
 from typing import Any
 
+from xero.sandbox.accounting.amounts import cents
 from xero.sandbox.accounting.invoices import with_payments
 from xero.sandbox.accounting.work import BY_HAND
 from xero.sandbox.world import World
 
 CREDITS = {"credit-note": "CreditNote", "overpayment": "Overpayment", "prepayment": "Prepayment"}
+# By kind and whether a customer is refunded; the others are suppliers that give money back.
+REFUNDS = {
+    ("credit-note", True): "ARCREDITPAYMENT",
+    ("credit-note", False): "APCREDITPAYMENT",
+    ("overpayment", True): "AROVERPAYMENTPAYMENT",
+    ("overpayment", False): "APOVERPAYMENTPAYMENT",
+    ("prepayment", True): "ARPREPAYMENTPAYMENT",
+    ("prepayment", False): "APPREPAYMENTPAYMENT",
+}
 
 
 def change_organisation(world: World, tenant_id: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -23,6 +33,8 @@ def merge_contacts(world: World, tenant_id: str, contact: str, into: str) -> dic
     gone = {"ContactStatus": "ARCHIVED", "MergedToContactID": into, "UpdatedDateUTC": work.now_ms}
     work.put("contact", merged | gone, "UPDATE")
     work.put("contact", kept | {"UpdatedDateUTC": work.now_ms}, "UPDATE")
+    for payment in work.all_with("payment", "ContactID", contact):
+        work.put("payment", payment | {"ContactID": into}, None)
     documents = work.all_with("invoice", "ContactID", contact)
     for document in documents:
         work.put("invoice", document | {"ContactID": into}, None)
@@ -51,3 +63,47 @@ def credit_invoice(
     work.put("invoice", with_payments(found | credited, found["AmountPaid"], date), "UPDATE")
     world.outbox.record(tenant_id, work.commit())
     return {"id": credit["ID"]}
+
+
+def refund(
+    world: World,
+    tenant_id: str,
+    contact: str,
+    kind: str,
+    amount: Any,
+    date: str,
+    sale: bool = True,
+    number: str = "",
+    currency: str = "",
+    rate: Any = 1,
+) -> dict[str, Any]:
+    """Pay a credit note, overpayment or prepayment out, from the first bank account. No webhook tells of it."""
+    work = world.books.work(tenant_id, BY_HAND)
+    work.get("contact", contact)
+    account = work.all_with("account", "Code", "090")[0]
+    paid, exchange = Decimal(str(amount)), Decimal(str(rate))
+    document = {
+        "Kind": CREDITS[kind],
+        "ID": str(work.new_id()),
+        "Number": number,
+        "CurrencyCode": currency or work.organisation.base_currency,
+    }
+    payment = {
+        "PaymentID": str(work.new_id()),
+        "ContactID": contact,
+        "AccountID": account["AccountID"],
+        "Date": date,
+        "Amount": paid,
+        "BankAmount": cents(paid / exchange),
+        "CurrencyRate": exchange,
+        "Reference": "",
+        "PaymentType": REFUNDS[kind, sale],
+        "Status": "AUTHORISED",
+        "IsReconciled": False,
+        "UpdatedDateUTC": work.now_ms,
+        "Actor": BY_HAND,
+        "Refunded": document,
+    }
+    work.put("payment", payment, None)
+    world.outbox.record(tenant_id, work.commit())
+    return {"id": payment["PaymentID"], "document": document["ID"]}

@@ -376,6 +376,7 @@ ROUTES = [
     web.post(BASE + "/organisations/{tenant}/details", endpoint(details)),
     web.post(BASE + "/organisations/{tenant}/merge", endpoint(by_person(by_hand.merge_contacts))),
     web.post(BASE + "/organisations/{tenant}/credit", endpoint(by_person(by_hand.credit_invoice))),
+    web.post(BASE + "/organisations/{tenant}/refund", endpoint(by_person(by_hand.refund))),
     web.get(f"{BASE}/apps", endpoint(apps)),
     web.post(BASE + "/apps/{client_id}", endpoint(app_change)),
     web.post(f"{BASE}/consent", endpoint(give_consent)),
