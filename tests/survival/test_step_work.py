@@ -48,14 +48,11 @@ def when(*rows: tuple[str, str, str]) -> dict[str, Any]:
     return {"match": "all", "rows": [dict(zip(names, row, strict=True)) for row in rows]}
 
 
+READ = {"name": "invoice", "action": "xero/get-invoice", "input": {"invoice_id": "{{ trigger.resource_id }}"}}
 COPIES = {
     "trigger": {"key": "xero/invoice-event", "settings": {"change": "any"}},
     "steps": [
-        {
-            "name": "invoice",
-            "action": "xero/get-invoice",
-            "input": {"invoice_id": "{{ trigger.resource_id }}"},
-        },
+        READ,
         {
             "name": "paid",
             "action": "core/filter",
@@ -103,7 +100,7 @@ COPIES = {
 ABSENT = {
     "trigger": {"key": "xero/invoice-event", "settings": {"change": "CREATE"}},
     "steps": [
-        COPIES["steps"][0],
+        READ,
         {
             "name": "said",
             "action": "core/note",

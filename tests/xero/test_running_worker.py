@@ -143,6 +143,7 @@ def test_what_people_change_in_xero_is_followed(place: Place) -> None:
     """An organisation's settings within 45 minutes, no webhook tells of them; a merged contact's documents at once."""
     connection, ledger = place.connection, Ledger.objects.filter(pk=place.connection.pk)
     open_ = Invoice.objects.filter(status="AUTHORISED", contact_xero_id__isnull=False).order_by("pk")[0]
+    assert open_.contact_xero_id is not None
     gone = Contact.objects.get(xero_id=open_.contact_xero_id)
     kept = Contact.objects.filter(status="ACTIVE").exclude(pk=gone.pk).order_by("pk")[0]
     settings = {"Name": "Renamed Trading", "LegalName": "Renamed Trading Limited", "BaseCurrency": "NZD"}
