@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "taskjuice.machines.MachineMiddleware",
     "csp.middleware.CSPMiddleware",
     "taskjuice.health.HealthMiddleware",
+    "taskjuice.site.metrics.MetricsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -26,6 +26,7 @@ from xero.models import SequenceGap
 
 TYPES = frozenset({"CREATE", "UPDATE"})
 GAPS_SHOWN = 20
+LARGEST_DELIVERY = 2_621_440  # bytes; a thousand events take a tenth of it, and forms may hold more
 MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?\Z")
 
 
@@ -38,6 +39,8 @@ def receive(request: HttpRequest) -> HttpResponse:
     try:
         body = request.body
     except RequestDataTooBig:
+        return _empty(413)
+    if len(body) > LARGEST_DELIVERY:
         return _empty(413)
     try:
         if not is_signed(body, request.META.get("HTTP_X_XERO_SIGNATURE", "")):

@@ -2,15 +2,16 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from django.conf import settings
 from django.db import Error
 from django.db import connection as database
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -19,11 +20,11 @@ from prometheus_client.registry import Collector
 
 import taskjuice
 from taskjuice.database import limits
-from taskjuice.machines import for_machines
 from taskjuice.queue import invariants
 
 logger = logging.getLogger(__name__)
 
+ADDRESS = "/metrics"
 SECONDS = 10.0  # longer no scraper waits
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -191,15 +192,26 @@ METRICS: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
 )
 
 
-@require_safe
-@for_machines
-def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer a scraper, at whatever address it reaches this process.
+class MetricsMiddleware:
+    """Answers a scraper early, so that ALLOWED_HOSTS does not matter: it asks each node at the node's own address."""
 
-    404 while no token is set, so that nobody learns there is something; 401 for a wrong one.
-    """
-    if not settings.METRICS_TOKEN:
-        raise Http404("Nothing here.")
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        is_asked = request.path == ADDRESS and request.method in {"GET", "HEAD"}
+        return answer_scraper(request) if is_asked and settings.METRICS_TOKEN else self.get_response(request)
+
+
+@require_safe
+def no_metrics(request: HttpRequest) -> HttpResponse:
+    """Answer 404 while no token is set, as any address does at which there is nothing."""
+    raise Http404("Nothing here.")
+
+
+@never_cache
+def answer_scraper(request: HttpRequest) -> HttpResponse:
+    """Answer with the figures, or 401 where the token is wrong."""
     given = request.headers.get("Authorization", "")
     if not constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}"):
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})

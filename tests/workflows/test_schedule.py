@@ -174,7 +174,7 @@ def daily(connection: Connection) -> Workflow:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
     found = Clock()
-    monkeypatch.setattr(timetable, "timezone", found)
+    monkeypatch.setattr(timetable, "clock", found)
     return found
 
 

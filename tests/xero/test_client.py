@@ -172,14 +172,15 @@ def test_disconnected_in_xero_marks_the_connection_and_stops_calling(
     assert len(sandbox.api("GET", "calls")) <= 3
 
 
-def test_forbidden_by_role_leaves_the_connection_alone(
+def test_forbidden_by_role_leaves_the_connection_active_and_says_so(
     connection: Connection,
     sandbox: SandboxProcess,  # noqa: F811
 ) -> None:
     fault(sandbox, "disconnected")  # a 403, while /connections still lists the organisation
-    with pytest.raises(errors.Invalid):
+    with pytest.raises(errors.NotPermitted):
         client_for(connection).get("/Organisation")
-    assert Connection.objects.get().state == ConnectionState.ACTIVE
+    connection.refresh_from_db()
+    assert (connection.state, connection.problem) == (ConnectionState.ACTIVE, "not-permitted")
 
 
 def test_missing_scope_asks_for_consent_and_keeps_the_rest_working(connection: Connection) -> None:

@@ -430,13 +430,12 @@ def _id_in(record: Data) -> str:
     return str(record.get("PaymentID") or record.get("InvoiceID") or record.get("ContactID"))
 
 
-def test_refused_is_refused(scene: SetUp, sandbox: SandboxProcess) -> None:
+def test_payment_of_more_than_is_due_is_refused_and_not_sent(scene: SetUp, sandbox: SandboxProcess) -> None:
     one = scene("payment")
     one.input["amount"] = str(Decimal("80.01") * 2)
     outcome = one.run()
-    assert outcome == Failed(
-        "invalid", "Payment amount exceeds the amount outstanding on this document", status=200
-    )
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.message) == ("invalid", "Only 92.00 is due.")
     assert one.there() == 0
 
 

@@ -17,7 +17,7 @@ from connections.integrations import ReportedEvent, UnparsableDelivery, Unusable
 from connections.models import Delivery, Event, Refusal, StrayEvent
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from xero.webhooks import XeroWebhooks, moment
+from xero.webhooks import LARGEST_DELIVERY, XeroWebhooks, moment
 
 URL = "/webhooks/xero/"
 KEY = "a-webhook-key-for-tests"
@@ -144,7 +144,7 @@ def test_other_methods_are_405_without_cookie(client: Client, method: str) -> No
 
 @pytest.mark.django_db
 def test_body_over_the_limit_is_413(client: Client) -> None:
-    body = b" " * 2_621_441
+    body = b" " * (LARGEST_DELIVERY + 1)
     assert post(client, body).status_code == 413
     assert Delivery.objects.count() == 0
 

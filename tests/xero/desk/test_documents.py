@@ -3,6 +3,7 @@
 import re
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -520,6 +521,7 @@ def test_document_of_more_lines_says_so_and_keeps_them(as_member: Client, connec
 
 def test_longest_texts_that_are_allowed_can_be_sent(as_member: Client, connection: Connection) -> None:
     rows = {f"lines-{n}-description": "😀" * 4000 for n in range(MOST_LINES)}
-    answer = as_member.post(NEW, many_lines(connection, MOST_LINES, do="update") | rows)
+    typed = urlencode(many_lines(connection, MOST_LINES, do="update") | rows, doseq=True)
+    answer = as_member.post(NEW, typed, content_type="application/x-www-form-urlencoded")
     assert answer.status_code == 200
     assert {len(row["description"].value()) for row, _ in answer.context["rows"]} == {4000}
