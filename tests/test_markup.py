@@ -24,7 +24,7 @@ from tests import test_urls
 from tests.environment import ROOT
 from tests.personas import PERSONAS, address, not_offered
 from tests.test_urls import TABLE
-from workflows.models import Activation, OrganisationPause, StepRun
+from workflows.models import Activation, OrganisationPause, StepRun, Workflow
 from xero.models import Invoice, TrackingCategory
 
 cast, values = (
@@ -121,7 +121,7 @@ def furnish(agency: Agency, workspace: Workspace, owner: User) -> None:
     StepRun.objects.create(activation=activation, position=0, name="s", action="core/set-values", attempt=1,
                            outcome="failed", input=words, output=words, error="e", started_at=now)  # fmt: skip
     OrganisationPause.objects.create(
-        agency=agency, workflow_id=activation.workflow_id, connection=link, why="w", by=owner, by_name="n"
+        agency=agency, workflow=Workflow.objects.get(), connection=link, why="w", by=owner, by_name="n"
     )
     activation.outputs, activation.trigger_data = {"s": words}, words
     activation.save()
