@@ -119,6 +119,39 @@ ADVICE = {
     "provider-error": OTHER,
     "try-later": Advice("Helps after a while.", "Look at the attempts below, then replay.", is_final=False),
 }
+NAMES = {  # of the causes, where failures are counted by them
+    "expression": "An expression that cannot be worked out",
+    "too-many": "A list that is too long",
+    "input": "A value that does not fit",
+    "invalid": "Refused by Xero",
+    "duplicate": "Already there",
+    "guard": "Over a limit of the step",
+    "not-found": "Record not found",
+    "not-done": "Nothing was written",
+    "busy": "Another write was on its way",
+    "abandoned": "Given up by somebody",
+    "held": "Held back after a restore",
+    "unknown-outcome": "Unknown whether it was done",
+    "gave-up": "Given up after all attempts",
+    "version-gone": "The version is gone",
+    "unknown-action": "A step that is not known here",
+    "needs-consent": "Access refused by Xero",
+    "tenant-gone": "Disconnected in Xero",
+    "not-permitted": "Not allowed in Xero",
+    "address": "An address that may not be called",
+    "redirect": "Sent on to another address",
+    "secret": "A secret value that is missing",
+    "credentials": "Credentials not accepted",
+    "refused": "Refused by the other service",
+    "answer": "An answer that cannot be read",
+    "internal": "A fault of TaskJuice",
+    "provider-error": "An error at the other service",
+    "try-later": "Put off too often",
+}
+
+
+def name_for(code: str) -> str:
+    return NAMES.get(code, code)
 
 
 def advice_for(code: str) -> Advice:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from taskjuice.workspaces.gate import Scope
 from workflows import organisation_pauses, walks
+from workflows.advice import name_for
 from workflows.forms import ActivationFilter
 from workflows.models import Activation, ActivationState, Lane, OrganisationPause
 
@@ -116,6 +117,10 @@ class Cause:
     last_at: datetime
     first: int
     last: int
+
+    @property
+    def name(self) -> str:
+        return name_for(self.code)
 
     @property
     def query(self) -> str:

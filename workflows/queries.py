@@ -73,6 +73,11 @@ class Figures:
         return self.good * 100 // self.ended if self.ended else None
 
     @property
+    def shown_share(self) -> int | None:
+        """Per cent of the bar: of those that failed where any did, as the words beside it, else of all."""
+        return None if self.rate is None else 100 - self.rate if self.bad else self.rate
+
+    @property
     def told_bad(self) -> str:
         return _counted(self.bad)
 

@@ -99,7 +99,7 @@ class Chosen:
 
     version: Version
     event: Event
-    subject: str
+    subject: str  # what a person calls its record; "" for an event of now
 
 
 def plan(chosen: Chosen, user: User) -> list[PlannedStep]:
@@ -139,7 +139,7 @@ def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> 
     if event.pk and Activation.objects.filter(event=event, workflow=workflow).exists():
         raise NotAllowed(RAN)
     trigger = registry.triggers[version.trigger]
-    return Chosen(version, event, trials.choices_of(trigger, [event])[0].text if event.pk else "")
+    return Chosen(version, event, trials.choices_of(trigger, [event])[0].subject if event.pk else "")
 
 
 @transaction.atomic

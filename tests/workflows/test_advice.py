@@ -10,7 +10,7 @@ from connections import errors
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from workflows import engine, lanes
-from workflows.advice import ADVICE, OTHER, advice_for
+from workflows.advice import ADVICE, NAMES, OTHER, advice_for, name_for
 from workflows.models import Activation, StepRun
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -39,10 +39,12 @@ def test_each_code_has_its_advice() -> None:
     found = codes_in_the_source()
     assert {"address", "not-permitted", "gave-up", "expression", "held"} <= found
     assert sorted(found - ADVICE.keys()) == []
+    assert NAMES.keys() == ADVICE.keys()
 
 
 def test_unheard_of_code_has_words_too() -> None:
     assert advice_for("something-new") == OTHER
+    assert name_for("something-new") == "something-new"
 
 
 @pytest.mark.django_db

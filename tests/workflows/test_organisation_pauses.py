@@ -65,7 +65,7 @@ def test_pause_here_stops_it_at_this_client_only(
     workflow.refresh_from_db()
     assert workflow.state == "published"
     page = answer.content.decode()
-    assert "is paused since" in page
+    assert ", paused " in page
     assert "Max Member: Their year end." in page
     entry = AuditEntry.objects.get(verb="workflow paused here")
     assert (entry.workspace, entry.details) == (
