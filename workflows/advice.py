@@ -46,6 +46,10 @@ ADVICE = {
         "Cannot help while the limit stays as it is.",
         "Do it by hand, or raise the limit on the step’s card, publish, and replay on the current version.",
     ),
+    "limit": Advice(
+        "Cannot help while the limit stays as it is.",
+        "Send it to fewer addresses, or raise the e-mails a day under Settings. Then replay.",
+    ),
     "not-found": Advice(
         "Helps only once the record is there.",
         "Look whether it was deleted, or belongs to another organisation.",
@@ -126,6 +130,7 @@ NAMES = {  # of the causes, where failures are counted by them
     "invalid": "Refused by Xero",
     "duplicate": "Already there",
     "guard": "Over a limit of the step",
+    "limit": "More e-mails than a day allows",
     "not-found": "Record not found",
     "not-done": "Nothing was written",
     "busy": "Another write was on its way",
