@@ -19,8 +19,10 @@ class ConnectionsConfig(AppConfig):
             models,
             retention,
             returns,
+            vault,
         )
         from connections.links import progress
+        from taskjuice.queue import heartbeat
 
         sweeping.add("waiting deliveries", seconds=2, run=inbox.rewake_waiting)
         sweeping.add("events that a write may have caused", seconds=1, run=inbox.announce_decided)
@@ -32,6 +34,7 @@ class ConnectionsConfig(AppConfig):
         invariants.register()
         retention.register()
         checks.register()
+        heartbeat.report_keys(vault.SETTING, vault.key_ids)
         cards.register()
         holdings.when_leaving(lifecycle.end_all)
         holdings.add(models.Connection, before=lifecycle.let_go)

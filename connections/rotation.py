@@ -4,14 +4,22 @@ from django.db import transaction
 
 from connections import vault
 from connections.models import Grant, Secret
+from taskjuice.queue import key_rotation
+
+
+class NotKnownEverywhere(Exception):
+    """A living node does not know the first key: what was sealed anew could not be opened there."""
 
 
 def rotate(*, batch: int) -> int:
     """Seal everything anew under the first key; returns how many. Each batch is one transaction.
 
     What is sealed anew meanwhile, by a refresh or a replacement, is left alone and met again in the next round,
-    since a worker that has not been restarted yet may have sealed it with the old key.
+    since a worker that has not been restarted yet may have sealed it with the old key. Raises NotKnownEverywhere.
     """
+    if lacking := key_rotation.list_without(vault.SETTING, vault.current_key_id()):
+        nodes = "; ".join(str(node) for node in lacking)
+        raise NotKnownEverywhere(f"Key {vault.current_key_id()} is not known to every node. {nodes}.")
     done = 0
     while True:
         changed = _round(batch)

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 Secrets = dict[str, str]
+SETTING = "TOKEN_KEYS"
 
 
 class CannotOpen(Exception):

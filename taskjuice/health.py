@@ -9,6 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import Error
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
+from connections import checks as stored_secrets
 from taskjuice.database import limits, privileges
 from taskjuice.queue import heartbeat
 
@@ -67,6 +68,14 @@ def _list_missing() -> list[str]:
     return privileges.list_missing()
 
 
+def _can_open_all() -> bool:
+    """Asked each time: another node may bring in a key at any moment."""
+    lost = stored_secrets.list_lost_keys()
+    if lost:
+        logger.error("stored secrets need keys that TOKEN_KEYS does not hold: %s", ", ".join(lost))
+    return not lost
+
+
 def _migrated() -> bool:
     """Asked again until it is true, then never more: a running process's own code does not get new migrations."""
     if not _all_applied():
@@ -86,5 +95,6 @@ CHECKS: dict[str, Callable[[], bool]] = {
     "database": _answers,
     "privileges": _may_all,
     "migrations": _migrated,
+    "keys": _can_open_all,
     "worker": heartbeat.is_fresh,
 }

@@ -19,6 +19,9 @@ limits.set_kind("web")
 application = WholeBodies(get_wsgi_application(), largest=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 for warning in embedded_database(None):  # a server runs no checks
     logging.getLogger("taskjuice").warning("%s %s", warning.msg, warning.hint)
+from taskjuice.queue import heartbeat  # noqa: E402 - its model needs loaded apps
+
+heartbeat.start_in_web_process()
 # What every request needs is loaded now, and the garbage collector does not walk it again during one.
 _ = get_resolver().url_patterns
 gc.collect()

@@ -6,7 +6,15 @@ class QueueConfig(AppConfig):
     label = "queue"
 
     def ready(self) -> None:
-        from taskjuice.queue import checks, invariants, pruning, sweeping  # checks registers itself  # noqa: F401
+        from taskjuice.queue import (
+            checks,  # registers itself  # noqa: F401
+            heartbeat,
+            invariants,
+            key_rotation,
+            pruning,
+            sweeping,
+        )
 
+        heartbeat.report_keys("SECRET_KEY", key_rotation.list_secret_key_ids)
         invariants.register()
         sweeping.add("pruning", seconds=86_400, run=pruning.ask)

@@ -13,6 +13,8 @@ def main() -> int:
     django.setup()
     # Both need loaded apps.
     import django_q.cluster
+    import django_q.core_signing
+    from django.core.signing import TimestampSigner
     from django_q.signals import post_execute_in_worker, pre_execute
 
     from taskjuice.database import limits
@@ -35,6 +37,8 @@ def main() -> int:
     gc.freeze()
     gc.set_threshold(20_000)
     django_q.cluster.Sentinel = DrainingSentinel
+    # django-q2's own knows no SECRET_KEY_FALLBACKS: what nodes with another first key queued would be dropped.
+    django_q.core_signing.TimestampSigner = TimestampSigner
     cluster = django_q.cluster.Cluster()
     cluster.start()
     cluster.sentinel.join()

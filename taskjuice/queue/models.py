@@ -1,13 +1,24 @@
-"""What the queue itself keeps: heartbeats of the worker nodes, and flags of wake-ups already queued."""
+"""What the queue itself keeps: heartbeats of worker nodes and web processes, and flags of wake-ups already queued."""
 
 from django.db import models
 from django.db.models.functions import Now
 
 
+class NodeKind(models.TextChoices):
+    WORKER = "worker"
+    WEB = "web"
+
+
 class Heartbeat(models.Model):
-    """A worker node that lives. `/readyz` and the pages read it."""
+    """A worker node or a web process that lives. `/readyz` and the rotation of keys read it.
+
+    `keys` names the keys that it knows, by setting, the first one first: {"TOKEN_KEYS": ["9f86d081884c", …]}. It is
+    null for one of an older release, which does not say.
+    """
 
     node = models.CharField(max_length=100, primary_key=True)
+    kind = models.CharField(max_length=10, choices=NodeKind, db_default=NodeKind.WORKER)
+    keys = models.JSONField(null=True)
     started_at = models.DateTimeField(db_default=Now())
     beat_at = models.DateTimeField(db_default=Now())
     canary_sent_at = models.DateTimeField(null=True)

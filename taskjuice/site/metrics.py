@@ -152,14 +152,17 @@ METRICS: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
         "gauge",
         "How long ago each worker node gave a sign of life.",
         ("node",),
-        "SELECT node, extract(epoch FROM clock_timestamp() - beat_at) FROM queue_heartbeat",
+        (
+            "SELECT node, extract(epoch FROM clock_timestamp() - beat_at) FROM queue_heartbeat"
+            " WHERE kind = 'worker'"
+        ),
     ),
     (
         "taskjuice_worker_restarts_total",
         "counter",
         "How often the watchdog restarted a node's cluster.",
         ("node",),
-        "SELECT node, restarts FROM queue_heartbeat",
+        "SELECT node, restarts FROM queue_heartbeat WHERE kind = 'worker'",
     ),
     (
         "taskjuice_writes_held",

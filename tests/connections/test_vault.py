@@ -1,5 +1,6 @@
 """Secrets at rest: sealed to their owner, readable through a change of keys, refused when a key was taken too early."""
 
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -8,9 +9,12 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 from django.db.models import F
+from django.db.models.functions import Now
 
 from connections import grants, rotation, vault
 from connections.models import Grant
+from taskjuice.queue import heartbeat
+from taskjuice.queue.models import Heartbeat
 from tests.factories import make_grant
 
 OLD, NEW = "b2xkLWtleS1vbGQta2V5LW9sZC1rZXktb2xkLWtleS0=", "bmV3LWtleS1uZXcta2V5LW5ldy1rZXktbmV3LWtleS0="
@@ -77,7 +81,12 @@ def test_rotation_seals_everything_anew(old_key: Any) -> None:
     with pytest.raises(CommandError, match="5 secrets still need an older key"):
         run("--check")
     assert "5 secrets encrypted anew" in run("--batch", "2")
+    heartbeat.beat("node")
     old_key.TOKEN_KEYS = [NEW]
+    Heartbeat.objects.create(node="other", keys={"TOKEN_KEYS": [vault.key_id(OLD), vault.key_id(NEW)]})
+    with pytest.raises(CommandError, match="Not first on every node yet: worker other"):
+        run("--check")
+    Heartbeat.objects.filter(node="other").delete()
     assert "Only the first key is needed" in run("--check")
     opened = [
         vault.unseal(f"grant:xero:app:user-{n}", g.tokens) for n, g in enumerate(Grant.objects.order_by("pk"))
@@ -134,3 +143,56 @@ def test_check_refuses_a_key_taken_away_too_early(old_key: Any) -> None:
     old_key.TOKEN_KEYS = [NEW]
     with pytest.raises(SystemCheckError, match=r"connections\.E001"):
         call_command("check", "--database", "default")
+
+
+def has_keys(node: str, *keys: str, kind: str = "worker") -> None:
+    """A living node that names these keys."""
+    known = {"TOKEN_KEYS": [vault.key_id(key) for key in keys]}
+    Heartbeat.objects.update_or_create(node=node, defaults={"kind": kind, "keys": known, "beat_at": Now()})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["web", "worker"])
+def test_rotation_is_refused_while_a_living_node_does_not_know_the_key(old_key: Any, kind: str) -> None:
+    grant = sealed_grant()
+    old_key.TOKEN_KEYS = [NEW, OLD]
+    has_keys("first", NEW, OLD)
+    has_keys("second", OLD, kind=kind)
+    with pytest.raises(
+        CommandError, match=rf"is not known to every node\. {kind} second: .*Nothing was changed"
+    ):
+        run()
+    Heartbeat.objects.filter(node="second").update(keys=None)
+    with pytest.raises(CommandError, match="does not say which keys it knows"):
+        run()
+    assert Grant.objects.get(pk=grant.pk).key_id == vault.key_id(OLD)
+    Heartbeat.objects.filter(node="second").update(beat_at=Now() - timedelta(minutes=5))  # gone
+    assert "1 secrets encrypted anew" in run()
+
+
+@pytest.mark.django_db
+def test_status_says_what_each_node_knows_and_what_comes_next(old_key: Any) -> None:
+    old, new = vault.key_id(OLD), vault.key_id(NEW)
+    sealed_grant()
+
+    def status(one: list[str], two: list[str]) -> str:
+        has_keys("one", *one)
+        has_keys("two", *two, kind="web")
+        return run("--status").partition("SECRET_KEY")[0]
+
+    assert f"web two: {old}\n  worker one: {old}\n  stored secrets by key: {old} 1\n" in status([OLD], [OLD])
+    assert f"next: {new} is known to 1 of 2. If it is new: put it at the end on web two." in status(
+        [OLD, NEW], [OLD]
+    )
+    assert f"next: If {new} is new: put it in front" in status([OLD, NEW], [OLD, NEW])
+    assert (
+        f"next: Put the new key in front on the other nodes as well: {new} is first on worker one"
+        in status([NEW, OLD], [OLD, NEW]).replace(f"{old} is first on web two; ", "")
+    )
+    assert f"If {new} is new: run `manage.py rotate_token_keys`" in status([NEW, OLD], [NEW, OLD])
+    assert f"next: At once: put {new} at the end on web two" in status([NEW, OLD], [OLD])
+    old_key.TOKEN_KEYS = [NEW, OLD]
+    has_keys("two", NEW, OLD)
+    rotation.rotate(batch=10)
+    assert "If it is the old one: take it out, an hour after" in status([NEW, OLD], [NEW, OLD])
+    assert f"next: Nothing is under way: every node knows {new} alone." in status([NEW], [NEW])

@@ -8,7 +8,8 @@ from django.test import Client
 
 from taskjuice import health
 from taskjuice.queue import heartbeat
-from taskjuice.queue.models import Heartbeat
+from taskjuice.queue.models import Heartbeat, NodeKind
+from tests.factories import make_grant
 
 pytestmark = pytest.mark.django_db
 
@@ -31,18 +32,27 @@ def test_healthz_answers_without_the_database(django_assert_num_queries) -> None
 
 def test_readyz_is_ok_with_a_living_worker() -> None:
     heartbeat.beat("node")
-    expected = {"status": "ok", "database": True, "privileges": True, "migrations": True, "worker": True}
+    expected = {
+        "status": "ok",
+        "database": True,
+        "privileges": True,
+        "migrations": True,
+        "keys": True,
+        "worker": True,
+    }
     assert ask("/readyz") == (200, expected)
 
 
 def test_readyz_says_that_no_worker_lives() -> None:
     heartbeat.beat("node")
     Heartbeat.objects.update(beat_at=Now() - timedelta(minutes=5))
+    heartbeat.beat("a web process", NodeKind.WEB)
     expected = {
         "status": "unready",
         "database": True,
         "privileges": True,
         "migrations": True,
+        "keys": True,
         "worker": False,
     }
     assert ask("/readyz") == (503, expected)
@@ -58,6 +68,7 @@ def test_readyz_says_that_migrations_are_missing_until_they_are_there() -> None:
         "database": True,
         "privileges": True,
         "migrations": False,
+        "keys": False,
         "worker": False,
     }
     assert ask("/readyz") == (503, expected)
@@ -69,8 +80,22 @@ def test_readyz_says_that_migrations_are_missing_until_they_are_there() -> None:
 def test_readyz_asks_for_privileges_and_migrations_once(django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
     heartbeat.beat("node")
     ask("/readyz")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         ask("/readyz")
+
+
+def test_readyz_says_that_a_key_is_missing() -> None:
+    heartbeat.beat("node")
+    make_grant(tokens="sealed elsewhere", key_id="0123456789ab")
+    expected = {
+        "status": "unready",
+        "database": True,
+        "privileges": True,
+        "migrations": True,
+        "keys": False,
+        "worker": False,
+    }
+    assert ask("/readyz") == (503, expected)
 
 
 def test_readyz_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +108,7 @@ def test_readyz_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) 
         "database": False,
         "privileges": False,
         "migrations": False,
+        "keys": False,
         "worker": False,
         "error": "DatabaseError",
     }
