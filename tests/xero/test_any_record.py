@@ -28,6 +28,7 @@ RECORDS = {
     "accounts": ("Account", "AccountID"),
     "items": ("Item", "ItemID"),
 }
+FORMS = {"contacts", "accounts", "items"}  # their records are offered by the forms of new documents
 DEEPEST = 3
 DAYS = st.dates(date(2020, 1, 1), date(2030, 12, 31))
 CHANGED = "/Date(1795167600000+0000)/"
@@ -97,6 +98,9 @@ def test_every_page_shows_any_record(kind: str, as_member: Client, connection: C
         paths = [f"{kind}/{xero_id}/", f"{kind}/", f"{kind}/?q=a", f"{kind}/export/"]
         if kind == "invoices":
             paths += [f"payments/new/?invoice={xero_id}", f"invoices/{xero_id}/void/"]
+        if kind in FORMS:
+            named = f"?contact={xero_id}" if kind == "contacts" else ""
+            paths += [f"{form}{named}" for form in ("invoices/new/", "bills/new/", "payments/new/")]
         answers = {path: as_member.get(f"{place}/{path}").status_code for path in paths}
         assert set(answers.values()) == {200}, answers
         shown.append(xero_id)

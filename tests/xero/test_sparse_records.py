@@ -196,6 +196,14 @@ def test_terms_of_payment_are_days_or_nothing(terms: Any, days: int | None) -> N
     assert parse_organisation({"PaymentTerms": {"Sales": terms}}).sale_days == days
 
 
+@pytest.mark.parametrize("system", [{"odd": 1}, ["DEBTORS"], 7, None, "DEBTORS", "GST"])
+def test_account_is_offered_for_lines_unless_it_is_xeros_own(connection: Connection, system: Any) -> None:
+    body = {"AccountID": str(uuid4()), "Code": "610", "Name": "Any", "SystemAccount": system}
+    upsert.take_in(connection, "accounts", [body])
+    offered = [] if system == "DEBTORS" else [("Other", [("610", "610 Any")])]
+    assert choices.line_accounts(connection, "ACCREC") == offered
+
+
 def test_what_a_payment_is_for_is_found_wherever_xero_puts_it() -> None:
     zero = "00000000-0000-0000-0000-000000000000"
     nested = parse_paid_document({"Invoice": {"Type": "APOVERPAYMENT", "InvoiceID": zero}})

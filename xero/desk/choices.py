@@ -53,11 +53,11 @@ def line_accounts(connection: Connection, type: str) -> list[tuple[str, list[Cho
     found = (
         Account.objects.filter(connection=connection, status="ACTIVE").exclude(type="BANK").exclude(code="")
     )
-    rows = found.order_by("code").values_list("class_name", "code", "name", "body__SystemAccount")
     groups: dict[str, list[Choice]] = {}
-    for class_name, code, name, system in rows:
-        if system not in XEROS_OWN:
-            groups.setdefault(class_name, []).append((code, f"{code} {name}"))
+    for account in found.order_by("code"):
+        if account.record.system_account not in XEROS_OWN:
+            choice = (account.code, f"{account.code} {account.name}")
+            groups.setdefault(account.class_name, []).append(choice)
     order = CLASSES_OF_SALES if type == SALE else CLASSES_OF_BILLS
     names = [*order, *sorted(groups.keys() - set(order))]
     return [(CLASS_NAMES.get(name, name or "Other"), groups[name]) for name in names if name in groups]
