@@ -24,7 +24,7 @@ from django.test import override_settings
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from connections import grants
+from connections import grants, organisation_time
 from connections.models import (
     Call,
     CallState,
@@ -210,7 +210,8 @@ def schedules(place: Place) -> IsDone:
         trigger_settings={"every": "day", "at": "09:00"}, live=True, published_at=ago(days=9)
     )
     WorkflowConnection.objects.filter(workflow=workflow).update(
-        due_at=ago(minutes=1), due_zone=place.workspace.timezone
+        due_at=ago(minutes=1),
+        due_zone=organisation_time.name_zone(Connection.objects.get(pk=place.connection.pk)),
     )
     return lambda: Activation.objects.filter(workflow=workflow).exists()
 
