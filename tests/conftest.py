@@ -34,6 +34,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("whatever the load")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all tests that start whole products on one worker: side by side they take each other's processor time."""
+    for item in items:
+        if item.get_closest_marker("processes") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("processes"), append=False)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the embedded PostgreSQL if this run started it; xdist's workers leave that to their parent."""
     if not (hasattr(config, "workerinput") or environment.ran_before or "DATABASE_URL" in os.environ):

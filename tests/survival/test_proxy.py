@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import psycopg
@@ -189,10 +191,17 @@ def test_restart_of_both_nodes_in_turn_loses_no_webhook(stack: Stack) -> None:
     assert len(acknowledged) > 20
     assert set(acknowledged) - stack.stored() == set()
     assert (refused, set(pages)) == (Counter(), {200})
-    for number in range(8):
-        assert stack.send(f"back-{number}") == 200
-    answered = stack.proxy.nodes_that_answered(WEBHOOKS)[-8:]
-    assert set(answered) == {f"127.0.0.1:{node.port}" for node in stack.nodes}
+    # nginx leaves a node that failed alone for a second (fail_timeout), and a busy machine may need another.
+    both, before = (
+        {f"127.0.0.1:{node.port}" for node in stack.nodes},
+        len(stack.proxy.nodes_that_answered(WEBHOOKS)),
+    )
+    answered: set[str] = set()
+    until = time.monotonic() + 5
+    while answered != both and time.monotonic() < until:
+        assert stack.send(f"back-{uuid4()}") == 200
+        answered = set(stack.proxy.nodes_that_answered(WEBHOOKS)[before:])
+    assert answered == both
 
 
 def test_one_node_carries_all_while_the_other_is_dead(stack: Stack) -> None:
