@@ -26,7 +26,8 @@ def test_claim_reads_no_more_than_what_is_due(look: Look, connection: Connection
         cursor.execute("ANALYZE workflows_activation")
     before = rows_read()
     assert [run.id for run in _claim(lease, 100, "<")] == [due.pk]
-    assert rows_read() - before < 50
+    # Index entries of rows that earlier tests deleted count too, until they are vacuumed; the history does not.
+    assert rows_read() - before < HISTORY / 40
 
 
 def grow_history(one: Activation) -> None:
