@@ -17,16 +17,15 @@ SECRETS = re.compile(
     r"""(?x)
     (?P<keep>(?i:
         \b(?:bearer|basic)\s++
-      | (?: (?<![\w-])(?:(?!session|csrf)[\w-])*+(?:session|csrf)[\w-]*+
+      | (?: (?<![\w-])(?=[\w-]*?(?:session|csrf))[\w-]++
           | \b(?:(?:access|refresh|id)_token|client_secret|code_verifier|code|state|token|nonce|password|secret
                |signature|x-xero-signature|authorization|set-cookie|cookie)
-          | \b(?:(?!SECRET)[A-Z_])*+SECRET[A-Z_]*+
-          | \b(?:(?!KEYS?(?![A-Z_]))[A-Z_])*+KEYS?+
+          | \b(?=[A-Z_]*?(?:SECRET|KEYS?(?![A-Z_])))[A-Z_]++
         )["']?\s*+[=:]\s*+(?:b?["'])?(?:(?:bearer|basic)\s++)?
       | (?:/|%2F)(?:invitations|link|notifications(?:/|%2F)stop)(?:/|%2F)
     ))
     (?P<secret>[^\s"'&,;}\[]{6,}+)
-    | (?P<jwt>(?<![\w-])(?:(?!\beyJ)[\w-])*+eyJ[\w-]{6,}+\.[\w-]{6,}+(?:\.[\w-]*+)?)
+    | (?P<jwt>(?<![\w-])(?=[\w-]*?\beyJ[\w-]{6})[\w-]++\.[\w-]{6,}+(?:\.[\w-]*+)?)
     | (?P<fernet>\bgAAAAA[\w-]{20,}+={0,2})
     # A session key: 32 small letters and digits; one that reads as plain hexadecimal is some id
     | \b(?=[a-f0-9]*+[g-z])(?=[a-z]*+[0-9])[a-z0-9]{32}\b

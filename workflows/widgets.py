@@ -18,7 +18,7 @@ from workflows.offers import Colleague, Offers, SecretOffer
 from workflows.request_fields import HeadersField, PairsField
 
 # A comma inside an expression separates nothing; one that is left open reaches to the end.
-ADDRESS = re.compile(r"(?:\{\{(?:[^}]|\}(?!\}))*+(?:\}\}|\Z)|[^,])++")
+ADDRESS = re.compile(r"(?:\{\{.*?(?:\}\}|\Z)|[^,])+", re.DOTALL)
 
 
 def text(data: Mapping[str, Any], name: str) -> str:

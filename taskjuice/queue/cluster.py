@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import time
 from pathlib import Path
 
 import django
@@ -22,6 +23,7 @@ def main() -> int:
     from taskjuice.queue.processes import die_with_parent
     from taskjuice.queue.pulse import PULSE, Pulse
     from taskjuice.queue.sentinel import DrainingSentinel
+    from taskjuice.queue.stop_signals import StopSignals
 
     limits.set_kind("worker")
     die_with_parent()
@@ -40,10 +42,14 @@ def main() -> int:
     # django-q2's own knows no SECRET_KEY_FALLBACKS: what nodes with another first key queued would be dropped.
     django_q.core_signing.TimestampSigner = TimestampSigner
     cluster = django_q.cluster.Cluster()
+    # django-q2's own handler stops the cluster inside the handler. A second signal, which service managers send to all
+    # processes and the node to this one, then waits for a lock that the first one holds.
+    signals = StopSignals()
     cluster.start()
-    cluster.sentinel.join()
-    # Asked to stop, the cluster's own signal handler has taken its events away; otherwise the sentinel died.
-    return 0 if cluster.stop_event is None else 1
+    while cluster.sentinel.is_alive() and not signals.came:
+        time.sleep(StopSignals.POLL_SECONDS)
+    cluster.stop()
+    return 0 if signals.came else 1
 
 
 if __name__ == "__main__":

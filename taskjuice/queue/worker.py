@@ -20,6 +20,7 @@ from taskjuice.database import limits
 from taskjuice.queue import leases, processes, sweeping
 from taskjuice.queue.canaries import DATABASE_SECONDS, Canaries
 from taskjuice.queue.pulse import PULSE, Pulse
+from taskjuice.queue.stop_signals import StopSignals
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +44,7 @@ class Node:
 
     # -- life --------------------------------------------------------------------------------------------
     def run(self) -> int:
-        signal.signal(signal.SIGTERM, self._asked_to_stop)
-        signal.signal(signal.SIGINT, self._asked_to_stop)
+        signals = StopSignals()
         limits.set_kind("worker")
         leases.add_idle_check(self._is_idle)
         self._start_cluster()
@@ -54,16 +54,15 @@ class Node:
         ]
         for thread in threads:
             thread.start()
-        while not self.stop.wait(1):
+        while not signals.came:
             self._look_after()
+            time.sleep(StopSignals.POLL_SECONDS)
+        logger.info("worker stops on signal %s", signals.came)
+        self.stop.set()
         self._drain()
         self.pulse.remove()
         threads[-1].join(2 * DATABASE_SECONDS)  # it says that this node is gone
         return 0
-
-    def _asked_to_stop(self, signum: int, _frame: object) -> None:
-        logger.info("worker stops on signal %s", signum)
-        self.stop.set()
 
     def _start_cluster(self) -> None:
         self.pulse.clear()

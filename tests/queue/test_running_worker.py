@@ -341,9 +341,6 @@ def database_connections() -> int:
     return int(count)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="known: some runs do not drain within a minute, see docs/faults.md F29"
-)
 def test_sigterm_to_all_its_processes_at_once_drains_it(place: Place) -> None:
     """As service managers and container runtimes send it."""
     deadline = time.monotonic() + PATIENCE

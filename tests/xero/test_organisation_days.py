@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from connections import organisation_time
 from connections.models import Connection, Event
+from taskjuice.queue import clock
 from taskjuice.workspaces.models import Agency, Workspace
 from tests.factories import (
     make_activation,
@@ -39,6 +40,7 @@ EASTERN = ZoneInfo("America/New_York")
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timezone, "now", lambda: NOW)
+    monkeypatch.setattr(clock, "now", lambda: NOW)
 
 
 @pytest.fixture

@@ -74,7 +74,9 @@ def test_amounts_stay_exact(amount: Decimal) -> None:
     assert wire.decode(body) == {"Amount": amount, "Date": "2026-01-02"}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[" * 100_000], ids=["empty", "open", "no text", "deep"]
+)
 def test_decode_refuses_what_is_not_json(body: bytes) -> None:
     with pytest.raises(ValueError):
         wire.decode(body)
