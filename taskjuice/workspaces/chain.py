@@ -1,12 +1,14 @@
 """Checking the audit trail's chain. It trusts no function stored in the database, only its rows."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
 
 from django.db import connection
 
-from taskjuice.workspaces.models import Agency, AuditLink
+from taskjuice.workspaces.models import Agency, AuditEntry, AuditLink
 
 # One statement, hence one moment: an entry, its link and the head come with one commit, so what is written meanwhile
 # is either all there or not at all, and every link counts, whatever the head says. The hash is that of migration 0006.
@@ -75,21 +77,60 @@ def verify(agency_id: int, name: str = "") -> Verdict:
     return Verdict(agency_id, name, number or 0, digest or "", broken=_broken(number, digest, *found))
 
 
-def noted_in(text: str) -> list[str]:
-    """The lines of an earlier output that note a chain's head; it says other things too."""
-    return [line for line in text.splitlines() if NOTED.fullmatch(line)]
+@dataclass(frozen=True, slots=True)
+class NotedHead:
+    """The last entry of an agency's chain as an earlier output noted it."""
 
+    agency_id: int
+    number: int
+    hash: str
+    line: str
 
-def differing(noted: Iterable[str]) -> Iterator[str]:
-    """Of lines `<agency id> <number> <hash> …` noted earlier, those that the chain does not hold any more.
-
-    That the entries up to there are what their links say is what `verify` recomputes.
-    """
-    for line in noted:
+    @classmethod
+    def of_line(cls, line: str) -> Self:
         agency_id, number, digest = line.split()[:3]
-        link = AuditLink.objects.filter(agency_id=int(agency_id), number=int(number)).first()
-        if int(number) and (link is None or bytes(link.hash).hex() != digest):
-            yield line
+        return cls(int(agency_id), int(number), digest, line)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What was noted and is not here.
+
+    `is_end_missing`: the chain here is whole and ends earlier, at `last_number`, whose entry is of `last_at`. Else
+    another entry has the noted number, or the chain is broken.
+    """
+
+    noted: NotedHead
+    is_end_missing: bool
+    last_number: int = 0
+    last_at: datetime | None = None
+
+
+def read_noted(text: str) -> list[NotedHead]:
+    """Return the heads that an earlier output notes; it says other things too."""
+    return [NotedHead.of_line(line) for line in text.splitlines() if NOTED.fullmatch(line)]
+
+
+def compare_with_noted(noted: Iterable[NotedHead], verdicts: Mapping[int, Verdict]) -> Iterator[Difference]:
+    """Yield what the chains do not hold any more of that which was noted.
+
+    `verdicts`, by agency, say whether the entries that are here are what their links say.
+    """
+    for head in noted:
+        link = AuditLink.objects.filter(agency_id=head.agency_id, number=head.number).first()
+        if head.number == 0 or (link is not None and bytes(link.hash).hex() == head.hash):
+            continue
+        here = verdicts.get(head.agency_id) or Verdict(head.agency_id, "", 0, "")
+        if link is None and not here.broken:
+            yield Difference(head, True, here.number, _time_of(head.agency_id, here.number))
+        else:
+            yield Difference(head, False)
+
+
+def _time_of(agency_id: int, number: int) -> datetime | None:
+    links = AuditLink.objects.filter(agency_id=agency_id, number=number)
+    entries = AuditEntry.objects.filter(pk__in=links.values("entry_id"))
+    return entries.values_list("at", flat=True).first()
 
 
 def _broken(

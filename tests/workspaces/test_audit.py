@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 from django.test import Client
 
 from taskjuice.workspaces import audit, chain
+from taskjuice.workspaces.management.commands import verify_audit
 from taskjuice.workspaces.models import Agency, AuditEntry, AuditHead, AuditLink, User, Workspace
 
 whole = pytest.mark.django_db(transaction=True)
@@ -25,12 +26,12 @@ def write(agency: Agency, count: int = 3) -> list[AuditEntry]:
     ]
 
 
-def meddle(statement: str, *values: int) -> None:
+def meddle(statement: str, *values: int, **named: int) -> None:
     """As the tables' owner could, with the triggers off."""
     with connection.cursor() as cursor, transaction.atomic():
         for table in TABLES:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-        cursor.execute(statement, values)
+        cursor.execute(statement, named or values)
         for table in TABLES:
             cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
@@ -167,6 +168,77 @@ def test_chain_computed_anew_is_found_by_what_was_noted(agency: Agency, tmp_path
     )
     assert chain.verify(agency.pk).broken == ""
     assert verify(against=noted)[1].startswith(f"not what was noted: {agency.pk} 3 ")
+
+
+LATER = "SELECT entry_id FROM workspaces_auditlink WHERE agency_id = %(agency)s AND number > %(number)s"
+LAST = "SELECT number, hash FROM workspaces_auditlink WHERE agency_id = %(agency)s AND number = %(number)s"
+CUT_OFF = (
+    f"DELETE FROM workspaces_auditentry WHERE id IN ({LATER})",
+    "DELETE FROM workspaces_auditlink WHERE agency_id = %(agency)s AND number > %(number)s",
+    "DELETE FROM workspaces_audithead WHERE agency_id = %(agency)s AND %(number)s = 0",
+    f"UPDATE workspaces_audithead SET (number, hash) = ({LAST}) WHERE agency_id = %(agency)s",
+)
+
+
+def cut_off(agency: Agency, number: int) -> None:
+    """Leave the chain as it was after entry `number`, as a restore from a backup of then does."""
+    for statement in CUT_OFF:
+        meddle(statement, agency=agency.pk, number=number)
+
+
+@whole
+def test_end_that_a_restore_took_away_is_told_from_tampering(
+    agency: Agency, foreign_agency: Agency, tmp_path: Path
+) -> None:
+    entries = write(agency, 5)
+    write(foreign_agency, 1)
+    noted = tmp_path / "heads"
+    noted.write_text(verify()[0])
+    lines = noted.read_text().splitlines()
+    cut_off(agency, 2)
+    cut_off(foreign_agency, 0)
+    assert verify()[1] == ""
+    printed, complaints = verify(against=noted)
+    assert printed.splitlines()[0].startswith(f"{agency.pk} 2 ")
+    assert complaints.splitlines() == [
+        f"agency {agency.pk}: entries 3 to 5 were noted and are not in this database: {lines[0]}",
+        f"  The entries up to 2 ({entries[1].at:%Y-%m-%d %H:%M:%S} UTC) were recomputed and are what was written.",
+        "  A restore from a backup that is older than the note looks like this; so does cutting off the end.",
+        f"agency {foreign_agency.pk}: entry 1 was noted and is not in this database: {lines[1]}",
+        "  This database holds no entry of the agency.",
+        "  A restore from a backup that is older than the note looks like this; so does cutting off the end.",
+        *verify_audit.ENDS_EARLIER.splitlines(),
+    ]
+
+
+@whole
+def test_end_that_is_missing_excuses_no_changed_entry(agency: Agency, tmp_path: Path) -> None:
+    entries = write(agency, 5)
+    noted = tmp_path / "heads"
+    noted.write_text(verify()[0])
+    cut_off(agency, 3)
+    meddle("UPDATE workspaces_auditentry SET verb = 'x' WHERE id = %s", entries[1].pk)
+    complaints = verify(against=noted)[1]
+    assert f"number 2 was changed: entry {entries[1].pk} is not what was written" in complaints
+    assert complaints.endswith("The audit trail is not what was written.")
+
+
+@whole
+def test_entry_written_after_a_restore_under_a_noted_number_is_explained(
+    agency: Agency, tmp_path: Path
+) -> None:
+    write(agency, 2)
+    before, after = tmp_path / "before the backup", tmp_path / "after it"
+    before.write_text(verify()[0])
+    write(agency, 3)
+    after.write_text(verify()[0])
+    cut_off(agency, 2)
+    write(agency, 4)
+    complaints = verify(against=after)[1]
+    assert complaints.startswith(f"not what was noted: {agency.pk} 5 ")
+    assert "Compare with an output from before\n  the backup" in complaints
+    assert complaints.endswith("The audit trail is not what was written.")
+    assert verify(against=before)[1] == ""
 
 
 def test_file_that_notes_nothing_proves_nothing(agency: Agency, tmp_path: Path) -> None:
