@@ -12,14 +12,14 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from connections import sending, settling
 from connections.integrations import Call as ActionCall
 from connections.integrations import Failed, Outcome, TryLater
-from connections.models import Call, Reconciliation, Sending
+from connections.models import Call, CallState, Connection, Reconciliation, Sending
 from connections.sending import UNSETTLED
 from connections.writers import WRITERS
+from taskjuice.queue import clock
 
 HELD = "TaskJuice was restored from a backup and is comparing itself with Xero. Nothing is written until that is done."
 PAUSE_SECONDS = 60
@@ -83,7 +83,7 @@ def doubtful(calls: Iterable[ActionCall]) -> dict[int, str]:
 @transaction.atomic
 def begin(*, since: datetime) -> Reconciliation:
     """Hold all writes and have everything since the backup read again."""
-    if since > timezone.now():
+    if since > clock.now():
         raise NotAllowed("The backup cannot be of the future.")
     try:
         with transaction.atomic():
@@ -125,7 +125,12 @@ def release(row: Reconciliation, *, force: bool) -> None:
     Reconciliation.objects.filter(pk=row.pk).update(released_at=Now())
 
 
-def unknown_marks(found: Mapping[UUID, str]) -> dict[UUID, str]:
-    """Of call ids that records at the provider carry, those that this database does not know."""
-    known = set(Call.objects.filter(pk__in=list(found)).values_list("pk", flat=True))
-    return {mark: name for mark, name in found.items() if mark not in known}
+def unknown_calls(ids: Collection[UUID]) -> set[UUID]:
+    """Return those ids of calls, as records at the provider carry them, that this database does not know."""
+    return set(ids) - set(Call.objects.filter(pk__in=ids).values_list("pk", flat=True))
+
+
+def unknown_records(connection: Connection, ids: Collection[UUID]) -> set[UUID]:
+    """Return those ids of records at the provider that no confirmed write of this database made."""
+    made = Call.objects.filter(connection=connection, record_id__in=ids, state=CallState.CONFIRMED)
+    return set(ids) - set(made.values_list("record_id", flat=True))

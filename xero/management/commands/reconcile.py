@@ -7,7 +7,20 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from connections import restoring
-from xero.restored import forgotten_documents
+from connections.models import Reconciliation
+from xero.restored import UnknownRecord, list_unknown_records
+
+OURS = "Written to Xero by TaskJuice after the backup, and unknown here:"
+ANYBODYS = (
+    "New in Xero since the backup. Xero does not say whether TaskJuice, a person or another app made it:"
+)
+NAME_IT = "if a change that needs a decision is this one, choose “It is there” and give {0}."
+WHAT_TO_DO = {
+    "invoice": NAME_IT,
+    "bill": NAME_IT,
+    "payment": NAME_IT,
+    "contact": "nothing: a step that creates it again stops, because the name is taken.",
+}
 
 
 class Command(BaseCommand):
@@ -43,8 +56,7 @@ class Command(BaseCommand):
             return
         self.stdout.write(f"Writes are held since {row.begun_at:%Y-%m-%d %H:%M} UTC.")
         self.stdout.write(f"{restoring.look_up()} writes without an answer were looked up.")
-        for document in forgotten_documents(row):
-            self.stdout.write(f"written after the backup, unknown here: {document}")
+        self._list_unknown_records(row)
         points = restoring.open_points(row)
         for point in points:
             self.stdout.write(f"open: {point}")
@@ -52,12 +64,29 @@ class Command(BaseCommand):
             raise CommandError("Not everything has been compared yet.")
         self.stdout.write("Everything has been compared: `reconcile release` may follow.")
 
+    def _list_unknown_records(self, row: Reconciliation) -> None:
+        records = list(list_unknown_records(row))
+        ours = [record for record in records if record.is_ours]
+        anybodys = [record for record in records if not record.is_ours]
+        for head, listed in ((OURS, ours), (ANYBODYS, anybodys)):
+            if listed:
+                self.stdout.write(head)
+            for record in listed:
+                self.stdout.write(f"  {_describe(record)}")
+
     def _release(self, options: dict[str, Any]) -> None:
         row = restoring.current()
         if row is None:
             raise CommandError("No reconciliation is open.")
         restoring.release(row, force=options["force"])
         self.stdout.write("Writes go out again. Steps that may have written before the restore ask a person.")
+
+
+def _describe(record: UnknownRecord) -> str:
+    by_id = f"ID {record.xero_id}"
+    named = record.name if record.name and record.kind != "payment" else by_id
+    do = WHAT_TO_DO[record.kind].format(named)
+    return f"{record.organisation}: {record.kind} {record.name or 'without a number'} ({by_id}): {do}"
 
 
 def _instant(text: str) -> datetime:
