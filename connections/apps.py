@@ -9,19 +9,10 @@ class ConnectionsConfig(AppConfig):
 
     def ready(self) -> None:
         # These need loaded models.
-        from connections import (
-            cards,
-            checks,
-            grants,
-            inbox,
-            invariants,
-            lifecycle,
-            models,
-            retention,
-            returns,
-            vault,
-        )
+        from connections import cards, inbox, invariants, lifecycle, models, retention
         from connections.links import progress
+        from connections.oauth import checks, encryption, grants
+        from connections.oauth import cleanup as consent_cleanup
         from taskjuice.queue import heartbeat
 
         sweeping.add("waiting deliveries", seconds=2, run=inbox.rewake_waiting)
@@ -29,12 +20,12 @@ class ConnectionsConfig(AppConfig):
         sweeping.add("idle grants", seconds=3600, run=grants.refresh_idle)
         sweeping.add("untold connect links", seconds=20, run=progress.wake_untold)
         sweeping.add("ended connections", seconds=60, run=lifecycle.finish_disconnects)
-        sweeping.add("unchosen consents", seconds=300, run=returns.clear_away)
+        sweeping.add("unchosen consents", seconds=300, run=consent_cleanup.clear_away)
         sweeping.add("tenants at the provider", seconds=300, run=lifecycle.watch_listed)
         invariants.register()
         retention.register()
         checks.register()
-        heartbeat.report_keys(vault.SETTING, vault.key_ids)
+        heartbeat.report_keys(encryption.SETTING, encryption.key_ids)
         cards.register()
         holdings.when_leaving(lifecycle.end_all)
         holdings.add(models.Connection, before=lifecycle.let_go)

@@ -1,6 +1,7 @@
 """What connections show on pages of the platform: on the agency's settings, and before a member is removed."""
 
-from connections import holders, queries
+from connections import queries
+from connections.oauth import grant_holders
 from connections.providers import providers
 from taskjuice.workspaces import panels
 from taskjuice.workspaces.gate import Scope
@@ -24,7 +25,7 @@ def app_status(scope: Scope) -> Panel:
 
 def hanging_on(scope: Scope, membership: Membership) -> Panel | None:
     """The organisations whose access came with this colleague's consent."""
-    held = holders.brought_by(scope.agency, membership.user)
+    held = grant_holders.brought_by(scope.agency, membership.user)
     return Panel("connections/_departure.html", {"holders": held}) if held else None
 
 

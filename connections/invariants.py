@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from connections.returns import CHOOSE_WITHIN
+from connections.oauth.cleanup import CHOOSE_WITHIN
 from taskjuice.queue import invariants
 
 DELIVERIES = """

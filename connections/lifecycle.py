@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from connections import errors, grants, states
+from connections import errors, states
 from connections.models import (
     Connection,
     ConnectionProblem,
@@ -21,6 +21,7 @@ from connections.models import (
     Grant,
     GrantState,
 )
+from connections.oauth import grants
 from connections.providers import Tenant, providers
 from taskjuice.workspaces.audit import Actor, user_of
 from taskjuice.workspaces.lifecycle import adopt_time_zone, set_time_zone

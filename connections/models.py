@@ -20,7 +20,7 @@ class Grant(models.Model):
     """One OAuth token set: one person's consent at one provider for one app. Many connections hang off it.
 
     `tokens` is Fernet ciphertext of a JSON object that carries the grant's identity beside the tokens, so that
-    ciphertext moved between rows does not open (connections/vault.py).
+    ciphertext moved between rows does not open (connections/oauth/encryption.py).
     """
 
     provider = models.CharField(max_length=30)
@@ -28,7 +28,7 @@ class Grant(models.Model):
     provider_user_id = models.CharField(max_length=100)
     provider_user_name = models.CharField(max_length=254, blank=True)
     # Who brought it first, in whatever agency, and so shown in none: agencies that share a provider's user share the
-    # row. Whom each agency has it from stands on its connections (connections/holders.py).
+    # row. Whom each agency has it from stands on its connections (connections/oauth/grant_holders.py).
     granted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="grants")
     scopes = ArrayField(models.CharField(max_length=100), default=list)
     tokens = models.TextField()

@@ -23,8 +23,8 @@ from connections.models import (
     Refusal,
     TokenRefresh,
 )
+from connections.oauth.cleanup import CHOOSE_WITHIN
 from connections.providers import Left, Provider, providers
-from connections.returns import CHOOSE_WITHIN
 from connections.webhook_health import Health
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, User, Workspace

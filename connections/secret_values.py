@@ -8,8 +8,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from connections import vault
 from connections.models import Secret
+from connections.oauth import encryption
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, User
 
@@ -58,13 +58,13 @@ def of(agency: Agency) -> "QuerySet[Secret]":
 def opened(agency_id: int, names: Collection[str]) -> Mapping[str, Opened]:
     """Those of these names that are there, in the clear."""
     rows = Secret.objects.filter(agency=agency_id, name__in=names) if names else Secret.objects.none()
-    return {row.name: Opened(row.host, vault.unseal(_owner(row), row.sealed)["value"]) for row in rows}
+    return {row.name: Opened(row.host, encryption.unseal(_owner(row), row.sealed)["value"]) for row in rows}
 
 
 def _seal(secret: Secret, value: str, by: User) -> None:
     Secret.objects.filter(pk=secret.pk).update(
-        sealed=vault.seal(_owner(secret), {"value": value}),
-        key_id=vault.current_key_id(),
+        sealed=encryption.seal(_owner(secret), {"value": value}),
+        key_id=encryption.current_key_id(),
         replaced_at=Now(),
         replaced_by=by,
     )

@@ -2,8 +2,10 @@
 
 from django.urls import path
 
-from connections import consent_views, delivery_views, grant_views, secret_views, views
+from connections import delivery_views, secret_views, views
 from connections.links import desk_views, visitor_views
+from connections.oauth import grant_views
+from connections.oauth import views as oauth_views
 
 app_name = "connections"
 
@@ -13,7 +15,7 @@ ONE = f"{PLACE}<int:connection>/"
 LINK = f"{PLACE}links/<int:link>/"
 
 urlpatterns = [
-    path("connections/<slug:provider>/callback/", consent_views.consent_callback, name="consent-callback"),
+    path("connections/<slug:provider>/callback/", oauth_views.consent_callback, name="consent-callback"),
     path("link/<str:token>/", visitor_views.link, name="link"),
     path("link/<str:token>/start/", visitor_views.link_start, name="link-start"),
     path("link/<str:token>/decline/", visitor_views.link_decline, name="link-decline"),
@@ -61,8 +63,8 @@ urlpatterns = [
     ),
     path(AGENCY, views.connection_list, name="connection-list"),
     path(PLACE, views.connection_list, name="connection-list"),
-    path(f"{AGENCY}new/", consent_views.connection_new, name="connection-new"),
-    path(f"{PLACE}new/", consent_views.connection_new, name="connection-new"),
+    path(f"{AGENCY}new/", oauth_views.connection_new, name="connection-new"),
+    path(f"{PLACE}new/", oauth_views.connection_new, name="connection-new"),
     path(f"{AGENCY}webhooks/", views.webhook_panel, name="webhook-panel"),
     path(f"{PLACE}webhooks/", views.webhook_panel, name="webhook-panel"),
     path(f"{AGENCY}grants/", grant_views.grant_list, name="grant-list"),
@@ -77,14 +79,14 @@ urlpatterns = [
     path(f"{LINK}remind/", desk_views.link_remind, name="link-remind"),
     path(f"{LINK}copy/", desk_views.link_copy, name="link-copy"),
     path(f"{LINK}revoke/", desk_views.link_revoke, name="link-revoke"),
-    path(f"{AGENCY}<slug:provider>/connect/", consent_views.consent_start, name="consent-start"),
-    path(f"{PLACE}<slug:provider>/connect/", consent_views.consent_start, name="consent-start"),
-    path(f"{PLACE}choose/<int:consent>/", consent_views.consent_choose, name="consent-choose"),
-    path(f"{PLACE}choose/<int:consent>/cancel/", consent_views.consent_cancel, name="consent-cancel"),
+    path(f"{AGENCY}<slug:provider>/connect/", oauth_views.consent_start, name="consent-start"),
+    path(f"{PLACE}<slug:provider>/connect/", oauth_views.consent_start, name="consent-start"),
+    path(f"{PLACE}choose/<int:consent>/", oauth_views.consent_choose, name="consent-choose"),
+    path(f"{PLACE}choose/<int:consent>/cancel/", oauth_views.consent_cancel, name="consent-cancel"),
     path(ONE, views.connection_detail, name="connection-detail"),
     path(f"{ONE}test/", views.connection_test, name="connection-test"),
     path(f"{ONE}pause/", views.connection_pause, name="connection-pause"),
     path(f"{ONE}resume/", views.connection_resume, name="connection-resume"),
-    path(f"{ONE}reconnect/", consent_views.connection_reconnect, name="connection-reconnect"),
+    path(f"{ONE}reconnect/", oauth_views.connection_reconnect, name="connection-reconnect"),
     path(f"{ONE}disconnect/", views.connection_disconnect, name="connection-disconnect"),
 ]

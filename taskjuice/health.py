@@ -9,7 +9,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import Error
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 
-from connections import checks as stored_secrets
+from connections.oauth import checks as stored_secrets
 from taskjuice.database import limits, privileges
 from taskjuice.queue import heartbeat
 

@@ -13,8 +13,9 @@ from django.db import connection
 from django.test import Client
 from django_q.models import OrmQ
 
-from connections import grants, outbound, vault
+from connections import outbound
 from connections.models import Grant
+from connections.oauth import encryption, grants
 from taskjuice import environment
 from taskjuice.notices.mailing import stop_token
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
@@ -120,7 +121,7 @@ def test_no_secret_is_on_any_page_or_in_any_row_that_pages_read(
     values: Values,
 ) -> None:
     grant = make_grant(provider_user_name="Mere")
-    sealed = vault.seal(grants.owner_of("xero", "app", grant.provider_user_id), TOKENS)
+    sealed = encryption.seal(grants.owner_of("xero", "app", grant.provider_user_id), TOKENS)
     Grant.objects.update(tokens=sealed)
     workspace.connections.update(grant=grant)
     client = sign_in(owner)

@@ -7,8 +7,9 @@ from typing import Any
 import requests
 from django.conf import settings
 
-from connections import errors, grants, lifecycle, states
+from connections import errors, lifecycle, states
 from connections.models import Connection
+from connections.oauth import grants
 from taskjuice.database.outages import insist
 from xero import answers, budget, refusals, transport, wire
 

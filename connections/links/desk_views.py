@@ -8,11 +8,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections import consents, holders
 from connections import queries as connection_queries
 from connections.links import letters, lifecycle, queries
 from connections.links.forms import BulkForm, FilterForm, LinkForm
 from connections.models import Connection, ConnectLink
+from connections.oauth import consents, grant_holders
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.models import User
 
@@ -116,7 +116,11 @@ def link_bulk(request: HttpRequest, agency: str, workspace: str | None = None) -
         _say_settled(request, sent=settled.count("sent"), open_already=settled.count("open"))
         if not form.errors:
             return redirect(reverse("connections:link-list", args=_place(scope)))
-    context = {"form": form, "chosen": form.connections, "groups": holders.grouped(form.connections, set())}
+    context = {
+        "form": form,
+        "chosen": form.connections,
+        "groups": grant_holders.grouped(form.connections, set()),
+    }
     return render(request, "connections/links/bulk.html", context, status=422 if form.errors else 200)
 
 

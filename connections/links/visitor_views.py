@@ -8,11 +8,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections import choices, consents
-from connections.consent_views import choose
 from connections.links import lifecycle, progress
 from connections.links.forms import DeclineForm
 from connections.models import Connection, ConnectLink, Consent
+from connections.oauth import consents, tenant_selection
+from connections.oauth.views import choose
 from connections.providers import providers
 from taskjuice.workspaces import branding
 
@@ -63,7 +63,7 @@ def link_choose(request: HttpRequest, consent: int) -> HttpResponse:
 def link_cancel(request: HttpRequest, consent: int) -> HttpResponse:
     found = consents.open_for_visitor(request, consent)
     if found is not None:
-        choices.cancel(found)
+        tenant_selection.cancel(found)
     return redirect("connections:link-done", _mine(request, consent).pk)
 
 

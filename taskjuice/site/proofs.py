@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, Ht
 from django.urls import resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from connections import vault
+from connections.oauth import encryption
 from taskjuice.workspaces import proof
 
 FILE_AGAIN = "Choose the file again: it was not kept while you confirmed that it is you."
@@ -138,7 +138,7 @@ def _ask(request: HttpRequest) -> HttpResponseBase:
             "form": request.POST.urlencode(),
             "back": back,
         }
-        state = {"sealed": vault.seal(_owner(request), sent)}
+        state = {"sealed": encryption.seal(_owner(request), sent)}
         request.session[STATE_SESSION_KEY] = {"state": state, "callback": f"{__name__}.resume"}
     methods = get_adapter().get_reauthentication_methods(request.user)
     # Who has nothing to show any more chooses a password by e-mail.
@@ -152,8 +152,8 @@ def _ask(request: HttpRequest) -> HttpResponseBase:
 def resume(request: HttpRequest, state: dict[str, str]) -> HttpResponseBase:
     """Do what was sent before, as the same person. allauth calls it once the proof is given."""
     try:
-        sent = vault.unseal(_owner(request), state["sealed"])
-    except vault.CannotOpen as error:
+        sent = encryption.unseal(_owner(request), state["sealed"])
+    except encryption.CannotOpen as error:
         raise Http404("Somebody else began this.") from error
     back = get_next_redirect_url(request) or "/"
     if back != sent["back"]:  # they gave that up and went elsewhere

@@ -20,7 +20,8 @@ def die(*_: Any, **__: Any) -> Any:
 
 def main() -> None:
     django.setup()
-    from connections import errors, grants  # these need Django to be set up
+    from connections import errors
+    from connections.oauth import grants  # these need Django to be set up
 
     say("ready")
     for line in sys.stdin:

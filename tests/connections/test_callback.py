@@ -10,8 +10,9 @@ from django.db import connection as database
 from django.db.models.functions import Now
 from django.test import Client
 
-from connections import consents, lifecycle
+from connections import lifecycle
 from connections.models import Connection, Consent, Grant
+from connections.oauth import consents
 from taskjuice.workspaces.models import Agency, AuditEntry, Membership, User, Workspace
 from tests.conftest import SignIn
 from tests.connections.conftest import callback_path, come_back, start

@@ -19,8 +19,9 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
-from connections import errors, grants, vault
+from connections import errors
 from connections.models import Connection, ConnectionState, Grant, GrantState, TokenRefresh
+from connections.oauth import encryption, grants
 from taskjuice.workspaces.models import AuditEntry, Workspace
 from tests.connections.conftest import connect
 from tests.sandbox_process import SandboxProcess
@@ -44,7 +45,7 @@ def expire(left: timedelta = timedelta(0)) -> None:
 def secrets(grant: Grant) -> dict[str, str]:
     grant.refresh_from_db()
     owner = grants.owner_of(grant.provider, grant.app_id, grant.provider_user_id)
-    return vault.unseal(owner, grant.tokens)
+    return encryption.unseal(owner, grant.tokens)
 
 
 def outcomes() -> list[str]:

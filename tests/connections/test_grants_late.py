@@ -8,8 +8,9 @@ from django.core.cache import cache
 from django.db.models.functions import Now
 from django.test import Client
 
-from connections import errors, grants, vault
+from connections import errors
 from connections.models import Connection, ConnectionState, Grant, TokenRefresh
+from connections.oauth import encryption, grants
 from connections.providers import providers
 from taskjuice.workspaces.models import AuditEntry, Workspace
 from tests.connections.conftest import connect, point_at
@@ -32,7 +33,9 @@ def test_killed_refresh_found_after_the_grace_asks_for_consent_once(
     connect(as_admin, workspace, own_sandbox, own_sandbox.organisation()["tenant_id"])
     grant = Grant.objects.get()
     owner = grants.owner_of(grant.provider, grant.app_id, grant.provider_user_id)
-    providers["xero"].refresh(vault.unseal(owner, grant.tokens)["refresh_token"])  # and the answer is lost
+    providers["xero"].refresh(
+        encryption.unseal(owner, grant.tokens)["refresh_token"]
+    )  # and the answer is lost
     own_sandbox.api("POST", "clock", {"advance_seconds": 31 * 60})
     Grant.objects.update(access_expires_at=Now())
     for _ in range(3):

@@ -10,8 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from connections import health, holders, lifecycle, queries
+from connections import health, lifecycle, queries
 from connections.models import Call, Connection, Grant
+from connections.oauth import grant_holders
 from connections.providers import Left
 from taskjuice.notices import incidents, mailing
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
@@ -186,7 +187,7 @@ def test_agencies_that_share_a_xero_user_see_their_own_person(
         for who, both in pages.items()
     }
     assert shown == {"ours": [(True, False)] * 2, "theirs": [(False, True)] * 2}
-    assert [held.by for held in holders.brought_by(workspace.agency, admin)] == [admin]
+    assert [held.by for held in grant_holders.brought_by(workspace.agency, admin)] == [admin]
 
 
 def test_consents_ask_the_same_for_one_and_for_thirty(
@@ -232,7 +233,7 @@ def test_hand_over_moves_what_the_new_consent_covers(
     held = {str(row.tenant_id): row.grant.provider_user_name for row in Connection.objects.all() if row.grant}
     assert held == {first: "Oliver Grant", second: "Mere Tamihana"}
     assert {row.state for row in Connection.objects.all()} == {"active"}
-    assert [len(each.connections) for each in holders.holders(agency)] == [1, 1]
+    assert [len(each.connections) for each in grant_holders.holders(agency)] == [1, 1]
     noted = AuditEntry.objects.get(verb="organisation handed over").details
     assert (noted["before"], noted["after"]) == ("Mere Tamihana", "Oliver Grant")
 

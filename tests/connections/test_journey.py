@@ -5,8 +5,9 @@ from html import escape
 import pytest
 from django.test import Client
 
-from connections import grants, lifecycle, vault
+from connections import lifecycle
 from connections.models import Connection, ConnectionState, Consent, Grant, GrantState
+from connections.oauth import encryption, grants
 from connections.providers import providers
 from taskjuice.workspaces.models import Agency, AuditEntry, Workspace
 from tests.connections.conftest import come_back, connect, start
@@ -243,6 +244,6 @@ def test_tokens_are_sealed_in_the_database(
     connect(as_admin, workspace, sandbox, sandbox.organisation()["tenant_id"])
     grant = Grant.objects.get()
     owner = grants.owner_of(grant.provider, grant.app_id, grant.provider_user_id)
-    secrets = vault.unseal(owner, grant.tokens)
+    secrets = encryption.unseal(owner, grant.tokens)
     assert grants.access_token(grant) == secrets["access_token"]
     assert (secrets["access_token"] in grant.tokens, Consent.objects.get().code_verifier) == (False, "")

@@ -11,8 +11,8 @@ from django.core.management.base import SystemCheckError
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import grants, rotation, vault
 from connections.models import Grant
+from connections.oauth import encryption, grants, key_rotation
 from taskjuice.queue import heartbeat
 from taskjuice.queue.models import Heartbeat
 from tests.factories import make_grant
@@ -31,23 +31,23 @@ def sealed_grant(number: int = 0) -> Grant:
     owner = grants.owner_of("xero", "app", user)
     return make_grant(
         provider_user_id=user,
-        tokens=vault.seal(owner, {"access_token": f"a{number}", "refresh_token": f"r{number}"}),
-        key_id=vault.current_key_id(),
+        tokens=encryption.seal(owner, {"access_token": f"a{number}", "refresh_token": f"r{number}"}),
+        key_id=encryption.current_key_id(),
     )
 
 
 def test_unseal_returns_what_was_sealed(old_key: Any) -> None:
-    assert vault.unseal("grant:1", vault.seal("grant:1", {"a": "b"})) == {"a": "b"}
+    assert encryption.unseal("grant:1", encryption.seal("grant:1", {"a": "b"})) == {"a": "b"}
 
 
 def test_ciphertext_shows_nothing_and_differs_each_time(old_key: Any) -> None:
-    one, two = (vault.seal("grant:1", {"a": "canary"}) for _ in range(2))
+    one, two = (encryption.seal("grant:1", {"a": "canary"}) for _ in range(2))
     assert (one == two, "canary" in one) == (False, False)
 
 
 def test_ciphertext_of_another_owner_does_not_open(old_key: Any) -> None:
-    with pytest.raises(vault.CannotOpen):
-        vault.unseal("grant:2", vault.seal("grant:1", {"a": "b"}))
+    with pytest.raises(encryption.CannotOpen):
+        encryption.unseal("grant:2", encryption.seal("grant:1", {"a": "b"}))
 
 
 @pytest.mark.parametrize(
@@ -56,15 +56,17 @@ def test_ciphertext_of_another_owner_does_not_open(old_key: Any) -> None:
     ids=["empty", "cut", "nonsense", "of a key that is not ours"],
 )
 def test_damaged_or_foreign_ciphertext_does_not_open(old_key: Any, ciphertext: str) -> None:
-    with pytest.raises(vault.CannotOpen):
-        vault.unseal("grant:1", ciphertext)
+    with pytest.raises(encryption.CannotOpen):
+        encryption.unseal("grant:1", ciphertext)
 
 
 def test_old_key_opens_behind_a_new_one(old_key: Any) -> None:
-    ciphertext = vault.seal("grant:1", {"a": "b"})
+    ciphertext = encryption.seal("grant:1", {"a": "b"})
     old_key.TOKEN_KEYS = [NEW, OLD]
-    assert vault.unseal("grant:1", ciphertext) == {"a": "b"}
-    assert Fernet(NEW).decrypt(vault.reseal(ciphertext).encode()) == Fernet(OLD).decrypt(ciphertext.encode())
+    assert encryption.unseal("grant:1", ciphertext) == {"a": "b"}
+    assert Fernet(NEW).decrypt(encryption.reseal(ciphertext).encode()) == Fernet(OLD).decrypt(
+        ciphertext.encode()
+    )
 
 
 def run(*arguments: str) -> str:
@@ -83,13 +85,16 @@ def test_rotation_seals_everything_anew(old_key: Any) -> None:
     assert "5 secrets encrypted anew" in run("--batch", "2")
     heartbeat.beat("node")
     old_key.TOKEN_KEYS = [NEW]
-    Heartbeat.objects.create(node="other", keys={"TOKEN_KEYS": [vault.key_id(OLD), vault.key_id(NEW)]})
+    Heartbeat.objects.create(
+        node="other", keys={"TOKEN_KEYS": [encryption.key_id(OLD), encryption.key_id(NEW)]}
+    )
     with pytest.raises(CommandError, match="Not first on every node yet: worker other"):
         run("--check")
     Heartbeat.objects.filter(node="other").delete()
     assert "Only the first key is needed" in run("--check")
     opened = [
-        vault.unseal(f"grant:xero:app:user-{n}", g.tokens) for n, g in enumerate(Grant.objects.order_by("pk"))
+        encryption.unseal(f"grant:xero:app:user-{n}", g.tokens)
+        for n, g in enumerate(Grant.objects.order_by("pk"))
     ]
     assert opened == [{"access_token": f"a{n}", "refresh_token": f"r{n}"} for n in range(5)]
 
@@ -99,7 +104,7 @@ def test_rotation_cut_short_goes_on(old_key: Any, monkeypatch: pytest.MonkeyPatc
     for number in range(4):
         sealed_grant(number)
     old_key.TOKEN_KEYS = [NEW, OLD]
-    reseal = vault.reseal
+    reseal = encryption.reseal
     calls: list[str] = []
 
     def dies_at_the_third(ciphertext: str) -> str:
@@ -108,32 +113,32 @@ def test_rotation_cut_short_goes_on(old_key: Any, monkeypatch: pytest.MonkeyPatc
             raise KeyboardInterrupt
         return reseal(ciphertext)
 
-    monkeypatch.setattr(vault, "reseal", dies_at_the_third)
+    monkeypatch.setattr(encryption, "reseal", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        rotation.rotate(batch=2)
-    assert Grant.objects.filter(key_id=vault.key_id(NEW)).count() == 2
-    assert rotation.rotate(batch=2) == 2
+        key_rotation.rotate(batch=2)
+    assert Grant.objects.filter(key_id=encryption.key_id(NEW)).count() == 2
+    assert key_rotation.rotate(batch=2) == 2
 
 
 @pytest.mark.django_db
 def test_rotation_leaves_a_grant_refreshed_meanwhile(old_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     grant = sealed_grant()
-    fresh = vault.seal("grant:xero:app:user-0", {"access_token": "new", "refresh_token": "new"})
+    fresh = encryption.seal("grant:xero:app:user-0", {"access_token": "new", "refresh_token": "new"})
     old_key.TOKEN_KEYS = [NEW, OLD]
-    reseal = vault.reseal
+    reseal = encryption.reseal
 
     def overtaken(ciphertext: str) -> str:
         Grant.objects.filter(version=1).update(tokens=fresh, version=F("version") + 1)
         return reseal(ciphertext)
 
-    monkeypatch.setattr(vault, "reseal", overtaken)
-    rotation._round(10)
+    monkeypatch.setattr(encryption, "reseal", overtaken)
+    key_rotation._round(10)
     grant.refresh_from_db()
     assert grant.tokens == fresh
-    monkeypatch.setattr(vault, "reseal", reseal)
-    rotation.rotate(batch=10)
+    monkeypatch.setattr(encryption, "reseal", reseal)
+    key_rotation.rotate(batch=10)
     grant.refresh_from_db()
-    assert vault.unseal("grant:xero:app:user-0", grant.tokens)["access_token"] == "new"
+    assert encryption.unseal("grant:xero:app:user-0", grant.tokens)["access_token"] == "new"
 
 
 @pytest.mark.django_db
@@ -147,7 +152,7 @@ def test_check_refuses_a_key_taken_away_too_early(old_key: Any) -> None:
 
 def has_keys(node: str, *keys: str, kind: str = "worker") -> None:
     """A living node that names these keys."""
-    known = {"TOKEN_KEYS": [vault.key_id(key) for key in keys]}
+    known = {"TOKEN_KEYS": [encryption.key_id(key) for key in keys]}
     Heartbeat.objects.update_or_create(node=node, defaults={"kind": kind, "keys": known, "beat_at": Now()})
 
 
@@ -165,14 +170,14 @@ def test_rotation_is_refused_while_a_living_node_does_not_know_the_key(old_key: 
     Heartbeat.objects.filter(node="second").update(keys=None)
     with pytest.raises(CommandError, match="does not say which keys it knows"):
         run()
-    assert Grant.objects.get(pk=grant.pk).key_id == vault.key_id(OLD)
+    assert Grant.objects.get(pk=grant.pk).key_id == encryption.key_id(OLD)
     Heartbeat.objects.filter(node="second").update(beat_at=Now() - timedelta(minutes=5))  # gone
     assert "1 secrets encrypted anew" in run()
 
 
 @pytest.mark.django_db
 def test_status_says_what_each_node_knows_and_what_comes_next(old_key: Any) -> None:
-    old, new = vault.key_id(OLD), vault.key_id(NEW)
+    old, new = encryption.key_id(OLD), encryption.key_id(NEW)
     sealed_grant()
 
     def status(one: list[str], two: list[str]) -> str:
@@ -193,6 +198,6 @@ def test_status_says_what_each_node_knows_and_what_comes_next(old_key: Any) -> N
     assert f"next: At once: put {new} at the end on web two" in status([NEW, OLD], [OLD])
     old_key.TOKEN_KEYS = [NEW, OLD]
     has_keys("two", NEW, OLD)
-    rotation.rotate(batch=10)
+    key_rotation.rotate(batch=10)
     assert "If it is the old one: take it out, an hour after" in status([NEW, OLD], [NEW, OLD])
     assert f"next: Nothing is under way: every node knows {new} alone." in status([NEW], [NEW])

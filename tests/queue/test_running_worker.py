@@ -24,7 +24,7 @@ from django.test import override_settings
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from connections import grants, organisation_time
+from connections import organisation_time
 from connections.models import (
     Call,
     CallState,
@@ -37,6 +37,7 @@ from connections.models import (
     Refusal,
 )
 from connections.models import Consent as ConsentRow
+from connections.oauth import grants
 from connections.providers import providers
 from taskjuice.notices.models import Incident, Reader, Told
 from taskjuice.queue import invariants, sweeping

@@ -10,8 +10,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from connections import outbound, secret_values, vault
+from connections import outbound, secret_values
 from connections.models import Connection, Secret
+from connections.oauth import encryption
 from taskjuice.workspaces.models import Agency, AuditEntry, User
 from tests.factories import make_activation, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving
@@ -177,10 +178,10 @@ def test_another_agencys_secret_is_not_known(
 def test_sealed_value_opens_for_its_own_row_only(agency: Agency, foreign_agency: Agency) -> None:
     mine, theirs = make_secret(agency, "a"), make_secret(foreign_agency, "a")
     Secret.objects.filter(pk=theirs.pk).update(sealed=Secret.objects.get(pk=mine.pk).sealed)
-    with pytest.raises(vault.CannotOpen):
+    with pytest.raises(encryption.CannotOpen):
         secret_values.opened(foreign_agency.pk, ["a"])
     Secret.objects.filter(pk=mine.pk).update(host="evil.example.com")
-    with pytest.raises(vault.CannotOpen):
+    with pytest.raises(encryption.CannotOpen):
         secret_values.opened(agency.pk, ["a"])
 
 

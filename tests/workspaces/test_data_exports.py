@@ -13,8 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from connections import grants, vault
 from connections.models import Connection, Grant
+from connections.oauth import encryption, grants
 from taskjuice.queue.models import Wake
 from taskjuice.workspaces import audit, data_exports
 from taskjuice.workspaces.holdings import HOLDINGS
@@ -40,7 +40,7 @@ PATH = "/northwind/harbour-cafe/settings/data/"
 def fill(place: Workspace, owner: User, name: str) -> Connection:
     """One row of all that a workspace may hold."""
     grant = make_grant()
-    sealed = vault.seal(grants.owner_of("xero", "app", grant.provider_user_id), {"access_token": TOKEN})
+    sealed = encryption.seal(grants.owner_of("xero", "app", grant.provider_user_id), {"access_token": TOKEN})
     Grant.objects.filter(pk=grant.pk).update(tokens=sealed)
     link = make_connection(place, name=name, grant=grant)
     workflow = make_workflow(place.agency, link)

@@ -6,8 +6,8 @@ from uuid import UUID
 import jwt
 from django.conf import settings as django_settings
 
-from connections import grants
 from connections.models import Connection
+from connections.oauth import grants
 from connections.providers import Consented, TokenSet
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection

@@ -16,8 +16,9 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from connections import errors, grants
+from connections import errors
 from connections.models import Connection, ConnectionState, Grant
+from connections.oauth import grants
 from taskjuice.workspaces.models import Workspace
 from tests.connections.conftest import connect, sandbox, sandbox_process  # noqa: F401 - fixtures
 from tests.sandbox_process import SandboxProcess

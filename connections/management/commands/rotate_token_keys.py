@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from connections import checks, rotation, vault
+from connections.oauth import checks, encryption
+from connections.oauth import key_rotation as oauth_key_rotation
 from taskjuice.queue import key_rotation
 
 
@@ -32,27 +33,27 @@ class Command(BaseCommand):
             self._check()
             return
         try:
-            done = rotation.rotate(batch=max(1, options["batch"]))
-        except rotation.NotKnownEverywhere as error:
+            done = oauth_key_rotation.rotate(batch=max(1, options["batch"]))
+        except oauth_key_rotation.NotKnownEverywhere as error:
             raise CommandError(f"{error} Nothing was changed; put it at the end there first.") from error
-        self.stdout.write(f"{done} secrets encrypted anew with key {vault.current_key_id()}.")
+        self.stdout.write(f"{done} secrets encrypted anew with key {encryption.current_key_id()}.")
         self._check()
 
     def _check(self) -> None:
         uses = checks.uses()
-        for key in dict.fromkeys([*vault.key_ids(), *uses]):
-            known = "" if key in vault.key_ids() else ", which TOKEN_KEYS does not hold"
+        for key in dict.fromkeys([*encryption.key_ids(), *uses]):
+            known = "" if key in encryption.key_ids() else ", which TOKEN_KEYS does not hold"
             self.stdout.write(f"key {key or '(not noted)'}{known}: {uses.get(key, 0)} secrets")
-        old = {key: count for key, count in uses.items() if key != vault.current_key_id() and count}
+        old = {key: count for key, count in uses.items() if key != encryption.current_key_id() and count}
         if old:
             raise CommandError(f"{sum(old.values())} secrets still need an older key; keep it in TOKEN_KEYS.")
-        nodes = key_rotation.list_nodes(vault.SETTING)
-        if behind := [node for node in nodes if node.keys[:1] != (vault.current_key_id(),)]:
+        nodes = key_rotation.list_nodes(encryption.SETTING)
+        if behind := [node for node in nodes if node.keys[:1] != (encryption.current_key_id(),)]:
             raise CommandError(f"Not first on every node yet: {'; '.join(map(str, behind))}.")
         self.stdout.write("Only the first key is needed; the others may go.")
 
     def _say_status(self) -> None:
-        for setting, needed in {vault.SETTING: checks.uses(), "SECRET_KEY": None}.items():
+        for setting, needed in {encryption.SETTING: checks.uses(), "SECRET_KEY": None}.items():
             nodes = key_rotation.list_nodes(setting)
             self.stdout.write(f"{setting}, the first key first:")
             for node in nodes:

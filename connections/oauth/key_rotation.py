@@ -2,8 +2,8 @@
 
 from django.db import transaction
 
-from connections import vault
 from connections.models import Grant, Secret
+from connections.oauth import encryption
 from taskjuice.queue import key_rotation
 
 
@@ -17,9 +17,9 @@ def rotate(*, batch: int) -> int:
     What is sealed anew meanwhile, by a refresh or a replacement, is left alone and met again in the next round,
     since a worker that has not been restarted yet may have sealed it with the old key. Raises NotKnownEverywhere.
     """
-    if lacking := key_rotation.list_without(vault.SETTING, vault.current_key_id()):
+    if lacking := key_rotation.list_without(encryption.SETTING, encryption.current_key_id()):
         nodes = "; ".join(str(node) for node in lacking)
-        raise NotKnownEverywhere(f"Key {vault.current_key_id()} is not known to every node. {nodes}.")
+        raise NotKnownEverywhere(f"Key {encryption.current_key_id()} is not known to every node. {nodes}.")
     done = 0
     while True:
         changed = _round(batch)
@@ -35,12 +35,14 @@ def _round(batch: int) -> int:
 def _round_of(model: type[Grant] | type[Secret], column: str, batch: int) -> int:
     changed, last = 0, 0
     while True:
-        old = model._default_manager.exclude(**{column: ""}).exclude(key_id=vault.current_key_id())
+        old = model._default_manager.exclude(**{column: ""}).exclude(key_id=encryption.current_key_id())
         rows = list(old.filter(pk__gt=last).order_by("pk").values_list("pk", column)[:batch])
         if not rows:
             return changed
         with transaction.atomic():
             for pk, sealed in rows:
                 same = model._default_manager.filter(pk=pk, **{column: sealed})
-                changed += same.update(**{column: vault.reseal(sealed), "key_id": vault.current_key_id()})
+                changed += same.update(
+                    **{column: encryption.reseal(sealed), "key_id": encryption.current_key_id()}
+                )
         last = rows[-1][0]

@@ -10,11 +10,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
-from connections import choices, consents, errors, lifecycle, queries
+from connections import errors, lifecycle, queries
 from connections.forms import ChooseForm, StartForm
 from connections.models import Connection, Consent
+from connections.oauth import consents, tenant_selection
+from connections.oauth.cleanup import offered
 from connections.providers import Tenant, providers
-from connections.returns import offered
 from taskjuice.workspaces import branding, gate
 from taskjuice.workspaces.gate import Scope
 
@@ -107,7 +108,7 @@ def choose(request: HttpRequest, consent: Consent, after: AfterChoice) -> HttpRe
     context = {
         "consent": consent,
         "form": form,
-        "offers": choices.offers(consent, tenants, elsewhere),
+        "offers": tenant_selection.offers(consent, tenants, elsewhere),
         "provider": providers[consent.provider],
         **_look(consent),
     }
@@ -119,7 +120,7 @@ def consent_cancel(request: HttpRequest, agency: str, workspace: str, consent: i
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
     found = _open(scope, consent)
     if found is not None:
-        choices.cancel(found)
+        tenant_selection.cancel(found)
         messages.info(request, "Nothing was connected.")
     return redirect(reverse("connections:connection-list", args=[agency, workspace]))
 
@@ -127,11 +128,11 @@ def consent_cancel(request: HttpRequest, agency: str, workspace: str, consent: i
 def _exchanged(request: HttpRequest, consent: Consent) -> HttpResponse:
     """On to the choice. A hand-over needs none, nor a reconnect that brought the same organisation."""
     if consent.takes_over is not None:
-        return _handed_over(request, consent, choices.take_over(consent))
-    same = choices.same_again(consent) if consent.reconnects else None
+        return _handed_over(request, consent, tenant_selection.take_over(consent))
+    same = tenant_selection.same_again(consent) if consent.reconnects else None
     if same is None:
         return redirect(_choose_address(consent))
-    made = choices.finish(consent, [same])
+    made = tenant_selection.finish(consent, [same])
     if consent.link is not None:
         return redirect("connections:link-done", consent.pk)
     return _connected(request, consent, made)
@@ -151,7 +152,7 @@ def _handed_over(request: HttpRequest, consent: Consent, moved: list[Connection]
             request, f"{holder} allowed none of these organisations at Xero. Nothing was changed."
         )
     assert consent.takes_over is not None  # _exchanged() looked
-    if choices.held_by(consent.takes_over, consent.agency).exists():
+    if tenant_selection.held_by(consent.takes_over, consent.agency).exists():
         return redirect("connections:grant-hand-over", consent.agency.slug, consent.takes_over.pk)
     return redirect("connections:grant-list", consent.agency.slug)
 
@@ -162,7 +163,7 @@ def _connect(form: ChooseForm, consent: Consent, free: list[Tenant]) -> list[Con
     chosen = [tenant for tenant in free if str(tenant.tenant_id) in ticked]
     try:
         chosen += _pasted(form, consent, chosen)
-        return choices.finish(consent, chosen) if not form.errors else []
+        return tenant_selection.finish(consent, chosen) if not form.errors else []
     except lifecycle.ConnectedElsewhere as error:
         where = (
             ""
@@ -179,7 +180,7 @@ def _pasted(form: ChooseForm, consent: Consent, chosen: list[Tenant]) -> list[Te
     tenant_id = form.cleaned_data["tenant_id"]
     if tenant_id is None or tenant_id in {tenant.tenant_id for tenant in chosen}:
         return []
-    tenant = choices.pasted(consent, tenant_id)
+    tenant = tenant_selection.pasted(consent, tenant_id)
     if tenant is None:
         form.add_error("tenant_id", "Your consent does not cover an organisation with this tenant ID.")
         return []

@@ -8,11 +8,12 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from connections import consents, grants, lifecycle, states
+from connections import lifecycle, states
 from connections.links import progress
 from connections.models import Connection, ConnectionState, Consent, Grant
+from connections.oauth import consents, grants
+from connections.oauth.cleanup import let_go, offered
 from connections.providers import Tenant, providers
-from connections.returns import let_go, offered
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.audit import Actor
 from taskjuice.workspaces.models import Agency

@@ -17,8 +17,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections import errors, states, vault
+from connections import errors, states
 from connections.models import ConnectionProblem, Grant, GrantState, TokenRefresh
+from connections.oauth import encryption
 from connections.providers import Consented, TokenSet, providers
 from taskjuice.queue import clock
 from taskjuice.workspaces.models import User
@@ -52,7 +53,7 @@ class _Held:
     app_id: str
     owner: str
     version: int
-    secrets: vault.Secrets = field(repr=False)
+    secrets: encryption.Secrets = field(repr=False)
     left: timedelta  # of the access token
     age: timedelta  # since the last refresh
     retry_at: datetime | None  # in the future, or None
@@ -141,9 +142,11 @@ def revoke(grant: Grant) -> bool:
     if not (ended and grant.tokens):
         return True
     try:
-        secrets = vault.unseal(owner_of(grant.provider, grant.app_id, grant.provider_user_id), grant.tokens)
+        secrets = encryption.unseal(
+            owner_of(grant.provider, grant.app_id, grant.provider_user_id), grant.tokens
+        )
         providers[grant.provider].revoke(secrets["refresh_token"])
-    except vault.CannotOpen as error:  # nothing to present; the provider forgets it after 60 days
+    except encryption.CannotOpen as error:  # nothing to present; the provider forgets it after 60 days
         _note(grant.pk, "refused", f"Revoking: {error}")
     except errors.RetryLater as error:
         _note(grant.pk, TRANSIENT, f"Revoking: {error}")
@@ -201,10 +204,10 @@ def _read(grant_id: int | None) -> _Held:
     )
 
 
-def _opened(owner: str, ciphertext: str) -> vault.Secrets:
+def _opened(owner: str, ciphertext: str) -> encryption.Secrets:
     try:
-        return vault.unseal(owner, ciphertext)
-    except vault.CannotOpen as error:
+        return encryption.unseal(owner, ciphertext)
+    except encryption.CannotOpen as error:
         logger.exception("a grant's tokens do not open: is a key missing in TOKEN_KEYS?")
         at = clock.now() + timedelta(minutes=1)
         raise errors.RetryLater("The stored access cannot be opened.", at=at, tenant_wide=True) from error
@@ -296,8 +299,8 @@ def _write(where: Q, owner: str, tokens: TokenSet, *, previous: str) -> bool:
     }
     return bool(
         Grant.objects.filter(where).update(
-            tokens=vault.seal(owner, secrets),
-            key_id=vault.current_key_id(),
+            tokens=encryption.seal(owner, secrets),
+            key_id=encryption.current_key_id(),
             access_expires_at=Now() + timedelta(seconds=tokens.expires_in),
             refreshed_at=Now(),
             version=F("version") + 1,

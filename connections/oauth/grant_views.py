@@ -4,21 +4,21 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from connections import consents, holders
+from connections.oauth import consents, grant_holders
 from taskjuice.workspaces import gate
 
 
 @require_safe
 def grant_list(request: HttpRequest, agency: str) -> HttpResponse:
     scope = gate.enter(request, agency, level=consents.LEVEL)
-    return render(request, "connections/grants/list.html", {"holders": holders.holders(scope.agency)})
+    return render(request, "connections/grants/list.html", {"holders": grant_holders.holders(scope.agency)})
 
 
 @require_http_methods(["GET", "POST"])
 def grant_hand_over(request: HttpRequest, agency: str, grant: int) -> HttpResponse:
     """What hangs on one person's consent; a POST takes whoever presses it to the provider, to consent instead."""
     scope = gate.enter(request, agency, level=consents.LEVEL)
-    holder = holders.of(scope.agency, grant)
+    holder = grant_holders.of(scope.agency, grant)
     if holder is None:
         raise Http404("Nothing of this agency hangs on such a grant.")
     movable = [each for each in holder.connections if each.workspace.archived_at is None]

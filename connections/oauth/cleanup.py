@@ -7,9 +7,10 @@ from uuid import UUID
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import errors, grants
+from connections import errors
 from connections.links import progress
 from connections.models import Connection, ConnectionState, Consent
+from connections.oauth import grants
 from connections.providers import Consented, Tenant, providers
 
 logger = logging.getLogger(__name__)

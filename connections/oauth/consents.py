@@ -16,11 +16,12 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import Http404, HttpRequest
 
-from connections import errors, grants, vault
+from connections import errors
 from connections.links import progress
 from connections.models import Connection, ConnectLink, Consent, Grant
+from connections.oauth import encryption, grants
+from connections.oauth.cleanup import CHOOSE_WITHIN, give_back
 from connections.providers import Consented, ConsentFailed, providers
-from connections.returns import CHOOSE_WITHIN, give_back
 from taskjuice.workspaces import audit, gate
 from taskjuice.workspaces.models import User, Workspace
 
@@ -63,7 +64,7 @@ def begin(
         reconnects=reconnects,
         takes_over=takes_over,
         nonce=nonce,
-        code_verifier=vault.seal(f"consent:{_hash(state)}", {"verifier": verifier}),
+        code_verifier=encryption.seal(f"consent:{_hash(state)}", {"verifier": verifier}),
     )
     return providers[provider].authorise_url(state=state, nonce=nonce, verifier=verifier)
 
@@ -92,11 +93,11 @@ def exchange(consent: Consent, code: str, request: HttpRequest) -> None:
     provider = providers[consent.provider]
     # Also where the right was lost meanwhile: what was granted can only be given back with the tokens in hand.
     try:
-        verifier = vault.unseal(f"consent:{consent.state_hash}", consent.code_verifier)["verifier"]
+        verifier = encryption.unseal(f"consent:{consent.state_hash}", consent.code_verifier)["verifier"]
         consented = provider.exchange(code=code, nonce=consent.nonce, verifier=verifier)
         require_right(request, consent, consented)
         _keep(consent, consented)
-    except vault.CannotOpen as error:
+    except encryption.CannotOpen as error:
         _fail(consent, "too-old", "The key that sealed this consent is gone.")
         raise Refused("too-old", consent) from error
     except ConsentFailed as error:

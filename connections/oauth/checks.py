@@ -8,8 +8,8 @@ from django.core import checks
 from django.db import ProgrammingError, transaction
 from django.db.models import Count
 
-from connections import vault
 from connections.models import Grant, Secret
+from connections.oauth import encryption
 
 
 def register() -> None:
@@ -25,7 +25,7 @@ def token_keys(databases: Sequence[str] | None = None, **_: Any) -> list[checks.
             used = uses()
     except ProgrammingError:  # `migrate` runs the checks before the table is there
         return []
-    unknown = {key: count for key, count in used.items() if key not in vault.key_ids()}
+    unknown = {key: count for key, count in used.items() if key not in encryption.key_ids()}
     if not unknown:
         return []
     return [
@@ -42,7 +42,7 @@ def list_lost_keys() -> list[str]:
     """Return the keys, by their ids, that stored secrets need and this process lacks; one statement."""
     grants = Grant.objects.exclude(tokens="").exclude(key_id="").order_by().values_list("key_id", flat=True)
     secrets = Secret.objects.exclude(key_id="").order_by().values_list("key_id", flat=True)
-    return sorted(set(grants.union(secrets)) - set(vault.key_ids()))
+    return sorted(set(grants.union(secrets)) - set(encryption.key_ids()))
 
 
 def uses() -> dict[str, int]:
