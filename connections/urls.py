@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from connections import delivery_views, secret_views, views
+from connections import delivery_views, views
 from connections.links import desk_views, visitor_views
 from connections.oauth import grant_views
 from connections.oauth import views as oauth_views
+from connections.secrets import views as secret_views
 
 app_name = "connections"
 

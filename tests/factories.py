@@ -9,7 +9,6 @@ from uuid import uuid4
 from allauth.account.models import EmailAddress
 from django.utils import timezone
 
-from connections import secret_values
 from connections.models import (
     Call,
     CallState,
@@ -25,6 +24,7 @@ from connections.models import (
     Secret,
     Sending,
 )
+from connections.secrets import values as secret_values
 from taskjuice.workspaces.models import (
     Agency,
     Branding,

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
-from connections import secret_values
 from connections.integrations import Call, Data, Failed
-from connections.secret_values import Opened
+from connections.secrets import values as secret_values
+from connections.secrets.values import Opened
 from taskjuice.workspaces.models import Agency
 from workflows import requests_sent
 

@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from connections import outbound, secret_values
+from connections import outbound
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, TryLater, Unknown
 from connections.models import Connection
 from connections.outbound import Lost, NotSent, Refused
+from connections.secrets import values as secret_values
 from taskjuice.database.outages import insist
 from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField

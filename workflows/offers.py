@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connections import secret_values
+from connections.secrets import values as secret_values
 from taskjuice.workspaces.models import Agency
 
 

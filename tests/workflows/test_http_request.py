@@ -10,9 +10,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from connections import outbound, secret_values
+from connections import outbound
 from connections.models import Connection, Secret
 from connections.oauth import encryption
+from connections.secrets import values as secret_values
 from taskjuice.workspaces.models import Agency, AuditEntry, User
 from tests.factories import make_activation, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving

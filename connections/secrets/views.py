@@ -7,8 +7,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections import outbound, secret_values
+from connections import outbound
 from connections.models import Secret
+from connections.secrets import values as secret_values
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency
