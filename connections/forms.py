@@ -5,9 +5,9 @@ from typing import Any
 
 from django import forms
 
-from connections.delivery_queries import VERDICTS
 from connections.models import Connection
 from connections.providers import Tenant
+from connections.webhooks.queries import VERDICTS
 from taskjuice.workspaces.models import Workspace
 
 MOMENTS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]

@@ -8,8 +8,7 @@ from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Value,
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import health, webhook_health
-from connections.delivery_queries import verdicts_lately
+from connections import health
 from connections.freshness import Freshness
 from connections.integrations import Gap, registry
 from connections.models import (
@@ -25,7 +24,9 @@ from connections.models import (
 )
 from connections.oauth.cleanup import CHOOSE_WITHIN
 from connections.providers import Left, Provider, providers
-from connections.webhook_health import Health
+from connections.webhooks import health as webhook_health
+from connections.webhooks.health import Health
+from connections.webhooks.queries import verdicts_lately
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, User, Workspace
 

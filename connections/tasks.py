@@ -1,11 +1,12 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from connections import inbox, journal
+from connections import journal
 from connections.links import letters
+from connections.webhooks import fan_out as webhooks_fan_out
 
 
 def fan_out() -> None:
-    inbox.fan_out()
+    webhooks_fan_out.fan_out()
 
 
 def settle_calls() -> None:

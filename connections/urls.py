@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from connections import delivery_views, views
+from connections import views
 from connections.links import desk_views, visitor_views
 from connections.oauth import grant_views
 from connections.oauth import views as oauth_views
 from connections.secrets import views as secret_views
+from connections.webhooks import views as delivery_views
 
 app_name = "connections"
 

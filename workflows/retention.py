@@ -17,7 +17,7 @@ STEP_HISTORY = Partitioned("workflows_steprun", "finished_at")
 STILL_SEEN = """EXISTS (SELECT FROM workflows_activation a WHERE a.id = h.activation_id
     AND NOT (a.state IN ('succeeded', 'stopped', 'failed', 'cancelled') AND a.finished_at < %(cutoff)s))"""
 # An event outlives its activations: while it is known, the same report of it starts nothing again. Reports of
-# events older than this are refused (connections.arrivals.ACCEPTED), so none comes back after it was forgotten.
+# events older than this are refused (connections.webhooks.parsing.ACCEPTED), so none comes back after it was forgotten.
 EVENTS_LONGER = timedelta(days=62)
 
 

@@ -17,10 +17,11 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from connections import echoes, exact, inbox
+from connections import echoes, exact
 from connections.echoes import Sight
 from connections.integrations import registry
 from connections.models import Connection, Event
+from connections.webhooks import fan_out
 from xero.models import Change
 
 CATEGORY = "INVOICE STATE"
@@ -56,7 +57,7 @@ def announce() -> int:
         # The row's own time of change says whose change it is: that of a write's answer, or another.
         marks = echoes.marks([Sight(pk, kind, id, at) for pk, kind, id, at, _ in rows])
         events = store(CATEGORY, rows, marks)
-        inbox.announce(events)
+        fan_out.announce(events)
         Change.objects.filter(pk__in=[change.pk for change in changes]).delete()
     return len(events)
 

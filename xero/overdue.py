@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from connections import echoes, inbox, organisation_time
+from connections import echoes, organisation_time
 from connections.integrations import registry
 from connections.models import Connection
+from connections.webhooks import fan_out
 from xero import changes
 from xero.models import Invoice
 
@@ -55,7 +56,7 @@ def _announce_days(connection: Connection, days: int, since: datetime) -> int:
     rows = [_row(invoice, days, zone) for invoice in found]
     with transaction.atomic():
         events = changes.store(CATEGORY, rows, _marks(connection, rows))
-        inbox.announce(events)
+        fan_out.announce(events)
     return len(events)
 
 

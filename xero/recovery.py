@@ -14,9 +14,10 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Least, Now
 
-from connections import arrivals, exact, inbox
+from connections import exact
 from connections.integrations import ReportedEvent
 from connections.models import Connection, Delivery, DeliveryState, Event
+from connections.webhooks import fan_out, parsing
 from taskjuice.queue import clock
 from xero import ledgers, upsert
 from xero.mapping import CONTACTS, INVOICES
@@ -81,8 +82,8 @@ def recover(connection: Connection, since: datetime, until: datetime) -> list[Ev
     if not untold:
         return []
     with transaction.atomic():
-        found = arrivals.insert_events([(connection, None, event) for event in untold], recovered=True)
-        inbox.announce(found)
+        found = parsing.insert_events([(connection, None, event) for event in untold], recovered=True)
+        fan_out.announce(found)
     logger.warning(
         "connection %s: %d events recovered since %s", connection.pk, len(found), since.isoformat()
     )

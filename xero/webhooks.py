@@ -18,9 +18,9 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from connections import receiving
 from connections.integrations import Gap, ReportedEvent, UnparsableDelivery, UnusableEvent
 from connections.together import TooSlow
+from connections.webhooks import receiver
 from taskjuice.machines import for_machines
 from xero.models import SequenceGap
 
@@ -44,9 +44,9 @@ def receive(request: HttpRequest) -> HttpResponse:
         return _empty(413)
     try:
         if not is_signed(body, request.META.get("HTTP_X_XERO_SIGNATURE", "")):
-            receiving.refusals.add("xero")
+            receiver.refusals.add("xero")
             return _empty(401)
-        receiving.store("xero", body, began=began)
+        receiver.store("xero", body, began=began)
     except (Error, TooSlow):  # not on disk: Xero must send it again
         return _empty(503)
     return _empty(200)

@@ -10,8 +10,8 @@ from django.db.models import Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import webhook_health
 from connections.models import Call, CallState, Connection, ConnectionState
+from connections.webhooks import health as webhook_health
 from taskjuice.notices.models import Incident, Kind
 from taskjuice.workspaces.models import Agency
 from workflows.models import (

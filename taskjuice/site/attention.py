@@ -9,8 +9,8 @@ from django.db.models import QuerySet, Value
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from connections import webhook_health
 from connections.models import Call, CallState, Connection, ConnectionState
+from connections.webhooks import health as webhook_health
 from taskjuice.workspaces.gate import Scope
 from workflows import organisation_pauses
 from workflows import queries as workflow_queries

@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from connections import inbox, receiving
 from connections.models import Connection, Delivery, Event, Grant
+from connections.webhooks import fan_out, receiver
 from taskjuice.workspaces import deletions
 from taskjuice.workspaces.models import Agency, AuditEntry, Deletion, User, Workspace
 from tests.factories import make_connection, make_delivery, make_event, make_ledger, make_workflow
@@ -32,8 +32,8 @@ def deliver(*connections: Connection) -> Delivery:
         }
         for connection in connections
     ]
-    receiving.store("xero", json.dumps({"events": events, "entropy": "ENTROPY"}).encode())
-    inbox.fan_out()
+    receiver.store("xero", json.dumps({"events": events, "entropy": "ENTROPY"}).encode())
+    fan_out.fan_out()
     return Delivery.objects.latest("pk")
 
 
@@ -217,8 +217,8 @@ def test_duplicate_is_shown_with_the_delivery_that_came_first(
     as_member: Client, as_stranger: Client, workspace: Workspace
 ) -> None:
     first = deliver(make_connection(workspace))
-    receiving.store("xero", bytes(first.body))
-    inbox.fan_out()
+    receiver.store("xero", bytes(first.body))
+    fan_out.fan_out()
     again = Delivery.objects.latest("pk")
     rows = as_member.get("/northwind/deliveries/").context["page"].rows
     assert [(row.delivery.pk, row.delivery.verdict, row.told, row.repeated) for row in rows] == [
@@ -235,8 +235,8 @@ def test_time_to_answer_is_stored_with_the_delivery_and_shown(
 ) -> None:
     check = deliver()
     assert check.answer_ms is None  # nobody said when it arrived
-    receiving.store("xero", b'{"events": []}', began=time.perf_counter())
-    inbox.fan_out()
+    receiver.store("xero", b'{"events": []}', began=time.perf_counter())
+    fan_out.fan_out()
     measured = Delivery.objects.latest("pk")
     assert measured.answer_ms is not None
     assert measured.answer_ms > 0
@@ -277,7 +277,7 @@ def test_window_that_ends_before_it_begins_is_refused(as_member: Client) -> None
 def test_window_of_too_much_is_refused(
     as_member: Client, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("connections.delivery_views.MOST_REPLAYED", 1)
+    monkeypatch.setattr("connections.webhooks.views.MOST_REPLAYED", 1)
     connection = make_connection(workspace)
     for _ in range(2):
         make_event(connection, delivery=make_delivery())

@@ -8,9 +8,9 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from connections import arrivals, inbox
 from connections.integrations import ReportedEvent
 from connections.models import Call, CallState, Connection, Delivery, Event, Mention, Sending
+from connections.webhooks import fan_out, parsing
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_call, make_connection, make_delivery, make_workflow
 from workflows.models import Activation, Workflow
@@ -65,8 +65,8 @@ def told(
 ) -> Event:
     """An event as a delivery brings it, taken in and announced."""
     reported = ReportedEvent(connection.tenant_id, "INVOICE", type, resource, at)
-    (event,) = arrivals.insert_events([(connection, fields.get("delivery"), reported)])
-    inbox.announce([event])
+    (event,) = parsing.insert_events([(connection, fields.get("delivery"), reported)])
+    fan_out.announce([event])
     return event
 
 
@@ -128,9 +128,9 @@ def test_event_waits_for_the_answer_and_is_our_own_by_what_that_says(
     call = under_way(connection)
     moment = timezone.now() - timedelta(seconds=9)
     event = told(connection, moment)
-    assert (event.undecided, event.ours, inbox.announce_decided()) == (True, False, 0)
+    assert (event.undecided, event.ours, fan_out.announce_decided()) == (True, False, 0)
     Call.objects.filter(pk=call.pk).update(state=CallState.CONFIRMED, changed_at=moment)
-    assert inbox.announce_decided() == 1
+    assert fan_out.announce_decided() == 1
     event.refresh_from_db()
     assert (event.undecided, event.ours, Activation.objects.count()) == (False, True, 0)
 
@@ -155,7 +155,7 @@ def test_persons_change_while_a_write_is_under_way_starts_once_the_answer_is_the
     Call.objects.filter(pk=call.pk).update(
         state=CallState.CONFIRMED, changed_at=moment + timedelta(seconds=3)
     )
-    inbox.announce_decided()
+    fan_out.announce_decided()
     event.refresh_from_db()
     assert (event.undecided, event.ours, Activation.objects.count()) == (False, False, 1)
     assert (Delivery.objects.get().verdict, Mention.objects.get().activations) == ("valid", 1)
@@ -168,7 +168,7 @@ def test_event_starts_when_no_answer_claims_it(
     call = under_way(connection)
     told(connection, timezone.now() - timedelta(seconds=9))
     Call.objects.filter(pk=call.pk).update(state=state)
-    assert (inbox.announce_decided(), Activation.objects.count()) == (1, 1)
+    assert (fan_out.announce_decided(), Activation.objects.count()) == (1, 1)
 
 
 def test_answer_that_never_comes_holds_an_event_for_minutes_only(
@@ -177,7 +177,7 @@ def test_answer_that_never_comes_holds_an_event_for_minutes_only(
     under_way(connection)
     told(connection, timezone.now() - timedelta(seconds=9))
     Event.objects.update(received_at=F("received_at") - timedelta(minutes=5))
-    assert (inbox.announce_decided(), Activation.objects.count()) == (1, 1)
+    assert (fan_out.announce_decided(), Activation.objects.count()) == (1, 1)
 
 
 def test_change_later_than_a_request_lasts_does_not_wait_for_it(
@@ -198,7 +198,7 @@ def test_creation_that_comes_before_the_answer_that_names_it_waits(
         told(connection, moment + timedelta(seconds=later), resource=record, type="CREATE")
     assert Event.objects.filter(undecided=True).count() == 2
     Call.objects.filter(pk=call.pk).update(state=CallState.CONFIRMED, record_id=ours, changed_at=moment)
-    inbox.announce_decided()
+    fan_out.announce_decided()
     assert dict(Event.objects.values_list("resource_id", "ours")) == {ours: True, theirs: False}
     assert Activation.objects.get(event__resource_id=theirs)
     assert Activation.objects.count() == 1
@@ -234,7 +234,7 @@ def test_batch_of_events_is_judged_by_as_many_queries_as_one(
     def tell(count: int) -> None:
         moments = [DONE - timedelta(days=1, minutes=n) for n in range(count)]
         reported = [ReportedEvent(connection.tenant_id, "INVOICE", "UPDATE", uuid4(), at) for at in moments]
-        arrivals.insert_events([(connection, None, one) for one in reported])
+        parsing.insert_events([(connection, None, one) for one in reported])
 
     for count in (1, 30):
         with django_assert_num_queries(2):

@@ -15,8 +15,8 @@ from django.db.models import F
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from connections import arrivals, inbox, receiving
 from connections.models import Connection, Delivery, Event, Mention, StrayEvent
+from connections.webhooks import fan_out, parsing, receiver
 from taskjuice.queue.models import Wake
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
@@ -59,7 +59,7 @@ def verdicts() -> list[str]:
 
 def test_store_queues_one_wake_up_for_a_burst() -> None:
     for _ in range(5):
-        receiving.store("xero", b"{}")
+        receiver.store("xero", b"{}")
     assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
 
 
@@ -76,7 +76,7 @@ def test_statement_that_stores_a_delivery_is_prepared_once_where_the_session_is_
     session._prepared.clear()
     monkeypatch.setattr(session, "is_direct", is_direct)
     for number in range(4):
-        receiving.store("xero", b"{%d}" % number)
+        receiver.store("xero", b"{%d}" % number)
     with database.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%INTO connections_delivery%'"
@@ -89,8 +89,8 @@ def test_statement_that_stores_a_delivery_is_prepared_once_where_the_session_is_
 def test_fan_out_takes_all_and_clears_the_flag(workspace: Workspace) -> None:
     connection = make_connection(workspace)
     for _ in range(3):
-        receiving.store("xero", report(connection))
-    assert inbox.fan_out() == 3
+        receiver.store("xero", report(connection))
+    assert fan_out.fan_out() == 3
     assert (Event.objects.count(), Wake.objects.get(name="fan-out").pending) == (3, False)
     assert verdicts() == ["no subscriber"] * 3
 
@@ -102,8 +102,8 @@ def test_event_starts_one_activation_per_published_workflow(workspace: Workspace
     make_workflow(workspace.agency, connection, published=False)
     make_workflow(workspace.agency, connection, trigger="xero/contact-event")
     make_workflow(workspace.agency)  # applied to no connection
-    receiving.store("xero", report(connection))
-    inbox.fan_out()
+    receiver.store("xero", report(connection))
+    fan_out.fan_out()
     delivery = Delivery.objects.get()
     assert (delivery.verdict, delivery.events, delivery.activations) == ("valid", 1, 2)
     assert Activation.objects.count() == 2
@@ -113,8 +113,8 @@ def test_events_of_an_archived_client_are_kept_and_start_nothing(workspace: Work
     connection = make_connection(workspace)
     make_workflow(workspace.agency, connection)
     Workspace.objects.update(archived_at=timezone.now())
-    receiving.store("xero", report(connection))
-    inbox.fan_out()
+    receiver.store("xero", report(connection))
+    fan_out.fan_out()
     assert (Event.objects.count(), Activation.objects.count(), verdicts()) == (1, 0, ["no subscriber"])
 
 
@@ -131,8 +131,8 @@ def test_workflow_may_want_the_changes_of_workflows(workspace: Workspace) -> Non
         form_key=None,
         changed_at=NOON + timedelta(seconds=2),
     )
-    receiving.store("xero", report(connection, resource=RECORD, at=JUST_AFTER))
-    inbox.fan_out()
+    receiver.store("xero", report(connection, resource=RECORD, at=JUST_AFTER))
+    fan_out.fan_out()
     assert (Event.objects.get().ours, Activation.objects.count()) == (True, 1)
 
 
@@ -140,9 +140,9 @@ def test_lane_is_woken_once_for_many_events(workspace: Workspace) -> None:
     connection = make_connection(workspace)
     make_workflow(workspace.agency, connection)
     for _ in range(4):
-        receiving.store("xero", report(connection))
+        receiver.store("xero", report(connection))
     OrmQ.objects.all().delete()
-    inbox.fan_out()
+    fan_out.fan_out()
     assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 1)
 
 
@@ -150,11 +150,11 @@ def test_same_event_twice_starts_nothing_more(workspace: Workspace) -> None:
     connection = make_connection(workspace)
     make_workflow(workspace.agency, connection)
     body = report(connection)
-    receiving.store("xero", body)
-    receiving.store("xero", body)
-    inbox.fan_out()
-    receiving.store("xero", body)
-    inbox.fan_out()
+    receiver.store("xero", body)
+    receiver.store("xero", body)
+    fan_out.fan_out()
+    receiver.store("xero", body)
+    fan_out.fan_out()
     assert sorted(verdicts()) == ["duplicate", "duplicate", "valid"]
     assert (Event.objects.count(), Activation.objects.count()) == (1, 1)
 
@@ -162,8 +162,8 @@ def test_same_event_twice_starts_nothing_more(workspace: Workspace) -> None:
 def test_unknown_tenant_is_kept_apart(workspace: Workspace) -> None:
     make_connection(workspace)
     stranger = Connection(tenant_id=uuid4())
-    receiving.store("xero", report(stranger))
-    inbox.fan_out()
+    receiver.store("xero", report(stranger))
+    fan_out.fan_out()
     assert (verdicts(), Event.objects.count(), StrayEvent.objects.get().reason) == (
         ["unknown tenant"],
         0,
@@ -173,8 +173,8 @@ def test_unknown_tenant_is_kept_apart(workspace: Workspace) -> None:
 
 def test_revoked_connection_counts_as_unknown(workspace: Workspace) -> None:
     connection = make_connection(workspace, state="revoked")
-    receiving.store("xero", report(connection))
-    inbox.fan_out()
+    receiver.store("xero", report(connection))
+    fan_out.fan_out()
     assert verdicts() == ["unknown tenant"]
 
 
@@ -185,8 +185,8 @@ def test_organisation_in_two_agencies_gives_each_its_own_event(
     theirs = make_connection(foreign_workspace, tenant_id=ours.tenant_id)
     make_workflow(ours.agency, ours)
     make_workflow(theirs.agency, theirs)
-    receiving.store("xero", report(ours))
-    inbox.fan_out()
+    receiver.store("xero", report(ours))
+    fan_out.fan_out()
     assert set(Event.objects.values_list("workspace", flat=True)) == {workspace.pk, foreign_workspace.pk}
     assert (
         Activation.objects.filter(agency=F("workflow__agency"), connection__agency=F("agency")).count() == 2
@@ -195,31 +195,31 @@ def test_organisation_in_two_agencies_gives_each_its_own_event(
 
 def test_mixed_delivery_keeps_the_known_part(workspace: Workspace) -> None:
     known = make_connection(workspace)
-    receiving.store("xero", report(known, Connection(tenant_id=uuid4())))
-    inbox.fan_out()
+    receiver.store("xero", report(known, Connection(tenant_id=uuid4())))
+    fan_out.fan_out()
     assert (verdicts(), Event.objects.count(), StrayEvent.objects.count()) == (["no subscriber"], 1, 1)
 
 
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> str:
     """A record whose events nobody can be told of."""
-    announce = inbox.announce
+    announce = fan_out.announce
 
     def explode(events: list[Event]) -> Any:
         if any(str(event.resource_id) == RECORD for event in events):
             raise RuntimeError("poison")
         return announce(events)
 
-    monkeypatch.setattr(inbox, "announce", explode)
+    monkeypatch.setattr(fan_out, "announce", explode)
     return RECORD
 
 
 def test_poisoned_delivery_fails_alone(workspace: Workspace, poison: str) -> None:
     connection = make_connection(workspace)
-    receiving.store("xero", report(connection))
-    receiving.store("xero", report(connection, resource=poison))
-    receiving.store("xero", report(connection))
-    assert inbox.fan_out() == 3
+    receiver.store("xero", report(connection))
+    receiver.store("xero", report(connection, resource=poison))
+    receiver.store("xero", report(connection))
+    assert fan_out.fan_out() == 3
     assert verdicts() == ["no subscriber", "failed", "no subscriber"]
     assert Event.objects.count() == 3
     assert Delivery.objects.get(state="failed").reason.startswith("RuntimeError")
@@ -230,8 +230,8 @@ def poisoned_delivery(workspace: Workspace, poison: str) -> tuple[Delivery, Conn
     connection = make_connection(workspace)
     make_workflow(workspace.agency, connection)
     events = [json.loads(report(connection, resource=each))["events"][0] for each in ("", poison, "")]
-    receiving.store("xero", json.dumps({"events": events}).encode())
-    inbox.fan_out()
+    receiver.store("xero", json.dumps({"events": events}).encode())
+    fan_out.fan_out()
     return Delivery.objects.get(), connection
 
 
@@ -254,14 +254,14 @@ def test_failed_delivery_is_replayed_when_the_cause_is_mended(
     delivery, _ = poisoned_delivery(workspace, poison)
     scope = Scope(owner, workspace.agency, None, gate.WORK, is_client=False)
     with pytest.raises(RuntimeError):
-        inbox.replay(list(Event.objects.all()), scope=scope, subject="delivery")
+        fan_out.replay(list(Event.objects.all()), scope=scope, subject="delivery")
     monkeypatch.undo()
-    assert inbox.replay([], scope=scope, subject="delivery", failed=delivery) == 1
+    assert fan_out.replay([], scope=scope, subject="delivery", failed=delivery) == 1
     assert list(Mention.objects.values_list("events", "fresh")) == [(3, 3)]
     delivery.refresh_from_db()
     assert (delivery.state, delivery.verdict, delivery.activations) == ("done", "valid", 3)
     assert Activation.objects.count() == 3
-    assert inbox.replay([], scope=scope, subject="delivery", failed=delivery) == 0
+    assert fan_out.replay([], scope=scope, subject="delivery", failed=delivery) == 0
 
 
 def test_trouble_of_the_database_is_no_fault_of_a_delivery(
@@ -270,78 +270,78 @@ def test_trouble_of_the_database_is_no_fault_of_a_delivery(
     def lose(events: list[Event]) -> Any:
         raise OperationalError("deadlock detected")
 
-    monkeypatch.setattr(inbox, "announce", lose)
-    receiving.store("xero", report(make_connection(workspace)))
+    monkeypatch.setattr(fan_out, "announce", lose)
+    receiver.store("xero", report(make_connection(workspace)))
     with pytest.raises(OperationalError):
-        inbox.fan_out()
+        fan_out.fan_out()
     assert Delivery.objects.get().state == "waiting"
 
 
 def test_delivery_that_commits_after_the_last_look_wakes_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its statement still saw a wake-up queued, which was taken before it could be seen."""
-    receiving.store("xero", b"{}")
-    inbox.fan_out()
+    receiver.store("xero", b"{}")
+    fan_out.fan_out()
     OrmQ.objects.all().delete()
-    blind = receiving.STORE.replace("AND NOT pending", "AND false")
-    monkeypatch.setattr(receiving, "STORE", blind)
-    receiving.store("xero", b"{}")
+    blind = receiver.STORE.replace("AND NOT pending", "AND false")
+    monkeypatch.setattr(receiver, "STORE", blind)
+    receiver.store("xero", b"{}")
     assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
-    receiving.store("xero", b"{}")
+    receiver.store("xero", b"{}")
     assert OrmQ.objects.count() == 1  # that one will see both
 
 
 def test_flag_stays_up_while_deliveries_come(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a burst keeps one copy of the fan-out busy, and not all workers."""
     connection = make_connection(workspace)
-    process, flags = inbox._process, []
+    process, flags = fan_out._process, []
 
     def note(deliveries: Sequence[Delivery]) -> None:
         process(deliveries)
         flags.append(Wake.objects.get(name="fan-out").pending)
         if len(flags) < 3:
-            receiving.store("xero", report(connection))
+            receiver.store("xero", report(connection))
 
-    monkeypatch.setattr(inbox, "_process", note)
-    receiving.store("xero", report(connection))
-    assert inbox.fan_out() == 3
+    monkeypatch.setattr(fan_out, "_process", note)
+    receiver.store("xero", report(connection))
+    assert fan_out.fan_out() == 3
     assert (flags, OrmQ.objects.count()) == ([True] * 3, 1)
     assert not Wake.objects.get(name="fan-out").pending
 
 
 def test_fan_out_lets_others_have_their_turn(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "BATCH", 2)
-    monkeypatch.setattr(inbox, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(fan_out, "BATCH", 2)
+    monkeypatch.setattr(fan_out, "TURN_SECONDS", 0.0)
     connection = make_connection(workspace)
     for _ in range(3):
-        receiving.store("xero", report(connection))
+        receiver.store("xero", report(connection))
     OrmQ.objects.all().delete()
-    assert inbox.fan_out() == 2
+    assert fan_out.fan_out() == 2
     assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
-    assert inbox.fan_out() == 1
+    assert fan_out.fan_out() == 1
 
 
 def test_event_older_than_what_is_remembered_is_kept_apart(workspace: Workspace) -> None:
-    long_ago = datetime.now(UTC) - arrivals.ACCEPTED - timedelta(hours=1)
-    receiving.store("xero", report(make_connection(workspace), at=long_ago.strftime("%Y-%m-%dT%H:%M:%S")))
-    inbox.fan_out()
+    long_ago = datetime.now(UTC) - parsing.ACCEPTED - timedelta(hours=1)
+    receiver.store("xero", report(make_connection(workspace), at=long_ago.strftime("%Y-%m-%dT%H:%M:%S")))
+    fan_out.fan_out()
     assert (Event.objects.count(), StrayEvent.objects.get().reason, verdicts()) == (0, "too old", ["ignored"])
 
 
 def test_last_webhook_is_noted_on_the_connection(workspace: Workspace) -> None:
     connection = make_connection(workspace)
-    receiving.store("xero", report(connection))
-    inbox.fan_out()
+    receiver.store("xero", report(connection))
+    fan_out.fan_out()
     connection.refresh_from_db()
     assert connection.last_webhook_at is not None
 
 
 def test_sweep_wakes_for_a_delivery_whose_wake_up_is_lost() -> None:
-    receiving.store("xero", b"{}")
+    receiver.store("xero", b"{}")
     OrmQ.objects.all().delete()
-    inbox.rewake_waiting()
+    fan_out.rewake_waiting()
     assert OrmQ.objects.count() == 0  # it is young: its own wake-up may still be on the way
     Delivery.objects.update(received_at=F("received_at") - timedelta(seconds=3))
-    inbox.rewake_waiting()
+    fan_out.rewake_waiting()
     assert OrmQ.objects.count() == 1
 
 
@@ -355,8 +355,8 @@ def test_same_delivery_at_once_from_many_threads_is_one_event(agency: Agency) ->
 
     def send() -> None:
         go.wait()
-        receiving.store("xero", body)
-        inbox.fan_out()
+        receiver.store("xero", body)
+        fan_out.fan_out()
         database.close()
 
     threads = [threading.Thread(target=send) for _ in range(8)]
@@ -364,7 +364,7 @@ def test_same_delivery_at_once_from_many_threads_is_one_event(agency: Agency) ->
         thread.start()
     for thread in threads:
         thread.join()
-    inbox.fan_out()
+    fan_out.fan_out()
     assert (Delivery.objects.filter(state="waiting").count(), Event.objects.count()) == (0, 1)
     assert Activation.objects.count() == 1
 
@@ -375,7 +375,7 @@ def test_deliveries_that_come_while_one_is_written_share_a_commit() -> None:
     bodies = [json.dumps({"events": [], "entropy": number}).encode() for number in range(4)]
 
     def send(body: bytes) -> None:
-        receiving.store("xero", body, began=time.perf_counter())
+        receiver.store("xero", body, began=time.perf_counter())
         database.close()
 
     threads = [threading.Thread(target=send, args=(body,)) for body in bodies]
@@ -384,7 +384,7 @@ def test_deliveries_that_come_while_one_is_written_share_a_commit() -> None:
         for thread in threads:
             thread.start()
         deadline = time.monotonic() + 10
-        while len(receiving.deliveries._waiting) < 3 and time.monotonic() < deadline:
+        while len(receiver.deliveries._waiting) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
     for thread in threads:
         thread.join(10)

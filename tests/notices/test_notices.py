@@ -15,8 +15,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from connections import webhook_health
 from connections.models import CallState, Connection, ConnectionState, Refusal
+from connections.webhooks import health as webhook_health
 from taskjuice.notices import incidents, mailing, reading
 from taskjuice.notices.models import Cadence, Incident, Kind, Reader, Told, Wish
 from taskjuice.workspaces.models import Agency, User, Workspace

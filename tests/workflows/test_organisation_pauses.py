@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from connections import inbox
 from connections.models import Connection
+from connections.webhooks import fan_out
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_event, make_workflow
 from tests.workflows.conftest import Look
@@ -46,7 +46,7 @@ def pause(client: Client, here: str, connection: Connection, **typed: Any) -> An
 def announced(*connections: Connection) -> list[int]:
     """How many activations an event at each of them starts."""
     events = [make_event(connection, category="CONTACT") for connection in connections]
-    started = inbox.announce(events)
+    started = fan_out.announce(events)
     return [started.get(event.pk, 0) for event in events]
 
 

@@ -12,8 +12,8 @@ from django.db import connection as database
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from connections import inbox, receiving
 from connections.models import Connection, Delivery, Event, Refusal, StrayEvent, TokenRefresh
+from connections.webhooks import fan_out, receiver
 from taskjuice.partitions import later, month_of
 from taskjuice.queue import pruning, sweeping, tasks
 from tests.factories import make_activation, make_call, make_delivery, make_event, make_grant, make_workflow
@@ -225,8 +225,8 @@ def test_body_replayed_after_its_history_is_gone_has_no_effect(connection: Conne
             "eventType": "UPDATE",
             "eventDateUtc": moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3],
         }
-        receiving.store("xero", json.dumps({"events": [event]}).encode())
-        inbox.fan_out()
+        receiver.store("xero", json.dumps({"events": [event]}).encode())
+        fan_out.fan_out()
         return Delivery.objects.latest("id").verdict
 
     record = str(uuid4())

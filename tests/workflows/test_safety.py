@@ -6,10 +6,10 @@ from django.core import mail
 from django.test import Client
 from django_q.models import OrmQ
 
-from connections import inbox
 from connections.errors import Invalid
 from connections.integrations import Data
 from connections.models import Connection
+from connections.webhooks import fan_out
 from taskjuice.notices import incidents, mailing
 from taskjuice.notices.models import Incident
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
@@ -128,7 +128,7 @@ def test_events_that_come_meanwhile_start_activations_that_wait(
 ) -> None:
     run(workflow, connection, 1, 3, 5)
     event = make_event(connection, category="CONTACT")
-    assert inbox.announce([event]) == {event.pk: 1}
+    assert fan_out.announce([event]) == {event.pk: 1}
     engine.run_lane(connection.pk)
     assert Activation.objects.get(event=event).state == "ready"
 

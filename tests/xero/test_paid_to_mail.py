@@ -9,9 +9,9 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from connections import arrivals, inbox
 from connections.integrations import ReportedEvent
 from connections.models import Connection
+from connections.webhooks import fan_out, parsing
 from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import fresh, read_all
@@ -53,7 +53,7 @@ def pay(sandbox: SandboxProcess, connection: Connection, paid: Invoice) -> None:
     for _ in range(2):
         at = timezone.now()
         event = ReportedEvent(connection.tenant_id, "INVOICE", "UPDATE", paid.xero_id, at)
-        inbox.announce(arrivals.insert_events([(connection, None, event)]))
+        fan_out.announce(parsing.insert_events([(connection, None, event)]))
         Stale.objects.update(at=timezone.now() - timedelta(seconds=5))
         Ledger.objects.update(refreshed_at=None)
         sync.run_ledger(connection.pk)

@@ -9,9 +9,9 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from connections import arrivals, inbox
 from connections.integrations import ReportedEvent
 from connections.models import Connection, Delivery, Event
+from connections.webhooks import fan_out, parsing
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_delivery, make_workflow
 from tests.sandbox_process import SandboxProcess
@@ -47,8 +47,8 @@ def tell(
     """Events as a delivery brings them."""
     at = timezone.now() - ago
     reported = [ReportedEvent(connection.tenant_id, "INVOICE", type, id, at) for id in ids]
-    events = arrivals.insert_events([(connection, None, event) for event in reported])
-    inbox.announce(events)
+    events = parsing.insert_events([(connection, None, event) for event in reported])
+    fan_out.announce(events)
     return events
 
 
@@ -164,7 +164,7 @@ def test_webhook_that_comes_late_meets_the_recovered_event(quiet: Connection) ->
     id = changed_invoice(quiet, 10)
     (found,) = recovered(quiet, timezone.now() - timedelta(hours=1))
     late = ReportedEvent(quiet.tenant_id, "INVOICE", found.type, id, found.occurred_at)
-    inbox.announce(arrivals.insert_events([(quiet, None, late)]))
+    fan_out.announce(parsing.insert_events([(quiet, None, late)]))
     assert (Event.objects.count(), Activation.objects.count()) == (1, 1)
 
 
@@ -322,6 +322,6 @@ def test_silence_says_nothing_while_no_webhook_ever_came(quiet: Connection) -> N
 
 def test_events_mark_only_their_own_kind(connection: Connection) -> None:
     event = ReportedEvent(connection.tenant_id, "CREDITNOTE", "UPDATE", uuid4(), timezone.now())
-    inbox.announce(arrivals.insert_events([(connection, None, event)]))
+    fan_out.announce(parsing.insert_events([(connection, None, event)]))
     assert Stale.objects.count() == 0
     assert set(Part.objects.filter(problem="").values_list("kind", flat=True)) == set(sync.ORDER)

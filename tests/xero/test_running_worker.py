@@ -10,8 +10,8 @@ from django.test import override_settings
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from connections import receiving
 from connections.models import Call, Connection, Delivery, Event
+from connections.webhooks import receiver
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_agency, make_user, make_workflow, make_workspace
 from tests.queue.fresh import fresh_database, worker
@@ -50,7 +50,7 @@ class Place:
             eventCategory=category,
             eventDateUtc=f"{timezone.now():%Y-%m-%dT%H:%M:%S.%f}"[:-3],
         )
-        receiving.store("xero", body_of(told))
+        receiver.store("xero", body_of(told))
 
 
 @pytest.fixture(scope="module")

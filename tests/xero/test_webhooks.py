@@ -12,9 +12,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from connections import inbox, receiving
 from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent
 from connections.models import Delivery, Event, Refusal, StrayEvent
+from connections.webhooks import fan_out, receiver
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from xero.webhooks import LARGEST_DELIVERY, XeroWebhooks, moment
@@ -109,7 +109,7 @@ def test_missing_signature_is_401(client: Client) -> None:
 
 @pytest.mark.django_db
 def test_refusals_are_counted_per_minute(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiving, "refusals", receiving.Refusals())
+    monkeypatch.setattr(receiver, "refusals", receiver.Refusals())
     for _ in range(3):
         post(client, INTENT, "")
     assert sum(Refusal.objects.values_list("count", flat=True)) == 3
@@ -119,12 +119,12 @@ def test_refusals_are_counted_per_minute(client: Client, monkeypatch: pytest.Mon
 def test_flood_of_refusals_writes_little_and_counts_all(
     django_assert_num_queries: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusals = receiving.Refusals()
-    monkeypatch.setattr("connections.receiving.time.monotonic", lambda: 100.0)
+    refusals = receiver.Refusals()
+    monkeypatch.setattr("connections.webhooks.receiver.time.monotonic", lambda: 100.0)
     with django_assert_num_queries(refusals.WRITES_A_SECOND):
         for _ in range(500):
             refusals.add("xero")
-    monkeypatch.setattr("connections.receiving.time.monotonic", lambda: 101.0)
+    monkeypatch.setattr("connections.webhooks.receiver.time.monotonic", lambda: 101.0)
     refusals.add("xero")
     assert sum(Refusal.objects.values_list("count", flat=True)) == 501
 
@@ -210,7 +210,7 @@ UNPARSABLE = {
 @pytest.mark.parametrize("body", UNPARSABLE.values(), ids=UNPARSABLE.keys())
 def test_unparsable_body_is_200_and_kept_with_the_reason(client: Client, body: bytes) -> None:
     assert post(client, body).status_code == 200
-    assert inbox.fan_out() == 1
+    assert fan_out.fan_out() == 1
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.verdict, bytes(delivery.body)) == ("unparsable", "unparsable", body)
     assert delivery.reason
@@ -229,7 +229,7 @@ ODD_BUT_FINE = {
 @pytest.mark.parametrize("body", ODD_BUT_FINE.values(), ids=ODD_BUT_FINE.keys())
 def test_odd_body_without_events_counts_as_intent_to_receive(client: Client, body: bytes) -> None:
     assert post(client, body).status_code == 200
-    inbox.fan_out()
+    fan_out.fan_out()
     assert Delivery.objects.get().verdict == "intent to receive"
 
 
@@ -264,7 +264,7 @@ def test_unusable_event_is_set_apart_and_its_neighbour_lives(
 ) -> None:
     make_connection(workspace, tenant_id=TENANT)
     assert post(client, body_of(item, event())).status_code == 200
-    inbox.fan_out()
+    fan_out.fan_out()
     assert (Event.objects.count(), StrayEvent.objects.count()) == (1, 1)
 
 

@@ -13,11 +13,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import arrivals, echoes, exact
-from connections.arrivals import Reading
+from connections import echoes, exact
 from connections.integrations import registry
 from connections.models import Delivery, DeliveryState, Event, Mention, StrayEvent
-from connections.receiving import FAN_OUT, FAN_OUT_TASK
+from connections.webhooks import parsing
+from connections.webhooks.parsing import Reading
+from connections.webhooks.receiver import FAN_OUT, FAN_OUT_TASK
 from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import wake
 from taskjuice.queue.commits import quick
@@ -98,13 +99,13 @@ def _process_alone(delivery: Delivery, earlier: Sequence[Event] = ()) -> None:
     An event that nobody could be told of is stored all the same. `earlier`: those that a failed reading had stored.
     """
     try:
-        reading = arrivals.read(delivery)
+        reading = parsing.read(delivery)
         found = reading.events
         with transaction.atomic():
             for reported in found:
                 with _noting_poison(reading):
                     reading.events = [reported]
-                    arrivals.store_events([reading])
+                    parsing.store_events([reading])
             reading.events, reading.stored = found, [*earlier, *reading.stored]
             for event in reading.stored:
                 with _noting_poison(reading):
@@ -139,8 +140,8 @@ def _reason(delivery: Delivery, error: Exception) -> str:
 
 
 def _store(deliveries: Sequence[Delivery]) -> None:
-    readings = [arrivals.read(delivery) for delivery in deliveries]
-    arrivals.store_events(readings)
+    readings = [parsing.read(delivery) for delivery in deliveries]
+    parsing.store_events(readings)
     started = announce([event for reading in readings for event in reading.stored])
     for reading in readings:
         _count(reading, started)
@@ -160,7 +161,7 @@ def _keep(readings: Sequence[Reading]) -> None:
     """What became of the deliveries, and the events that nobody can act on."""
     for reading in readings:
         reading.conclude()
-    arrivals.mention(readings)
+    parsing.mention(readings)
     StrayEvent.objects.bulk_create(
         StrayEvent(
             delivery=reading.delivery, reason=s.reason, tenant_id=s.tenant_id[:100], content=s.content[:2000]

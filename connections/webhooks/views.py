@@ -6,12 +6,12 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections import delivery_queries as queries
-from connections import inbox, webhook_health
 from connections.forms import DeliveryFilterForm, WindowForm
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
+from connections.webhooks import fan_out, queries
+from connections.webhooks import health as webhook_health
 from taskjuice.workspaces import gate
 
 MOST_REPLAYED = 10_000  # events at once
@@ -60,7 +60,7 @@ def delivery_replay(
     if found is None:
         raise Http404("No such delivery.")
     events, subject = queries.events_to_replay(scope, found), f"delivery {found.pk}"
-    started = inbox.replay(events, scope=scope, subject=subject, failed=found)
+    started = fan_out.replay(events, scope=scope, subject=subject, failed=found)
     _tell_started(request, started)
     return redirect(f"{scope.path}deliveries/{found.pk}/")
 
@@ -79,7 +79,7 @@ def delivery_replay_window(request: HttpRequest, agency: str, workspace: str | N
             form.add_error(None, f"That is {count:,} events, and at most {MOST_REPLAYED:,} go at once.")
         elif request.method == "POST":
             subject = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
-            _tell_started(request, inbox.replay(list(events), scope=scope, subject=subject))
+            _tell_started(request, fan_out.replay(list(events), scope=scope, subject=subject))
             return redirect(f"{scope.path}deliveries/")
     context = {"form": form, "count": None if form.errors else count}
     return render(request, "deliveries/window.html", context, status=422 if form.errors else 200)
