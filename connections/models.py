@@ -589,7 +589,7 @@ class Call(models.Model):
 
 
 class Reconciliation(models.Model):
-    """The time after a restore from a backup in which nothing is written: see connections/restoring.py."""
+    """The time after a restore from a backup in which nothing is written: see connections/writes/reconciliation.py."""
 
     since = models.DateTimeField()  # of the backup
     begun_at = models.DateTimeField(db_default=Now())

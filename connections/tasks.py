@@ -1,8 +1,8 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from connections import journal
 from connections.links import letters
 from connections.webhooks import fan_out as webhooks_fan_out
+from connections.writes import journal
 
 
 def fan_out() -> None:

@@ -14,10 +14,10 @@ from django.db import transaction
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat, Now
 
-from connections.admission import Request
 from connections.integrations import Call, Done, Failed, Outcome, TryLater
 from connections.models import LIVE_CALLS
 from connections.models import Call as JournalCall
+from connections.writes.admission import Request
 from taskjuice.queue import clock
 from workflows import approvals, asking, guards
 from workflows.approvals import Question

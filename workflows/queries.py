@@ -12,8 +12,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest
 from django.urls import reverse
 
-from connections.history import SHOWN, Run
 from connections.models import Connection, ConnectionState
+from connections.writes.record_history import SHOWN, Run
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, Workspace
 from workflows import organisation_pauses

@@ -1,9 +1,18 @@
 """What the engine brings to the registries: the built-in actions, its ear for events, its interest in connections."""
 
-from connections import admission, decisions, echoes, history, panels, restoring, sending, standing
+from connections import panels
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
+from connections.writes import (
+    admission,
+    decisions,
+    echoes,
+    reconciliation,
+    record_history,
+    resend_checks,
+    sending,
+)
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from taskjuice.workspaces import panels as workspace_panels
@@ -58,13 +67,13 @@ def register() -> None:
     providers.when_usable(_go_on)
     decisions.when_decided(go_on)
     admission.add(permits.admit)
-    history.tell_runs(queries.runs_of)
+    record_history.tell_runs(queries.runs_of)
     panels.add(blocked.panel)
     workspace_panels.of_agency_settings.add(emails_panel)
     sending.tell_authors(queries.author_of)
-    restoring.tell_causes(queries.caused_at)
+    reconciliation.tell_causes(queries.caused_at)
     echoes.tell_chains(queries.chains_of)
-    standing.tell_activations(of_activations)
+    resend_checks.tell_activations(of_activations)
     invariants.register()
     _tell_holdings()
 

@@ -8,9 +8,9 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import journal
 from connections.integrations import registry
 from connections.models import Call, CallState, ConnectionState
+from connections.writes import journal
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
 from workflows import approvals, lanes, permits, requests_sent

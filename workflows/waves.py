@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from connections import admission
 from connections.integrations import Action, Failed, Outcome, TryLater, Unknown
 from connections.models import Connection
+from connections.writes import admission
 from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import clock
 from workflows import lanes, permits

@@ -17,11 +17,12 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from connections import echoes, exact
-from connections.echoes import Sight
+from connections import exact
 from connections.integrations import registry
 from connections.models import Connection, Event
 from connections.webhooks import fan_out
+from connections.writes import echoes
+from connections.writes.echoes import Sight
 from xero.models import Change
 
 CATEGORY = "INVOICE STATE"

@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.utils import timezone
 
-from connections import echoes, organisation_time
+from connections import organisation_time
 from connections.integrations import registry
 from connections.models import Connection
 from connections.webhooks import fan_out
+from connections.writes import echoes
 from xero import changes
 from xero.models import Invoice
 

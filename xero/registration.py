@@ -1,9 +1,10 @@
 """What Xero brings: the explicit list."""
 
-from connections import journal, panels, restoring, writers
+from connections import panels
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
+from connections.writes import journal, reconciliation, writers
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from xero import changes, checks, freshness, invariants, ledgers, overdue, recovery, restored
@@ -82,8 +83,8 @@ def register() -> None:
     sweeping.add("changes of invoices", seconds=1, run=changes.announce)
     sweeping.add("overdue invoices", seconds=120, run=overdue.announce)
     sweeping.add("webhook sequence", seconds=20, run=recovery.watch)
-    restoring.when_begun(ledgers.catch_up)
-    restoring.ask_before_release(restored.open_points)
+    reconciliation.when_begun(ledgers.catch_up)
+    reconciliation.ask_before_release(restored.open_points)
     invariants.register()
     checks.register()
     _tell_holdings()

@@ -1,4 +1,4 @@
-"""What is compared with Xero after a restore from a backup (connections/restoring.py)."""
+"""What is compared with Xero after a restore from a backup (connections/writes/reconciliation.py)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 
-from connections import restoring
 from connections.models import Connection, ConnectionState, Reconciliation
+from connections.writes import reconciliation
 from taskjuice import currencies
 from xero.actions.invoices import MARK
 from xero.forms import ACCPAY
@@ -65,7 +65,7 @@ def _invoices(connection: Connection, organisation: str, since: datetime) -> Ite
         if mark := MARK.search(str(url)):
             kind = "bill" if type_ == ACCPAY else "invoice"
             found[UUID(mark[1])] = UnknownRecord(organisation, kind, number, xero_id, is_ours=True)
-    unknown = restoring.unknown_calls(found)
+    unknown = reconciliation.unknown_calls(found)
     yield from (record for call, record in found.items() if call in unknown)
 
 
@@ -88,5 +88,5 @@ def _contacts(connection: Connection, organisation: str, since: datetime) -> Ite
 def _unmarked(connection: Connection, records: Iterator[UnknownRecord]) -> Iterator[UnknownRecord]:
     """Those that no confirmed write of this database made."""
     found = {record.xero_id: record for record in records}
-    unknown = restoring.unknown_records(connection, found)
+    unknown = reconciliation.unknown_records(connection, found)
     yield from (record for xero_id, record in found.items() if xero_id in unknown)

@@ -13,12 +13,13 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import echoes, exact
+from connections import exact
 from connections.integrations import registry
 from connections.models import Delivery, DeliveryState, Event, Mention, StrayEvent
 from connections.webhooks import parsing
 from connections.webhooks.parsing import Reading
 from connections.webhooks.receiver import FAN_OUT, FAN_OUT_TASK
+from connections.writes import echoes
 from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import wake
 from taskjuice.queue.commits import quick

@@ -11,10 +11,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import echoes, exact
-from connections.echoes import Sight
+from connections import exact
 from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent, registry
 from connections.models import Connection, ConnectionState, Delivery, DeliveryState, Event
+from connections.writes import echoes
+from connections.writes.echoes import Sight
 
 # Older events are not taken in: what is known of them is forgotten one day (workflows/retention.py), and a delivery
 # that somebody kept must not start anything again. Xero itself gives up after a day.

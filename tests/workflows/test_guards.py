@@ -16,7 +16,7 @@ from django.test import Client
 from connections.errors import RetryLater
 from connections.integrations import registry
 from connections.models import Call, Connection
-from connections.writers import WRITERS
+from connections.writes.writers import WRITERS
 from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Effect, Look

@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 
 from django import forms
 
-from connections import exact, journal
+from connections import exact
 from connections.integrations import Action, Call, Data, Outcome
 from connections.models import Call as JournalCall
 from connections.models import Connection, Sending
-from connections.writers import Draft, Found, Made, Refused, Twin, Writer
+from connections.writes import journal
+from connections.writes.writers import Draft, Found, Made, Refused, Twin, Writer
 
 
 class PayForm(forms.Form):

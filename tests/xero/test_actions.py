@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from connections import admission
 from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Done, Failed, Outcome, Preview, TryLater, registry
 from connections.models import Call, Connection, ConnectionProblem
-from connections.writers import Draft
+from connections.writes import admission
+from connections.writes.writers import Draft
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at

@@ -21,10 +21,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from connections import decisions, journal, sending
 from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown, registry
 from connections.models import Call, CallState, Connection, Sending
+from connections.writes import decisions, journal, sending
 from taskjuice.crash import POINTS
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_call, make_connection, make_workflow

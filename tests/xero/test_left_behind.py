@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from django.db.models.functions import Now
 
-from connections import journal, sending
 from connections.integrations import Call as ActionCall
 from connections.integrations import TryLater, registry
 from connections.models import Call, CallState, Connection, Sending
+from connections.writes import journal, sending
 from taskjuice.queue.models import Wake
 from taskjuice.workspaces.models import Membership, User, Workspace
 from tests.factories import make_activation, make_workflow

@@ -10,8 +10,8 @@ import pytest
 from django.db import OperationalError, transaction
 from django.db import connection as database
 
-from connections import sending
 from connections.models import Call, Connection
+from connections.writes import sending
 from taskjuice.database import outages
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_workflow

@@ -11,10 +11,10 @@ import pytest
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 
-from connections import restoring
 from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Done, registry
 from connections.models import Call, Connection, Sending
+from connections.writes import reconciliation
 from taskjuice.queue import clock
 from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
@@ -86,7 +86,7 @@ def test_status_lists_each_kind_that_was_written_after_the_backup(
     )["Contacts"][0]
     Call.objects.exclude(pk=known.pk).delete()
     Sending.objects.exclude(calls=known).delete()
-    restoring.begin(since=backup)
+    reconciliation.begin(since=backup)
     read_all(connection)
 
     printed = status()

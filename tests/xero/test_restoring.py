@@ -13,10 +13,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from connections import decisions, restoring
 from connections.integrations import Call as ActionCall
 from connections.integrations import Done, Failed, Outcome, TryLater, Unknown, registry
 from connections.models import Call, CallState, Connection, Reconciliation, Sending
+from connections.writes import decisions, reconciliation
 from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_event, make_workflow
 from tests.sandbox_process import SandboxProcess
@@ -73,7 +73,7 @@ def restore() -> Reconciliation:
     """The database as it was before anything was written, an hour and a half ago."""
     Call.objects.all().delete()
     Sending.objects.all().delete()
-    return restoring.begin(since=timezone.now() - timedelta(minutes=90))
+    return reconciliation.begin(since=timezone.now() - timedelta(minutes=90))
 
 
 def command(*words: str) -> str:
@@ -86,14 +86,14 @@ def test_nothing_is_written_while_a_reconciliation_is_open(step: Step, owner: Us
     restore()
     outcome = step.run()
     assert isinstance(outcome, TryLater)
-    assert (outcome.reason, outcome.counts) == (restoring.HELD, False)
-    assert step.run(user=owner, form_key=uuid4()) == Failed("held", restoring.HELD)
+    assert (outcome.reason, outcome.counts) == (reconciliation.HELD, False)
+    assert step.run(user=owner, form_key=uuid4()) == Failed("held", reconciliation.HELD)
     assert (step.there(), Call.objects.count()) == (0, 0)
 
 
 def test_step_that_wrote_after_the_backup_asks_a_person_and_writes_once(step: Step, owner: User) -> None:
     assert isinstance(step.run(), Done)
-    restoring.release(restore(), force=True)
+    reconciliation.release(restore(), force=True)
     outcome = step.run()
     assert isinstance(outcome, Unknown)
     assert "it may have been done already" in outcome.message
@@ -107,7 +107,7 @@ def test_step_that_wrote_after_the_backup_asks_a_person_and_writes_once(step: St
 
 
 def test_doubtful_step_writes_when_a_person_says_so(step: Step, owner: User) -> None:
-    restoring.release(restore(), force=True)
+    reconciliation.release(restore(), force=True)
     assert isinstance(step.run(), Unknown)
     decisions.send_again(call=Call.objects.get(), by=owner)
     assert isinstance(step.run(), Done)
@@ -117,12 +117,12 @@ def test_doubtful_step_writes_when_a_person_says_so(step: Step, owner: User) -> 
 def test_what_happened_after_the_restore_is_not_doubted(
     running: SandboxProcess, connection: Connection
 ) -> None:
-    restoring.release(restore(), force=True)
+    reconciliation.release(restore(), force=True)
     assert isinstance(Step(running, connection, minutes=-1).run(), Done)
 
 
 def test_replay_by_a_person_is_not_doubted(step: Step) -> None:
-    restoring.release(restore(), force=True)
+    reconciliation.release(restore(), force=True)
     Activation.objects.update(restarted_at=timezone.now() + timedelta(seconds=1))
     assert isinstance(step.run(), Done)
 
@@ -133,10 +133,10 @@ def test_write_that_the_backup_thinks_unsent_is_looked_up_and_found(step: Step) 
         state=CallState.INTENDED, record_id=None, record_name="", answer=None, settled_at=None
     )
     Sending.objects.update(first_sent_at=None, times=0, status=None)
-    row = restoring.begin(since=timezone.now() - timedelta(minutes=90))
-    assert restoring.open_points(row) == ["1 writes without an answer have not been looked up"]
-    assert restoring.look_up() == 1
-    assert (Call.objects.get().state, restoring.open_points(row)) == (CallState.CONFIRMED, [])
+    row = reconciliation.begin(since=timezone.now() - timedelta(minutes=90))
+    assert reconciliation.open_points(row) == ["1 writes without an answer have not been looked up"]
+    assert reconciliation.look_up() == 1
+    assert (Call.objects.get().state, reconciliation.open_points(row)) == (CallState.CONFIRMED, [])
     assert step.there() == 1
 
 
@@ -144,10 +144,10 @@ def test_write_that_is_not_in_xero_goes_out_only_after_the_release(step: Step) -
     assert isinstance(step.run(), Done)
     Call.objects.update(state=CallState.INTENDED, record_id=None, answer=None, settled_at=None)
     Call.objects.update(body=Call.objects.get().body | {"Url": f"http://localhost:8000/x/y/calls/{uuid4()}/"})
-    row = restoring.begin(since=timezone.now() - timedelta(minutes=90))
-    assert restoring.look_up() == 1
+    row = reconciliation.begin(since=timezone.now() - timedelta(minutes=90))
+    assert reconciliation.look_up() == 1
     assert (Call.objects.get().state, step.there()) == (CallState.INTENDED, 1)
-    assert restoring.open_points(row) == []
+    assert reconciliation.open_points(row) == []
 
 
 def test_command_leads_through_it(step: Step) -> None:

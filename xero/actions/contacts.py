@@ -7,7 +7,7 @@ from uuid import UUID
 from connections.integrations import Call as ActionCall
 from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writers import Draft, Found, Made
+from connections.writes.writers import Draft, Found, Made
 from xero import forms, scopes
 from xero.actions import known, samples
 from xero.actions.base import chunks, connection_of, given

@@ -15,7 +15,7 @@ from connections import organisation_time
 from connections.integrations import Call as ActionCall
 from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writers import Draft, Found, Made, Twin
+from connections.writes.writers import Draft, Found, Made, Twin
 from xero import forms, scopes, totals
 from xero.actions import known, samples
 from xero.actions.base import connection_of, given

@@ -9,7 +9,7 @@ from datetime import date
 
 from connections.integrations import Failed, Outcome
 from connections.models import Connection
-from connections.writers import Draft
+from connections.writes.writers import Draft
 from xero import organisations
 from xero.body_fields import read_objects
 from xero.client import Client

@@ -12,7 +12,7 @@ from connections import organisation_time
 from connections.integrations import Call as ActionCall
 from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writers import Draft, Found, Made, Twin, Undecided
+from connections.writes.writers import Draft, Found, Made, Twin, Undecided
 from taskjuice import currencies
 from xero import forms, scopes
 from xero.actions import known, samples

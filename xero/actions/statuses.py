@@ -10,7 +10,7 @@ from uuid import UUID
 from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writers import Draft, Found, Made, Undecided
+from connections.writes.writers import Draft, Found, Made, Undecided
 from xero import scopes
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of

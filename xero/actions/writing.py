@@ -12,10 +12,11 @@ from uuid import UUID, uuid4
 
 from django.db import OperationalError, transaction
 
-from connections import errors, journal
+from connections import errors
 from connections.integrations import Call, Data, Done, Outcome, Preview, outcome_of
 from connections.models import Connection, Sending
-from connections.writers import Draft, Made, Refused, Undecided, Verdict, Writer
+from connections.writes import journal
+from connections.writes.writers import Draft, Made, Refused, Undecided, Verdict, Writer
 from taskjuice.queue.commits import quick
 from xero import answers, upsert, wire
 from xero.actions.base import XeroAction, connection_of, purpose

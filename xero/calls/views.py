@@ -11,8 +11,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import decisions, errors
+from connections import errors
 from connections.models import Call, CallState
+from connections.writes import decisions
 from taskjuice.workspaces import gate
 from xero.calls import queries
 from xero.calls.forms import FilterForm, ThereForm

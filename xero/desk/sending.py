@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from connections import errors, journal
+from connections import errors
 from connections.integrations import Action, Data, Done, Failed, Outcome
 from connections.integrations import Call as ActionCall
 from connections.models import Call, CallState, Connection
+from connections.writes import journal
 from taskjuice.workspaces.models import User
 from xero import budget, upsert
 from xero.body_fields import Body, read_objects

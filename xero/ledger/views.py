@@ -8,8 +8,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import history, organisation_time
+from connections import organisation_time
 from connections.models import Connection
+from connections.writes import record_history
 from taskjuice.return_address import read_return_address
 from taskjuice.workspaces import gate
 from xero import freshness, ledgers
@@ -73,7 +74,7 @@ def document_detail(
         "accounts": records.account_names(invoice.connection, (line.account_code for line in lines)),
         "taxes": records.taxes_of(invoice),
         "payments": records.payments_of(invoice),
-        "history": history.of_record(invoice.connection, invoice.xero_id, "INVOICE"),
+        "history": record_history.of_record(invoice.connection, invoice.xero_id, "INVOICE"),
         "in_xero": places.in_xero(invoice.connection, places.document_page(type, invoice.xero_id)),
     }
     return _detail(request, "document", invoice.connection, "invoices", **context)
@@ -86,7 +87,7 @@ def contact_detail(request: HttpRequest, agency: str, workspace: str, contact: U
         "contact": found,
         "merged_into": records.merged_into(found),
         "documents": records.documents_of(found),
-        "history": history.of_record(found.connection, found.xero_id, "CONTACT"),
+        "history": record_history.of_record(found.connection, found.xero_id, "CONTACT"),
         "in_xero": places.in_xero(found.connection, places.contact_page(found.xero_id)),
     }
     return _detail(request, "contact", found.connection, "contacts", **context)
@@ -99,7 +100,7 @@ def payment_detail(request: HttpRequest, agency: str, workspace: str, payment: U
         "payment": found,
         "account": records.account_of(found),
         "invoice": records.invoice_of(found),
-        "history": history.of_record(found.connection, found.xero_id, "PAYMENT"),
+        "history": record_history.of_record(found.connection, found.xero_id, "PAYMENT"),
     }
     return _detail(request, "payment", found.connection, "payments", **context)
 

@@ -8,8 +8,8 @@ import pytest
 from django.db import connections
 from django.test import Client
 
-from connections import journal
 from connections.models import Call, Connection
+from connections.writes import journal
 from tests.sandbox_process import SandboxProcess
 from xero.models import Contact
 

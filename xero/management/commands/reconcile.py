@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from connections import restoring
 from connections.models import Reconciliation
+from connections.writes import reconciliation
 from xero.restored import UnknownRecord, list_unknown_records
 
 OURS = "Written to Xero by TaskJuice after the backup, and unknown here:"
@@ -38,26 +38,26 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             {"begin": self._begin, "status": self._status, "release": self._release}[options["step"]](options)
-        except restoring.NotAllowed as error:
+        except reconciliation.NotAllowed as error:
             raise CommandError(str(error)) from error
 
     def _begin(self, options: dict[str, Any]) -> None:
         if options["since"] is None:
             raise CommandError("Say when the backup was made: --since 2026-11-22T02:00:00Z")
-        row = restoring.begin(since=options["since"])
+        row = reconciliation.begin(since=options["since"])
         self.stdout.write(
             f"Writes are held. Start web and workers: they read what changed since {row.since:%Y-%m-%d %H:%M} UTC."
         )
 
     def _status(self, _: dict[str, Any]) -> None:
-        row = restoring.current()
+        row = reconciliation.current()
         if row is None:
             self.stdout.write("No reconciliation is open; writes go out.")
             return
         self.stdout.write(f"Writes are held since {row.begun_at:%Y-%m-%d %H:%M} UTC.")
-        self.stdout.write(f"{restoring.look_up()} writes without an answer were looked up.")
+        self.stdout.write(f"{reconciliation.look_up()} writes without an answer were looked up.")
         self._list_unknown_records(row)
-        points = restoring.open_points(row)
+        points = reconciliation.open_points(row)
         for point in points:
             self.stdout.write(f"open: {point}")
         if points:
@@ -75,10 +75,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {_describe(record)}")
 
     def _release(self, options: dict[str, Any]) -> None:
-        row = restoring.current()
+        row = reconciliation.current()
         if row is None:
             raise CommandError("No reconciliation is open.")
-        restoring.release(row, force=options["force"])
+        reconciliation.release(row, force=options["force"])
         self.stdout.write("Writes go out again. Steps that may have written before the restore ask a person.")
 
 

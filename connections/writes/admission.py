@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from connections.integrations import Call, Outcome
-from connections.writers import Draft, Twin
+from connections.writes.writers import Draft, Twin
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from uuid import UUID
 from django.db.models import F
 from django.db.models.functions import Coalesce
 
-from connections import errors, sending, standing
+from connections import errors
 from connections.integrations import Outcome, TryLater, outcome_of
 from connections.models import Call, CallState, Connection, ConnectionState, Reconciliation, Sending
-from connections.sending import BACK_OFF, UNSETTLED, by_sending, later, soon
-from connections.writers import Writer
+from connections.writes import resend_checks, sending
+from connections.writes.sending import BACK_OFF, UNSETTLED, by_sending, later, soon
+from connections.writes.writers import Writer
 from taskjuice.queue import clock
 
 SETTLING = "Waiting until it is certain that Xero did not take it."
@@ -72,7 +73,7 @@ def _find_out(writer: Writer, request: Sending, calls: Sequence[Call], send: Sen
 def _send_wanted(writer: Writer, request: Sending, missing: Sequence[Call]) -> dict[UUID, Outcome]:
     """These are not there as far as one can see, and are wanted."""
     if request.first_sent_at is None or _is_remembered(writer, request):
-        waiting = sending.resend(writer, request, missing, barred=standing.barred)
+        waiting = sending.resend(writer, request, missing, barred=resend_checks.barred)
         if waiting is not None:
             return waiting
         if request.first_sent_at is None:
@@ -84,7 +85,7 @@ def _send_wanted(writer: Writer, request: Sending, missing: Sequence[Call]) -> d
 
 
 def _send_forms(writer: Writer, request: Sending, missing: Sequence[Call]) -> dict[UUID, Outcome]:
-    barred = standing.barred(missing)
+    barred = resend_checks.barred(missing)
     if request.first_sent_at is None or not _may_be_remembered(writer, request):
         sending.close({pk: f"It was not sent, because {reason}." for pk, reason in barred.items()})
     wanted = [call for call in missing if call.form_key is not None and call.pk not in barred]

@@ -6,9 +6,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from connections import sending, settling
 from connections.models import Call, CallState
-from connections.writers import WRITERS
+from connections.writes import sending, settling
+from connections.writes.writers import WRITERS
 from taskjuice.workspaces.models import User
 
 Listener = Callable[[Call], None]

@@ -6,7 +6,7 @@ An integration describes its writes with a Writer; here is when what is sent:
 - Good answer: each element is confirmed or refused by itself. "Nothing was done": the intent waits for its time.
 - No answer, or the process died: the record is looked up. It is there: confirmed. It is not: while the provider
   remembers the key, the same bytes go out under the same key; later a new call under a new key takes its place.
-- The look-up cannot tell: the call is `unknown`, and a person decides (connections/decisions.py).
+- The look-up cannot tell: the call is `unknown`, and a person decides (connections/writes/decisions.py).
 
 No transaction is open while anything is sent. Calls of steps are protected by their lane: whoever holds it is the only
 one who works on them. Calls of forms are left to the request that made them for ALIVE_SECONDS, then to the sweep.
@@ -22,12 +22,13 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from connections import admission, errors, restoring, sending, settling, standing
+from connections import errors
 from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown, outcome_of
 from connections.models import LIVE_CALLS, OPEN_CALLS, Call, CallState, Connection, Sending
-from connections.sending import UNSETTLED
-from connections.writers import WRITERS, Draft, Writer
+from connections.writes import admission, reconciliation, resend_checks, sending, settling
+from connections.writes.sending import UNSETTLED
+from connections.writes.writers import WRITERS, Draft, Writer
 from taskjuice.crash import crash_point
 from taskjuice.queue import clock, wake
 from taskjuice.workspaces.models import User
@@ -113,8 +114,8 @@ def _begin(
     outcomes: dict[int, Outcome] = {}
     if not fresh:
         return outcomes, {}
-    if restoring.is_open():
-        return {index: restoring.held(calls[index]) for index in fresh}, {}
+    if reconciliation.is_open():
+        return {index: reconciliation.held(calls[index]) for index in fresh}, {}
     try:
         drafts = writer.drafts([calls[i] for i in fresh], [rows[i] for i in fresh], [uuid4() for _ in fresh])
     except errors.ProviderError as error:
@@ -127,7 +128,7 @@ def _begin(
             outcomes[index] = draft
     outcomes |= _held_back(calls, accepted)
     accepted = {index: draft for index, draft in accepted.items() if index not in outcomes}
-    doubts = restoring.doubtful(calls[index] for index in accepted)
+    doubts = reconciliation.doubtful(calls[index] for index in accepted)
     doubtful = {index: draft for index, draft in accepted.items() if calls[index].activation_id in doubts}
     made = _doubt(writer, connection, calls, doubtful, doubts) if doubtful else []
     intended = time.monotonic()
@@ -276,7 +277,7 @@ def settle_orphans() -> int:
 
 def _settle_left_behind(request: Sending) -> int:
     unsettled = list(request.calls.filter(state__in=UNSETTLED).select_related("sending"))
-    calls = unsettled if restoring.is_open() else _without_lanes(unsettled)
+    calls = unsettled if reconciliation.is_open() else _without_lanes(unsettled)
     for action in {call.action for call in calls} & WRITERS.keys():
         mine = [call for call in calls if call.action == action]
         settling.settle_left_behind(WRITERS[action], request.connection, mine)
@@ -285,7 +286,7 @@ def _settle_left_behind(request: Sending) -> int:
 
 def _without_lanes(calls: Sequence[Call]) -> list[Call]:
     """Those of forms, and of steps that their lane will not come back to, or has not for long."""
-    barred = standing.barred([call for call in calls if call.activation_id is not None])
+    barred = resend_checks.barred([call for call in calls if call.activation_id is not None])
     forgotten = clock.now() - timedelta(seconds=ORPHANED_SECONDS)
     return [
         call

@@ -12,7 +12,7 @@ from django.utils import timezone
 from connections import errors
 from connections.integrations import Failed, Outcome, TryLater, outcome_of
 from connections.models import Call, CallState, Connection, Sending
-from connections.writers import Found, Made, Refused, Undecided, Writer
+from connections.writes.writers import Found, Made, Refused, Undecided, Writer
 from taskjuice.crash import crash_point
 from taskjuice.database.outages import insist
 from taskjuice.queue import clock

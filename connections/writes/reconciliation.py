@@ -13,12 +13,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import sending, settling
 from connections.integrations import Call as ActionCall
 from connections.integrations import Failed, Outcome, TryLater
 from connections.models import Call, CallState, Connection, Reconciliation, Sending
-from connections.sending import UNSETTLED
-from connections.writers import WRITERS
+from connections.writes import sending, settling
+from connections.writes.sending import UNSETTLED
+from connections.writes.writers import WRITERS
 from taskjuice.queue import clock
 
 HELD = "TaskJuice was restored from a backup and is comparing itself with Xero. Nothing is written until that is done."
