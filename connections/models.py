@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 
-from connections.exact import ExactJSONField
+from taskjuice.exact_json import ExactJSONField
 from taskjuice.workspaces.audit import Actor
 from taskjuice.workspaces.models import Agency, User, Workspace
 

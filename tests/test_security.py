@@ -13,10 +13,9 @@ from django.db import connection
 from django.test import Client
 from django_q.models import OrmQ
 
-from connections import outbound
 from connections.models import Grant
 from connections.oauth import encryption, grants
-from taskjuice import environment
+from taskjuice import environment, outbound_http
 from taskjuice.notices.mailing import stop_token
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests import test_urls
@@ -266,5 +265,5 @@ INWARD = [
 
 @pytest.mark.parametrize("url", INWARD)
 def test_request_to_an_address_that_is_not_public_is_refused(url: str) -> None:
-    with pytest.raises(outbound.Refused):
-        outbound.send("GET", url, headers={})
+    with pytest.raises(outbound_http.Refused):
+        outbound_http.send("GET", url, headers={})

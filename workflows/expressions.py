@@ -19,7 +19,7 @@ from liquid.expression import Expression
 from liquid.template import BoundTemplate
 from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT
 
-from connections.json_dates import as_iso
+from taskjuice.json_dates import as_iso
 from workflows import evaluation_budget
 from workflows.evaluation_budget import BudgetSpent, spend, spend_text
 from workflows.filters import FILTERS, FilterError, NothingThereError, as_text, exact

@@ -14,9 +14,9 @@ from typing import Any
 
 from django import forms
 
-from connections import exact
 from connections.integrations import registry
-from connections.row_fields import RowsField
+from taskjuice import exact_json
+from taskjuice.row_fields import RowsField
 from workflows import guards, options
 from workflows.drafts import MAX_STEPS, Draft, Step
 
@@ -39,7 +39,7 @@ def write(name: str, draft: Draft) -> bytes:
         "trigger": {"key": draft.trigger, "settings": dict(draft.settings)},
         "steps": draft.steps_as_stored(),
     }
-    return exact.dumps(content).encode()
+    return exact_json.dumps(content).encode()
 
 
 def file_name(name: str) -> str:
@@ -73,7 +73,7 @@ def _parsed(content: bytes) -> dict[str, Any]:
     if len(content) > LARGEST:
         raise NotReadable(f"A file of at most {LARGEST // 1000} kB is read.")
     try:
-        document = exact.loads(content.decode("utf-8-sig"))
+        document = exact_json.loads(content.decode("utf-8-sig"))
     except ValueError as error:
         raise NotReadable("This file is not JSON in UTF-8.") from error
     _refuse_strange(document)
@@ -93,7 +93,7 @@ def _refuse_strange(value: Any, depth: int = 0) -> None:
             raise NotReadable("This file holds a NUL character.")
         case float():  # only NaN and the infinities are: other numbers are read exactly
             raise NotReadable("This file holds a number that is none.")
-        case int() | Decimal() if not exact.is_within(value, digits=MOST_DIGITS, places=MOST_PLACES):
+        case int() | Decimal() if not exact_json.is_within(value, digits=MOST_DIGITS, places=MOST_PLACES):
             raise NotReadable("This file holds a number that is too large or too long.")
 
 

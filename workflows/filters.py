@@ -13,7 +13,7 @@ from typing import Any
 from django.utils import timezone
 from liquid import Undefined
 
-from connections.json_dates import as_iso
+from taskjuice.json_dates import as_iso
 from workflows.evaluation_budget import spend, spend_text
 
 MAX_TEXT = 50_000

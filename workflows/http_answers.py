@@ -6,9 +6,9 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-from connections import exact, outbound
 from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown
-from connections.outbound import Answer
+from taskjuice import exact_json, outbound_http
+from taskjuice.outbound_http import Answer
 from taskjuice.queue import clock
 from workflows.http_prepared import Prepared, host_of
 
@@ -50,7 +50,7 @@ def _done(request: Prepared, answer: Answer) -> Outcome:
     }
     problem = ""
     if answer.is_cut:
-        problem = f"The answer is larger than {outbound.LARGEST_ANSWER // 1024**2} MB."
+        problem = f"The answer is larger than {outbound_http.LARGEST_ANSWER // 1024**2} MB."
     elif answer.headers.get("content-encoding", "identity") != "identity":
         problem = "The answer is compressed, although that was not asked for."
     else:
@@ -71,15 +71,15 @@ def _read(text: str, content_type: str) -> Any:
         return text
     if not text.strip():
         return None
-    document = exact.loads(text)
-    exact.check_storable(document)
+    document = exact_json.loads(text)
+    exact_json.check_storable(document)
     return document
 
 
 def _hide(text: str, request: Prepared) -> str:
     """Return the text without the request's secrets, should the receiver echo them, also as JSON writes them."""
     for value in request.hidden:
-        for spelling in {value, exact.dumps(value)[1:-1], json.dumps(value)[1:-1]}:
+        for spelling in {value, exact_json.dumps(value)[1:-1], json.dumps(value)[1:-1]}:
             text = text.replace(spelling, REMOVED)
     return text
 

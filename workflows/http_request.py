@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from connections import outbound
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, TryLater, Unknown
 from connections.models import Connection
-from connections.outbound import Lost, NotSent, Refused
 from connections.secrets import values as secret_values
+from taskjuice import outbound_http
 from taskjuice.database.outages import insist
+from taskjuice.outbound_http import Lost, NotSent, Refused
 from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
@@ -37,7 +37,7 @@ class HttpRequestForm(forms.Form):
     method = forms.ChoiceField(label="Method", initial="POST", choices=[(name, name) for name in METHODS])
     url = UrlField(
         label="Address",
-        max_length=outbound.LONGEST_URL,
+        max_length=outbound_http.LONGEST_URL,
         help_text="https only. Expressions may follow the host: https://api.example.com/orders/{{ trigger.number }}",
     )
     query = PairsField(
@@ -152,7 +152,7 @@ def _in_time(request: Prepared, ends: float) -> Outcome:
 
 def _send(request: Prepared) -> Outcome:
     try:
-        answer = outbound.send(request.method, request.url, headers=request.headers, body=request.body)
+        answer = outbound_http.send(request.method, request.url, headers=request.headers, body=request.body)
     except Refused as error:
         return Failed("address", str(error))
     except NotSent as error:

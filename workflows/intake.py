@@ -9,9 +9,9 @@ from django.db import connection as database
 from django.db.models import Exists, Q
 from django.db.models.functions import Coalesce
 
-from connections import exact
 from connections.integrations import Data, Interest, registry
 from connections.models import ConnectionState, Event
+from taskjuice import exact_json
 from workflows import lanes, organisation_pauses
 from workflows.models import LISTENING, Version, WorkflowConnection, WorkflowState
 
@@ -76,7 +76,7 @@ def start_one(event: Event, version: Version) -> int | None:
 def _start(rows: Sequence[Data]) -> list[tuple[int, int]]:
     """(event id, activation id) of those that are new; their lanes are woken."""
     with database.cursor() as cursor:
-        cursor.execute(INSERT, [exact.dumps(rows)])
+        cursor.execute(INSERT, [exact_json.dumps(rows)])
         started = cursor.fetchall()
     lanes.wake_lanes((connection_id for _, connection_id, _ in started), gather=len(started) >= CROWD)
     return [(event_id, pk) for event_id, _, pk in started]

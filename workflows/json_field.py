@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from connections import exact
+from taskjuice import exact_json
 
 
 class ExactJsonField(forms.JSONField):
@@ -14,6 +14,6 @@ class ExactJsonField(forms.JSONField):
         if not isinstance(value, str) or value in self.empty_values:
             return super().to_python(value)
         try:
-            return exact.loads(value)
+            return exact_json.loads(value)
         except ValueError as error:
             raise forms.ValidationError("This is not JSON.", code="invalid") from error

@@ -4,8 +4,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Coalesce, Collate, Now, Upper
 
-from connections.exact import ExactJSONField
 from connections.models import Connection, Event
+from taskjuice.exact_json import ExactJSONField
 from taskjuice.workspaces.models import Agency, User, Workspace
 
 

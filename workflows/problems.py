@@ -8,7 +8,7 @@ from django import forms
 
 from connections.integrations import Action, registry
 from connections.models import Connection, ConnectionState
-from connections.row_fields import RowsField
+from taskjuice.row_fields import RowsField
 from taskjuice.workspaces.models import Agency
 from workflows import guards, kinds, options
 from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step

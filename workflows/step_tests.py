@@ -19,7 +19,7 @@ from typing import Any
 
 from django.core.cache import cache
 
-from connections import exact
+from taskjuice import exact_json
 from taskjuice.workspaces.models import Agency, User
 from workflows.drafts import Draft, Step
 from workflows.trials import Trial, event_for, try_all, try_out
@@ -86,14 +86,14 @@ def _ask(
         with _claimed(agency) as is_ours:
             if not is_ours:
                 raise NotTested(BUSY)
-            return _read(ask_process(exact.dumps(request).encode()))
+            return _read(ask_process(exact_json.dumps(request).encode()))
     finally:
         _free.release()
 
 
 def answer(request: bytes) -> bytes:
     """In the process: test one step or all of them, and say what came of it."""
-    given = exact.loads(request)
+    given = exact_json.loads(request)
     draft = Draft(given["trigger"], given["settings"], [Step.of(step) for step in given["steps"]])
     event = event_for(given["connections"], draft.trigger, given["event"])
     if event is None:  # gone since the page was drawn
@@ -104,7 +104,7 @@ def answer(request: bytes) -> bytes:
             found = try_all(draft, event, user)
         else:
             found = [try_out(draft, given["position"], event, user)]
-    return exact.dumps([asdict(trial) for trial in found]).encode()
+    return exact_json.dumps([asdict(trial) for trial in found]).encode()
 
 
 def _in_process(request: bytes) -> bytes:
@@ -144,7 +144,7 @@ def _claimed(agency: Agency) -> Iterator[bool]:
 def _read(answered: bytes) -> list[Trial]:
     if not answered:
         raise NotTested(STOPPED)
-    return [_trial(given) for given in exact.loads(answered)]
+    return [_trial(given) for given in exact_json.loads(answered)]
 
 
 def _trial(given: dict[str, Any]) -> Trial:

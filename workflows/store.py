@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection as database
 from django.db import transaction
 
-from connections import exact
+from taskjuice import exact_json
 from taskjuice.database.outages import insist
 from taskjuice.queue.commits import QUICK, quick
 from taskjuice.queue.leases import Lease
@@ -224,10 +224,10 @@ class Batch:
             lanes.hold(self.lease)
             with database.cursor() as cursor:
                 if self.records:
-                    given = exact.dumps([record.values() for record in self.records])
+                    given = exact_json.dumps([record.values() for record in self.records])
                     cursor.execute(STEP_RUNS, [given, self.lease.token])
                 if changed:
-                    given = exact.dumps([_changes(run) for run in changed])
+                    given = exact_json.dumps([_changes(run) for run in changed])
                     cursor.execute(ACTIVATIONS, [given, self.lease.token])
         self.records.clear()
         for run in changed:
@@ -271,8 +271,8 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
             version,
             position,
             attempt,
-            exact.loads(trigger),
-            exact.loads(outputs),
+            exact_json.loads(trigger),
+            exact_json.loads(outputs),
             subject,
             note,
         )

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from django import forms
 
-from connections import exact, outbound
+from taskjuice import exact_json, outbound_http
 from workflows.expressions import BRACED, ExpressionError, evaluate, fill, has_expression
 
 NOT_JSON = (
@@ -43,8 +43,8 @@ class UrlField(Templated):
         if has_expression(host):
             raise forms.ValidationError("The host is typed as it is; expressions may follow behind it.")
         try:
-            outbound.target_of(BRACED.sub("x", text))
-        except outbound.Refused as error:
+            outbound_http.target_of(BRACED.sub("x", text))
+        except outbound_http.Refused as error:
             raise forms.ValidationError(str(error)) from error
         return text
 
@@ -60,7 +60,7 @@ class JsonText(Templated):
         if not text:
             return text
         try:
-            exact.check_storable(exact.loads(text))
+            exact_json.check_storable(exact_json.loads(text))
         except ValueError as error:
             raise forms.ValidationError(NOT_JSON) from error
         if len(text) > LARGEST:
@@ -69,14 +69,14 @@ class JsonText(Templated):
 
     def fill(self, text: str, context: Mapping[str, Any]) -> str:
         try:
-            document = exact.loads(text) if text.strip() else ""
+            document = exact_json.loads(text) if text.strip() else ""
         except ValueError as error:
             raise ExpressionError(NOT_JSON) from error
-        return exact.dumps(fill(document, context)) if document != "" else ""
+        return exact_json.dumps(fill(document, context)) if document != "" else ""
 
     def parts(self, text: str) -> Any:
         try:
-            return exact.loads(text)
+            return exact_json.loads(text)
         except ValueError:
             return ""  # its own complaint says so
 

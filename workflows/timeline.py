@@ -10,8 +10,8 @@ from typing import Any
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from connections import exact
 from connections.integrations import registry
+from taskjuice import exact_json
 from workflows import organisation_pauses, task_queries
 from workflows.advice import Advice, advice_for
 from workflows.history import lasted, parked_lanes
@@ -170,7 +170,7 @@ def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def pretty(value: Any) -> str:
-    text = exact.pretty(value)
+    text = exact_json.pretty(value)
     return text if len(text) <= MAX_JSON else f"{text[:MAX_JSON]}\n… cut here"
 
 

@@ -15,9 +15,9 @@ from typing import Any, Self
 
 from django.db import Error
 
-from connections import exact
 from connections.integrations import Call, Data, Done, Failed, Outcome, Stopped, TryLater, Unknown
 from connections.models import Connection
+from taskjuice import exact_json
 from taskjuice.queue import clock
 from workflows import guards
 from workflows.advice import advice_for
@@ -265,7 +265,7 @@ NAMES: dict[type, str] = {
 
 
 def _likeness(shown: Data) -> str:
-    return hashlib.sha256(exact.dumps(shown).encode()).hexdigest()
+    return hashlib.sha256(exact_json.dumps(shown).encode()).hexdigest()
 
 
 def _at_element(outcome: Outcome, element: int | None) -> Outcome:

@@ -7,7 +7,7 @@ from django import forms
 
 from connections import organisation_time
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome
-from connections.json_dates import as_iso
+from taskjuice.json_dates import as_iso
 from taskjuice.queue import clock
 
 UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}

@@ -9,8 +9,8 @@ from typing import Any
 
 from django import forms
 
-from connections import exact
-from connections.row_fields import RowsField
+from taskjuice import exact_json
+from taskjuice.row_fields import RowsField
 from workflows.actions import ConditionField, ValuesField
 from workflows.conditions import OPERATORS, WITHOUT_VALUE
 from workflows.mailing import AddressesField
@@ -49,13 +49,13 @@ class _Rows(forms.Widget):
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    found = exact.loads(value) if isinstance(value, str) and value else value
+    found = exact_json.loads(value) if isinstance(value, str) and value else value
     return found if isinstance(found, dict) else {}
 
 
 def _list(value: Any) -> list[dict[str, Any]]:
     """Rows; from a mapping as older versions hold named values."""
-    found = exact.loads(value) if isinstance(value, str) and value else value
+    found = exact_json.loads(value) if isinstance(value, str) and value else value
     if isinstance(found, dict):
         return [{"name": name, "value": text} for name, text in found.items()]
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []

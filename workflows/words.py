@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from connections.integrations import registry
-from connections.row_fields import RowsField
+from taskjuice.row_fields import RowsField
 from workflows.drafts import Draft, Step, named_values
 from workflows.options import condition_in_words, in_words, short
 

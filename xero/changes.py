@@ -17,12 +17,12 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from connections import exact
 from connections.integrations import registry
 from connections.models import Connection, Event
 from connections.webhooks import fan_out
 from connections.writes import echoes
 from connections.writes.echoes import Sight
+from taskjuice import exact_json
 from xero.models import Change
 
 CATEGORY = "INVOICE STATE"
@@ -84,7 +84,7 @@ def store(category: str, rows: Sequence[Row], marks: Sequence[dict[str, Any]]) -
         for (pk, kind, id, at, details), mark in zip(rows, marks, strict=True)
     ]
     with database.cursor() as cursor:
-        cursor.execute(INSERT, [category, exact.dumps(given)])
+        cursor.execute(INSERT, [category, exact_json.dumps(given)])
         ids = [id for (id,) in cursor.fetchall()]
     events = list(Event.objects.filter(pk__in=ids).order_by("pk"))
     for event in events:

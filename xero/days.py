@@ -5,7 +5,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from connections.json_dates import parse_json_date
+from taskjuice.json_dates import parse_json_date
 
 RELATIVE = re.compile(r"([+-])\s*(\d{1,4})\s*([dwm]?)", re.IGNORECASE)
 WORDS = {"today": 0, "tomorrow": 1, "yesterday": -1}

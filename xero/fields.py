@@ -13,7 +13,7 @@ from uuid import UUID
 from django import forms
 from django.core.exceptions import ValidationError
 
-from connections.json_dates import parse_json_date
+from taskjuice.json_dates import parse_json_date
 from taskjuice.text_fields import with_plain_line_ends
 from xero import days
 

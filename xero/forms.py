@@ -14,8 +14,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
-from connections.row_fields import RowsField
 from taskjuice.form_sizes import MOST_LINES
+from taskjuice.row_fields import RowsField
 from xero import answers
 from xero.fields import (
     AmountField,

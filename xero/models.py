@@ -13,8 +13,8 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models.functions import Now
 
-from connections.exact import ExactJSONField
 from connections.models import Connection
+from taskjuice.exact_json import ExactJSONField
 from taskjuice.workspaces.models import Workspace
 from xero import grams
 from xero.document_records import InvoiceRecord, PaymentRecord, parse_invoice, parse_payment

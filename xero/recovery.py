@@ -14,10 +14,10 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Least, Now
 
-from connections import exact
 from connections.integrations import ReportedEvent
 from connections.models import Connection, Delivery, DeliveryState, Event
 from connections.webhooks import fan_out, parsing
+from taskjuice import exact_json
 from taskjuice.queue import clock
 from xero import ledgers, upsert
 from xero.mapping import CONTACTS, INVOICES
@@ -163,7 +163,7 @@ def _close(first: int, last: int) -> None:
 def sequence_of(body: bytes) -> tuple[int, int] | None:
     """First and last sequence number of a delivery; None for an intent-to-receive and what cannot be read."""
     try:
-        document: Any = exact.loads(body)
+        document: Any = exact_json.loads(body)
     except ValueError:
         return None
     if not isinstance(document, dict) or not document.get("events"):

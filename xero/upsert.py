@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db import connection as database
 from django.db import models, transaction
 
-from connections import exact
 from connections.models import Connection
+from taskjuice import exact_json
 from xero.mapping import CONTACTS, INVOICES, KINDS, Kind, Row
 from xero.master_records import parse_contact
 from xero.models import Invoice, Stale
@@ -124,7 +124,7 @@ def _store(connection: Connection, kind: Kind, rows: Sequence[Row]) -> list[UUID
         return []
     names, statement = _statement(kind.model)
     # One JSON text: quoting it costs a fraction of what arrays of bodies do.
-    given = exact.dumps([{name: row[name] for name in names} for row in rows])
+    given = exact_json.dumps([{name: row[name] for name in names} for row in rows])
     with database.cursor() as cursor:
         cursor.execute(statement, [connection.workspace_id, connection.pk, given])
         return [id for (id,) in cursor.fetchall()]

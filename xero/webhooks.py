@@ -19,8 +19,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from connections.integrations import Gap, ReportedEvent, UnparsableDelivery, UnusableEvent
-from connections.together import TooSlow
 from connections.webhooks import receiver
+from taskjuice.group_commit import TooSlow
 from taskjuice.machines import for_machines
 from xero.models import SequenceGap
 

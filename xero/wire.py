@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from connections import exact, json_dates
+from taskjuice import exact_json, json_dates
 
 ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?(Z|[+-]\d\d:?\d\d)?")
 EPOCH = json_dates.EPOCH
@@ -27,12 +27,12 @@ def iso_instant(value: datetime) -> str:
 
 def decode(body: bytes) -> Any:
     """JSON with numbers that have a point as Decimals. ValueError if it is not JSON."""
-    return exact.loads(body)
+    return exact_json.loads(body)
 
 
 def encode(value: Any) -> bytes:
     """Compact JSON; Decimals as plain numbers, dates as Xero takes them."""
-    return exact.dumps(value).encode()
+    return exact_json.dumps(value).encode()
 
 
 def _from_iso(text: str) -> datetime:

@@ -1,4 +1,4 @@
-import connections.exact
+import taskjuice.exact_json
 from django.db import migrations, models
 
 
@@ -11,8 +11,8 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="event",
             name="details",
-            field=connections.exact.ExactJSONField(
-                default=dict, db_default=models.Value({}, connections.exact.ExactJSONField())
+            field=taskjuice.exact_json.ExactJSONField(
+                default=dict, db_default=models.Value({}, taskjuice.exact_json.ExactJSONField())
             ),
         ),
     ]

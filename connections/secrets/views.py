@@ -7,9 +7,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections import outbound
 from connections.models import Secret
 from connections.secrets import values as secret_values
+from taskjuice import outbound_http
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency
@@ -55,8 +55,8 @@ class SecretForm(ValueForm):
         typed: str = self.cleaned_data["host"].strip().lower()
         host = typed.partition("://")[2].partition("/")[0] if "://" in typed else typed.rstrip("/")
         try:
-            return outbound.target_of(f"https://{host}/").host
-        except outbound.Refused as error:
+            return outbound_http.target_of(f"https://{host}/").host
+        except outbound_http.Refused as error:
             raise forms.ValidationError(str(error)) from error
 
 

@@ -13,13 +13,13 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import exact
 from connections.integrations import registry
 from connections.models import Delivery, DeliveryState, Event, Mention, StrayEvent
 from connections.webhooks import parsing
 from connections.webhooks.parsing import Reading
 from connections.webhooks.receiver import FAN_OUT, FAN_OUT_TASK
 from connections.writes import echoes
+from taskjuice import exact_json
 from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import wake
 from taskjuice.queue.commits import quick
@@ -173,7 +173,7 @@ def _keep(readings: Sequence[Reading]) -> None:
     names = ("id", "state", "verdict", "reason", "events", "activations")
     concluded = [{name: getattr(reading.delivery, name) for name in names} for reading in readings]
     with database.cursor() as cursor:
-        cursor.execute(CONCLUDE, [exact.dumps(concluded)])
+        cursor.execute(CONCLUDE, [exact_json.dumps(concluded)])
 
 
 def replay(events: Sequence[Event], *, scope: Scope, subject: str, failed: Delivery | None = None) -> int:

@@ -11,11 +11,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections import exact
 from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent, registry
 from connections.models import Connection, ConnectionState, Delivery, DeliveryState, Event
 from connections.writes import echoes
 from connections.writes.echoes import Sight
+from taskjuice import exact_json
 
 # Older events are not taken in: what is known of them is forgotten one day (workflows/retention.py), and a delivery
 # that somebody kept must not start anything again. Xero itself gives up after a day.
@@ -174,7 +174,7 @@ def insert_events(
         for (home, delivery, event), mark in zip(ordered, marks, strict=True)
     ]
     with database.cursor() as cursor:
-        cursor.execute(INSERT_EVENTS, [recovered, exact.dumps(given)])
+        cursor.execute(INSERT_EVENTS, [recovered, exact_json.dumps(given)])
         found = cursor.fetchall()
     names = (
         "id workspace_id connection_id delivery_id category type resource_id occurred_at received_at ours undecided"

@@ -11,9 +11,9 @@ from django.db import connection
 from django_q.conf import Conf
 from psycopg import Cursor
 
-from connections.together import Together
 from taskjuice.crash import crash_point
 from taskjuice.database import limits
+from taskjuice.group_commit import Together
 from taskjuice.queue.wake import package
 
 # Together with the half second in which a statement is cancelled less than the five that a provider waits for.

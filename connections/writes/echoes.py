@@ -19,8 +19,8 @@ from django.db import connection as database
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from connections import exact
 from connections.models import Call, CallState, Event
+from taskjuice import exact_json
 
 PATIENCE = timedelta(minutes=5)
 
@@ -92,7 +92,7 @@ def find(sights: Sequence[Sight]) -> dict[int, Echo]:
         return {}
     given = [sight._asdict() | {"place": place} for place, sight in enumerate(sights)]
     with database.cursor() as cursor:
-        cursor.execute(FIND, [exact.dumps(given)])
+        cursor.execute(FIND, [exact_json.dumps(given)])
         return {place: Echo(activation_id, is_open) for place, activation_id, is_open in cursor.fetchall()}
 
 

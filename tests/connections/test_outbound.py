@@ -12,8 +12,8 @@ from typing import Any
 import certifi
 import pytest
 
-from connections import outbound
-from connections.outbound import Lost, NotSent, Refused
+from taskjuice import outbound_http
+from taskjuice.outbound_http import Lost, NotSent, Refused
 from tests.receiver import NAME, Receiver, answering, receiving
 
 PUBLIC = "93.184.215.14"
@@ -53,11 +53,11 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses that a connection was tried to; none is reached."""
     tried: list[str] = []
 
-    def connect(target: outbound.Target, addresses: list[str], deadline: Any) -> Any:
+    def connect(target: outbound_http.Target, addresses: list[str], deadline: Any) -> Any:
         tried.extend(addresses)
         raise NotSent("not in this test")
 
-    monkeypatch.setattr(outbound, "_connected", connect)
+    monkeypatch.setattr(outbound_http, "_connected", connect)
     return tried
 
 
@@ -135,7 +135,7 @@ def test_address_is_refused_before_anything_is_asked(
 ) -> None:
     settings.BASE_URL = "https://app.taskjuice.example"
     with pytest.raises(Refused):
-        outbound.send("GET", url, headers={})
+        outbound_http.send("GET", url, headers={})
     assert connected == []
 
 
@@ -157,7 +157,7 @@ def test_name_with_any_private_address_is_refused(
 ) -> None:
     names.names[NAME] = [addresses]
     with pytest.raises(Refused, match="is not a public address of the internet"):
-        outbound.send("GET", f"https://{NAME}/", headers={})
+        outbound_http.send("GET", f"https://{NAME}/", headers={})
     assert connected == []
 
 
@@ -166,7 +166,7 @@ def test_name_that_is_not_there_reads_like_a_private_one(names: Resolver, connec
     told = []
     for host in ("private.example.com", "absent.example.com"):
         with pytest.raises(Refused) as caught:
-            outbound.send("GET", f"https://{host}/", headers={})
+            outbound_http.send("GET", f"https://{host}/", headers={})
         told.append(str(caught.value).replace(host, "…"))
     assert told[0] == told[1]
 
@@ -176,14 +176,14 @@ def test_name_is_resolved_once_and_the_checked_address_is_connected_to(
 ) -> None:
     names.names[NAME] = [[PUBLIC], ["127.0.0.1"]]  # the second answer flips
     with pytest.raises(NotSent):
-        outbound.send("GET", f"https://{NAME}/", headers={})
+        outbound_http.send("GET", f"https://{NAME}/", headers={})
     assert (connected, names.asked) == ([PUBLIC], [NAME])
 
 
 def test_ipv6_only_names_are_called(names: Resolver, connected: list[str]) -> None:
     names.names[NAME] = [["2606:2800:21f:cb07:6820:80da:af6b:8b2c"]]
     with pytest.raises(NotSent):
-        outbound.send("GET", f"https://{NAME}/", headers={})
+        outbound_http.send("GET", f"https://{NAME}/", headers={})
     assert connected == ["2606:2800:21f:cb07:6820:80da:af6b:8b2c"]
 
 
@@ -194,10 +194,10 @@ def test_resolver_that_does_not_answer_is_tried_later(monkeypatch: pytest.Monkey
             time.sleep(1)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure")
 
-    monkeypatch.setattr(outbound, "DNS_SECONDS", 0.2)
+    monkeypatch.setattr(outbound_http, "DNS_SECONDS", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with pytest.raises(NotSent, match="could not be looked up"):
-        outbound.send("GET", f"https://{NAME}/", headers={})
+        outbound_http.send("GET", f"https://{NAME}/", headers={})
 
 
 # -- over real sockets --
@@ -212,13 +212,13 @@ def https(
         names.names[NAME] = [["127.0.0.1"]]
         settings.HTTP_STEP_PRIVATE_HOSTS = [f"{NAME}:{receiver.port}", f"other.example.com:{receiver.port}"]
         monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "ca.pem"))
-        monkeypatch.setattr(outbound, "TOTAL_SECONDS", 2.0)
+        monkeypatch.setattr(outbound_http, "TOTAL_SECONDS", 2.0)
         yield receiver
 
 
-def call(receiver: Receiver, method: str = "GET", path: str = "/", **given: Any) -> outbound.Answer:
+def call(receiver: Receiver, method: str = "GET", path: str = "/", **given: Any) -> outbound_http.Answer:
     headers = given.pop("headers", {})
-    return outbound.send(method, f"https://{NAME}:{receiver.port}{path}", headers=headers, **given)
+    return outbound_http.send(method, f"https://{NAME}:{receiver.port}{path}", headers=headers, **given)
 
 
 def test_certificate_is_checked_for_the_name(https: Receiver, names: Resolver) -> None:
@@ -235,7 +235,7 @@ def test_certificate_is_checked_for_the_name(https: Receiver, names: Resolver) -
     assert got.headers["X-Own"] == "1"
     names.names["other.example.com"] = [["127.0.0.1"]]
     with pytest.raises(NotSent, match="The certificate of other"):
-        outbound.send("GET", f"https://other.example.com:{https.port}/", headers={})
+        outbound_http.send("GET", f"https://other.example.com:{https.port}/", headers={})
     assert len(https.got) == 1
 
 
@@ -351,16 +351,16 @@ def test_nobody_there_is_not_sent(https: Receiver, settings: Any) -> None:
         port = free.getsockname()[1]
     settings.HTTP_STEP_PRIVATE_HOSTS = [f"{NAME}:{port}"]
     with pytest.raises(NotSent, match=f"{NAME} cannot be reached"):
-        outbound.send("POST", f"https://{NAME}:{port}/", headers={}, body=b"{}")
+        outbound_http.send("POST", f"https://{NAME}:{port}/", headers={}, body=b"{}")
 
 
 def test_handshake_that_never_ends_is_given_up(
     names: Resolver, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbound, "TOTAL_SECONDS", 0.5)
+    monkeypatch.setattr(outbound_http, "TOTAL_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         names.names[NAME] = [["127.0.0.1"]]
         settings.HTTP_STEP_PRIVATE_HOSTS = [f"{NAME}:{port}"]
         with pytest.raises(NotSent):
-            outbound.send("GET", f"https://{NAME}:{port}/", headers={})
+            outbound_http.send("GET", f"https://{NAME}:{port}/", headers={})

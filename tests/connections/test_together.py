@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from connections import together as writing
-from connections.together import Together, TooSlow
+from taskjuice import group_commit as writing
+from taskjuice.group_commit import Together, TooSlow
 
 
 class Broken(Exception):

@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from connections import exact
 from connections.models import Connection
+from taskjuice import exact_json
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from workflows import conditions, engine, lanes
@@ -155,9 +155,9 @@ def test_numbers_and_days_that_are_none_are_said(text: str) -> None:
 )
 def test_reader_of_exact_json_knows_one_refusal(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        exact.loads(text)
+        exact_json.loads(text)
     with pytest.raises(ValueError, match=r"."):
-        exact.loads(text.encode())
+        exact_json.loads(text.encode())
 
 
 @pytest.mark.parametrize("typed", ["1" * 1_100_000, Decimal("1e999999999"), 10**400, Decimal("sNaN")])

@@ -10,10 +10,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from connections import outbound
 from connections.models import Connection, Secret
 from connections.oauth import encryption
 from connections.secrets import values as secret_values
+from taskjuice import outbound_http
 from taskjuice.workspaces.models import Agency, AuditEntry, User
 from tests.factories import make_activation, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving
@@ -458,8 +458,8 @@ def test_step_survives_export_and_import() -> None:
 
 
 def test_limits_are_as_written_down() -> None:
-    assert (outbound.TOTAL_SECONDS, outbound.LARGEST_ANSWER) == (30.0, 4 * 1024 * 1024)
-    assert http_request.BEGIN_WITHIN + outbound.TOTAL_SECONDS < 40  # the watchdog's patience
+    assert (outbound_http.TOTAL_SECONDS, outbound_http.LARGEST_ANSWER) == (30.0, 4 * 1024 * 1024)
+    assert http_request.BEGIN_WITHIN + outbound_http.TOTAL_SECONDS < 40  # the watchdog's patience
 
 
 def test_builder_keeps_headers_with_their_secrets(as_member: Client, agency: Agency) -> None:

@@ -7,12 +7,12 @@ from uuid import UUID, uuid4
 
 from django import forms
 
-from connections import exact
 from connections.integrations import Action, Call, Data, Outcome
 from connections.models import Call as JournalCall
 from connections.models import Connection, Sending
 from connections.writes import journal
 from connections.writes.writers import Draft, Found, Made, Refused, Twin, Writer
+from taskjuice import exact_json
 
 
 class PayForm(forms.Form):
@@ -48,10 +48,10 @@ class PayWriter(Writer):
         return Draft(id, "Payment", body, amount=row["amount"], currency=row["currency"], twin=twin)
 
     def encode(self, bodies: Sequence[Data]) -> bytes:
-        return exact.dumps(list(bodies)).encode()
+        return exact_json.dumps(list(bodies)).encode()
 
     def send(self, sending: Sending, *, by_person: bool) -> list[Made | Refused]:
-        return [self._verdict(body) for body in exact.loads(bytes(sending.body))]
+        return [self._verdict(body) for body in exact_json.loads(bytes(sending.body))]
 
     def _verdict(self, body: Data) -> Made | Refused:
         if body["reference"] in self.refuses:

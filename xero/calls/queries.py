@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 from django.db.models import Count, Q, QuerySet
 
-from connections import exact
 from connections.models import Call, CallState
+from taskjuice import exact_json
 from taskjuice.workspaces.models import Workspace
 from xero.body_fields import read_text
 
@@ -68,8 +68,8 @@ def detail(call: Call) -> Detail:
     later = [other for other in related if other.epoch > call.epoch and other.created_at > call.created_at]
     return Detail(
         call=call,
-        sent=exact.pretty(call.body),
-        answer=exact.pretty(call.answer) if call.answer is not None else "",
+        sent=exact_json.pretty(call.body),
+        answer=exact_json.pretty(call.answer) if call.answer is not None else "",
         successor=later[-1] if later else None,
         predecessors=[other for other in related if other.created_at < call.created_at],
         together=call.sending.calls.count(),

@@ -13,8 +13,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.db.models.expressions import RawSQL
 
-from connections import exact
 from connections.models import Connection
+from taskjuice import exact_json
 from xero.grams import holding
 from xero.ledger.listing import Row, Total, add_up
 from xero.mapping import key
@@ -111,7 +111,7 @@ def _of_amount(rows: "QuerySet[Row]", field: str, term: str) -> "list[QuerySet[R
         amount = Decimal(term.replace(",", ""))
     except InvalidOperation:
         return []
-    return [rows.filter(**{field: amount})] if exact.is_within(amount, digits=15, places=4) else []
+    return [rows.filter(**{field: amount})] if exact_json.is_within(amount, digits=15, places=4) else []
 
 
 def _bare(term: str) -> str:

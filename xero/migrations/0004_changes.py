@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import connections.exact
+import taskjuice.exact_json
 
 DETAILS = """jsonb_build_object(
         'kind', CASE n.type WHEN 'ACCREC' THEN 'sales invoice' ELSE 'bill' END, 'type', n.type, 'number', n.number,
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ("xero_id", models.UUIDField()),
                 ("at", models.DateTimeField()),
                 ("is_new", models.BooleanField()),
-                ("details", connections.exact.ExactJSONField()),
+                ("details", taskjuice.exact_json.ExactJSONField()),
                 (
                     "connection",
                     models.ForeignKey(

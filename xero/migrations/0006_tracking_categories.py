@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import connections.exact
+import taskjuice.exact_json
 
 WALL = """
 ALTER TABLE xero_trackingcategory ADD CONSTRAINT tracking_category_in_workspace
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ("xero_id", models.UUIDField()),
                 ("updated_utc", models.DateTimeField()),
                 ("first_updated_utc", models.DateTimeField()),
-                ("body", connections.exact.ExactJSONField()),
+                ("body", taskjuice.exact_json.ExactJSONField()),
                 ("name", models.CharField(max_length=100)),
                 ("status", models.CharField(max_length=20)),
                 ("options", models.JSONField(default=list)),

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 from django.core.exceptions import ValidationError
 
-from connections import exact
+from taskjuice import exact_json
 
 Row = Mapping[str, Any]
 
@@ -40,7 +40,7 @@ class RowsField(forms.Field):
             return []
         if isinstance(value, str):
             try:
-                value = exact.loads(value)
+                value = exact_json.loads(value)
             except ValueError as error:
                 raise ValidationError(f"Give the {self.word}s as a JSON list.") from error
         if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
