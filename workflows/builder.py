@@ -32,7 +32,8 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
 from connections.integrations import Action, Trigger, registry
-from workflows import drafts, guards, options, timeline
+from workflows import drafts, guards, options
+from workflows.activations import timeline
 from workflows.costs import Estimate, estimate
 from workflows.drafts import MAX_STEPS, Draft, Step
 from workflows.evaluation_budget import evaluation_budget

@@ -16,18 +16,10 @@ from connections.writes import (
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from taskjuice.workspaces import panels as workspace_panels
-from workflows import (
-    approvals,
-    blocked,
-    invariants,
-    lanes,
-    organisation_pauses,
-    permits,
-    queries,
-    retention,
-    timetable,
-)
+from workflows import approvals, invariants, lanes, organisation_pauses, permits, queries, timetable
 from workflows.actions import Filter, Note, SetValues
+from workflows.activations import blocked
+from workflows.activations import retention as activation_retention
 from workflows.asking import AskPerson
 from workflows.decisions import go_on
 from workflows.email_views import panel as emails_panel
@@ -58,7 +50,7 @@ def register() -> None:
         listener=start_activations,
         interests=interests,
     )
-    retention.register()
+    activation_retention.register()
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
     sweeping.add("schedules", seconds=5, run=timetable.start_due)
     sweeping.add("pauses that are over", seconds=10, run=organisation_pauses.end_due)

@@ -30,7 +30,7 @@ from connections.integrations import (
 )
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import User
-from workflows import timeline
+from workflows.activations import timeline
 from workflows.drafts import Draft
 from workflows.evaluation_budget import evaluation_budget
 from workflows.models import Activation

@@ -20,7 +20,7 @@ from connections.models import Connection
 from taskjuice import exact_json
 from taskjuice.queue import clock
 from workflows import guards
-from workflows.advice import advice_for
+from workflows.activations.error_advice import advice_for
 from workflows.evaluation_budget import evaluation_budget
 from workflows.plans import StepError, StepPlan, UnknownAction
 from workflows.store import MAX_ATTEMPTS, Batch, Run, StepRecord

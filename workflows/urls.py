@@ -9,7 +9,6 @@ from typing import Any
 from django.urls import URLPattern, path
 
 from workflows import (
-    activation_views,
     detail_views,
     email_views,
     file_views,
@@ -19,6 +18,7 @@ from workflows import (
     version_views,
     views,
 )
+from workflows.activations import views as activation_views
 
 app_name = "workflows"
 

@@ -17,7 +17,7 @@ from connections.writes import echoes
 from connections.writes.echoes import Sight
 from taskjuice import exact_json
 
-# Older events are not taken in: what is known of them is forgotten one day (workflows/retention.py), and a delivery
+# Older events are not taken in: what is known of them is forgotten one day (workflows/activations/retention.py), and a delivery
 # that somebody kept must not start anything again. Xero itself gives up after a day.
 ACCEPTED = timedelta(days=60)
 

@@ -15,7 +15,7 @@ def register() -> None:
 
 
 def deliveries(before: datetime) -> int:
-    """Their events stay (workflows/retention.py)."""
+    """Their events stay (workflows/activations/retention.py)."""
     ended = Delivery.objects.filter(state__in=ENDED, received_at__lt=before)
     return pruning.delete_batch(ended, born="received_at", before=before)
 

@@ -15,7 +15,7 @@ from taskjuice import health
 from taskjuice.database import privileges
 from taskjuice.partitions import later
 from tests.ground.test_health import ask
-from workflows.retention import STEP_HISTORY
+from workflows.activations.retention import STEP_HISTORY
 
 pytestmark = pytest.mark.django_db
 

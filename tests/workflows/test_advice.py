@@ -10,7 +10,7 @@ from connections import errors
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from workflows import engine, lanes
-from workflows.advice import ADVICE, NAMES, OTHER, advice_for, name_for
+from workflows.activations.error_advice import ADVICE, NAMES, OTHER, advice_for, name_for
 from workflows.models import Activation, StepRun
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -18,7 +18,8 @@ from taskjuice.site.attention import Attention
 from taskjuice.workspaces.gate import WORK, Scope
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_approval, make_workflow
-from workflows import approvals, engine, lanes, replays
+from workflows import approvals, engine, lanes
+from workflows.activations import replay
 from workflows.asking import ApprovalForm
 from workflows.drafts import Draft, Step
 from workflows.lifecycle import NotAllowed
@@ -108,7 +109,7 @@ def test_nobody_decides_in_time(connection: Connection, member: User) -> None:
 def test_it_is_asked_and_told_once_however_often_the_step_runs(connection: Connection, owner: User) -> None:
     activation = asked(connection)
     for _ in range(3):
-        replays.resume(activation=activation, by=owner)
+        replay.resume(activation=activation, by=owner)
         again(activation)
     task = Approval.objects.get()
     assert (task.told, activation.attempt) == ([owner.email], 0)
@@ -218,7 +219,7 @@ def test_colleague_who_left_is_not_waited_for(connection: Connection, owner: Use
 
 def test_cancelled_activation_asks_no_more(connection: Connection, owner: User) -> None:
     activation = asked(connection)
-    replays.cancel(activation=activation, by=owner)
+    replay.cancel(activation=activation, by=owner)
     task = Approval.objects.get()
     assert task.state == "withdrawn"
     with pytest.raises(NotAllowed, match="no longer asked"):
@@ -228,7 +229,7 @@ def test_cancelled_activation_asks_no_more(connection: Connection, owner: User) 
 def test_replay_asks_anew(connection: Connection, owner: User) -> None:
     activation = asked(connection)
     approvals.decide(approval=Approval.objects.get(), approved=False, comment="", by=owner)
-    replays.replay_where_it_ended(activation=again(activation), by=owner)
+    replay.replay_where_it_ended(activation=again(activation), by=owner)
     assert again(activation).state == "ready"
     assert list(Approval.objects.order_by("id").values_list("state", "current")) == [
         ("declined", False),

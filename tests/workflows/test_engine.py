@@ -20,7 +20,8 @@ from taskjuice.queue.leases import Lease
 from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, lanes, lifecycle, plans, replays
+from workflows import engine, lanes, lifecycle, plans
+from workflows.activations import replay
 from workflows.models import Activation, Lane, StepRun
 from workflows.store import ALONE_FROM, MAX_ATTEMPTS, TOGETHER
 
@@ -474,7 +475,7 @@ def test_cancelled_while_its_step_is_taken_keeps_the_answer_and_takes_no_other(
     (activation,) = due(connection, 2000, steps=[LOOK, LOOK | {"name": "again"}])
 
     def somebody_cancels(data: Data) -> None:
-        replays.cancel(activation=activation, by=member)
+        replay.cancel(activation=activation, by=member)
 
     look.behave = somebody_cancels
     engine.run_lane(connection.pk)
@@ -488,7 +489,7 @@ def test_cancelled_during_its_last_step_stays_cancelled(
     look: Look, connection: Connection, member: User
 ) -> None:
     (activation,) = due(connection, 2000, steps=[LOOK])
-    look.behave = lambda _: replays.cancel(activation=activation, by=member)
+    look.behave = lambda _: replay.cancel(activation=activation, by=member)
     engine.run_lane(connection.pk)
     assert (states(), StepRun.objects.get().outcome) == (["cancelled"], "done")
 
@@ -500,9 +501,9 @@ def test_cancelled_one_is_not_replayed_while_its_step_is_taken(
     refusals: list[str] = []
 
     def cancel_and_replay(data: Data) -> None:
-        replays.cancel(activation=activation, by=member)
+        replay.cancel(activation=activation, by=member)
         with pytest.raises(lifecycle.NotAllowed) as refused:
-            replays.replay_where_it_ended(activation=activation, by=member)
+            replay.replay_where_it_ended(activation=activation, by=member)
         refusals.append(str(refused.value))
 
     look.behave = cancel_and_replay
@@ -510,7 +511,7 @@ def test_cancelled_one_is_not_replayed_while_its_step_is_taken(
     assert refusals == ["A step of it is just being taken. Try again in a moment."]
     look.behave = None
     activation.refresh_from_db()
-    replays.replay(activation=activation, position=0, by=member)
+    replay.replay(activation=activation, position=0, by=member)
     assert states() == ["ready"]
 
 

@@ -21,7 +21,8 @@ from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Effect, Look
 from tests.workflows.writing import Pay, PayWriter, step
-from workflows import approvals, engine, guards, lanes, replays
+from workflows import approvals, engine, guards, lanes
+from workflows.activations import replay
 from workflows.models import Activation, Approval, Permit, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -166,11 +167,11 @@ def test_what_was_cancelled_before_it_was_done_takes_nobodys_place(
     first, second = effect(connection, 7, 7, per_hour="1", duplicate="stop")
     assert (run(connection), Permit.objects.get().activation) == (["ready", "stopped"], first)
     monkeypatch.setattr(Effect, "behave", None)
-    replays.cancel(activation=first, by=member)
-    replays.replay_where_it_ended(activation=second, by=member)
+    replay.cancel(activation=first, by=member)
+    replay.replay_where_it_ended(activation=second, by=member)
     assert run(connection) == ["cancelled", "ready"]  # done, and it waits for a day
     assert look.seen == [7, 7]
-    replays.replay_where_it_ended(activation=first, by=member)
+    replay.replay_where_it_ended(activation=first, by=member)
     assert run(connection)[0] == "stopped"  # its own place was given away
     assert Permit.objects.get().activation == second
 
@@ -182,7 +183,7 @@ def test_what_was_done_counts_although_its_activation_was_cancelled(
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
     engine.run_lane(connection.pk)
-    replays.cancel(activation=first, by=member)
+    replay.cancel(activation=first, by=member)
     assert (run(connection), look.seen) == (["cancelled", "ready"], [1])
 
 

@@ -17,7 +17,8 @@ from taskjuice import outbound_http
 from taskjuice.workspaces.models import Agency, AuditEntry, User
 from tests.factories import make_activation, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving
-from workflows import engine, files, http_request, lanes, replays
+from workflows import engine, files, http_request, lanes
+from workflows.activations import replay
 from workflows.drafts import Draft, Step
 from workflows.http_request import HttpRequestForm
 from workflows.models import Activation, SentRequest, StepRun
@@ -315,7 +316,7 @@ def test_lost_answer_of_a_write_needs_a_decision(
     assert (activation.state, activation.error_code) == ("unknown", "unknown-outcome")
     key = receiver.got[0].headers["Idempotency-Key"]
     receiver.behave = answering(200)
-    replays.replay_where_it_ended(activation=activation, by=owner)
+    replay.replay_where_it_ended(activation=activation, by=owner)
     assert again(activation).state == "succeeded"
     assert [got.headers["Idempotency-Key"] for got in receiver.got] == [key, key]
 

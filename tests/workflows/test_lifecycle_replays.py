@@ -15,7 +15,8 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import engine, lifecycle, replays
+from workflows import engine, lifecycle
+from workflows.activations import replay
 from workflows.drafts import Draft, Step
 from workflows.lifecycle import NotAllowed
 from workflows.models import Activation, Lane, StepRun, Workflow
@@ -89,7 +90,7 @@ def test_replay_from_the_failed_step_repeats_no_finished_one(
     failed = ran(connection, [step("a"), step("b"), step("c", text="{{ steps.a.times }}")])
     assert (failed.state, failed.position) == ("failed", 1)
     count.refuse.clear()
-    replays.replay_where_it_ended(activation=failed, by=member)
+    replay.replay_where_it_ended(activation=failed, by=member)
     failed.refresh_from_db()
     assert (failed.state, failed.position, failed.error, failed.outputs) == (
         "ready",
@@ -106,7 +107,7 @@ def test_replay_of_the_whole_takes_every_step_again(
     connection: Connection, count: type[Count], member: User
 ) -> None:
     done = ran(connection, [step("a"), step("b")])
-    replays.replay(activation=done, position=0, by=member)
+    replay.replay(activation=done, position=0, by=member)
     assert again(done).state == "succeeded"
     assert count.taken == ["a", "b", "a", "b"]
 
@@ -117,11 +118,11 @@ def test_replay_never_repeats_a_finished_write(
     count.refuse.add("note")
     failed = ran(connection, [step("pay", action=Write.key), step("note")])
     with pytest.raises(NotAllowed, match="pay has been done and is not repeated"):
-        replays.replay(activation=failed, position=0, by=member)
+        replay.replay(activation=failed, position=0, by=member)
     failed.refresh_from_db()
     assert failed.state == "failed"
     count.refuse.clear()
-    replays.replay(activation=failed, position=1, by=member)
+    replay.replay(activation=failed, position=1, by=member)
     assert again(failed).state == "succeeded"
     assert count.taken == ["pay", "note", "note"]
 
@@ -143,7 +144,7 @@ def test_replay_on_the_current_version_keeps_the_steps_they_share(
     workflow = make_workflow(connection.agency, connection, steps=[step("a"), step("b")])
     failed = again(make_activation(workflow, connection))
     edited(workflow, member, step("a"), step("c"))
-    replays.replay(activation=failed, position=1, on="current", by=member)
+    replay.replay(activation=failed, position=1, on="current", by=member)
     again(failed)
     assert (failed.state, failed.version_number) == ("succeeded", 2)
     assert count.taken == ["a", "b", "c"]
@@ -157,8 +158,8 @@ def test_replay_on_a_version_that_differs_before_is_refused(
     failed = again(make_activation(workflow, connection))
     edited(workflow, member, step("a", text="other"), step("b"))
     with pytest.raises(NotAllowed, match="differs before that step"):
-        replays.replay(activation=failed, position=1, on="current", by=member)
-    replays.replay(activation=failed, position=0, on="current", by=member)
+        replay.replay(activation=failed, position=1, on="current", by=member)
+    replay.replay(activation=failed, position=0, on="current", by=member)
     count.refuse.clear()
     assert again(failed).state == "succeeded"
 
@@ -170,7 +171,7 @@ def test_replay_begins_only_where_it_was_reached(
     count.refuse.add("a")
     failed = ran(connection, [step("a"), step("b"), step("c")])
     with pytest.raises(NotAllowed):
-        replays.replay(activation=failed, position=position, by=member)
+        replay.replay(activation=failed, position=position, by=member)
 
 
 @pytest.mark.parametrize("state", ["ready", "running"])
@@ -178,7 +179,7 @@ def test_replay_of_one_on_its_way_is_refused(connection: Connection, member: Use
     activation = make_activation(make_workflow(connection.agency, connection, steps=[step("a")]), connection)
     Activation.objects.update(state=state)
     with pytest.raises(NotAllowed, match="still on its way"):
-        replays.replay(activation=activation, position=0, by=member)
+        replay.replay(activation=activation, position=0, by=member)
 
 
 def test_replay_needs_a_connection_that_lives(
@@ -187,7 +188,7 @@ def test_replay_needs_a_connection_that_lives(
     done = ran(connection, [step("a")])
     Connection.objects.update(state="revoked")
     with pytest.raises(NotAllowed, match="no longer connected"):
-        replays.replay(activation=done, position=0, by=member)
+        replay.replay(activation=done, position=0, by=member)
 
 
 def test_replay_after_the_workflow_was_deleted_is_refused(
@@ -199,12 +200,12 @@ def test_replay_after_the_workflow_was_deleted_is_refused(
     assert (done.state, done.workflow_name != "", StepRun.objects.count()) == ("succeeded", True, 1)
     for on in ("original", "current"):
         with pytest.raises(NotAllowed, match="no longer there"):
-            replays.replay(activation=done, position=0, on=on, by=member)
+            replay.replay(activation=done, position=0, on=on, by=member)
 
 
 def test_cancel_ends_what_waits_and_is_noted(connection: Connection, member: User) -> None:
     activation = make_activation(make_workflow(connection.agency, connection, steps=[step("a")]), connection)
-    replays.cancel(activation=activation, by=member)
+    replay.cancel(activation=activation, by=member)
     activation = again(activation)
     assert (activation.state, activation.attempt, activation.finished_at is not None) == (
         "cancelled",
@@ -213,7 +214,7 @@ def test_cancel_ends_what_waits_and_is_noted(connection: Connection, member: Use
     )
     assert AuditEntry.objects.get().verb == "activation cancelled"
     with pytest.raises(NotAllowed):
-        replays.cancel(activation=activation, by=member)
+        replay.cancel(activation=activation, by=member)
 
 
 def test_cancel_of_a_running_one_is_not_undone_by_its_worker(
@@ -223,7 +224,7 @@ def test_cancel_of_a_running_one_is_not_undone_by_its_worker(
     during = Count.run
 
     def run(self: Count, call: Call, data: Data) -> Data:
-        replays.cancel(activation=Activation.objects.get(), by=member)
+        replay.cancel(activation=Activation.objects.get(), by=member)
         return during(self, call, data)
 
     monkeypatch.setattr(Count, "run", run)
@@ -234,13 +235,13 @@ def test_resume_makes_it_due_now(connection: Connection, member: User) -> None:
     activation = make_activation(make_workflow(connection.agency, connection), connection)
     later = timezone.now() + timedelta(hours=1)
     Activation.objects.update(next_at=later)
-    replays.resume(activation=activation, by=member)
+    replay.resume(activation=activation, by=member)
     activation.refresh_from_db()
     assert activation.next_at < later
     assert Lane.objects.get().wake_pending
     Activation.objects.update(state="failed")
     with pytest.raises(NotAllowed):
-        replays.resume(activation=activation, by=member)
+        replay.resume(activation=activation, by=member)
 
 
 def test_mended_connection_lets_its_lane_go_on(connection: Connection) -> None:
@@ -263,7 +264,7 @@ def test_replay_passes_over_what_was_skipped_or_allowed_to_fail(
     failed = ran(connection, steps)
     assert (failed.state, failed.position) == ("failed", 2)
     count.refuse.clear()
-    replays.replay_where_it_ended(activation=failed, by=member)
+    replay.replay_where_it_ended(activation=failed, by=member)
     assert again(failed).state == "succeeded"
     assert count.taken == ["lenient", "c", "c"]
 
@@ -284,6 +285,6 @@ def test_replay_repeats_no_finished_element_of_a_list(
     workflow = make_workflow(connection.agency, connection, steps=[each])
     failed = again(make_activation(workflow, connection, trigger_data={"letters": ["a", "b"]}))
     assert (failed.state, seen) == ("failed", ["a", "b"])
-    replays.replay_where_it_ended(activation=failed, by=member)
+    replay.replay_where_it_ended(activation=failed, by=member)
     assert again(failed).state == "succeeded"
     assert seen == ["a", "b", "b"]

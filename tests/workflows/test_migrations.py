@@ -12,7 +12,7 @@ from django.db.utils import IntegrityError
 from connections.models import Connection
 from taskjuice.partitions import later, month_of
 from tests.factories import make_activation, make_workflow
-from workflows import retention
+from workflows.activations import retention as activation_retention
 from workflows.models import Activation, StepRun
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +70,7 @@ def test_steps_written_before_months_stay_as_they_were(activation: Activation) -
 def test_steps_of_months_stay_as_they_were_on_the_way_back(activation: Activation) -> None:
     add_step(activation, NOW - timedelta(days=40))
     migrate(BY_MONTH)
-    retention.STEP_HISTORY.make_ahead(NOW)
+    activation_retention.STEP_HISTORY.make_ahead(NOW)
     for at in (NOW, later(month_of(NOW), 1), later(month_of(NOW), 30)):  # before, in a month, in the default
         add_step(activation, at)
     before = execute(ROWS)
@@ -110,8 +110,8 @@ def test_months_follow_the_steps_that_were_there(activation: Activation) -> None
     """A step that ended (by a clock that ran ahead) in a later month moves the first partition's end."""
     add_step(activation, later(month_of(NOW), 2) + timedelta(days=3))
     migrate(BY_MONTH)
-    assert retention.STEP_HISTORY.ends() == {"workflows_steprun_before": later(month_of(NOW), 3)}
-    made = retention.STEP_HISTORY.make_ahead(NOW)
+    assert activation_retention.STEP_HISTORY.ends() == {"workflows_steprun_before": later(month_of(NOW), 3)}
+    made = activation_retention.STEP_HISTORY.make_ahead(NOW)
     assert made == [f"workflows_steprun_{later(month_of(NOW), 3):%Y_%m}"]
     add_step(activation, later(month_of(NOW), 3))
     assert activation.step_runs.count() == 2

@@ -16,7 +16,9 @@ from pytest_django import DjangoAssertNumQueries
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import history, timeline, walks
+from workflows.activations import queries as activation_queries
+from workflows.activations import search as activation_search
+from workflows.activations import timeline
 from workflows.models import Activation, Lane, StepRun, Workflow
 from workflows.starting_points import LARGE_INVOICE
 from xero import upsert
@@ -83,7 +85,7 @@ def test_list_is_filtered_by_state_with_counts(
 def test_counts_stop_where_nobody_counts_on(
     as_member: Client, workflow: Workflow, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "COUNTED", 2)
+    monkeypatch.setattr(activation_queries, "COUNTED", 2)
     for _ in range(4):
         make_activation(workflow, connection, state="failed")
     assert (counts(as_member)["All"], counts(as_member)["Failed"], counts(as_member)["Stopped"]) == (
@@ -261,7 +263,7 @@ def test_replay_by_cause_takes_exactly_what_was_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A card of the newest failures says how many; older ones with the same cause are left alone."""
-    monkeypatch.setattr(history, "CAUSES_OF", 2)
+    monkeypatch.setattr(activation_queries, "CAUSES_OF", 2)
     failed = {"state": "failed", "error_code": "not-found", "position": 0}
     old, *counted = [make_activation(workflow, connection, subject=f"INV-{n}", **failed) for n in range(3)]
     (cause,) = as_member.get(f"{LIST}?state=failed").context["causes"].shown
@@ -281,7 +283,7 @@ def test_replay_by_cause_takes_exactly_what_was_counted(
 def test_more_than_one_go_takes_is_said(
     as_member: Client, workflow: Workflow, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history, "BULK", 2)
+    monkeypatch.setattr(activation_queries, "BULK", 2)
     for number in range(3):
         make_activation(workflow, connection, state="failed", error_code="gone", subject=f"INV-{number}")
     (cause,) = as_member.get(f"{LIST}?state=failed").context["causes"].shown
@@ -485,7 +487,7 @@ def test_deep_values_are_named_as_expressions_name_them() -> None:
 def test_search_with_too_many_matches_says_so(
     as_member: Client, workflow: Workflow, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walks, "SEARCHED", 2)
+    monkeypatch.setattr(activation_search, "SEARCHED", 2)
     for number in (3, 1, 2):
         make_activation(workflow, connection, subject=f"INV-{number}")
     answer = as_member.get(f"{LIST}?q=inv")

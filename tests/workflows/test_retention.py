@@ -17,7 +17,7 @@ from connections.webhooks import fan_out, receiver
 from taskjuice.partitions import later, month_of
 from taskjuice.queue import pruning, sweeping, tasks
 from tests.factories import make_activation, make_call, make_delivery, make_event, make_grant, make_workflow
-from workflows import retention
+from workflows.activations import retention as activation_retention
 from workflows.models import Activation, StepRun
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +70,7 @@ def left() -> tuple[int, int, int, int]:
 
 
 def partitions() -> set[str]:
-    return set(retention.STEP_HISTORY.ends())
+    return set(activation_retention.STEP_HISTORY.ends())
 
 
 def split(*months: datetime) -> None:
@@ -79,7 +79,7 @@ def split(*months: datetime) -> None:
         cursor.execute("ALTER TABLE workflows_steprun DETACH PARTITION workflows_steprun_before")
         cursor.execute("DROP TABLE workflows_steprun_before")
     for month in {month_of(timezone.now()), *months}:
-        retention.STEP_HISTORY._make(month, later(month, 1))
+        activation_retention.STEP_HISTORY._make(month, later(month, 1))
 
 
 def test_what_ended_long_ago_goes_and_what_ended_lately_stays(connection: Connection) -> None:
@@ -186,7 +186,7 @@ def test_month_that_nobody_made_is_made_with_what_came_meanwhile(connection: Con
     activation = make_history(connection, ago=timedelta(days=1))
     month = later(month_of(timezone.now()), 5)
     make_step(activation, month + timedelta(days=3))
-    retention.STEP_HISTORY._make(month, later(month, 1))
+    activation_retention.STEP_HISTORY._make(month, later(month, 1))
     with database.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM workflows_steprun_default")
         assert cursor.fetchone() == (0,)
@@ -194,7 +194,7 @@ def test_month_that_nobody_made_is_made_with_what_came_meanwhile(connection: Con
 
 
 def test_months_are_made_once() -> None:
-    assert retention.STEP_HISTORY.make_ahead(timezone.now()) == []  # by `migrate`
+    assert activation_retention.STEP_HISTORY.make_ahead(timezone.now()) == []  # by `migrate`
     assert partitions() >= {f"workflows_steprun_{later(month_of(timezone.now()), 3):%Y_%m}"}
 
 

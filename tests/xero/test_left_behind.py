@@ -17,7 +17,8 @@ from taskjuice.workspaces.models import Membership, User, Workspace
 from tests.factories import make_activation, make_workflow
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
-from workflows import engine, lanes, replays
+from workflows import engine, lanes
+from workflows.activations import replay
 from workflows.models import Activation, Workflow
 from workflows.plans import clean
 from xero.actions.writing import XeroWriter
@@ -170,7 +171,7 @@ def test_step_of_a_cancelled_activation_is_looked_up_and_closed(
     contacts: Contacts, connection: Connection, owner: User
 ) -> None:
     (activation,) = contacts.from_lane()
-    replays.cancel(activation=activation, by=owner)
+    replay.cancel(activation=activation, by=owner)
     assert Wake.objects.get(name=journal.SETTLE).pending  # at once, not when the sweep comes by
     sweep(key_is_forgotten=True)
     assert states() == [("failed", "It was not sent, because its activation was cancelled.")]
@@ -184,7 +185,7 @@ def test_step_that_was_carried_out_is_found_although_cancelled(
     contacts.sandbox.xero(
         "PUT", str(connection.tenant_id), "Contacts", {"Contacts": [{"Name": contacts.names[0]}]}
     )
-    replays.cancel(activation=activation, by=owner)
+    replay.cancel(activation=activation, by=owner)
     sweep(key_is_forgotten=False)
     assert (states(), contacts.there()) == ([("confirmed", "")], [True])
 
@@ -216,7 +217,7 @@ def test_request_that_holds_a_cancelled_write_does_not_go_out_again_whole(
     """Its bytes cannot be changed under the same key, so the others wait for a new one."""
     monkeypatch.setattr(XeroWriter, "key_seconds", 300)
     first, second = contacts.from_lane(2)
-    replays.cancel(activation=first, by=owner)
+    replay.cancel(activation=first, by=owner)
     Activation.objects.update(next_at=Now())
     contacts.drain()
     assert contacts.there() == [False, False]
@@ -234,7 +235,7 @@ def test_what_never_left_is_abandoned_with_its_activation(
 ) -> None:
     (activation,) = contacts.from_lane()
     Sending.objects.update(first_sent_at=None, times=0)  # as after a limit of Xero's
-    replays.cancel(activation=activation, by=owner)
+    replay.cancel(activation=activation, by=owner)
     call = Call.objects.get()
     assert (call.state, call.decided_by) == (CallState.ABANDONED, owner)
     sweep(key_is_forgotten=False)
@@ -247,7 +248,7 @@ def test_write_that_waits_for_a_decision_is_abandoned_with_its_activation(
     (activation,) = contacts.from_lane()
     Call.objects.update(state=CallState.UNKNOWN)
     Activation.objects.update(state="unknown")
-    replays.cancel(activation=activation, by=owner)
+    replay.cancel(activation=activation, by=owner)
     assert [state for state, _ in states()] == ["abandoned"]
 
 

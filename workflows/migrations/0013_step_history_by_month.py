@@ -1,7 +1,7 @@
 """The history of steps in partitions of a month. Rows that are there already stay where they are, as a partition.
 
 Their table only gets another primary key, which reads it once and copies nothing. Its partition ends with the month
-that runs now; the months to come are made by `migrate` and the worker (workflows/retention.py).
+that runs now; the months to come are made by `migrate` and the worker (workflows/activations/retention.py).
 """
 
 from django.db import migrations

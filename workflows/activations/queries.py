@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from taskjuice.workspaces.gate import Scope
-from workflows import organisation_pauses, walks
-from workflows.advice import name_for
+from workflows import organisation_pauses
+from workflows.activations import search as activation_search
+from workflows.activations.error_advice import name_for
 from workflows.forms import ActivationFilter
 from workflows.models import Activation, ActivationState, Lane, OrganisationPause
 
@@ -162,14 +163,14 @@ class Bulk:
 
 
 def page(scope: Scope, chosen: ActivationFilter) -> Page:
-    ids = walks.matches(scope, chosen.text("q"))
+    ids = activation_search.matches(scope, chosen.text("q"))
     after, before = chosen.number("after"), chosen.number("before")
     if after is not None:
-        rows = walks.oldest(scope, chosen, ids, ON_A_PAGE + 1, after=after)[::-1]
+        rows = activation_search.oldest(scope, chosen, ids, ON_A_PAGE + 1, after=after)[::-1]
         has_newer, has_older = len(rows) > ON_A_PAGE, True
         rows = rows[-ON_A_PAGE:]
     else:
-        rows = walks.newest(scope, chosen, ids, ON_A_PAGE + 1, before=before)
+        rows = activation_search.newest(scope, chosen, ids, ON_A_PAGE + 1, before=before)
         has_newer, has_older = before is not None, len(rows) > ON_A_PAGE
         rows = rows[:ON_A_PAGE]
     return Page(
@@ -177,7 +178,7 @@ def page(scope: Scope, chosen: ActivationFilter) -> Page:
         chips=chips(scope, chosen, ids),
         older=rows[-1].pk if rows and has_older else None,
         newer=rows[0].pk if rows and has_newer else None,
-        is_cut=len(ids) > walks.SEARCHED,
+        is_cut=len(ids) > activation_search.SEARCHED,
     )
 
 
@@ -198,7 +199,7 @@ def chips(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Ch
     for value, _ in CHIPS:
         state = "AND state = %s" if value else ""
         parts.append(COUNT.format(where=where, state=state, limit=COUNTED + 1))
-        given += [*values, walks.STATE_OF_CHIP.get(value, value)] if value else values
+        given += [*values, activation_search.STATE_OF_CHIP.get(value, value)] if value else values
     with database.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(parts)}", given)
         counts = cursor.fetchone()
@@ -212,7 +213,7 @@ def chips(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Ch
 
 def causes(scope: Scope, chosen: ActivationFilter, *, every: bool = False) -> Causes:
     """The newest failures that the filter leaves, grouped by workflow and error code, most frequent first."""
-    ids = walks.matches(scope, chosen.text("q"))
+    ids = activation_search.matches(scope, chosen.text("q"))
     where, values = _where(scope, chosen, ids)
     shown = MOST_CAUSES if every else CAUSES_SHOWN
     with database.cursor() as cursor:
@@ -239,9 +240,9 @@ def picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
 
 def matching(scope: Scope, chosen: ActivationFilter) -> Bulk:
     """What the filters leave, between the ids that they name: the oldest of them, and how many there are."""
-    ids = walks.matches(scope, chosen.text("q"))
+    ids = activation_search.matches(scope, chosen.text("q"))
     first, last = chosen.number("first") or 1, chosen.number("last")
-    found = walks.oldest(scope, chosen, ids, CAUSES_OF, after=first - 1, until=last)
+    found = activation_search.oldest(scope, chosen, ids, CAUSES_OF, after=first - 1, until=last)
     return Bulk(found[:BULK], len(found))
 
 
@@ -279,7 +280,7 @@ def _where(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> tuple[
         values.append(workflow)
     if chosen.text("q"):
         parts.append("id = ANY(%s)")
-        values.append(list(ids[: walks.SEARCHED]))
+        values.append(list(ids[: activation_search.SEARCHED]))
     return " AND ".join(parts), values
 
 

@@ -25,7 +25,7 @@ def register() -> None:
     pruning.add("months of step history", step_history)
     pruning.add("activations", activations)
     pruning.add("events", events)
-    post_migrate.connect(_make_partitions, dispatch_uid="workflows.retention")
+    post_migrate.connect(_make_partitions, dispatch_uid="workflows.activations.retention")
 
 
 def step_history(before: datetime) -> int:

@@ -11,16 +11,17 @@ from django.views.decorators.http import require_POST, require_safe
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import blocked, bulk, history, replays, timeline
+from workflows.activations import blocked, replay, replay_effects, timeline
+from workflows.activations import queries as activation_queries
 from workflows.forms import ActivationFilter, BulkForm, ReplayForm
 from workflows.lifecycle import NotAllowed
 from workflows.models import Activation
 
 VERBS = {
-    "replay": replays.replay_where_it_ended,
-    "cancel": replays.cancel,
-    "resume": replays.resume,
-    "done": replays.mark_done,
+    "replay": replay.replay_where_it_ended,
+    "cancel": replay.cancel,
+    "resume": replay.resume,
+    "done": replay.mark_done,
 }
 DONE = {"replay": "replayed from the step they ended at", "cancel": "cancelled", "resume": "resumed"}
 UNCHANGED = 204  # htmx leaves the page as it is
@@ -30,7 +31,7 @@ UNCHANGED = 204  # htmx leaves the page as it is
 def activation_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     chosen = ActivationFilter(request.GET)
-    page = history.page(scope, chosen)
+    page = activation_queries.page(scope, chosen)
     is_poll = request.headers.get("HX-Target") == "live"
     if is_poll and request.headers.get("X-Seen") == page.digest:
         return HttpResponse(status=UNCHANGED)
@@ -39,10 +40,10 @@ def activation_list(request: HttpRequest, agency: str, workspace: str | None = N
         "list": page,
         "chosen": chosen,
         "state": chosen.text("state"),
-        "causes": history.causes(scope, chosen, every=bool(chosen.cleaned_data.get("every_cause")))
+        "causes": activation_queries.causes(scope, chosen, every=bool(chosen.cleaned_data.get("every_cause")))
         if shows_causes
         else None,
-        "of_workflow": history.workflow_name(scope, chosen),
+        "of_workflow": activation_queries.workflow_name(scope, chosen),
         "here": _url(scope, "activation-list"),
         "bulk": _url(scope, "activation-bulk"),
     }
@@ -62,10 +63,10 @@ def activation_bulk(request: HttpRequest, agency: str, workspace: str | None = N
         return redirect(following)
     verb = form.cleaned_data["do"]
     if form.cleaned_data["all"]:
-        found = history.matching(scope, ActivationFilter(request.GET))
+        found = activation_queries.matching(scope, ActivationFilter(request.GET))
     else:
-        ticked = history.picked(scope, form.ids)
-        found = history.Bulk(ticked[: history.BULK], len(ticked))
+        ticked = activation_queries.picked(scope, form.ids)
+        found = activation_queries.Bulk(ticked[: activation_queries.BULK], len(ticked))
     if not found.activations:
         messages.warning(request, "Tick at least one activation.")
         return redirect(following)
@@ -74,11 +75,13 @@ def activation_bulk(request: HttpRequest, agency: str, workspace: str | None = N
     return _bulk_done(request, scope, found.activations, verb, following)
 
 
-def _ask(request: HttpRequest, scope: Scope, found: history.Bulk, verb: str, following: str) -> HttpResponse:
+def _ask(
+    request: HttpRequest, scope: Scope, found: activation_queries.Bulk, verb: str, following: str
+) -> HttpResponse:
     """Show exactly what it would be done to. The form names each of them, so that nothing else is taken."""
     context = {
         "found": found,
-        "outlook": bulk.outlook(found.activations),
+        "outlook": replay_effects.outlook(found.activations),
         "verb": verb,
         "following": following,
         "here": _url(scope, "activation-list"),
@@ -90,7 +93,7 @@ def _ask(request: HttpRequest, scope: Scope, found: history.Bulk, verb: str, fol
 def _bulk_done(
     request: HttpRequest, scope: Scope, found: list[Activation], verb: str, following: str
 ) -> HttpResponse:
-    done, refused = replays.each(found, VERBS[verb], by=scope.user)
+    done, refused = replay.each(found, VERBS[verb], by=scope.user)
     if done:
         messages.success(request, f"{_so_many(done)} {DONE[verb]}.")
     if refused:
@@ -127,12 +130,12 @@ def activation_replay(
     if not form.is_valid():
         messages.warning(request, "Choose the step to begin at, and the version.")
         return redirect(_url(scope, "activation-detail", found))
-    position, on = form.cleaned_data["position"], form.cleaned_data["on"] or replays.ORIGINAL
+    position, on = form.cleaned_data["position"], form.cleaned_data["on"] or replay.ORIGINAL
     try:
         if position is None:
-            replays.replay_where_it_ended(activation=found, by=scope.user)
+            replay.replay_where_it_ended(activation=found, by=scope.user)
         else:
-            replays.replay(activation=found, position=position, on=on, by=scope.user)
+            replay.replay(activation=found, position=position, on=on, by=scope.user)
     except NotAllowed as error:
         messages.warning(request, str(error))
     else:
@@ -193,7 +196,7 @@ def _do(
 
 
 def _found(scope: Scope, pk: int) -> Activation:
-    found = history.one(scope, pk)
+    found = activation_queries.one(scope, pk)
     if found is None:
         raise Http404("No such activation here.")
     return found
