@@ -11,8 +11,8 @@ from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
-from workflows import approvals
-from workflows.approvals import NotOnTheTeam, Question
+from workflows.approvals import tasks as approval_tasks
+from workflows.approvals.tasks import NotOnTheTeam, Question
 from workflows.expressions import has_expression
 from workflows.mailing import AddressesField
 from workflows.models import DECIDED, Approval, ApprovalState
@@ -75,7 +75,7 @@ class AskPerson(Action):
     def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
         questions = [_question(call, data) for call, data in zip(calls, rows, strict=True)]
         try:
-            found = approvals.ask(questions)
+            found = approval_tasks.ask(questions)
         except NotOnTheTeam as error:
             if len(calls) > 1:  # only whose addresses are wrong shall fail
                 return [self.run_many([call], [row])[0] for call, row in zip(calls, rows, strict=True)]
@@ -83,7 +83,7 @@ class AskPerson(Action):
         tasks = [found[q.activation_id, q.step] for q in questions]
         goes_on = [data["declined"] == CONTINUE for data in rows]
         outcomes = [outcome_of(task, goes_on=on) for task, on in zip(tasks, goes_on, strict=True)]
-        approvals.note_taken(task for task in tasks if task.state in DECIDED)
+        approval_tasks.note_taken(task for task in tasks if task.state in DECIDED)
         return outcomes
 
     def preview(self, call: Call, data: Data) -> Preview:
@@ -101,7 +101,7 @@ class AskPerson(Action):
         to = str(given.get("to") or "")
         if has_expression(to):
             return
-        staff = approvals.staff_addresses(agency)
+        staff = approval_tasks.staff_addresses(agency)
         for address in (part.strip() for part in to.split(",")):
             if address and address.lower() not in staff:
                 yield "to", NOT_STAFF.format(address)
@@ -116,7 +116,7 @@ def _question(call: Call, data: Data) -> Question:
 def outcome_of(task: Approval, *, goes_on: bool = False) -> Outcome:
     """`goes_on`: a task that was declined is done too, and says so."""
     if task.state == ApprovalState.OPEN and task.expires_at <= clock.now():
-        if approvals.expire(task):
+        if approval_tasks.expire(task):
             return Stopped("Nobody decided in time.", _told(task))
         task.refresh_from_db()
     match task.state:

@@ -16,12 +16,14 @@ from connections.writes import (
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from taskjuice.workspaces import panels as workspace_panels
-from workflows import approvals, invariants, lanes, organisation_pauses, permits, queries, timetable
+from workflows import invariants, lanes, organisation_pauses, queries, timetable
 from workflows.actions import Filter, Note, SetValues
 from workflows.activations import blocked
 from workflows.activations import retention as activation_retention
+from workflows.approvals import permits
+from workflows.approvals import tasks as approval_tasks
+from workflows.approvals.unknown_outcomes import go_on
 from workflows.asking import AskPerson
-from workflows.decisions import go_on
 from workflows.email_views import panel as emails_panel
 from workflows.http_request import HttpRequest
 from workflows.intake import interests, start_activations
@@ -54,7 +56,7 @@ def register() -> None:
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
     sweeping.add("schedules", seconds=5, run=timetable.start_due)
     sweeping.add("pauses that are over", seconds=10, run=organisation_pauses.end_due)
-    sweeping.add("overlooked decisions", seconds=5, run=approvals.mend)
+    sweeping.add("overlooked decisions", seconds=5, run=approval_tasks.mend)
     providers.tell_workflows(queries.names_using)
     providers.when_usable(_go_on)
     decisions.when_decided(go_on)

@@ -14,11 +14,11 @@ from workflows import (
     file_views,
     organisation_views,
     run_views,
-    task_views,
     version_views,
     views,
 )
 from workflows.activations import views as activation_views
+from workflows.approvals import views as approval_views
 
 app_name = "workflows"
 
@@ -48,10 +48,10 @@ PAGES: list[tuple[str, Callable[..., Any], str]] = [
     (f"{ACTIVATION}cancel/", activation_views.activation_cancel, "activation-cancel"),
     (f"{ACTIVATION}resume/", activation_views.activation_resume, "activation-resume"),
     (f"{ACTIVATION}done/", activation_views.activation_done, "activation-done"),
-    ("tasks/", task_views.task_list, "task-list"),
-    (TASK, task_views.task_detail, "task-detail"),
-    (f"{TASK}approve/", task_views.task_approve, "task-approve"),
-    (f"{TASK}decline/", task_views.task_decline, "task-decline"),
+    ("tasks/", approval_views.task_list, "task-list"),
+    (TASK, approval_views.task_detail, "task-detail"),
+    (f"{TASK}approve/", approval_views.task_approve, "task-approve"),
+    (f"{TASK}decline/", approval_views.task_decline, "task-decline"),
 ]
 
 AT_ALL_CLIENTS: list[tuple[str, Callable[..., Any], str]] = [

@@ -13,7 +13,8 @@ from connections.models import Connection
 from connections.writes import admission
 from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import clock
-from workflows import lanes, permits
+from workflows import lanes
+from workflows.approvals import permits
 from workflows.plans import StepPlan, plan
 from workflows.store import Batch, Run
 from workflows.turns import BACK_OFF, Part, Skipped, Turn

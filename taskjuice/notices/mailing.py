@@ -26,7 +26,7 @@ from django.utils import timezone
 from taskjuice.notices import reading
 from taskjuice.notices.models import Cadence, Incident, Kind, Reader, Told
 from taskjuice.workspaces.models import Agency, Membership, User
-from workflows import approvals
+from workflows.approvals import tasks as approval_tasks
 from workflows.models import Approval
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def send_immediate() -> int:
     for incident in fresh.select_related("agency").order_by("pk"):
         incidents[incident.agency_id].append(incident)
     tasks: dict[int, list[Approval]] = defaultdict(list)
-    for approval in approvals.untold()[:TASKS_LOOKED_AT]:
+    for approval in approval_tasks.untold()[:TASKS_LOOKED_AT]:
         tasks[approval.agency_id].append(approval)
     members = list(_members().filter(agency__in={*incidents, *tasks}))
     _forget_strangers(tasks, members)
@@ -152,7 +152,7 @@ def _forget_strangers(tasks: dict[int, list[Approval]], members: Sequence[Member
             - set(task.reached)
             for task in found
         }
-        approvals.note_told([task for task in found if gone[task.pk]], gone)
+        approval_tasks.note_told([task for task in found if gone[task.pk]], gone)
 
 
 def _tell(user: User, news: News, *, daily: bool) -> bool:
@@ -179,7 +179,7 @@ def _tell(user: User, news: News, *, daily: bool) -> bool:
     with transaction.atomic():
         told = (Told(user=user, incident=incident) for incident in wanted.incidents)
         Told.objects.bulk_create(told, ignore_conflicts=True)
-        approvals.note_told(wanted.tasks, {task.pk: _addresses(task, user) for task in wanted.tasks})
+        approval_tasks.note_told(wanted.tasks, {task.pk: _addresses(task, user) for task in wanted.tasks})
     return True
 
 
@@ -187,7 +187,7 @@ def _still_wanted(user: User, news: News) -> News:
     """Return what this person was not told meanwhile."""
     there = Told.objects.filter(user=user, incident__in=news.incidents)
     known = set(there.values_list("incident_id", flat=True))
-    tasks = approvals.untold().filter(pk__in=[task.pk for task in news.tasks])
+    tasks = approval_tasks.untold().filter(pk__in=[task.pk for task in news.tasks])
     return News(
         [incident for incident in news.incidents if incident.pk not in known],
         [task for task in tasks if _addresses(task, user) - set(task.reached)],
@@ -207,7 +207,7 @@ def letter(user: User, news: News, *, daily: bool) -> EmailMessage:
     }
     if news.count == 1 and news.tasks:
         [task] = news.tasks
-        words |= {"approval": task, "url": f"{settings.BASE_URL}{approvals.address_of(task)}"}
+        words |= {"approval": task, "url": f"{settings.BASE_URL}{approval_tasks.address_of(task)}"}
         words["expires_at"] = timezone.localtime(task.expires_at, ZoneInfo(user.timezone))
         template = "workflows/email/task"
     else:

@@ -18,8 +18,9 @@ from taskjuice.site.attention import Attention
 from taskjuice.workspaces.gate import WORK, Scope
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_approval, make_workflow
-from workflows import approvals, engine, lanes
+from workflows import engine, lanes
 from workflows.activations import replay
+from workflows.approvals import tasks as approval_tasks
 from workflows.asking import ApprovalForm
 from workflows.drafts import Draft, Step
 from workflows.lifecycle import NotAllowed
@@ -69,7 +70,7 @@ def test_activation_waits_until_somebody_decides(connection: Connection, member:
     assert (task.question, task.details, task.state) == ("Pay INV-0042?", "It is 1150.00.", "open")
     assert (activation.state, activation.next_at) == ("ready", task.expires_at)
     assert activation.error == "Waits for a decision: Pay INV-0042?"
-    approvals.decide(approval=task, approved=True, comment=" Fine ", by=member)
+    approval_tasks.decide(approval=task, approved=True, comment=" Fine ", by=member)
     again(activation)
     task.refresh_from_db()
     assert (activation.state, task.state, task.comment) == ("succeeded", "approved", "Fine")
@@ -90,7 +91,7 @@ def test_activation_waits_until_somebody_decides(connection: Connection, member:
 )
 def test_declined_stops_or_continues(connection: Connection, member: User, declined: str, state: str) -> None:
     activation = asked(connection, declined=declined)
-    approvals.decide(approval=Approval.objects.get(), approved=False, comment="Too much", by=member)
+    approval_tasks.decide(approval=Approval.objects.get(), approved=False, comment="Too much", by=member)
     assert again(activation).state == state
     assert output(activation)["approved"] is False
 
@@ -100,7 +101,7 @@ def test_nobody_decides_in_time(connection: Connection, member: User) -> None:
     Approval.objects.update(expires_at=F("asked_at"))
     Activation.objects.update(next_at=F("created_at"))
     with pytest.raises(NotAllowed, match="The time to decide is over"):
-        approvals.decide(approval=Approval.objects.get(), approved=True, comment="", by=member)
+        approval_tasks.decide(approval=Approval.objects.get(), approved=True, comment="", by=member)
     assert again(activation).state == "stopped"
     assert StepRun.objects.latest("id").error == "Nobody decided in time."
     assert Approval.objects.get().state == "expired"
@@ -140,9 +141,9 @@ def test_strangers_and_client_users_cannot_be_asked(connection: Connection, clie
 def test_first_decision_counts(connection: Connection, member: User, admin: User) -> None:
     asked(connection)
     task = Approval.objects.get()
-    approvals.decide(approval=task, approved=False, comment="", by=member)
+    approval_tasks.decide(approval=task, approved=False, comment="", by=member)
     with pytest.raises(NotAllowed, match="Max Member has declined this already"):
-        approvals.decide(approval=task, approved=True, comment="", by=admin)
+        approval_tasks.decide(approval=task, approved=True, comment="", by=admin)
     assert Approval.objects.get().state == "declined"
 
 
@@ -154,7 +155,9 @@ def test_two_people_at_once_make_one_decision(connection: Connection, member: Us
     def decide(by: User, approved: bool) -> None:
         try:
             gate.wait()
-            approvals.decide(approval=Approval.objects.get(pk=task.pk), approved=approved, comment="", by=by)
+            approval_tasks.decide(
+                approval=Approval.objects.get(pk=task.pk), approved=approved, comment="", by=by
+            )
             results.append("decided")
         except NotAllowed:
             results.append("refused")
@@ -178,12 +181,12 @@ def test_decision_while_the_activation_is_being_stored_is_not_overlooked(
 ) -> None:
     activation = asked(connection)
     Activation.objects.update(state="running")
-    approvals.decide(approval=Approval.objects.get(), approved=True, comment="", by=member)
+    approval_tasks.decide(approval=Approval.objects.get(), approved=True, comment="", by=member)
     Activation.objects.update(state="ready", next_at=timezone.now() + timedelta(days=7))
-    approvals.mend()
+    approval_tasks.mend()
     assert again(activation).state == "succeeded"
     before = Activation.objects.get().next_at
-    approvals.mend()
+    approval_tasks.mend()
     assert Activation.objects.get().next_at == before
 
 
@@ -223,12 +226,12 @@ def test_cancelled_activation_asks_no_more(connection: Connection, owner: User) 
     task = Approval.objects.get()
     assert task.state == "withdrawn"
     with pytest.raises(NotAllowed, match="no longer asked"):
-        approvals.decide(approval=task, approved=True, comment="", by=owner)
+        approval_tasks.decide(approval=task, approved=True, comment="", by=owner)
 
 
 def test_replay_asks_anew(connection: Connection, owner: User) -> None:
     activation = asked(connection)
-    approvals.decide(approval=Approval.objects.get(), approved=False, comment="", by=owner)
+    approval_tasks.decide(approval=Approval.objects.get(), approved=False, comment="", by=owner)
     replay.replay_where_it_ended(activation=again(activation), by=owner)
     assert again(activation).state == "ready"
     assert list(Approval.objects.order_by("id").values_list("state", "current")) == [

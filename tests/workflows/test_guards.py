@@ -21,8 +21,9 @@ from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Effect, Look
 from tests.workflows.writing import Pay, PayWriter, step
-from workflows import approvals, engine, guards, lanes
+from workflows import engine, guards, lanes
 from workflows.activations import replay
+from workflows.approvals import tasks as approval_tasks
 from workflows.models import Activation, Approval, Permit, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -295,7 +296,9 @@ def test_permits_go_with_their_activation(pay: PayWriter, connection: Connection
 
 
 def decide(approved: bool, by: User, comment: str = "") -> None:
-    approvals.decide(approval=Approval.objects.get(state="open"), approved=approved, comment=comment, by=by)
+    approval_tasks.decide(
+        approval=Approval.objects.get(state="open"), approved=approved, comment=comment, by=by
+    )
 
 
 def test_a_large_write_waits_until_somebody_approves(
@@ -344,7 +347,7 @@ def test_what_was_approved_still_keeps_to_the_hour(
     due(guarded(connection, approve_above="0", per_hour="1"), connection, 1, 2)
     run(connection)
     for approval in Approval.objects.filter(state="open"):
-        approvals.decide(approval=approval, approved=True, comment="", by=member)
+        approval_tasks.decide(approval=approval, approved=True, comment="", by=member)
     assert (run(connection), pay.written) == (["succeeded", "ready"], [1])
     an_hour_later()
     assert (run(connection), pay.written) == (["succeeded", "succeeded"], [1, 2])

@@ -13,7 +13,9 @@ from connections.models import Call, CallState, ConnectionState
 from connections.writes import journal
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
-from workflows import approvals, lanes, permits, requests_sent
+from workflows import lanes, requests_sent
+from workflows.approvals import permits
+from workflows.approvals import tasks as approval_tasks
 from workflows.lifecycle import NotAllowed
 from workflows.models import FINISHED, Activation, ActivationState, StepRun, Version
 
@@ -38,7 +40,7 @@ def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: Use
     outputs = _kept_outputs(current, version, position)
     _refuse_repeated_effects(current, version, position)
     again = [step["name"] for step in version.steps[position:]]
-    approvals.ask_anew(current.pk, again)
+    approval_tasks.ask_anew(current.pk, again)
     permits.forget_unused(current.pk)
     requests_sent.forget_open(current.pk)
     Activation.objects.filter(pk=current.pk).update(
@@ -74,7 +76,7 @@ def cancel(*, activation: Activation, by: User) -> None:
     if current.state not in CANCELLABLE:
         raise NotAllowed("It has ended already.")
     Activation.objects.filter(pk=current.pk).update(state=ActivationState.CANCELLED, finished_at=Now())
-    approvals.withdraw(current.pk)
+    approval_tasks.withdraw(current.pk)
     journal.withdraw(current.pk, by=by)
     _note("activation cancelled", current, by)
 

@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from connections.integrations import registry
 from taskjuice import exact_json
-from workflows import organisation_pauses, task_queries
+from workflows import organisation_pauses
 from workflows.activations.error_advice import Advice, advice_for
 from workflows.activations.queries import lasted, parked_lanes
 from workflows.activations.replay import same_until, undecided_call, why_not_replay
+from workflows.approvals import queries as approval_queries
 from workflows.models import Activation, ActivationState, Approval, Lane, OrganisationPause, StepRun, Version
 
 MAX_JSON = 60_000  # characters of one output that the page shows
@@ -153,7 +154,7 @@ def story(activation: Activation) -> Story:
         no_replay=refusal,
         delivery_href=_delivery_href(activation),
         document_href=_document_href(activation),
-        task=task_queries.open_of(activation),
+        task=approval_queries.open_of(activation),
         call_href=_call_href(activation),
         pause=organisation_pauses.holding([activation]).get(activation.pk),
         connection_href=_connection_href(activation),

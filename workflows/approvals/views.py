@@ -12,7 +12,8 @@ from taskjuice.return_address import read_return_address
 from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import approvals, task_queries
+from workflows.approvals import queries as approval_queries
+from workflows.approvals import tasks as approval_tasks
 from workflows.lifecycle import NotAllowed
 from workflows.models import Approval, ApprovalState
 
@@ -40,10 +41,10 @@ def task_list(request: HttpRequest, agency: str, workspace: str | None = None) -
     form = TaskFilter(request.GET)
     form.is_valid()
     state, search = form.cleaned_data.get("state", ""), form.cleaned_data.get("q", "")
-    rows = task_queries.tasks(scope, state=state, search=search)
+    rows = approval_queries.tasks(scope, state=state, search=search)
     context = {
         "page": Paginator(rows, ON_A_PAGE).get_page(form.cleaned_data.get("page")),
-        "counts": task_queries.counts(scope),
+        "counts": approval_queries.counts(scope),
         "state": state,
         "q": search,
         "here": request.path,
@@ -82,7 +83,7 @@ def _decide(
     if not form.is_valid():
         return _page(request, scope, found, form)
     try:
-        approvals.decide(
+        approval_tasks.decide(
             approval=found, approved=approved, comment=form.cleaned_data["comment"], by=scope.user
         )
     except NotAllowed as error:
@@ -104,7 +105,7 @@ def _page(request: HttpRequest, scope: Scope, task: Approval, form: DecisionForm
 
 
 def _found(scope: Scope, pk: int) -> Approval:
-    found = task_queries.one(scope, pk)
+    found = approval_queries.one(scope, pk)
     if found is None:
         raise Http404("No such task here.")
     return found

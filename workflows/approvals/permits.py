@@ -19,8 +19,9 @@ from connections.models import LIVE_CALLS
 from connections.models import Call as JournalCall
 from connections.writes.admission import Request
 from taskjuice.queue import clock
-from workflows import approvals, asking, guards
-from workflows.approvals import Question
+from workflows import asking, guards
+from workflows.approvals import tasks as approval_tasks
+from workflows.approvals.tasks import Question
 from workflows.models import (
     DECIDED,
     Activation,
@@ -168,13 +169,13 @@ def _unapproved(request: Request, activation: Activation) -> Outcome | None:
     if above is None or (above and request.amount is not None and request.amount <= above):
         return None
     question = _question(request, activation)
-    task = approvals.ask([question])[activation.pk, question.step]
+    task = approval_tasks.ask([question])[activation.pk, question.step]
     if task.question != question.text:
-        approvals.ask_anew(activation.pk, [question.step])
-        task = approvals.ask([question])[activation.pk, question.step]
+        approval_tasks.ask_anew(activation.pk, [question.step])
+        task = approval_tasks.ask([question])[activation.pk, question.step]
     outcome = asking.outcome_of(task)
     if task.state in DECIDED:
-        approvals.note_taken([task])
+        approval_tasks.note_taken([task])
     return None if isinstance(outcome, Done) else outcome
 
 
