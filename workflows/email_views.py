@@ -10,7 +10,7 @@ from taskjuice.workspaces import branding, gate
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.panels import Panel
 from workflows import email_limit
-from workflows.forms import first_error
+from workflows.builder.forms import first_error
 from workflows.sender import answers_of
 
 

@@ -16,7 +16,7 @@ from connections.writes import (
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from taskjuice.workspaces import panels as workspace_panels
-from workflows import invariants, lanes, organisation_pauses, queries, timetable
+from workflows import invariants, lanes, organisation_pauses, timetable
 from workflows.actions import Filter, Note, SetValues
 from workflows.activations import blocked
 from workflows.activations import retention as activation_retention
@@ -24,6 +24,7 @@ from workflows.approvals import permits
 from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.unknown_outcomes import go_on
 from workflows.asking import AskPerson
+from workflows.builder import queries as builder_queries
 from workflows.email_views import panel as emails_panel
 from workflows.http_request import HttpRequest
 from workflows.intake import interests, start_activations
@@ -57,16 +58,16 @@ def register() -> None:
     sweeping.add("schedules", seconds=5, run=timetable.start_due)
     sweeping.add("pauses that are over", seconds=10, run=organisation_pauses.end_due)
     sweeping.add("overlooked decisions", seconds=5, run=approval_tasks.mend)
-    providers.tell_workflows(queries.names_using)
+    providers.tell_workflows(builder_queries.names_using)
     providers.when_usable(_go_on)
     decisions.when_decided(go_on)
     admission.add(permits.admit)
-    record_history.tell_runs(queries.runs_of)
+    record_history.tell_runs(builder_queries.runs_of)
     panels.add(blocked.panel)
     workspace_panels.of_agency_settings.add(emails_panel)
-    sending.tell_authors(queries.author_of)
-    reconciliation.tell_causes(queries.caused_at)
-    echoes.tell_chains(queries.chains_of)
+    sending.tell_authors(builder_queries.author_of)
+    reconciliation.tell_causes(builder_queries.caused_at)
+    echoes.tell_chains(builder_queries.chains_of)
     resend_checks.tell_activations(of_activations)
     invariants.register()
     _tell_holdings()

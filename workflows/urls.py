@@ -8,17 +8,17 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from workflows import (
-    detail_views,
-    email_views,
-    file_views,
-    organisation_views,
-    run_views,
-    version_views,
-    views,
-)
+from workflows import email_views
 from workflows.activations import views as activation_views
 from workflows.approvals import views as approval_views
+from workflows.builder import (
+    detail_views,
+    import_export_views,
+    manual_run_views,
+    organisation_views,
+    version_views,
+)
+from workflows.builder import views as builder_views
 
 app_name = "workflows"
 
@@ -27,14 +27,14 @@ ACTIVATION = "activations/<int:activation>/"
 TASK = "tasks/<int:task>/"
 
 PAGES: list[tuple[str, Callable[..., Any], str]] = [
-    ("workflows/", views.workflow_list, "workflow-list"),
-    ("workflows/new/", views.workflow_new, "workflow-new"),
-    ("workflows/import/", file_views.workflow_import, "workflow-import"),
+    ("workflows/", builder_views.workflow_list, "workflow-list"),
+    ("workflows/new/", builder_views.workflow_new, "workflow-new"),
+    ("workflows/import/", import_export_views.workflow_import, "workflow-import"),
     (WORKFLOW, detail_views.workflow_detail, "workflow-detail"),
-    (f"{WORKFLOW}edit/", views.workflow_edit, "workflow-edit"),
-    (f"{WORKFLOW}export/", file_views.workflow_export, "workflow-export"),
+    (f"{WORKFLOW}edit/", builder_views.workflow_edit, "workflow-edit"),
+    (f"{WORKFLOW}export/", import_export_views.workflow_export, "workflow-export"),
     (f"{WORKFLOW}publish/", detail_views.workflow_publish, "workflow-publish"),
-    (f"{WORKFLOW}run/", run_views.workflow_run, "workflow-run"),
+    (f"{WORKFLOW}run/", manual_run_views.workflow_run, "workflow-run"),
     (f"{WORKFLOW}connections/", organisation_views.workflow_connections, "workflow-connections"),
     (f"{WORKFLOW}resume-here/", organisation_views.workflow_resume_here, "workflow-resume-here"),
     (f"{WORKFLOW}discard/", detail_views.workflow_discard, "workflow-discard"),

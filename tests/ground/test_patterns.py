@@ -194,7 +194,7 @@ def test_patterns_are_really_found() -> None:
     places = {found.where.split(":")[0] for found in FOUND}
     assert {
         "taskjuice/logs.py",
-        "workflows/widgets.py",
+        "workflows/builder/widgets.py",
         "taskjuice/workspaces/models.py",
         "converter slug",
     } <= places

@@ -14,10 +14,10 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Agency, Workspace
 from tests.factories import make_connection, make_workflow
 from workflows import files
-from workflows.builder import Builder
+from workflows.builder.choices import Offers
+from workflows.builder.page import Builder
 from workflows.drafts import Draft
 from workflows.models import Workflow
-from workflows.offers import Offers
 from workflows.problems import problems
 from workflows.starting_points import STARTING_POINTS
 from workflows.words import step_in_words

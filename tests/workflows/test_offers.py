@@ -12,13 +12,13 @@ from connections.integrations import registry
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, User
 from workflows import files
+from workflows.builder.choices import Colleague
+from workflows.builder.widgets import AddressesInput
 from workflows.diffs import changes
 from workflows.drafts import Draft, Step
 from workflows.models import Workflow
-from workflows.offers import Colleague
 from workflows.plans import plan_of
 from workflows.problems import problems
-from workflows.widgets import AddressesInput
 from workflows.words import step_in_words
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import queries
+from workflows.builder import queries as builder_queries
 from workflows.models import Activation, Workflow
 from workflows.starting_points import LARGE_INVOICE
 
@@ -113,7 +113,7 @@ def test_figures_count_all_of_the_week_however_many(
 def test_figures_beyond_what_is_counted_say_so(
     as_member: Client, agency: Agency, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queries, "COUNTED", 2)
+    monkeypatch.setattr(builder_queries, "COUNTED", 2)
     workflow = make_workflow(agency, connection)
     for state in ["succeeded"] * 3 + ["failed"]:
         make_activation(workflow, connection, state=state)

@@ -14,7 +14,8 @@ from connections.models import Connection, ConnectionState, Event
 from taskjuice.workspaces.lifecycle import set_time_zone
 from taskjuice.workspaces.models import User
 from tests.factories import make_connection, make_workflow
-from workflows import engine, lifecycle, timetable, trials
+from workflows import engine, lifecycle, timetable
+from workflows.builder import step_tests
 from workflows.drafts import Draft, Step
 from workflows.models import Activation, Workflow, WorkflowConnection
 from workflows.schedule import Schedule, ScheduleForm
@@ -381,11 +382,11 @@ def test_manual_workflow_runs_by_hand_as_often_as_wanted(
 
 @pytest.mark.django_db
 def test_schedule_can_be_tested_before_anything_was_due(connection: Connection, owner: User) -> None:
-    (choice,) = trials.recent_events([connection.pk], "core/schedule")
-    event = trials.event_for([connection.pk], "core/schedule", choice.value)
+    (choice,) = step_tests.recent_events([connection.pk], "core/schedule")
+    event = step_tests.event_for([connection.pk], "core/schedule", choice.value)
     assert event is not None
     note = Step("note", "core/note", {"text": "{{ trigger.client }}"})
     draft = Draft("core/schedule", {"every": "day", "at": "09:00"}, [note])
-    trial = trials.try_out(draft, 0, event, owner)
+    trial = step_tests.try_out(draft, 0, event, owner)
     assert (trial.state, trial.output) == ("done", [("note", "Harbour Café")])
     assert Event.objects.count() == 0

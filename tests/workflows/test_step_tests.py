@@ -13,10 +13,10 @@ from django.test import Client
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.factories import make_connection, make_event, make_workflow
-from workflows import step_tests
+from workflows.builder import step_test_runner
+from workflows.builder.step_test_runner import BUSY, CROWDED, STOPPED, run_step_test
+from workflows.builder.step_tests import Trial
 from workflows.drafts import Draft, Step
-from workflows.step_tests import BUSY, CROWDED, STOPPED, run_step_test
-from workflows.trials import Trial
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOTE = Step(
@@ -87,7 +87,7 @@ def test_page_shows_what_the_process_found(
     ]
     Event.objects.all().delete()
     assert try_step(event, owner, agency).message == "This event is not there any more. Choose another."
-    monkeypatch.setattr(step_tests, "WALL_SECONDS", 0.01)
+    monkeypatch.setattr(step_test_runner, "WALL_SECONDS", 0.01)
     assert try_step(event, owner, agency) == STOPPED
     monkeypatch.undo()  # the process finds no database and dies
     monkeypatch.setenv("DATABASE_URL", "postgres://nobody@localhost:1/nothing")
@@ -96,7 +96,7 @@ def test_page_shows_what_the_process_found(
 
 def test_process_limits_itself() -> None:
     ask = (
-        "import resource as r; from workflows.step_test_process import limit_resources; limit_resources();"
+        "import resource as r; from workflows.builder.step_test_process import limit_resources; limit_resources();"
         "print(r.getrlimit(r.RLIMIT_AS)[1] < 1 << 30, r.getrlimit(r.RLIMIT_CPU)[1] < 60, r.getrlimit(r.RLIMIT_CORE));"
         "bytearray(1 << 30)"
     )
@@ -132,9 +132,9 @@ def test_agency_has_one_test_at_a_time_and_a_web_process_few(
             answers.append(try_step(event, stranger, foreign_agency))
         elif len(begun) == 2:
             answers.append(try_step(event, owner, agency))
-        return step_tests.answer(request)
+        return step_test_runner.answer(request)
 
-    monkeypatch.setattr(step_tests, "ask_process", process)
+    monkeypatch.setattr(step_test_runner, "ask_process", process)
     first = try_step(event, owner, agency)
     assert (first.state, first.output[1]) == ("done", ("n", "1.1"))
     assert [answer.state for answer in answers] == ["later", "later", "done"]
@@ -150,11 +150,11 @@ def test_claim_and_place_are_given_back_when_a_test_breaks(
     def broken(request: bytes) -> bytes:
         raise OSError("no process")
 
-    monkeypatch.setattr(step_tests, "ask_process", broken)
-    for _ in range(step_tests.AT_ONCE + 1):
+    monkeypatch.setattr(step_test_runner, "ask_process", broken)
+    for _ in range(step_test_runner.AT_ONCE + 1):
         with pytest.raises(OSError, match="no process"):
             try_step(event, owner, agency)
-    monkeypatch.setattr(step_tests, "ask_process", step_tests.answer)
+    monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer)
     assert try_step(event, owner, agency).state == "done"
 
 
@@ -162,7 +162,7 @@ def test_claim_and_place_are_given_back_when_a_test_breaks(
 def test_whole_test_has_one_budget_of_expressions(
     owner: User, agency: Agency, event: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(step_tests, "ask_process", step_tests.answer)
+    monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer)
     words = Step("w", "core/set-values", {"values": {"a": "x," * 1500}})
     many = "; ".join(["{{ steps.w.a | split: ',' | join: '-' | size }}"] * 60)
     draft = Draft(

@@ -19,10 +19,12 @@ from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import make_activation, make_connection, make_event, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving
-from workflows import engine, step_tests, trials
+from workflows import engine
+from workflows.builder import step_test_runner
+from workflows.builder import step_tests as builder_step_tests
+from workflows.builder.step_tests import Trial
 from workflows.drafts import Draft, Step
 from workflows.models import Activation, Approval, SentRequest, StepRun, Workflow
-from workflows.trials import Trial
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +35,7 @@ NOTE = Step("note", "core/set-values", {"values": {"total": "{{ steps.invoice.To
 @pytest.fixture(autouse=True)
 def _tested_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that tests run in is looked at in test_step_tests.py."""
-    monkeypatch.setattr(step_tests, "ask_process", step_tests.answer)
+    monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer)
 
 
 @pytest.fixture
@@ -63,7 +65,9 @@ def xero(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
 
 def tried(event: Event, user: User, *steps: Step) -> Trial:
     """The last of these steps."""
-    return trials.try_out(Draft("xero/invoice-event", {"change": "any"}, steps), len(steps) - 1, event, user)
+    return builder_step_tests.try_out(
+        Draft("xero/invoice-event", {"change": "any"}, steps), len(steps) - 1, event, user
+    )
 
 
 def test_step_reads_for_real_and_shows_what_came_of_it(
@@ -283,7 +287,7 @@ def test_recent_events_are_named_by_what_is_known_of_them(agency: Agency, connec
     make_activation(workflow, connection, event=known, subject="INV-0042")
     old = make_event(connection)
     Event.objects.filter(pk=old.pk).update(received_at=timezone.now() - timedelta(days=31))
-    found = trials.recent_events([connection.pk], "xero/invoice-event")
+    found = builder_step_tests.recent_events([connection.pk], "xero/invoice-event")
     assert [choice.subject for choice in found] == [f"record {str(unknown.resource_id)[:8]}", "INV-0042"]
 
 
@@ -412,7 +416,7 @@ def test_nothing_runs_before_it_was_shown_what_it_would_do(
 
 @pytest.mark.parametrize(
     ("answered", "says", "runs"),
-    [(None, step_tests.BUSY.message, False), (b"", step_tests.STOPPED.message, True)],
+    [(None, step_test_runner.BUSY.message, False), (b"", step_test_runner.STOPPED.message, True)],
 )
 def test_page_that_asks_first_reads_in_a_process_and_not_beside_another_test(
     as_member: Client,
@@ -432,7 +436,7 @@ def test_page_that_asks_first_reads_in_a_process_and_not_beside_another_test(
         assert answered is not None
         return answered
 
-    monkeypatch.setattr(step_tests, "ask_process", process)
+    monkeypatch.setattr(step_test_runner, "ask_process", process)
     if answered is None:
         cache.add(f"step-test-{agency.pk}", True)
     page = as_member.get(f"/northwind/workflows/{live.pk}/run/", {"event": event.pk}).content.decode()

@@ -16,7 +16,7 @@ from taskjuice.workspaces.gate import Scope
 from workflows import organisation_pauses
 from workflows.activations import search as activation_search
 from workflows.activations.error_advice import name_for
-from workflows.forms import ActivationFilter
+from workflows.builder.forms import ActivationFilter
 from workflows.models import Activation, ActivationState, Lane, OrganisationPause
 
 ON_A_PAGE = 50

@@ -14,15 +14,18 @@ from django_htmx.http import HttpResponseClientRedirect
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import cautions, lifecycle, problems, queries, rehearsals, step_tests, trials
-from workflows.builder import Builder
+from workflows import cautions, lifecycle, problems
+from workflows.builder import manual_runs, step_test_runner
+from workflows.builder import queries as builder_queries
+from workflows.builder import step_tests as builder_step_tests
+from workflows.builder.choices import offers_of
+from workflows.builder.forms import WorkflowFilter, WorkflowForm, whole_ids
+from workflows.builder.page import Builder
+from workflows.builder.step_tests import Trial
 from workflows.drafts import Draft, blank
-from workflows.forms import WorkflowFilter, WorkflowForm, whole_ids
 from workflows.lifecycle import Content, NotAllowed, NotPublishable, Stale
 from workflows.models import Version, Workflow, WorkflowState
-from workflows.offers import offers_of
 from workflows.starting_points import STARTING_POINTS
-from workflows.trials import Trial
 
 ON_A_PAGE = 50
 TOLD_CAUTIONS = 3  # when it is published; the builder shows all
@@ -38,12 +41,12 @@ def workflow_list(request: HttpRequest, agency: str, workspace: str | None = Non
     form = WorkflowFilter(request.GET)
     form.is_valid()
     state, search = form.cleaned_data.get("state", ""), form.cleaned_data.get("q", "")
-    found = queries.workflows(scope, state=state, search=search)
+    found = builder_queries.workflows(scope, state=state, search=search)
     page = Paginator(found, ON_A_PAGE).get_page(form.cleaned_data.get("page"))
     context = {
-        "counts": queries.counts(scope),
+        "counts": builder_queries.counts(scope),
         "page": page,
-        "rows": queries.rows(scope, list(page.object_list)),
+        "rows": builder_queries.rows(scope, list(page.object_list)),
         "state": state,
         "q": search,
         "starting_points": STARTING_POINTS.values(),
@@ -84,7 +87,7 @@ class Edit:
         """The connections whose events can be tried: those that are ticked, or applied where ticking is over."""
         within = {connection.pk for connection in self.within}
         if self.workflow is not None and self.is_published:
-            ticked = sorted(queries.applied(self.scope, self.workflow))
+            ticked = sorted(builder_queries.applied(self.scope, self.workflow))
         return [pk for pk in ticked if pk in within]
 
     @property
@@ -97,7 +100,7 @@ class Edit:
 @require_http_methods(["GET", "HEAD", "POST"])
 def workflow_new(request: HttpRequest, agency: str, workspace: str | None = None) -> Answer:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    edit = Edit(scope, None, None, list(queries.connectable(scope)))
+    edit = Edit(scope, None, None, list(builder_queries.connectable(scope)))
     if request.method == "POST":
         return _take(request, edit)
     point = STARTING_POINTS.get(request.GET.get("template", ""))
@@ -118,14 +121,14 @@ def workflow_edit(
     if found.state == WorkflowState.ARCHIVED:
         messages.warning(request, "The workflow is archived. Bring it back before you change it.")
         return redirect(page_url(scope, "workflow-detail", found))
-    edit = Edit(scope, found, lifecycle.current_content(found), queries.choosable(scope, found))
+    edit = Edit(scope, found, lifecycle.current_content(found), builder_queries.choosable(scope, found))
     if request.method == "POST":
         return _take(request, edit)
     assert edit.content is not None  # set above
     wrong = problems.problems(edit.content.draft, lifecycle.place_of(found))
     builder = Builder.of(edit.content.draft, offers_of(scope.agency), wrong)
     builder = builder.with_cautions(cautions.cautions(edit.content.draft))
-    ticked = sorted(queries.applied(scope, found))
+    ticked = sorted(builder_queries.applied(scope, found))
     return _page(request, edit, builder, _form(edit, name=found.name, ticked=ticked))
 
 
@@ -164,9 +167,11 @@ def _tested(request: HttpRequest, edit: Edit, builder: Builder, handle: str, tic
     typed, within, scope = request.POST.get("event", ""), edit.listens(ticked), edit.scope
 
     def test(draft: Draft, position: int) -> Trial:
-        if trials.event_for(within, draft.trigger, typed) is None:
+        if builder_step_tests.event_for(within, draft.trigger, typed) is None:
             return NO_EVENT
-        return step_tests.run_step_test(draft, position, typed, within, agency=scope.agency, user=scope.user)
+        return step_test_runner.run_step_test(
+            draft, position, typed, within, agency=scope.agency, user=scope.user
+        )
 
     return builder.tested(handle, test)
 
@@ -210,7 +215,7 @@ def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> 
     except NotAllowed as error:
         messages.warning(request, str(error))
     else:
-        messages.success(request, f"Version {version.number} is live at {queries.reach(workflow)}.")
+        messages.success(request, f"Version {version.number} is live at {builder_queries.reach(workflow)}.")
         for caution in cautions.cautions(Draft.of(version))[:TOLD_CAUTIONS]:
             where = f"Step {caution.where + 1}: " if isinstance(caution.where, int) else ""
             messages.warning(request, f"{where}{caution.message}")
@@ -235,15 +240,15 @@ def _page(
     context = {
         "edit": edit,
         "builder": builder,
-        "events": rehearsals.marked(
-            trials.recent_events(edit.listens(ticked), builder.trigger_key), builder.draft
+        "events": manual_runs.marked(
+            builder_step_tests.recent_events(edit.listens(ticked), builder.trigger_key), builder.draft
         ),
-        "reach": queries.reach(edit.workflow) if edit.workflow else None,
+        "reach": builder_queries.reach(edit.workflow) if edit.workflow else None,
         "event": request.POST.get("event", ""),
         "form": form,
         "name": form["name"].value() or "",
         "ticked": {str(pk) for pk in form["connections"].value() or []},
-        "clients": queries.clients(edit.within),
+        "clients": builder_queries.clients(edit.within),
         "stamp": request.POST.get("stamp") or (edit.content.stamp if edit.content else ""),
         "stale": stale,
         "stale_stamp": stamp,
@@ -256,7 +261,7 @@ def _page(
 
 
 def found_workflow(scope: Scope, pk: int) -> Workflow:
-    found = queries.one(scope, pk)
+    found = builder_queries.one(scope, pk)
     if found is None:
         raise Http404("No such workflow here.")
     return found
@@ -264,11 +269,11 @@ def found_workflow(scope: Scope, pk: int) -> Workflow:
 
 def refuse_beyond(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer | None:
     """The agency's page of the workflow, where from this client's place a change would reach other clients."""
-    if not queries.goes_beyond(scope, workflow):
+    if not builder_queries.goes_beyond(scope, workflow):
         return None
     messages.warning(
         request,
-        f"{workflow.name} runs at {queries.reach(workflow)}. It is changed here, at all of them at once.",
+        f"{workflow.name} runs at {builder_queries.reach(workflow)}. It is changed here, at all of them at once.",
     )
     return _go(request, page_url(replace(scope, workspace=None), "workflow-detail", workflow))
 

@@ -9,13 +9,13 @@ from django.views.decorators.http import require_http_methods
 
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import rehearsals
-from workflows.forms import RunForm
+from workflows.builder import manual_runs
+from workflows.builder.forms import RunForm
+from workflows.builder.step_test_runner import NotTested
+from workflows.builder.step_tests import Trial
+from workflows.builder.views import found_workflow, page_url
 from workflows.lifecycle import NotAllowed
 from workflows.models import Workflow
-from workflows.step_tests import NotTested
-from workflows.trials import Trial
-from workflows.views import found_workflow, page_url
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -28,15 +28,15 @@ def workflow_run(
     form = RunForm(request.POST if request.method == "POST" else request.GET)
     form.is_valid()
     try:
-        chosen = rehearsals.check_run(
-            found, rehearsals.runnable(scope, found), str(form.cleaned_data.get("event") or "")
+        chosen = manual_runs.check_run(
+            found, manual_runs.runnable(scope, found), str(form.cleaned_data.get("event") or "")
         )
         if request.method != "POST":
             return _ask(request, scope, found, chosen)
         if not form.cleaned_data.get("sure"):
             raise NotAllowed("Look at what it would do first, then run it.")
         key: UUID | None = form.cleaned_data.get("key")
-        started = rehearsals.run_now(workflow=found, chosen=chosen, key=key, by=scope.user)
+        started = manual_runs.run_now(workflow=found, chosen=chosen, key=key, by=scope.user)
     except NotAllowed as error:
         messages.warning(request, str(error))
         return redirect(page_url(scope, "workflow-detail", found))
@@ -44,11 +44,11 @@ def workflow_run(
     return redirect(f"{page_url(scope, 'activation-list')}{started}/")
 
 
-def _ask(request: HttpRequest, scope: Scope, workflow: Workflow, chosen: rehearsals.Chosen) -> HttpResponse:
-    steps: list[rehearsals.PlannedStep] = []
+def _ask(request: HttpRequest, scope: Scope, workflow: Workflow, chosen: manual_runs.Chosen) -> HttpResponse:
+    steps: list[manual_runs.PlannedStep] = []
     not_tested: Trial | None = None
     try:
-        steps = rehearsals.plan(chosen, scope.user)
+        steps = manual_runs.plan(chosen, scope.user)
     except NotTested as error:
         not_tested = error.trial
     context = {

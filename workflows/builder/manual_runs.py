@@ -13,11 +13,14 @@ from connections.models import Event
 from taskjuice.workspaces import audit, gate
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import User
-from workflows import intake, organisation_pauses, queries, step_tests, trials
+from workflows import intake, organisation_pauses
+from workflows.builder import queries as builder_queries
+from workflows.builder import step_test_runner
+from workflows.builder import step_tests as builder_step_tests
+from workflows.builder.step_tests import Choice, Trial
 from workflows.drafts import Draft, Step
 from workflows.lifecycle import NotAllowed
 from workflows.models import Activation, Version, Workflow, WorkflowState
-from workflows.trials import Choice, Trial
 
 RAN = "It has run for this event already. Replay that activation instead."
 LOOKED_THROUGH = 500  # newest events that are held against the trigger
@@ -75,22 +78,24 @@ def events_to_run(scope: Scope, workflow: Workflow) -> list[Choice]:
     ids = runnable(scope, workflow)
     trigger = registry.triggers.get(version.trigger)
     if trigger is None or trigger.by_hand:
-        return trials.recent_events(ids, version.trigger)
+        return builder_step_tests.recent_events(ids, version.trigger)
     has_run = Activation.objects.filter(event=OuterRef("pk"), workflow=workflow)
-    newest = trials.events_of(ids, trigger.category).exclude(Exists(has_run)).order_by("-received_at")
+    newest = (
+        builder_step_tests.events_of(ids, trigger.category).exclude(Exists(has_run)).order_by("-received_at")
+    )
     found = [
         e
         for e in newest[:LOOKED_THROUGH]
         if not why_not_started(version.trigger, version.trigger_settings, e)
     ]
-    return trials.choices_of(trigger, found[: trials.MOST_EVENTS])
+    return builder_step_tests.choices_of(trigger, found[: builder_step_tests.MOST_EVENTS])
 
 
 def runnable(scope: Scope, workflow: Workflow) -> list[int]:
     """List the connections it runs at, is not paused at, and that this person may use from here."""
-    within = set(queries.connectable(scope).values_list("pk", flat=True))
+    within = set(builder_queries.connectable(scope).values_list("pk", flat=True))
     paused = organisation_pauses.active(workflow=workflow).values_list("connection_id", flat=True)
-    return sorted((queries.applied(scope, workflow) & within) - set(paused))
+    return sorted((builder_queries.applied(scope, workflow) & within) - set(paused))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ def plan(chosen: Chosen, user: User) -> list[PlannedStep]:
     They are tried in a process of their own, as tests of steps are. Raises step_tests.NotTested.
     """
     draft, event = Draft.of(chosen.version), chosen.event
-    tried = step_tests.run_all_steps(
+    tried = step_test_runner.run_all_steps(
         draft,
         Choice(event, "").value,
         [event.connection_id],
@@ -131,7 +136,7 @@ def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> 
     version = Version.objects.select_related("workflow__agency").filter(workflow=workflow, live=True).first()
     if version is None or workflow.state != WorkflowState.PUBLISHED:
         raise NotAllowed("Publish the workflow first.")
-    event = trials.event_for(connection_ids, version.trigger, typed)
+    event = builder_step_tests.event_for(connection_ids, version.trigger, typed)
     if event is None:
         raise NotAllowed("Choose one of the events.")
     if refusal := why_not_started(version.trigger, version.trigger_settings, event):
@@ -139,7 +144,9 @@ def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> 
     if event.pk and Activation.objects.filter(event=event, workflow=workflow).exists():
         raise NotAllowed(RAN)
     trigger = registry.triggers[version.trigger]
-    return Chosen(version, event, trials.choices_of(trigger, [event])[0].subject if event.pk else "")
+    return Chosen(
+        version, event, builder_step_tests.choices_of(trigger, [event])[0].subject if event.pk else ""
+    )
 
 
 @transaction.atomic

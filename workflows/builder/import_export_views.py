@@ -8,9 +8,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from taskjuice.workspaces import gate
-from workflows import files, lifecycle, queries
+from workflows import files, lifecycle
+from workflows.builder import queries as builder_queries
+from workflows.builder.views import found_workflow, page_url
 from workflows.drafts import Draft
-from workflows.views import found_workflow, page_url
 
 
 class ImportForm(forms.Form):
@@ -35,7 +36,7 @@ def workflow_export(
     """What is live, or the draft where nothing is."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
-    draft = Draft.of(queries.detail(scope, found).shown)
+    draft = Draft.of(builder_queries.detail(scope, found).shown)
     response = HttpResponse(files.write(found.name, draft), content_type="application/json")
     response["Content-Disposition"] = f'attachment; filename="{files.file_name(found.name)}"'
     return response
@@ -50,7 +51,10 @@ def workflow_import(request: HttpRequest, agency: str, workspace: str | None = N
         if form.is_valid():
             name, draft = form.cleaned_data["file"]
             made = lifecycle.create_workflow(
-                agency=scope.agency, name=queries.free_name(scope.agency, name), draft=draft, by=scope.user
+                agency=scope.agency,
+                name=builder_queries.free_name(scope.agency, name),
+                draft=draft,
+                by=scope.user,
             )
             messages.success(request, "Imported as a draft. Choose its organisations, then publish it.")
             return redirect(page_url(scope, "workflow-edit", made))

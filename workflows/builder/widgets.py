@@ -12,9 +12,9 @@ from django import forms
 from taskjuice import exact_json
 from taskjuice.row_fields import RowsField
 from workflows.actions import ConditionField, ValuesField
+from workflows.builder.choices import Colleague, Offers, SecretOffer
 from workflows.conditions import OPERATORS, WITHOUT_VALUE
 from workflows.mailing import AddressesField
-from workflows.offers import Colleague, Offers, SecretOffer
 from workflows.request_fields import HeadersField, PairsField
 
 # A comma inside an expression separates nothing; one that is left open reaches to the end.

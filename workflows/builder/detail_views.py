@@ -9,11 +9,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import lifecycle, organisation_pauses, queries, rehearsals, safety
-from workflows.forms import PauseForm, SafetyForm
+from workflows import lifecycle, organisation_pauses, safety
+from workflows.builder import manual_runs
+from workflows.builder import queries as builder_queries
+from workflows.builder.forms import PauseForm, SafetyForm
+from workflows.builder.views import Answer, found_workflow, page_url, publish_workflow, refuse_beyond
 from workflows.lifecycle import NotAllowed
 from workflows.models import Workflow
-from workflows.views import Answer, found_workflow, page_url, publish_workflow, refuse_beyond
 
 LAST_ACTIVATIONS = 10
 
@@ -35,19 +37,19 @@ def show_detail(
     pause: PauseForm | None = None,
 ) -> HttpResponse:
     """Draw the page; `limit` and `pause` are forms that somebody filled in wrongly."""
-    connectable = queries.choosable(scope, found) if scope.may(gate.WORK) else []
-    detail = queries.detail(scope, found)
+    connectable = builder_queries.choosable(scope, found) if scope.may(gate.WORK) else []
+    detail = builder_queries.detail(scope, found)
     paused = list(detail.row.paused)
     context = {
         "workflow": found,
         "detail": detail,
-        "reach": queries.reach(found),
-        "goes_beyond": queries.goes_beyond(scope, found),
+        "reach": builder_queries.reach(found),
+        "goes_beyond": builder_queries.goes_beyond(scope, found),
         "waiting_here": organisation_pauses.waiting(found, paused) if paused else 0,
-        "activations": queries.newest_activations(scope, found, LAST_ACTIVATIONS),
-        "clients": queries.clients(connectable),
-        "ticked": {str(pk) for pk in queries.applied(scope, found)},
-        "events": rehearsals.events_to_run(scope, found),
+        "activations": builder_queries.newest_activations(scope, found, LAST_ACTIVATIONS),
+        "clients": builder_queries.clients(connectable),
+        "ticked": {str(pk) for pk in builder_queries.applied(scope, found)},
+        "events": manual_runs.events_to_run(scope, found),
         "safety": limit or SafetyForm(initial={"pause_after": found.pause_after}),
         "pause": pause or pause_form(scope, found),
         "held_back": safety.waiting(found).count() if found.held else 0,
@@ -63,7 +65,7 @@ def pause_form(scope: Scope, workflow: Workflow, posted: object = None) -> Pause
     """Return the form that pauses the workflow at the client's organisations; None at the agency."""
     if scope.workspace is None:
         return None
-    found = [link.connection for link in queries.applications_here(scope, workflow)]
+    found = [link.connection for link in builder_queries.applications_here(scope, workflow)]
     ticked = [connection.pk for connection in found]
     return PauseForm(posted, found=found, zone=scope.workspace.timezone, initial={"connections": ticked})
 
@@ -145,5 +147,5 @@ def _done(
     except NotAllowed as error:
         messages.warning(request, str(error))
     else:
-        messages.success(request, done.format(reach=queries.reach(found)))
+        messages.success(request, done.format(reach=builder_queries.reach(found)))
     return redirect(page_url(scope, "workflow-detail", found))

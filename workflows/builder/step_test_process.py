@@ -1,4 +1,4 @@
-"""The process that tests one step: `python -m workflows.step_test_process`, the request on its standard input.
+"""The process that tests one step: `python -m workflows.builder.step_test_process`, the request on its standard input.
 
 It limits itself before it looks at what a person typed. What it may take is counted from what Django itself took.
 """
@@ -32,7 +32,7 @@ def main() -> None:
     django.setup()
     # They need Django to be set up
     from taskjuice.database import limits
-    from workflows.step_tests import answer
+    from workflows.builder.step_test_runner import answer
 
     limits.set_kind("web")
     limit_resources()

@@ -7,11 +7,12 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from taskjuice.workspaces import gate
-from workflows import diffs, lifecycle, queries
+from workflows import diffs, lifecycle
+from workflows.builder import queries as builder_queries
+from workflows.builder.views import found_workflow, page_url, refuse_beyond
 from workflows.drafts import Draft
 from workflows.lifecycle import NotAllowed
 from workflows.models import Version
-from workflows.views import found_workflow, page_url, refuse_beyond
 
 
 class CompareForm(forms.Form):
@@ -35,7 +36,7 @@ def version_list(
     """All versions, and two of them compared: by default the newest with the one that is live or came before."""
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     found = found_workflow(scope, workflow)
-    detail = queries.detail(scope, found)
+    detail = builder_queries.detail(scope, found)
     versions = {version.number: version for version in detail.versions}
     form = CompareForm(request.GET)
     after = form.chosen("after", versions) or detail.versions[0]
@@ -45,7 +46,7 @@ def version_list(
         "detail": detail,
         "before": before,
         "after": after,
-        "goes_beyond": queries.goes_beyond(scope, found),
+        "goes_beyond": builder_queries.goes_beyond(scope, found),
         "changes": diffs.changes(Draft.of(before), Draft.of(after)) if before != after else [],
         "here": page_url(scope, "workflow-detail", found),
         "list": page_url(scope, "workflow-list"),

@@ -21,8 +21,8 @@ from django.core.cache import cache
 
 from taskjuice import exact_json
 from taskjuice.workspaces.models import Agency, User
+from workflows.builder.step_tests import Trial, event_for, try_all, try_out
 from workflows.drafts import Draft, Step
-from workflows.trials import Trial, event_for, try_all, try_out
 
 AT_ONCE = 2  # of one web process, which has eight threads
 WALL_SECONDS = 45.0  # one slow call of a step and what comes before it
@@ -109,7 +109,7 @@ def answer(request: bytes) -> bytes:
 
 def _in_process(request: bytes) -> bytes:
     """Empty where the process was stopped, or died of its limits."""
-    command = [sys.executable, "-m", "workflows.step_test_process"]
+    command = [sys.executable, "-m", "workflows.builder.step_test_process"]
     environment = {**os.environ, "DATABASE_POOL": "false"}
     try:
         done = subprocess.run(

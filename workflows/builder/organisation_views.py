@@ -6,10 +6,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from taskjuice.workspaces import gate
-from workflows import lifecycle, organisation_pauses, queries
-from workflows.detail_views import pause_form, show_detail
-from workflows.forms import ConnectionsForm, OrganisationsForm, first_error
-from workflows.views import Answer, found_workflow, page_url
+from workflows import lifecycle, organisation_pauses
+from workflows.builder import queries as builder_queries
+from workflows.builder.detail_views import pause_form, show_detail
+from workflows.builder.forms import ConnectionsForm, OrganisationsForm, first_error
+from workflows.builder.views import Answer, found_workflow, page_url
 
 
 @require_POST
@@ -19,7 +20,7 @@ def workflow_connections(
     """Set which of the organisations of this place the workflow runs at; none: it is removed here."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
-    within = queries.choosable(scope, found)
+    within = builder_queries.choosable(scope, found)
     form = ConnectionsForm(request.POST, found=within)
     if not form.is_valid():
         messages.error(request, first_error(form))
@@ -63,7 +64,7 @@ def workflow_resume_here(
     """Let the workflow run again at the ticked organisations of this place."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
-    paused = [pause.connection for pause in queries.pauses_here(scope, found)]
+    paused = [pause.connection for pause in builder_queries.pauses_here(scope, found)]
     form = OrganisationsForm(request.POST, found=paused)
     if not form.is_valid():
         messages.error(request, first_error(form))

@@ -34,16 +34,16 @@ from django.utils.datastructures import MultiValueDict
 from connections.integrations import Action, Trigger, registry
 from workflows import drafts, guards, options
 from workflows.activations import timeline
+from workflows.builder.choices import Offers
+from workflows.builder.step_tests import Trial
+from workflows.builder.widgets import editor_widget, text
 from workflows.costs import Estimate, estimate
 from workflows.drafts import MAX_STEPS, Draft, Step
 from workflows.evaluation_budget import evaluation_budget
 from workflows.guards import GuardForm
-from workflows.offers import Offers
 from workflows.options import OptionsForm
 from workflows.problems import CALLED, CONNECTIONS, GUARD, OPTION, TRIGGER, Problem
 from workflows.starting_points import STARTING_POINTS
-from workflows.trials import Trial
-from workflows.widgets import editor_widget, text
 
 NO_FILES: "MultiValueDict[str, UploadedFile[Any]]" = MultiValueDict()
 NOTHING = Offers()  # reading what was typed needs none
