@@ -6,10 +6,10 @@ from django import forms
 
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Stopped
 from taskjuice.text_fields import LongTextField
-from workflows import conditions
-from workflows.drafts import named_values
-from workflows.expressions import ExpressionError
-from workflows.json_field import ExactJsonField
+from workflows.definition import conditions
+from workflows.definition.drafts import named_values
+from workflows.definition.expressions import ExpressionError
+from workflows.definition.json_field import ExactJsonField
 
 CONDITION_SHAPE = 'Give {"match": "all" or "any", "rows": [{"field": …, "operator": …, "value": …}]}.'
 

@@ -13,7 +13,7 @@ from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
 from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.tasks import NotOnTheTeam, Question
-from workflows.expressions import has_expression
+from workflows.definition.expressions import has_expression
 from workflows.mailing import AddressesField
 from workflows.models import DECIDED, Approval, ApprovalState
 

@@ -21,10 +21,10 @@ from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
 from workflows import requests_sent
+from workflows.definition.template_fields import JsonText, UrlField
 from workflows.http_answers import outcome_of
 from workflows.http_prepared import Prepared, changes, host_of, masked, opened, prepared, wrong_secret
 from workflows.request_fields import HeadersField, PairsField
-from workflows.templated import JsonText, UrlField
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 AT_ONCE = 8

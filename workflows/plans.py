@@ -6,10 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 from connections.integrations import Action, Data, registry
-from workflows import conditions
-from workflows.expressions import ExpressionError, evaluate, fill
+from workflows.definition import conditions
+from workflows.definition.expressions import ExpressionError, evaluate, fill
+from workflows.definition.template_fields import Templated
 from workflows.models import Version
-from workflows.templated import Templated
 
 
 class StepError(Exception):

@@ -16,7 +16,7 @@ from connections.writes import (
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from taskjuice.workspaces import panels as workspace_panels
-from workflows import invariants, lanes, organisation_pauses, timetable
+from workflows import invariants, lanes, timetable
 from workflows.actions import Filter, Note, SetValues
 from workflows.activations import blocked
 from workflows.activations import retention as activation_retention
@@ -25,6 +25,7 @@ from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.unknown_outcomes import go_on
 from workflows.asking import AskPerson
 from workflows.builder import queries as builder_queries
+from workflows.definition import organisation_pauses
 from workflows.email_views import panel as emails_panel
 from workflows.http_request import HttpRequest
 from workflows.intake import interests, start_activations

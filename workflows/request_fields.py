@@ -5,8 +5,8 @@ from typing import Any
 
 from django import forms
 
-from workflows.filters import FilterError, as_text
-from workflows.json_field import ExactJsonField
+from workflows.definition.expression_filters import FilterError, as_text
+from workflows.definition.json_field import ExactJsonField
 
 MOST_ROWS = 30
 LONGEST = 8_000

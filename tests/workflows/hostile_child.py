@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workflows.expressions import ExpressionError, evaluate
+from workflows.definition.expressions import ExpressionError, evaluate
 
 SPARE = 64 * 1024 * 1024
 DATA = {"trigger": {"number": 7}, "steps": {"invoice": {"InvoiceNumber": "INV-0042", "Total": 1150}}}

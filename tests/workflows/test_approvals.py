@@ -22,10 +22,10 @@ from workflows import engine, lanes
 from workflows.activations import replay
 from workflows.approvals import tasks as approval_tasks
 from workflows.asking import ApprovalForm
-from workflows.drafts import Draft, Step
-from workflows.lifecycle import NotAllowed
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.lifecycle import NotAllowed
+from workflows.definition.validation import Place, problems
 from workflows.models import Activation, Approval, StepRun
-from workflows.problems import Place, problems
 
 pytestmark = pytest.mark.django_db
 

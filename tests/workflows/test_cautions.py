@@ -9,13 +9,13 @@ from django.test import Client
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_workflow
-from workflows import conditions
-from workflows.cautions import cautions
-from workflows.drafts import Draft, Step
-from workflows.expressions import evaluate
+from workflows.definition import conditions
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.expressions import evaluate
+from workflows.definition.publish_warnings import cautions
+from workflows.definition.validation import problems
 from workflows.models import Version
 from workflows.plans import plan_of
-from workflows.problems import problems
 from workflows.waiting import DelayForm
 from xero.fields import InstantField
 from xero.forms import CreateInvoiceForm, LinesField

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from workflows.conditions import OPERATORS, compare, holds
-from workflows.expressions import ExpressionError
+from workflows.definition.conditions import OPERATORS, compare, holds
+from workflows.definition.expressions import ExpressionError
 
 TRUE = [
     (Decimal("1000.01"), "greater", "1,000"),

@@ -12,8 +12,8 @@ from pytest_django import DjangoAssertNumQueries
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_workflow
-from workflows.diffs import Change, Field, changes
-from workflows.drafts import Draft, Step
+from workflows.definition.diffs import Change, Field, changes
+from workflows.definition.drafts import Draft, Step
 from workflows.models import Version, Workflow
 
 LOOK_UP = Step("invoice", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"})

@@ -20,8 +20,9 @@ from taskjuice.queue.leases import Lease
 from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, lanes, lifecycle, plans
+from workflows import engine, lanes, plans
 from workflows.activations import replay
+from workflows.definition import lifecycle
 from workflows.models import Activation, Lane, StepRun
 from workflows.store import ALONE_FROM, MAX_ATTEMPTS, TOGETHER
 

@@ -13,12 +13,13 @@ from connections.models import Connection
 from taskjuice import exact_json
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import conditions, engine, lanes
-from workflows.drafts import Draft, Step
-from workflows.evaluation_budget import evaluation_budget
-from workflows.expressions import ExpressionError, evaluate, fill
+from workflows import engine, lanes
+from workflows.definition import conditions
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.evaluation_budget import evaluation_budget
+from workflows.definition.expressions import ExpressionError, evaluate, fill
+from workflows.definition.validation import problems
 from workflows.models import Activation, StepRun, Workflow
-from workflows.problems import problems
 from xero.fields import AmountField
 
 NEW = "/northwind/workflows/new/"

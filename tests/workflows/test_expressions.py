@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.environment import ROOT
-from workflows.expressions import ExpressionError, evaluate, fill, has_expression, parse, references
+from workflows.definition.expressions import (
+    ExpressionError,
+    evaluate,
+    fill,
+    has_expression,
+    parse,
+    references,
+)
 
 DATA = {
     "trigger": {"resource_id": "d3b1c1f4", "number": 7},

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, Workspace
 from tests.factories import make_connection, make_workflow
-from workflows import files
 from workflows.builder.choices import Offers
 from workflows.builder.page import Builder
-from workflows.drafts import Draft
+from workflows.definition import import_export
+from workflows.definition.descriptions import step_in_words
+from workflows.definition.drafts import Draft
+from workflows.definition.templates import STARTING_POINTS
+from workflows.definition.validation import problems
 from workflows.models import Workflow
-from workflows.problems import problems
-from workflows.starting_points import STARTING_POINTS
-from workflows.words import step_in_words
 
 pytestmark = pytest.mark.django_db
 
@@ -66,7 +66,7 @@ def upload(client: Client, data: bytes) -> Any:
 @pytest.mark.parametrize("key", STARTING_POINTS)
 def test_workflow_comes_back_as_it_went(key: str) -> None:
     draft = STARTING_POINTS[key].draft_for("me@example.com")
-    name, back = files.read(files.write("Some name", draft))
+    name, back = import_export.read(import_export.write("Some name", draft))
     texts = {setting: str(value) for setting, value in draft.settings.items()}
     assert (name, back) == ("Some name", Draft(draft.trigger, texts, list(draft.steps)))
 
@@ -123,7 +123,7 @@ def broken(path: list[Any], value: Any) -> bytes:
         b'{"taskjuice": "workflow", "format": NaN}',
         b"[" * 100_000,
         b'{"a":' * 5000 + b"1" + b"}" * 5000,
-        b" " * (files.LARGEST + 1),
+        b" " * (import_export.LARGEST + 1),
         json.dumps({"name": "no workflow"}).encode(),
         broken(["format"], 2),
         broken(["format"], "1"),
@@ -200,8 +200,8 @@ STEPS = st.fixed_dictionaries(
 @given(steps=st.lists(STEPS, max_size=2))
 def test_whatever_a_file_says_is_refused_or_can_be_shown(steps: list[Any]) -> None:
     try:
-        _, draft = files.read(json.dumps(content(steps=steps)).encode())
-    except files.NotReadable:
+        _, draft = import_export.read(json.dumps(content(steps=steps)).encode())
+    except import_export.NotReadable:
         return
     builder = Builder.of(draft, Offers(), problems(draft))
     for card in builder.cards:

@@ -21,9 +21,10 @@ from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Effect, Look
 from tests.workflows.writing import Pay, PayWriter, step
-from workflows import engine, guards, lanes
+from workflows import engine, lanes
 from workflows.activations import replay
 from workflows.approvals import tasks as approval_tasks
+from workflows.definition import guards
 from workflows.models import Activation, Approval, Permit, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db

@@ -17,14 +17,15 @@ from taskjuice import outbound_http
 from taskjuice.workspaces.models import Agency, AuditEntry, User
 from tests.factories import make_activation, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving
-from workflows import engine, files, http_request, lanes
+from workflows import engine, http_request, lanes
 from workflows.activations import replay
-from workflows.drafts import Draft, Step
+from workflows.definition import import_export
+from workflows.definition.descriptions import step_in_words
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.validation import Place, problems
 from workflows.http_request import HttpRequestForm
 from workflows.models import Activation, SentRequest, StepRun
-from workflows.problems import Place, problems
 from workflows.store import Batch
-from workflows.words import step_in_words
 
 pytestmark = pytest.mark.django_db
 
@@ -455,7 +456,7 @@ def test_step_survives_export_and_import() -> None:
     draft = Draft(
         "core/schedule", {"every": "day", "at": "09:00"}, [Step("call", "core/http-request", given)]
     )
-    assert files.read(files.write("Mine", draft)) == ("Mine", draft)
+    assert import_export.read(import_export.write("Mine", draft)) == ("Mine", draft)
 
 
 def test_limits_are_as_written_down() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from connections.integrations import registry
-from workflows.drafts import Draft, Step
-from workflows.problems import problems
-from workflows.starting_points import STARTING_POINTS
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.templates import STARTING_POINTS
+from workflows.definition.validation import problems
 
 INVOICE = Step("invoice", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"})
 CALL = Step("call", "core/http-request", {"method": "GET", "url": "https://api.example.com/"})

@@ -10,13 +10,13 @@ from django.db.utils import IntegrityError
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_connection, make_event
-from workflows import lifecycle
-from workflows.drafts import Draft, Step
+from workflows.definition import lifecycle
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.lifecycle import NotAllowed, NotPublishable, Stale
+from workflows.definition.templates import LARGE_INVOICE
+from workflows.definition.validation import Problem, problems
 from workflows.intake import start_activations
-from workflows.lifecycle import NotAllowed, NotPublishable, Stale
 from workflows.models import Version, Workflow
-from workflows.problems import Problem, problems
-from workflows.starting_points import LARGE_INVOICE
 
 pytestmark = pytest.mark.django_db
 

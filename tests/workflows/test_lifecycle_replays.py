@@ -15,10 +15,11 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import engine, lifecycle
+from workflows import engine
 from workflows.activations import replay
-from workflows.drafts import Draft, Step
-from workflows.lifecycle import NotAllowed
+from workflows.definition import lifecycle
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.lifecycle import NotAllowed
 from workflows.models import Activation, Lane, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db

@@ -11,15 +11,15 @@ from django.test import Client
 from connections.integrations import registry
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, User
-from workflows import files
 from workflows.builder.choices import Colleague
 from workflows.builder.widgets import AddressesInput
-from workflows.diffs import changes
-from workflows.drafts import Draft, Step
+from workflows.definition import import_export
+from workflows.definition.descriptions import step_in_words
+from workflows.definition.diffs import changes
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.validation import problems
 from workflows.models import Workflow
 from workflows.plans import plan_of
-from workflows.problems import problems
-from workflows.words import step_in_words
 
 pytestmark = pytest.mark.django_db
 
@@ -174,12 +174,12 @@ def test_lines_are_told_compared_exported_and_imported() -> None:
     ]
     ((field,),) = [change.fields for change in changes(before, after)]
     assert (field.label, field.before, field.after) == ("Line 2", "Item W, Tracking Region: North", "nothing")
-    assert files.read(files.write("Mine", before)) == ("Mine", before)
+    assert import_export.read(import_export.write("Mine", before)) == ("Mine", before)
     for wrong in ({"a": "b"}, [["x"]], [{"description": ["x"]}]):
-        document = json.loads(files.write("Mine", before))
+        document = json.loads(import_export.write("Mine", before))
         document["steps"][0]["input"]["lines"] = wrong
-        with pytest.raises(files.NotReadable):
-            files.read(json.dumps(document).encode())
+        with pytest.raises(import_export.NotReadable):
+            import_export.read(json.dumps(document).encode())
 
 
 def test_lines_are_stored_as_rows(as_member: Client, connection: Connection) -> None:

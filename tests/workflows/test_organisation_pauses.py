@@ -13,7 +13,8 @@ from connections.webhooks import fan_out
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_event, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, intake, lanes, organisation_pauses
+from workflows import engine, intake, lanes
+from workflows.definition import organisation_pauses
 from workflows.models import Activation, OrganisationPause, Workflow, WorkflowConnection
 
 pytestmark = pytest.mark.django_db

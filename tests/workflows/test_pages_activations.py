@@ -19,8 +19,8 @@ from tests.factories import make_activation, make_connection, make_workflow
 from workflows.activations import queries as activation_queries
 from workflows.activations import search as activation_search
 from workflows.activations import timeline
+from workflows.definition.templates import LARGE_INVOICE
 from workflows.models import Activation, Lane, StepRun, Workflow
-from workflows.starting_points import LARGE_INVOICE
 from xero import upsert
 
 pytestmark = pytest.mark.django_db

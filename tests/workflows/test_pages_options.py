@@ -8,10 +8,10 @@ from django.test import Client
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from workflows import options
-from workflows.drafts import Draft, Step
+from workflows.definition import step_options as options
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.validation import problems
 from workflows.models import Workflow
-from workflows.problems import problems
 
 pytestmark = pytest.mark.django_db
 

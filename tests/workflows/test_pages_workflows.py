@@ -13,8 +13,8 @@ from connections.providers import providers
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from workflows.builder import queries as builder_queries
+from workflows.definition.templates import LARGE_INVOICE
 from workflows.models import Activation, Workflow
-from workflows.starting_points import LARGE_INVOICE
 
 pytestmark = pytest.mark.django_db
 

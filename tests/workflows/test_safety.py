@@ -15,8 +15,9 @@ from taskjuice.notices.models import Incident
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_event, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, lanes, lifecycle, organisation_pauses, safety
-from workflows.drafts import Draft, Step
+from workflows import engine, lanes, safety
+from workflows.definition import lifecycle, organisation_pauses
+from workflows.definition.drafts import Draft, Step
 from workflows.models import Activation, Lane, OrganisationPause, Workflow, WorkflowConnection
 
 pytestmark = pytest.mark.django_db

@@ -14,12 +14,13 @@ from connections.models import Connection, ConnectionState, Event
 from taskjuice.workspaces.lifecycle import set_time_zone
 from taskjuice.workspaces.models import User
 from tests.factories import make_connection, make_workflow
-from workflows import engine, lifecycle, timetable
+from workflows import engine, timetable
 from workflows.builder import step_tests
-from workflows.drafts import Draft, Step
+from workflows.definition import lifecycle
+from workflows.definition.descriptions import trigger_in_words
+from workflows.definition.drafts import Draft, Step
 from workflows.models import Activation, Workflow, WorkflowConnection
 from workflows.schedule import Schedule, ScheduleForm
-from workflows.words import trigger_in_words
 
 AUCKLAND, BERLIN, UTC_ZONE = ZoneInfo("Pacific/Auckland"), ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
 STEPS = [

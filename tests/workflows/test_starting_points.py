@@ -11,9 +11,9 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_event
 from workflows import engine, intake
+from workflows.definition.templates import STARTING_POINTS
+from workflows.definition.validation import problems
 from workflows.models import Activation, Version, Workflow
-from workflows.problems import problems
-from workflows.starting_points import STARTING_POINTS
 
 pytestmark = pytest.mark.django_db
 

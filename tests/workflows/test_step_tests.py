@@ -16,7 +16,7 @@ from tests.factories import make_connection, make_event, make_workflow
 from workflows.builder import step_test_runner
 from workflows.builder.step_test_runner import BUSY, CROWDED, STOPPED, run_step_test
 from workflows.builder.step_tests import Trial
-from workflows.drafts import Draft, Step
+from workflows.definition.drafts import Draft, Step
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOTE = Step(

@@ -23,7 +23,7 @@ from workflows import engine
 from workflows.builder import step_test_runner
 from workflows.builder import step_tests as builder_step_tests
 from workflows.builder.step_tests import Trial
-from workflows.drafts import Draft, Step
+from workflows.definition.drafts import Draft, Step
 from workflows.models import Activation, Approval, SentRequest, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db

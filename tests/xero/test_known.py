@@ -11,9 +11,9 @@ from connections.integrations import registry
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from workflows.drafts import Draft, Step
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.validation import Place, problems
 from workflows.models import Workflow
-from workflows.problems import Place, problems
 from xero import upsert
 from xero.models import Ledger, Part
 

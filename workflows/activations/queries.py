@@ -13,10 +13,10 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from taskjuice.workspaces.gate import Scope
-from workflows import organisation_pauses
 from workflows.activations import search as activation_search
 from workflows.activations.error_advice import name_for
 from workflows.builder.forms import ActivationFilter
+from workflows.definition import organisation_pauses
 from workflows.models import Activation, ActivationState, Lane, OrganisationPause
 
 ON_A_PAGE = 50

@@ -16,7 +16,7 @@ from taskjuice.workspaces.models import User
 from workflows import lanes, requests_sent
 from workflows.approvals import permits
 from workflows.approvals import tasks as approval_tasks
-from workflows.lifecycle import NotAllowed
+from workflows.definition.lifecycle import NotAllowed
 from workflows.models import FINISHED, Activation, ActivationState, StepRun, Version
 
 REPLAYABLE = (*FINISHED, ActivationState.UNKNOWN)

@@ -19,9 +19,10 @@ from connections.models import LIVE_CALLS
 from connections.models import Call as JournalCall
 from connections.writes.admission import Request
 from taskjuice.queue import clock
-from workflows import asking, guards
+from workflows import asking
 from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.tasks import Question
+from workflows.definition import guards
 from workflows.models import (
     DECIDED,
     Activation,

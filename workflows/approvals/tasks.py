@@ -16,7 +16,7 @@ from django.urls import reverse
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, Role, User
 from workflows import lanes
-from workflows.lifecycle import NotAllowed
+from workflows.definition.lifecycle import NotAllowed
 from workflows.models import DECIDED, Activation, ActivationState, Approval, ApprovalState
 
 

@@ -9,12 +9,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import lifecycle, organisation_pauses, safety
+from workflows import safety
 from workflows.builder import manual_runs
 from workflows.builder import queries as builder_queries
 from workflows.builder.forms import PauseForm, SafetyForm
 from workflows.builder.views import Answer, found_workflow, page_url, publish_workflow, refuse_beyond
-from workflows.lifecycle import NotAllowed
+from workflows.definition import lifecycle, organisation_pauses
+from workflows.definition.lifecycle import NotAllowed
 from workflows.models import Workflow
 
 LAST_ACTIVATIONS = 10

@@ -8,10 +8,10 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from taskjuice.workspaces import gate
-from workflows import files, lifecycle
 from workflows.builder import queries as builder_queries
 from workflows.builder.views import found_workflow, page_url
-from workflows.drafts import Draft
+from workflows.definition import import_export, lifecycle
+from workflows.definition.drafts import Draft
 
 
 class ImportForm(forms.Form):
@@ -24,8 +24,8 @@ class ImportForm(forms.Form):
     def clean_file(self) -> tuple[str, Draft]:
         uploaded: UploadedFile[bytes] = self.cleaned_data["file"]
         try:
-            return files.read(uploaded.read(files.LARGEST + 1))
-        except files.NotReadable as error:
+            return import_export.read(uploaded.read(import_export.LARGEST + 1))
+        except import_export.NotReadable as error:
             raise forms.ValidationError(str(error)) from error
 
 
@@ -37,8 +37,8 @@ def workflow_export(
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
     draft = Draft.of(builder_queries.detail(scope, found).shown)
-    response = HttpResponse(files.write(found.name, draft), content_type="application/json")
-    response["Content-Disposition"] = f'attachment; filename="{files.file_name(found.name)}"'
+    response = HttpResponse(import_export.write(found.name, draft), content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="{import_export.file_name(found.name)}"'
     return response
 
 

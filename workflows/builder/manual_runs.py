@@ -13,13 +13,14 @@ from connections.models import Event
 from taskjuice.workspaces import audit, gate
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import User
-from workflows import intake, organisation_pauses
+from workflows import intake
 from workflows.builder import queries as builder_queries
 from workflows.builder import step_test_runner
 from workflows.builder import step_tests as builder_step_tests
 from workflows.builder.step_tests import Choice, Trial
-from workflows.drafts import Draft, Step
-from workflows.lifecycle import NotAllowed
+from workflows.definition import organisation_pauses
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.lifecycle import NotAllowed
 from workflows.models import Activation, Version, Workflow, WorkflowState
 
 RAN = "It has run for this event already. Replay that activation instead."

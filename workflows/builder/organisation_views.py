@@ -6,11 +6,11 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from taskjuice.workspaces import gate
-from workflows import lifecycle, organisation_pauses
 from workflows.builder import queries as builder_queries
 from workflows.builder.detail_views import pause_form, show_detail
 from workflows.builder.forms import ConnectionsForm, OrganisationsForm, first_error
 from workflows.builder.views import Answer, found_workflow, page_url
+from workflows.definition import lifecycle, organisation_pauses
 
 
 @require_POST

@@ -32,18 +32,18 @@ from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 
 from connections.integrations import Action, Trigger, registry
-from workflows import drafts, guards, options
 from workflows.activations import timeline
 from workflows.builder.choices import Offers
 from workflows.builder.step_tests import Trial
 from workflows.builder.widgets import editor_widget, text
-from workflows.costs import Estimate, estimate
-from workflows.drafts import MAX_STEPS, Draft, Step
-from workflows.evaluation_budget import evaluation_budget
-from workflows.guards import GuardForm
-from workflows.options import OptionsForm
-from workflows.problems import CALLED, CONNECTIONS, GUARD, OPTION, TRIGGER, Problem
-from workflows.starting_points import STARTING_POINTS
+from workflows.definition import drafts, guards, step_options
+from workflows.definition.cost_estimate import Estimate, estimate
+from workflows.definition.drafts import MAX_STEPS, Draft, Step
+from workflows.definition.evaluation_budget import evaluation_budget
+from workflows.definition.guards import GuardForm
+from workflows.definition.step_options import OptionsForm
+from workflows.definition.templates import STARTING_POINTS
+from workflows.definition.validation import CALLED, CONNECTIONS, GUARD, OPTION, TRIGGER, Problem
 
 NO_FILES: "MultiValueDict[str, UploadedFile[Any]]" = MultiValueDict()
 NOTHING = Offers()  # reading what was typed needs none
@@ -79,7 +79,7 @@ class Card:
     @property
     def options_form(self) -> forms.Form:
         form = OptionsForm(
-            initial=options.as_fields(self.step.options),
+            initial=step_options.as_fields(self.step.options),
             prefix=self.options_prefix,
             use_required_attribute=False,
         )
@@ -122,7 +122,7 @@ class Card:
     @property
     def options_in_words(self) -> list[str]:
         without = {key: option for key, option in self.step.options.items() if key != "guard"}
-        return options.in_words(without)
+        return step_options.in_words(without)
 
     @property
     def has_option_problems(self) -> bool:
@@ -298,7 +298,7 @@ class Builder:
         for number, card in enumerate(self.cards, start=1):
             step = card.step
             if step.for_each:
-                item = options.element_of(step.for_each, samples)
+                item = step_options.element_of(step.for_each, samples)
                 title = f"each element, inside {step.name}"
                 found.append(Source(number, title, "item", _values("item", "" if item is None else item)))
             found.append(Source(number, step.title, step.name, _values(f"steps.{step.name}", step.sample)))
@@ -366,8 +366,8 @@ def _with_options(data: QueryDict, card: Card, earlier: Mapping[tuple[str, str],
     form = card.options_form
     if f"{card.options_prefix}-for_each" in data:
         typed = {name: _raw(asked, data, form.add_prefix(name)) for name, asked in form.fields.items()}
-        kept = {key: option for key, option in kept.items() if key not in options.KEYS}
-        kept |= options.as_stored(typed)
+        kept = {key: option for key, option in kept.items() if key not in step_options.KEYS}
+        kept |= step_options.as_stored(typed)
     limits = card.guard_form
     if limits is not None and f"{card.guard_prefix}-per_hour" in data:
         typed = {name: _raw(asked, data, limits.add_prefix(name)) for name, asked in limits.fields.items()}

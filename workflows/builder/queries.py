@@ -16,8 +16,9 @@ from connections.models import Connection, ConnectionState
 from connections.writes.record_history import SHOWN, Run
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, Workspace
-from workflows import organisation_pauses
-from workflows.drafts import Draft, Step
+from workflows.definition import organisation_pauses
+from workflows.definition.descriptions import step_in_words, trigger_in_words
+from workflows.definition.drafts import Draft, Step
 from workflows.models import (
     Activation,
     ActivationState,
@@ -27,7 +28,6 @@ from workflows.models import (
     WorkflowConnection,
     WorkflowState,
 )
-from workflows.words import step_in_words, trigger_in_words
 
 ELSEWHERE = "elsewhere"  # the list's filter: workflows of the agency that do not run at this client
 COUNTED = 10_000  # activations of one state in the last 7 days: more are shown as "10,000+"

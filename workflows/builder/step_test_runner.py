@@ -22,7 +22,7 @@ from django.core.cache import cache
 from taskjuice import exact_json
 from taskjuice.workspaces.models import Agency, User
 from workflows.builder.step_tests import Trial, event_for, try_all, try_out
-from workflows.drafts import Draft, Step
+from workflows.definition.drafts import Draft, Step
 
 AT_ONCE = 2  # of one web process, which has eight threads
 WALL_SECONDS = 45.0  # one slow call of a step and what comes before it

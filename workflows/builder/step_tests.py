@@ -31,11 +31,11 @@ from connections.integrations import (
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import User
 from workflows.activations import timeline
-from workflows.drafts import Draft
-from workflows.evaluation_budget import evaluation_budget
+from workflows.definition.drafts import Draft
+from workflows.definition.evaluation_budget import evaluation_budget
+from workflows.definition.validation import Place, problems
 from workflows.models import Activation
 from workflows.plans import StepError, StepPlan, plan_of
-from workflows.problems import Place, problems
 from workflows.timetable import event_by_hand
 
 RECENT = timedelta(days=30)

@@ -7,11 +7,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from taskjuice.workspaces import gate
-from workflows import diffs, lifecycle
 from workflows.builder import queries as builder_queries
 from workflows.builder.views import found_workflow, page_url, refuse_beyond
-from workflows.drafts import Draft
-from workflows.lifecycle import NotAllowed
+from workflows.definition import diffs, lifecycle
+from workflows.definition.drafts import Draft
+from workflows.definition.lifecycle import NotAllowed
 from workflows.models import Version
 
 

@@ -14,7 +14,6 @@ from django_htmx.http import HttpResponseClientRedirect
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import cautions, lifecycle, problems
 from workflows.builder import manual_runs, step_test_runner
 from workflows.builder import queries as builder_queries
 from workflows.builder import step_tests as builder_step_tests
@@ -22,10 +21,11 @@ from workflows.builder.choices import offers_of
 from workflows.builder.forms import WorkflowFilter, WorkflowForm, whole_ids
 from workflows.builder.page import Builder
 from workflows.builder.step_tests import Trial
-from workflows.drafts import Draft, blank
-from workflows.lifecycle import Content, NotAllowed, NotPublishable, Stale
+from workflows.definition import lifecycle, publish_warnings, validation
+from workflows.definition.drafts import Draft, blank
+from workflows.definition.lifecycle import Content, NotAllowed, NotPublishable, Stale
+from workflows.definition.templates import STARTING_POINTS
 from workflows.models import Version, Workflow, WorkflowState
-from workflows.starting_points import STARTING_POINTS
 
 ON_A_PAGE = 50
 TOLD_CAUTIONS = 3  # when it is published; the builder shows all
@@ -125,9 +125,9 @@ def workflow_edit(
     if request.method == "POST":
         return _take(request, edit)
     assert edit.content is not None  # set above
-    wrong = problems.problems(edit.content.draft, lifecycle.place_of(found))
+    wrong = validation.problems(edit.content.draft, lifecycle.place_of(found))
     builder = Builder.of(edit.content.draft, offers_of(scope.agency), wrong)
-    builder = builder.with_cautions(cautions.cautions(edit.content.draft))
+    builder = builder.with_cautions(publish_warnings.cautions(edit.content.draft))
     ticked = sorted(builder_queries.applied(scope, found))
     return _page(request, edit, builder, _form(edit, name=found.name, ticked=ticked))
 
@@ -196,7 +196,7 @@ def _save(request: HttpRequest, edit: Edit, builder: Builder, form: WorkflowForm
 
 def _saved(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
     draft = lifecycle.current_content(workflow).draft
-    left = len(problems.problems(draft, lifecycle.place_of(workflow)))
+    left = len(validation.problems(draft, lifecycle.place_of(workflow)))
     if left:
         things = "one thing is" if left == 1 else f"{left} things are"
         messages.info(request, f"Saved. Before it can be published, {things} to be finished.")
@@ -216,7 +216,7 @@ def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> 
         messages.warning(request, str(error))
     else:
         messages.success(request, f"Version {version.number} is live at {builder_queries.reach(workflow)}.")
-        for caution in cautions.cautions(Draft.of(version))[:TOLD_CAUTIONS]:
+        for caution in publish_warnings.cautions(Draft.of(version))[:TOLD_CAUTIONS]:
             where = f"Step {caution.where + 1}: " if isinstance(caution.where, int) else ""
             messages.warning(request, f"{where}{caution.message}")
         for name in lifecycle.place_of(workflow).disconnected:

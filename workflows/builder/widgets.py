@@ -13,7 +13,7 @@ from taskjuice import exact_json
 from taskjuice.row_fields import RowsField
 from workflows.actions import ConditionField, ValuesField
 from workflows.builder.choices import Colleague, Offers, SecretOffer
-from workflows.conditions import OPERATORS, WITHOUT_VALUE
+from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
 from workflows.mailing import AddressesField
 from workflows.request_fields import HeadersField, PairsField
 

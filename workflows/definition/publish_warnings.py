@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from connections.integrations import Action
-from workflows.drafts import Draft, Step
-from workflows.evaluation_budget import evaluation_budget
-from workflows.expressions import ExpressionError, paths, required_paths
-from workflows.problems import OPTION, Problem, texts_in
-from workflows.templated import Templated
+from workflows.definition.drafts import Draft, Step
+from workflows.definition.evaluation_budget import evaluation_budget
+from workflows.definition.expressions import ExpressionError, paths, required_paths
+from workflows.definition.template_fields import Templated
+from workflows.definition.validation import OPTION, Problem, texts_in
 
 MISSING = (
     "“{0}” may be left out, and then this step fails. Say what to use instead, {{{{ {0} | default: '…' }}}},"

@@ -20,9 +20,9 @@ from liquid.template import BoundTemplate
 from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT
 
 from taskjuice.json_dates import as_iso
-from workflows import evaluation_budget
-from workflows.evaluation_budget import BudgetSpent, spend, spend_text
-from workflows.filters import FILTERS, FilterError, NothingThereError, as_text, exact
+from workflows.definition import evaluation_budget
+from workflows.definition.evaluation_budget import BudgetSpent, spend, spend_text
+from workflows.definition.expression_filters import FILTERS, FilterError, NothingThereError, as_text, exact
 
 MAX_SOURCE = 20_000  # characters of one field
 MAX_EXPRESSION = 2_000  # characters between braces; parsing takes more than linear time

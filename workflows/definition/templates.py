@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workflows.drafts import Draft, Step
+from workflows.definition.drafts import Draft, Step
 
 CUSTOMER = "steps.customer"
 SALE = "{{ trigger.number }}"

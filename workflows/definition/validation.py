@@ -10,11 +10,11 @@ from connections.integrations import Action, registry
 from connections.models import Connection, ConnectionState
 from taskjuice.row_fields import RowsField
 from taskjuice.workspaces.models import Agency
-from workflows import guards, kinds, options
-from workflows.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
-from workflows.evaluation_budget import evaluation_budget
-from workflows.expressions import ExpressionError, has_expression, paths
-from workflows.templated import Templated
+from workflows.definition import guards, step_options, type_checks
+from workflows.definition.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
+from workflows.definition.evaluation_budget import evaluation_budget
+from workflows.definition.expressions import ExpressionError, has_expression, paths
+from workflows.definition.template_fields import Templated
 
 TRIGGER, CONNECTIONS = "trigger", "connections"
 CALLED = "called"  # a field of every card, and of no action: what later steps call it
@@ -83,7 +83,7 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
         return
     for name, message in form_errors(step.known_action, step.input):
         yield Problem(position, message, name)
-    for name, message in kinds.mismatches(draft, position):
+    for name, message in type_checks.mismatches(draft, position):
         yield Problem(position, message, name)
     yield from _of_options(draft, position)
     for name, value in step.input.items():
@@ -115,7 +115,7 @@ def _of_connections(place: Place) -> list[Problem]:
 def _of_options(draft: Draft, position: int) -> Iterator[Problem]:
     """Condition and list are read before the step runs for an element, so neither knows `item`."""
     step = draft.steps[position]
-    for name, message in options.errors(step.action, step.options):
+    for name, message in step_options.errors(step.action, step.options):
         yield Problem(position, message, OPTION + name)
     if step.known_action is not None and step.options.get("guard"):
         for name, message in guards.errors(step.known_action, step.options["guard"]):

@@ -14,7 +14,7 @@ from django.utils import timezone
 from liquid import Undefined
 
 from taskjuice.json_dates import as_iso
-from workflows.evaluation_budget import spend, spend_text
+from workflows.definition.evaluation_budget import spend, spend_text
 
 MAX_TEXT = 50_000
 MAX_DIGITS = 40

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from workflows.drafts import Draft
+from workflows.definition.drafts import Draft
 
 ZERO = Decimal(0)
 

@@ -7,8 +7,8 @@ from django import forms
 
 from connections.integrations import registry
 from taskjuice.row_fields import RowsField
-from workflows.drafts import Draft, Step, named_values
-from workflows.options import condition_in_words, in_words, short
+from workflows.definition.drafts import Draft, Step, named_values
+from workflows.definition.step_options import condition_in_words, in_words, short
 
 
 def trigger_title(key: str) -> str:

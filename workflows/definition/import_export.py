@@ -17,14 +17,14 @@ from django import forms
 from connections.integrations import registry
 from taskjuice import exact_json
 from taskjuice.row_fields import RowsField
-from workflows import guards, options
-from workflows.drafts import MAX_STEPS, Draft, Step
+from workflows.definition import guards, step_options
+from workflows.definition.drafts import MAX_STEPS, Draft, Step
 
 KIND, FORMAT = "workflow", 1
 LARGEST = 500_000  # bytes
 DEEPEST = 10
 MOST_DIGITS, MOST_PLACES = 15, 10  # of a number, before and behind its point
-STEP_KEYS = {"name", "action", "input", "guard", *options.KEYS}
+STEP_KEYS = {"name", "action", "input", "guard", *step_options.KEYS}
 
 
 class NotReadable(Exception):
@@ -144,7 +144,7 @@ def _options(given: Mapping[str, Any], which: str) -> dict[str, Any]:
         fields[name] = _scalar(on_error.get(name), f"{which}: what it does on failure")
     limits = _mapping(given.get("guard", {}), f"{which}: its limits")
     guard = guards.as_stored({key: _scalar(value, f"{which}: its limits") for key, value in limits.items()})
-    return options.as_stored(fields) | ({"guard": guard} if guard else {})
+    return step_options.as_stored(fields) | ({"guard": guard} if guard else {})
 
 
 def _condition(value: Any, which: str) -> dict[str, Any]:
@@ -183,4 +183,4 @@ def _scalar(value: Any, which: str) -> str | bool:
 
 
 def _brief(value: Any) -> str:
-    return options.short(value, 40)
+    return step_options.short(value, 40)

@@ -9,10 +9,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from connections.integrations import registry
-from workflows import options
-from workflows.drafts import Draft
-from workflows.expressions import ExpressionError, evaluate
-from workflows.templated import Templated
+from workflows.definition import step_options
+from workflows.definition.drafts import Draft
+from workflows.definition.expressions import ExpressionError, evaluate
+from workflows.definition.template_fields import Templated
 
 PLAIN = re.compile(r"\s*\{\{\s*[\w.\[\]'\"-]+\s*\}\}\s*")  # what goes through a filter may become anything
 SHOWN = 40
@@ -48,7 +48,7 @@ def _samples(draft: Draft, position: int) -> dict[str, Any]:
     }
     found: dict[str, Any] = {"trigger": trigger.sample if trigger else {}, "steps": steps}
     if each := draft.steps[position].for_each:
-        item = options.element_of(each, found)
+        item = step_options.element_of(each, found)
         found |= {} if item is None else {"item": item}
     return found
 

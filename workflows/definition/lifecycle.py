@@ -12,10 +12,11 @@ from connections.integrations import registry
 from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, User
-from workflows import organisation_pauses, safety
-from workflows.drafts import Draft
+from workflows import safety
+from workflows.definition import organisation_pauses
+from workflows.definition.drafts import Draft
+from workflows.definition.validation import Place, Problem, problems
 from workflows.models import Version, Workflow, WorkflowConnection, WorkflowState
-from workflows.problems import Place, Problem, problems
 
 NAME_TAKEN = "The agency has a workflow of this name."
 

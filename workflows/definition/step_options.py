@@ -14,10 +14,10 @@ from typing import Any
 
 from django import forms
 
-from workflows import guards
 from workflows.actions import ConditionField
-from workflows.conditions import OPERATORS, WITHOUT_VALUE
-from workflows.expressions import ExpressionError, evaluate, has_expression
+from workflows.definition import guards
+from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
+from workflows.definition.expressions import ExpressionError, evaluate, has_expression
 from workflows.store import MAX_ATTEMPTS
 
 KEYS = ("only_if", "for_each", "on_error")

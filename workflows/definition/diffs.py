@@ -5,9 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflows import guards, options
-from workflows.drafts import Draft, Step
-from workflows.words import in_order, setting_in_words, setting_labels, trigger_title, value_in_words
+from workflows.definition import guards, step_options
+from workflows.definition.descriptions import (
+    in_order,
+    setting_in_words,
+    setting_labels,
+    trigger_title,
+    value_in_words,
+)
+from workflows.definition.drafts import Draft, Step
 
 NOTHING = "nothing"
 
@@ -132,10 +138,10 @@ def _told(step: Step) -> Iterator[tuple[str, str]]:
 def _told_beside(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     condition = given.get("only_if")
     if isinstance(condition, Mapping) and condition.get("rows"):
-        yield "Only if", " ".join(options.condition_in_words(condition))
+        yield "Only if", " ".join(step_options.condition_in_words(condition))
     if given.get("for_each"):
-        yield "Once for each element of", options.short(given["for_each"])
-    for line in options.in_words({"on_error": given.get("on_error")}):
+        yield "Once for each element of", step_options.short(given["for_each"])
+    for line in step_options.in_words({"on_error": given.get("on_error")}):
         label, _, text = line.partition(": ")
         yield label, text
     yield from guards.told(given.get("guard"))

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from workflows.evaluation_budget import BudgetSpent, evaluation_budget, spend
-from workflows.expressions import ExpressionError, MissingValueError, evaluate
-from workflows.filters import FilterError, as_text, day, number
+from workflows.definition.evaluation_budget import BudgetSpent, evaluation_budget, spend
+from workflows.definition.expression_filters import FilterError, as_text, day, number
+from workflows.definition.expressions import ExpressionError, MissingValueError, evaluate
 
 OPERATORS = {
     "equals": "equals",

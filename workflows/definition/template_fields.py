@@ -11,7 +11,7 @@ from urllib.parse import quote
 from django import forms
 
 from taskjuice import exact_json, outbound_http
-from workflows.expressions import BRACED, ExpressionError, evaluate, fill, has_expression
+from workflows.definition.expressions import BRACED, ExpressionError, evaluate, fill, has_expression
 
 NOT_JSON = (
     "This is not JSON. Expressions stand inside quotes; one that stands alone keeps its type:"
