@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from taskjuice.queue import invariants
-from workflows import lanes
+from workflows.engine import lanes
 
 # Where a person paused, archived or has to reconnect, or a pause holds the workflow, they were told.
 HELD_THERE = lanes.HELD_THERE.format(workflow="a.workflow_id", connection="a.connection_id")

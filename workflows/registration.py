@@ -16,7 +16,7 @@ from connections.writes import (
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from taskjuice.workspaces import panels as workspace_panels
-from workflows import invariants, lanes, timetable
+from workflows import invariants, timetable
 from workflows.actions import Filter, Note, SetValues
 from workflows.activations import blocked
 from workflows.activations import retention as activation_retention
@@ -27,6 +27,8 @@ from workflows.asking import AskPerson
 from workflows.builder import queries as builder_queries
 from workflows.definition import organisation_pauses
 from workflows.email_views import panel as emails_panel
+from workflows.engine import lanes
+from workflows.engine.write_permission import of_activations
 from workflows.http_request import HttpRequest
 from workflows.intake import interests, start_activations
 from workflows.mailing import SendEmail
@@ -42,7 +44,6 @@ from workflows.models import (
     Workflow,
     WorkflowConnection,
 )
-from workflows.standing import of_activations
 from workflows.timetable import Manual, OnSchedule
 from workflows.waiting import Delay
 

@@ -1,10 +1,10 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from workflows import engine
+from workflows.engine import runner
 
 
 def run_lane(connection_id: int) -> None:
-    engine.run_lane(connection_id)
+    runner.run_lane(connection_id)
 
 
 def tell_of_approval(pk: int) -> None:

@@ -23,7 +23,7 @@ from tests.factories import (
     make_workspace,
 )
 from tests.queue.fresh import fresh_database, worker
-from workflows import lanes
+from workflows.engine import lanes
 from workflows.models import Activation, Approval, OrganisationPause, Workflow
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("running worker")]

@@ -14,7 +14,7 @@ from connections.models import Connection
 from taskjuice.queue import clock, wake
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import engine, lanes
+from workflows.engine import lanes, runner
 from workflows.models import Activation
 
 pytestmark = pytest.mark.django_db
@@ -54,7 +54,7 @@ def test_step_is_tried_again_after_its_pause(wrong_clock: timedelta, workspace: 
     steps = [{"name": "wait", "action": "core/delay", "input": {"length": "3", "unit": "minutes"}}]
     activation = make_activation(make_workflow(workspace.agency, connection, steps=steps), connection)
     lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     waits = Activation.objects.filter(pk=activation.pk, state="ready")
     assert waits.filter(next_at__gt=Now() + timedelta(minutes=2)).exists()
     assert waits.filter(next_at__lt=Now() + timedelta(minutes=4)).exists()

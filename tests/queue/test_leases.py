@@ -7,7 +7,7 @@ from django.utils import timezone
 from taskjuice.queue import leases, processes
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from workflows import lanes
+from workflows.engine import lanes
 from workflows.models import Lane
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -62,7 +62,7 @@ from tests.queue.fresh import fresh_database, worker
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link
-from workflows import lanes
+from workflows.engine import lanes
 from workflows.models import Activation, Approval, OrganisationPause, WorkflowConnection
 from xero import ledgers, overdue
 from xero.models import Account, Change, Invoice, Ledger, SequenceWatch

@@ -18,7 +18,7 @@ def main() -> None:
     django.setup()
     from connections.integrations import Call, Data, registry  # they need Django to be set up
     from tests.workflows.conftest import Look
-    from workflows import engine
+    from workflows.engine import runner
 
     class Hungry(Look):
         def run(self, call: Call, data: Data) -> Data:
@@ -31,7 +31,7 @@ def main() -> None:
 
     registry.add(actions=[Hungry()])
     resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
-    engine.run_lane(int(sys.argv[1]))
+    runner.run_lane(int(sys.argv[1]))
 
 
 if __name__ == "__main__":

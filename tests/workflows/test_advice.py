@@ -9,8 +9,8 @@ from django.test import Client
 from connections import errors
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import engine, lanes
 from workflows.activations.error_advice import ADVICE, NAMES, OTHER, advice_for, name_for
+from workflows.engine import lanes, runner
 from workflows.models import Activation, StepRun
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -65,7 +65,7 @@ def test_refused_address_and_missing_secret_are_not_tried_again(
     step["on_error"] = {"then": "stop", "times": 3, "seconds": 10}
     activation = make_activation(make_workflow(connection.agency, connection, steps=[step]), connection)
     lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, StepRun.objects.count()) == ("failed", 1)
     assert activation.error_code in {code, "input"}

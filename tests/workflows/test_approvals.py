@@ -18,13 +18,13 @@ from taskjuice.site.attention import Attention
 from taskjuice.workspaces.gate import WORK, Scope
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_approval, make_workflow
-from workflows import engine, lanes
 from workflows.activations import replay
 from workflows.approvals import tasks as approval_tasks
 from workflows.asking import ApprovalForm
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.lifecycle import NotAllowed
 from workflows.definition.validation import Place, problems
+from workflows.engine import lanes, runner
 from workflows.models import Activation, Approval, StepRun
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +55,7 @@ def asked(connection: Connection, **given: Any) -> Activation:
 
 
 def again(activation: Activation) -> Activation:
-    engine.run_lane(activation.connection_id)
+    runner.run_lane(activation.connection_id)
     activation.refresh_from_db()
     return activation
 
@@ -246,7 +246,7 @@ def test_one_wave_asks_many(connection: Connection) -> None:
         told = {"number": f"INV-{number}", "total": "1", "to": to}
         make_activation(workflow, connection, trigger_data=told)
     lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert list(Activation.objects.order_by("id").values_list("state", flat=True)) == [
         "ready",
         "failed",

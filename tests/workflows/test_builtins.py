@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from connections.models import Connection
 from tests.factories import make_activation, make_workflow
-from workflows import engine, lanes
+from workflows.engine import lanes, runner
 from workflows.mailing import SendEmailForm
 from workflows.models import Activation, StepRun
 from workflows.waiting import DelayForm
@@ -34,7 +34,7 @@ def run(connection: Connection, action: str, given: dict[str, Any], **trigger: A
 
 
 def again(activation: Activation) -> Activation:
-    engine.run_lane(activation.connection_id)
+    runner.run_lane(activation.connection_id)
     activation.refresh_from_db()
     return activation
 

@@ -14,8 +14,8 @@ from workflows.definition.drafts import Draft, Step
 from workflows.definition.expressions import evaluate
 from workflows.definition.publish_warnings import cautions
 from workflows.definition.validation import problems
+from workflows.engine.plans import plan_of
 from workflows.models import Version
-from workflows.plans import plan_of
 from workflows.waiting import DelayForm
 from xero.fields import InstantField
 from xero.forms import CreateInvoiceForm, LinesField

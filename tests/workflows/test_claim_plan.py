@@ -8,9 +8,9 @@ from connections.models import Connection
 from taskjuice.queue.leases import Lease
 from tests.factories import make_activation, make_workflow
 from tests.workflows.conftest import Look
-from workflows import lanes
+from workflows.engine import lanes
+from workflows.engine.store import _claim
 from workflows.models import Activation
-from workflows.store import _claim
 
 pytestmark = pytest.mark.django_db
 HISTORY = 20_000

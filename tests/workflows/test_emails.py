@@ -14,7 +14,8 @@ from taskjuice.notices.models import Incident
 from taskjuice.workspaces import branding
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import email_limit, engine, lanes, sender
+from workflows import email_limit, sender
+from workflows.engine import lanes, runner
 from workflows.models import Activation, EmailCount, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +39,7 @@ def workflow(agency: Agency, connection: Connection, owner: User) -> Workflow:
 def run(workflow: Workflow, connection: Connection, *to: str) -> list[Activation]:
     made = [make_activation(workflow, connection, trigger_data={"to": addresses}) for addresses in to]
     lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     return list(Activation.objects.filter(pk__in=[one.pk for one in made]).order_by("pk"))
 
 
@@ -103,7 +104,7 @@ def test_beyond_the_days_limit_it_waits_for_tomorrow_and_says_why(
     assert Incident.objects.filter(kind="emails", agency=agency).count() == 1
     EmailCount.objects.update(day=timezone.now().astimezone(UTC).date() - timedelta(days=1))
     Activation.objects.filter(pk=waits.pk).update(next_at=timezone.now())
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     waits.refresh_from_db()
     assert (waits.state, len(mail.outbox)) == ("succeeded", 3)
 

@@ -20,11 +20,11 @@ from taskjuice.queue.leases import Lease
 from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, lanes, plans
 from workflows.activations import replay
 from workflows.definition import lifecycle
+from workflows.engine import lanes, plans, runner
+from workflows.engine.store import ALONE_FROM, MAX_ATTEMPTS, TOGETHER
 from workflows.models import Activation, Lane, StepRun
-from workflows.store import ALONE_FROM, MAX_ATTEMPTS, TOGETHER
 
 pytestmark = pytest.mark.django_db
 
@@ -61,14 +61,14 @@ def states() -> list[str]:
 
 def test_lane_runs_each_activation_to_its_end(look: Look, connection: Connection) -> None:
     due(connection, 1500, 900, 1000, 1001)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded", "stopped", "stopped", "succeeded"]
     assert look.waves == [4]
 
 
 def test_history_holds_input_output_and_wave(look: Look, connection: Connection) -> None:
     (activation,) = due(connection, Decimal("1500.50"))
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     rows = StepRun.objects.filter(activation=activation).order_by("id")
     assert [(r.position, r.name, r.outcome, r.attempt, r.wave) for r in rows] == [
         (0, "look", "done", 1, 1),
@@ -84,7 +84,7 @@ def test_history_holds_input_output_and_wave(look: Look, connection: Connection)
 
 def test_stopped_activation_says_why(look: Look, connection: Connection) -> None:
     (activation,) = due(connection, 900)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (
         StepRun.objects.get(activation=activation, name="over").error
         == "900 is greater than 1,000 did not hold"
@@ -94,7 +94,7 @@ def test_stopped_activation_says_why(look: Look, connection: Connection) -> None
 def test_waves_cross_versions_and_workflows(look: Look, connection: Connection) -> None:
     due(connection, 1, 2)
     due(connection, 3, steps=[LOOK])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert look.waves == [3]
     assert states() == ["stopped", "stopped", "succeeded"]
 
@@ -102,7 +102,7 @@ def test_waves_cross_versions_and_workflows(look: Look, connection: Connection) 
 def test_missing_name_fails_its_activation_alone(look: Look, connection: Connection) -> None:
     first, *_ = due(connection, 2000, 2000)
     Activation.objects.filter(pk=first.pk).update(trigger_data={})
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["failed", "succeeded"]
     first.refresh_from_db()
     assert (first.error_code, first.error) == (
@@ -113,7 +113,7 @@ def test_missing_name_fails_its_activation_alone(look: Look, connection: Connect
 
 def test_input_that_the_form_refuses_fails_with_the_field_named(look: Look, connection: Connection) -> None:
     (activation,) = due(connection, "many")
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.error_code, activation.error) == (
         "failed",
@@ -128,7 +128,7 @@ def test_providers_no_is_final(look: Look, connection: Connection) -> None:
 
     look.behave = refuse
     (activation,) = due(connection, 1)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.error_code, activation.error) == (
         "failed",
@@ -147,12 +147,12 @@ def test_passing_trouble_is_tried_again_later_and_in_the_end_given_up(
     look.behave = refuse
     (activation,) = due(connection, 1)
     for attempt in range(1, MAX_ATTEMPTS):
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
         activation.refresh_from_db()
         assert (activation.state, activation.attempt) == ("ready", attempt)
         assert activation.next_at > timezone.now()
         Activation.objects.update(next_at=F("created_at"))
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.error_code) == ("failed", "gave-up")
     assert StepRun.objects.count() == MAX_ATTEMPTS
@@ -166,12 +166,12 @@ def test_limit_of_the_tenant_parks_the_lane_and_costs_no_attempt(look: Look, con
 
     look.behave = refuse
     due(connection, 1, 2)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     lane = Lane.objects.get()
     assert (lane.parked_until, lane.parked_reason) == (until, "Xero's minute limit is reached.")
     assert list(Activation.objects.values_list("state", "attempt")) == [("ready", 0)] * 2
     look.waves.clear()
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert look.waves == []  # parked
 
 
@@ -188,10 +188,10 @@ def test_tenant_parked_for_an_hour_costs_the_others_nothing(
         lanes.rewake_forgotten()
     assert OrmQ.objects.count() == 1
     with CaptureQueriesContext(database) as queries:
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
     assert (len(queries), look.waves) == (1, [])
     due(elsewhere, 2000)
-    engine.run_lane(elsewhere.pk)
+    runner.run_lane(elsewhere.pk)
     assert (states(), look.waves) == (["ready"] * 4 + ["succeeded"], [1])
 
 
@@ -201,11 +201,11 @@ def test_broken_connection_waits_for_its_mending(look: Look, connection: Connect
 
     look.behave = refuse
     due(connection, 2000)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (states(), Lane.objects.get().parked_reason) == (["ready"], "Xero no longer accepts this consent.")
     look.behave = None
     lanes.unpark(connection.pk)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded"]
 
 
@@ -215,17 +215,17 @@ def test_lane_of_a_connection_that_does_not_work_stands_still(
 ) -> None:
     due(connection, 2000)
     Connection.objects.update(**changes)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (states(), look.waves) == (["ready"], [])
 
 
 def test_lane_of_an_archived_client_stands_still_until_it_is_back(look: Look, connection: Connection) -> None:
     due(connection, 2000)
     Workspace.objects.update(archived_at=timezone.now())
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["ready"]
     Workspace.objects.update(archived_at=None)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded"]
 
 
@@ -236,7 +236,7 @@ def test_action_that_breaks_fails_only_the_poisoned_one(look: Look, connection: 
 
     look.behave = break_on_seven
     due(connection, 2000, 7, 3000)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded", "failed", "succeeded"]
     assert Activation.objects.get(state="failed").error_code == "internal"
 
@@ -247,14 +247,14 @@ def test_effect_that_breaks_asks_a_person(look: Look, connection: Connection) ->
 
     registry.actions["test/effect"].behave = break_always  # type: ignore[attr-defined]
     due(connection, 1, steps=[LOOK | {"action": "test/effect"}, NOTE])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["unknown"]
 
 
 def test_action_of_another_release_is_waited_for(look: Look, connection: Connection) -> None:
     """F30: during a deploy some nodes do not know it yet, or no longer."""
     (activation,) = due(connection, 2000, steps=[LOOK | {"action": "test/gone"}])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.attempt, activation.error) == (
         "ready",
@@ -265,7 +265,7 @@ def test_action_of_another_release_is_waited_for(look: Look, connection: Connect
     registry.actions["test/gone"] = look
     plans.plan.cache_clear()  # as in the process of the next release
     Activation.objects.update(next_at=F("created_at"))
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     del registry.actions["test/gone"]
     assert states() == ["succeeded"]
 
@@ -274,7 +274,7 @@ def test_attempt_counts_the_crash(look: Look, connection: Connection) -> None:
     """A claim that never came back counts as an attempt; after the last one nothing runs any more."""
     (activation,) = due(connection, 2000)
     Activation.objects.update(state="running", attempt=MAX_ATTEMPTS, lease_token=uuid4())
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.error_code, look.waves) == ("failed", "gave-up", [])
 
@@ -282,24 +282,24 @@ def test_attempt_counts_the_crash(look: Look, connection: Connection) -> None:
 def test_activation_that_failed_often_runs_alone(look: Look, connection: Connection) -> None:
     activations = due(connection, 2000, 2000, 2000)
     Activation.objects.filter(pk=activations[0].pk).update(attempt=ALONE_FROM - 1)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert look.waves == [2]
     assert OrmQ.objects.count() == 2  # woken by the test, and queued again for the one that is left
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (look.waves, states()) == ([2, 1], ["succeeded"] * 3)
 
 
 def test_activations_of_a_lost_lease_are_taken_over(look: Look, connection: Connection) -> None:
     due(connection, 2000, 500)
     Activation.objects.update(state="running", attempt=1, lease_token=uuid4())
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded", "stopped"]
 
 
 def test_finished_steps_are_not_repeated(look: Look, connection: Connection) -> None:
     due(connection, 2000)
     Activation.objects.update(position=1, outputs={"look": {"number": 4000}})
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (states(), look.waves) == (["succeeded"], [])
     assert StepRun.objects.get(name="note").output == {"note": "It is 4000."}
 
@@ -314,7 +314,7 @@ def test_effect_is_stored_before_the_next_step(look: Look, connection: Connectio
 
     look.behave = peek
     due(connection, 2000, steps=[LOOK | {"name": "pay", "action": "test/effect"}, LOOK])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert seen == [(1, {"pay": {"number": 2000}})]
 
 
@@ -323,10 +323,10 @@ def test_second_holder_finds_the_lane_taken(look: Look, connection: Connection) 
     lease = lanes.acquire(connection.pk)
     assert lease is not None
     assert lanes.acquire(connection.pk) is None
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert look.waves == []
     lanes.release(lease, more=True)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded"]
 
 
@@ -338,7 +338,7 @@ def test_late_holder_writes_nothing(look: Look, connection: Connection) -> None:
 
     look.behave = lose_the_lane
     due(connection, 2000)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (states(), StepRun.objects.count()) == (["running"], 0)
 
 
@@ -350,9 +350,9 @@ def test_wake_up_during_a_turn_is_not_lost(look: Look, connection: Connection) -
     look.behave = more_comes
     due(connection, 2000)
     OrmQ.objects.all().delete()
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 1)  # it waits in the queue
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded", "succeeded"]
 
 
@@ -366,14 +366,14 @@ def test_wake_up_that_was_taken_in_vain_during_a_turn_is_queued_again(
         look.behave = None
         due(connection, 3000)
         OrmQ.objects.all().delete()
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
 
     look.behave = more_comes
     due(connection, 2000)
     OrmQ.objects.all().delete()
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 1)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded", "succeeded"]
 
 
@@ -387,7 +387,7 @@ def test_lane_at_rest_starts_at_once_and_again_a_second_later_at_the_soonest(
 ) -> None:
     due(connection, 2000)
     assert waits() == [False]
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     due(connection, 3000)
     assert waits() == [False, True]
     assert Lane.objects.filter(woken_at=F("turn_at") + timedelta(seconds=1)).exists()
@@ -402,9 +402,9 @@ def test_turn_takes_full_calls_and_leaves_the_rest_for_a_second(look: Look, conn
     """A call that reads forty costs what a call that reads two does, and more may be coming."""
     due(connection, *range(2000, 2000 + 2 * TOGETHER + 2))
     OrmQ.objects.all().delete()
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (states().count("succeeded"), waits()) == (2 * TOGETHER, [True])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (set(states()), OrmQ.objects.count()) == ({"succeeded"}, 1)
 
 
@@ -429,7 +429,7 @@ def test_sweep_frees_the_lane_of_a_dead_process(look: Look, connection: Connecti
     Lane.objects.update(lease_holder=f"{host}|{pid}|1")  # the same pid, but started at another time
     lanes.rewake_forgotten()
     assert OrmQ.objects.count() == 2
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded"]
 
 
@@ -437,7 +437,7 @@ def test_try_later_with_a_time_waits_for_it(look: Look, connection: Connection, 
     at = timezone.now() + timedelta(hours=1)
     monkeypatch.setattr(Look, "outcome", lambda *_: TryLater("later", at=at))
     (activation,) = due(connection, 1)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.next_at, activation.error) == ("ready", at, "later")
 
@@ -445,7 +445,7 @@ def test_try_later_with_a_time_waits_for_it(look: Look, connection: Connection, 
 def test_unknown_outcome_waits_for_a_person(look: Look, connection: Connection, monkeypatch: Any) -> None:
     monkeypatch.setattr(Look, "outcome", lambda *_: Unknown("No answer came."))
     (activation,) = due(connection, 1)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.error) == ("unknown", "look: No answer came.")
 
@@ -453,7 +453,7 @@ def test_unknown_outcome_waits_for_a_person(look: Look, connection: Connection, 
 def test_subject_is_what_the_first_step_names(look: Look, connection: Connection, monkeypatch: Any) -> None:
     monkeypatch.setattr(Look, "outcome", lambda *_: Done({"number": 1}, subject="INV-0042"))
     (activation,) = due(connection, 1, steps=[LOOK])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert activation.subject == "INV-0042"
 
@@ -463,10 +463,10 @@ def test_queries_of_a_turn_do_not_grow_with_its_activations(
 ) -> None:
     due(connection, *range(2))
     with django_assert_max_num_queries(40) as few:
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
     due(connection, *range(30))
     with django_assert_num_queries(len(few)):
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
 
 
 def test_cancelled_while_its_step_is_taken_keeps_the_answer_and_takes_no_other(
@@ -479,7 +479,7 @@ def test_cancelled_while_its_step_is_taken_keeps_the_answer_and_takes_no_other(
         replay.cancel(activation=activation, by=member)
 
     look.behave = somebody_cancels
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.position, activation.lease_token) == ("cancelled", 1, None)
     assert activation.outputs == {"look": {"number": 2000}}
@@ -491,7 +491,7 @@ def test_cancelled_during_its_last_step_stays_cancelled(
 ) -> None:
     (activation,) = due(connection, 2000, steps=[LOOK])
     look.behave = lambda _: replay.cancel(activation=activation, by=member)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (states(), StepRun.objects.get().outcome) == (["cancelled"], "done")
 
 
@@ -508,7 +508,7 @@ def test_cancelled_one_is_not_replayed_while_its_step_is_taken(
         refusals.append(str(refused.value))
 
     look.behave = cancel_and_replay
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert refusals == ["A step of it is just being taken. Try again in a moment."]
     look.behave = None
     activation.refresh_from_db()
@@ -528,14 +528,14 @@ def test_connection_paused_while_a_step_is_taken_takes_no_other(
 
     look.behave = pause
     (activation,) = due(connection, 2000, steps=[LOOK, LOOK | {"name": "again"}])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.position, activation.attempt) == ("ready", 1, 0)
     assert list(StepRun.objects.values_list("name", flat=True)) == ["look"]
     look.behave = None
     Connection.objects.update(paused_at=None)
     Workspace.objects.update(archived_at=None)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert states() == ["succeeded"]
 
 
@@ -543,18 +543,18 @@ def test_turn_that_is_over_leaves_the_rest_for_the_next_one(
     look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Look, "together", 2)
-    monkeypatch.setattr(engine, "TURN_SECONDS", 0)
+    monkeypatch.setattr(runner, "TURN_SECONDS", 0)
     due(connection, *[2000] * 5, steps=[LOOK])
     OrmQ.objects.all().delete()
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert look.waves == [2]
     assert list(Activation.objects.order_by("id").values_list("state", "attempt")) == [
         *[("succeeded", 1)] * 2,
         *[("ready", 0)] * 3,
     ]
     assert OrmQ.objects.count() == 1  # queued again, behind the others
-    engine.run_lane(connection.pk)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (look.waves, states()) == ([2, 2, 1], ["succeeded"] * 5)
 
 
@@ -562,11 +562,11 @@ def test_turn_that_ends_within_a_list_repeats_no_element(
     look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Look, "together", 2)
-    monkeypatch.setattr(engine, "TURN_SECONDS", 0)
+    monkeypatch.setattr(runner, "TURN_SECONDS", 0)
     each = LOOK | {"for_each": "{{ trigger.number }}", "input": {"number": "{{ item }}"}}
     due(connection, [1, 2, 3, 4, 5], steps=[each])
     for _ in range(3):
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
     assert (look.waves, look.seen, states()) == ([2, 2, 1], [1, 2, 3, 4, 5], ["succeeded"])
     assert StepRun.objects.get().output == [{"number": number} for number in (1, 2, 3, 4, 5)]
 
@@ -578,7 +578,7 @@ def test_effects_are_stored_before_others_get_their_turn(look: Look, connection:
     effect.together = 1  # type: ignore[misc]
     effect.behave = lambda _: seen.append(Activation.objects.filter(position=1).count())  # type: ignore[attr-defined]
     due(connection, 1, 2, 3, steps=[LOOK | {"action": "test/effect"}])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert seen == [0, 1, 2]
 
 
@@ -602,7 +602,7 @@ def test_what_has_effects_waits_for_the_disk_and_all_else_does_not(
     monkeypatch.setattr(lanes, "hold", hold)
     effect = LOOK | {"name": "effect", "action": "test/effect"}
     due(connection, 1, steps=[LOOK, effect, LOOK | {"name": "after"}])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     with database.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
         assert (commits, cursor.fetchone()[0]) == (["on", "off"], "on")
@@ -613,12 +613,12 @@ def test_workflows_of_a_lane_take_turns(
     look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A workflow with a long queue does not hold up the others of its connection."""
-    monkeypatch.setattr(engine, "BATCH", 4)
-    monkeypatch.setattr(engine, "TURN_SECONDS", 0)
+    monkeypatch.setattr(runner, "BATCH", 4)
+    monkeypatch.setattr(runner, "TURN_SECONDS", 0)
     due(connection, *[1] * 10, steps=[LOOK])
     due(connection, 2, steps=[LOOK])
     due(connection, 3, 3, steps=[LOOK])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert sorted(look.seen) == [1, 1, 2, 3]
 
 
@@ -626,7 +626,7 @@ def test_activations_of_a_deleted_workflow_are_told_off(look: Look, connection: 
     (activation,) = due(connection, 2000)
     assert activation.workflow is not None
     activation.workflow.delete()
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.error_code) == ("failed", "version-gone")
 
@@ -640,7 +640,7 @@ def test_limit_met_halfway_makes_the_rest_wait_without_asking(
     monkeypatch.setattr(Look, "together", 2)
     look.behave = refuse
     due(connection, *[1] * 5)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert look.waves == [2]
     waiting = Activation.objects.values_list("state", "attempt", "error_code", "error")
     assert list(waiting) == [("ready", 0, "waiting", "Enough for now.")] * 5

@@ -13,12 +13,12 @@ from connections.models import Connection
 from taskjuice import exact_json
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import engine, lanes
 from workflows.definition import conditions
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.evaluation_budget import evaluation_budget
 from workflows.definition.expressions import ExpressionError, evaluate, fill
 from workflows.definition.validation import problems
+from workflows.engine import lanes, runner
 from workflows.models import Activation, StepRun, Workflow
 from xero.fields import AmountField
 
@@ -95,7 +95,7 @@ def test_lane_outlives_steps_that_ask_for_too_much(connection: Connection) -> No
             make_activation(workflow, connection, trigger_data={"rows": ["1"] * 60_000})
     lanes.wake_lanes([connection.pk])
     for _ in range(8):
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
     ended = Activation.objects.values_list("state", "error_code", "error")
     assert [(state, code, "Work on a shorter list" in error) for state, code, error in ended] == [
         ("failed", "expression", True)

@@ -21,10 +21,10 @@ from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Effect, Look
 from tests.workflows.writing import Pay, PayWriter, step
-from workflows import engine, lanes
 from workflows.activations import replay
 from workflows.approvals import tasks as approval_tasks
 from workflows.definition import guards
+from workflows.engine import lanes, runner
 from workflows.models import Activation, Approval, Permit, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,7 @@ def run(connection: Connection) -> list[str]:
     Activation.objects.filter(state="ready").update(next_at=Now())
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     return list(Activation.objects.order_by("id").values_list("state", flat=True))
 
 
@@ -184,7 +184,7 @@ def test_what_was_done_counts_although_its_activation_was_cancelled(
     first, _ = effect(connection, 1, 2, per_hour="1")
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     replay.cancel(activation=first, by=member)
     assert (run(connection), look.seen) == (["cancelled", "ready"], [1])
 
@@ -273,7 +273,7 @@ def test_two_workers_at_once_do_not_pass_the_limit(
 
     def work(pk: int) -> None:
         together.wait()
-        engine.run_lane(pk)
+        runner.run_lane(pk)
         connections.close_all()
 
     threads = [threading.Thread(target=work, args=(at.pk,)) for at in (connection, other)]

@@ -17,15 +17,16 @@ from taskjuice import outbound_http
 from taskjuice.workspaces.models import Agency, AuditEntry, User
 from tests.factories import make_activation, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving
-from workflows import engine, http_request, lanes
+from workflows import http_request
 from workflows.activations import replay
 from workflows.definition import import_export
 from workflows.definition.descriptions import step_in_words
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.validation import Place, problems
+from workflows.engine import lanes, runner
+from workflows.engine.store import Batch
 from workflows.http_request import HttpRequestForm
 from workflows.models import Activation, SentRequest, StepRun
-from workflows.store import Batch
 
 pytestmark = pytest.mark.django_db
 
@@ -54,7 +55,7 @@ def run(connection: Connection, receiver: Receiver, **given: Any) -> Activation:
 
 
 def again(activation: Activation) -> Activation:
-    engine.run_lane(activation.connection_id)
+    runner.run_lane(activation.connection_id)
     activation.refresh_from_db()
     return activation
 
@@ -349,7 +350,7 @@ def test_killed_between_answer_and_its_note_does_not_send_again(
     with monkeypatch.context() as killed:
         killed.setattr(Batch, "store", Killed())
         with pytest.raises(KeyboardInterrupt):
-            engine.run_lane(connection.pk)
+            runner.run_lane(connection.pk)
     Activation.objects.update(lease_token=None)
     assert again(activation).state == "succeeded"
     assert len(receiver.got) == 1
@@ -363,7 +364,7 @@ def test_killed_while_sending_asks_a_person(
     with monkeypatch.context() as killed:
         killed.setattr(http_request, "_send_all", Killed())
         with pytest.raises(KeyboardInterrupt):
-            engine.run_lane(connection.pk)
+            runner.run_lane(connection.pk)
     Activation.objects.update(lease_token=None)
     assert again(activation).state == "unknown"
     assert receiver.got == []

@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 from connections.models import Connection
 from tests.factories import make_activation, make_workflow
 from tests.workflows.conftest import Look
-from workflows import lanes
+from workflows.engine import lanes
+from workflows.engine.store import MAX_ATTEMPTS
 from workflows.models import Activation, Lane
-from workflows.store import MAX_ATTEMPTS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 ROOT = Path(__file__).resolve().parents[2]

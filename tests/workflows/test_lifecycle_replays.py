@@ -15,11 +15,11 @@ from connections.models import Connection
 from connections.providers import providers
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import engine
 from workflows.activations import replay
 from workflows.definition import lifecycle
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.lifecycle import NotAllowed
+from workflows.engine import runner
 from workflows.models import Activation, Lane, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -79,7 +79,7 @@ def ran(connection: Connection, steps: Sequence[dict[str, Any]]) -> Activation:
 def again(activation: Activation) -> Activation:
     Lane.objects.get_or_create(connection_id=activation.connection_id)
     Activation.objects.update(next_at=F("created_at"))
-    engine.run_lane(activation.connection_id)
+    runner.run_lane(activation.connection_id)
     activation.refresh_from_db()
     return activation
 

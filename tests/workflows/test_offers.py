@@ -18,8 +18,8 @@ from workflows.definition.descriptions import step_in_words
 from workflows.definition.diffs import changes
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.validation import problems
+from workflows.engine.plans import plan_of
 from workflows.models import Workflow
-from workflows.plans import plan_of
 
 pytestmark = pytest.mark.django_db
 

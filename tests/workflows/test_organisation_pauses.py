@@ -13,8 +13,9 @@ from connections.webhooks import fan_out
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_event, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, intake, lanes
+from workflows import intake
 from workflows.definition import organisation_pauses
+from workflows.engine import lanes, runner
 from workflows.models import Activation, OrganisationPause, Workflow, WorkflowConnection
 
 pytestmark = pytest.mark.django_db
@@ -81,11 +82,11 @@ def test_events_wait_where_that_was_chosen_and_run_once_it_is_resumed(
     pause(as_member, here, connection, events="wait")
     make_activation(workflow, connection, trigger_data={"number": 7})
     lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (look.seen, announced(connection)) == ([], [1])
     Activation.objects.exclude(trigger_data={"number": 7}).delete()
     as_member.post(f"{here}resume-here/", {"connections": connection.pk})
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert (look.seen, OrganisationPause.objects.count()) == ([7], 0)
 
 

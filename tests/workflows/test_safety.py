@@ -15,9 +15,9 @@ from taskjuice.notices.models import Incident
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_event, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, lanes, safety
 from workflows.definition import lifecycle, organisation_pauses
 from workflows.definition.drafts import Draft, Step
+from workflows.engine import lanes, runner, safety_pause
 from workflows.models import Activation, Lane, OrganisationPause, Workflow, WorkflowConnection
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +50,7 @@ def run(workflow: Workflow, connection: Connection, *numbers: int) -> None:
     for number in numbers:
         make_activation(workflow, connection, trigger_data={"number": number})
     lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     workflow.refresh_from_db()
 
 
@@ -117,11 +117,11 @@ def test_meanwhile_everything_waits_and_goes_on_when_it_is_resumed(
     run(workflow, connection, 1, 3, 5)
     look.seen.clear()
     run(workflow, connection, 4)
-    assert (look.seen, safety.waiting(workflow).count()) == ([], 1)
+    assert (look.seen, safety_pause.waiting(workflow).count()) == ([], 1)
     resume(workflow, connection, member)
     assert (paused(), failures(connection)) == ([], 0)
-    engine.run_lane(connection.pk)
-    assert (look.seen, safety.waiting(workflow).count()) == ([4], 0)
+    runner.run_lane(connection.pk)
+    assert (look.seen, safety_pause.waiting(workflow).count()) == ([4], 0)
 
 
 def test_events_that_come_meanwhile_start_activations_that_wait(
@@ -130,7 +130,7 @@ def test_events_that_come_meanwhile_start_activations_that_wait(
     run(workflow, connection, 1, 3, 5)
     event = make_event(connection, category="CONTACT")
     assert fan_out.announce([event]) == {event.pk: 1}
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert Activation.objects.get(event=event).state == "ready"
 
 
@@ -181,7 +181,7 @@ def test_removing_the_organisation_lets_nothing_go(
     lifecycle.apply_to(workflow=workflow, connections=[], within=[connection], by=member)
     look.seen.clear()
     run(workflow, connection, 2)
-    assert (look.seen, safety.waiting(workflow).count()) == ([], 1)
+    assert (look.seen, safety_pause.waiting(workflow).count()) == ([], 1)
 
 
 def test_workflow_that_an_earlier_release_stopped_everywhere_rests_until_it_is_resumed(
@@ -191,7 +191,7 @@ def test_workflow_that_an_earlier_release_stopped_everywhere_rests_until_it_is_r
     run(workflow, connection, 2)
     assert look.seen == []
     lifecycle.resume(workflow=workflow, by=member)
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     assert look.seen == [2]
 
 

@@ -14,11 +14,12 @@ from connections.models import Connection, ConnectionState, Event
 from taskjuice.workspaces.lifecycle import set_time_zone
 from taskjuice.workspaces.models import User
 from tests.factories import make_connection, make_workflow
-from workflows import engine, timetable
+from workflows import timetable
 from workflows.builder import step_tests
 from workflows.definition import lifecycle
 from workflows.definition.descriptions import trigger_in_words
 from workflows.definition.drafts import Draft, Step
+from workflows.engine import runner
 from workflows.models import Activation, Workflow, WorkflowConnection
 from workflows.schedule import Schedule, ScheduleForm
 
@@ -214,7 +215,7 @@ def test_due_time_starts_one_activation(daily: Workflow, owner: User, clock: Clo
     assert [timetable.start_due(), timetable.start_due()] == [1, 0]
     activation = Activation.objects.get()
     assert activation.trigger_data["due_at"] == "2026-11-23T09:00:00+13:00"
-    engine.run_lane(activation.connection_id)
+    runner.run_lane(activation.connection_id)
     activation.refresh_from_db()
     assert (activation.state, activation.note, activation.subject) == (
         "succeeded",

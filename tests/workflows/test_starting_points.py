@@ -10,9 +10,10 @@ from connections.integrations import Call, Data, Done, Outcome, registry
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_event
-from workflows import engine, intake
+from workflows import intake
 from workflows.definition.templates import STARTING_POINTS
 from workflows.definition.validation import problems
+from workflows.engine import runner
 from workflows.models import Activation, Version, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +73,7 @@ def run(as_member: Client, connection: Connection, key: str, **facts: Any) -> Ac
     category = registry.triggers[Workflow.objects.get().versions.get().trigger].category
     event = make_event(connection, category=category, details=FACTS | facts)
     intake.start_activations([event])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     return Activation.objects.get()
 
 

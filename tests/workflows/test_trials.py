@@ -19,11 +19,11 @@ from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import make_activation, make_connection, make_event, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving
-from workflows import engine
 from workflows.builder import step_test_runner
 from workflows.builder import step_tests as builder_step_tests
 from workflows.builder.step_tests import Trial
 from workflows.definition.drafts import Draft, Step
+from workflows.engine import runner
 from workflows.models import Activation, Approval, SentRequest, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -320,7 +320,7 @@ def test_workflow_is_run_by_hand_once_per_event(as_member: Client, live: Workflo
     activation = Activation.objects.get()
     assert first["Location"] == f"/northwind/activations/{activation.pk}/"
     assert run(as_member, live, event)["Location"] == f"/northwind/workflows/{live.pk}/"
-    engine.run_lane(event.connection_id)
+    runner.run_lane(event.connection_id)
     activation.refresh_from_db()
     assert (Activation.objects.count(), activation.state, activation.event) == (1, "succeeded", event)
     assert activation.run_by == "Max Member"

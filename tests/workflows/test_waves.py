@@ -13,9 +13,9 @@ from connections.integrations import Data, Done
 from connections.models import Connection
 from tests.factories import make_activation, make_workflow
 from tests.workflows.conftest import Look
-from workflows import engine, lanes
+from workflows.engine import lanes, runner
+from workflows.engine.step_runs import MAX_ELEMENTS
 from workflows.models import Activation, StepRun
-from workflows.turns import MAX_ELEMENTS
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +42,7 @@ def run(connection: Connection, *steps: Any, **trigger: Any) -> Activation:
 
 def again(activation: Activation) -> Activation:
     Activation.objects.filter(pk=activation.pk).update(next_at=F("created_at"))
-    engine.run_lane(activation.connection_id)
+    runner.run_lane(activation.connection_id)
     activation.refresh_from_db()
     return activation
 

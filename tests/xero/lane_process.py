@@ -12,11 +12,11 @@ def main() -> None:
     django.setup()
     from django_q.timeout import TimeoutHandler
 
-    from workflows import engine  # it needs Django to be set up
+    from workflows.engine import runner  # it needs Django to be set up
 
     seconds = int(sys.argv[2]) if len(sys.argv) > 2 else -1
     with TimeoutHandler(seconds):
-        engine.run_lane(int(sys.argv[1]))
+        runner.run_lane(int(sys.argv[1]))
 
 
 if __name__ == "__main__":

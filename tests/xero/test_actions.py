@@ -16,7 +16,7 @@ from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_request
-from workflows.plans import clean
+from workflows.engine.plans import clean
 from xero import scopes, upsert, wire
 from xero.actions.invoices import InvoiceWriter
 from xero.mapping import INVOICES

@@ -17,7 +17,7 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_parameters, check_request
-from workflows import engine, lanes
+from workflows.engine import lanes, runner
 from workflows.models import StepRun
 from xero import ledgers, scopes, transport, wire
 from xero.models import Account, Contact, Invoice, Item, Payment
@@ -175,7 +175,7 @@ def test_action_runs_as_a_step(
     step = {"name": "do", "action": key, "input": given(running, connection)}
     activation = make_activation(make_workflow(connection.agency, connection, steps=[step]), connection)
     lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, activation.error) == ("succeeded", "")
     assert StepRun.objects.get(activation=activation).output[result]

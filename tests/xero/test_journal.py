@@ -30,9 +30,9 @@ from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_call, make_connection, make_workflow
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
-from workflows import engine, lanes
+from workflows.engine import lanes, runner
+from workflows.engine.plans import clean
 from workflows.models import Activation
-from workflows.plans import clean
 from xero.actions.writing import XeroWriter
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -281,7 +281,7 @@ def test_worker_killed_while_it_writes_writes_once(
     for _ in range(40):
         Activation.objects.filter(state="ready").update(next_at=Now())
         lanes.rewake_forgotten()
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
         activation.refresh_from_db()
         if activation.state not in {"ready", "running"}:
             break
@@ -410,7 +410,7 @@ def test_activation_goes_on_when_it_is_decided(
     )
     Call.objects.update(activation_id=activation.pk)
     as_member.post(f"/northwind/harbour-cafe/calls/{Call.objects.get().pk}/{verb}/")
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     assert (activation.state, undecided.there()) == (state, there)
 

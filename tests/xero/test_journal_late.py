@@ -15,7 +15,7 @@ from tests.xero.test_journal import (  # noqa: F401 - some are fixtures
     running,
     sandbox,
 )
-from workflows import engine, lanes
+from workflows.engine import lanes, runner
 from workflows.models import Activation, Lane
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
@@ -38,7 +38,7 @@ def test_task_whose_time_is_over_in_a_call_writes_once(
         Activation.objects.filter(state="ready").update(next_at=Now())
         lanes.rewake_forgotten()
         Lane.objects.update(turn_at=None)
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
         activation.refresh_from_db()
         if activation.state not in {"ready", "running"}:
             break

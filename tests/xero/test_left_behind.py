@@ -17,10 +17,10 @@ from taskjuice.workspaces.models import Membership, User, Workspace
 from tests.factories import make_activation, make_workflow
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
-from workflows import engine, lanes
 from workflows.activations import replay
+from workflows.engine import lanes, runner
+from workflows.engine.plans import clean
 from workflows.models import Activation, Workflow
-from workflows.plans import clean
 from xero.actions.writing import XeroWriter
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -82,7 +82,7 @@ class Contacts:
 
     def drain(self) -> None:
         lanes.wake_lanes([self.connection.pk])
-        engine.run_lane(self.connection.pk)
+        runner.run_lane(self.connection.pk)
 
     def there(self) -> list[bool]:
         """Whether Xero has each, in the order of their writing."""

@@ -25,7 +25,8 @@ from tests.factories import (
 from tests.xero.test_changes import listening
 from tests.xero.test_ledger_details import HERE, page
 from tests.xero.test_ledger_lists import invoice
-from workflows import engine, lanes, timetable
+from workflows import timetable
+from workflows.engine import lanes, runner
 from workflows.models import StepRun, WorkflowConnection
 from xero import ledgers, overdue, upsert
 from xero.models import Ledger
@@ -168,7 +169,7 @@ def test_today_in_an_expression_is_the_organisations(auckland: Connection, new_y
         workflow = make_workflow(connection.agency, connection, steps=[step])
         activation = make_activation(workflow, connection)
         lanes.wake_lanes([connection.pk])
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
         assert StepRun.objects.get(activation=activation).output == {"day": day}
 
 

@@ -17,7 +17,7 @@ from taskjuice.workspaces.models import Workspace
 from tests.factories import make_activation, make_workflow
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
-from workflows import engine, lanes, store
+from workflows.engine import lanes, runner, store
 from workflows.models import Activation, Lane, StepRun
 from xero import budget
 from xero.actions.writing import XeroWriter
@@ -56,7 +56,7 @@ def activation(connection: Connection, name: str) -> Activation:
 def drain(connection: Connection) -> None:
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
 
 
 def there(sandbox: SandboxProcess, connection: Connection, name: str) -> int:

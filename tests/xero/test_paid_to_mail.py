@@ -16,7 +16,7 @@ from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import fresh, read_all
 from tests.xero.linked import link
-from workflows import engine
+from workflows.engine import runner
 from workflows.models import Activation, Workflow
 from xero import changes, ledgers, sync
 from xero.models import Invoice, Ledger, Stale
@@ -58,7 +58,7 @@ def pay(sandbox: SandboxProcess, connection: Connection, paid: Invoice) -> None:
         Ledger.objects.update(refreshed_at=None)
         sync.run_ledger(connection.pk)
         changes.announce()
-        engine.run_lane(connection.pk)
+        runner.run_lane(connection.pk)
 
 
 def start_with(client: Client, connection: Connection, template: str) -> Workflow:

@@ -20,7 +20,7 @@ from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link, point_at
-from workflows.plans import clean
+from workflows.engine.plans import clean
 from xero import ledgers
 from xero.management.commands import reconcile
 

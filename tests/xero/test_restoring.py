@@ -21,8 +21,8 @@ from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_event, make_workflow
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
+from workflows.engine.plans import clean
 from workflows.models import Activation
-from workflows.plans import clean
 from xero.models import Ledger
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,7 +12,7 @@ from connections.states import note
 from taskjuice.workspaces.gate import WORK, Scope
 from taskjuice.workspaces.models import User
 from taskjuice.workspaces.panels import Panel
-from workflows import lanes
+from workflows.engine import lanes
 from workflows.models import Activation, ActivationState, Lane
 
 WAITING = "waiting"  # the error code of what a provider made wait (turns.py); a Delay's rest has none

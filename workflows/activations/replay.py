@@ -13,10 +13,11 @@ from connections.models import Call, CallState, ConnectionState
 from connections.writes import journal
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
-from workflows import lanes, requests_sent
+from workflows import requests_sent
 from workflows.approvals import permits
 from workflows.approvals import tasks as approval_tasks
 from workflows.definition.lifecycle import NotAllowed
+from workflows.engine import lanes
 from workflows.models import FINISHED, Activation, ActivationState, StepRun, Version
 
 REPLAYABLE = (*FINISHED, ActivationState.UNKNOWN)

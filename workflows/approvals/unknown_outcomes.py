@@ -3,7 +3,7 @@
 from django.db.models.functions import Now
 
 from connections.models import Call, CallState
-from workflows import lanes
+from workflows.engine import lanes
 from workflows.models import Activation, ActivationState
 
 

@@ -9,13 +9,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from workflows import safety
 from workflows.builder import manual_runs
 from workflows.builder import queries as builder_queries
 from workflows.builder.forms import PauseForm, SafetyForm
 from workflows.builder.views import Answer, found_workflow, page_url, publish_workflow, refuse_beyond
 from workflows.definition import lifecycle, organisation_pauses
 from workflows.definition.lifecycle import NotAllowed
+from workflows.engine import safety_pause
 from workflows.models import Workflow
 
 LAST_ACTIVATIONS = 10
@@ -53,7 +53,7 @@ def show_detail(
         "events": manual_runs.events_to_run(scope, found),
         "safety": limit or SafetyForm(initial={"pause_after": found.pause_after}),
         "pause": pause or pause_form(scope, found),
-        "held_back": safety.waiting(found).count() if found.held else 0,
+        "held_back": safety_pause.waiting(found).count() if found.held else 0,
         "here": page_url(scope, "workflow-detail", found),
         "list": page_url(scope, "workflow-list"),
         "activation_list": page_url(scope, "activation-list"),
@@ -80,7 +80,7 @@ def workflow_safety(request: HttpRequest, agency: str, *, workflow: int) -> Http
     if not form.is_valid():
         return show_detail(request, scope, found, limit=form)
     limit = form.cleaned_data["pause_after"]
-    safety.set_limit(workflow=found, pause_after=limit, by=scope.user)
+    safety_pause.set_limit(workflow=found, pause_after=limit, by=scope.user)
     saved = (
         f"Saved. It pauses at an organisation after {limit} failures in a row there."
         if limit

@@ -34,8 +34,8 @@ from workflows.activations import timeline
 from workflows.definition.drafts import Draft
 from workflows.definition.evaluation_budget import evaluation_budget
 from workflows.definition.validation import Place, problems
+from workflows.engine.plans import StepError, StepPlan, plan_of
 from workflows.models import Activation
-from workflows.plans import StepError, StepPlan, plan_of
 from workflows.timetable import event_by_hand
 
 RECENT = timedelta(days=30)

@@ -12,10 +12,10 @@ from connections.integrations import registry
 from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, User
-from workflows import safety
 from workflows.definition import organisation_pauses
 from workflows.definition.drafts import Draft
 from workflows.definition.validation import Place, Problem, problems
+from workflows.engine import safety_pause
 from workflows.models import Version, Workflow, WorkflowConnection, WorkflowState
 
 NAME_TAKEN = "The agency has a workflow of this name."
@@ -186,7 +186,7 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     version.refresh_from_db()
     current.state = WorkflowState.PUBLISHED
     current.save(update_fields=["state", "updated_at"])
-    safety.release(current)
+    safety_pause.release(current)
     organisation_pauses.lift_safety(current)  # what failed is taken as mended; a person's pauses stay
     current.applications.update(due_at=None)  # a schedule begins anew
     audit.record(
@@ -256,7 +256,7 @@ def resume(*, workflow: Workflow, by: User) -> None:
     """What a safety pause held back goes on."""
     paused = {WorkflowState.PAUSED, WorkflowState.SAFETY}
     if _move(workflow, paused, WorkflowState.PUBLISHED, "workflow resumed", by):
-        safety.release(workflow)
+        safety_pause.release(workflow)
 
 
 def archive(*, workflow: Workflow, by: User) -> None:

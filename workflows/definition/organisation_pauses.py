@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
-from workflows import lanes
+from workflows.engine import lanes
 from workflows.models import Activation, ActivationState, OrganisationPause, Workflow, WorkflowConnection
 
 BATCH = 200  # pauses that one sweep ends

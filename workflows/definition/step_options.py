@@ -18,7 +18,7 @@ from workflows.actions import ConditionField
 from workflows.definition import guards
 from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
 from workflows.definition.expressions import ExpressionError, evaluate, has_expression
-from workflows.store import MAX_ATTEMPTS
+from workflows.engine.store import MAX_ATTEMPTS
 
 KEYS = ("only_if", "for_each", "on_error")
 STOP, CONTINUE = "stop", "continue"

@@ -12,7 +12,7 @@ from connections.models import Call, CallState, Connection, Sending
 from tests.factories import make_activation, make_workflow
 from tests.sandbox_process import SandboxProcess
 from tests.xero.desk.test_documents import NEW, NEW_BILL, contact_of, filled
-from workflows import engine, lanes
+from workflows.engine import lanes, runner
 from workflows.models import Activation
 from xero.models import Account, Invoice
 
@@ -31,7 +31,7 @@ def run_step(connection: Connection, action: str, values: dict[str, Any]) -> Act
     activation = make_activation(make_workflow(connection.agency, connection, steps=steps), connection)
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
-    engine.run_lane(connection.pk)
+    runner.run_lane(connection.pk)
     activation.refresh_from_db()
     return activation
 

@@ -13,11 +13,11 @@ from connections.models import Connection
 from connections.writes import admission
 from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import clock
-from workflows import lanes
 from workflows.approvals import permits
-from workflows.plans import StepPlan, plan
-from workflows.store import Batch, Run
-from workflows.turns import BACK_OFF, Part, Skipped, Turn
+from workflows.engine import lanes
+from workflows.engine.plans import StepPlan, plan
+from workflows.engine.step_runs import BACK_OFF, Part, Skipped, Turn
+from workflows.engine.store import Batch, Run
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from django.db.models.functions import Now
 from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
-from workflows import lanes
+from workflows.engine import lanes
+from workflows.engine.store import Run
 from workflows.models import (
     Activation,
     ActivationState,
@@ -24,7 +25,6 @@ from workflows.models import (
     WorkflowConnection,
     WorkflowState,
 )
-from workflows.store import Run
 
 GOOD, BAD = frozenset({"succeeded", "stopped"}), frozenset({"failed", "unknown"})
 

@@ -14,7 +14,7 @@ from taskjuice import exact_json
 from taskjuice.database.outages import insist
 from taskjuice.queue.commits import QUICK, quick
 from taskjuice.queue.leases import Lease
-from workflows import lanes
+from workflows.engine import lanes
 
 MAX_ATTEMPTS = 5
 MAX_NOTE = 2000  # characters

@@ -22,8 +22,8 @@ from taskjuice.queue import clock
 from workflows.activations.error_advice import advice_for
 from workflows.definition import guards
 from workflows.definition.evaluation_budget import evaluation_budget
-from workflows.plans import StepError, StepPlan, UnknownAction
-from workflows.store import MAX_ATTEMPTS, Batch, Run, StepRecord
+from workflows.engine.plans import StepError, StepPlan, UnknownAction
+from workflows.engine.store import MAX_ATTEMPTS, Batch, Run, StepRecord
 
 logger = logging.getLogger(__name__)
 

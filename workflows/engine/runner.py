@@ -13,10 +13,10 @@ from connections import organisation_time
 from connections.models import Connection
 from taskjuice.database.outages import OUTAGE, insist, is_of_the_moment
 from taskjuice.queue.leases import Lease, LeaseLost
-from workflows import lanes, safety
-from workflows.plans import plan
-from workflows.store import ALONE_FROM, MAX_ATTEMPTS, Batch, Run, claim, has_due, put_back_claimed
-from workflows.waves import Wave
+from workflows.engine import lanes, safety_pause
+from workflows.engine.plans import plan
+from workflows.engine.store import ALONE_FROM, MAX_ATTEMPTS, Batch, Run, claim, has_due, put_back_claimed
+from workflows.engine.waves import Wave
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
         batch = Batch(lease, runs, ends)
         stands = advance(batch, connection)
         batch.store()
-        safety.count(connection, runs)
+        safety_pause.count(connection, runs)
         if stands:
             return False
         if time.monotonic() > ends:
