@@ -17,21 +17,17 @@ from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from taskjuice.workspaces import panels as workspace_panels
 from workflows import invariants, timetable
-from workflows.actions import Filter, Note, SetValues
 from workflows.activations import blocked
 from workflows.activations import retention as activation_retention
 from workflows.approvals import permits
 from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.unknown_outcomes import go_on
-from workflows.asking import AskPerson
 from workflows.builder import queries as builder_queries
 from workflows.definition import organisation_pauses
-from workflows.email_views import panel as emails_panel
 from workflows.engine import lanes
 from workflows.engine.write_permission import of_activations
 from workflows.http_request import HttpRequest
 from workflows.intake import interests, start_activations
-from workflows.mailing import SendEmail
 from workflows.models import (
     Activation,
     Approval,
@@ -44,8 +40,12 @@ from workflows.models import (
     Workflow,
     WorkflowConnection,
 )
+from workflows.steps.ask_person import AskPerson
+from workflows.steps.core import Filter, Note, SetValues
+from workflows.steps.delay import Delay
+from workflows.steps.email_views import panel as emails_panel
+from workflows.steps.send_email import SendEmail
 from workflows.timetable import Manual, OnSchedule
-from workflows.waiting import Delay
 
 
 def register() -> None:

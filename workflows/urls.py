@@ -8,7 +8,6 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
-from workflows import email_views
 from workflows.activations import views as activation_views
 from workflows.approvals import views as approval_views
 from workflows.builder import (
@@ -19,6 +18,7 @@ from workflows.builder import (
     version_views,
 )
 from workflows.builder import views as builder_views
+from workflows.steps import email_views
 
 app_name = "workflows"
 

@@ -15,9 +15,9 @@ from django.utils import timezone
 from connections.models import Connection
 from tests.factories import make_activation, make_workflow
 from workflows.engine import lanes, runner
-from workflows.mailing import SendEmailForm
 from workflows.models import Activation, StepRun
-from workflows.waiting import DelayForm
+from workflows.steps.delay import DelayForm
+from workflows.steps.send_email import SendEmailForm
 
 pytestmark = pytest.mark.django_db
 

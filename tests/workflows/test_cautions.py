@@ -16,7 +16,7 @@ from workflows.definition.publish_warnings import cautions
 from workflows.definition.validation import problems
 from workflows.engine.plans import plan_of
 from workflows.models import Version
-from workflows.waiting import DelayForm
+from workflows.steps.delay import DelayForm
 from xero.fields import InstantField
 from xero.forms import CreateInvoiceForm, LinesField
 

@@ -14,9 +14,9 @@ from taskjuice.notices.models import Incident
 from taskjuice.workspaces import branding
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows import email_limit, sender
 from workflows.engine import lanes, runner
 from workflows.models import Activation, EmailCount, Workflow
+from workflows.steps import email_limit, email_sender
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +48,7 @@ def test_it_is_from_the_organisation_via_its_agency_and_answers_go_to_the_owner(
 ) -> None:
     run(workflow, connection, "payer@ridgeway.test")
     (letter,) = mail.outbox
-    assert sender.readable(letter.from_email) == (
+    assert email_sender.readable(letter.from_email) == (
         "Harbour Café Limited via Northwind Books <no-reply@localhost>"
     )
     assert letter.reply_to == [owner.email]

@@ -19,7 +19,6 @@ from connections.models import LIVE_CALLS
 from connections.models import Call as JournalCall
 from connections.writes.admission import Request
 from taskjuice.queue import clock
-from workflows import asking
 from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.tasks import Question
 from workflows.definition import guards
@@ -32,6 +31,7 @@ from workflows.models import (
     StepRun,
     Workflow,
 )
+from workflows.steps import ask_person
 
 HOUR = timedelta(hours=1)
 DAYS_TO_DECIDE = 7
@@ -174,7 +174,7 @@ def _unapproved(request: Request, activation: Activation) -> Outcome | None:
     if task.question != question.text:
         approval_tasks.ask_anew(activation.pk, [question.step])
         task = approval_tasks.ask([question])[activation.pk, question.step]
-    outcome = asking.outcome_of(task)
+    outcome = ask_person.outcome_of(task)
     if task.state in DECIDED:
         approval_tasks.note_taken([task])
     return None if isinstance(outcome, Done) else outcome

@@ -11,11 +11,11 @@ from django import forms
 
 from taskjuice import exact_json
 from taskjuice.row_fields import RowsField
-from workflows.actions import ConditionField, ValuesField
 from workflows.builder.choices import Colleague, Offers, SecretOffer
 from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
-from workflows.mailing import AddressesField
 from workflows.request_fields import HeadersField, PairsField
+from workflows.steps.core import ConditionField, ValuesField
+from workflows.steps.send_email import AddressesField
 
 # A comma inside an expression separates nothing; one that is left open reaches to the end.
 ADDRESS = re.compile(r"(?:\{\{.*?(?:\}\}|\Z)|[^,])+", re.DOTALL)

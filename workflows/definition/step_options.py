@@ -14,11 +14,11 @@ from typing import Any
 
 from django import forms
 
-from workflows.actions import ConditionField
 from workflows.definition import guards
 from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
 from workflows.definition.expressions import ExpressionError, evaluate, has_expression
 from workflows.engine.store import MAX_ATTEMPTS
+from workflows.steps.core import ConditionField
 
 KEYS = ("only_if", "for_each", "on_error")
 STOP, CONTINUE = "stop", "continue"

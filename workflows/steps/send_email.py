@@ -10,7 +10,7 @@ from django.core.validators import validate_email
 from connections.errors import Invalid, RetryLater
 from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, TryLater
 from taskjuice.text_fields import LongTextField
-from workflows import email_limit, sender
+from workflows.steps import email_limit, email_sender
 
 MOST_RECIPIENTS = 20
 DAY_IS_FULL = (
@@ -61,7 +61,7 @@ class SendEmail(Action):
     def preview(self, call: Call, data: Data) -> Preview:
         message = _message(call, data)
         head = {
-            "From": sender.readable(str(message.from_email)),
+            "From": email_sender.readable(str(message.from_email)),
             "Reply-To": ", ".join(message.reply_to),
             "To": ", ".join(message.to),
             "Subject": message.subject,
@@ -102,11 +102,11 @@ def _agency_id(call: Call) -> int | None:
 
 
 def _message(call: Call, data: Data) -> EmailMessage:
-    answers = sender.answers_of(call.connection.agency) if call.connection else ""
+    answers = email_sender.answers_of(call.connection.agency) if call.connection else ""
     return EmailMessage(
         data["subject"],
         data["body"],
-        from_email=sender.sender_of(call.connection),
+        from_email=email_sender.sender_of(call.connection),
         to=data["to"],
         reply_to=[answers] if answers else [],
     )

@@ -9,9 +9,9 @@ from django.views.decorators.http import require_POST
 from taskjuice.workspaces import branding, gate
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.panels import Panel
-from workflows import email_limit
 from workflows.builder.forms import first_error
-from workflows.sender import answers_of
+from workflows.steps import email_limit
+from workflows.steps.email_sender import answers_of
 
 
 class EmailLimitForm(forms.Form):

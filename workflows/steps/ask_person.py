@@ -14,8 +14,8 @@ from taskjuice.workspaces.models import Agency
 from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.tasks import NotOnTheTeam, Question
 from workflows.definition.expressions import has_expression
-from workflows.mailing import AddressesField
 from workflows.models import DECIDED, Approval, ApprovalState
+from workflows.steps.send_email import AddressesField
 
 MOST_DAYS = 90
 STOP, CONTINUE = "stop", "continue"
