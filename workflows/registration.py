@@ -26,7 +26,6 @@ from workflows.builder import queries as builder_queries
 from workflows.definition import organisation_pauses
 from workflows.engine import lanes
 from workflows.engine.write_permission import of_activations
-from workflows.http_request import HttpRequest
 from workflows.intake import interests, start_activations
 from workflows.models import (
     Activation,
@@ -44,6 +43,7 @@ from workflows.steps.ask_person import AskPerson
 from workflows.steps.core import Filter, Note, SetValues
 from workflows.steps.delay import Delay
 from workflows.steps.email_views import panel as emails_panel
+from workflows.steps.http.action import HttpRequest
 from workflows.steps.send_email import SendEmail
 from workflows.timetable import Manual, OnSchedule
 

@@ -17,7 +17,6 @@ from taskjuice import outbound_http
 from taskjuice.workspaces.models import Agency, AuditEntry, User
 from tests.factories import make_activation, make_secret, make_workflow
 from tests.receiver import Receiver, answering, receiving
-from workflows import http_request
 from workflows.activations import replay
 from workflows.definition import import_export
 from workflows.definition.descriptions import step_in_words
@@ -25,8 +24,9 @@ from workflows.definition.drafts import Draft, Step
 from workflows.definition.validation import Place, problems
 from workflows.engine import lanes, runner
 from workflows.engine.store import Batch
-from workflows.http_request import HttpRequestForm
 from workflows.models import Activation, SentRequest, StepRun
+from workflows.steps.http import action as http_action
+from workflows.steps.http.action import HttpRequestForm
 
 pytestmark = pytest.mark.django_db
 
@@ -362,7 +362,7 @@ def test_killed_while_sending_asks_a_person(
     activation = started(connection, receiver, json='{"a": 1}')
     lanes.wake_lanes([connection.pk])
     with monkeypatch.context() as killed:
-        killed.setattr(http_request, "_send_all", Killed())
+        killed.setattr(http_action, "_send_all", Killed())
         with pytest.raises(KeyboardInterrupt):
             runner.run_lane(connection.pk)
     Activation.objects.update(lease_token=None)
@@ -390,8 +390,8 @@ def test_each_element_is_a_request_of_its_own(connection: Connection, receiver: 
 def test_slow_receivers_hold_nobody_long(
     connection: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_request, "AT_ONCE", 1)
-    monkeypatch.setattr(http_request, "BEGIN_WITHIN", -1.0)
+    monkeypatch.setattr(http_action, "AT_ONCE", 1)
+    monkeypatch.setattr(http_action, "BEGIN_WITHIN", -1.0)
     activation = run(connection, receiver)
     assert (activation.state, activation.attempt, receiver.got) == ("ready", 0, [])
 
@@ -462,7 +462,7 @@ def test_step_survives_export_and_import() -> None:
 
 def test_limits_are_as_written_down() -> None:
     assert (outbound_http.TOTAL_SECONDS, outbound_http.LARGEST_ANSWER) == (30.0, 4 * 1024 * 1024)
-    assert http_request.BEGIN_WITHIN + outbound_http.TOTAL_SECONDS < 40  # the watchdog's patience
+    assert http_action.BEGIN_WITHIN + outbound_http.TOTAL_SECONDS < 40  # the watchdog's patience
 
 
 def test_builder_keeps_headers_with_their_secrets(as_member: Client, agency: Agency) -> None:

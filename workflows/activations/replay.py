@@ -13,12 +13,12 @@ from connections.models import Call, CallState, ConnectionState
 from connections.writes import journal
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
-from workflows import requests_sent
 from workflows.approvals import permits
 from workflows.approvals import tasks as approval_tasks
 from workflows.definition.lifecycle import NotAllowed
 from workflows.engine import lanes
 from workflows.models import FINISHED, Activation, ActivationState, StepRun, Version
+from workflows.steps.http import journal as http_journal
 
 REPLAYABLE = (*FINISHED, ActivationState.UNKNOWN)
 CANCELLABLE = (ActivationState.READY, ActivationState.RUNNING, ActivationState.UNKNOWN)
@@ -43,7 +43,7 @@ def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: Use
     again = [step["name"] for step in version.steps[position:]]
     approval_tasks.ask_anew(current.pk, again)
     permits.forget_unused(current.pk)
-    requests_sent.forget_open(current.pk)
+    http_journal.forget_open(current.pk)
     Activation.objects.filter(pk=current.pk).update(
         state=ActivationState.READY,
         version=version,

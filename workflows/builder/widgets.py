@@ -13,8 +13,8 @@ from taskjuice import exact_json
 from taskjuice.row_fields import RowsField
 from workflows.builder.choices import Colleague, Offers, SecretOffer
 from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
-from workflows.request_fields import HeadersField, PairsField
 from workflows.steps.core import ConditionField, ValuesField
+from workflows.steps.http.fields import HeadersField, PairsField
 from workflows.steps.send_email import AddressesField
 
 # A comma inside an expression separates nothing; one that is left open reaches to the end.

@@ -9,7 +9,7 @@ from connections.integrations import Call, Data, Failed
 from connections.secrets import values as secret_values
 from connections.secrets.values import Opened
 from taskjuice.workspaces.models import Agency
-from workflows import requests_sent
+from workflows.steps.http import journal as http_journal
 
 Secrets = Mapping[str, Opened]
 
@@ -72,7 +72,7 @@ def prepared(call: Call, data: Data, secrets: Secrets) -> Prepared | Failed:
         _set(headers, row["name"], value)
     if not changes(data["method"]):
         return Prepared(call, data["method"], url, headers, body, hidden=hidden)
-    key = requests_sent.key_of(call, data["method"], url, body or b"") if call.activation_id else None
+    key = http_journal.key_of(call, data["method"], url, body or b"") if call.activation_id else None
     headers |= {"Idempotency-Key": str(key or "one of its own for each run")}
     return Prepared(call, data["method"], url, headers, body, key, hidden)
 

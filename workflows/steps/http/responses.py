@@ -10,7 +10,7 @@ from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unkn
 from taskjuice import exact_json, outbound_http
 from taskjuice.outbound_http import Answer
 from taskjuice.queue import clock
-from workflows.http_prepared import Prepared, host_of
+from workflows.steps.http.requests import Prepared, host_of
 
 LONGEST_WAIT = timedelta(days=1)
 GATEWAY_ERRORS = frozenset({502, 504})  # whoever answered does not know what became of it

@@ -20,11 +20,11 @@ from taskjuice.outbound_http import Lost, NotSent, Refused
 from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
-from workflows import requests_sent
 from workflows.definition.template_fields import JsonText, UrlField
-from workflows.http_answers import outcome_of
-from workflows.http_prepared import Prepared, changes, host_of, masked, opened, prepared, wrong_secret
-from workflows.request_fields import HeadersField, PairsField
+from workflows.steps.http import journal as http_journal
+from workflows.steps.http.fields import HeadersField, PairsField
+from workflows.steps.http.requests import Prepared, changes, host_of, masked, opened, prepared, wrong_secret
+from workflows.steps.http.responses import outcome_of
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 AT_ONCE = 8
@@ -116,10 +116,10 @@ class HttpRequest(Action):
 def _journaled(requests: Sequence[Prepared]) -> list[Outcome]:
     """Sent together, those that may change something never twice."""
     changing = [one for one in requests if one.may_change]
-    noted = requests_sent.begin({requests_sent.place_of(one.call): one.key for one in changing if one.key})
+    noted = http_journal.begin({http_journal.place_of(one.call): one.key for one in changing if one.key})
     decided: dict[int, Outcome] = {}
     for one in changing:
-        known = noted[requests_sent.place_of(one.call)]
+        known = noted[http_journal.place_of(one.call)]
         if known.output is not None:
             decided[id(one)] = Done(known.output)
         elif known.is_open:
@@ -127,11 +127,11 @@ def _journaled(requests: Sequence[Prepared]) -> list[Outcome]:
     fresh = [one for one in requests if id(one) not in decided]
     sent = dict(zip(map(id, fresh), _send_all(fresh), strict=True))
     outputs = {
-        requests_sent.place_of(one.call): outcome.output if isinstance(outcome, Done) else None
+        http_journal.place_of(one.call): outcome.output if isinstance(outcome, Done) else None
         for one in fresh
         if one.may_change and not isinstance(outcome := sent[id(one)], Unknown)
     }
-    insist(lambda: requests_sent.settle(outputs))
+    insist(lambda: http_journal.settle(outputs))
     return [(decided | sent)[id(one)] for one in requests]
 
 
