@@ -16,7 +16,7 @@ from connections.writes import (
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from taskjuice.workspaces import panels as workspace_panels
-from workflows import invariants, timetable
+from workflows import invariants
 from workflows.activations import blocked
 from workflows.activations import retention as activation_retention
 from workflows.approvals import permits
@@ -26,7 +26,6 @@ from workflows.builder import queries as builder_queries
 from workflows.definition import organisation_pauses
 from workflows.engine import lanes
 from workflows.engine.write_permission import of_activations
-from workflows.intake import interests, start_activations
 from workflows.models import (
     Activation,
     Approval,
@@ -45,7 +44,9 @@ from workflows.steps.delay import Delay
 from workflows.steps.email_views import panel as emails_panel
 from workflows.steps.http.action import HttpRequest
 from workflows.steps.send_email import SendEmail
-from workflows.timetable import Manual, OnSchedule
+from workflows.triggers import runner as trigger_runner
+from workflows.triggers.intake import interests, start_activations
+from workflows.triggers.runner import Manual, OnSchedule
 
 
 def register() -> None:
@@ -57,7 +58,7 @@ def register() -> None:
     )
     activation_retention.register()
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
-    sweeping.add("schedules", seconds=5, run=timetable.start_due)
+    sweeping.add("schedules", seconds=5, run=trigger_runner.start_due)
     sweeping.add("pauses that are over", seconds=10, run=organisation_pauses.end_due)
     sweeping.add("overlooked decisions", seconds=5, run=approval_tasks.mend)
     providers.tell_workflows(builder_queries.names_using)

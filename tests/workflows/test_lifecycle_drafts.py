@@ -15,8 +15,8 @@ from workflows.definition.drafts import Draft, Step
 from workflows.definition.lifecycle import NotAllowed, NotPublishable, Stale
 from workflows.definition.templates import LARGE_INVOICE
 from workflows.definition.validation import Problem, problems
-from workflows.intake import start_activations
 from workflows.models import Version, Workflow
+from workflows.triggers.intake import start_activations
 
 pytestmark = pytest.mark.django_db
 

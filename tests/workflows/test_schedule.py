@@ -14,14 +14,14 @@ from connections.models import Connection, ConnectionState, Event
 from taskjuice.workspaces.lifecycle import set_time_zone
 from taskjuice.workspaces.models import User
 from tests.factories import make_connection, make_workflow
-from workflows import timetable
 from workflows.builder import step_tests
 from workflows.definition import lifecycle
 from workflows.definition.descriptions import trigger_in_words
 from workflows.definition.drafts import Draft, Step
 from workflows.engine import runner
 from workflows.models import Activation, Workflow, WorkflowConnection
-from workflows.schedule import Schedule, ScheduleForm
+from workflows.triggers import runner as trigger_runner
+from workflows.triggers.schedule import Schedule, ScheduleForm
 
 AUCKLAND, BERLIN, UTC_ZONE = ZoneInfo("Pacific/Auckland"), ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
 STEPS = [
@@ -177,7 +177,7 @@ def daily(connection: Connection) -> Workflow:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
     found = Clock()
-    monkeypatch.setattr(timetable, "clock", found)
+    monkeypatch.setattr(trigger_runner, "clock", found)
     return found
 
 
@@ -208,11 +208,11 @@ def started() -> list[str]:
 @pytest.mark.django_db
 def test_due_time_starts_one_activation(daily: Workflow, owner: User, clock: Clock) -> None:
     plan_it(daily, owner)
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
     clock.set("2026-11-23T08:59:59")
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
     clock.set("2026-11-23T09:00:01")
-    assert [timetable.start_due(), timetable.start_due()] == [1, 0]
+    assert [trigger_runner.start_due(), trigger_runner.start_due()] == [1, 0]
     activation = Activation.objects.get()
     assert activation.trigger_data["due_at"] == "2026-11-23T09:00:00+13:00"
     runner.run_lane(activation.connection_id)
@@ -227,9 +227,9 @@ def test_due_time_starts_one_activation(daily: Workflow, owner: User, clock: Clo
 @pytest.mark.django_db
 def test_what_was_missed_is_made_up_for_once(daily: Workflow, owner: User, clock: Clock) -> None:
     plan_it(daily, owner)
-    timetable.start_due()
+    trigger_runner.start_due()
     clock.set("2026-11-27T15:00")
-    assert [timetable.start_due(), timetable.start_due()] == [1, 0]
+    assert [trigger_runner.start_due(), trigger_runner.start_due()] == [1, 0]
     assert started() == ["2026-11-27T09:00:00+13:00"]
 
 
@@ -239,37 +239,37 @@ def test_nothing_is_started_for_times_before_it_was_published(
 ) -> None:
     clock.set("2026-11-23T12:00")
     plan_it(daily, owner)
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
     assert WorkflowConnection.objects.get().due_at == datetime(2026, 11, 24, 9, tzinfo=AUCKLAND)
 
 
 @pytest.mark.django_db
 def test_paused_workflow_makes_up_for_nothing(daily: Workflow, owner: User, clock: Clock) -> None:
     plan_it(daily, owner)
-    timetable.start_due()
+    trigger_runner.start_due()
     lifecycle.pause(workflow=daily, by=owner)
     clock.set("2026-11-25T12:00")
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
     daily.refresh_from_db()
     lifecycle.resume(workflow=daily, by=owner)
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
     clock.set("2026-11-26T09:01")
-    assert timetable.start_due() == 1
+    assert trigger_runner.start_due() == 1
     assert started() == ["2026-11-26T09:00:00+13:00"]
 
 
 @pytest.mark.django_db
 def test_archived_client_is_left_alone(daily: Workflow, owner: User, clock: Clock) -> None:
     plan_it(daily, owner)
-    timetable.start_due()
+    trigger_runner.start_due()
     link = WorkflowConnection.objects.get()
     link.connection.workspace.archived_at = timezone.now()
     link.connection.workspace.save()
     clock.set("2026-11-25T12:00")
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
     link.connection.workspace.archived_at = None
     link.connection.workspace.save()
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
 
 
 @pytest.mark.django_db
@@ -277,22 +277,22 @@ def test_broken_connection_is_made_up_for_once_when_it_is_mended(
     daily: Workflow, owner: User, clock: Clock
 ) -> None:
     plan_it(daily, owner, every="minutes", minutes="5")
-    timetable.start_due()
+    trigger_runner.start_due()
     Connection.objects.update(state=ConnectionState.ERROR)
     clock.set("2026-11-23T12:02")
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
     Connection.objects.update(state=ConnectionState.ACTIVE)
-    assert [timetable.start_due(), timetable.start_due()] == [1, 0]
+    assert [trigger_runner.start_due(), trigger_runner.start_due()] == [1, 0]
     assert started() == ["2026-11-23T12:00:00+13:00"]
 
 
 @pytest.mark.django_db
 def test_times_do_not_pile_up_before_a_lane_that_stands(daily: Workflow, owner: User, clock: Clock) -> None:
     plan_it(daily, owner, every="minutes", minutes="5")
-    timetable.start_due()
+    trigger_runner.start_due()
     for minute in range(5, 60, 5):
         clock.set(f"2026-11-23T08:{minute:02}:01")
-        timetable.start_due()
+        trigger_runner.start_due()
     assert started() == ["2026-11-23T08:05:00+13:00"]
 
 
@@ -306,11 +306,11 @@ def test_each_organisation_has_its_own_times(
         agency=daily.agency, workflow=daily, connection=make_connection(other_workspace)
     )
     plan_it(daily, owner)
-    timetable.start_due()
+    trigger_runner.start_due()
     clock.set("2026-11-23T09:01")
-    assert timetable.start_due() == 1
+    assert trigger_runner.start_due() == 1
     clock.set("2026-11-23T11:01")
-    assert timetable.start_due() == 1
+    assert trigger_runner.start_due() == 1
     assert started() == ["2026-11-23T09:00:00+13:00", "2026-11-23T09:00:00+11:00"]
 
 
@@ -319,37 +319,37 @@ def test_another_time_zone_of_the_client_moves_the_next_time(
     daily: Workflow, owner: User, clock: Clock, workspace: Any
 ) -> None:
     plan_it(daily, owner)
-    timetable.start_due()
+    trigger_runner.start_due()
     set_time_zone(workspace=workspace, time_zone="Australia/Sydney", by=owner)
     clock.set("2026-11-23T09:01")
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
     clock.set("2026-11-23T11:01")
-    assert timetable.start_due() == 1
+    assert trigger_runner.start_due() == 1
     assert started() == ["2026-11-23T09:00:00+11:00"]
 
 
 @pytest.mark.django_db
 def test_another_schedule_begins_anew(daily: Workflow, owner: User, clock: Clock) -> None:
     plan_it(daily, owner)
-    timetable.start_due()
+    trigger_runner.start_due()
     plan_it(daily, owner, at="15:00")
     clock.set("2026-11-23T14:00")
-    assert timetable.start_due() == 0
+    assert trigger_runner.start_due() == 0
     clock.set("2026-11-23T15:00")
-    assert timetable.start_due() == 1
+    assert trigger_runner.start_due() == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_many_nodes_start_each_time_once(daily: Workflow, owner: User, clock: Clock) -> None:
     plan_it(daily, owner, every="minutes", minutes="5")
-    timetable.start_due()
+    trigger_runner.start_due()
     clock.set("2026-11-23T09:00:01")
     gate, counts = threading.Barrier(6), []
 
     def sweep() -> None:
         try:
             gate.wait()
-            counts.append(timetable.start_due())
+            counts.append(trigger_runner.start_due())
         finally:
             database.close()
 

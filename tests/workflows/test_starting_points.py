@@ -10,11 +10,11 @@ from connections.integrations import Call, Data, Done, Outcome, registry
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_event
-from workflows import intake
 from workflows.definition.templates import STARTING_POINTS
 from workflows.definition.validation import problems
 from workflows.engine import runner
 from workflows.models import Activation, Version, Workflow
+from workflows.triggers import intake
 
 pytestmark = pytest.mark.django_db
 

@@ -25,9 +25,9 @@ from tests.factories import (
 from tests.xero.test_changes import listening
 from tests.xero.test_ledger_details import HERE, page
 from tests.xero.test_ledger_lists import invoice
-from workflows import timetable
 from workflows.engine import lanes, runner
 from workflows.models import StepRun, WorkflowConnection
+from workflows.triggers import runner as trigger_runner
 from xero import ledgers, overdue, upsert
 from xero.models import Ledger
 
@@ -175,11 +175,11 @@ def test_today_in_an_expression_is_the_organisations(auckland: Connection, new_y
 
 def test_schedule_goes_by_the_organisations_clock_and_follows_a_new_zone(new_york: Connection) -> None:
     listening(new_york, "core/schedule", every="day", at="09:00")
-    timetable.start_due()
+    trigger_runner.start_due()
     application = WorkflowConnection.objects.get(connection=new_york)
     assert application.due_at == datetime(2026, 11, 30, 9, tzinfo=EASTERN)
     new_york.details = {"timezone": "Europe/London"}
     new_york.save()
-    timetable.start_due()
+    trigger_runner.start_due()
     application.refresh_from_db()
     assert application.due_at == datetime(2026, 11, 30, 9, tzinfo=ZoneInfo("Europe/London"))

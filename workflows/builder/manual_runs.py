@@ -13,7 +13,6 @@ from connections.models import Event
 from taskjuice.workspaces import audit, gate
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import User
-from workflows import intake
 from workflows.builder import queries as builder_queries
 from workflows.builder import step_test_runner
 from workflows.builder import step_tests as builder_step_tests
@@ -22,6 +21,7 @@ from workflows.definition import organisation_pauses
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.lifecycle import NotAllowed
 from workflows.models import Activation, Version, Workflow, WorkflowState
+from workflows.triggers import intake
 
 RAN = "It has run for this event already. Replay that activation instead."
 LOOKED_THROUGH = 500  # newest events that are held against the trigger

@@ -36,7 +36,7 @@ from workflows.definition.evaluation_budget import evaluation_budget
 from workflows.definition.validation import Place, problems
 from workflows.engine.plans import StepError, StepPlan, plan_of
 from workflows.models import Activation
-from workflows.timetable import event_by_hand
+from workflows.triggers.runner import event_by_hand
 
 RECENT = timedelta(days=30)
 MOST_EVENTS = 20

@@ -20,10 +20,10 @@ from connections import organisation_time
 from connections.integrations import Data, Trigger
 from connections.models import Connection, ConnectionState, Event
 from taskjuice.queue import clock
-from workflows import intake
 from workflows.definition import organisation_pauses
 from workflows.models import Activation, ActivationState, Version, WorkflowConnection, WorkflowState
-from workflows.schedule import Schedule, ScheduleForm
+from workflows.triggers import intake
+from workflows.triggers.schedule import Schedule, ScheduleForm
 
 CATEGORY = "SCHEDULE"
 DUE, BY_HAND = "DUE", "BY HAND"
