@@ -26,8 +26,8 @@ from connections.models import Budget, Connection, ConnectionState
 from taskjuice.site.attention import here, place_url
 from taskjuice.workspaces.gate import Scope
 from workflows.models import Activation
-from xero.ageing import books
 from xero.ageing import queries as ageing
+from xero.ageing import scope as ageing_scope
 from xero.ageing.queries import Aged, Owing
 from xero.ledger.queries import SALE
 
@@ -155,7 +155,7 @@ class Cards:
 
     @cached_property
     def owed(self) -> Owed | None:
-        there = books.of(self.scope)
+        there = ageing_scope.of(self.scope)
         by = "client" if self.scope.workspace is None else "contact"
         table = ageing.table(there, Owing(SALE, there.today, today=True), by, size=WORST)
         if not table.totals:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import connection as database
 
-from xero.ageing.books import Book, Books
+from xero.ageing.scope import Book, Books
 from xero.ledger.listing import ON_A_PAGE, Window
 from xero.ledger.queries import BILL, SALE
 from xero.models import Invoice

@@ -11,10 +11,11 @@ from django.views.decorators.http import require_safe
 
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
-from xero.ageing import books, files, queries
-from xero.ageing.books import Books
+from xero.ageing import files, queries
+from xero.ageing import scope as books
 from xero.ageing.forms import AgeingForm
 from xero.ageing.queries import Aged, Owing, Table
+from xero.ageing.scope import Books
 
 
 @dataclass(frozen=True, slots=True)
