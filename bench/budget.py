@@ -33,13 +33,13 @@ def main() -> None:
 
 def cost() -> dict[str, float]:
     """What the two statements around a call take together."""
-    from xero import budget
+    from xero.api import rate_limits
 
     left = {"X-MinLimit-Remaining": "60", "X-DayLimit-Remaining": "4000", "X-AppMinLimit-Remaining": "9000"}
     tenant, times = uuid4(), []
     for _ in range(COSTED):
         began = time.perf_counter()
-        budget.give_back(budget.take(tenant), left, status=200)
+        rate_limits.give_back(rate_limits.take(tenant), left, status=200)
         times.append((time.perf_counter() - began) * 1000)
     return {"median": round(statistics.median(times), 2), "p95": round(sorted(times)[int(COSTED * 0.95)], 2)}
 
@@ -51,9 +51,9 @@ def queue(minute: int) -> dict[str, Any]:
     from tests.factories import make_agency, make_workspace
     from tests.sandbox_process import SandboxProcess
     from tests.xero.linked import link, point_at
-    from xero import budget
+    from xero.api import rate_limits
 
-    budget.MINUTE_SECONDS = float(minute)
+    rate_limits.MINUTE_SECONDS = float(minute)
     with SandboxProcess(minute_seconds=minute, latency_ms=30) as sandbox:
         point_at(settings, sandbox)
         Budget.objects.all().delete()  # this sandbox counts from nothing, whatever was measured before
@@ -95,7 +95,7 @@ def drain(connection: Any, calls: int) -> None:
     from django.utils import timezone
 
     from connections.errors import RetryLater
-    from xero.client import client_for
+    from xero.api.client import client_for
 
     while calls:
         try:
@@ -119,8 +119,8 @@ class Waits(threading.Thread):
     def run(self) -> None:
         from django.db import connection as database
 
-        from xero.budget import PAGE, WORK
-        from xero.client import client_for
+        from xero.api.client import client_for
+        from xero.api.rate_limits import PAGE, WORK
 
         while not self.stop.wait(self.pause):
             for target, purpose, waits in zip(

@@ -292,7 +292,7 @@ def first_read() -> dict[str, Any]:
 
 def count_calls() -> Counter[str]:
     """Calls to the Accounting API from here on, by path."""
-    from xero import transport
+    from xero.api import transport
 
     send, sent = transport.send, Counter[str]()
 
@@ -325,7 +325,7 @@ def decoding() -> dict[str, Any]:
 
 
 def decode_ours(body: bytes) -> Any:
-    from xero import wire
+    from xero.api import wire
 
     return wire.decode(body)["Invoices"]
 

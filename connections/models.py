@@ -443,7 +443,7 @@ class Budget(models.Model):
 
     The provider's windows are fixed, but where they end is not told. `minute_ends` is the latest moment at which the
     running one may end and `minute_seen` the last at which it had not ended yet; both shrink towards the truth
-    (xero/budget.py). `slots` holds when the lease of each call in flight ends. Times are the database's.
+    (xero/api/rate_limits.py). `slots` holds when the lease of each call in flight ends. Times are the database's.
     """
 
     provider = models.CharField(max_length=30)

@@ -16,7 +16,8 @@ from django.http import QueryDict
 
 from taskjuice.form_sizes import MOST_LINES
 from taskjuice.row_fields import RowsField
-from xero import answers
+from xero.api import answers
+from xero.api.line_names import as_form_row
 from xero.fields import (
     AmountField,
     Chosen,
@@ -27,7 +28,6 @@ from xero.fields import (
     TrackingField,
     WordsField,
 )
-from xero.line_names import as_form_row
 from xero.names import normalise_name
 
 ACCREC, ACCPAY = "ACCREC", "ACCPAY"

@@ -9,8 +9,8 @@ from typing import Any
 
 from django.db import models
 
-from xero import wire
-from xero.body_fields import (
+from xero.api import wire
+from xero.api.body_fields import (
     LARGEST,
     Body,
     read_day,
@@ -22,10 +22,10 @@ from xero.body_fields import (
     read_uuid,
     round_places,
 )
-from xero.document_records import parse_payment
+from xero.api.document_records import parse_payment
+from xero.api.payment_types import INVOICE
 from xero.models import Account, Contact, Invoice, Item, Payment, TrackingCategory
 from xero.names import normalise_name
-from xero.payment_types import INVOICE
 
 Row = dict[str, Any]
 

@@ -17,8 +17,8 @@ from connections.models import Connection
 from taskjuice.exact_json import ExactJSONField
 from taskjuice.workspaces.models import Workspace
 from xero import grams
-from xero.document_records import InvoiceRecord, PaymentRecord, parse_invoice, parse_payment
-from xero.master_records import (
+from xero.api.document_records import InvoiceRecord, PaymentRecord, parse_invoice, parse_payment
+from xero.api.master_records import (
     AccountRecord,
     ContactRecord,
     ItemRecord,
@@ -28,7 +28,7 @@ from xero.master_records import (
     parse_item,
     parse_organisation,
 )
-from xero.payment_types import PaymentType, describe_type
+from xero.api.payment_types import PaymentType, describe_type
 
 
 def _money() -> "models.DecimalField[Decimal, Decimal]":

@@ -4,9 +4,9 @@ from typing import Any
 
 from connections import lifecycle
 from connections.models import Connection
-from xero import time_zones
-from xero.body_fields import Body
-from xero.master_records import parse_organisation
+from xero.api import time_zones
+from xero.api.body_fields import Body
+from xero.api.master_records import parse_organisation
 
 
 def facts(body: Body) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from xero.actions import (
     ListItems,
 )
 from xero.actions.statuses import ApproveInvoice, VoidInvoice
+from xero.api.provider import XeroProvider
 from xero.models import (
     Account,
     Change,
@@ -34,7 +35,6 @@ from xero.models import (
     TrackingCategory,
 )
 from xero.panels import of_ledger
-from xero.provider import XeroProvider
 from xero.triggers import (
     AmountDueChanged,
     ContactEvent,

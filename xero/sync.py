@@ -21,9 +21,10 @@ from connections.models import Connection, ConnectionState
 from taskjuice.database.outages import OUTAGE, insist
 from taskjuice.queue import clock
 from taskjuice.queue.leases import Lease, LeaseLost
-from xero import budget, ledgers, organisations, recovery, upsert
-from xero.body_fields import read_count, read_object, read_objects
-from xero.client import client_for
+from xero import ledgers, organisations, recovery, upsert
+from xero.api import rate_limits
+from xero.api.body_fields import read_count, read_object, read_objects
+from xero.api.client import client_for
 from xero.mapping import ACCOUNTS, CONTACTS, INVOICES, ITEMS, KINDS, PAYMENTS, TRACKING, Kind
 from xero.models import Ledger, Part, Stale
 
@@ -193,7 +194,7 @@ def _advance(lease: Lease, connection: Connection, part: Part) -> bool:
 
 def _read_organisation(lease: Lease, connection: Connection, part: Part) -> None:
     """Its name, zone, currency and lock dates, which the connection and its client follow."""
-    answer = client_for(connection, purpose=budget.SYNC).get("/Organisation")
+    answer = client_for(connection, purpose=rate_limits.SYNC).get("/Organisation")
     body = next(iter(read_objects(answer, "Organisations")), None)
     if body is None:
         raise errors.Invalid(["Xero’s answer names no organisation."])
@@ -207,7 +208,7 @@ def _read_organisation(lease: Lease, connection: Connection, part: Part) -> None
 def _read_whole(lease: Lease, connection: Connection, part: Part) -> None:
     kind = KINDS[part.kind]
     params: dict[str, str | int] = {"unitdp": 4} if part.kind == ITEMS else {}
-    bodies = _bodies(client_for(connection, purpose=budget.SYNC).get(kind.path, params=params), kind)
+    bodies = _bodies(client_for(connection, purpose=rate_limits.SYNC).get(kind.path, params=params), kind)
     rows, _ = kind.rows(bodies)
     with transaction.atomic():
         ledgers.hold(lease)
@@ -221,7 +222,7 @@ def _read_whole(lease: Lease, connection: Connection, part: Part) -> None:
 def _read_page(lease: Lease, connection: Connection, part: Part) -> None:
     kind = KINDS[part.kind]
     began = clock.now()
-    answer = client_for(connection, purpose=budget.SYNC).get(
+    answer = client_for(connection, purpose=rate_limits.SYNC).get(
         kind.path, params=_page_params(kind, part.step_page), modified_since=part.step_since
     )
     bodies = _bodies(answer, kind)
@@ -326,7 +327,7 @@ def _read_ids(lease: Lease, connection: Connection, kind: Kind, ids: list[UUID])
     began = clock.now()
     params = _page_params(kind, 1) | {"IDs": ",".join(map(str, ids)), "pageSize": 100}
     try:
-        bodies = _bodies(client_for(connection, purpose=budget.SYNC).get(kind.path, params=params), kind)
+        bodies = _bodies(client_for(connection, purpose=rate_limits.SYNC).get(kind.path, params=params), kind)
     except (errors.NeedsConsent, errors.TenantGone, errors.Invalid, errors.NotFound) as error:
         logger.warning(
             "connection %s: records of %s cannot be refreshed: %s", connection.pk, kind.name, error

@@ -12,7 +12,7 @@ from connections.providers import providers
 from taskjuice.workspaces.models import Agency, AuditEntry, Workspace
 from tests.connections.conftest import come_back, connect, start
 from tests.sandbox_process import SandboxProcess
-from xero.client import client_for
+from xero.api.client import client_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,8 +17,9 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_request
 from workflows.engine.plans import clean
-from xero import scopes, upsert, wire
+from xero import upsert
 from xero.actions.invoices import InvoiceWriter
+from xero.api import scopes, wire
 from xero.mapping import INVOICES
 from xero.models import Contact
 

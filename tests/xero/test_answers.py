@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connections import errors
-from xero import answers, refusals, wire
+from xero.api import answers, wire
+from xero.api import errors as xero_errors
 
 ID = "5c8ef2d1-6d2f-4a53-9d24-0d5b0b9a6f11"  # fixed: it stands in the names of tests
 ZERO = "00000000-0000-0000-0000-000000000000"
@@ -135,7 +136,7 @@ XML = b"""<?xml version="1.0" encoding="utf-8"?><ApiException xmlns:xsi="http://
     ],
 )  # fmt: skip
 def test_reasons_of_a_refused_request(answer: requests.Response, reasons: list[str]) -> None:
-    error = refusals.refusal(answer, writes=True)
+    error = xero_errors.refusal(answer, writes=True)
     assert isinstance(error, errors.Invalid)
     assert error.messages == reasons
 
@@ -163,4 +164,4 @@ def test_good_answer_in_xml_is_only_believed_where_nothing_was_written(
     answer: requests.Response, kind: type[Exception]
 ) -> None:
     with pytest.raises(kind):
-        refusals.content(answer, writes=True)
+        xero_errors.content(answer, writes=True)

@@ -22,9 +22,9 @@ from connections.oauth import grants
 from taskjuice.workspaces.models import Workspace
 from tests.connections.conftest import connect, sandbox, sandbox_process  # noqa: F401 - fixtures
 from tests.sandbox_process import SandboxProcess
-from xero import budget, transport
-from xero.client import client_for
-from xero.provider import XeroProvider
+from xero.api import rate_limits, transport
+from xero.api.client import client_for
+from xero.api.provider import XeroProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,7 +122,7 @@ def test_day_limit_parks_for_hours_however_it_is_said(
     fault(sandbox, "limit_day", seconds=7 * 3600, retry_after=retry_after)
     with pytest.raises(errors.RetryLater) as raised:
         client_for(connection).get("/Organisation")
-    left = budget.left([connection.tenant_id])[connection.tenant_id]
+    left = rate_limits.left([connection.tenant_id])[connection.tenant_id]
     assert (left.day_left, left.why, left.parked_until) == (0, "day", raised.value.at)
     assert raised.value.at is not None
     assert raised.value.at > timezone.now() + timedelta(hours=6.9)

@@ -19,7 +19,8 @@ from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_parameters, check_request
 from workflows.engine import lanes, runner
 from workflows.models import StepRun
-from xero import ledgers, scopes, transport, wire
+from xero import ledgers
+from xero.api import scopes, transport, wire
 from xero.models import Account, Contact, Invoice, Item, Payment
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from django.core.cache import cache
 
 from connections import errors
 from connections.providers import ConsentFailed
-from xero import id_tokens
+from xero.api import id_tokens
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

@@ -19,8 +19,8 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from workflows.engine import lanes, runner, store
 from workflows.models import Activation, Lane, StepRun
-from xero import budget
 from xero.actions.writing import XeroWriter
+from xero.api import rate_limits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -89,8 +89,8 @@ def cut_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: b
 
 
 CUTS: dict[str, tuple[Any, str, bool]] = {
-    "before anything is asked": (budget, "take", False),
-    "while it is asked": (budget, "give_back", False),
+    "before anything is asked": (rate_limits, "take", False),
+    "while it is asked": (rate_limits, "give_back", False),
     "before the intent is stored": (sending, "stored", False),
     "before it is sent": (XeroWriter, "send", False),
     "after it was sent": (XeroWriter, "send", True),
@@ -179,7 +179,7 @@ def test_statement_that_is_too_much_counts_as_an_attempt(
         with database.cursor() as cursor:
             cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'too long' USING ERRCODE = '57014'; END $$")
 
-    monkeypatch.setattr(budget, "take", too_much)
+    monkeypatch.setattr(rate_limits, "take", too_much)
     for _ in range(store.MAX_ATTEMPTS):
         with pytest.raises(OperationalError):
             drain(connection)

@@ -11,10 +11,11 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from tests.xero.test_ledger_details import HERE, page
-from xero import ledgers, upsert, wire
+from xero import ledgers, upsert
+from xero.api import wire
+from xero.api.document_records import parse_invoice, parse_line, parse_paid_document
+from xero.api.master_records import parse_item, parse_organisation
 from xero.desk import choices
-from xero.document_records import parse_invoice, parse_line, parse_paid_document
-from xero.master_records import parse_item, parse_organisation
 from xero.models import Account, Invoice, Item, Ledger
 
 pytestmark = pytest.mark.django_db

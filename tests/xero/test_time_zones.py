@@ -13,7 +13,7 @@ from tests.connections.conftest import connect
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import fresh
 from tests.xero.sandbox import openapi
-from xero import time_zones
+from xero.api import time_zones
 
 
 def test_every_time_zone_of_xeros_file_is_known() -> None:

@@ -20,9 +20,9 @@ from connections.integrations import (
 from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.workspaces.models import Agency
-from xero import budget, scopes
 from xero.actions import known
-from xero.client import Client, client_for
+from xero.api import rate_limits, scopes
+from xero.api.client import Client, client_for
 
 IDS_A_CALL = 40  # Xero's own advice; the address would grow too long
 T = TypeVar("T")
@@ -109,7 +109,7 @@ def client(call: Call) -> Client:
 
 
 def purpose(by_person: bool) -> str:
-    return budget.PAGE if by_person else budget.WORK
+    return rate_limits.PAGE if by_person else rate_limits.WORK
 
 
 def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

@@ -8,14 +8,15 @@ from connections.integrations import Call as ActionCall
 from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writes.writers import Draft, Found, Made
-from xero import forms, scopes
+from xero import forms
 from xero.actions import known, samples
 from xero.actions.base import chunks, connection_of, given
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
-from xero.body_fields import read_objects, read_text
+from xero.api import scopes
+from xero.api.body_fields import read_objects, read_text
+from xero.api.master_records import parse_contact
 from xero.contact_names import contacts_called
 from xero.mapping import CONTACTS
-from xero.master_records import parse_contact
 from xero.names import name_key
 
 NAMES_A_CALL = 20  # in one `where`; the address would grow too long

@@ -16,15 +16,16 @@ from connections.integrations import Call as ActionCall
 from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writes.writers import Draft, Found, Made, Twin
-from xero import forms, scopes, totals
+from xero import forms, totals
 from xero.actions import known, samples
 from xero.actions.base import connection_of, given
 from xero.actions.lock_dates import refuse_locked
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees, as_uuid
-from xero.body_fields import read_count, read_day, read_object, read_objects, read_text
-from xero.client import Params
+from xero.api import scopes
+from xero.api.body_fields import read_count, read_day, read_object, read_objects, read_text
+from xero.api.client import Params
+from xero.api.document_records import parse_invoice
 from xero.contact_names import active_contacts
-from xero.document_records import parse_invoice
 from xero.mapping import INVOICES
 from xero.models import Invoice
 from xero.names import name_key

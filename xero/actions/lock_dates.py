@@ -11,8 +11,8 @@ from connections.integrations import Failed, Outcome
 from connections.models import Connection
 from connections.writes.writers import Draft
 from xero import organisations
-from xero.body_fields import read_objects
-from xero.client import Client
+from xero.api.body_fields import read_objects
+from xero.api.client import Client
 from xero.models import Ledger
 
 LOCKED = "The document date cannot be before the {lock}, currently set at {day}."

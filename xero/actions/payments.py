@@ -14,12 +14,13 @@ from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writes.writers import Draft, Found, Made, Twin, Undecided
 from taskjuice import currencies
-from xero import forms, scopes
+from xero import forms
 from xero.actions import known, samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of, given
 from xero.actions.lock_dates import refuse_locked
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees, as_uuid
-from xero.body_fields import (
+from xero.api import scopes
+from xero.api.body_fields import (
     Body,
     read_amount,
     read_day,
@@ -29,7 +30,7 @@ from xero.body_fields import (
     read_text,
     read_uuid,
 )
-from xero.document_records import parse_invoice, parse_payment, parse_payment_reference
+from xero.api.document_records import parse_invoice, parse_payment, parse_payment_reference
 
 ZERO = Decimal(0)
 NOTHING_DUE = "Nothing is due on this invoice."

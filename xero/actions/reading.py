@@ -14,14 +14,15 @@ from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, ou
 from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.queue.commits import quick
-from xero import days, forms, scopes, upsert
+from xero import days, forms, upsert
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
-from xero.body_fields import Body, read_count, read_object, read_objects, read_objects_by_id
-from xero.client import Params
-from xero.document_records import parse_invoice
+from xero.api import scopes
+from xero.api.body_fields import Body, read_count, read_object, read_objects, read_objects_by_id
+from xero.api.client import Params
+from xero.api.document_records import parse_invoice
+from xero.api.master_records import AccountRecord, ItemRecord, parse_account, parse_contact, parse_item
 from xero.mapping import CONTACTS, INVOICES, KINDS, Kind
-from xero.master_records import AccountRecord, ItemRecord, parse_account, parse_contact, parse_item
 
 logger = logging.getLogger(__name__)
 

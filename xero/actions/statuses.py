@@ -11,14 +11,14 @@ from connections.integrations import Call as ActionCall
 from connections.integrations import Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writes.writers import Draft, Found, Made, Undecided
-from xero import scopes
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, chunks, connection_of
 from xero.actions.invoices import InvoiceWriter
 from xero.actions.lock_dates import refuse_locked
 from xero.actions.writing import WriteAction, agrees
-from xero.body_fields import read_day, read_objects_by_id
-from xero.document_records import parse_invoice
+from xero.api import scopes
+from xero.api.body_fields import read_day, read_objects_by_id
+from xero.api.document_records import parse_invoice
 from xero.fields import IdField
 from xero.forms import StepForm
 

@@ -14,11 +14,11 @@ from connections import organisation_time
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from xero.actions import CreateInvoice
+from xero.api.document_records import parse_invoice
 from xero.calls.views import show_warnings, to_call
 from xero.desk import choices, editing, row_errors, sending, tax_rates
 from xero.desk.entrance import Desk, enter
 from xero.desk.forms import FIRST_ROWS, DocumentForm, Offer, RowForm, posted_rows, preview, row_forms
-from xero.document_records import parse_invoice
 from xero.fields import DayField
 from xero.ledger import places
 from xero.ledger.queries import SALE

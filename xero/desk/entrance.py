@@ -8,7 +8,7 @@ from connections.integrations import Action
 from connections.models import Connection, ConnectionState
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.models import Workspace
-from xero import scopes
+from xero.api import scopes
 from xero.ledger import places
 
 

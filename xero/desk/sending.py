@@ -10,10 +10,11 @@ from connections.integrations import Call as ActionCall
 from connections.models import Call, CallState, Connection
 from connections.writes import journal
 from taskjuice.workspaces.models import User
-from xero import budget, upsert
-from xero.body_fields import Body, read_objects
-from xero.client import client_for
-from xero.document_records import parse_contact_reference
+from xero import upsert
+from xero.api import rate_limits
+from xero.api.body_fields import Body, read_objects
+from xero.api.client import client_for
+from xero.api.document_records import parse_contact_reference
 from xero.mapping import CONTACTS, INVOICES
 
 
@@ -71,7 +72,7 @@ def read_again(connection: Connection, xero_id: UUID) -> None:
     """An invoice that a write has changed; if Xero cannot be asked now, the next round of reading brings it."""
     params: dict[str, str | int] = {"IDs": str(xero_id), "page": 1, "unitdp": 4, "includeArchived": "true"}
     try:
-        answer = client_for(connection, purpose=budget.PAGE).get("/Invoices", params=params)
+        answer = client_for(connection, purpose=rate_limits.PAGE).get("/Invoices", params=params)
     except errors.ProviderError:
         upsert.mark_stale([(connection.pk, INVOICES, xero_id)])
     else:

@@ -13,10 +13,10 @@ from django.core.cache import cache
 
 from connections import errors
 from connections.models import Connection
-from xero import budget
-from xero.body_fields import read_objects
-from xero.client import client_for
-from xero.master_records import parse_tax_rate
+from xero.api import rate_limits
+from xero.api.body_fields import read_objects
+from xero.api.client import client_for
+from xero.api.master_records import parse_tax_rate
 from xero.models import Account
 
 KEPT_SECONDS = 3600
@@ -62,7 +62,7 @@ def fresh(connection: Connection) -> dict[str, TaxRate]:
     """As `known`, but Xero is asked where nothing is kept. Where it cannot be asked now, what is known."""
     if cache.get(_key(connection)) is None:
         try:
-            answer = client_for(connection, purpose=budget.PAGE).get("/TaxRates")
+            answer = client_for(connection, purpose=rate_limits.PAGE).get("/TaxRates")
         except errors.ProviderError:  # the preview says that it does not know; the form works all the same
             cache.set(_key(connection), {}, KEPT_AFTER_FAILURE_SECONDS)
         else:

@@ -15,11 +15,11 @@ from django.db.models.expressions import RawSQL
 
 from connections.models import Connection
 from taskjuice import exact_json
+from xero.api.payment_types import describe_type
 from xero.grams import holding
 from xero.ledger.listing import Row, Total, add_up
 from xero.mapping import key
 from xero.models import Contact, Invoice, Payment
-from xero.payment_types import describe_type
 
 SEARCHED = 1000  # rows that a search brings
 MATCHING_CONTACTS = 200

@@ -14,7 +14,8 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link
 from tests.xero.sandbox.openapi import check_request
-from xero import ledgers, wire
+from xero import ledgers
+from xero.api import wire
 from xero.models import Account, Contact, Invoice, Payment
 
 pytestmark = pytest.mark.django_db

@@ -11,9 +11,11 @@ from django.conf import settings
 from connections import errors
 from connections.models import Connection
 from connections.providers import Consented, Left, Provider, Tenant, TokenSet
-from xero import budget, ledgers, oauth, organisations, refusals, transport, wire
-from xero.body_fields import read_objects, read_text, read_uuid
-from xero.client import Client
+from xero import ledgers, organisations
+from xero.api import errors as xero_errors
+from xero.api import oauth, rate_limits, transport, wire
+from xero.api.body_fields import read_objects, read_text, read_uuid
+from xero.api.client import Client
 
 BROAD = "accounting.transactions"  # replaced by several granular scopes in 2026
 ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
@@ -63,7 +65,7 @@ class XeroProvider(Provider):
         return settings.XERO_DAILY_LIMIT
 
     def left(self, tenant_ids: Collection[UUID]) -> Mapping[UUID, Left]:
-        return budget.left(tenant_ids)
+        return rate_limits.left(tenant_ids)
 
     def authorise_url(self, *, state: str, nonce: str, verifier: str) -> str:
         return oauth.authorise_url(state=state, nonce=nonce, verifier=verifier)
@@ -97,7 +99,7 @@ class XeroProvider(Provider):
         return ledgers.catch_up(since, connection_ids=connection_ids)
 
     def describe(self, connection: Connection) -> dict[str, Any]:
-        answer = Client(connection, whatever_state=True, purpose=budget.PAGE).get("/Organisation")
+        answer = Client(connection, whatever_state=True, purpose=rate_limits.PAGE).get("/Organisation")
         return organisations.describe(next(iter(read_objects(answer, "Organisations")), {}))
 
 
@@ -114,7 +116,7 @@ def _identity(method: str, path: str, token: str, params: dict[str, str | int] |
         raise errors.RetryLater(str(error)) from error
     if response.status_code < 300 or (method == "DELETE" and response.status_code == 404):
         return response
-    refusal = refusals.refusal(response, writes=False)
+    refusal = xero_errors.refusal(response, writes=False)
     if isinstance(refusal, errors.ProviderError):
         raise refusal
     raise errors.NeedsConsent("Xero does not take the access any more.", status=response.status_code)

@@ -16,8 +16,9 @@ from requests_oauthlib import OAuth2Session
 
 from connections import errors
 from connections.providers import Consented, ConsentFailed, TokenSet
-from xero import id_tokens, refusals, transport
-from xero.body_fields import read_count, read_text
+from xero.api import errors as xero_errors
+from xero.api import id_tokens, transport
+from xero.api.body_fields import read_count, read_text
 
 CALLBACK = "/connections/xero/callback/"
 LARGEST_ANSWER = 256 * 1024
@@ -99,7 +100,7 @@ def revoke(refresh_token: str) -> None:
     except (transport.NotSent, transport.Lost) as error:
         raise errors.RetryLater(str(error)) from error
     if response.status_code == 429:
-        raise refusals.limited(response.headers)
+        raise xero_errors.limited(response.headers)
     if response.status_code >= 500 or response.status_code in {401, 403}:
         raise errors.RetryLater("Xero did not take the revocation.", status=response.status_code)
 
@@ -152,7 +153,7 @@ def _checked(response: requests.Response) -> requests.Response:
     """A token answer that oauthlib may parse. What says nothing about the grant itself is for later."""
     status = response.status_code
     if status == 429:
-        raise refusals.limited(response.headers)
+        raise xero_errors.limited(response.headers)
     if status >= 500 or status in {403, 404}:
         raise errors.RetryLater("Xero's sign-in service is unwell.", status=status)
     if (

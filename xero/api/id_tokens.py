@@ -9,7 +9,8 @@ from django.core.cache import cache
 
 from connections import errors
 from connections.providers import ConsentFailed
-from xero import refusals, transport
+from xero.api import errors as xero_errors
+from xero.api import transport
 
 KEYS_FOR = 24 * 3600  # seconds; Xero's firewall refuses those who ask often (facts 1.1)
 LEEWAY = 60
@@ -71,4 +72,4 @@ def _published() -> dict[str, Any]:
         raise errors.RetryLater(str(error)) from error
     if response.status_code != 200:
         raise errors.RetryLater("Xero does not show its signing keys.", status=response.status_code)
-    return refusals.content(response, writes=False)
+    return xero_errors.content(response, writes=False)

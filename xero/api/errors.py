@@ -8,7 +8,7 @@ import requests
 
 from connections import errors
 from taskjuice.queue import clock
-from xero import answers, rate_limits, wire, xml_answers
+from xero.api import answers, retry_after, wire, xml_answers
 
 UNTOLD_SECONDS = 30.0  # where a limit is met that nobody counts, and Xero does not say how long
 LONGEST_REST_SECONDS = 3600.0  # an outage is looked at again after this, whatever was announced
@@ -55,7 +55,7 @@ def refusal(response: requests.Response, *, writes: bool) -> Exception:
         text = "Xero is unwell or down for maintenance."
         if writes:
             return errors.UnknownOutcome(text, status=status)
-        seconds = rate_limits.read_retry_after(response.headers)
+        seconds = retry_after.read_retry_after(response.headers)
         return errors.RetryLater(
             text, at=None if seconds is None else _after(min(seconds, LONGEST_REST_SECONDS)), status=status
         )
@@ -64,10 +64,10 @@ def refusal(response: requests.Response, *, writes: bool) -> Exception:
 
 def limited(headers: Mapping[str, str], at: datetime | None = None) -> errors.RetryLater:
     """Return the error for a 429. `at`: when calls go out again, where a budget has worked that out."""
-    limit = rate_limits.read_refusal(headers)
+    limit = retry_after.read_refusal(headers)
     seconds = UNTOLD_SECONDS if limit.seconds is None else limit.seconds
     return errors.RetryLater(
-        rate_limits.REASONS[limit.kind], at=at or _after(seconds), tenant_wide=True, status=429
+        retry_after.REASONS[limit.kind], at=at or _after(seconds), tenant_wide=True, status=429
     )
 
 

@@ -25,17 +25,17 @@ from connections.models import Budget
 from connections.providers import Left
 from taskjuice.queue import clock
 from taskjuice.queue.commits import QUICK
-from xero import rate_limits
-from xero.rate_limits import APP as APP_LIMIT
-from xero.rate_limits import CONCURRENT, DAY, MINUTE, REASONS, MetLimit
+from xero.api import retry_after
+from xero.api.retry_after import APP as APP_LIMIT
+from xero.api.retry_after import CONCURRENT, DAY, MINUTE, REASONS, MetLimit
 
 PROVIDER = "xero"
 APP = UUID(int=0)  # the tenant under which the app's own limit is kept
 
 PAGE, WORK, SYNC = "page", "work", "sync"  # a person waits; a workflow runs; the background reads
 
-MINUTE_SECONDS = rate_limits.MINUTE_SECONDS  # a benchmark shortens the minute
-DAY_SECONDS = rate_limits.DAY_SECONDS
+MINUTE_SECONDS = retry_after.MINUTE_SECONDS  # a benchmark shortens the minute
+DAY_SECONDS = retry_after.DAY_SECONDS
 MINUTE_LIMIT = 60
 CONCURRENT_LIMIT = 5
 LEASE_SECONDS = 40  # a call's place when its process died; above the longest call (transport.TOTAL_SECONDS)
@@ -196,11 +196,11 @@ def give_back(place: Place, headers: Mapping[str, str] | None, *, status: int = 
     Returns until when nothing goes out, where the answer was that a limit is met.
     """
     if headers is not None and status == 429:
-        return _park(place, rate_limits.read_refusal(headers))
+        return _park(place, retry_after.read_refusal(headers))
     minute = _counted(headers, "X-MinLimit-Remaining", MINUTE_LIMIT)
     day = _counted(headers, "X-DayLimit-Remaining", settings.XERO_DAILY_LIMIT)
     _release(place, minute, day, uncounted=headers is not None and minute is None)
-    left = rate_limits.read_count(headers, "X-AppMinLimit-Remaining") if headers else None
+    left = retry_after.read_count(headers, "X-AppMinLimit-Remaining") if headers else None
     if left is not None and left < APP_RESERVE:
         _execute(PARK_APP, APP, pause=APP_PAUSE_SECONDS)
     return None
@@ -323,7 +323,7 @@ def _release(place: Place, minute: int | None, day: int | None, *, uncounted: bo
 
 def _counted(headers: Mapping[str, str] | None, name: str, limit: int) -> int | None:
     """How many calls Xero has counted in its window; negative where it grants more than the limit we know."""
-    left = rate_limits.read_count(headers, name) if headers else None
+    left = retry_after.read_count(headers, name) if headers else None
     return None if left is None else limit - left
 
 

@@ -11,12 +11,13 @@ from connections import errors, lifecycle, states
 from connections.models import Connection
 from connections.oauth import grants
 from taskjuice.database.outages import insist
-from xero import answers, budget, refusals, transport, wire
+from xero.api import answers, rate_limits, transport, wire
+from xero.api import errors as xero_errors
 
 Params = Mapping[str, str | int]
 
 
-def client_for(connection: Connection, *, purpose: str = budget.WORK) -> "Client":
+def client_for(connection: Connection, *, purpose: str = rate_limits.WORK) -> "Client":
     """`purpose` is whose share of the organisation's limits it spends: budget.PAGE, WORK or SYNC."""
     return Client(connection, purpose=purpose)
 
@@ -29,7 +30,7 @@ class Client:
     """
 
     def __init__(
-        self, connection: Connection, *, whatever_state: bool = False, purpose: str = budget.WORK
+        self, connection: Connection, *, whatever_state: bool = False, purpose: str = rate_limits.WORK
     ) -> None:
         """`whatever_state`: for asking whether a connection marked as broken works after all."""
         self.connection = connection
@@ -73,11 +74,11 @@ class Client:
         token = grants.token(self.connection.grant_id)
         try:
             return self._exchange(method, path, token.text, params, headers, data)
-        except refusals.TokenExpired:
+        except xero_errors.TokenExpired:
             token = grants.renew(self.connection.grant_id, token.version)
         try:
             return self._exchange(method, path, token.text, params, headers, data)
-        except refusals.TokenExpired as error:
+        except xero_errors.TokenExpired as error:
             raise errors.RetryLater(
                 "Xero does not take a token that it has just issued.", status=401
             ) from error
@@ -103,32 +104,32 @@ class Client:
             },
         )
         try:
-            answer = refusals.content(response, writes=method != "GET")
+            answer = xero_errors.content(response, writes=method != "GET")
             if method == "GET":
                 answers.check_collection(path, answer)
             return answer
         except answers.NotTheAnswer as error:
             raise errors.RetryLater(str(error), status=response.status_code) from error
-        except refusals.Forbidden as error:
+        except xero_errors.Forbidden as error:
             raise lifecycle.forbidden(self.connection, str(error)) from error
         except errors.NeedsConsent as error:
             states.note_scope_missing(self.connection, str(error))
             raise
 
     def _sent(self, method: str, url: str, **request: Any) -> requests.Response:
-        place = budget.take(self.connection.tenant_id, self.purpose)
+        place = rate_limits.take(self.connection.tenant_id, self.purpose)
         try:
             response = transport.send(method, url, **request)
             parked_until = insist(
-                lambda: budget.give_back(place, response.headers, status=response.status_code)
+                lambda: rate_limits.give_back(place, response.headers, status=response.status_code)
             )
         except transport.NotSent as error:
-            insist(lambda: budget.give_back(place, {}))
+            insist(lambda: rate_limits.give_back(place, {}))
             raise errors.RetryLater(str(error)) from error
         except transport.Lost as error:
-            insist(lambda: budget.give_back(place, None))
+            insist(lambda: rate_limits.give_back(place, None))
             kind = errors.RetryLater if method == "GET" else errors.UnknownOutcome
             raise kind(str(error)) from error
         if response.status_code == 429:
-            raise refusals.limited(response.headers, at=parked_until)
+            raise xero_errors.limited(response.headers, at=parked_until)
         return response
