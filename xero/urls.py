@@ -5,7 +5,7 @@ from django.urls import path
 from xero import webhooks
 from xero.ageing import urls as ageing
 from xero.calls import urls as calls
-from xero.desk import urls as desk
+from xero.documents import urls as desk
 from xero.ledger import urls as ledger
 
 app_name = "xero"

@@ -15,7 +15,7 @@ from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from tests.xero.sandbox import openapi
 from xero import ledgers, upsert
-from xero.desk import choices
+from xero.documents import choices
 from xero.mapping import KINDS
 from xero.models import Item, Ledger
 

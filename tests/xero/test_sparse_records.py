@@ -15,7 +15,7 @@ from xero import ledgers, upsert
 from xero.api import wire
 from xero.api.document_records import parse_invoice, parse_line, parse_paid_document
 from xero.api.master_records import parse_item, parse_organisation
-from xero.desk import choices
+from xero.documents import choices
 from xero.models import Account, Invoice, Item, Ledger
 
 pytestmark = pytest.mark.django_db

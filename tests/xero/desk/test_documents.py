@@ -20,7 +20,7 @@ from tests.xero.linked import link
 from tests.xero.sandbox.openapi import check_request
 from xero import ledgers
 from xero.api import wire
-from xero.desk import choices
+from xero.documents import choices
 from xero.fields import TrackingField
 from xero.models import Account, Contact, Invoice, Stale
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xero.api.answers import renumber_line, split_place
-from xero.desk.forms import RowForm
+from xero.documents.forms import RowForm
 from xero.forms import is_blank
 
 LINE = "line"

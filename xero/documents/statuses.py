@@ -11,9 +11,9 @@ from connections.integrations import Action
 from taskjuice.workspaces import gate
 from xero.actions.statuses import ApproveInvoice, VoidInvoice
 from xero.calls.views import show_warnings, to_call
-from xero.desk import choices, sending
-from xero.desk.entrance import Desk, of_connection
-from xero.desk.forms import VoidForm
+from xero.documents import choices, submit
+from xero.documents.access import Desk, of_connection
+from xero.documents.forms import VoidForm
 from xero.ledger import places
 from xero.ledger.queries import SALE
 from xero.models import Invoice
@@ -61,15 +61,15 @@ def _change(request: HttpRequest, desk: Desk, invoice: Invoice, action: Action, 
     """One click of this state of the document is one write: the key is made of both."""
     key = uuid5(invoice.xero_id, f"{action.key} {invoice.connection_id} {invoice.updated_utc.isoformat()}")
     data = {"invoice_id": invoice.xero_id}
-    result = sending.send(action, invoice.connection, data, form_key=key, by=gate.person(request))
-    if isinstance(result, sending.Open):
+    result = submit.send(action, invoice.connection, data, form_key=key, by=gate.person(request))
+    if isinstance(result, submit.Open):
         return to_call(request, result.call)
-    if isinstance(result, sending.Made):
-        sending.keep(invoice.connection, "invoices", result.record)
+    if isinstance(result, submit.Made):
+        submit.keep(invoice.connection, "invoices", result.record)
         messages.success(request, done)
         show_warnings(request, result.warnings)
     else:
-        sending.read_again(invoice.connection, invoice.xero_id)
+        submit.read_again(invoice.connection, invoice.xero_id)
         for text in result.messages:
             messages.error(request, text)
     return redirect(places.document_address(desk.workspace, invoice.type, invoice.xero_id))

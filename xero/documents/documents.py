@@ -16,9 +16,9 @@ from taskjuice.workspaces import gate
 from xero.actions import CreateInvoice
 from xero.api.document_records import parse_invoice
 from xero.calls.views import show_warnings, to_call
-from xero.desk import choices, editing, row_errors, sending, tax_rates
-from xero.desk.entrance import Desk, enter
-from xero.desk.forms import FIRST_ROWS, DocumentForm, Offer, RowForm, posted_rows, preview, row_forms
+from xero.documents import choices, line_items, row_errors, submit, tax_rates
+from xero.documents.access import Desk, enter
+from xero.documents.forms import FIRST_ROWS, DocumentForm, Offer, RowForm, posted_rows, preview, row_forms
 from xero.fields import DayField
 from xero.ledger import places
 from xero.ledger.queries import SALE
@@ -68,14 +68,14 @@ def _edit(request: HttpRequest, desk: Desk, connection: Connection, type: str) -
     offer = Offer(connection, type, tax_rates.fresh(connection))
     do = request.POST.get("do", "")
     before = posted_rows(request.POST)
-    after = editing.edited(before, do, offer)
+    after = line_items.edited(before, do, offer)
     values = {name: request.POST[name] for name in DocumentForm.base_fields if name in request.POST}
     if do == "organisation" or "form_key" not in values:  # another ledger: nothing of it was sent yet
         values["form_key"] = str(DocumentForm.new_key())
     form = DocumentForm(offer, initial=values)
     rows = row_forms(offer, after, quiet=True)
-    new = editing.first_new(before, after)
-    if new is not None and do in editing.ADDED:
+    new = line_items.first_new(before, after)
+    if new is not None and do in line_items.ADDED:
         rows[new].fields["description"].widget.attrs["autofocus"] = True
     totals = preview(offer, row_forms(offer, after), values.get("line_amount_types", ""))
     return _page(request, desk, type, form=form, rows=rows, totals=totals)
@@ -87,10 +87,10 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection, type: str) -
     refused: list[str] = []
     if form.is_valid():
         key, by = form.cleaned_data["form_key"], gate.person(request)
-        result = sending.send(CREATE, connection, form.cleaned_data, form_key=key, by=by)
-        if isinstance(result, sending.Open):
+        result = submit.send(CREATE, connection, form.cleaned_data, form_key=key, by=by)
+        if isinstance(result, submit.Open):
             return to_call(request, result.call)
-        if isinstance(result, sending.Made):
+        if isinstance(result, submit.Made):
             return _made(request, desk, connection, result)
         refused = row_errors.as_shown(posted_rows(request.POST), result.messages)
         form.take_refusal(refused)
@@ -100,9 +100,9 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection, type: str) -
     return _page(request, desk, type, form=form, rows=rows, totals=totals, refused=refused, status=422)
 
 
-def _made(request: HttpRequest, desk: Desk, connection: Connection, result: sending.Made) -> HttpResponse:
+def _made(request: HttpRequest, desk: Desk, connection: Connection, result: submit.Made) -> HttpResponse:
     record = parse_invoice(result.record)
-    sending.keep(connection, "invoices", result.record)
+    submit.keep(connection, "invoices", result.record)
     noun = "Invoice" if record.type == SALE else "Bill"
     named = f"{noun} {record.number}".strip()
     if result.again:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from xero.desk import contacts, documents, payments, statuses
+from xero.documents import contacts, documents, payments, statuses
 from xero.ledger.queries import BILL, SALE
 
 HERE = "<slug:agency>/<slug:workspace>"

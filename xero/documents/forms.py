@@ -16,8 +16,8 @@ from django.utils.safestring import SafeString
 from connections.models import Connection
 from taskjuice.form_sizes import MOST_LINES
 from xero.contact_names import contact_called
-from xero.desk import choices
-from xero.desk.tax_rates import TaxRate
+from xero.documents import choices
+from xero.documents.tax_rates import TaxRate
 from xero.fields import TextField, TrackingField
 from xero.forms import (
     ACCPAY,

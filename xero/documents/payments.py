@@ -13,9 +13,9 @@ from taskjuice.workspaces import gate
 from xero.actions import CreatePayment
 from xero.actions.lock_dates import locked_until
 from xero.calls.views import show_warnings, to_call
-from xero.desk import choices, sending
-from xero.desk.entrance import Desk, enter, of_connection
-from xero.desk.forms import PaymentPageForm
+from xero.documents import choices, submit
+from xero.documents.access import Desk, enter, of_connection
+from xero.documents.forms import PaymentPageForm
 from xero.ledger import places
 from xero.ledger.queries import SALE
 from xero.models import Invoice
@@ -68,33 +68,33 @@ def _choice(request: HttpRequest, desk: Desk) -> HttpResponse:
 
 
 def _save(request: HttpRequest, desk: Desk, invoice: Invoice) -> HttpResponse:
-    before = sending.before(invoice.connection, CREATE, request.POST.get("form_key", ""))
+    before = submit.before(invoice.connection, CREATE, request.POST.get("form_key", ""))
     if before is not None:  # what was due then is paid by it
         return _made(request, desk, invoice, before)
     form = PaymentPageForm(invoice, request.POST)
     if not form.is_valid():
         return _page(request, desk, invoice, form, status=422)
     key, by = form.cleaned_data["form_key"], gate.person(request)
-    result = sending.send(CREATE, invoice.connection, form.cleaned_data, form_key=key, by=by)
-    if isinstance(result, sending.Open):
+    result = submit.send(CREATE, invoice.connection, form.cleaned_data, form_key=key, by=by)
+    if isinstance(result, submit.Open):
         return to_call(request, result.call)
-    if isinstance(result, sending.Made):
+    if isinstance(result, submit.Made):
         return _made(request, desk, invoice, result)
     form.take_refusal(result.messages)
-    sending.read_again(invoice.connection, invoice.xero_id)
+    submit.read_again(invoice.connection, invoice.xero_id)
     return _page(
         request, desk, _invoice(desk, str(invoice.xero_id)), form, refused=result.messages, status=422
     )
 
 
-def _made(request: HttpRequest, desk: Desk, invoice: Invoice, result: sending.Made) -> HttpResponse:
+def _made(request: HttpRequest, desk: Desk, invoice: Invoice, result: submit.Made) -> HttpResponse:
     if result.again:
         messages.info(
             request, "This form’s payment was recorded when it was sent first. Nothing was sent again."
         )
     else:
-        sending.keep(invoice.connection, "payments", result.record)
-        sending.read_again(invoice.connection, invoice.xero_id)
+        submit.keep(invoice.connection, "payments", result.record)
+        submit.read_again(invoice.connection, invoice.xero_id)
         messages.success(request, "The payment is in Xero.")
     show_warnings(request, result.warnings)
     return redirect(places.document_address(desk.workspace, invoice.type, invoice.xero_id))

@@ -10,9 +10,9 @@ from taskjuice.workspaces import gate
 from xero.actions import CreateContact
 from xero.api.master_records import parse_contact
 from xero.calls.views import show_warnings, to_call
-from xero.desk import sending
-from xero.desk.entrance import Desk, enter
-from xero.desk.forms import ContactPageForm
+from xero.documents import submit
+from xero.documents.access import Desk, enter
+from xero.documents.forms import ContactPageForm
 
 CREATE = CreateContact()
 
@@ -31,23 +31,23 @@ def contact_new(request: HttpRequest, agency: str, workspace: str) -> HttpRespon
 
 def _save(request: HttpRequest, desk: Desk, connection: Connection) -> HttpResponse:
     form = ContactPageForm(connection, request.POST)
-    before = sending.before(connection, CREATE, request.POST.get("form_key", ""))
+    before = submit.before(connection, CREATE, request.POST.get("form_key", ""))
     if before is not None:  # its own contact must not be in its way
         return _made(request, desk, connection, before)
     if not form.is_valid():
         return _page(request, desk, form, status=422)
     key, by = form.cleaned_data["form_key"], gate.person(request)
-    result = sending.send(CREATE, connection, form.cleaned_data, form_key=key, by=by)
-    if isinstance(result, sending.Open):
+    result = submit.send(CREATE, connection, form.cleaned_data, form_key=key, by=by)
+    if isinstance(result, submit.Open):
         return to_call(request, result.call)
-    if isinstance(result, sending.Made):
+    if isinstance(result, submit.Made):
         return _made(request, desk, connection, result)
     form.take_refusal(result.messages)
     return _page(request, desk, form, refused=result.messages, status=422)
 
 
-def _made(request: HttpRequest, desk: Desk, connection: Connection, result: sending.Made) -> HttpResponse:
-    sending.keep(connection, "contacts", result.record)
+def _made(request: HttpRequest, desk: Desk, connection: Connection, result: submit.Made) -> HttpResponse:
+    submit.keep(connection, "contacts", result.record)
     name = parse_contact(result.record).name
     if result.again:
         messages.info(request, f"This form made {name} when it was sent first. Nothing was sent again.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from taskjuice.form_sizes import MOST_LINES
-from xero.desk.forms import FIRST_ROWS, Offer
+from xero.documents.forms import FIRST_ROWS, Offer
 from xero.forms import is_blank
 
 Rows = list[dict[str, Any]]
