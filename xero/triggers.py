@@ -14,7 +14,7 @@ from django import forms
 from connections.integrations import Data, Trigger
 from connections.models import Connection, Event
 from xero import changes, overdue
-from xero.ledger import places
+from xero.ledger import scope
 from xero.models import Invoice
 
 KINDS = [("any", "is created or updated"), ("CREATE", "is created"), ("UPDATE", "is updated")]
@@ -58,7 +58,7 @@ class _XeroEvent(Trigger):
             record = UUID(str(data.get("resource_id", "")))
         except ValueError:
             return ""
-        return places.in_xero(connection, self.page(connection, record, data))
+        return scope.in_xero(connection, self.page(connection, record, data))
 
     def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
         """Of this record at Xero."""
@@ -72,7 +72,7 @@ class _OfDocuments(_XeroEvent):
         if kind not in {"ACCREC", "ACCPAY"}:
             known = Invoice.objects.filter(connection=connection, xero_id=record)
             kind = known.values_list("type", flat=True).first()
-        return places.document_page(str(kind or "ACCREC"), record)
+        return scope.document_page(str(kind or "ACCREC"), record)
 
 
 def _sample(category: str) -> Data:
@@ -102,7 +102,7 @@ class ContactEvent(_XeroEvent):
     sample = _sample("CONTACT")
 
     def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
-        return places.contact_page(record)
+        return scope.contact_page(record)
 
 
 DOCUMENTS = [("any", "sales invoices and bills"), ("ACCREC", "sales invoices"), ("ACCPAY", "bills")]

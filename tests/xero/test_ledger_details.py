@@ -21,7 +21,7 @@ from tests.factories import (
 )
 from tests.xero.test_ledger_lists import invoice
 from xero import ledgers, upsert
-from xero.ledger import places, records
+from xero.ledger import records, scope
 from xero.models import Invoice, Ledger
 
 pytestmark = pytest.mark.django_db
@@ -181,7 +181,7 @@ def test_payment_shows_the_call_that_made_it(as_member: Client, connection: Conn
 def test_open_in_xero_leads_into_this_organisation(connection: Connection) -> None:
     found = Connection.objects.select_related("ledger").get()
     id = uuid4()
-    assert places.in_xero(found, places.document_page("ACCPAY", id)) == (
+    assert scope.in_xero(found, scope.document_page("ACCPAY", id)) == (
         "https://go.xero.com/organisationlogin/default.aspx?shortcode=%21ab1Cd"
         f"&redirecturl=/AccountsPayable/View.aspx%3FInvoiceID%3D{id}"
     )

@@ -9,7 +9,7 @@ from connections.models import Connection, ConnectionState
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.models import Workspace
 from xero.api import scopes
-from xero.ledger import places
+from xero.ledger import scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class Desk:
 
     @property
     def base(self) -> str:
-        return places.Place(self.workspace, self.connections, self.connection).base
+        return scope.Place(self.workspace, self.connections, self.connection).base
 
 
 def enter(request: HttpRequest, agency: str, workspace: str, action: Action) -> Desk:
     """`?organisation=` or the form's own field says which; one that is not of this client is not found."""
     place = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
-    connections = places.of(place)
+    connections = scope.of(place)
     given = request.POST.get("organisation") or request.GET.get("organisation")
     connection = connections[0] if connections else None
     if given:

@@ -20,7 +20,7 @@ from xero.documents import choices, line_items, row_errors, submit, tax_rates
 from xero.documents.access import Desk, enter
 from xero.documents.forms import FIRST_ROWS, DocumentForm, Offer, RowForm, posted_rows, preview, row_forms
 from xero.fields import DayField
-from xero.ledger import places
+from xero.ledger import scope
 from xero.ledger.queries import SALE
 from xero.models import Contact
 from xero.totals import Totals
@@ -110,7 +110,7 @@ def _made(request: HttpRequest, desk: Desk, connection: Connection, result: subm
     else:
         messages.success(request, f"{named} is in Xero.")
     show_warnings(request, result.warnings)
-    return redirect(places.document_address(desk.workspace, record.type, result.record["InvoiceID"]))
+    return redirect(scope.document_address(desk.workspace, record.type, result.record["InvoiceID"]))
 
 
 def _page(

@@ -16,7 +16,7 @@ from xero.calls.views import show_warnings, to_call
 from xero.documents import choices, submit
 from xero.documents.access import Desk, enter, of_connection
 from xero.documents.forms import PaymentPageForm
-from xero.ledger import places
+from xero.ledger import scope
 from xero.ledger.queries import SALE
 from xero.models import Invoice
 
@@ -97,7 +97,7 @@ def _made(request: HttpRequest, desk: Desk, invoice: Invoice, result: submit.Mad
         submit.read_again(invoice.connection, invoice.xero_id)
         messages.success(request, "The payment is in Xero.")
     show_warnings(request, result.warnings)
-    return redirect(places.document_address(desk.workspace, invoice.type, invoice.xero_id))
+    return redirect(scope.document_address(desk.workspace, invoice.type, invoice.xero_id))
 
 
 def _page(

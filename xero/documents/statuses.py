@@ -14,7 +14,7 @@ from xero.calls.views import show_warnings, to_call
 from xero.documents import choices, submit
 from xero.documents.access import Desk, of_connection
 from xero.documents.forms import VoidForm
-from xero.ledger import places
+from xero.ledger import scope
 from xero.ledger.queries import SALE
 from xero.models import Invoice
 
@@ -50,7 +50,7 @@ def _enter(
     request: HttpRequest, agency: str, workspace: str, document: UUID, action: Action
 ) -> tuple[Desk, Invoice]:
     place = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
-    connections = places.of(place)
+    connections = scope.of(place)
     invoice = choices.document([one.pk for one in connections], document)
     if invoice is None:
         raise Http404("No such document here.")
@@ -72,4 +72,4 @@ def _change(request: HttpRequest, desk: Desk, invoice: Invoice, action: Action, 
         submit.read_again(invoice.connection, invoice.xero_id)
         for text in result.messages:
             messages.error(request, text)
-    return redirect(places.document_address(desk.workspace, invoice.type, invoice.xero_id))
+    return redirect(scope.document_address(desk.workspace, invoice.type, invoice.xero_id))

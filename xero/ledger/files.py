@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from taskjuice.workspaces.exports import csv_response
-from xero.ledger.places import Place
+from xero.ledger.scope import Place
 
 CHUNK = 2000
 # A column's heading, and behind the colon the row's field where that is called otherwise.

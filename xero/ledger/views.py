@@ -14,18 +14,19 @@ from connections.writes import record_history
 from taskjuice.return_address import read_return_address
 from taskjuice.workspaces import gate
 from xero import freshness, ledgers
-from xero.ledger import files, places, queries, records
+from xero.ledger import files, queries, records
+from xero.ledger import scope as ledger_scope
 from xero.ledger.pages import ListPage
-from xero.ledger.places import Place
 from xero.ledger.queries import Wanted
 from xero.ledger.records import One
+from xero.ledger.scope import Place
 from xero.models import Account, Contact, Invoice, Item, Payment
 
 
 @require_safe
 def record_list(request: HttpRequest, agency: str, workspace: str, page: ListPage) -> HttpResponse:
     """The whole page, or its inner part for htmx."""
-    place = places.find(gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET)
+    place = ledger_scope.find(gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET)
     form = page.form(request.GET)
     wanted = form.wanted()
     tab = wanted.get("tab", "")
@@ -51,7 +52,7 @@ def record_list(request: HttpRequest, agency: str, workspace: str, page: ListPag
 
 @require_safe
 def record_export(request: HttpRequest, agency: str, workspace: str, page: ListPage) -> HttpResponseBase:
-    place = places.find(gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET)
+    place = ledger_scope.find(gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET)
     if place.connection is None:
         raise Http404("No organisation is connected.")
     rows = page.rows(place.connection, page.form(request.GET).wanted())
@@ -64,7 +65,7 @@ def document_detail(
 ) -> HttpResponse:
     invoice = _found(request, agency, workspace, Invoice, document)
     if invoice.type != type:
-        return redirect(places.document_address(invoice.connection.workspace, invoice.type, document))
+        return redirect(ledger_scope.document_address(invoice.connection.workspace, invoice.type, document))
     lines = invoice.record.lines
     context = {
         "invoice": invoice,
@@ -75,7 +76,9 @@ def document_detail(
         "taxes": records.taxes_of(invoice),
         "payments": records.payments_of(invoice),
         "history": record_history.of_record(invoice.connection, invoice.xero_id, "INVOICE"),
-        "in_xero": places.in_xero(invoice.connection, places.document_page(type, invoice.xero_id)),
+        "in_xero": ledger_scope.in_xero(
+            invoice.connection, ledger_scope.document_page(type, invoice.xero_id)
+        ),
     }
     return _detail(request, "document", invoice.connection, "invoices", **context)
 
@@ -88,7 +91,7 @@ def contact_detail(request: HttpRequest, agency: str, workspace: str, contact: U
         "merged_into": records.merged_into(found),
         "documents": records.documents_of(found),
         "history": record_history.of_record(found.connection, found.xero_id, "CONTACT"),
-        "in_xero": places.in_xero(found.connection, places.contact_page(found.xero_id)),
+        "in_xero": ledger_scope.in_xero(found.connection, ledger_scope.contact_page(found.xero_id)),
     }
     return _detail(request, "contact", found.connection, "contacts", **context)
 
@@ -124,7 +127,7 @@ def item_detail(request: HttpRequest, agency: str, workspace: str, item: UUID) -
 def ledger_refresh(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
     """Have the ledger read anew, and go back to where the person pressed."""
     place = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
-    found = next((one for one in places.of(place) if one.pk == connection), None)
+    found = next((one for one in ledger_scope.of(place) if one.pk == connection), None)
     if found is None:
         raise Http404("No such connection here.")
     ledgers.ask(found)
@@ -138,7 +141,7 @@ def ledger_freshness(request: HttpRequest, agency: str, workspace: str, connecti
     """The progress of a read, asked for every few seconds; when it is over, the page loads anew."""
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     assert scope.workspace is not None  # a slug was given
-    found = next((one for one in places.of(scope.workspace) if one.pk == connection), None)
+    found = next((one for one in ledger_scope.of(scope.workspace) if one.pk == connection), None)
     ledger = getattr(found, "ledger", None)
     if found is None or ledger is None:
         raise Http404("Nothing is read for this connection yet.")
