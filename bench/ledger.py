@@ -265,13 +265,14 @@ def first_read() -> dict[str, Any]:
     from tests.factories import make_agency, make_workspace
     from tests.sandbox_process import SandboxProcess
     from tests.xero.linked import link, point_at
-    from xero import ledgers, sync
     from xero.models import Invoice, Ledger
+    from xero.sync import schedule as sync_schedule
+    from xero.sync import sync
 
     with SandboxProcess(organisations=1, invoices=INVOICES, minute_limit=6000) as sandbox:
         point_at(settings, sandbox)
         connection = link(sandbox, make_workspace(make_agency()))
-        ledgers.begin(connection)
+        sync_schedule.begin(connection)
         sent = count_calls()
         began = time.perf_counter()
         while not Ledger.objects.filter(pk=connection.pk, first_finished_at__isnull=False).exists():
@@ -331,7 +332,7 @@ def decode_ours(body: bytes) -> Any:
 
 
 def decode_to_rows(body: bytes) -> Any:
-    from xero import mapping
+    from xero.sync import mapping
 
     return mapping.KINDS["invoices"].rows(decode_ours(body))
 

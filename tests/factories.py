@@ -37,8 +37,8 @@ from taskjuice.workspaces.models import (
     Workspace,
 )
 from workflows.models import Activation, Approval, Version, Workflow, WorkflowConnection, WorkflowState
-from xero import upsert
 from xero.models import Ledger
+from xero.sync import upsert
 
 PASSWORD = "correct horse battery staple"
 numbers = itertools.count(1)

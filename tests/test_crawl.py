@@ -16,8 +16,9 @@ from tests.factories import make_connection
 from tests.generated_records import ID_FIELDS, generate_records
 from tests.personas import PERSONAS, address
 from tests.test_urls import TABLE, cast, values
-from xero import ledgers, upsert
 from xero.models import Invoice, Ledger
+from xero.sync import schedule as sync_schedule
+from xero.sync import upsert
 
 __all__ = ["cast", "values"]  # fixtures
 
@@ -121,7 +122,7 @@ def parse_page(path: str, content: bytes) -> Page:
 def books(workspace: Workspace) -> Connection:
     """A connection whose ledger holds 2,000 generated records."""
     link = make_connection(workspace, name="Harbour & Vine")
-    ledgers.begin(link)
+    sync_schedule.begin(link)
     Ledger.objects.update(base_currency="NZD", short_code="!ab1Cd")
     for kind, count in RECORDS.items():
         upsert.take_in(link, kind, list(generate_records(kind, count, seed=1)))

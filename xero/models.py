@@ -2,8 +2,8 @@
 
 Each record keeps what Xero sent as `body`, and gives it typed as `record`; the columns are what pages list, filter and
 sort by. Amounts are
-in the record's own currency. `*_key` and `*_tail` are for searching (xero/mapping.py makes them). A row is only
-replaced by one that Xero changed later (xero/upsert.py).
+in the record's own currency. `*_key` and `*_tail` are for searching (xero/sync/mapping.py makes them). A row is only
+replaced by one that Xero changed later (xero/sync/upsert.py).
 """
 
 from decimal import Decimal
@@ -16,7 +16,6 @@ from django.db.models.functions import Now
 from connections.models import Connection
 from taskjuice.exact_json import ExactJSONField
 from taskjuice.workspaces.models import Workspace
-from xero import grams
 from xero.api.document_records import InvoiceRecord, PaymentRecord, parse_invoice, parse_payment
 from xero.api.master_records import (
     AccountRecord,
@@ -29,6 +28,7 @@ from xero.api.master_records import (
     parse_organisation,
 )
 from xero.api.payment_types import PaymentType, describe_type
+from xero.sync import search_index
 
 
 def _money() -> "models.DecimalField[Decimal, Decimal]":
@@ -62,7 +62,7 @@ def _starting_with(field: str, name: str) -> models.Index:
 
 def _holding(*fields: str, name: str) -> GinIndex:
     """Serves a search by any part of these texts. New rows are few beside a search's patience: a short waiting list."""
-    return GinIndex(grams.of_rows(*fields), name=name, gin_pending_list_limit=256)
+    return GinIndex(search_index.of_rows(*fields), name=name, gin_pending_list_limit=256)
 
 
 class Invoice(Record):
@@ -439,7 +439,7 @@ class Change(models.Model):
     """An invoice's row came, or its status or amounts changed: told to workflows within a second, then dropped.
 
     Written by triggers (migration 0004), so that no reader of invoices can forget it; nothing is written while a
-    ledger is read for the first time. `details` is what xero/changes.py says.
+    ledger is read for the first time. `details` is what xero/sync/changes.py says.
     """
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="+")

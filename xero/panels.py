@@ -9,9 +9,9 @@ from connections.freshness import Freshness
 from connections.models import Connection
 from connections.panels import Panel
 from taskjuice.workspaces.gate import Scope
-from xero import freshness
 from xero.models import Ledger, Part
-from xero.sync import ORDER
+from xero.sync import freshness
+from xero.sync.sync import ORDER
 
 RECOVERED_SINCE = timedelta(days=30)
 

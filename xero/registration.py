@@ -7,7 +7,7 @@ from connections.providers import providers
 from connections.writes import journal, reconciliation, writers
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
-from xero import changes, checks, freshness, invariants, ledgers, overdue, recovery, restored
+from xero import checks, invariants
 from xero.actions import (
     CreateContact,
     CreateInvoice,
@@ -35,6 +35,9 @@ from xero.models import (
     TrackingCategory,
 )
 from xero.panels import of_ledger
+from xero.sync import changes, freshness, overdue, recovery
+from xero.sync import reconciliation as sync_reconciliation
+from xero.sync import schedule as sync_schedule
 from xero.triggers import (
     AmountDueChanged,
     ContactEvent,
@@ -79,12 +82,12 @@ def register() -> None:
     providers.tell_freshness(freshness.of_connections)
     panels.add(of_ledger)
     sweeping.add("calls nobody came back to", seconds=5, run=journal.wake_orphans)
-    sweeping.add("waiting ledgers", seconds=2, run=ledgers.rewake_waiting)
+    sweeping.add("waiting ledgers", seconds=2, run=sync_schedule.rewake_waiting)
     sweeping.add("changes of invoices", seconds=1, run=changes.announce)
     sweeping.add("overdue invoices", seconds=120, run=overdue.announce)
     sweeping.add("webhook sequence", seconds=20, run=recovery.watch)
-    reconciliation.when_begun(ledgers.catch_up)
-    reconciliation.ask_before_release(restored.open_points)
+    reconciliation.when_begun(sync_schedule.catch_up)
+    reconciliation.ask_before_release(sync_reconciliation.open_points)
     invariants.register()
     checks.register()
     _tell_holdings()
@@ -101,4 +104,4 @@ def _tell_holdings() -> None:
 
 def _read_ledger(connection: Connection) -> None:
     if connection.provider == XeroProvider.key:
-        ledgers.begin(connection)
+        sync_schedule.begin(connection)

@@ -1,6 +1,6 @@
 """Queue tasks. Dotted paths are part of queued messages: never rename them."""
 
-from xero import sync
+from xero.sync import sync
 
 
 def run_ledger(connection_id: int) -> None:

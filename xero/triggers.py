@@ -1,7 +1,7 @@
 """What can start a workflow at Xero.
 
 A webhook says only that something changed; a step reads what. What became of an invoice is known once the local copy
-has it (xero/changes.py, xero/overdue.py): those triggers come some seconds later, and bring the invoice's figures.
+has it (xero/sync/changes.py, xero/sync/overdue.py): those triggers come some seconds later, and bring the invoice's figures.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from django import forms
 
 from connections.integrations import Data, Trigger
 from connections.models import Connection, Event
-from xero import changes, overdue
 from xero.ledger import scope
 from xero.models import Invoice
+from xero.sync import changes, overdue
 
 KINDS = [("any", "is created or updated"), ("CREATE", "is created"), ("UPDATE", "is updated")]
 
@@ -148,7 +148,7 @@ class OverdueForm(DocumentForm):
 
 
 class _Document(_OfDocuments):
-    """Knows the invoice: `event.details` is as xero/changes.py says."""
+    """Knows the invoice: `event.details` is as xero/sync/changes.py says."""
 
     form = DocumentForm
     category = changes.CATEGORY

@@ -64,8 +64,9 @@ from tests.xero.books import read_all
 from tests.xero.linked import link
 from workflows.engine import lanes
 from workflows.models import Activation, Approval, OrganisationPause, WorkflowConnection
-from xero import ledgers, overdue
 from xero.models import Account, Change, Invoice, Ledger, SequenceWatch
+from xero.sync import overdue
+from xero.sync import schedule as sync_schedule
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("running worker")]
 
@@ -104,7 +105,7 @@ def _furnished(sandbox: SandboxProcess, environment: dict[str, str], log: Path) 
     agency = make_agency("Northwind Books", slug="northwind", owner=owner)
     workspace = make_workspace(agency, "Harbour Café", slug="harbour-cafe")
     connection = link(sandbox, workspace)
-    ledgers.begin(connection)
+    sync_schedule.begin(connection)
     read_all(connection)
     database.cursor().execute("DELETE FROM django_q_ormq")  # every wake-up until now is lost
     return Place(sandbox, environment, owner, agency, workspace, connection, log)

@@ -21,7 +21,7 @@ from workflows.activations import search as activation_search
 from workflows.activations import timeline
 from workflows.definition.templates import LARGE_INVOICE
 from workflows.models import Activation, Lane, StepRun, Workflow
-from xero import upsert
+from xero.sync import upsert
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,8 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.connections.conftest import connect, point_at
 from tests.sandbox_process import SandboxProcess
-from xero import sync
 from xero.models import Ledger
+from xero.sync import sync
 
 
 def fresh(sandbox: SandboxProcess, settings: Any) -> SandboxProcess:

@@ -17,11 +17,11 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_request
 from workflows.engine.plans import clean
-from xero import upsert
 from xero.actions.invoices import InvoiceWriter
 from xero.api import scopes, wire
-from xero.mapping import INVOICES
 from xero.models import Contact
+from xero.sync import upsert
+from xero.sync.mapping import INVOICES
 
 pytestmark = pytest.mark.django_db
 

@@ -14,10 +14,11 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from tests.xero.sandbox import openapi
-from xero import ledgers, upsert
 from xero.documents import choices
-from xero.mapping import KINDS
 from xero.models import Item, Ledger
+from xero.sync import schedule as sync_schedule
+from xero.sync import upsert
+from xero.sync.mapping import KINDS
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +38,7 @@ CHANGED = "/Date(1795167600000+0000)/"
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace)
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     Ledger.objects.update(base_currency="NZD")
     return found
 

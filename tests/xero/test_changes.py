@@ -14,8 +14,8 @@ from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_workflow
 from tests.xero.test_ledger_lists import invoice
 from workflows.models import Activation, Workflow
-from xero import changes, overdue, upsert
 from xero.models import Change, Ledger
+from xero.sync import changes, overdue, upsert
 
 pytestmark = pytest.mark.django_db
 
@@ -195,7 +195,7 @@ def at(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> Callable[[str],
 
     def run(moment: str) -> int:
         now = datetime.fromisoformat(moment).replace(tzinfo=AUCKLAND).astimezone(UTC)
-        monkeypatch.setattr("xero.overdue.timezone.now", lambda: now)
+        monkeypatch.setattr("xero.sync.overdue.timezone.now", lambda: now)
         return overdue.announce()
 
     return run

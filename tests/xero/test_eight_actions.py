@@ -19,9 +19,9 @@ from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_parameters, check_request
 from workflows.engine import lanes, runner
 from workflows.models import StepRun
-from xero import ledgers
 from xero.api import scopes, transport, wire
 from xero.models import Account, Contact, Invoice, Item, Payment
+from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db
 HERE = "/northwind/harbour-cafe"
@@ -263,7 +263,7 @@ PAGES: dict[str, Show] = {
 
 
 def test_each_action_runs_as_a_page(as_member: Client, connection: Connection, sent: list[str]) -> None:
-    ledgers.begin(connection)
+    sync_schedule.begin(connection)
     read_all(connection)
     for show in PAGES.values():
         show(as_member, connection)

@@ -14,8 +14,8 @@ from tests.factories import make_connection
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.validation import Place, problems
 from workflows.models import Workflow
-from xero import upsert
 from xero.models import Ledger, Part
+from xero.sync import upsert
 
 pytestmark = pytest.mark.django_db
 

@@ -20,9 +20,10 @@ from tests.factories import (
     make_workflow,
 )
 from tests.xero.test_ledger_lists import invoice
-from xero import ledgers, upsert
 from xero.ledger import records, scope
 from xero.models import Invoice, Ledger
+from xero.sync import schedule as sync_schedule
+from xero.sync import upsert
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +34,7 @@ LATER = "/Date(1795167600000+0000)/"
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace, name="Harbour & Vine")
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     Ledger.objects.update(base_currency="NZD", short_code="!ab1Cd")
     return found
 

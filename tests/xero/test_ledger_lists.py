@@ -16,9 +16,10 @@ from connections import organisation_time
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from xero import ledgers, upsert
 from xero.ledger import listing, queries
 from xero.models import Ledger
+from xero.sync import schedule as sync_schedule
+from xero.sync import upsert
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +29,7 @@ NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace, name="Harbour & Vine")
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     Ledger.objects.filter(pk=found.pk).update(base_currency="NZD", first_finished_at=NOW, finished_at=NOW)
     return found
 
@@ -282,7 +283,7 @@ def test_search_looks_into_this_ledger_only(
     as_client_user: Client, connection: Connection, workspace: Workspace
 ) -> None:
     other = make_connection(workspace, name="Zephyr")
-    ledgers.begin(other)
+    sync_schedule.begin(other)
     upsert.take_in(other, "invoices", [invoice("X-0042-X")])
     upsert.take_in(connection, "invoices", [invoice("Y-0042-Y")])
     assert numbers(as_client_user, "q=042") == ["Y-0042-Y"]

@@ -28,8 +28,9 @@ from tests.xero.test_ledger_lists import invoice
 from workflows.engine import lanes, runner
 from workflows.models import StepRun, WorkflowConnection
 from workflows.triggers import runner as trigger_runner
-from xero import ledgers, overdue, upsert
 from xero.models import Ledger
+from xero.sync import overdue, upsert
+from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db
 
@@ -59,7 +60,7 @@ def new_york(auckland: Connection) -> Connection:
 def organisation(workspace: Workspace, name: str, zone: str) -> Connection:
     grant = make_grant(scopes=["accounting.transactions", "accounting.contacts", "accounting.settings"])
     found = make_connection(workspace, name=name, grant=grant, details={"currency": "NZD", "timezone": zone})
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     Ledger.objects.filter(pk=found.pk).update(base_currency="NZD", finished_at=NOW, first_finished_at=NOW)
     return found
 

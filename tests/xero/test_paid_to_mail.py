@@ -18,8 +18,9 @@ from tests.xero.books import fresh, read_all
 from tests.xero.linked import link
 from workflows.engine import runner
 from workflows.models import Activation, Workflow
-from xero import changes, ledgers, sync
 from xero.models import Invoice, Ledger, Stale
+from xero.sync import changes, sync
+from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +36,7 @@ def connection(workspace: Workspace, sandbox_process: SandboxProcess, settings: 
     """With its ledger read."""
     fresh(sandbox_process, settings)
     found = link(sandbox_process, workspace)
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     read_all(found)
     return found
 

@@ -6,15 +6,15 @@ from django.utils import timezone
 
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_event, make_ledger
-from xero import ledgers
 from xero.models import Ledger, Part, SequenceGap
+from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db
 
 
 def test_connection_says_how_the_first_read_goes(as_admin: Client, workspace: Workspace) -> None:
     connection = make_connection(workspace)
-    ledgers.begin(connection)
+    sync_schedule.begin(connection)
     ledger = Ledger.objects.get(pk=connection.pk)
     Part.objects.create(ledger=ledger, kind="invoices", running=True, done=3000, total=10000)
     listed = as_admin.get("/northwind/harbour-cafe/connections/").content.decode()

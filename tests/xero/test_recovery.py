@@ -19,8 +19,9 @@ from tests.xero.books import fresh, read_all
 from tests.xero.linked import link
 from tests.xero.test_ledger_lists import invoice as sent_invoice
 from workflows.models import Activation
-from xero import ledgers, recovery, sync, upsert
 from xero.models import Invoice, Ledger, Part, SequenceGap, SequenceWatch, Stale
+from xero.sync import recovery, sync, upsert
+from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +37,7 @@ def connection(workspace: Workspace, sandbox_process: SandboxProcess, settings: 
     """With its ledger read."""
     fresh(sandbox_process, settings)
     found = link(sandbox_process, workspace)
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     read_all(found)
     return found
 
@@ -107,10 +108,10 @@ def test_event_of_a_record_that_is_not_there_is_given_up(connection: Connection)
 
 def test_worker_is_woken_for_events_after_a_moment(connection: Connection) -> None:
     tell(connection, uuid4())
-    ledgers.rewake_waiting()
+    sync_schedule.rewake_waiting()
     assert Ledger.objects.get().woken_at is None
     settled()
-    ledgers.rewake_waiting()
+    sync_schedule.rewake_waiting()
     assert Ledger.objects.get().woken_at is not None
 
 
@@ -203,7 +204,7 @@ def test_gap_in_the_numbers_starts_a_catch_up(quiet: Connection) -> None:
 
 def test_round_after_a_gap_recovers_and_forgets_it(quiet: Connection) -> None:
     changed_invoice(quiet, 10)
-    ledgers.catch_up(timezone.now() - timedelta(minutes=12))
+    sync_schedule.catch_up(timezone.now() - timedelta(minutes=12))
     Ledger.objects.update(recover_until=timezone.now() - timedelta(minutes=3))
     recovery.after_round(quiet, begun=timezone.now())
     assert Event.objects.filter(recovered=True).count() == 1
@@ -224,7 +225,7 @@ def test_changes_of_just_before_a_gap_was_noticed_are_recovered_by_a_later_round
     """A busy organisation: most of what was withheld changed less than two minutes before the first read."""
     for minutes_ago in (10, 1.5, 1, 0.2):
         changed_invoice(quiet, minutes_ago)
-    ledgers.catch_up(timezone.now() - timedelta(minutes=12))
+    sync_schedule.catch_up(timezone.now() - timedelta(minutes=12))
     recovery.after_round(quiet, begun=timezone.now())
     assert Event.objects.filter(recovered=True).count() == 1
     marked = Ledger.objects.get()
@@ -239,7 +240,7 @@ def test_changes_of_just_before_a_gap_was_noticed_are_recovered_by_a_later_round
 
 def test_change_made_after_the_read_began_is_not_taken_for_looked_at(quiet: Connection) -> None:
     now = timezone.now()
-    ledgers.catch_up(now - timedelta(minutes=30))
+    sync_schedule.catch_up(now - timedelta(minutes=30))
     Ledger.objects.update(recover_until=now - timedelta(minutes=4))
     recovery.after_round(quiet, begun=now - timedelta(minutes=10))  # a long round
     assert Ledger.objects.get().recover_since == now - timedelta(minutes=10)
@@ -250,9 +251,9 @@ def test_change_made_after_the_read_began_is_not_taken_for_looked_at(quiet: Conn
 
 
 def test_gap_found_meanwhile_keeps_its_own_mark(quiet: Connection) -> None:
-    ledgers.catch_up(timezone.now() - timedelta(minutes=12))
+    sync_schedule.catch_up(timezone.now() - timedelta(minutes=12))
     first = Ledger.objects.get()
-    ledgers.catch_up(timezone.now() - timedelta(minutes=5))
+    sync_schedule.catch_up(timezone.now() - timedelta(minutes=5))
     second = Ledger.objects.get()
     assert second.recover_since == first.recover_since
     assert first.recover_until is not None

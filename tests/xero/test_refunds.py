@@ -15,8 +15,9 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from tests.xero.test_ledger_details import HERE, page
-from xero import ledgers, upsert
 from xero.models import Ledger, Payment, Tally
+from xero.sync import schedule as sync_schedule
+from xero.sync import upsert
 
 pytestmark = pytest.mark.django_db
 
@@ -27,7 +28,7 @@ CUSTOMER = {"ContactID": str(uuid4()), "Name": "Ridgeway University"}
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace, name="Harbour & Vine")
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     Ledger.objects.update(base_currency="NZD")
     return found
 

@@ -21,8 +21,8 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link, point_at
 from workflows.engine.plans import clean
-from xero import ledgers
 from xero.management.commands import reconcile
+from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db
 LINES = [{"description": "Work", "quantity": 1, "unit_amount": "80", "account_code": "200"}]
@@ -42,7 +42,7 @@ def connection(running: SandboxProcess, settings: Any, workspace: Workspace) -> 
     point_at(settings, running)
     cache.clear()
     connection = link(running, workspace)
-    ledgers.begin(connection)
+    sync_schedule.begin(connection)
     read_all(connection)
     return connection
 

@@ -20,8 +20,8 @@ from tests.xero.books import read_all
 from tests.xero.linked import link
 from tests.xero.test_webhooks import body_of, event
 from workflows.models import Activation, Workflow
-from xero import ledgers
 from xero.models import Contact, Invoice, Ledger, Part, SequenceGap, Stale
+from xero.sync import schedule as sync_schedule
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("running worker")]
 
@@ -67,7 +67,7 @@ def place(
                 days=30
             )  # nothing from before that is recovered
             connection.save(update_fields=["connected_at"])
-            ledgers.begin(connection)
+            sync_schedule.begin(connection)
             read_all(connection)
             place = Place(sandbox, connection, environment | xero)
             with worker(place.environment, tmp_path_factory.mktemp("worker") / "worker.log"):

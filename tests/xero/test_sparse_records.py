@@ -11,12 +11,13 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from tests.xero.test_ledger_details import HERE, page
-from xero import ledgers, upsert
 from xero.api import wire
 from xero.api.document_records import parse_invoice, parse_line, parse_paid_document
 from xero.api.master_records import parse_item, parse_organisation
 from xero.documents import choices
 from xero.models import Account, Invoice, Item, Ledger
+from xero.sync import schedule as sync_schedule
+from xero.sync import upsert
 
 pytestmark = pytest.mark.django_db
 
@@ -26,7 +27,7 @@ CHANGED = "/Date(1795167600000+0000)/"
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace, name="Harbour & Vine")
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     Ledger.objects.update(base_currency="NZD", short_code="!ab1Cd")
     return found
 

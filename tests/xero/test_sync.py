@@ -16,8 +16,9 @@ from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import connected, fresh, read_all
 from tests.xero.linked import link
-from xero import ledgers, sync
 from xero.models import Account, Contact, Invoice, Item, Ledger, Part, Payment
+from xero.sync import schedule as sync_schedule
+from xero.sync import sync
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -123,11 +124,11 @@ def test_record_that_changes_during_a_read_hides_no_other(
     monkeypatch.setattr(sync, "PAGE_SIZE", 50)
     monkeypatch.setattr(sync, "SLICE_SECONDS", 0.0)
     while not Invoice.objects.exists():
-        ledgers.begin(connection)
-        lease = ledgers.acquire(connection.pk)
+        sync_schedule.begin(connection)
+        lease = sync_schedule.acquire(connection.pk)
         assert lease is not None
         sync._step(lease, connection)
-        ledgers.release(lease, more=False)
+        sync_schedule.release(lease, more=False)
     assert Invoice.objects.count() == 50
     change(
         sandbox, connection, some_invoice(status__in=["DRAFT", "AUTHORISED"]), Url="https://example.com/moved"
@@ -155,21 +156,21 @@ def test_failure_backs_off_and_a_person_may_ask_again(
     sync.run_ledger(connection.pk)
     ledger = Ledger.objects.get()
     assert (ledger.failures, ledger.reason) == (1, "Xero is unwell or down for maintenance.")
-    ledgers.ask(connection)
+    sync_schedule.ask(connection)
     read_all(connection)
     assert Ledger.objects.get().failures == 0
 
 
 def test_killed_reader_is_succeeded_and_cannot_write_any_more(connection: Connection) -> None:
-    ledgers.begin(connection)
-    dead = ledgers.acquire(connection.pk)
+    sync_schedule.begin(connection)
+    dead = sync_schedule.acquire(connection.pk)
     assert dead is not None
-    assert ledgers.acquire(connection.pk) is None
+    assert sync_schedule.acquire(connection.pk) is None
     Ledger.objects.update(lease_holder=processes.identity().rsplit("|", 2)[0] + "|999999|1")
-    ledgers.rewake_waiting()
-    assert ledgers.acquire(connection.pk) is not None
+    sync_schedule.rewake_waiting()
+    assert sync_schedule.acquire(connection.pk) is not None
     with pytest.raises(LeaseLost), transaction.atomic():
-        ledgers.hold(dead)
+        sync_schedule.hold(dead)
 
 
 def test_weekly_read_brings_everything_anew(connection: Connection) -> None:
@@ -187,14 +188,14 @@ def test_weekly_read_brings_everything_anew(connection: Connection) -> None:
 def test_broken_connection_is_not_read(connection: Connection) -> None:
     Connection.objects.update(state=ConnectionState.ERROR)
     sync.run_ledger(connection.pk)
-    ledgers.rewake_waiting()
+    sync_schedule.rewake_waiting()
     assert Ledger.objects.get().started_at is None
 
 
 def test_missing_permission_leaves_one_kind_out(workspace: Workspace, sandbox: SandboxProcess) -> None:
     scope = "offline_access openid profile email accounting.invoices accounting.contacts accounting.settings"
     connection = link(sandbox, workspace, scope=scope)
-    ledgers.begin(connection)
+    sync_schedule.begin(connection)
     read_all(connection)
     assert Part.objects.get(kind="payments").problem != ""
     assert (Payment.objects.count(), Invoice.objects.count()) == (0, 300)

@@ -19,8 +19,8 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from tests.xero.test_ledger_lists import invoice
-from xero import mapping, upsert
 from xero.models import Account, Contact, Invoice, Payment, Stale, Tally
+from xero.sync import mapping, upsert
 
 pytestmark = pytest.mark.django_db
 

@@ -15,9 +15,9 @@ from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
 from xero.api import scopes
 from xero.api.body_fields import read_objects, read_text
 from xero.api.master_records import parse_contact
-from xero.contact_names import contacts_called
-from xero.mapping import CONTACTS
 from xero.names import name_key
+from xero.sync.contact_names import contacts_called
+from xero.sync.mapping import CONTACTS
 
 NAMES_A_CALL = 20  # in one `where`; the address would grow too long
 TAKEN = (

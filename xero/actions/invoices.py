@@ -25,10 +25,10 @@ from xero.api import scopes
 from xero.api.body_fields import read_count, read_day, read_object, read_objects, read_text
 from xero.api.client import Params
 from xero.api.document_records import parse_invoice
-from xero.contact_names import active_contacts
-from xero.mapping import INVOICES
 from xero.models import Invoice
 from xero.names import name_key
+from xero.sync.contact_names import active_contacts
+from xero.sync.mapping import INVOICES
 
 MARK = re.compile(r"/calls/([0-9a-f-]{36})/$")
 LOOKS_BACK = timedelta(hours=1)  # before the call; earlier keys of the same call carried the same mark

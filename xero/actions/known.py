@@ -10,8 +10,8 @@ from django.db.models import F, Value
 from django.db.models.functions import Upper
 
 from connections.models import Connection
-from xero.mapping import ACCOUNTS, CONTACTS, ITEMS
 from xero.models import Account, Contact, Item, Part, Record
+from xero.sync.mapping import ACCOUNTS, CONTACTS, ITEMS
 
 NAMED = 2  # organisations in a message; the others are counted
 

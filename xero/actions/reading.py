@@ -14,7 +14,7 @@ from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, ou
 from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.queue.commits import quick
-from xero import days, forms, upsert
+from xero import days, forms
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
 from xero.api import scopes
@@ -22,7 +22,8 @@ from xero.api.body_fields import Body, read_count, read_object, read_objects, re
 from xero.api.client import Params
 from xero.api.document_records import parse_invoice
 from xero.api.master_records import AccountRecord, ItemRecord, parse_account, parse_contact, parse_item
-from xero.mapping import CONTACTS, INVOICES, KINDS, Kind
+from xero.sync import upsert
+from xero.sync.mapping import CONTACTS, INVOICES, KINDS, Kind
 
 logger = logging.getLogger(__name__)
 

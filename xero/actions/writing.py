@@ -18,11 +18,11 @@ from connections.models import Connection, Sending
 from connections.writes import journal
 from connections.writes.writers import Draft, Made, Refused, Undecided, Verdict, Writer
 from taskjuice.queue.commits import quick
-from xero import upsert
 from xero.actions.base import XeroAction, connection_of, purpose
 from xero.api import answers, wire
 from xero.api.body_fields import Body, read_text, read_uuid
 from xero.api.client import Client, client_for
+from xero.sync import upsert
 
 logger = logging.getLogger(__name__)
 

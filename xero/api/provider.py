@@ -11,11 +11,12 @@ from django.conf import settings
 from connections import errors
 from connections.models import Connection
 from connections.providers import Consented, Left, Provider, Tenant, TokenSet
-from xero import ledgers, organisations
+from xero import organisations
 from xero.api import errors as xero_errors
 from xero.api import oauth, rate_limits, transport, wire
 from xero.api.body_fields import read_objects, read_text, read_uuid
 from xero.api.client import Client
+from xero.sync import schedule as sync_schedule
 
 BROAD = "accounting.transactions"  # replaced by several granular scopes in 2026
 ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
@@ -96,7 +97,7 @@ class XeroProvider(Provider):
         _identity("DELETE", f"/connections/{connection_id}", access_token, None)
 
     def catch_up(self, connection_ids: Sequence[int], since: datetime) -> int:
-        return ledgers.catch_up(since, connection_ids=connection_ids)
+        return sync_schedule.catch_up(since, connection_ids=connection_ids)
 
     def describe(self, connection: Connection) -> dict[str, Any]:
         answer = Client(connection, whatever_state=True, purpose=rate_limits.PAGE).get("/Organisation")

@@ -11,8 +11,8 @@ from connections.models import Connection
 from xero.fields import TrackingField
 from xero.ledger import search
 from xero.ledger.queries import BILL, SALE
-from xero.mapping import key
 from xero.models import Account, Contact, Invoice, Item, Ledger, Tally, TrackingCategory
+from xero.sync.mapping import key
 
 OFFERED_CONTACTS = 20
 OFFERED_ITEMS = 500

@@ -15,7 +15,6 @@ from django.utils.safestring import SafeString
 
 from connections.models import Connection
 from taskjuice.form_sizes import MOST_LINES
-from xero.contact_names import contact_called
 from xero.documents import choices
 from xero.documents.tax_rates import TaxRate
 from xero.fields import TextField, TrackingField
@@ -31,6 +30,7 @@ from xero.forms import (
 )
 from xero.models import Contact, Invoice
 from xero.names import name_key
+from xero.sync.contact_names import contact_called
 from xero.totals import Totals, totals
 
 LINE_FIELDS = (

@@ -13,7 +13,6 @@ from connections.models import Connection
 from connections.writes import record_history
 from taskjuice.return_address import read_return_address
 from taskjuice.workspaces import gate
-from xero import freshness, ledgers
 from xero.ledger import files, queries, records
 from xero.ledger import scope as ledger_scope
 from xero.ledger.pages import ListPage
@@ -21,6 +20,8 @@ from xero.ledger.queries import Wanted
 from xero.ledger.records import One
 from xero.ledger.scope import Place
 from xero.models import Account, Contact, Invoice, Item, Payment
+from xero.sync import freshness
+from xero.sync import schedule as sync_schedule
 
 
 @require_safe
@@ -130,7 +131,7 @@ def ledger_refresh(request: HttpRequest, agency: str, workspace: str, connection
     found = next((one for one in ledger_scope.of(place) if one.pk == connection), None)
     if found is None:
         raise Http404("No such connection here.")
-    ledgers.ask(found)
+    sync_schedule.ask(found)
     messages.info(request, f"{found.name} is being read from Xero.")
     back = read_return_address(request, "back")
     return redirect(back) if back else redirect("xero:invoice-list", agency, workspace)

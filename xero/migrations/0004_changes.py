@@ -1,4 +1,4 @@
-"""Triggers note what changes at an invoice, whoever changes its row; xero/changes.py makes events of it."""
+"""Triggers note what changes at an invoice, whoever changes its row; xero/sync/changes.py makes events of it."""
 
 import django.db.models.deletion
 from django.db import migrations, models

@@ -11,7 +11,7 @@ from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link, point_at
-from xero import ledgers
+from xero.sync import schedule as sync_schedule
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,6 @@ def sandbox(running: SandboxProcess, settings: Any, db: None) -> SandboxProcess:
 @pytest.fixture
 def connection(sandbox: SandboxProcess, workspace: Workspace) -> Connection:
     found = link(sandbox, workspace)
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     read_all(found)
     return found

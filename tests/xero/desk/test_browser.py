@@ -18,8 +18,8 @@ from tests.browser.conftest import CHROMIUM, QUIET
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link
-from xero import ledgers
 from xero.models import Contact, Item
+from xero.sync import schedule as sync_schedule
 
 pytestmark = [
     pytest.mark.browser,
@@ -107,7 +107,7 @@ def test_choosing_another_organisation_keeps_what_was_typed(
     page: Page, connection: Connection, sandbox: SandboxProcess
 ) -> None:
     other = link(sandbox, connection.workspace, 1)
-    ledgers.begin(other)
+    sync_schedule.begin(other)
     read_all(other)
     page.goto(f"{NEW}?organisation={connection.pk}")
     page.get_by_label("Reference").fill("Autumn")

@@ -18,11 +18,11 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link
 from tests.xero.sandbox.openapi import check_request
-from xero import ledgers
 from xero.api import wire
 from xero.documents import choices
 from xero.fields import TrackingField
 from xero.models import Account, Contact, Invoice, Stale
+from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db
 
@@ -277,7 +277,7 @@ def test_locked_period_is_refused_at_the_date(
     as_member: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
     locked = link(sandbox, workspace, LOCKED_ORGANISATION)
-    ledgers.begin(locked)
+    sync_schedule.begin(locked)
     read_all(locked)
     answer = as_member.post(NEW, filled(locked, date="2024-01-31"))
     assert answer.context["form"].errors == {"date": answer.context["refused"]}
@@ -372,7 +372,7 @@ def test_another_organisation_is_switched_to_with_what_was_typed(
     as_member: Client, connection: Connection, sandbox: SandboxProcess
 ) -> None:
     other = link(sandbox, connection.workspace, 1)
-    ledgers.begin(other)
+    sync_schedule.begin(other)
     read_all(other)
     data = filled(connection)
     page = as_member.post(NEW, data | {"do": "organisation", "organisation": str(other.pk)})

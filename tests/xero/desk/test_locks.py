@@ -14,8 +14,8 @@ from tests.xero.books import read_all
 from tests.xero.desk.test_answers import invoice_step, run_step
 from tests.xero.desk.test_documents import LOCKED_ORGANISATION, NEW, NEW_BILL, filled
 from tests.xero.linked import link
-from xero import ledgers
 from xero.models import Account, Invoice, Ledger
+from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db
 PLACE = "/northwind/harbour-cafe"
@@ -24,7 +24,7 @@ PLACE = "/northwind/harbour-cafe"
 @pytest.fixture
 def locked(workspace: Workspace, sandbox: SandboxProcess) -> Connection:
     found = link(sandbox, workspace, LOCKED_ORGANISATION)
-    ledgers.begin(found)
+    sync_schedule.begin(found)
     read_all(found)
     sandbox.api("DELETE", "counters")
     return found

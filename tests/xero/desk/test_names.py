@@ -12,9 +12,9 @@ from connections.models import Call, Connection
 from tests.sandbox_process import SandboxProcess
 from tests.xero.desk.test_answers import invoice_step, run_step
 from tests.xero.desk.test_documents import NEW, filled
-from xero import upsert
-from xero.mapping import CONTACTS
 from xero.models import Contact, Invoice
+from xero.sync import upsert
+from xero.sync.mapping import CONTACTS
 
 pytestmark = pytest.mark.django_db
 PLACE = "/northwind/harbour-cafe"

@@ -14,9 +14,9 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link
 from tests.xero.sandbox.openapi import check_request
-from xero import ledgers
 from xero.api import wire
 from xero.models import Account, Contact, Invoice, Payment
+from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db
 
@@ -199,7 +199,7 @@ def test_payment_in_a_locked_period_is_refused_at_the_date(
     as_member: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
     locked = link(sandbox, workspace, LOCKED_ORGANISATION)
-    ledgers.begin(locked)
+    sync_schedule.begin(locked)
     read_all(locked)
     invoice = Invoice.objects.filter(connection=locked, status="AUTHORISED", amount_due__gt=100)[0]
     account = Account.objects.filter(

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from connections.models import Reconciliation
 from connections.writes import reconciliation
-from xero.restored import UnknownRecord, list_unknown_records
+from xero.sync.reconciliation import UnknownRecord, list_unknown_records
 
 OURS = "Written to Xero by TaskJuice after the backup, and unknown here:"
 ANYBODYS = (

@@ -18,8 +18,8 @@ from connections.integrations import registry
 from connections.models import Connection
 from connections.webhooks import fan_out
 from connections.writes import echoes
-from xero import changes
 from xero.models import Invoice
+from xero.sync import changes
 
 CATEGORY = "INVOICE OVERDUE"
 TRIGGER = "xero/invoice-overdue"

@@ -19,9 +19,10 @@ from connections.models import Connection, Delivery, DeliveryState, Event
 from connections.webhooks import fan_out, parsing
 from taskjuice import exact_json
 from taskjuice.queue import clock
-from xero import ledgers, upsert
-from xero.mapping import CONTACTS, INVOICES
 from xero.models import Ledger, SequenceGap, SequenceWatch
+from xero.sync import schedule as sync_schedule
+from xero.sync import upsert
+from xero.sync.mapping import CONTACTS, INVOICES
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def watch() -> None:
             _follow(watched, delivery)
         watched.save()
         for gap in SequenceGap.objects.filter(caught_up_at=None, closed_at=None).order_by("since"):
-            ledgers.catch_up(gap.since)
+            sync_schedule.catch_up(gap.since)
             gap.caught_up_at = clock.now()
             gap.save(update_fields=["caught_up_at"])
 

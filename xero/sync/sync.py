@@ -21,12 +21,14 @@ from connections.models import Connection, ConnectionState
 from taskjuice.database.outages import OUTAGE, insist
 from taskjuice.queue import clock
 from taskjuice.queue.leases import Lease, LeaseLost
-from xero import ledgers, organisations, recovery, upsert
+from xero import organisations
 from xero.api import rate_limits
 from xero.api.body_fields import read_count, read_object, read_objects
 from xero.api.client import client_for
-from xero.mapping import ACCOUNTS, CONTACTS, INVOICES, ITEMS, KINDS, PAYMENTS, TRACKING, Kind
 from xero.models import Ledger, Part, Stale
+from xero.sync import recovery, upsert
+from xero.sync import schedule as sync_schedule
+from xero.sync.mapping import ACCOUNTS, CONTACTS, INVOICES, ITEMS, KINDS, PAYMENTS, TRACKING, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ LONGEST_BACK_OFF = timedelta(minutes=15)
 
 def run_ledger(connection_id: int) -> None:
     """Read for a few seconds. The queue's task; safe in many copies and after any crash."""
-    lease = ledgers.acquire(connection_id)
+    lease = sync_schedule.acquire(connection_id)
     if lease is None:
         return
     more = False
@@ -66,7 +68,7 @@ def run_ledger(connection_id: int) -> None:
         _back_off(lease, f"{type(error).__name__}: see the log.")
         raise
     finally:
-        insist(lambda: ledgers.release(lease, more=more))
+        insist(lambda: sync_schedule.release(lease, more=more))
 
 
 def _read(lease: Lease) -> bool:
@@ -81,7 +83,7 @@ def _read(lease: Lease) -> bool:
             if error.at is None:
                 _back_off(lease, str(error))
             else:
-                ledgers.put_off(lease, error.at, str(error), failed=False)
+                sync_schedule.put_off(lease, error.at, str(error), failed=False)
             return False
     return True
 
@@ -107,7 +109,7 @@ def _step(lease: Lease, connection: Connection) -> bool:
 def _begin_round(lease: Lease) -> bool:
     """Set every due kind's pass to its start, if a round is due."""
     with transaction.atomic():
-        ledger = ledgers.hold(lease)
+        ledger = sync_schedule.hold(lease)
         now = clock.now()
         if ledger.due_at > now:
             return False
@@ -140,7 +142,7 @@ def _set_out(part: Part, *, full: bool) -> None:
 
 def _finish_round(lease: Lease, connection: Connection) -> None:
     with transaction.atomic():
-        ledger = ledgers.hold(lease)
+        ledger = sync_schedule.hold(lease)
         if ledger.started_at is None:
             return
         asked_again = ledger.asked_at is not None and ledger.asked_at > ledger.started_at
@@ -150,7 +152,7 @@ def _finish_round(lease: Lease, connection: Connection) -> None:
             started_at=None,
             finished_at=Now(),
             first_finished_at=Coalesce("first_finished_at", Now()),
-            due_at=now if asked_again else now + ledgers.EVERY,
+            due_at=now if asked_again else now + sync_schedule.EVERY,
             asked_at=ledger.asked_at if asked_again else None,
             full_due_at=_next_full(connection, now) if full_done else ledger.full_due_at,
             not_before=None,
@@ -163,7 +165,7 @@ def _finish_round(lease: Lease, connection: Connection) -> None:
 
 def _next_full(connection: Connection, now: datetime) -> datetime:
     """In a week; spread over a day by the connection's number, so that not all come at once."""
-    return now + ledgers.FULL_EVERY + timedelta(minutes=connection.pk * 617 % 1440)
+    return now + sync_schedule.FULL_EVERY + timedelta(minutes=connection.pk * 617 % 1440)
 
 
 # -- passes --
@@ -199,7 +201,7 @@ def _read_organisation(lease: Lease, connection: Connection, part: Part) -> None
     if body is None:
         raise errors.Invalid(["Xero’s answer names no organisation."])
     with transaction.atomic():
-        ledgers.hold(lease)
+        sync_schedule.hold(lease)
         Ledger.objects.filter(pk=lease.connection_id).update(**organisations.facts(body))
         organisations.follow(connection, body)
         _finish_pass(lease, part)
@@ -211,7 +213,7 @@ def _read_whole(lease: Lease, connection: Connection, part: Part) -> None:
     bodies = _bodies(client_for(connection, purpose=rate_limits.SYNC).get(kind.path, params=params), kind)
     rows, _ = kind.rows(bodies)
     with transaction.atomic():
-        ledgers.hold(lease)
+        sync_schedule.hold(lease)
         taken = upsert.take_in(connection, part.kind, bodies)
         upsert.drop_missing(connection, part.kind, [row["xero_id"] for row in rows])
         part.done = part.total = len(bodies)
@@ -229,7 +231,7 @@ def _read_page(lease: Lease, connection: Connection, part: Part) -> None:
     rows, _ = kind.rows(bodies)
     changes = [row["updated_utc"] for row in rows]
     with transaction.atomic():
-        ledgers.hold(lease)
+        sync_schedule.hold(lease)
         part.skipped += upsert.take_in(connection, part.kind, bodies).skipped
         upsert.forget_stale(connection, part.kind, [row["xero_id"] for row in rows], before=began)
         if changes:
@@ -335,7 +337,7 @@ def _read_ids(lease: Lease, connection: Connection, kind: Kind, ids: list[UUID])
         bodies = []
     rows, _ = kind.rows(bodies)
     with transaction.atomic():
-        ledgers.hold(lease)
+        sync_schedule.hold(lease)
         upsert.take_in(connection, kind.name, bodies)
         left = Stale.objects.filter(pk__in=upsert.lock_stale(connection, kind.name, ids))
         left.filter(xero_id__in=[row["xero_id"] for row in rows], at__lte=began).delete()
@@ -351,4 +353,4 @@ def _back_off(lease: Lease, reason: str) -> None:
     """After a failure that named no time: longer with each one in a row."""
     failures = Ledger.objects.filter(pk=lease.connection_id).values_list("failures", flat=True).first() or 0
     pause = min(timedelta(seconds=5 * 2 ** min(failures, 10)), LONGEST_BACK_OFF)
-    ledgers.put_off(lease, clock.now() + pause, reason, failed=True)
+    sync_schedule.put_off(lease, clock.now() + pause, reason, failed=True)
