@@ -1,7 +1,7 @@
 """What can start a workflow at Xero.
 
 A webhook says only that something changed; a step reads what. What became of an invoice is known once the local copy
-has it (xero/sync/changes.py, xero/sync/overdue.py): those triggers come some seconds later, and bring the invoice's figures.
+has it (xero/sync/changes.py, xero/sync/overdue.py): those triggers run some seconds later, with the invoice's figures.
 """
 
 from collections.abc import Mapping

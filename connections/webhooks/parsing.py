@@ -17,8 +17,8 @@ from connections.writes import echoes
 from connections.writes.echoes import Sight
 from taskjuice import exact_json
 
-# Older events are not taken in: what is known of them is forgotten one day (workflows/activations/retention.py), and a delivery
-# that somebody kept must not start anything again. Xero itself gives up after a day.
+# Older events are refused: their history is removed one day (workflows/activations/retention.py), and a delivery that
+# somebody kept must not start anything again. Xero itself gives up after a day.
 ACCEPTED = timedelta(days=60)
 
 # To the second will do, and in a burst the rows are not fought for

@@ -8,7 +8,7 @@ from django.test import Client
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from workflows.definition import step_options as options
+from workflows.definition import step_options
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.validation import problems
 from workflows.models import Workflow
@@ -84,11 +84,11 @@ def test_options_left_alone_are_not_stored(as_member: Client, connection: Connec
 
 def test_options_are_stored_shown_again_and_told_in_words(as_member: Client, connection: Connection) -> None:
     step = saved(as_member, connection, **FULL)[1]
-    assert {key: step[key] for key in options.KEYS} == STORED
+    assert {key: step[key] for key in step_options.KEYS} == STORED
     workflow = Workflow.objects.get()
     page = as_member.get(f"/northwind/workflows/{workflow.pk}/edit/")
     card = page.context["builder"].cards[1]
-    assert options.as_stored(card.options_form.initial) == STORED
+    assert step_options.as_stored(card.options_form.initial) == STORED
     assert page.context["builder"].problems == []
     detail = as_member.get(f"/northwind/workflows/{workflow.pk}/")
     assert detail.context["detail"].steps[1].lines == [
@@ -163,7 +163,7 @@ def test_filter_and_wait_do_not_run_once_per_element(action: str) -> None:
     found = problems(
         Draft("xero/invoice-event", steps=[Step("one", action, {}, {"for_each": "{{ trigger.type }}"})])
     )
-    assert options.WITHOUT_LIST[action] in [problem.message for problem in found]
+    assert step_options.WITHOUT_LIST[action] in [problem.message for problem in found]
 
 
 def test_output_of_a_repeated_step_is_a_list() -> None:

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
 from xero.ageing import files, queries
-from xero.ageing import scope as books
+from xero.ageing import scope as ageing_scope
 from xero.ageing.forms import AgeingForm
 from xero.ageing.queries import Aged, Owing, Table
 from xero.ageing.scope import Books
@@ -61,7 +61,7 @@ def receivables_export(request: HttpRequest, agency: str, workspace: str | None 
 
 
 def _asked(request: HttpRequest, scope: Scope) -> Asked:
-    there = books.of(scope).narrowed(request.GET.get("organisation", ""))
+    there = ageing_scope.of(scope).narrowed(request.GET.get("organisation", ""))
     form = AgeingForm(request.GET, today=there.today)
     wanted = form.wanted()
     side = wanted.get("side") or "sales"

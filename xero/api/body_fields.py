@@ -2,8 +2,8 @@
 
 Xero leaves out what is empty, also fields that pages like to rely on, and may send an amount as text or as "" (facts
 4.6 in section 10). So nothing here raises: what is absent, or is no such value, is None or empty. Whole records are
-put together by xero/api/document_records.py and xero/api/master_records.py, rows by xero/sync/mapping.py; nothing else reads a raw
-body.
+read by document_records.py and master_records.py beside this file, rows by xero/sync/mapping.py; nothing else reads a
+raw body.
 """
 
 import re

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from connections.oauth import checks, encryption
-from connections.oauth import key_rotation as oauth_key_rotation
+from connections.oauth import key_rotation as token_rotation
 from taskjuice.queue import key_rotation
 
 
@@ -33,8 +33,8 @@ class Command(BaseCommand):
             self._check()
             return
         try:
-            done = oauth_key_rotation.rotate(batch=max(1, options["batch"]))
-        except oauth_key_rotation.NotKnownEverywhere as error:
+            done = token_rotation.rotate(batch=max(1, options["batch"]))
+        except token_rotation.NotKnownEverywhere as error:
             raise CommandError(f"{error} Nothing was changed; put it at the end there first.") from error
         self.stdout.write(f"{done} secrets encrypted anew with key {encryption.current_key_id()}.")
         self._check()
