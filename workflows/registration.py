@@ -44,6 +44,7 @@ from workflows.steps.delay import Delay
 from workflows.steps.email_views import panel as emails_panel
 from workflows.steps.http.action import HttpRequest
 from workflows.steps.send_email import SendEmail
+from workflows.triggers import causes
 from workflows.triggers import runner as trigger_runner
 from workflows.triggers.intake import interests, start_activations
 from workflows.triggers.runner import Manual, OnSchedule
@@ -69,7 +70,7 @@ def register() -> None:
     panels.add(blocked.panel)
     workspace_panels.of_agency_settings.add(emails_panel)
     sending.tell_authors(builder_queries.author_of)
-    reconciliation.tell_causes(builder_queries.caused_at)
+    reconciliation.tell_causes(causes.list_causes)
     echoes.tell_chains(builder_queries.chains_of)
     resend_checks.tell_activations(of_activations)
     invariants.register()

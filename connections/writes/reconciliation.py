@@ -7,6 +7,7 @@ cause lies before the restore asks a person before it writes: it may have writte
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -23,7 +24,16 @@ from taskjuice.queue import clock
 
 HELD = "TaskJuice was restored from a backup and is comparing itself with Xero. Nothing is written until that is done."
 PAUSE_SECONDS = 60
-Causes = Callable[[Collection[int]], Mapping[int, datetime]]
+
+
+class Cause(NamedTuple):
+    """What started an activation. `found_at`: when comparing with the provider brought it to light, else None."""
+
+    happened_at: datetime
+    found_at: datetime | None = None
+
+
+Causes = Callable[[Collection[int]], Mapping[int, Cause]]
 OpenPoints = Callable[[Reconciliation], Iterable[str]]
 
 _causes: list[Causes] = []
@@ -36,7 +46,7 @@ class NotAllowed(Exception):
 
 
 def tell_causes(causes: Causes) -> None:
-    """`causes` returns when what started each of these activations happened."""
+    """`causes` returns what started each of these activations."""
     _causes.append(causes)
 
 
@@ -74,10 +84,21 @@ def doubtful(calls: Iterable[ActionCall]) -> dict[int, str]:
         return {}
     reason = (
         f"TaskJuice was restored on {latest.begun_at:%d %B %Y} from a backup of {latest.since:%d %B %Y %H:%M} UTC, and"
-        " what started this is older: it may have been done already. Look in Xero whether it is there."
+        " what started this may be older: it may have been done already. Look in Xero whether it is there."
     )
-    causes = {pk: at for tell in _causes for pk, at in tell(ids).items()}
-    return {pk: reason for pk in ids if pk not in causes or causes[pk] < latest.begun_at}
+    causes = {pk: cause for tell in _causes for pk, cause in tell(ids).items()}
+    return {pk: reason for pk in ids if pk not in causes or _is_before(causes[pk], latest)}
+
+
+def _is_before(cause: Cause, row: Reconciliation) -> bool:
+    """Whether it may have been acted on before the restore. All times but the provider's are the database's.
+
+    What the first comparison after a restore finds may be a change of before it: a record that changed twice shows
+    the earlier change with the time of the later one.
+    """
+    if cause.happened_at < row.begun_at:
+        return True
+    return cause.found_at is not None and (row.released_at is None or cause.found_at < row.released_at)
 
 
 @transaction.atomic

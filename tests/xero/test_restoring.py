@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
 from uuid import uuid4
@@ -17,16 +17,21 @@ from connections.integrations import Call as ActionCall
 from connections.integrations import Done, Failed, Outcome, TryLater, Unknown, registry
 from connections.models import Call, CallState, Connection, Reconciliation, Sending
 from connections.writes import decisions, reconciliation
+from taskjuice.queue import clock
 from taskjuice.workspaces.models import User, Workspace
-from tests.factories import make_activation, make_event, make_workflow
+from tests.factories import make_activation, make_delivery, make_event, make_workflow
 from tests.sandbox_process import SandboxProcess
+from tests.xero.books import read_all
 from tests.xero.linked import link, point_at
+from workflows.activations import replay
 from workflows.engine.plans import clean
-from workflows.models import Activation
+from workflows.models import Activation, ActivationState
 from xero.models import Ledger
+from xero.sync import changes, schedule
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ACTION = "xero/create-invoice"
+STEPS = [{"name": "write", "action": ACTION, "input": {}}]
 LINES = [{"description": "Work", "quantity": 1, "unit_amount": "80", "account_code": "200"}]
 
 
@@ -44,13 +49,24 @@ def connection(running: SandboxProcess, settings: Any, workspace: Workspace) -> 
 
 
 class Step:
-    """A step that makes one invoice, of an activation caused so many minutes ago."""
+    """A step that makes one invoice, of this activation or of one that a webhook of `at` caused: an hour ago."""
 
-    def __init__(self, sandbox: SandboxProcess, connection: Connection, minutes: int = 60) -> None:
+    def __init__(
+        self,
+        sandbox: SandboxProcess,
+        connection: Connection,
+        *,
+        at: datetime | None = None,
+        activation: Activation | None = None,
+    ) -> None:
         self.sandbox, self.connection, self.name = sandbox, connection, f"Restored {uuid4().hex[:10]}"
-        cause = make_event(connection, occurred_at=timezone.now() - timedelta(minutes=minutes))
-        workflow = make_workflow(connection.agency, connection)
-        self.activation: Activation = make_activation(workflow, connection, event=cause)
+        self.activation = activation or make_activation(
+            make_workflow(connection.agency, connection, steps=STEPS),
+            connection,
+            event=make_event(
+                connection, delivery=make_delivery(), occurred_at=at or clock.now() - timedelta(hours=1)
+            ),
+        )
 
     def run(self, **of: Any) -> Outcome:
         action = registry.actions[ACTION]
@@ -114,17 +130,61 @@ def test_doubtful_step_writes_when_a_person_says_so(step: Step, owner: User) -> 
     assert step.there() == 1
 
 
-def test_what_happened_after_the_restore_is_not_doubted(
+@pytest.fixture(params=[timedelta(minutes=-10), timedelta(minutes=10)], ids=["late", "early"])
+def wrong_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own clock differs from the database's."""
+    real = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: real() + request.param)
+
+
+def test_doubt_goes_by_the_databases_clock_in_the_order_in_which_things_happen(
+    running: SandboxProcess, connection: Connection, wrong_clock: None
+) -> None:
+    backup = clock.now()
+    before = Step(running, connection, at=clock.now())
+    row = reconciliation.begin(since=backup)
+    while_open = Step(running, connection, at=clock.now())
+    reconciliation.release(row, force=True)
+    after = Step(running, connection, at=clock.now())
+    assert isinstance(before.run(), Unknown)
+    assert isinstance(while_open.run(), Done)
+    assert isinstance(after.run(), Done)
+
+
+def test_replay_by_a_person_after_the_restore_is_not_doubted(step: Step, owner: User) -> None:
+    Activation.objects.update(state=ActivationState.FAILED)
+    replay.replay(activation=step.activation, position=0, by=owner)
+    row = reconciliation.begin(since=clock.now())
+    reconciliation.release(row, force=True)
+    assert isinstance(step.run(), Unknown)
+    decisions.abandon(call=Call.objects.get(), by=owner)
+    Activation.objects.update(state=ActivationState.FAILED)
+    replay.replay(activation=step.activation, position=0, by=owner)
+    assert isinstance(step.run(), Done)
+
+
+def test_change_that_is_dated_anew_after_the_restore_is_doubted(
     running: SandboxProcess, connection: Connection
 ) -> None:
-    reconciliation.release(restore(), force=True)
-    assert isinstance(Step(running, connection, minutes=-1).run(), Done)
-
-
-def test_replay_by_a_person_is_not_doubted(step: Step) -> None:
-    reconciliation.release(restore(), force=True)
-    Activation.objects.update(restarted_at=timezone.now() + timedelta(seconds=1))
-    assert isinstance(step.run(), Done)
+    """Approved after the backup, touched again after the restore: the comparison finds both as one change."""
+    tenant = str(connection.tenant_id)
+    draft = running.xero("GET", tenant, 'Invoices?where=Status=="DRAFT"&page=1')["Invoices"][0]["InvoiceID"]
+    workflow = make_workflow(connection.agency, connection, trigger="xero/invoice-approved")
+    schedule.begin(connection)
+    read_all(connection)
+    backup = clock.now()
+    running.xero("POST", tenant, f"Invoices/{draft}", {"Status": "AUTHORISED"})
+    row = reconciliation.begin(since=backup)
+    running.xero("POST", tenant, f"Invoices/{draft}", {"Reference": "Touched again"})
+    read_all(connection)
+    changes.announce()
+    activation = Activation.objects.get(workflow=workflow)
+    assert activation.event is not None
+    assert activation.event.occurred_at > row.begun_at
+    reconciliation.release(row, force=True)
+    outcome = Step(running, connection, activation=activation).run()
+    assert isinstance(outcome, Unknown)
+    assert "it may have been done already" in outcome.message
 
 
 def test_write_that_the_backup_thinks_unsent_is_looked_up_and_found(step: Step) -> None:

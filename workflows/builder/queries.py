@@ -9,7 +9,6 @@ from typing import Any
 
 from django.db import connection as database
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce, Greatest
 from django.urls import reverse
 
 from connections.models import Connection, ConnectionState
@@ -383,14 +382,6 @@ def author_of(activation_id: int) -> str:
     """What runs there, for the audit trail: "Thank a payer v3". Empty when the activation is gone."""
     row = Activation.objects.filter(pk=activation_id).values_list("workflow_name", "version_number").first()
     return f"{row[0]} v{row[1]}" if row else ""
-
-
-def caused_at(activation_ids: Collection[int]) -> dict[int, datetime]:
-    """When what started each activation happened; a person's replay counts as a new cause."""
-    rows = Activation.objects.filter(pk__in=activation_ids)
-    return dict(
-        rows.values_list("pk", Greatest(Coalesce("event__occurred_at", "created_at"), "restarted_at"))
-    )
 
 
 def chains_of(activation_ids: Collection[int]) -> dict[int, list[int]]:
