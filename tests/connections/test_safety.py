@@ -11,7 +11,7 @@ from django.test import Client
 from connections.models import Consent
 from taskjuice.workspaces.models import Membership, User, Workspace
 from tests.connections.conftest import start
-from tests.connections.test_links import sent_token
+from tests.connections.links.test_visitor_views import sent_token
 from tests.factories import make_connection
 
 pytestmark = pytest.mark.django_db

@@ -22,9 +22,9 @@ from tests.factories import (
     make_user,
     make_workflow,
 )
-from tests.xero.test_changes import listening
-from tests.xero.test_ledger_details import HERE, page
-from tests.xero.test_ledger_lists import invoice
+from tests.xero.ledger.test_queries import invoice
+from tests.xero.ledger.test_records import HERE, page
+from tests.xero.sync.test_changes import listening
 from workflows.engine import lanes, runner
 from workflows.models import StepRun, WorkflowConnection
 from workflows.triggers import runner as trigger_runner

@@ -14,8 +14,8 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import connected, fresh, read_all
+from tests.xero.ledger.test_records import page
 from tests.xero.sandbox import openapi
-from tests.xero.test_ledger_details import page
 from xero.models import Account, Contact, Invoice, Ledger, Part, Payment, Stale
 
 pytestmark = pytest.mark.django_db(transaction=True)

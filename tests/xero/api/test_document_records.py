@@ -10,7 +10,7 @@ from django.test import Client
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from tests.xero.test_ledger_details import HERE, page
+from tests.xero.ledger.test_records import HERE, page
 from xero.api import wire
 from xero.api.document_records import parse_invoice, parse_line, parse_paid_document
 from xero.api.master_records import parse_item, parse_organisation

@@ -12,7 +12,7 @@ from django.utils import timezone
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_workflow
-from tests.xero.test_ledger_lists import invoice
+from tests.xero.ledger.test_queries import invoice
 from workflows.models import Activation, Workflow
 from xero.models import Change, Ledger
 from xero.sync import changes, overdue, upsert

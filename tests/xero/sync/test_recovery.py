@@ -16,8 +16,8 @@ from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_delivery, make_workflow
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import fresh, read_all
+from tests.xero.ledger.test_queries import invoice as sent_invoice
 from tests.xero.linked import link
-from tests.xero.test_ledger_lists import invoice as sent_invoice
 from workflows.models import Activation
 from xero.models import Invoice, Ledger, Part, SequenceGap, SequenceWatch, Stale
 from xero.sync import recovery, sync, upsert

@@ -11,7 +11,7 @@ from django.utils import timezone
 from connections.models import Call, CallState, Connection, Sending
 from tests.factories import make_activation, make_workflow
 from tests.sandbox_process import SandboxProcess
-from tests.xero.desk.test_documents import NEW, NEW_BILL, contact_of, filled
+from tests.xero.documents.test_documents import NEW, NEW_BILL, contact_of, filled
 from workflows.engine import lanes, runner
 from workflows.models import Activation
 from xero.models import Account, Invoice

@@ -1,19 +1,18 @@
 """Every code that an activation can fail with has its own advice, and only what may change is tried again."""
 
 import re
-from pathlib import Path
 
 import pytest
 from django.test import Client
 
 from connections import errors
 from taskjuice.workspaces.models import Workspace
+from tests.environment import ROOT
 from tests.factories import make_activation, make_connection, make_workflow
 from workflows.activations.error_advice import ADVICE, NAMES, OTHER, advice_for, name_for
 from workflows.engine import lanes, runner
 from workflows.models import Activation, StepRun
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 CODES = re.compile(r'(?:\bFailed|StepError|\.fail)\(\s*\n?\s*"([a-z-]+)"')
 NO_OUTCOMES = {
     "unknown-outcome",

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from tests.xero.test_ledger_lists import invoice
+from tests.xero.ledger.test_queries import invoice
 from xero.models import Account, Contact, Invoice, Payment, Stale, Tally
 from xero.sync import mapping, upsert
 

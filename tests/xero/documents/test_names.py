@@ -10,8 +10,8 @@ from django.test import Client
 
 from connections.models import Call, Connection
 from tests.sandbox_process import SandboxProcess
-from tests.xero.desk.test_answers import invoice_step, run_step
-from tests.xero.desk.test_documents import NEW, filled
+from tests.xero.documents.test_answers import invoice_step, run_step
+from tests.xero.documents.test_documents import NEW, filled
 from xero.models import Contact, Invoice
 from xero.sync import upsert
 from xero.sync.mapping import CONTACTS

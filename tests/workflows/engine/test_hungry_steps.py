@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -12,6 +11,7 @@ from django.db import connection as database
 from django.db.models.functions import Now
 
 from connections.models import Connection
+from tests.environment import ROOT
 from tests.factories import make_activation, make_workflow
 from tests.workflows.conftest import Look
 from workflows.engine import lanes
@@ -19,7 +19,6 @@ from workflows.engine.store import MAX_ATTEMPTS
 from workflows.models import Activation, Lane
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def take_turn(connection: Connection) -> int:
@@ -27,7 +26,7 @@ def take_turn(connection: Connection) -> int:
     database.ensure_connection()
     db = database.connection.info
     url = f"postgres://{db.user}:@/{db.dbname}?host={quote(db.host, safe='')}&port={db.port}"
-    command = [sys.executable, "-m", "tests.workflows.hungry_process", str(connection.pk)]
+    command = [sys.executable, "-m", "tests.workflows.engine.hungry_process", str(connection.pk)]
     return subprocess.run(command, cwd=ROOT, env=os.environ | {"DATABASE_URL": url}, check=False).returncode
 
 

@@ -14,7 +14,7 @@ from django.test import Client
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from tests.xero.test_ledger_details import HERE, page
+from tests.xero.ledger.test_records import HERE, page
 from xero.models import Ledger, Payment, Tally
 from xero.sync import schedule as sync_schedule
 from xero.sync import upsert

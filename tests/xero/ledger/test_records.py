@@ -19,7 +19,7 @@ from tests.factories import (
     make_event,
     make_workflow,
 )
-from tests.xero.test_ledger_lists import invoice
+from tests.xero.ledger.test_queries import invoice
 from xero.ledger import records, scope
 from xero.models import Invoice, Ledger
 from xero.sync import schedule as sync_schedule

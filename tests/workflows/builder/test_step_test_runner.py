@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -12,13 +11,13 @@ from django.test import Client
 
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import Agency, User, Workspace
+from tests.environment import ROOT
 from tests.factories import make_connection, make_event, make_workflow
 from workflows.builder import step_test_runner
 from workflows.builder.step_test_runner import BUSY, CROWDED, STOPPED, run_step_test
 from workflows.builder.step_tests import Trial
 from workflows.definition.drafts import Draft, Step
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 NOTE = Step(
     "note", "core/set-values", {"values": {"id": "{{ trigger.resource_id }}", "n": "{{ 1 | plus: 0.10 }}"}}
 )

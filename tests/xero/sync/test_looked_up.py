@@ -6,7 +6,7 @@ import pytest
 
 from connections.models import Connection
 from tests.sandbox_process import SandboxProcess
-from tests.xero.test_actions import connection, ledger, run, running, sandbox  # noqa: F401 - fixtures
+from tests.xero.actions.test_actions import connection, ledger, run, running, sandbox  # noqa: F401 - fixtures
 from xero.models import Invoice, Stale
 from xero.sync import upsert
 from xero.sync.mapping import INVOICES

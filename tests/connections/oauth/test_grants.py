@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -24,10 +23,10 @@ from connections.models import Connection, ConnectionState, Grant, GrantState, T
 from connections.oauth import encryption, grants
 from taskjuice.workspaces.models import AuditEntry, Workspace
 from tests.connections.conftest import connect
+from tests.environment import ROOT
 from tests.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture

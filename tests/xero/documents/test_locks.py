@@ -11,8 +11,8 @@ from connections.models import Call, Connection
 from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
-from tests.xero.desk.test_answers import invoice_step, run_step
-from tests.xero.desk.test_documents import LOCKED_ORGANISATION, NEW, NEW_BILL, filled
+from tests.xero.documents.test_answers import invoice_step, run_step
+from tests.xero.documents.test_documents import LOCKED_ORGANISATION, NEW, NEW_BILL, filled
 from tests.xero.linked import link
 from xero.models import Account, Invoice, Ledger
 from xero.sync import schedule as sync_schedule
