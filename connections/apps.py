@@ -10,8 +10,7 @@ class ConnectionsConfig(AppConfig):
     def ready(self) -> None:
         # These need loaded models.
         from connections import cards, invariants, lifecycle, models
-        from connections.links import progress
-        from connections.oauth import checks, encryption, grants
+        from connections.oauth import checks, encryption, grants, link_progress
         from connections.oauth import cleanup as consent_cleanup
         from connections.webhooks import fan_out
         from connections.webhooks import retention as delivery_retention
@@ -20,7 +19,7 @@ class ConnectionsConfig(AppConfig):
         sweeping.add("waiting deliveries", seconds=2, run=fan_out.rewake_waiting)
         sweeping.add("events that a write may have caused", seconds=1, run=fan_out.announce_decided)
         sweeping.add("idle grants", seconds=3600, run=grants.refresh_idle)
-        sweeping.add("untold connect links", seconds=20, run=progress.wake_untold)
+        sweeping.add("untold connect links", seconds=20, run=link_progress.wake_untold)
         sweeping.add("ended connections", seconds=60, run=lifecycle.finish_disconnects)
         sweeping.add("unchosen consents", seconds=300, run=consent_cleanup.clear_away)
         sweeping.add("tenants at the provider", seconds=300, run=lifecycle.watch_listed)

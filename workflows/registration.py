@@ -23,8 +23,7 @@ from workflows.approvals import permits
 from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.unknown_outcomes import go_on
 from workflows.builder import queries as builder_queries
-from workflows.definition import organisation_pauses
-from workflows.engine import lanes
+from workflows.engine import lanes, organisation_pauses
 from workflows.engine.write_permission import of_activations
 from workflows.models import (
     Activation,

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core import checks
 
 from connections.providers import providers
-from xero.api.provider import XeroProvider
+from xero.provider import XeroProvider
 
 
 def register() -> None:

@@ -17,7 +17,6 @@ from django.http import QueryDict
 from taskjuice.form_sizes import MOST_LINES
 from taskjuice.row_fields import RowsField
 from xero.api import answers
-from xero.api.line_names import as_form_row
 from xero.fields import (
     AmountField,
     Chosen,
@@ -29,6 +28,7 @@ from xero.fields import (
     WordsField,
 )
 from xero.names import normalise_name
+from xero.records.line_names import as_form_row
 
 ACCREC, ACCPAY = "ACCREC", "ACCPAY"
 TYPES = [(ACCREC, "Invoice (sale)"), (ACCPAY, "Bill (purchase)")]

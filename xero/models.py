@@ -16,8 +16,9 @@ from django.db.models.functions import Now
 from connections.models import Connection
 from taskjuice.exact_json import ExactJSONField
 from taskjuice.workspaces.models import Workspace
-from xero.api.document_records import InvoiceRecord, PaymentRecord, parse_invoice, parse_payment
-from xero.api.master_records import (
+from xero import search_index
+from xero.records.documents import InvoiceRecord, PaymentRecord, parse_invoice, parse_payment
+from xero.records.master_data import (
     AccountRecord,
     ContactRecord,
     ItemRecord,
@@ -27,8 +28,7 @@ from xero.api.master_records import (
     parse_item,
     parse_organisation,
 )
-from xero.api.payment_types import PaymentType, describe_type
-from xero.sync import search_index
+from xero.records.payment_types import PaymentType, describe_type
 
 
 def _money() -> "models.DecimalField[Decimal, Decimal]":

@@ -5,8 +5,8 @@ from typing import Any
 from connections import lifecycle
 from connections.models import Connection
 from xero.api import time_zones
-from xero.api.body_fields import Body
-from xero.api.master_records import parse_organisation
+from xero.records.fields import Body
+from xero.records.master_data import parse_organisation
 
 
 def facts(body: Body) -> dict[str, Any]:

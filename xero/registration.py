@@ -20,7 +20,6 @@ from xero.actions import (
     ListItems,
 )
 from xero.actions.statuses import ApproveInvoice, VoidInvoice
-from xero.api.provider import XeroProvider
 from xero.models import (
     Account,
     Change,
@@ -35,6 +34,7 @@ from xero.models import (
     TrackingCategory,
 )
 from xero.panels import of_ledger
+from xero.provider import XeroProvider
 from xero.sync import changes, freshness, overdue, recovery
 from xero.sync import reconciliation as sync_reconciliation
 from xero.sync import schedule as sync_schedule

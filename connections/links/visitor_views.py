@@ -8,10 +8,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections.links import lifecycle, progress
+from connections.links import lifecycle
 from connections.links.forms import DeclineForm
 from connections.models import Connection, ConnectLink, Consent
-from connections.oauth import consents, tenant_selection
+from connections.oauth import consents, link_progress, tenant_selection
 from connections.oauth.views import choose
 from connections.providers import providers
 from taskjuice.workspaces import branding
@@ -30,7 +30,7 @@ def link(request: HttpRequest, token: str) -> HttpResponse:
 @require_POST
 def link_start(request: HttpRequest, token: str) -> HttpResponse:
     found = lifecycle.find(token)
-    if found is None or lifecycle.dead(found) or not progress.opened(found):
+    if found is None or lifecycle.dead(found) or not link_progress.opened(found):
         return _over(request, found)
     return _to_the_provider(request, found)
 
@@ -43,7 +43,7 @@ def link_decline(request: HttpRequest, token: str) -> HttpResponse:
     form = DeclineForm(request.POST)
     if not form.is_valid():
         return _offer(request, found, token, form)
-    progress.declined(found, form.cleaned_data["reason"])
+    link_progress.declined(found, form.cleaned_data["reason"])
     found.refresh_from_db()
     return _over(request, found, status=200)
 
@@ -72,7 +72,7 @@ def link_again(request: HttpRequest, consent: int) -> HttpResponse:
     """From a page that says why nothing was connected: the same way once more."""
     found = _mine(request, consent)
     assert found.link is not None  # _mine() looked
-    if lifecycle.dead(found.link) or not progress.opened(found.link):
+    if lifecycle.dead(found.link) or not link_progress.opened(found.link):
         return _over(request, found.link)
     return _to_the_provider(request, found.link)
 
@@ -101,7 +101,7 @@ def _mine(request: HttpRequest, consent: int) -> Consent:
 
 @transaction.atomic  # so that many at once are counted one after the other
 def _to_the_provider(request: HttpRequest, found: ConnectLink) -> HttpResponse:
-    if not progress.may_start(found):
+    if not link_progress.may_start(found):
         context = {"reason": "often", **_look(found)}
         return render(request, "connections/links/over.html", context, status=TOO_MANY)
     url = consents.begin(

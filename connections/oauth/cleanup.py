@@ -8,9 +8,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from connections import errors
-from connections.links import progress
 from connections.models import Connection, ConnectionState, Consent
-from connections.oauth import grants
+from connections.oauth import grants, link_progress
 from connections.providers import Consented, Tenant, providers
 
 logger = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ def clear_away() -> None:
     ).select_related("grant", "agency", "workspace", "link")
     for consent in left[:50]:
         Consent.objects.filter(pk=consent.pk).update(finished_at=Now(), failure=LATE)
-        progress.cancelled(consent.link, LATE)
+        link_progress.cancelled(consent.link, LATE)
         let_go(consent, keep=set())
     Consent.objects.filter(created_at__lt=Now() - timedelta(days=30)).delete()
 

@@ -17,9 +17,8 @@ from django.db.models.functions import Now
 from django.http import Http404, HttpRequest
 
 from connections import errors
-from connections.links import progress
 from connections.models import Connection, ConnectLink, Consent, Grant
-from connections.oauth import encryption, grants
+from connections.oauth import encryption, grants, link_progress
 from connections.oauth.cleanup import CHOOSE_WITHIN, give_back
 from connections.providers import Consented, ConsentFailed, providers
 from taskjuice.workspaces import audit, gate
@@ -210,7 +209,7 @@ def _keep(consent: Consent, consented: Consented) -> None:
     with transaction.atomic():
         consent.save(update_fields=["grant", "tenants"])
         Consent.objects.filter(pk=consent.pk).update(exchanged_at=Now(), code_verifier="")
-        progress.consented(consent.link)
+        link_progress.consented(consent.link)
         audit.record(
             "consent given",
             by=consent.actor,
@@ -227,7 +226,7 @@ def _fail(consent: Consent, code: str, why: str) -> None:
         Consent.objects.filter(pk=consent.pk).update(
             exchanged_at=Now(), finished_at=Now(), failure=why[:300], code_verifier=""
         )
-        progress.cancelled(consent.link, why)
+        link_progress.cancelled(consent.link, why)
         audit.record(
             "consent failed",
             by=consent.actor,

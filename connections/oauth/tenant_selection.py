@@ -9,9 +9,8 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from connections import lifecycle, states
-from connections.links import progress
 from connections.models import Connection, ConnectionState, Consent, Grant
-from connections.oauth import consents, grants
+from connections.oauth import consents, grants, link_progress
 from connections.oauth.cleanup import let_go, offered
 from connections.providers import Tenant, providers
 from taskjuice.workspaces import audit
@@ -67,7 +66,7 @@ def finish(consent: Consent, tenants: Sequence[Tenant]) -> list[Connection]:
     with transaction.atomic():
         if not Consent.objects.filter(pk=consent.pk, finished_at=None).update(finished_at=Now()):
             raise consents.Refused("used", consent)
-        if not progress.chosen(consent.link, [tenant.name for tenant in tenants]):
+        if not link_progress.chosen(consent.link, [tenant.name for tenant in tenants]):
             raise consents.Refused("link-over", consent)
     made = [
         lifecycle.connect(
@@ -108,7 +107,7 @@ def cancel(consent: Consent) -> None:
     why = "Nothing was chosen."
     with transaction.atomic():
         Consent.objects.filter(pk=consent.pk).update(finished_at=Now(), failure=why)
-        progress.cancelled(consent.link, why)
+        link_progress.cancelled(consent.link, why)
         audit.record(
             "consent cancelled", by=consent.actor, agency=consent.agency, workspace=consent.workspace
         )

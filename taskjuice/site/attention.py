@@ -13,7 +13,7 @@ from connections.models import Call, CallState, Connection, ConnectionState
 from connections.webhooks import health as webhook_health
 from taskjuice.workspaces.gate import Scope
 from workflows.builder import queries as workflow_queries
-from workflows.definition import organisation_pauses
+from workflows.engine import organisation_pauses
 from workflows.models import Activation, ActivationState, Approval, ApprovalState, Lane
 
 COUNTED = 10_000  # more than this is shown as "10,000+", as on the lists

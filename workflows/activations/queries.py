@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from taskjuice.workspaces.gate import Scope
 from workflows.activations import search as activation_search
-from workflows.activations.error_advice import name_for
 from workflows.builder.forms import ActivationFilter
-from workflows.definition import organisation_pauses
+from workflows.engine import organisation_pauses
+from workflows.engine.error_advice import name_for
 from workflows.models import Activation, ActivationState, Lane, OrganisationPause
 
 ON_A_PAGE = 50

@@ -15,8 +15,8 @@ from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
 from workflows.approvals import permits
 from workflows.approvals import tasks as approval_tasks
-from workflows.definition.lifecycle import NotAllowed
 from workflows.engine import lanes
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import FINISHED, Activation, ActivationState, StepRun, Version
 from workflows.steps.http import journal as http_journal
 

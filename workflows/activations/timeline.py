@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from connections.integrations import registry
 from taskjuice import exact_json
-from workflows.activations.error_advice import Advice, advice_for
 from workflows.activations.queries import lasted, parked_lanes
 from workflows.activations.replay import same_until, undecided_call, why_not_replay
 from workflows.approvals import queries as approval_queries
-from workflows.definition import organisation_pauses
+from workflows.engine import organisation_pauses
+from workflows.engine.error_advice import Advice, advice_for
 from workflows.models import Activation, ActivationState, Approval, Lane, OrganisationPause, StepRun, Version
 
 MAX_JSON = 60_000  # characters of one output that the page shows

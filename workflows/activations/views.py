@@ -14,7 +14,7 @@ from taskjuice.workspaces.gate import Scope
 from workflows.activations import blocked, replay, replay_effects, timeline
 from workflows.activations import queries as activation_queries
 from workflows.builder.forms import ActivationFilter, BulkForm, ReplayForm
-from workflows.definition.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Activation
 
 VERBS = {

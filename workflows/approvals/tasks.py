@@ -15,8 +15,8 @@ from django.urls import reverse
 
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, Role, User
-from workflows.definition.lifecycle import NotAllowed
 from workflows.engine import lanes
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import DECIDED, Activation, ActivationState, Approval, ApprovalState
 
 

@@ -14,7 +14,7 @@ from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
 from workflows.approvals import queries as approval_queries
 from workflows.approvals import tasks as approval_tasks
-from workflows.definition.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Approval, ApprovalState
 
 ON_A_PAGE = 50

@@ -13,9 +13,8 @@ from workflows.builder import manual_runs
 from workflows.builder import queries as builder_queries
 from workflows.builder.forms import PauseForm, SafetyForm
 from workflows.builder.views import Answer, found_workflow, page_url, publish_workflow, refuse_beyond
-from workflows.definition import lifecycle, organisation_pauses
-from workflows.definition.lifecycle import NotAllowed
-from workflows.engine import safety_pause
+from workflows.engine import lifecycle, organisation_pauses, safety_pause
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Workflow
 
 LAST_ACTIVATIONS = 10

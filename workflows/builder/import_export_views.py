@@ -10,8 +10,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from taskjuice.workspaces import gate
 from workflows.builder import queries as builder_queries
 from workflows.builder.views import found_workflow, page_url
-from workflows.definition import import_export, lifecycle
+from workflows.definition import import_export
 from workflows.definition.drafts import Draft
+from workflows.engine import lifecycle
 
 
 class ImportForm(forms.Form):

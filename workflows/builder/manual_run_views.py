@@ -14,7 +14,7 @@ from workflows.builder.forms import RunForm
 from workflows.builder.step_test_runner import NotTested
 from workflows.builder.step_tests import Trial
 from workflows.builder.views import found_workflow, page_url
-from workflows.definition.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Workflow
 
 

@@ -17,9 +17,9 @@ from workflows.builder import queries as builder_queries
 from workflows.builder import step_test_runner
 from workflows.builder import step_tests as builder_step_tests
 from workflows.builder.step_tests import Choice, Trial
-from workflows.definition import organisation_pauses
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.lifecycle import NotAllowed
+from workflows.engine import organisation_pauses
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Activation, Version, Workflow, WorkflowState
 from workflows.triggers import intake
 

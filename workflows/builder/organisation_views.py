@@ -10,7 +10,7 @@ from workflows.builder import queries as builder_queries
 from workflows.builder.detail_views import pause_form, show_detail
 from workflows.builder.forms import ConnectionsForm, OrganisationsForm, first_error
 from workflows.builder.views import Answer, found_workflow, page_url
-from workflows.definition import lifecycle, organisation_pauses
+from workflows.engine import lifecycle, organisation_pauses
 
 
 @require_POST

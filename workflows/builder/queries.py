@@ -15,9 +15,9 @@ from connections.models import Connection, ConnectionState
 from connections.writes.record_history import SHOWN, Run
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, Workspace
-from workflows.definition import organisation_pauses
 from workflows.definition.descriptions import step_in_words, trigger_in_words
 from workflows.definition.drafts import Draft, Step
+from workflows.engine import organisation_pauses
 from workflows.models import (
     Activation,
     ActivationState,

@@ -9,9 +9,10 @@ from django.views.decorators.http import require_POST, require_safe
 from taskjuice.workspaces import gate
 from workflows.builder import queries as builder_queries
 from workflows.builder.views import found_workflow, page_url, refuse_beyond
-from workflows.definition import diffs, lifecycle
+from workflows.definition import diffs
 from workflows.definition.drafts import Draft
-from workflows.definition.lifecycle import NotAllowed
+from workflows.engine import lifecycle
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Version
 
 

@@ -21,10 +21,11 @@ from workflows.builder.choices import offers_of
 from workflows.builder.forms import WorkflowFilter, WorkflowForm, whole_ids
 from workflows.builder.page import Builder
 from workflows.builder.step_tests import Trial
-from workflows.definition import lifecycle, publish_warnings, validation
+from workflows.definition import publish_warnings, validation
 from workflows.definition.drafts import Draft, blank
-from workflows.definition.lifecycle import Content, NotAllowed, NotPublishable, Stale
 from workflows.definition.templates import STARTING_POINTS
+from workflows.engine import lifecycle
+from workflows.engine.lifecycle import Content, NotAllowed, NotPublishable, Stale
 from workflows.models import Version, Workflow, WorkflowState
 
 ON_A_PAGE = 50

@@ -19,9 +19,9 @@ from connections.integrations import Call, Data, Done, Failed, Outcome, Stopped,
 from connections.models import Connection
 from taskjuice import exact_json
 from taskjuice.queue import clock
-from workflows.activations.error_advice import advice_for
 from workflows.definition import guards
 from workflows.definition.evaluation_budget import evaluation_budget
+from workflows.engine.error_advice import advice_for
 from workflows.engine.plans import StepError, StepPlan, UnknownAction
 from workflows.engine.store import MAX_ATTEMPTS, Batch, Run, StepRecord
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from django.db.models import Exists
 
-from workflows.definition import organisation_pauses
+from workflows.engine import organisation_pauses
 from workflows.models import Activation, ActivationState
 
 REASONS = {

@@ -12,8 +12,7 @@ from django.db.models.functions import Coalesce
 from connections.integrations import Data, Interest, registry
 from connections.models import ConnectionState, Event
 from taskjuice import exact_json
-from workflows.definition import organisation_pauses
-from workflows.engine import lanes
+from workflows.engine import lanes, organisation_pauses
 from workflows.models import LISTENING, Version, WorkflowConnection, WorkflowState
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from connections import organisation_time
 from connections.integrations import Data, Trigger
 from connections.models import Connection, ConnectionState, Event
 from taskjuice.queue import clock
-from workflows.definition import organisation_pauses
+from workflows.engine import organisation_pauses
 from workflows.models import Activation, ActivationState, Version, WorkflowConnection, WorkflowState
 from workflows.triggers import intake
 from workflows.triggers.schedule import Schedule, ScheduleForm

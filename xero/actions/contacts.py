@@ -13,9 +13,9 @@ from xero.actions import known, samples
 from xero.actions.base import chunks, connection_of, given
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
 from xero.api import scopes
-from xero.api.body_fields import read_objects, read_text
-from xero.api.master_records import parse_contact
 from xero.names import name_key
+from xero.records.fields import read_objects, read_text
+from xero.records.master_data import parse_contact
 from xero.sync.contact_names import contacts_called
 from xero.sync.mapping import CONTACTS
 

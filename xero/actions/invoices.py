@@ -22,11 +22,11 @@ from xero.actions.base import connection_of, given
 from xero.actions.lock_dates import refuse_locked
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees, as_uuid
 from xero.api import scopes
-from xero.api.body_fields import read_count, read_day, read_object, read_objects, read_text
 from xero.api.client import Params
-from xero.api.document_records import parse_invoice
 from xero.models import Invoice
 from xero.names import name_key
+from xero.records.documents import parse_invoice
+from xero.records.fields import read_count, read_day, read_object, read_objects, read_text
 from xero.sync.contact_names import active_contacts
 from xero.sync.mapping import INVOICES
 

@@ -11,9 +11,9 @@ from connections.integrations import Failed, Outcome
 from connections.models import Connection
 from connections.writes.writers import Draft
 from xero import organisations
-from xero.api.body_fields import read_objects
 from xero.api.client import Client
 from xero.models import Ledger
+from xero.records.fields import read_objects
 
 LOCKED = "The document date cannot be before the {lock}, currently set at {day}."
 LOCKS = (("period_lock_date", "period lock date"), ("year_end_lock_date", "end of year lock date"))

@@ -20,7 +20,8 @@ from xero.actions.base import IDS_A_CALL, chunks, connection_of, given
 from xero.actions.lock_dates import refuse_locked
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees, as_uuid
 from xero.api import scopes
-from xero.api.body_fields import (
+from xero.records.documents import parse_invoice, parse_payment, parse_payment_reference
+from xero.records.fields import (
     Body,
     read_amount,
     read_day,
@@ -30,7 +31,6 @@ from xero.api.body_fields import (
     read_text,
     read_uuid,
 )
-from xero.api.document_records import parse_invoice, parse_payment, parse_payment_reference
 
 ZERO = Decimal(0)
 NOTHING_DUE = "Nothing is due on this invoice."

@@ -18,10 +18,10 @@ from xero import days, forms
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
 from xero.api import scopes
-from xero.api.body_fields import Body, read_count, read_object, read_objects, read_objects_by_id
 from xero.api.client import Params
-from xero.api.document_records import parse_invoice
-from xero.api.master_records import AccountRecord, ItemRecord, parse_account, parse_contact, parse_item
+from xero.records.documents import parse_invoice
+from xero.records.fields import Body, read_count, read_object, read_objects, read_objects_by_id
+from xero.records.master_data import AccountRecord, ItemRecord, parse_account, parse_contact, parse_item
 from xero.sync import upsert
 from xero.sync.mapping import CONTACTS, INVOICES, KINDS, Kind
 

@@ -17,10 +17,10 @@ from xero.actions.invoices import InvoiceWriter
 from xero.actions.lock_dates import refuse_locked
 from xero.actions.writing import WriteAction, agrees
 from xero.api import scopes
-from xero.api.body_fields import read_day, read_objects_by_id
-from xero.api.document_records import parse_invoice
 from xero.fields import IdField
 from xero.forms import StepForm
+from xero.records.documents import parse_invoice
+from xero.records.fields import read_day, read_objects_by_id
 
 
 class InvoiceIdForm(StepForm):

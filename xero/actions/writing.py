@@ -20,8 +20,8 @@ from connections.writes.writers import Draft, Made, Refused, Undecided, Verdict,
 from taskjuice.queue.commits import quick
 from xero.actions.base import XeroAction, connection_of, purpose
 from xero.api import answers, wire
-from xero.api.body_fields import Body, read_text, read_uuid
 from xero.api.client import Client, client_for
+from xero.records.fields import Body, read_text, read_uuid
 from xero.sync import upsert
 
 logger = logging.getLogger(__name__)

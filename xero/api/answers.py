@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xero.api.body_fields import UNSTORABLE, read_uuid
+from xero.records.fields import UNSTORABLE, read_uuid
 
 Path = tuple[str, ...]
 

@@ -18,7 +18,7 @@ from connections import errors
 from connections.providers import Consented, ConsentFailed, TokenSet
 from xero.api import errors as xero_errors
 from xero.api import id_tokens, transport
-from xero.api.body_fields import read_count, read_text
+from xero.records.fields import read_count, read_text
 
 CALLBACK = "/connections/xero/callback/"
 LARGEST_ANSWER = 256 * 1024

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, QuerySet
 from connections.models import Call, CallState
 from taskjuice import exact_json
 from taskjuice.workspaces.models import Workspace
-from xero.api.body_fields import read_text
+from xero.records.fields import read_text
 
 UNSETTLED = (CallState.INTENDED, CallState.SENT)
 STATES = {

@@ -8,11 +8,11 @@ from django.views.decorators.http import require_http_methods
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from xero.actions import CreateContact
-from xero.api.master_records import parse_contact
 from xero.calls.views import show_warnings, to_call
 from xero.documents import submit
 from xero.documents.access import Desk, enter
 from xero.documents.forms import ContactPageForm
+from xero.records.master_data import parse_contact
 
 CREATE = CreateContact()
 

@@ -14,7 +14,6 @@ from connections import organisation_time
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from xero.actions import CreateInvoice
-from xero.api.document_records import parse_invoice
 from xero.calls.views import show_warnings, to_call
 from xero.documents import choices, line_items, row_errors, submit, tax_rates
 from xero.documents.access import Desk, enter
@@ -23,6 +22,7 @@ from xero.fields import DayField
 from xero.ledger import scope
 from xero.ledger.queries import SALE
 from xero.models import Contact
+from xero.records.documents import parse_invoice
 from xero.totals import Totals
 
 STATUSES = {"draft": "DRAFT", "submit": "SUBMITTED", "approve": "AUTHORISED"}

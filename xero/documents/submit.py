@@ -11,9 +11,9 @@ from connections.models import Call, CallState, Connection
 from connections.writes import journal
 from taskjuice.workspaces.models import User
 from xero.api import rate_limits
-from xero.api.body_fields import Body, read_objects
 from xero.api.client import client_for
-from xero.api.document_records import parse_contact_reference
+from xero.records.documents import parse_contact_reference
+from xero.records.fields import Body, read_objects
 from xero.sync import upsert
 from xero.sync.mapping import CONTACTS, INVOICES
 

@@ -14,10 +14,10 @@ from django.core.cache import cache
 from connections import errors
 from connections.models import Connection
 from xero.api import rate_limits
-from xero.api.body_fields import read_objects
 from xero.api.client import client_for
-from xero.api.master_records import parse_tax_rate
 from xero.models import Account
+from xero.records.fields import read_objects
+from xero.records.master_data import parse_tax_rate
 
 KEPT_SECONDS = 3600
 KEPT_AFTER_FAILURE_SECONDS = 60

@@ -17,7 +17,7 @@ from django.db import connection as database
 from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 
-from xero.api.payment_types import PAID, RECEIVED, describe_type
+from xero.records.payment_types import PAID, RECEIVED, describe_type
 
 ON_A_PAGE = 50
 LAST_PAGE = 200
@@ -32,7 +32,7 @@ Row = TypeVar("Row", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What documents in one currency come to; of payments, those of one direction (xero/api/payment_types.py)."""
+    """What documents in one currency come to; of payments, those of one direction (xero/records/payment_types.py)."""
 
     currency: str
     documents: int

@@ -8,11 +8,11 @@ from typing import Any
 from django.db.models import Count, Model, Q, QuerySet
 
 from connections.models import Connection
-from xero.api.payment_types import REFUNDS, describe_type
 from xero.ledger import search
 from xero.ledger.listing import COUNTED, ON_A_PAGE, Order, Row, Total, Window, add_up, order_of, sums, window
 from xero.ledger.search import GONE, Found
 from xero.models import Account, Contact, Invoice, Item, Payment, Tally
+from xero.records.payment_types import REFUNDS, describe_type
 
 SALE, BILL = "ACCREC", "ACCPAY"
 LIVE = "status NOT IN ('VOIDED', 'DELETED')"

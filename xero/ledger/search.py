@@ -1,7 +1,7 @@
 """Searches of documents and payments: what a term may mean, the most particular meaning first.
 
 Each meaning is a range of an index, read no further than a limit, so a search for what is everywhere costs no more than
-one for what is rare. Insides of numbers and references are found by their grams (xero/sync/search_index.py).
+one for what is rare. Insides of numbers and references are found by their grams (xero/search_index.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from django.db.models.expressions import RawSQL
 
 from connections.models import Connection
 from taskjuice import exact_json
-from xero.api.payment_types import describe_type
 from xero.ledger.listing import Row, Total, add_up
 from xero.models import Contact, Invoice, Payment
+from xero.records.payment_types import describe_type
+from xero.search_index import holding
 from xero.sync.mapping import key
-from xero.sync.search_index import holding
 
 SEARCHED = 1000  # rows that a search brings
 MATCHING_CONTACTS = 200

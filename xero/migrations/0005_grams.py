@@ -7,7 +7,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
-import xero.sync.search_index
+import xero.search_index
 
 # For 0 the runs of one, two and three letters, else those of `size` letters. The connection is part of each hash.
 FUNCTION = """
@@ -23,7 +23,7 @@ NO_FUNCTION = "DROP FUNCTION xero_grams(bigint, integer, text[]);"
 
 
 def grams(*fields: str, name: str) -> GinIndex:
-    expression = xero.sync.search_index.Grams("connection", models.Value(0), *fields)
+    expression = xero.search_index.Grams("connection", models.Value(0), *fields)
     return GinIndex(expression, name=name, gin_pending_list_limit=256)
 
 

@@ -10,7 +10,10 @@ from typing import Any
 from django.db import models
 
 from xero.api import wire
-from xero.api.body_fields import (
+from xero.models import Account, Contact, Invoice, Item, Payment, TrackingCategory
+from xero.names import normalise_name
+from xero.records.documents import parse_payment
+from xero.records.fields import (
     LARGEST,
     Body,
     read_day,
@@ -22,10 +25,7 @@ from xero.api.body_fields import (
     read_uuid,
     round_places,
 )
-from xero.api.document_records import parse_payment
-from xero.api.payment_types import INVOICE
-from xero.models import Account, Contact, Invoice, Item, Payment, TrackingCategory
-from xero.names import normalise_name
+from xero.records.payment_types import INVOICE
 
 Row = dict[str, Any]
 

@@ -23,9 +23,9 @@ from taskjuice.queue import clock
 from taskjuice.queue.leases import Lease, LeaseLost
 from xero import organisations
 from xero.api import rate_limits
-from xero.api.body_fields import read_count, read_object, read_objects
 from xero.api.client import client_for
 from xero.models import Ledger, Part, Stale
+from xero.records.fields import read_count, read_object, read_objects
 from xero.sync import recovery, upsert
 from xero.sync import schedule as sync_schedule
 from xero.sync.mapping import ACCOUNTS, CONTACTS, INVOICES, ITEMS, KINDS, PAYMENTS, TRACKING, Kind

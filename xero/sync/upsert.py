@@ -13,8 +13,8 @@ from django.db import models, transaction
 
 from connections.models import Connection
 from taskjuice import exact_json
-from xero.api.master_records import parse_contact
 from xero.models import Invoice, Stale
+from xero.records.master_data import parse_contact
 from xero.sync.mapping import CONTACTS, INVOICES, KINDS, Kind, Row
 
 logger = logging.getLogger(__name__)

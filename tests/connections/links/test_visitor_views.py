@@ -13,8 +13,9 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
-from connections.links import letters, lifecycle, progress
+from connections.links import letters, lifecycle
 from connections.models import Connection, ConnectLink, Consent, Grant, LinkState
+from connections.oauth import link_progress
 from taskjuice.workspaces import letters as all_letters
 from taskjuice.workspaces.models import Agency, AuditEntry, Workspace
 from tests.connections.conftest import callback_path, come_back, connect
@@ -198,15 +199,15 @@ def test_agency_sees_each_state_as_it_happens(as_member: Client, workspace: Work
         return found[1].strip(), "hx-get" in page
 
     assert seen() == ("Sent", True)
-    progress.opened(link)
+    link_progress.opened(link)
     assert seen() == ("Opened", True)
-    progress.consented(link)
+    link_progress.consented(link)
     assert seen() == ("Consented", True)
-    progress.cancelled(link, "Consent was refused.")
+    link_progress.cancelled(link, "Consent was refused.")
     assert seen() == ("Cancelled", True)
-    progress.opened(link)
-    progress.consented(link)
-    progress.chosen(link, ["Demo Company"])
+    link_progress.opened(link)
+    link_progress.consented(link)
+    link_progress.chosen(link, ["Demo Company"])
     assert seen() == ("Organisation chosen", True)
     ConnectLink.objects.update(connected_at=Now())
     assert seen() == ("Connected", False)
@@ -479,10 +480,10 @@ def test_link_is_started_so_many_times_an_hour_and_no_more(
     workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
     link = make_link(workspace, token=TOKEN)
-    answers = [Client().post(f"/link/{TOKEN}/start/") for _ in range(progress.MOST_STARTS + 3)]
-    assert [answer.status_code for answer in answers] == [302] * progress.MOST_STARTS + [429] * 3
+    answers = [Client().post(f"/link/{TOKEN}/start/") for _ in range(link_progress.MOST_STARTS + 3)]
+    assert [answer.status_code for answer in answers] == [302] * link_progress.MOST_STARTS + [429] * 3
     assert "Started too often" in answers[-1].content.decode()
-    assert Consent.objects.count() == progress.MOST_STARTS
+    assert Consent.objects.count() == link_progress.MOST_STARTS
     Consent.objects.update(created_at=Now() - timedelta(hours=1))
     assert Client().post(f"/link/{TOKEN}/start/").status_code == 302
     assert state_of(link) == LinkState.OPENED
@@ -498,5 +499,5 @@ def test_starts_at_the_same_moment_are_counted(workspace: Workspace, sandbox: Sa
             connections.close_all()
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(one, range(progress.MOST_STARTS + 8)))
-    assert (found.count(302), found.count(429)) == (progress.MOST_STARTS, 8)
+        found = list(pool.map(one, range(link_progress.MOST_STARTS + 8)))
+    assert (found.count(302), found.count(429)) == (link_progress.MOST_STARTS, 8)

@@ -181,7 +181,7 @@ def test_right_lost_during_the_exchange_gives_the_tokens_back(
     sandbox: SandboxProcess,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from xero.api.provider import XeroProvider
+    from xero.provider import XeroProvider
 
     exchange = XeroProvider.exchange
 
@@ -210,7 +210,7 @@ def test_archived_client_is_forbidden(
 def test_parallel_callbacks_exchange_once_and_all_arrive(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from xero.api.provider import XeroProvider
+    from xero.provider import XeroProvider
 
     path = callback_path(sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"]))
     exchange, wait = XeroProvider.exchange, consents.wait_for_exchange

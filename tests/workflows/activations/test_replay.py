@@ -16,10 +16,9 @@ from connections.providers import providers
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from workflows.activations import replay
-from workflows.definition import lifecycle
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.lifecycle import NotAllowed
-from workflows.engine import runner
+from workflows.engine import lifecycle, runner
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Activation, Lane, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db

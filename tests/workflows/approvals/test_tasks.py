@@ -21,9 +21,9 @@ from tests.factories import make_activation, make_approval, make_workflow
 from workflows.activations import replay
 from workflows.approvals import tasks as approval_tasks
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.lifecycle import NotAllowed
 from workflows.definition.validation import Place, problems
 from workflows.engine import lanes, runner
+from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Activation, Approval, StepRun
 from workflows.steps.ask_person import ApprovalForm
 

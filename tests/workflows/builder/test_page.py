@@ -11,7 +11,7 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
 from tests.factories import make_connection, make_workflow
-from workflows.definition import lifecycle
+from workflows.engine import lifecycle
 from workflows.models import Version, Workflow
 
 pytestmark = pytest.mark.django_db

@@ -21,8 +21,7 @@ from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Look
 from workflows.activations import replay
-from workflows.definition import lifecycle
-from workflows.engine import lanes, plans, runner
+from workflows.engine import lanes, lifecycle, plans, runner
 from workflows.engine.store import ALONE_FROM, MAX_ATTEMPTS, TOGETHER
 from workflows.models import Activation, Lane, StepRun
 

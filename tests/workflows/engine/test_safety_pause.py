@@ -15,9 +15,8 @@ from taskjuice.notices.models import Incident
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_event, make_workflow
 from tests.workflows.conftest import Look
-from workflows.definition import lifecycle, organisation_pauses
 from workflows.definition.drafts import Draft, Step
-from workflows.engine import lanes, runner, safety_pause
+from workflows.engine import lanes, lifecycle, organisation_pauses, runner, safety_pause
 from workflows.models import Activation, Lane, OrganisationPause, Workflow, WorkflowConnection
 
 pytestmark = pytest.mark.django_db

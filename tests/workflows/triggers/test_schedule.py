@@ -15,10 +15,9 @@ from taskjuice.workspaces.lifecycle import set_time_zone
 from taskjuice.workspaces.models import User
 from tests.factories import make_connection, make_workflow
 from workflows.builder import step_tests
-from workflows.definition import lifecycle
 from workflows.definition.descriptions import trigger_in_words
 from workflows.definition.drafts import Draft, Step
-from workflows.engine import runner
+from workflows.engine import lifecycle, runner
 from workflows.models import Activation, Workflow, WorkflowConnection
 from workflows.triggers import runner as trigger_runner
 from workflows.triggers.schedule import Schedule, ScheduleForm

@@ -24,7 +24,7 @@ from tests.connections.conftest import connect, sandbox, sandbox_process  # noqa
 from tests.sandbox_process import SandboxProcess
 from xero.api import rate_limits, transport
 from xero.api.client import client_for
-from xero.api.provider import XeroProvider
+from xero.provider import XeroProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,10 +12,9 @@ from connections.integrations import registry
 from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, User
-from workflows.definition import organisation_pauses
 from workflows.definition.drafts import Draft
 from workflows.definition.validation import Place, Problem, problems
-from workflows.engine import safety_pause
+from workflows.engine import organisation_pauses, safety_pause
 from workflows.models import Version, Workflow, WorkflowConnection, WorkflowState
 
 NAME_TAKEN = "The agency has a workflow of this name."

@@ -10,11 +10,11 @@ from django.db.utils import IntegrityError
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_connection, make_event
-from workflows.definition import lifecycle
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.lifecycle import NotAllowed, NotPublishable, Stale
 from workflows.definition.templates import LARGE_INVOICE
 from workflows.definition.validation import Problem, problems
+from workflows.engine import lifecycle
+from workflows.engine.lifecycle import NotAllowed, NotPublishable, Stale
 from workflows.models import Version, Workflow
 from workflows.triggers.intake import start_activations
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from xero.api.document_records import parse_line
+from xero.records.documents import parse_line
 
 # Any of these and a row is one of Xero's; our own names are written small.
 XEROS = frozenset(

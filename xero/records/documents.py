@@ -1,4 +1,4 @@
-"""Invoices, bills and payments of Xero, typed: with xero/api/master_records.py the one reader of raw bodies.
+"""Invoices, bills and payments of Xero, typed: with xero/records/master_data.py the one reader of raw bodies.
 
 Pages, forms, files, steps and writers read these. Texts are empty where Xero sent none; what may be absent otherwise
 is None, and its type says so.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from xero.api.body_fields import (
+from xero.records.fields import (
     Body,
     read_amount,
     read_day,
@@ -20,7 +20,7 @@ from xero.api.body_fields import (
     read_text,
     read_uuid,
 )
-from xero.api.payment_types import (
+from xero.records.payment_types import (
     CREDIT_NOTE,
     INVOICE,
     OVERPAYMENT,

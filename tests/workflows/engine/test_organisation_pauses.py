@@ -13,8 +13,7 @@ from connections.webhooks import fan_out
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_event, make_workflow
 from tests.workflows.conftest import Look
-from workflows.definition import organisation_pauses
-from workflows.engine import lanes, runner
+from workflows.engine import lanes, organisation_pauses, runner
 from workflows.models import Activation, OrganisationPause, Workflow, WorkflowConnection
 from workflows.triggers import intake
 

@@ -1,6 +1,6 @@
 """Contacts, accounts, items, tracking categories, tax rates and organisations of Xero, typed.
 
-As in xero/api/document_records.py: texts are empty and everything else is None where Xero sent nothing of use.
+As in xero/records/documents.py: texts are empty and everything else is None where Xero sent nothing of use.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from xero.api.body_fields import (
+from xero.records.fields import (
     Body,
     read_amount,
     read_day,

@@ -14,8 +14,8 @@ from connections.providers import Consented, Left, Provider, Tenant, TokenSet
 from xero import organisations
 from xero.api import errors as xero_errors
 from xero.api import oauth, rate_limits, transport, wire
-from xero.api.body_fields import read_objects, read_text, read_uuid
 from xero.api.client import Client
+from xero.records.fields import read_objects, read_text, read_uuid
 from xero.sync import schedule as sync_schedule
 
 BROAD = "accounting.transactions"  # replaced by several granular scopes in 2026

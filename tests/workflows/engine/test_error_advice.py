@@ -9,8 +9,8 @@ from connections import errors
 from taskjuice.workspaces.models import Workspace
 from tests.environment import ROOT
 from tests.factories import make_activation, make_connection, make_workflow
-from workflows.activations.error_advice import ADVICE, NAMES, OTHER, advice_for, name_for
 from workflows.engine import lanes, runner
+from workflows.engine.error_advice import ADVICE, NAMES, OTHER, advice_for, name_for
 from workflows.models import Activation, StepRun
 
 CODES = re.compile(r'(?:\bFailed|StepError|\.fail)\(\s*\n?\s*"([a-z-]+)"')
