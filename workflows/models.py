@@ -22,6 +22,7 @@ LISTENING = (
     WorkflowState.SAFETY,
 )  # events start activations; a safety pause holds them back
 PAUSE_AFTER = 20
+MAX_ATTEMPTS = 5  # of one step of an activation
 
 
 class Workflow(models.Model):

@@ -64,7 +64,7 @@ def register() -> None:
     providers.tell_workflows(builder_queries.names_using)
     providers.when_usable(_go_on)
     decisions.when_decided(go_on)
-    admission.add(permits.admit)
+    admission.add(admission.Gatekeeper(permits.admit, permits.give_back))
     record_history.tell_runs(builder_queries.runs_of)
     panels.add(blocked.panel)
     workspace_panels.of_agency_settings.add(emails_panel)

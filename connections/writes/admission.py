@@ -26,12 +26,23 @@ class Request:
         return cls(call, draft.subject, draft.amount, draft.currency, draft.twin)
 
 
-Gatekeeper = Callable[[Sequence[Request]], list[Outcome | None]]
+@dataclass(frozen=True, slots=True)
+class Gatekeeper:
+    """Whoever limits writes.
+
+    `judge` answers each request with None, or with the outcome that stands in the write's place. `give_back` is told
+    of the admitted calls that wrote nothing after all.
+    """
+
+    judge: Callable[[Sequence[Request]], list[Outcome | None]]
+    give_back: Callable[[Sequence[Call]], None]
+
+
 _gatekeepers: list[Gatekeeper] = []
 
 
 def add(gatekeeper: Gatekeeper) -> None:
-    """`gatekeeper` answers each request with None, or with the outcome that stands in the write's place."""
+    """Have this gatekeeper asked before each guarded write."""
     _gatekeepers.append(gatekeeper)
 
 
@@ -39,8 +50,15 @@ def ask(requests: Sequence[Request]) -> list[Outcome | None]:
     """One answer per request; those whose step is held to nothing pass."""
     answers: list[Outcome | None] = [None] * len(requests)
     for gatekeeper in _gatekeepers:
-        open_ones = [n for n, request in enumerate(requests) if request.call.guard and answers[n] is None]
-        if open_ones:
-            for number, answer in zip(open_ones, gatekeeper([requests[n] for n in open_ones]), strict=True):
+        numbers = [n for n, request in enumerate(requests) if request.call.guard and answers[n] is None]
+        if numbers:
+            judged = gatekeeper.judge([requests[n] for n in numbers])
+            for number, answer in zip(numbers, judged, strict=True):
                 answers[number] = answer
     return answers
+
+
+def give_back(calls: Sequence[Call]) -> None:
+    """Say that nothing was written for these calls, though they were admitted."""
+    for gatekeeper in _gatekeepers:
+        gatekeeper.give_back(calls)

@@ -1,6 +1,6 @@
 """Forms about agencies, clients and people."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import available_timezones
@@ -266,3 +266,15 @@ class AuditFilterForm(forms.Form):
             datetime.combine(since, time.min, zone) if since else None,
             datetime.combine(after, time.min, zone) if after else None,
         )
+
+
+def whole_ids(typed: Iterable[object]) -> list[int]:
+    """Return those of the texts that can be a row's id; a longer run of digits is none (and int() may refuse it)."""
+    texts = [str(text) for text in typed]
+    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
+
+
+def first_error(form: forms.Form) -> str:
+    """Return the first of a form's errors, for a message about a form that is not shown again."""
+    errors: Mapping[str, Any] = form.errors
+    return next((str(error) for found in errors.values() for error in found), "")

@@ -18,7 +18,7 @@ from tests.factories import make_activation, make_workflow
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from workflows.engine import lanes, runner, store
-from workflows.models import Activation, Lane, StepRun
+from workflows.models import MAX_ATTEMPTS, Activation, Lane, StepRun
 from xero.actions.writing import XeroWriter
 from xero.api import rate_limits
 
@@ -180,7 +180,7 @@ def test_statement_that_is_too_much_counts_as_an_attempt(
             cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'too long' USING ERRCODE = '57014'; END $$")
 
     monkeypatch.setattr(rate_limits, "take", too_much)
-    for _ in range(store.MAX_ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         with pytest.raises(OperationalError):
             drain(connection)
     drain(connection)

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from taskjuice.workspaces.gate import Scope
 from workflows.activations import search as activation_search
-from workflows.builder.forms import ActivationFilter
+from workflows.activations.forms import ActivationFilter
 from workflows.engine import organisation_pauses
 from workflows.engine.error_advice import name_for
 from workflows.models import Activation, ActivationState, Lane, OrganisationPause

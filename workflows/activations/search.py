@@ -9,7 +9,7 @@ from django.db.models import QuerySet, Value
 from django.db.models.functions import Collate, Upper
 
 from taskjuice.workspaces.gate import Scope
-from workflows.builder.forms import ActivationFilter
+from workflows.activations.forms import ActivationFilter
 from workflows.models import Activation, ActivationState
 
 SEARCHED = 1000  # of a search with more matches only the highest subjects are looked at

@@ -13,7 +13,7 @@ from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
 from workflows.activations import blocked, replay, replay_effects, timeline
 from workflows.activations import queries as activation_queries
-from workflows.builder.forms import ActivationFilter, BulkForm, ReplayForm
+from workflows.activations.forms import ActivationFilter, BulkForm, ReplayForm
 from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Activation
 

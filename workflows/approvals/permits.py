@@ -31,7 +31,6 @@ from workflows.models import (
     StepRun,
     Workflow,
 )
-from workflows.steps import ask_person
 
 HOUR = timedelta(hours=1)
 DAYS_TO_DECIDE = 7
@@ -174,7 +173,7 @@ def _unapproved(request: Request, activation: Activation) -> Outcome | None:
     if task.question != question.text:
         approval_tasks.ask_anew(activation.pk, [question.step])
         task = approval_tasks.ask([question])[activation.pk, question.step]
-    outcome = ask_person.outcome_of(task)
+    outcome = approval_tasks.outcome_of(task)
     if task.state in DECIDED:
         approval_tasks.note_taken([task])
     return None if isinstance(outcome, Done) else outcome

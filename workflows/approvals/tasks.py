@@ -13,6 +13,8 @@ from django.db.models import F, Func, QuerySet, Value
 from django.db.models.functions import Cast, Now
 from django.urls import reverse
 
+from connections.integrations import Data, Done, Outcome, Stopped, TryLater
+from taskjuice.queue import clock
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, Role, User
 from workflows.engine import lanes
@@ -200,3 +202,32 @@ def address_of(approval: Approval) -> str:
     """Return where the task is decided."""
     place = {"agency": approval.agency.slug, "workspace": approval.workspace.slug, "task": approval.pk}
     return reverse("workflows:task-detail", kwargs=place)
+
+
+def outcome_of(task: Approval, *, goes_on: bool = False) -> Outcome:
+    """Return what the asking step ends in. `goes_on`: a task that was declined is done too, and says so."""
+    if task.state == ApprovalState.OPEN and task.expires_at <= clock.now():
+        if expire(task):
+            return Stopped("Nobody decided in time.", _decision(task))
+        task.refresh_from_db()
+    match task.state:
+        case ApprovalState.OPEN:
+            return TryLater(f"Waits for a decision: {task.question}", at=task.expires_at, counts=False)
+        case ApprovalState.APPROVED:
+            return Done(_decision(task))
+        case ApprovalState.DECLINED if goes_on:
+            return Done(_decision(task))
+        case ApprovalState.DECLINED:
+            reason = f"Declined by {task.decided_name}" + (f": {task.comment}" if task.comment else ".")
+            return Stopped(reason, _decision(task))
+        case _:
+            return Stopped("Nobody decided in time.", _decision(task))
+
+
+def _decision(task: Approval) -> Data:
+    return {
+        "approved": task.state == ApprovalState.APPROVED,
+        "by": task.decided_name,
+        "at": task.decided_at.isoformat() if task.decided_at else "",
+        "comment": task.comment,
+    }

@@ -1,12 +1,11 @@
 """What people type about workflows and activations. The builder's own form is in builder.py."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.http import QueryDict
 from django.utils import timezone
 
 from connections.models import Connection
@@ -16,73 +15,12 @@ from workflows.models import WorkflowState
 LARGEST_ID = 2**63 - 1
 
 
-def whole_ids(typed: Iterable[object]) -> list[int]:
-    """Return those of the texts that can be a row's id; a longer run of digits is none (and int() may refuse it)."""
-    texts = [str(text) for text in typed]
-    return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
-
-
 class WorkflowFilter(forms.Form):
     """The list's filters, from its address. Nonsense counts as no filter."""
 
     state = forms.ChoiceField(choices=[*WorkflowState.choices, ("elsewhere", "elsewhere")], required=False)
     q = forms.CharField(max_length=100, required=False)
     page = forms.CharField(max_length=10, required=False)
-
-
-class ActivationFilter(forms.Form):
-    """The list's filters, from its address; `before` and `after` are the ids that a page begins at.
-
-    `first` and `last`: the ends of what was counted, where something is to be done to exactly that.
-    """
-
-    STATES = ("running", "waiting", "failed", "unknown", "succeeded", "stopped", "cancelled")
-
-    state = forms.ChoiceField(choices=[(name, name) for name in STATES], required=False)
-    q = forms.CharField(max_length=100, required=False)
-    cause = forms.CharField(max_length=60, required=False)
-    workflow = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
-    before = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
-    after = forms.IntegerField(min_value=0, max_value=LARGEST_ID, required=False)
-    first = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
-    last = forms.IntegerField(min_value=1, max_value=LARGEST_ID, required=False)
-    every_cause = forms.BooleanField(required=False)
-
-    def __init__(self, data: QueryDict) -> None:
-        super().__init__(data)
-        self.is_valid()
-
-    def text(self, name: str) -> str:
-        return str(self.cleaned_data.get(name) or "")
-
-    def number(self, name: str) -> int | None:
-        found = self.cleaned_data.get(name)
-        return None if found is None else int(found)
-
-
-class BulkForm(forms.Form):
-    """What to do to the ticked activations, or to all that the filters in the address leave (`all`).
-
-    `sure`: what it would be done to was shown.
-    """
-
-    VERBS = ("replay", "cancel", "resume")
-
-    do = forms.ChoiceField(choices=[(verb, verb) for verb in VERBS])
-    all = forms.BooleanField(required=False)
-    sure = forms.BooleanField(required=False)
-
-    def __init__(self, data: QueryDict) -> None:
-        super().__init__(data)
-        # Any id may be given: those that are none, or outside the person's scope, are simply not found.
-        self.ids = whole_ids(data.getlist("activation")[:500])
-
-
-class ReplayForm(forms.Form):
-    """Where a replay begins, counted from 0, and on which version."""
-
-    position = forms.IntegerField(min_value=0, max_value=1000, required=False)
-    on = forms.ChoiceField(choices=[("original", "original"), ("current", "current")], required=False)
 
 
 class RunForm(forms.Form):
@@ -176,8 +114,3 @@ class PauseForm(OrganisationsForm):
         if moment <= timezone.now():
             raise forms.ValidationError("Choose a day after today.")
         return moment
-
-
-def first_error(form: forms.Form) -> str:
-    errors: Mapping[str, Any] = form.errors
-    return next((str(error) for found in errors.values() for error in found), "")

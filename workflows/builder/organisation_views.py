@@ -6,9 +6,10 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from taskjuice.workspaces import gate
+from taskjuice.workspaces.forms import first_error
 from workflows.builder import queries as builder_queries
 from workflows.builder.detail_views import pause_form, show_detail
-from workflows.builder.forms import ConnectionsForm, OrganisationsForm, first_error
+from workflows.builder.forms import ConnectionsForm, OrganisationsForm
 from workflows.builder.views import Answer, found_workflow, page_url
 from workflows.engine import lifecycle, organisation_pauses
 

@@ -13,12 +13,13 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from connections.models import Connection
 from taskjuice.workspaces import gate
+from taskjuice.workspaces.forms import whole_ids
 from taskjuice.workspaces.gate import Scope
 from workflows.builder import manual_runs, step_test_runner
 from workflows.builder import queries as builder_queries
 from workflows.builder import step_tests as builder_step_tests
 from workflows.builder.choices import offers_of
-from workflows.builder.forms import WorkflowFilter, WorkflowForm, whole_ids
+from workflows.builder.forms import WorkflowFilter, WorkflowForm
 from workflows.builder.page import Builder
 from workflows.builder.step_tests import Trial
 from workflows.definition import publish_warnings, validation

@@ -13,7 +13,7 @@ from taskjuice import exact_json
 from taskjuice.row_fields import RowsField
 from workflows.builder.choices import Colleague, Offers, SecretOffer
 from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
-from workflows.steps.core import ConditionField, ValuesField
+from workflows.definition.fields import ConditionField, ValuesField
 from workflows.steps.http.fields import HeadersField, PairsField
 from workflows.steps.send_email import AddressesField
 

@@ -17,8 +17,8 @@ from django import forms
 from workflows.definition import guards
 from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
 from workflows.definition.expressions import ExpressionError, evaluate, has_expression
-from workflows.engine.store import MAX_ATTEMPTS
-from workflows.steps.core import ConditionField
+from workflows.definition.fields import ConditionField
+from workflows.models import MAX_ATTEMPTS
 
 KEYS = ("only_if", "for_each", "on_error")
 STOP, CONTINUE = "stop", "continue"

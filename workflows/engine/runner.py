@@ -15,8 +15,9 @@ from taskjuice.database.outages import OUTAGE, insist, is_of_the_moment
 from taskjuice.queue.leases import Lease, LeaseLost
 from workflows.engine import lanes, safety_pause
 from workflows.engine.plans import plan
-from workflows.engine.store import ALONE_FROM, MAX_ATTEMPTS, Batch, Run, claim, has_due, put_back_claimed
+from workflows.engine.store import ALONE_FROM, Batch, Run, claim, has_due, put_back_claimed
 from workflows.engine.waves import Wave
+from workflows.models import MAX_ATTEMPTS
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from workflows.definition import guards
 from workflows.definition.evaluation_budget import evaluation_budget
 from workflows.engine.error_advice import advice_for
 from workflows.engine.plans import StepError, StepPlan, UnknownAction
-from workflows.engine.store import MAX_ATTEMPTS, Batch, Run, StepRecord
+from workflows.engine.store import Batch, Run, StepRecord
+from workflows.models import MAX_ATTEMPTS
 
 logger = logging.getLogger(__name__)
 

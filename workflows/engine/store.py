@@ -16,7 +16,6 @@ from taskjuice.queue.commits import QUICK, quick
 from taskjuice.queue.leases import Lease
 from workflows.engine import lanes
 
-MAX_ATTEMPTS = 5
 MAX_NOTE = 2000  # characters
 TOGETHER = (
     40  # a look-up's full call: so many or a multiple of it are claimed, the rest waits a moment for more

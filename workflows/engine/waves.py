@@ -13,7 +13,6 @@ from connections.models import Connection
 from connections.writes import admission
 from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import clock
-from workflows.approvals import permits
 from workflows.engine import lanes
 from workflows.engine.plans import StepPlan, plan
 from workflows.engine.step_runs import BACK_OFF, Part, Skipped, Turn
@@ -116,7 +115,7 @@ def _admitted(action: Action, parts: Sequence[Part]) -> list[Outcome]:
         if part.call.guard and isinstance(outcome, Failed)
     ]
     if unused:
-        permits.give_back(unused)
+        admission.give_back(unused)
     return outcomes
 
 

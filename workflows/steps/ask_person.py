@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, Stopped, TryLater
+from connections.integrations import Action, Call, Data, Failed, Outcome, Preview
 from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField
@@ -14,7 +14,7 @@ from taskjuice.workspaces.models import Agency
 from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.tasks import NotOnTheTeam, Question
 from workflows.definition.expressions import has_expression
-from workflows.models import DECIDED, Approval, ApprovalState
+from workflows.models import DECIDED
 from workflows.steps.send_email import AddressesField
 
 MOST_DAYS = 90
@@ -82,7 +82,9 @@ class AskPerson(Action):
             return [Failed("input", NOT_STAFF.format(error))]
         tasks = [found[q.activation_id, q.step] for q in questions]
         goes_on = [data["declined"] == CONTINUE for data in rows]
-        outcomes = [outcome_of(task, goes_on=on) for task, on in zip(tasks, goes_on, strict=True)]
+        outcomes = [
+            approval_tasks.outcome_of(task, goes_on=on) for task, on in zip(tasks, goes_on, strict=True)
+        ]
         approval_tasks.note_taken(task for task in tasks if task.state in DECIDED)
         return outcomes
 
@@ -111,32 +113,3 @@ def _question(call: Call, data: Data) -> Question:
     assert call.activation_id is not None  # pages do not ask
     ends = clock.now() + timedelta(days=data["days"])
     return Question(call.activation_id, call.step, data["question"], data["details"], data["to"], ends)
-
-
-def outcome_of(task: Approval, *, goes_on: bool = False) -> Outcome:
-    """`goes_on`: a task that was declined is done too, and says so."""
-    if task.state == ApprovalState.OPEN and task.expires_at <= clock.now():
-        if approval_tasks.expire(task):
-            return Stopped("Nobody decided in time.", _told(task))
-        task.refresh_from_db()
-    match task.state:
-        case ApprovalState.OPEN:
-            return TryLater(f"Waits for a decision: {task.question}", at=task.expires_at, counts=False)
-        case ApprovalState.APPROVED:
-            return Done(_told(task))
-        case ApprovalState.DECLINED if goes_on:
-            return Done(_told(task))
-        case ApprovalState.DECLINED:
-            reason = f"Declined by {task.decided_name}" + (f": {task.comment}" if task.comment else ".")
-            return Stopped(reason, _told(task))
-        case _:
-            return Stopped("Nobody decided in time.", _told(task))
-
-
-def _told(task: Approval) -> Data:
-    return {
-        "approved": task.state == ApprovalState.APPROVED,
-        "by": task.decided_name,
-        "at": task.decided_at.isoformat() if task.decided_at else "",
-        "comment": task.comment,
-    }

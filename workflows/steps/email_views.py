@@ -7,9 +7,9 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from taskjuice.workspaces import branding, gate
+from taskjuice.workspaces.forms import first_error
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.panels import Panel
-from workflows.builder.forms import first_error
 from workflows.steps import email_limit
 from workflows.steps.email_sender import answers_of
 

@@ -15,8 +15,7 @@ from tests.environment import ROOT
 from tests.factories import make_activation, make_workflow
 from tests.workflows.conftest import Look
 from workflows.engine import lanes
-from workflows.engine.store import MAX_ATTEMPTS
-from workflows.models import Activation, Lane
+from workflows.models import MAX_ATTEMPTS, Activation, Lane
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 

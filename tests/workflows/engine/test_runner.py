@@ -22,8 +22,8 @@ from tests.factories import make_activation, make_connection, make_workflow
 from tests.workflows.conftest import Look
 from workflows.activations import replay
 from workflows.engine import lanes, lifecycle, plans, runner
-from workflows.engine.store import ALONE_FROM, MAX_ATTEMPTS, TOGETHER
-from workflows.models import Activation, Lane, StepRun
+from workflows.engine.store import ALONE_FROM, TOGETHER
+from workflows.models import MAX_ATTEMPTS, Activation, Lane, StepRun
 
 pytestmark = pytest.mark.django_db
 

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from workflows.definition.expression_filters import FilterError, as_text
-from workflows.definition.json_field import ExactJsonField
+from workflows.definition.fields import ExactJsonField
 
 MOST_ROWS = 30
 LONGEST = 8_000
