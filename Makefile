@@ -22,7 +22,7 @@ CHECK := $(call environment,$(TEST_PYTHON))/bin/
 
 TESTS ?= tests
 # What may differ between Pythons: imports, processes, JSON, dates, expressions, the queue.
-SHORT := tests/ground tests/queue tests/xero/api/test_wire.py tests/workflows/definition/test_expressions.py
+SHORT := tests/ground tests/queue tests/xero/records/test_wire.py tests/workflows/definition/test_expressions.py
 # Lint and types import the settings; these values let them do so without starting anything.
 STATIC := DATABASE_URL=postgres://nobody@localhost:1/nothing DEBUG=true DOTENV= VAR_DIR=var/test
 

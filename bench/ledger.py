@@ -326,7 +326,7 @@ def decoding() -> dict[str, Any]:
 
 
 def decode_ours(body: bytes) -> Any:
-    from xero.api import wire
+    from xero.records import wire
 
     return wire.decode(body)["Invoices"]
 

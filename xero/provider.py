@@ -13,8 +13,9 @@ from connections.models import Connection
 from connections.providers import Consented, Left, Provider, Tenant, TokenSet
 from xero import organisations
 from xero.api import errors as xero_errors
-from xero.api import oauth, rate_limits, transport, wire
+from xero.api import oauth, rate_limits, transport
 from xero.api.client import Client
+from xero.records import wire
 from xero.records.fields import read_objects, read_text, read_uuid
 from xero.sync import schedule as sync_schedule
 

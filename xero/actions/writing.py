@@ -19,8 +19,9 @@ from connections.writes import journal
 from connections.writes.writers import Draft, Made, Refused, Undecided, Verdict, Writer
 from taskjuice.queue.commits import quick
 from xero.actions.base import XeroAction, connection_of, purpose
-from xero.api import answers, wire
+from xero.api import answers
 from xero.api.client import Client, client_for
+from xero.records import wire
 from xero.records.fields import Body, read_text, read_uuid
 from xero.sync import upsert
 

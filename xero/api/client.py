@@ -11,8 +11,9 @@ from connections import errors, lifecycle, states
 from connections.models import Connection
 from connections.oauth import grants
 from taskjuice.database.outages import insist
-from xero.api import answers, rate_limits, transport, wire
+from xero.api import answers, rate_limits, transport
 from xero.api import errors as xero_errors
+from xero.records import wire
 
 Params = Mapping[str, str | int]
 

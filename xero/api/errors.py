@@ -8,7 +8,8 @@ import requests
 
 from connections import errors
 from taskjuice.queue import clock
-from xero.api import answers, retry_after, wire, xml_answers
+from xero.api import answers, retry_after, xml_answers
+from xero.records import wire
 
 UNTOLD_SECONDS = 30.0  # where a limit is met that nobody counts, and Xero does not say how long
 LONGEST_REST_SECONDS = 3600.0  # an outage is looked at again after this, whatever was announced

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
-from xero.api import wire
+from xero.records import wire
 
 Body = Mapping[str, Any]
 

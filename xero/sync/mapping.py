@@ -9,9 +9,9 @@ from typing import Any
 
 from django.db import models
 
-from xero.api import wire
 from xero.models import Account, Contact, Invoice, Item, Payment, TrackingCategory
 from xero.names import normalise_name
+from xero.records import wire
 from xero.records.documents import parse_payment
 from xero.records.fields import (
     LARGEST,

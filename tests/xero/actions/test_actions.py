@@ -18,8 +18,9 @@ from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_request
 from workflows.engine.plans import clean
 from xero.actions.invoices import InvoiceWriter
-from xero.api import scopes, wire
+from xero.api import scopes
 from xero.models import Contact
+from xero.records import wire
 from xero.sync import upsert
 from xero.sync.mapping import INVOICES
 

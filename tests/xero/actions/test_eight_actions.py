@@ -19,8 +19,9 @@ from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_parameters, check_request
 from workflows.engine import lanes, runner
 from workflows.models import StepRun
-from xero.api import scopes, transport, wire
+from xero.api import scopes, transport
 from xero.models import Account, Contact, Invoice, Item, Payment
+from xero.records import wire
 from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connections import errors
-from xero.api import answers, wire
+from xero.api import answers
 from xero.api import errors as xero_errors
+from xero.records import wire
 
 ID = "5c8ef2d1-6d2f-4a53-9d24-0d5b0b9a6f11"  # fixed: it stands in the names of tests
 ZERO = "00000000-0000-0000-0000-000000000000"

@@ -14,8 +14,8 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link
 from tests.xero.sandbox.openapi import check_request
-from xero.api import wire
 from xero.models import Account, Contact, Invoice, Payment
+from xero.records import wire
 from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db

@@ -11,9 +11,9 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from tests.xero.ledger.test_records import HERE, page
-from xero.api import wire
 from xero.documents import choices
 from xero.models import Account, Invoice, Item, Ledger
+from xero.records import wire
 from xero.records.documents import parse_invoice, parse_line, parse_paid_document
 from xero.records.master_data import parse_item, parse_organisation
 from xero.sync import schedule as sync_schedule

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xero.api import wire
+from xero.records import wire
 
 
 @pytest.mark.parametrize(
