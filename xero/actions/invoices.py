@@ -1,6 +1,5 @@
 """Creating invoices and bills. Each carries the address of its call in `Url`, by which it is found again."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -25,12 +24,11 @@ from xero.api import scopes
 from xero.api.client import Params
 from xero.models import Invoice
 from xero.names import name_key
-from xero.records.documents import parse_invoice
+from xero.records.documents import CALL_IN_URL, parse_invoice
 from xero.records.fields import read_count, read_day, read_object, read_objects, read_text
 from xero.sync.contact_names import active_contacts
 from xero.sync.mapping import INVOICES
 
-MARK = re.compile(r"/calls/([0-9a-f-]{36})/$")
 LOOKS_BACK = timedelta(hours=1)  # before the call; earlier keys of the same call carried the same mark
 PAGE_SIZE = 1000
 COPIED_AMOUNTS = (
@@ -74,7 +72,7 @@ class InvoiceWriter(XeroWriter):
 
     def is_about(self, sent: Data, record: Data) -> bool:
         """The mark decides, since no other document carries it; without it all that a person would compare."""
-        mark, theirs = (MARK.search(read_text(one, "Url", LONGEST_URL)) for one in (sent, record))
+        mark, theirs = (CALL_IN_URL.search(read_text(one, "Url", LONGEST_URL)) for one in (sent, record))
         if mark and theirs:
             return mark[1] == theirs[1]
         wanted, contact = sent["Contact"], read_object(record, "Contact")
@@ -98,14 +96,14 @@ class InvoiceWriter(XeroWriter):
             params: Params = {"createdByMyApp": "true", "page": page, "pageSize": PAGE_SIZE, "unitdp": 4}
             answer = self.client(connection, by_person).get("/Invoices", params=params, modified_since=since)
             for invoice in read_objects(answer, "Invoices"):
-                if found := MARK.search(read_text(invoice, "Url", LONGEST_URL)):
+                if found := CALL_IN_URL.search(read_text(invoice, "Url", LONGEST_URL)):
                     marked.setdefault(found[1], dict(invoice))
             pages = read_count(read_object(answer, "pagination"), "pageCount") or 1
             page += 1
         return {call.pk: self._of(call, marked) for call in calls}
 
     def _of(self, call: Call, marked: dict[str, Data]) -> Made | None:
-        mark = MARK.search(read_text(call.body, "Url", LONGEST_URL))
+        mark = CALL_IN_URL.search(read_text(call.body, "Url", LONGEST_URL))
         invoice = marked.get(mark[1]) if mark else None
         return self.made(invoice) if invoice else None
 

@@ -5,6 +5,7 @@ is None, and its type says so.
 """
 
 import datetime as dt
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
@@ -31,6 +32,8 @@ from xero.records.payment_types import (
 
 LONGEST_TEXT = 4000  # of a line's description
 LONGEST_NAME = 500
+# The URL of a document that we wrote leads to its call here (xero/actions/invoices.py): this is the call's key.
+CALL_IN_URL = re.compile(r"/calls/([0-9a-f-]{36})/$")
 # Lists of a record that say what it was credited by: the kind, and how Xero calls its id and number.
 CREDITS = (
     ("CreditNotes", CREDIT_NOTE, "CreditNoteID", "CreditNoteNumber"),

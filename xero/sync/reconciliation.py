@@ -11,9 +11,9 @@ from django.db.models import Q
 from connections.models import Connection, ConnectionState, Reconciliation
 from connections.writes import reconciliation
 from taskjuice import currencies
-from xero.actions.invoices import MARK
 from xero.forms import ACCPAY
 from xero.models import Contact, Invoice, Ledger, Payment
+from xero.records.documents import CALL_IN_URL
 
 CLOCKS_DIFFER = timedelta(minutes=1)  # Xero's, by which records are dated, and the one that dated the backup
 
@@ -62,7 +62,7 @@ def _invoices(connection: Connection, organisation: str, since: datetime) -> Ite
     for xero_id, type_, number, url in marked.values_list("xero_id", "type", "number", "body__Url").order_by(
         "pk"
     ):
-        if mark := MARK.search(str(url)):
+        if mark := CALL_IN_URL.search(str(url)):
             kind = "bill" if type_ == ACCPAY else "invoice"
             found[UUID(mark[1])] = UnknownRecord(organisation, kind, number, xero_id, is_ours=True)
     unknown = reconciliation.unknown_calls(found)
