@@ -21,6 +21,7 @@ from taskjuice.queue.wake import enqueue
 logger = logging.getLogger(__name__)
 
 EVERY_SECONDS = 5
+BEAT_SECONDS = 2
 DATABASE_SECONDS = 3.0  # that one round may take
 
 
@@ -38,7 +39,7 @@ class Canaries:
         self.unacknowledged_since: float | None = None
         self.nodes = 1
         self._message: int | None = None  # the queue row of the last one
-        self._sent = 0.0
+        self._sent = self._beat = 0.0
         self._restarts = 0  # not yet noted
         self._is_new = True
 
@@ -46,6 +47,18 @@ class Canaries:
         """The cluster was started anew: what was under way in it is gone."""
         self._restarts += 1
         self._forget()
+
+    def is_of_lost_host(self, name: str) -> bool:
+        """Return whether the host of the named process was lost.
+
+        After a time without database everybody is silent: the others get as long as that takes to be heard again.
+        """
+        since = self.flowing_since
+        return (
+            since is not None
+            and time.time() - since > heartbeat.SILENT.total_seconds()
+            and heartbeat.is_host_silent(name)
+        )
 
     def _forget(self) -> None:
         self._message, self.unacknowledged_since = None, None
@@ -70,8 +83,10 @@ class Canaries:
                 logger.error("the database's role lacks %s: run `manage.py grant_node_role`", lack)
             heartbeat.forget_dead()
             self._is_new = False
-        if time.time() - self._sent >= EVERY_SECONDS:
+        if time.time() - self._beat >= BEAT_SECONDS:
             heartbeat.beat(self.node)
+            self._beat = time.time()
+        if time.time() - self._sent >= EVERY_SECONDS:
             self.nodes = max(1, heartbeat.fresh().count())
             self._send()
             self._sent = time.time()

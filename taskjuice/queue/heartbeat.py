@@ -18,9 +18,11 @@ logger = logging.getLogger(__name__)
 
 FRESH = timedelta(seconds=30)
 LOST = timedelta(hours=1)  # without a sign of life a node of another host is taken for gone for good
+# What processes of a host held is free when none of its nodes beat for so long, which is three beats. A web process
+# beats as often as a worker node, since it may be all that its host has.
+SILENT = timedelta(seconds=6)
 
-
-WEB_SECONDS = 10.0  # between two signs of life of a web process
+WEB_SECONDS = 2.0  # between two signs of life of a web process
 DATABASE_SECONDS = 3.0  # that one of them may take
 
 _key_reports: dict[str, Callable[[], Sequence[str]]] = {}
@@ -58,6 +60,13 @@ def is_fresh() -> bool:
 def is_fresh_here() -> bool:
     """Return whether a node of this machine, or of this container, beat lately."""
     return fresh().filter(node__startswith=processes.host_prefix()).exists()
+
+
+def is_host_silent(name: str) -> bool:
+    """Return whether no node of the named process's host beat lately. Never true of this host, whose dead are known."""
+    host = name.split("|", maxsplit=1)[0]
+    beats = Heartbeat.objects.filter(node__startswith=f"{host}|", beat_at__gt=Now() - SILENT)
+    return not processes.is_here(name) and not beats.exists()
 
 
 def start_in_web_process() -> None:

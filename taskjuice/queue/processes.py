@@ -22,6 +22,11 @@ def host_prefix() -> str:
     return f"{_host()}|"
 
 
+def is_here(name: str) -> bool:
+    """Return whether the named process is or was one of this host: elsewhere its number means another process."""
+    return name.startswith(host_prefix())
+
+
 def is_dead(name: str) -> bool:
     """Whether the named process ran on this host and is gone. Other hosts' processes are never called dead."""
     host, pid, started = name.split("|")

@@ -47,6 +47,7 @@ class Node:
         signals = StopSignals()
         limits.set_kind("worker")
         leases.add_idle_check(self._is_idle)
+        leases.add_idle_check(self.canaries.is_of_lost_host)
         self._start_cluster()
         jobs = {"sweeper": sweeping.run_until, "canaries": self.canaries.run_until}
         threads = [
@@ -123,6 +124,8 @@ class Node:
 
     def _is_idle(self, name: str) -> bool:
         """Whether the named process is one of this node's cluster and in no task."""
+        if not processes.is_here(name):
+            return False
         pid = name.split("|")[1]
         try:
             is_ours = self.cluster is not None and os.getsid(int(pid)) == self.cluster.pid

@@ -1,10 +1,17 @@
 """Leases come free when their owner lives on but works on them no longer."""
 
+import subprocess
+import time
+from datetime import timedelta
+
 import pytest
 from django.db import DataError, OperationalError, transaction
 from django.utils import timezone
 
-from taskjuice.queue import leases, processes
+from taskjuice.queue import heartbeat, leases, processes
+from taskjuice.queue.canaries import Canaries
+from taskjuice.queue.models import Heartbeat
+from taskjuice.queue.worker import Node
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from workflows.engine import lanes
@@ -65,3 +72,44 @@ def test_what_an_idle_process_holds_is_free(lane: Lane, monkeypatch: pytest.Monk
     idle.append(processes.identity())
     leases.free_dead(Lane)
     assert is_free(lane)
+
+
+def test_what_a_lost_machine_held_is_free_once_it_was_silent(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canaries = Canaries(processes.identity())
+    canaries.flowing_since = time.time() - 60
+    monkeypatch.setattr(leases, "_idle_checks", [canaries.is_of_lost_host])
+    assert lanes.acquire(lane.pk) is not None
+    Lane.objects.update(lease_holder="another-host|7|1000")
+    Heartbeat.objects.create(node="another-host|1|900", beat_at=timezone.now() - timedelta(seconds=3))
+    leases.free_dead(Lane)
+    assert not is_free(lane)
+    Heartbeat.objects.update(beat_at=timezone.now() - heartbeat.SILENT - timedelta(seconds=1))
+    canaries.flowing_since = time.time() - 1  # nobody could beat until a moment ago
+    leases.free_dead(Lane)
+    assert not is_free(lane)
+    canaries.flowing_since = time.time() - 60
+    leases.free_dead(Lane)
+    assert is_free(lane)
+
+
+def test_process_of_another_host_with_the_number_of_an_idle_one_here_keeps_its_lease(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In containers numbers are small and the same everywhere."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as idle:
+        node = Node()
+        try:
+            node.cluster = idle
+            monkeypatch.setattr(leases, "_idle_checks", [node._is_idle])
+            assert lanes.acquire(lane.pk) is not None
+            Lane.objects.update(lease_holder=f"another-host|{idle.pid}|1000")
+            leases.free_dead(Lane)
+            assert not is_free(lane)
+            Lane.objects.update(lease_holder=processes.identity(idle.pid))
+            leases.free_dead(Lane)
+            assert is_free(lane)
+        finally:
+            node.pulse.remove()
+            idle.kill()
