@@ -13,12 +13,14 @@ from psycopg import Cursor
 
 from taskjuice.crash import crash_point
 from taskjuice.database import limits
+from taskjuice.database.outages import OUTAGE, is_of_the_moment
 from taskjuice.group_commit import Together
 from taskjuice.queue.wake import package
 
 # Together with the half second in which a statement is cancelled less than the five that a provider waits for.
-WRITE_SECONDS = 2.5
-WAIT_SECONDS = 1.5  # for the write before
+WRITE_SECONDS = 2.0
+WAIT_SECONDS = 2.0  # for the write before
+AGAIN_SECONDS = 0.1  # until the next try while the database is away, as during a restart
 MOST_WAITING = 5  # for a write that does not end: of eight threads some stay free for everything else
 FAN_OUT = "fan-out"
 FAN_OUT_TASK = "connections.tasks.fan_out"
@@ -69,6 +71,22 @@ def store(provider: str, body: bytes, *, began: float | None = None) -> None:
 
 
 def _insert(arrived: Sequence[Arrived]) -> None:
+    """Store them, again while the database is away: what is stored twice has its effect once."""
+    ends = time.monotonic() + WRITE_SECONDS
+    with limits.within(WRITE_SECONDS):
+        while True:
+            try:
+                _insert_once(arrived)
+            except OUTAGE as error:
+                if not is_of_the_moment(error) or time.monotonic() > ends - AGAIN_SECONDS:
+                    raise
+                connection.close()
+                time.sleep(AGAIN_SECONDS)
+            else:
+                return
+
+
+def _insert_once(arrived: Sequence[Arrived]) -> None:
     crash_point("receiver.before_write")
     now = time.perf_counter()
     values: dict[str, str | list[str] | list[bytes] | list[float | None]] = {
@@ -82,7 +100,6 @@ def _insert(arrived: Sequence[Arrived]) -> None:
     }
     # Django's own cursor would write the values into the statement, which is then read and planned anew each time.
     with (
-        limits.within(WRITE_SECONDS),
         connection.wrap_database_errors,
         connection.cursor() as checked,
         _preparing(checked.connection),
