@@ -23,10 +23,13 @@ CHECK := $(call environment,$(TEST_PYTHON))/bin/
 TESTS ?= tests
 # What may differ between Pythons: imports, processes, JSON, dates, expressions, the queue.
 SHORT := tests/ground tests/queue tests/xero/records/test_wire.py tests/workflows/definition/test_expressions.py
+# What may differ between releases of PostgreSQL: plans, locks, roles, leases, the queue.
+SHORT_DATABASE := tests/database tests/queue/test_leases.py tests/queue/test_wake.py tests/queue/test_broker.py tests/queue/test_checks.py \
+  tests/connections/webhooks/test_fan_out.py tests/workflows/engine/test_claim_plan.py
 # Lint and types import the settings; these values let them do so without starting anything.
 STATIC := DATABASE_URL=postgres://nobody@localhost:1/nothing DEBUG=true DOTENV= VAR_DIR=var/test
 
-.PHONY: help install install-tests demo dev test lint format programs pytest other-pythons bench chaos key clean
+.PHONY: help install install-tests demo dev test lint format programs pytest other-pythons other-postgres bench chaos drill key clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 18
@@ -47,7 +50,7 @@ demo: install ## everything on this machine, the main job once, then serve until
 dev: install ## web with autoreload, worker and sandbox, without the main job
 	@exec $(RUN)python -m taskjuice.demo --dev
 
-test: install-tests programs lint pytest other-pythons ## lint, types, import arrows, templates, all tests
+test: install-tests programs lint pytest other-pythons other-postgres ## lint, types, import arrows, templates, all tests
 
 lint: install-tests ## ruff, mypy, import arrows, templates
 	$(CHECK)ruff check .
@@ -83,11 +86,21 @@ other-pythons: $(UV)
 	  $$environment/bin/pytest -n 2 --dist loadgroup -q $(SHORT); \
 	done
 
+# On Debian's own server, where one is installed (apt-get install postgresql), with a cluster that goes away again.
+other-postgres: install-tests
+	@programs=$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1); \
+	if [ -z "$$programs" ]; then echo "No tests on another PostgreSQL: Debian's is not installed (apt-get install postgresql)"; exit 0; fi; \
+	echo "A short part of the tests on $$($$programs/postgres --version)"; \
+	$(CHECK)python -m tests.database.cluster $$programs $(CHECK)pytest -n 2 --dist loadgroup -q $(SHORT_DATABASE)
+
 bench: install ## the benchmarks: a table, and JSON in var/bench.json (PARTS="ledger agency": only these)
 	@$(RUN)python -m bench $(PARTS)
 
 chaos: install ## faults on the whole running product: a table, and exit code 1 if one was not survived (RUNS=50 SEED=… FAULTS="F03 F24")
 	@$(RUN)python -m tests.chaos --runs $(or $(RUNS),50) $(if $(SEED),--seed $(SEED)) $(FAULTS)
+
+drill: install ## docs/deploy.md done to a whole installation under load: a table, and exit code 1 if anything was not well (CHAPTERS="loss restore")
+	@$(RUN)python -m tests.drill $(if $(POSTGRES),--postgres $(POSTGRES)) $(CHAPTERS)
 
 key: ## fresh values for SECRET_KEY and TOKEN_KEYS
 	@python3 -c 'import secrets, base64; print("SECRET_KEY=" + secrets.token_urlsafe(48)); \

@@ -51,9 +51,10 @@ class Proxy:
     folder: Path
     secure_port: int
     plain_port: int
+    host: str = HOST
 
     def ask(
-        self, *parts: bytes, name: str = HOST, plain: bool = False, seconds: float = 30
+        self, *parts: bytes, name: str = "", plain: bool = False, seconds: float = 30
     ) -> tuple[int, bytes]:
         """Return the status and all that came; 0 where the connection ended without an answer."""
         received = b""
@@ -61,7 +62,9 @@ class Proxy:
             with socket.create_connection(
                 ("127.0.0.1", self.plain_port if plain else self.secure_port), seconds
             ) as line:
-                stream = line if plain else self._context().wrap_socket(line, server_hostname=name)
+                stream = (
+                    line if plain else self._context().wrap_socket(line, server_hostname=name or self.host)
+                )
                 with stream:
                     for part in parts:
                         stream.sendall(part)
@@ -97,16 +100,16 @@ def head(
 
 
 @contextmanager
-def proxied(first: int, second: int) -> Iterator[Proxy]:
-    """Run nginx before two nodes on these ports. Skip where it is not installed."""
+def proxied(first: int, second: int, host: str = HOST) -> Iterator[Proxy]:
+    """Run nginx before two nodes on these ports, for this host name. Skip where it is not installed."""
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         if os.environ.get("TASKJUICE_REQUIRE_NGINX"):
             pytest.fail("nginx is not installed (apt-get install nginx)")
         pytest.skip("nginx is not installed (apt-get install nginx)")
     folder = Path(tempfile.mkdtemp(prefix="nginx-"))
-    proxy = Proxy(folder, free_port(0), free_port(0))
-    _write_certificate(folder)
+    proxy = Proxy(folder, free_port(0), free_port(0), host)
+    write_certificate(folder, host)
     (folder / "taskjuice.conf").write_text(_fitted(proxy, first, second))
     user = "user root;" if os.getuid() == 0 else ""
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder, user=user))
@@ -134,6 +137,7 @@ def _fitted(proxy: Proxy, first: int, second: int) -> str:
         "/etc/letsencrypt/live/app.example.com/fullchain.pem": str(proxy.folder / "cert.pem"),
         "/etc/letsencrypt/live/app.example.com/privkey.pem": str(proxy.folder / "key.pem"),
         "client_body_timeout 10s": f"client_body_timeout {BODY_SECONDS}s",
+        HOST: proxy.host,
     }
     for old, new in pieces.items():
         assert old in text, old
@@ -141,9 +145,10 @@ def _fitted(proxy: Proxy, first: int, second: int) -> str:
     return text
 
 
-def _write_certificate(folder: Path) -> None:
+def write_certificate(folder: Path, host: str) -> None:
+    """Write `cert.pem`, which vouches for itself, and `key.pem`."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -153,7 +158,7 @@ def _write_certificate(folder: Path) -> None:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
