@@ -25,7 +25,7 @@ TESTS ?= tests
 SHORT := tests/ground tests/queue tests/xero/records/test_wire.py tests/workflows/definition/test_expressions.py
 # What may differ between releases of PostgreSQL: plans, locks, roles, leases, the queue.
 SHORT_DATABASE := tests/database tests/queue/test_leases.py tests/queue/test_wake.py tests/queue/test_broker.py tests/queue/test_checks.py \
-  tests/connections/webhooks/test_fan_out.py tests/workflows/engine/test_claim_plan.py
+  tests/connections/webhooks/test_fan_out.py tests/workflows/engine/test_store.py
 # Lint and types import the settings; these values let them do so without starting anything.
 STATIC := DATABASE_URL=postgres://nobody@localhost:1/nothing DEBUG=true DOTENV= VAR_DIR=var/test
 

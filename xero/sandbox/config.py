@@ -57,6 +57,7 @@ HELP = {
     "data": f"folder of its database, or {MEMORY} to keep nothing",
     "organisations": "how many organisations to seed",
     "invoices": "invoices and bills per organisation; without it, a realistic demo",
+    "client_secret": "the app's secret, or two with a comma between while one is replaced",
     "redirect_uris": "a registered redirect URI; may be given several times",
     "app_scopes": "which accounting scopes the app may ask for: apps made since 2 March 2026 are granular",
     "bulk_connect": "several organisations may be ticked in one consent",

@@ -101,6 +101,17 @@ def test_code_is_bound_to_redirect_uri_and_client(sandbox: SandboxProcess) -> No
     assert error(other.exchange(app.code())) == (400, "invalid_grant")
 
 
+def test_app_may_have_two_secrets_while_one_is_replaced(sandbox: SandboxProcess) -> None:
+    sandbox.api("POST", "apps/replacing", {"client_secret": "old,new"})
+    form = {"grant_type": "refresh_token", "refresh_token": "x"}
+    url = f"{sandbox.base_url}/connect/token"
+    errors = [
+        error(requests.post(url, form, auth=("replacing", secret), timeout=10))
+        for secret in ("old", "new", "old,new", "")
+    ]
+    assert errors == [*[(400, "invalid_grant")] * 2, *[(400, "invalid_client")] * 2]
+
+
 @pytest.mark.parametrize("secret", ["", None])
 def test_pkce_is_checked_with_and_without_a_secret(sandbox: SandboxProcess, secret: str | None) -> None:
     app = App(sandbox, sandbox.client_id + ("-PKCE" if secret is None else ""), secret)

@@ -10,7 +10,10 @@ from xero.sandbox.storage import Storage
 
 @dataclass(frozen=True)
 class App:
-    """`client_secret` None makes it a PKCE app. `scopes` is both, broad or granular."""
+    """`client_secret` None makes it a PKCE app; it may be two with a comma between, as at Xero while one is replaced.
+
+    `scopes` is both, broad or granular.
+    """
 
     client_id: str
     name: str
@@ -23,7 +26,8 @@ class App:
         """A PKCE app has no secret, and must not send one."""
         if self.client_secret is None or given is None:
             return self.client_secret is given
-        return hmac.compare_digest(self.client_secret.encode(), given.encode())
+        secrets = self.client_secret.split(",")
+        return any(hmac.compare_digest(secret.encode(), given.encode()) for secret in secrets)
 
 
 class Apps:
