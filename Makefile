@@ -64,11 +64,13 @@ format: install-tests ## what ruff and djade can mend by themselves
 	$(CHECK)ruff format --quiet .
 	$(CHECK)djade --target-version 5.2 $$(git ls-files 'templates/*.html')
 
-# Programs that some tests need: Chromium (tests/browser), PgBouncer and nginx (tests/survival), by apt where this user may.
+# Programs that some tests need: Chromium (tests/browser), PgBouncer and nginx (tests/survival, tests/drill), and Debian's
+# PostgreSQL (other-postgres), by apt where this user may.
 # Where not, those tests skip with a word, or fail in a run that must not skip them (TASKJUICE_REQUIRE_BROWSER=1,
 # TASKJUICE_REQUIRE_PGBOUNCER=1, TASKJUICE_REQUIRE_NGINX=1).
 programs:
 	@wanted=; for one in chromium pgbouncer nginx; do PATH="$$PATH:/usr/sbin" command -v $$one >/dev/null || wanted="$$wanted $$one"; done; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || wanted="$$wanted postgresql"; \
 	if [ -z "$$wanted" ] || ! command -v apt-get >/dev/null; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as="sudo -n"; else exit 0; fi; \
 	echo "Installing$$wanted for the tests"; \
@@ -88,8 +90,9 @@ other-pythons: $(UV)
 
 # On Debian's own server, where one is installed (apt-get install postgresql), with a cluster that goes away again.
 other-postgres: install-tests
-	@programs=$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1); \
-	if [ -z "$$programs" ]; then echo "No tests on another PostgreSQL: Debian's is not installed (apt-get install postgresql)"; exit 0; fi; \
+	@initdb=$$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -1 || true); \
+	if [ -z "$$initdb" ]; then echo "No tests on Debian's PostgreSQL: it is not installed (apt-get install postgresql)"; exit 0; fi; \
+	programs=$$(dirname $$initdb); \
 	echo "A short part of the tests on $$($$programs/postgres --version)"; \
 	$(CHECK)python -m tests.database.cluster $$programs $(CHECK)pytest -n 2 --dist loadgroup -q $(SHORT_DATABASE)
 
