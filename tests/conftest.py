@@ -36,10 +36,16 @@ hypothesis.settings.load_profile("whatever the load")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests that start whole products on one worker: side by side they take each other's processor time."""
+    """Run tests that start whole products one after the other on one worker, those in Chromium on another.
+
+
+    More of them at a time take each other's processor time; one alone mostly waits.
+    """
     for item in items:
-        if item.get_closest_marker("processes") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("processes"), append=False)
+        for mark in ("browser", "processes"):
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.xdist_group(mark))
+                break
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -9,7 +9,7 @@ from taskjuice.demo.place import Place
 from tests.browser.conftest import OpenBrowser
 from tests.browser.walking import PASSWORD, found_agency, sign_up
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 # A key that lives in the browser, holds passkeys and always says yes.
 AUTHENTICATOR = {
     "protocol": "ctap2",

@@ -21,7 +21,7 @@ from tests.browser.walking import (
     xero,
 )
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 AGENCY = "/fern-whole/"
 STAFFED, LINKED = f"{AGENCY}tui-studio/", f"{AGENCY}rata-records/"
 HARBOUR, PENNINE = "Harbour & Vine Catering Limited", "Pennine Cycle Works Ltd"

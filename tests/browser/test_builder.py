@@ -9,7 +9,7 @@ from taskjuice.demo.place import Place
 from tests.browser.conftest import OpenBrowser
 from tests.browser.walking import connect_xero, found_agency, sign_up
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 
 def begin(page: Page, place: Place, who: str) -> str:

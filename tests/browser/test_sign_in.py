@@ -10,7 +10,7 @@ from tests.browser.conftest import OpenBrowser
 from tests.browser.test_account import sign_out
 from tests.browser.walking import PASSWORD, link_in_mail, sign_up
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 
 
 def through_xero(page: Page, who: str) -> None:

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 from taskjuice.demo.place import Place
 from tests.browser.walking import connect_xero, found_agency, letters, sign_up, text_of, until, xero
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 OWNER, PAYER, HOME = "points@fern.example", "payer@customer.example", "/fern-points/tui-studio/"
 MOMENTS = 60.0  # a change is read some seconds after its webhook
 CARD = "CARD 4242"

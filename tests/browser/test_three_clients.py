@@ -12,7 +12,7 @@ from taskjuice.demo.place import Place
 from tests.browser.conftest import OpenBrowser
 from tests.browser.walking import add_client, connect_xero, found_agency, reconnect_xero, sign_up, until, xero
 
-pytestmark = [pytest.mark.browser, pytest.mark.processes, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.processes]
 AGENCY = "/fern-three/"
 OTHERS = {"Kauri Builders": "kauri-builders", "Rata Records": "rata-records"}
 

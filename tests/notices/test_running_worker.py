@@ -26,7 +26,7 @@ from tests.queue.fresh import fresh_database, worker
 from workflows.engine import lanes
 from workflows.models import Activation, Approval, OrganisationPause, Workflow
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("running worker")]
+pytestmark = pytest.mark.processes
 
 PATIENCE = 150.0  # seconds, on a busy machine
 

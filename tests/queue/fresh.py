@@ -1,7 +1,4 @@
-"""A database made by `migrate` alone, and real worker processes over it, with two roles as docs/deploy.md has it.
-
-One owns the database and migrates it, is no superuser and nobody's member; processes connect as the other one.
-"""
+"""A database as `migrate` leaves it, and real worker processes over it that connect as the node's role."""
 
 import os
 import signal
@@ -10,18 +7,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 from django.db import connections
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import environment
+from tests.environment import ROOT
+from tests.migrated_database import NODE, OWNER, ensure_template, url_of
+
 NAME = "fresh_{}"
-OWNER, NODE = "fresh_owner", "fresh_node"
-# As in docs/deploy.md. Roles are the server's, and other tests' processes may be making the same ones.
-MAKE_ROLE = """
-DO $$ BEGIN CREATE ROLE {0} LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$
-"""
 
 
 @contextmanager
@@ -33,34 +27,29 @@ def fresh_database() -> Iterator[dict[str, str]]:
     database = connections["default"]
     settings = database.settings_dict
     name, before = NAME.format(os.getpid()), settings["NAME"]
-    with psycopg.connect(_url("postgres"), autocommit=True) as server:
+    template = ensure_template(environment.POSTGRES.parent)
+    with psycopg.connect(url_of("postgres"), autocommit=True) as server:
         server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        for role in (OWNER, NODE):
-            server.execute(MAKE_ROLE.format(role))
-        server.execute(f"CREATE DATABASE {name} OWNER {OWNER}")
-    environment = os.environ | {"DATABASE_URL": _url(name, OWNER), "DEBUG": "false"}
-    for command in (["migrate", "--noinput", "-v0"], ["grant_node_role", NODE]):
-        subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True)
-    environment["DATABASE_URL"] = _url(name, NODE)
+        server.execute(f"CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}")
     database.close()
     settings["NAME"] = name
     try:
-        yield environment
+        yield os.environ | {"DATABASE_URL": url_of(name, NODE), "DEBUG": "false"}
     finally:
         connections.close_all()
         settings["NAME"] = before
-        with psycopg.connect(_url("postgres"), autocommit=True) as server:
+        with psycopg.connect(url_of("postgres"), autocommit=True) as server:
             server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @contextmanager
-def worker(environment: Mapping[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """`manage.py worker`, ended with all it started."""
+def worker(variables: Mapping[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `manage.py worker`, and end it with all it started."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "worker"],
             cwd=ROOT,
-            env=dict(environment),
+            env=dict(variables),
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -74,8 +63,3 @@ def worker(environment: Mapping[str, str], log: Path) -> Iterator["subprocess.Po
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _url(name: str, role: str = "") -> str:
-    found = connections["default"].get_connection_params()
-    return f"postgres://{role or found['user']}:@/{name}?host={quote(found['host'], safe='')}&port={found['port']}"

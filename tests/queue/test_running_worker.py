@@ -68,7 +68,7 @@ from xero.models import Account, Change, Invoice, Ledger, SequenceWatch
 from xero.sync import overdue
 from xero.sync import schedule as sync_schedule
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("running worker")]
+pytestmark = pytest.mark.processes
 
 PATIENCE = 150.0  # seconds until everything has ended, on a busy machine
 IsDone = Callable[[], bool]

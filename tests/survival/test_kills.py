@@ -19,7 +19,7 @@ import requests
 
 from taskjuice.demo.running import Running
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("survival")]  # one stack for all
+pytestmark = pytest.mark.processes
 
 EVENTS = 200
 PATIENCE = 90.0  # seconds for everything to end; a lost lease alone takes some

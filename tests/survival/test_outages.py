@@ -17,7 +17,7 @@ from tests.database.relay import Relay, server_of
 from tests.live import Quiet, furnish
 from tests.survival.test_kills import Sender, ended, web
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("survival")]
+pytestmark = pytest.mark.processes
 
 EVENTS = 40
 BACK = 10.0  # seconds until everything that was sent has ended

@@ -18,7 +18,7 @@ from tests.database.pgbouncer import pooled
 from tests.live import Quiet, furnish
 from tests.survival.test_kills import Sender, ended
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("survival")]
+pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")

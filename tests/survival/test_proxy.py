@@ -27,7 +27,7 @@ from taskjuice.demo.running import APPLICATION, GRANIAN, Running
 from tests.live import Quiet, furnish
 from tests.survival.proxy import BODY_SECONDS, HOST, Proxy, head, proxied
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("survival")]
+pytestmark = pytest.mark.processes
 WEBHOOKS = "/webhooks/xero/"
 
 

@@ -17,7 +17,7 @@ from taskjuice.demo.journey import Journey
 from taskjuice.demo.running import Running
 from taskjuice.demo.stages import Stages
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("survival")]  # one stack for all
+pytestmark = pytest.mark.processes
 
 T = TypeVar("T")
 PATIENCE = 120.0

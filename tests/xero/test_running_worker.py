@@ -23,7 +23,7 @@ from workflows.models import Activation, Workflow
 from xero.models import Contact, Invoice, Ledger, Part, SequenceGap, Stale
 from xero.sync import schedule as sync_schedule
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("running worker")]
+pytestmark = pytest.mark.processes
 
 PATIENCE = 240.0  # seconds for each thing to happen, on a busy machine
 WITHHELD = 12

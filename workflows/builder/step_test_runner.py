@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import cache
 
 from taskjuice import exact_json
@@ -27,7 +27,6 @@ from workflows.definition.drafts import Draft, Step
 AT_ONCE = 2  # of one web process, which has eight threads
 WALL_SECONDS = 45.0  # one slow call of a step and what comes before it
 CLAIM_SECONDS = 60  # longer than a test can last, should its web process die
-ROOT = Path(__file__).resolve().parent.parent
 
 BUSY = Trial("later", "Another test of your agency is running. Try it again when that one is through.")
 CROWDED = Trial("later", "Several tests are running at the moment. Try it again in a few seconds.")
@@ -116,7 +115,7 @@ def _in_process(request: bytes) -> bytes:
             command,
             input=request,
             stdout=subprocess.PIPE,
-            cwd=ROOT,
+            cwd=settings.BASE_DIR,
             env=environment,
             timeout=WALL_SECONDS,
             check=False,

@@ -23,7 +23,6 @@ from xero.sync import schedule as sync_schedule
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.xdist_group("browser"),
     pytest.mark.django_db(transaction=True),
 ]
 NEW = "/northwind/harbour-cafe/invoices/new/"
