@@ -1,4 +1,6 @@
-"""`make bench`: how fast webhooks are acknowledged and events worked off, as figures of one run on one machine."""
+"""`make bench`: how fast webhooks are acknowledged and events worked off, as figures of one run on
+one machine.
+"""
 
 from importlib import import_module
 
@@ -13,5 +15,7 @@ def ready() -> None:
     django.setup()
     from django.core.management import call_command
 
-    import_module("taskjuice.wsgi")  # loads the URLs, and the garbage collector leaves alone what is there
+    import_module(
+        "taskjuice.wsgi"
+    )  # loads the URLs, and the garbage collector leaves alone what is there
     call_command("migrate", verbosity=0)

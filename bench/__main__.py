@@ -1,4 +1,6 @@
-"""`make bench`: measures on this machine, prints a table, writes var/bench.json. Words name parts to measure alone."""
+"""`make bench`: measures on this machine, prints a table, writes var/bench.json. Words name parts
+to measure alone.
+"""
 
 import json
 import os
@@ -30,7 +32,9 @@ Part = Callable[[Running, Environment], Figures]
 def main() -> None:
     wanted = sys.argv[1:] or list(PARTS)
     if unknown := set(wanted) - PARTS.keys():
-        sys.exit(f"There is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}.")
+        sys.exit(
+            f"There is no part {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}."
+        )
     folder = ROOT / "var" / "bench"
     shutil.rmtree(folder, ignore_errors=True)  # every run begins with empty tables
     running = Running(Place(folder, free_port(0), free_port(0)), Stages())
@@ -50,12 +54,16 @@ def main() -> None:
 
 @contextmanager
 def own_database(environment: Mapping[str, str]) -> Iterator[Environment]:
-    """A copy of the prepared one, dropped afterwards: no part meets another's rows, nor the vacuuming of them."""
+    """A copy of the prepared one, dropped afterwards: no part meets another's rows, nor the
+    vacuuming of them.
+    """
     prepared = urlsplit(environment["DATABASE_URL"])
     template = prepared.path.strip("/")
     name = sql.Identifier("bench")
     with psycopg.connect(prepared._replace(path="/postgres").geturl(), autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template)))
+        server.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(template))
+        )
         try:
             yield {**environment, "DATABASE_URL": prepared._replace(path="/bench").geturl()}
         finally:
@@ -133,7 +141,9 @@ def report_acknowledgement(found: Figures) -> None:
 def report_events(found: Figures) -> None:
     single = found["single"]
     print("\nEvents to finished activations (each invoice fetched, filtered, stored)")
-    print(f"one event, idle system   median {single['median_ms']:.0f} ms, worst {single['max_ms']:.0f} ms")
+    print(
+        f"one event, idle system   median {single['median_ms']:.0f} ms, worst {single['max_ms']:.0f} ms"
+    )
     for name, one in (("at once", found["burst"]), ("sustained", found["sustained"])):
         speed = f"{one['per_second']:,.0f}/s, {one['look_ups']} calls of GET /Invoices"
         print(f"{one['events']:,} {name:<17} {one['seconds']:.1f} s, {speed}")
@@ -155,7 +165,9 @@ def report_ledger(found: Figures) -> None:
         f" {read['seconds']} s, {read['calls']} calls ({paths})"
     )
     faster, smaller = decode["times_faster"], decode["times_smaller"]
-    print(f"Decoding 1,000 invoices: {faster} times faster than xero-python, {smaller} times less memory")
+    print(
+        f"Decoding 1,000 invoices: {faster} times faster than xero-python, {smaller} times less memory"
+    )
 
 
 def report_budget(found: Figures) -> None:
@@ -184,15 +196,21 @@ def report_workflows(found: Figures) -> None:
         ("the same, one organisation slow", found["one_slow"]),
         ("the same, one parked", found["one_parked"]),
     ):
-        print(f"{name:<32} p50 {one['p50_ms']} ms, p95 {one['p95_ms']} ms, worst {one['max_ms']} ms")
+        print(
+            f"{name:<32} p50 {one['p50_ms']} ms, p95 {one['p95_ms']} ms, worst {one['max_ms']} ms"
+        )
     pages = found["list"]
-    print(f"List of {pages['rows']:,} activations: p50 {pages['p50_ms']} ms, p95 {pages['p95_ms']} ms")
+    print(
+        f"List of {pages['rows']:,} activations: p50 {pages['p50_ms']} ms, p95 {pages['p95_ms']} ms"
+    )
 
 
 def report_agency(found: Figures) -> None:
     print(f"\nAn agency of {found['clients']} clients with {found['invoices']:,} invoices")
     for name, one in found["pages"].items():
-        print(f"{name:26} p50 {one['p50_ms']:.0f} ms, p95 {one['p95_ms']:.0f} ms, {one['queries']} queries")
+        print(
+            f"{name:26} p50 {one['p50_ms']:.0f} ms, p95 {one['p95_ms']:.0f} ms, {one['queries']} queries"
+        )
     more = found["more_queries_than_with_one_client"]
     print(f"more queries than with one client: {', '.join(more) or 'none'}")
 

@@ -28,7 +28,9 @@ Figures = dict[str, Any]
 
 
 def measure(place: Place, environment: dict[str, str]) -> dict[str, Figures]:
-    """Per server: figures of the receiver, of the bare view, and their ratio. No worker runs meanwhile."""
+    """Per server: figures of the receiver, of the bare view, and their ratio. No worker runs
+    meanwhile.
+    """
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as database:
         database.execute(
             f"CREATE TABLE IF NOT EXISTS {TABLE} (id bigserial PRIMARY KEY, body bytea NOT NULL)"
@@ -76,7 +78,9 @@ def _rounds(url: str, key: str) -> Figures:
     """Alternating, so that both meet the same machine; the median round of each counts."""
     _load(url + WEBHOOK, key, 1.0)
     _load(url + BARE, key, 1.0)
-    rounds = [(_load(url + BARE, key, SECONDS), _load(url + WEBHOOK, key, SECONDS)) for _ in range(ROUNDS)]
+    rounds = [
+        (_load(url + BARE, key, SECONDS), _load(url + WEBHOOK, key, SECONDS)) for _ in range(ROUNDS)
+    ]
     bare, receiver = (_median([one[side] for one in rounds]) for side in (0, 1))
     ratio = median(one[1]["per_second"] / one[0]["per_second"] for one in rounds)
     return {"receiver": receiver, "bare": bare, "ratio": ratio}
@@ -84,10 +88,14 @@ def _rounds(url: str, key: str) -> Figures:
 
 def _load(url: str, key: str, seconds: float) -> Figures:
     command = [sys.executable, "-m", "bench.load", url, key, str(seconds), str(CONNECTIONS)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=seconds + 30)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=seconds + 30
+    )
     figures: Figures = json.loads(done.stdout)
     if figures["refused"]:
-        raise RuntimeError(f"{figures['refused']} of {figures['requests']} requests to {url} were refused")
+        raise RuntimeError(
+            f"{figures['refused']} of {figures['requests']} requests to {url} were refused"
+        )
     return figures
 
 

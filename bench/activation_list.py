@@ -1,4 +1,6 @@
-"""The list of activations with a million of them: every chip, filter and search, through the whole of Django."""
+"""The list of activations with a million of them: every chip, filter and search, through the whole
+of Django.
+"""
 
 import statistics
 import time
@@ -54,7 +56,13 @@ def measure() -> dict[str, Any]:
     from django.test import Client
     from django.test.utils import override_settings
 
-    from tests.factories import make_agency, make_connection, make_member, make_workflow, make_workspace
+    from tests.factories import (
+        make_agency,
+        make_connection,
+        make_member,
+        make_workflow,
+        make_workspace,
+    )
 
     agency = make_agency(slug=f"list-{time.time_ns()}")
     workspaces = [make_workspace(agency) for _ in range(CLIENTS)]
@@ -70,7 +78,9 @@ def measure() -> dict[str, Any]:
                 address = f"{place}activations/?{query.format(workflow=workflows[0].pk)}"
                 client.get(address)
                 where = "agency" if place.count("/") == 2 else "client"
-                times[f"{where}: {name}"] = [_timed(lambda: client.get(address)) for _ in range(ROUNDS)]  # noqa: B023
+                times[f"{where}: {name}"] = [
+                    _timed(lambda: client.get(address)) for _ in range(ROUNDS)
+                ]
     everything = sorted(one for each in times.values() for one in each)
     medians = {name: round(statistics.median(each), 1) for name, each in times.items()}
     return {

@@ -1,6 +1,8 @@
-"""An agency of 200 clients with 1,000,000 invoices: its home, receivables and connections, in milliseconds and queries.
+"""An agency of 200 clients with 1,000,000 invoices: its home, receivables and connections, in
+milliseconds and queries.
 
-A process of its own, `python -m bench.agency`; prints one JSON object. The pages are asked through the whole of Django.
+A process of its own, `python -m bench.agency`; prints one JSON object. The pages are asked through
+the whole of Django.
 """
 
 import json
@@ -32,7 +34,8 @@ PAGES = {
     "deliveries": "deliveries/",
 }
 
-# One for each paid invoice, within 45 days: a month ago's figures are today's with the payments since then undone.
+# One for each paid invoice, within 45 days: a month ago's figures are today's with the payments
+# since then undone.
 FILL_PAYMENTS = """
 INSERT INTO xero_payment (workspace_id, connection_id, xero_id, updated_utc, first_updated_utc, body, type, status,
                           date, amount, currency, reference, reference_key, reconciled, invoice_xero_id, invoice_number,
@@ -67,7 +70,9 @@ def main() -> None:
         "pages": pages,
         "worst_p95_ms": max(one["p95_ms"] for one in pages.values()),
         "more_queries_than_with_one_client": {
-            name: one["queries"] - few[name] for name, one in pages.items() if one["queries"] != few[name]
+            name: one["queries"] - few[name]
+            for name, one in pages.items()
+            if one["queries"] != few[name]
         },
     }
     print(json.dumps(found, indent=1))
@@ -107,7 +112,9 @@ def filled(clients: int, invoices: int, activations: int) -> tuple[Any, float]:
         cursor.execute(
             "VACUUM ANALYZE xero_invoice, xero_contact, xero_payment, xero_tally, workflows_activation"
         )
-        cursor.execute("CHECKPOINT")  # what was written goes to the disk now, not while pages are measured
+        cursor.execute(
+            "CHECKPOINT"
+        )  # what was written goes to the disk now, not while pages are measured
     database.close()  # nor are they asked for over the connection that has grown by filling
     return agency, time.perf_counter() - began
 

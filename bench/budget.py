@@ -1,7 +1,9 @@
-"""The shared budget: 300 queued calls of one organisation, while a person clicks and another organisation works on.
+"""The shared budget: 300 queued calls of one organisation, while a person clicks and another
+organisation works on.
 
-A process of its own, `python -m bench.budget [seconds of a minute]`, over an empty database; prints one JSON object.
-The sandbox counts in minutes of that length (10 seconds, unless given), and so do we; 60 is Xero's own.
+A process of its own, `python -m bench.budget [seconds of a minute]`, over an empty database; prints
+one JSON object. The sandbox counts in minutes of that length (10 seconds, unless given), and so do
+we; 60 is Xero's own.
 """
 
 import json
@@ -35,13 +37,20 @@ def cost() -> dict[str, float]:
     """What the two statements around a call take together."""
     from xero.api import rate_limits
 
-    left = {"X-MinLimit-Remaining": "60", "X-DayLimit-Remaining": "4000", "X-AppMinLimit-Remaining": "9000"}
+    left = {
+        "X-MinLimit-Remaining": "60",
+        "X-DayLimit-Remaining": "4000",
+        "X-AppMinLimit-Remaining": "9000",
+    }
     tenant, times = uuid4(), []
     for _ in range(COSTED):
         began = time.perf_counter()
         rate_limits.give_back(rate_limits.take(tenant), left, status=200)
         times.append((time.perf_counter() - began) * 1000)
-    return {"median": round(statistics.median(times), 2), "p95": round(sorted(times)[int(COSTED * 0.95)], 2)}
+    return {
+        "median": round(statistics.median(times), 2),
+        "p95": round(sorted(times)[int(COSTED * 0.95)], 2),
+    }
 
 
 def queue(minute: int) -> dict[str, Any]:
@@ -61,7 +70,9 @@ def queue(minute: int) -> dict[str, Any]:
         busy, other = link(sandbox, workspace, 0), link(sandbox, workspace, 1)
         began = time.monotonic()
         waits = Waits(busy, other, minute)
-        workers = [threading.Thread(target=drain, args=(busy, CALLS // WORKERS)) for _ in range(WORKERS)]
+        workers = [
+            threading.Thread(target=drain, args=(busy, CALLS // WORKERS)) for _ in range(WORKERS)
+        ]
         for thread in (*workers, waits):
             thread.start()
         for thread in workers:
@@ -70,7 +81,9 @@ def queue(minute: int) -> dict[str, Any]:
         waits.stop.set()
         waits.join()
         answered = [
-            entry for entry in sandbox.api("GET", "calls") if entry["tenant_id"] == str(busy.tenant_id)
+            entry
+            for entry in sandbox.api("GET", "calls")
+            if entry["tenant_id"] == str(busy.tenant_id)
         ]
         shift = crc32(f"{sandbox.client_id}:{busy.tenant_id}".encode()) % minute
     windows = Counter(int((entry["at"] + shift) // minute) for entry in answered)
@@ -107,7 +120,9 @@ def drain(connection: Any, calls: int) -> None:
 
 
 class Waits(threading.Thread):
-    """A person who looks at the busy organisation, and work of another one, now and then; seconds each took."""
+    """A person who looks at the busy organisation, and work of another one, now and then; seconds
+    each took.
+    """
 
     def __init__(self, busy: Any, other: Any, minute: int) -> None:
         super().__init__()

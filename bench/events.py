@@ -1,4 +1,6 @@
-"""From events to finished activations, with the sandbox's look-ups: alone, as a burst, and sustained."""
+"""From events to finished activations, with the sandbox's look-ups: alone, as a burst, and
+sustained.
+"""
 
 import time
 from collections.abc import Callable
@@ -34,10 +36,16 @@ class Events:
     def measure(self) -> Figures:
         # The sandbox's minute would end first; the budget's own behaviour is a matter of tests.
         self._xero("POST", "settings", {"minute_limit": 100_000})
-        return {"single": self._single(), "burst": self._burst(BURST), "sustained": self._burst(SUSTAINED)}
+        return {
+            "single": self._single(),
+            "burst": self._burst(BURST),
+            "sustained": self._burst(SUSTAINED),
+        }
 
     def _single(self) -> Figures:
-        """One event on an idle system: from the webhook's arrival to the finished activation, by one clock."""
+        """One event on an idle system: from the webhook's arrival to the finished activation, by
+        one clock.
+        """
         latencies = []
         for _ in range(SINGLES):
             self._send(1)
@@ -63,7 +71,10 @@ class Events:
         before = self._count("SELECT count(*) FROM workflows_activation")
         start = time.perf_counter()
         self._xero("POST", "burst", {"count": count, "concurrency": 16})
-        self._until(lambda: self._count("SELECT count(*) FROM workflows_activation") - before == count, count)
+        self._until(
+            lambda: self._count("SELECT count(*) FROM workflows_activation") - before == count,
+            count,
+        )
         self._until(lambda: self._count(UNFINISHED) + self._count(WAITING) == 0, count)
         return time.perf_counter() - start
 
@@ -82,7 +93,9 @@ class Events:
     def _look_ups(self) -> int:
         counted = self._xero("GET", "counters")
         return sum(
-            each["count"] for each in counted if each["method"] == "GET" and each["endpoint"] == "Invoices"
+            each["count"]
+            for each in counted
+            if each["method"] == "GET" and each["endpoint"] == "Invoices"
         )
 
     def _xero(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:

@@ -1,7 +1,9 @@
-"""The ledger: list pages at 1,000, 100,000 and 1,000,000 documents, the first read of 10,000, and decoding them.
+"""The ledger: list pages at 1,000, 100,000 and 1,000,000 documents, the first read of 10,000, and
+decoding them.
 
-A process of its own, `python -m bench.ledger`, over an empty database; prints one JSON object. The pages are asked
-through the whole of Django (middleware, gate, queries, templates), the reads go to the real sandbox over HTTP.
+A process of its own, `python -m bench.ledger`, over an empty database; prints one JSON object. The
+pages are asked through the whole of Django (middleware, gate, queries, templates), the reads go to
+the real sandbox over HTTP.
 """
 
 import gc
@@ -86,7 +88,19 @@ WHOSE = ("", "contact={contact}")
 ORDERS = tuple(f"sort={turned}{name}" for name in (
     "number", "reference", "contact", "date", "due", "total", "paid", "owed", "status", "sent"
 ) for turned in ("", "-"))  # fmt: skip
-TERMS = ("", "", "", "q=777", "q=INV-09", "q=customer 17", "q=123.45", "q=77", "q=o 997", "q=V-0", "q=zzz")
+TERMS = (
+    "",
+    "",
+    "",
+    "q=777",
+    "q=INV-09",
+    "q=customer 17",
+    "q=123.45",
+    "q=77",
+    "q=o 997",
+    "q=V-0",
+    "q=zzz",
+)
 COMBINED = 100
 
 FILL_CONTACTS = """
@@ -96,7 +110,8 @@ SELECT %(workspace)s, %(connection)s, md5('c' || n)::uuid, now(), now(), '{}', '
        'customer ' || n || ' limited', '', 'ACTIVE', true, false, 0, 0, 0
   FROM generate_series(1, %(contacts)s) n
 """
-# As an old organisation's: what is open is of the last weeks, apart from a few debts; the rest is paid, some voided.
+# As an old organisation's: what is open is of the last weeks, apart from a few debts; the rest is
+# paid, some voided.
 FILL_INVOICES = """
 INSERT INTO xero_invoice (workspace_id, connection_id, xero_id, updated_utc, first_updated_utc, body, type, status,
                           number, number_key, number_tail, reference, reference_key, reference_tail, contact_xero_id,
@@ -145,7 +160,9 @@ def main() -> None:
 
 
 def lists(size: int) -> dict[str, Any]:
-    """Milliseconds of each page: p95 of all asks, and the slowest kind of page by its median; its queries."""
+    """Milliseconds of each page: p95 of all asks, and the slowest kind of page by its median; its
+    queries.
+    """
     from django.test import Client
     from django.test.utils import override_settings
 
@@ -177,7 +194,9 @@ def lists(size: int) -> dict[str, Any]:
 
 
 def more_queries(sizes: list[dict[str, Any]]) -> list[str]:
-    """The pages that ask more of the database where there are more rows, among those that find some."""
+    """The pages that ask more of the database where there are more rows, among those that find
+    some.
+    """
     most = sizes[-1]["queries"]
     found = {name: [one["queries"][name] for one in sizes if one["queries"][name]] for name in most}
     return sorted(name for name, counts in found.items() if counts and max(counts) > counts[0])
@@ -190,7 +209,9 @@ def combinations() -> dict[str, str]:
 
 
 def asked(ask: Callable[[], Any]) -> int | None:
-    """How many statements it sends to the database; None where the page found nothing, and so read no rows."""
+    """How many statements it sends to the database; None where the page found nothing, and so read
+    no rows.
+    """
     from django.db import connection as database
     from django.test.utils import CaptureQueriesContext
 
@@ -203,7 +224,12 @@ def fill(workspace: int, connection: int, count: int) -> float:
     from django.db import connection as database
 
     add_ledger(workspace, connection)
-    values = {"workspace": workspace, "connection": connection, "contacts": CONTACTS, "count": count}
+    values = {
+        "workspace": workspace,
+        "connection": connection,
+        "contacts": CONTACTS,
+        "count": count,
+    }
     began = time.perf_counter()
     with database.cursor() as cursor:
         with without_indexes(cursor, "xero_invoice"):
@@ -309,7 +335,8 @@ def count_calls() -> Counter[str]:
 
 
 def decoding() -> dict[str, Any]:
-    """1,000 invoices as Xero sends them, from bytes to values with exact amounts: ours against the official SDK's.
+    """1,000 invoices as Xero sends them, from bytes to values with exact amounts: ours against the
+    official SDK's.
 
     `rows` adds what the SDK does not do: turning them into checked rows of the local copy.
     """

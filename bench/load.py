@@ -1,6 +1,8 @@
-"""A load generator that is not the bottleneck: keep-alive connections, requests made beforehand, answers barely read.
+"""A load generator that is not the bottleneck: keep-alive connections, requests made beforehand,
+answers barely read.
 
-Run in a process of its own: `python -m bench.load URL KEY SECONDS CONNECTIONS` prints one JSON object.
+Run in a process of its own: `python -m bench.load URL KEY SECONDS CONNECTIONS` prints one JSON
+object.
 """
 
 import asyncio
@@ -23,7 +25,9 @@ PREPARED = 20_000
 
 
 def one_event_body(number: int) -> bytes:
-    """As Xero writes it, of a tenant nobody has connected: the receiver cannot know that before it answers."""
+    """As Xero writes it, of a tenant nobody has connected: the receiver cannot know that before it
+    answers.
+    """
     resource = uuid4()
     event = {
         "resourceUrl": f"https://api.xero.com/api.xro/2.0/Invoices/{resource}",
@@ -108,7 +112,9 @@ async def run(url: str, key: str, seconds: float, connections: int) -> dict[str,
     parts = urlsplit(url)
     assert parts.hostname
     assert parts.port
-    made = [request(parts.path, parts.netloc, one_event_body(n), key.encode()) for n in range(PREPARED)]
+    made = [
+        request(parts.path, parts.netloc, one_event_body(n), key.encode()) for n in range(PREPARED)
+    ]
     gc.freeze()
     loop = asyncio.get_running_loop()
     start = time.perf_counter()

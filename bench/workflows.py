@@ -1,7 +1,9 @@
-"""Workflows: single events of 20 organisations to finished activations of three steps, and their list with a million.
+"""Workflows: single events of 20 organisations to finished activations of three steps, and their
+list with a million.
 
-A process of its own, `python -m bench.workflows [speed] [list]`, over an empty database, with the environment of
-`taskjuice.demo.place`; prints one JSON object. It starts web, worker and a sandbox with 20 organisations.
+A process of its own, `python -m bench.workflows [speed] [list]`, over an empty database, with the
+environment of `taskjuice.demo.place`; prints one JSON object. It starts web, worker and a sandbox
+with 20 organisations.
 """
 
 import json
@@ -32,21 +34,29 @@ SLOW_SECONDS = 2.0
 Figures = dict[str, Any]
 
 STEPS = [
-    {"name": "invoice", "action": "xero/get-invoice", "input": {"invoice_id": "{{ trigger.resource_id }}"}},
+    {
+        "name": "invoice",
+        "action": "xero/get-invoice",
+        "input": {"invoice_id": "{{ trigger.resource_id }}"},
+    },
     {
         "name": "large",
         "action": "core/filter",
         "input": {
             "condition": {
                 "match": "all",
-                "rows": [{"field": "{{ steps.invoice.Total }}", "operator": "greater", "value": "0"}],
+                "rows": [
+                    {"field": "{{ steps.invoice.Total }}", "operator": "greater", "value": "0"}
+                ],
             }
         },
     },
     {
         "name": "note",
         "action": "core/set-values",
-        "input": {"values": {"text": "{{ steps.invoice.InvoiceNumber }}: {{ steps.invoice.Total }}"}},
+        "input": {
+            "values": {"text": "{{ steps.invoice.InvoiceNumber }}: {{ steps.invoice.Total }}"}
+        },
     },
 ]
 UNFINISHED = """
@@ -93,9 +103,16 @@ def speed() -> Figures:
         run.burst(WARM)
         found = {"at_once": run.burst(EVENTS), "steady": run.steady()}
         slow = lanes[0]
-        fault = {"kind": "slow", "remaining": None, "tenant_id": slow.tenant, "seconds": SLOW_SECONDS}
+        fault = {
+            "kind": "slow",
+            "remaining": None,
+            "tenant_id": slow.tenant,
+            "seconds": SLOW_SECONDS,
+        }
         sandbox.api("POST", "faults", fault)
-        found["one_slow"] = run.steady(without=slow) | {"at_once": run.burst(EVENTS // 5, without=slow)}
+        found["one_slow"] = run.steady(without=slow) | {
+            "at_once": run.burst(EVENTS // 5, without=slow)
+        }
         sandbox.api("DELETE", "faults")
         run.settle()
         park(slow)
@@ -111,7 +128,9 @@ class Lane:
 
 
 def connect(sandbox: Any) -> list[Lane]:
-    """All organisations, each a client of one agency, and a published workflow that listens to them."""
+    """All organisations, each a client of one agency, and a published workflow that listens to
+    them.
+    """
     from django.conf import settings
     from django.db import connection as database
 
@@ -138,12 +157,24 @@ def running(sandbox: Any) -> Iterator[psutil.Process]:
     app = {"XERO_CLIENT_ID": sandbox.client_id, "XERO_CLIENT_SECRET": sandbox.client_secret}
     environment = {**os.environ, **xero, **app, "XERO_WEBHOOK_KEYS": sandbox.webhook_key}
     base = os.environ["BASE_URL"]
-    web = ["-m", "granian", "--interface", "wsgi", "--no-ws", "--workers", "1", "--blocking-threads", "8"]
+    web = [
+        "-m",
+        "granian",
+        "--interface",
+        "wsgi",
+        "--no-ws",
+        "--workers",
+        "1",
+        "--blocking-threads",
+        "8",
+    ]
     web += ["--port", str(urlsplit(base).port), "taskjuice.wsgi:application"]
     with ExitStack() as stack:
         log = stack.enter_context((Path(os.environ["VAR_DIR"]) / "bench-workflows.log").open("ab"))
         processes = [
-            subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment, stdout=log, stderr=log)
+            subprocess.Popen(
+                [sys.executable, *words], cwd=ROOT, env=environment, stdout=log, stderr=log
+            )
             for words in (web, ["manage.py", "worker"])
         ]
         for process in processes:
@@ -210,7 +241,9 @@ class Run:
         _until(lambda: not self._rows(UNFINISHED, [left])[0][0], 120)
 
     def _latencies(self, newest: int, without: Lane | None) -> Figures:
-        """Milliseconds from the webhook's arrival to the finished activation, by the database's clock."""
+        """Milliseconds from the webhook's arrival to the finished activation, by the database's
+        clock.
+        """
         left = [without.connection] if without else []
         times = sorted(float(row[0]) for row in self._rows(LATENCIES, [newest, left]))
         return {
@@ -221,7 +254,9 @@ class Run:
         }
 
     def _send(self, count: int, *, concurrency: int) -> Figures:
-        sent: Figures = self.sandbox.api("POST", "burst", {"count": count, "concurrency": concurrency})
+        sent: Figures = self.sandbox.api(
+            "POST", "burst", {"count": count, "concurrency": concurrency}
+        )
         return sent
 
     def _newest(self) -> int:

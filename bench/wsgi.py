@@ -1,4 +1,6 @@
-"""The product, and beside it the ceiling: a bare view that checks the HMAC and does one raw INSERT, nothing else."""
+"""The product, and beside it the ceiling: a bare view that checks the HMAC and does one raw INSERT,
+nothing else.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,5 +25,7 @@ with override_settings(MIDDLEWARE=[]):  # a handler reads the list once, here
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    answer: Iterable[bytes] = (bare if environ["PATH_INFO"] == BARE else product)(environ, start_response)
+    answer: Iterable[bytes] = (bare if environ["PATH_INFO"] == BARE else product)(
+        environ, start_response
+    )
     return answer

@@ -1,4 +1,6 @@
-"""What connections show on pages of the platform: on the agency's settings, and before a member is removed."""
+"""What connections show on pages of the platform: on the agency's settings, and before a member is
+removed.
+"""
 
 from connections import queries
 from connections.oauth import grant_holders
@@ -17,7 +19,11 @@ def register() -> None:
 def app_status(scope: Scope) -> Panel:
     """The app at each provider, as far as an agency may know: its id masked, its secret not at all."""
     apps = [
-        {"provider": provider, "masked": masked(provider.app_id), "used": queries.slots_used(provider.key)}
+        {
+            "provider": provider,
+            "masked": masked(provider.app_id),
+            "used": queries.slots_used(provider.key),
+        }
         for provider in providers.by_key.values()
     ]
     return Panel("connections/_app_status.html", {"apps": apps})

@@ -44,7 +44,9 @@ class NeedsConsent(ProviderError):
 
 
 class NotPermitted(NeedsConsent):
-    """The grant and its scopes are good; whoever gave it may not do this at the provider, read-only for example."""
+    """The grant and its scopes are good; whoever gave it may not do this at the provider, read-only
+    for example.
+    """
 
     code = "not-permitted"
 

@@ -71,7 +71,9 @@ class StartForm(forms.Form):
 
 
 class ChooseForm(forms.Form):
-    """Which of a consent's organisations to connect; never chosen for the person unless there is only one."""
+    """Which of a consent's organisations to connect; never chosen for the person unless there is
+    only one.
+    """
 
     tenants = forms.MultipleChoiceField(
         required=False, error_messages={"invalid_choice": "Choose organisations of the list."}
@@ -90,7 +92,9 @@ class ChooseForm(forms.Form):
         field = self.fields["tenants"]
         assert isinstance(field, forms.MultipleChoiceField)
         field.choices = [(str(tenant.tenant_id), tenant.name) for tenant in free]
-        self.ticked = set(self["tenants"].value() or ()) if self.is_bound else self._only_one(field.choices)
+        self.ticked = (
+            set(self["tenants"].value() or ()) if self.is_bound else self._only_one(field.choices)
+        )
 
     @staticmethod
     def _only_one(choices: Any) -> set[str]:

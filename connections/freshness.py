@@ -1,4 +1,6 @@
-"""How fresh the local copy of a connection's records is. Who keeps one tells: `providers.tell_freshness`."""
+"""How fresh the local copy of a connection's records is. Who keeps one tells:
+`providers.tell_freshness`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -10,7 +10,14 @@ from datetime import datetime, timedelta
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from connections.models import Call, CallState, Connection, ConnectionProblem, ConnectionState, GrantState
+from connections.models import (
+    Call,
+    CallState,
+    Connection,
+    ConnectionProblem,
+    ConnectionState,
+    GrantState,
+)
 from connections.providers import Left, providers
 
 IDLE = timedelta(days=14)  # twice as long as a grant may rest: renewing it fails
@@ -38,7 +45,9 @@ class Writes:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`kind` and `finding` pick the words; `next` names what helps: reconnect, test, sync, wait, look or nothing."""
+    """`kind` and `finding` pick the words; `next` names what helps: reconnect, test, sync, wait,
+    look or nothing.
+    """
 
     kind: str
     tone: str
@@ -59,11 +68,15 @@ def writes_of(connections: Sequence[Connection], now: datetime) -> dict[int, Wri
         created_at__gt=now - WINDOW,
     ).exclude(state__in=(CallState.INTENDED, CallState.SENT))
     bad = Q(state__in=(CallState.FAILED, CallState.UNKNOWN))
-    rows = settled.values_list("connection_id").annotate(failed=Count("pk", filter=bad), total=Count("pk"))
+    rows = settled.values_list("connection_id").annotate(
+        failed=Count("pk", filter=bad), total=Count("pk")
+    )
     return {pk: Writes(failed, total) for pk, failed, total in rows.order_by()}
 
 
-def checks(connection: Connection, *, writes: Writes, left: Left | None, now: datetime) -> list[Check]:
+def checks(
+    connection: Connection, *, writes: Writes, left: Left | None, now: datetime
+) -> list[Check]:
     """Of a connection whose grant was read with it. An ended one has none."""
     if connection.state == ConnectionState.REVOKED:
         return []
@@ -126,7 +139,9 @@ def _grant_age(connection: Connection, now: datetime) -> Check:
     rested = now - grant.refreshed_at
     if rested > DYING:
         return Check("grant", "bad", "dying", "test")
-    return Check("grant", "warn", "idle", "test") if rested > IDLE else Check("grant", "good", "used")
+    return (
+        Check("grant", "warn", "idle", "test") if rested > IDLE else Check("grant", "good", "used")
+    )
 
 
 def _webhook(connection: Connection, now: datetime) -> Check:

@@ -1,4 +1,6 @@
-"""What an integration is: a provider with its triggers and actions, and the registry that finds them."""
+"""What an integration is: a provider with its triggers and actions, and the registry that finds
+them.
+"""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -102,7 +104,11 @@ def outcome_of(error: errors.ProviderError) -> Outcome:
         case errors.NeedsConsent() | errors.TenantGone():
             # Not the activation's fault: it waits, and goes on when the connection is mended.
             return TryLater(
-                str(error), at=clock.now() + MENDED_BY, tenant_wide=True, status=error.status, counts=False
+                str(error),
+                at=clock.now() + MENDED_BY,
+                tenant_wide=True,
+                status=error.status,
+                counts=False,
             )
         case errors.UnknownOutcome():
             return Unknown(str(error), status=error.status)
@@ -120,7 +126,9 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a step would send: `head` says what and where to, `document` is its body as JSON can show it, or a text."""
+    """What a step would send: `head` says what and where to, `document` is its body as JSON can
+    show it, or a text.
+    """
 
     head: str
     document: Any
@@ -140,19 +148,22 @@ class Action:
     raw: ClassVar[bool] = False  # its input is not evaluated before; it reads `call.context` itself
     amounts: ClassVar[bool] = False  # what it writes comes to an amount of money
     cost: ClassVar[Cost] = Cost()
-    # How many different ones are run before others get their turn: few where each may wait for somebody outside
+    # How many different ones are run before others get their turn: few where each may wait for
+    # somebody outside
     together: ClassVar[int] = 1000
     scopes: ClassVar[frozenset[str]] = frozenset()
     sample: ClassVar[Data] = {}  # an output as the builder shows it
-    # Parts of an output that are never left out (Contact.Name, LineItems[], LineItems[].Quantity); None: not declared
+    # Parts of an output that are never left out (Contact.Name, LineItems[], LineItems[].Quantity);
+    # None: not declared
     always: ClassVar[frozenset[str] | None] = None
     free: ClassVar[bool] = False  # whose outputs may be of any kind: the sample is one of many
 
     def wrong_for(
         self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
     ) -> Iterable[tuple[str, str]]:
-        """(field, message) of what only this agency's own rows, and its copies of these organisations, show to be
-        wrong with raw input."""
+        """(field, message) of what only this agency's own rows, and its copies of these
+        organisations, show to be wrong with raw input.
+        """
         return ()
 
     def cautions(self, given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
@@ -164,7 +175,9 @@ class Action:
         return not (self.writes or self.effects)
 
     def read_key(self, data: Data) -> str | None:
-        """Return what names the read that all of a wave with the same key share; None where each has its own."""
+        """Return what names the read that all of a wave with the same key share; None where each
+        has its own.
+        """
         return None
 
     def run(self, call: Call, data: Data) -> Data:
@@ -180,7 +193,9 @@ class Action:
         return []
 
     def preview(self, call: Call, data: Data) -> "Preview | Outcome | None":
-        """What it would write, or why it would not, found out without writing; None where only the input tells."""
+        """What it would write, or why it would not, found out without writing; None where only the
+        input tells.
+        """
         return None
 
     def outcome(self, call: Call, data: Data) -> Outcome:
@@ -210,15 +225,21 @@ class Trigger:
         raise NotImplementedError
 
     def address(self, connection: Connection, data: Mapping[str, Any]) -> str:
-        """Where a person finds the record at the provider, given what `data` returned; "" where that is not known."""
+        """Where a person finds the record at the provider, given what `data` returned; "" where
+        that is not known.
+        """
         return ""
 
     def in_words(self, settings: Mapping[str, Any]) -> str:
-        """Trigger and settings as one sentence's beginning; "" where title and fields say it well enough."""
+        """Trigger and settings as one sentence's beginning; "" where title and fields say it well
+        enough.
+        """
         return ""
 
     def subject(self, data: Mapping[str, Any]) -> str:
-        """What a list should call it, where the event itself tells: INV-0042. "" leaves that to the steps."""
+        """What a list should call it, where the event itself tells: INV-0042. "" leaves that to the
+        steps.
+        """
         return ""
 
 
@@ -280,7 +301,9 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """Somebody listens on a connection with a trigger, since when, or drafts to: then its settings are as typed."""
+    """Somebody listens on a connection with a trigger, since when, or drafts to: then its settings
+    are as typed.
+    """
 
     connection_id: int
     trigger: str

@@ -15,7 +15,8 @@ SELECT 'event ' || id, received_at, 'whether a write of ours caused it has not b
   FROM connections_event WHERE undecided AND received_at < %(late)s
 """
 
-# Where a person paused or archived, or has to reconnect, they were told; the look-up follows when they are through.
+# Where a person paused or archived, or has to reconnect, they were told; the look-up follows when
+# they are through.
 WRITES = """
 SELECT 'call ' || c.id || ' (' || c.action || ', ' || c.state || ')', c.created_at,
        coalesce(nullif(c.error, ''), 'nobody knows what became of it')

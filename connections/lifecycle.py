@@ -78,7 +78,9 @@ def connect(
     return connection
 
 
-def elsewhere(tenants: Iterable[Tenant], workspace: Workspace, provider: str) -> dict[UUID, Connection]:
+def elsewhere(
+    tenants: Iterable[Tenant], workspace: Workspace, provider: str
+) -> dict[UUID, Connection]:
     """Which of these tenants the same agency has connected for another client, by tenant id."""
     rows = (
         Connection.objects.filter(
@@ -94,7 +96,9 @@ def elsewhere(tenants: Iterable[Tenant], workspace: Workspace, provider: str) ->
 
 
 def describe(connection: Connection, *, by: Actor) -> str:
-    """Ask the provider who the tenant is; a good answer makes the connection active. Returns what went wrong."""
+    """Ask the provider who the tenant is; a good answer makes the connection active. Returns what
+    went wrong.
+    """
     try:
         details = providers[connection.provider].describe(connection)
     except errors.ProviderError as error:
@@ -150,15 +154,18 @@ def pause(connection: Connection, *, by: User) -> None:
 
 def resume(connection: Connection, *, by: User) -> None:
     with transaction.atomic():
-        if Connection.objects.filter(pk=connection.pk, paused_at__isnull=False).update(paused_at=None):
+        if Connection.objects.filter(pk=connection.pk, paused_at__isnull=False).update(
+            paused_at=None
+        ):
             states.note("connection resumed", connection, by=by)
             connection.refresh_from_db()
             providers.usable(connection)
 
 
 def forbidden(connection: Connection, detail: str) -> errors.ProviderError:
-    """The provider refused this tenant. Find out why, and mark the connection: it is connected no longer, or the
-    person who consented lacks a right there."""
+    """The provider refused this tenant. Find out why, and mark the connection: it is connected no
+    longer, or the person who consented lacks a right there.
+    """
     try:
         _check_listed(connection)
     except errors.ProviderError as error:
@@ -171,7 +178,9 @@ def forbidden(connection: Connection, detail: str) -> errors.ProviderError:
 def disconnect(connection: Connection, *, by: User) -> bool:
     """End the connection here at once, and at the provider. False: a sweep will tell the provider."""
     with transaction.atomic():
-        ended = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), pk=connection.pk).update(
+        ended = Connection.objects.filter(
+            ~Q(state=ConnectionState.REVOKED), pk=connection.pk
+        ).update(
             state=ConnectionState.REVOKED, problem="", reason="Disconnected here.", paused_at=None
         )
         if ended:
@@ -195,29 +204,43 @@ def release(connection: Connection) -> bool:
     Connection.objects.filter(pk=connection.pk, state=ConnectionState.REVOKED).update(
         provider_connection_id=None
     )
-    unfinished = Consent.objects.filter(grant=grant, finished_at=None, created_at__gt=Now() - grants.GRACE)
+    unfinished = Consent.objects.filter(
+        grant=grant, finished_at=None, created_at__gt=Now() - grants.GRACE
+    )
     if not others.exists() and not unfinished.exists():
         return grants.revoke(grant)
     return True
 
 
 def end_all(workspace_id: int) -> None:
-    """Inside the transaction in which a workspace's deletion begins: nothing goes out for it any more."""
+    """Inside the transaction in which a workspace's deletion begins: nothing goes out for it any
+    more.
+    """
     live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), workspace=workspace_id)
-    live.update(state=ConnectionState.REVOKED, problem="", reason="The client is deleted.", paused_at=None)
+    live.update(
+        state=ConnectionState.REVOKED, problem="", reason="The client is deleted.", paused_at=None
+    )
 
 
 def let_go(workspace_id: int, late: bool) -> str:
-    """Tell the provider that a deleted workspace's connections and consents end; "" when nothing is left to do.
+    """Tell the provider that a deleted workspace's connections and consents end; "" when nothing is
+    left to do.
 
-    `late`: tokens that nobody else needs are erased whatever the provider says; returned is what it was not told.
+    `late`: tokens that nobody else needs are erased whatever the provider says; returned is what it
+    was not told.
     """
-    rows = list(Connection.objects.filter(workspace=workspace_id).select_related("grant").order_by("pk"))
+    rows = list(
+        Connection.objects.filter(workspace=workspace_id).select_related("grant").order_by("pk")
+    )
     untold = {connection.name for connection in rows if not release(connection)}
-    for grant in _unneeded().filter(connections__workspace=workspace_id).exclude(tokens="").distinct():
+    for grant in (
+        _unneeded().filter(connections__workspace=workspace_id).exclude(tokens="").distinct()
+    ):
         its = {connection.name for connection in rows if connection.grant_id == grant.pk}
         told = grants.erase(grant) if late else grants.revoke(grant)
-        untold = untold - its if told else untold | its  # the end of a consent ends all connections under it
+        untold = (
+            untold - its if told else untold | its
+        )  # the end of a consent ends all connections under it
     if not untold:
         return ""
     return f"Xero could not be told. Remove TaskJuice there, under Connected apps, of: {', '.join(sorted(untold))}."
@@ -225,7 +248,9 @@ def let_go(workspace_id: int, late: bool) -> str:
 
 def finish_disconnects() -> None:
     """Tell the provider what it could not be told when a person disconnected."""
-    ended = Connection.objects.filter(state=ConnectionState.REVOKED, provider_connection_id__isnull=False)
+    ended = Connection.objects.filter(
+        state=ConnectionState.REVOKED, provider_connection_id__isnull=False
+    )
     for connection in ended.select_related("grant").order_by("pk")[:50]:
         release(connection)
     grants.finish_revocations()
@@ -241,7 +266,9 @@ def _removed(connection: Connection, grant: Grant) -> bool:
     except errors.NeedsConsent:
         return True  # the consent is gone, and with it every connection at the provider
     except errors.ProviderError as error:
-        logger.warning("connection %s could not be ended at the provider yet: %s", connection.pk, error)
+        logger.warning(
+            "connection %s could not be ended at the provider yet: %s", connection.pk, error
+        )
         return False
     return True
 
@@ -264,7 +291,8 @@ def _unneeded() -> QuerySet[Grant]:
 
 
 def watch_listed(limit: int = 20) -> int:
-    """Ask the provider, once a day for each grant, which tenants it still lists; returns how many were asked.
+    """Ask the provider, once a day for each grant, which tenants it still lists; returns how many
+    were asked.
 
     So a disconnection made there is noticed before a call of ours fails.
     """
@@ -278,21 +306,29 @@ def watch_listed(limit: int = 20) -> int:
         asked += 1
         try:
             _mark_unlisted(grant_id, provider)
-        except errors.ProviderError as error:  # a refusal is stored with the grant; anything else may pass
+        except (
+            errors.ProviderError
+        ) as error:  # a refusal is stored with the grant; anything else may pass
             logger.warning("the tenants of grant %s could not be listed: %s", grant_id, error)
-            Grant.objects.filter(pk=grant_id).update(listed_at=Now() - LISTED_EVERY + timedelta(hours=1))
+            Grant.objects.filter(pk=grant_id).update(
+                listed_at=Now() - LISTED_EVERY + timedelta(hours=1)
+            )
     return asked
 
 
 def _check_listed(connection: Connection) -> None:
-    """Raise TenantGone, and mark, if the provider does not list the tenant under the grant any more."""
+    """Raise TenantGone, and mark, if the provider does not list the tenant under the grant any
+    more.
+    """
     if connection.tenant_id not in _mark_unlisted(connection.grant_id, connection.provider):
         raise errors.TenantGone(UNLISTED, status=403)
 
 
 def _mark_unlisted(grant_id: int | None, provider: str) -> set[UUID]:
     """The tenants that the provider lists under the grant; connections to others are marked."""
-    listed = {tenant.tenant_id for tenant in providers[provider].tenants(grants.token(grant_id).text)}
+    listed = {
+        tenant.tenant_id for tenant in providers[provider].tenants(grants.token(grant_id).text)
+    }
     with transaction.atomic():
         gone = states.of_grant(grant_id or 0).exclude(tenant_id__in=listed)
         states.break_off(gone, problem=ConnectionProblem.TENANT_GONE, reason=UNLISTED)

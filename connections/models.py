@@ -1,4 +1,6 @@
-"""Grants, connections, secret values, consents, the inbox of deliveries and events, budgets, the journal of calls."""
+"""Grants, connections, secret values, consents, the inbox of deliveries and events, budgets, the
+journal of calls.
+"""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -17,29 +19,37 @@ class GrantState(models.TextChoices):
 
 
 class Grant(models.Model):
-    """One OAuth token set: one person's consent at one provider for one app. Many connections hang off it.
+    """One OAuth token set: one person's consent at one provider for one app. Many connections hang
+    off it.
 
-    `tokens` is Fernet ciphertext of a JSON object that carries the grant's identity beside the tokens, so that
-    ciphertext moved between rows does not open (connections/oauth/encryption.py).
+    `tokens` is Fernet ciphertext of a JSON object that carries the grant's identity beside the
+    tokens, so that ciphertext moved between rows does not open (connections/oauth/encryption.py).
     """
 
     provider = models.CharField(max_length=30)
     app_id = models.CharField(max_length=100)  # the OAuth client id
     provider_user_id = models.CharField(max_length=100)
     provider_user_name = models.CharField(max_length=254, blank=True)
-    # Who brought it first, in whatever agency, and so shown in none: agencies that share a provider's user share the
-    # row. Whom each agency has it from stands on its connections (connections/oauth/grant_holders.py).
+    # Who brought it first, in whatever agency, and so shown in none: agencies that share a
+    # provider's user share the row. Whom each agency has it from stands on its connections
+    # (connections/oauth/grant_holders.py).
     granted_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="grants")
     scopes = ArrayField(models.CharField(max_length=100), default=list)
     tokens = models.TextField()
-    key_id = models.CharField(max_length=16, db_default="")  # which of TOKEN_KEYS encrypted `tokens`
+    key_id = models.CharField(
+        max_length=16, db_default=""
+    )  # which of TOKEN_KEYS encrypted `tokens`
     access_expires_at = models.DateTimeField()
     refreshed_at = models.DateTimeField(db_default=Now())
-    version = models.PositiveIntegerField(default=1)  # raised by every stored token set; fences late writers
+    version = models.PositiveIntegerField(
+        default=1
+    )  # raised by every stored token set; fences late writers
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     retry_at = models.DateTimeField(null=True)  # after a transient refresh failure, not before this
-    listed_at = models.DateTimeField(null=True)  # when the provider was last asked what hangs off it
+    listed_at = models.DateTimeField(
+        null=True
+    )  # when the provider was last asked what hangs off it
     state = models.CharField(max_length=10, choices=GrantState, default=GrantState.ACTIVE)
     reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -56,20 +66,26 @@ class Grant(models.Model):
 
 
 class Secret(models.Model):
-    """A value that steps put into headers of requests to one host: sealed like tokens, never shown again."""
+    """A value that steps put into headers of requests to one host: sealed like tokens, never shown
+    again.
+    """
 
     agency = models.ForeignKey(Agency, models.CASCADE, related_name="secrets")
     name = models.CharField(max_length=60)
     host = models.CharField(max_length=253)
     sealed = models.TextField()
-    key_id = models.CharField(max_length=16, db_default="")  # which of TOKEN_KEYS encrypted `sealed`
+    key_id = models.CharField(
+        max_length=16, db_default=""
+    )  # which of TOKEN_KEYS encrypted `sealed`
     created_at = models.DateTimeField(db_default=Now())
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     replaced_at = models.DateTimeField(db_default=Now())  # its value is of then
     replaced_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 
     class Meta:
-        constraints = (models.UniqueConstraint("agency", "name", name="secret_name_once_in_agency"),)
+        constraints = (
+            models.UniqueConstraint("agency", "name", name="secret_name_once_in_agency"),
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -104,7 +120,9 @@ class ConnectionProblem(models.TextChoices):
     GRANT_REFUSED = "grant-refused"  # the provider does not renew the tokens
     TENANT_GONE = "tenant-gone"  # somebody disconnected us at the provider
     SCOPE_MISSING = "scope-missing"
-    NOT_PERMITTED = "not-permitted"  # the person who consented may not do everything at the provider
+    NOT_PERMITTED = (
+        "not-permitted"  # the person who consented may not do everything at the provider
+    )
     NOT_REACHED = "not-reached"  # connected, but the provider did not describe the tenant yet
 
 
@@ -121,7 +139,9 @@ class Connection(models.Model):
     # What the provider says of the tenant: legal_name, country, currency, timezone (IANA's
     # name, empty where unknown), timezone_name (in words), short_code, demo
     details = models.JSONField(default=dict)
-    state = models.CharField(max_length=10, choices=ConnectionState, default=ConnectionState.PENDING)
+    state = models.CharField(
+        max_length=10, choices=ConnectionState, default=ConnectionState.PENDING
+    )
     problem = models.CharField(max_length=20, choices=ConnectionProblem, blank=True, db_default="")
     reason = models.CharField(max_length=300, blank=True)
     paused_at = models.DateTimeField(null=True)
@@ -174,9 +194,9 @@ class LinkState(models.TextChoices):
 class ConnectLink(models.Model):
     """An agency asks somebody without an account to connect an organisation of theirs.
 
-    The link's token is only in the letter, or with whoever copied it; here is its SHA-256. It is good for one
-    choice of organisations. Open: nothing chosen, not declined, not revoked. The instants tell how far it came; a
-    new start forgets an earlier cancellation.
+    The link's token is only in the letter, or with whoever copied it; here is its SHA-256. It is
+    good for one choice of organisations. Open: nothing chosen, not declined, not revoked. The
+    instants tell how far it came; a new start forgets an earlier cancellation.
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE)
@@ -193,17 +213,23 @@ class ConnectLink(models.Model):
     consented_at = models.DateTimeField(null=True)
     chosen_at = models.DateTimeField(null=True)
     connected_at = models.DateTimeField(null=True)
-    cancelled_at = models.DateTimeField(null=True)  # at the provider or before choosing: they may start again
+    cancelled_at = models.DateTimeField(
+        null=True
+    )  # at the provider or before choosing: they may start again
     declined_at = models.DateTimeField(null=True)  # for good
     revoked_at = models.DateTimeField(null=True)
     reason = models.CharField(max_length=300, db_default="")  # of the cancellation, for the agency
-    untold_since = models.DateTimeField(null=True)  # what came of it, which the sender has not been told yet
+    untold_since = models.DateTimeField(
+        null=True
+    )  # what came of it, which the sender has not been told yet
     organisations = ArrayField(models.CharField(max_length=254), default=list)  # chosen, by name
 
     class Meta:
         constraints = (
             models.UniqueConstraint("id", "workspace", name="link_with_workspace"),
-            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="link_email_small"),
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")), name="link_email_small"
+            ),
             models.CheckConstraint(
                 condition=models.Q(chosen_at=None) | models.Q(declined_at=None, revoked_at=None),
                 name="link_ends_once",
@@ -212,7 +238,9 @@ class ConnectLink(models.Model):
         indexes = (
             models.Index(fields=["workspace", "-id"], name="link_newest"),
             models.Index(
-                fields=["untold_since"], condition=models.Q(untold_since__isnull=False), name="link_untold"
+                fields=["untold_since"],
+                condition=models.Q(untold_since__isnull=False),
+                name="link_untold",
             ),
         )
 
@@ -259,8 +287,9 @@ class ConnectLink(models.Model):
 class Consent(models.Model):
     """One trip to the provider's consent page, from `state` to the tenants it brought.
 
-    `state_hash` and `session_hash` are SHA-256 hex; the state itself is only in the person's browser. Whoever gives it
-    is a member of staff (`user`) or somebody without an account who came by a connect link (`link`).
+    `state_hash` and `session_hash` are SHA-256 hex; the state itself is only in the person's
+    browser. Whoever gives it is a member of staff (`user`) or somebody without an account who came
+    by a connect link (`link`).
     """
 
     state_hash = models.CharField(max_length=64, unique=True)
@@ -271,12 +300,16 @@ class Consent(models.Model):
     user = models.ForeignKey(User, models.CASCADE, null=True)
     link = models.ForeignKey(ConnectLink, models.CASCADE, null=True, related_name="consents")
     reconnects = models.ForeignKey(Connection, models.CASCADE, null=True)
-    takes_over = models.ForeignKey(Grant, models.SET_NULL, null=True, related_name="+")  # its organisations
+    takes_over = models.ForeignKey(
+        Grant, models.SET_NULL, null=True, related_name="+"
+    )  # its organisations
     nonce = models.CharField(max_length=64)
     code_verifier = models.TextField()  # PKCE; encrypted like tokens
     created_at = models.DateTimeField(db_default=Now())
     used_at = models.DateTimeField(null=True)
-    exchanged_at = models.DateTimeField(null=True)  # the code was exchanged, or that failed for good
+    exchanged_at = models.DateTimeField(
+        null=True
+    )  # the code was exchanged, or that failed for good
     failure = models.CharField(max_length=300, db_default="")  # why nothing came of it
     grant = models.ForeignKey(Grant, models.SET_NULL, null=True)
     # Tenants of this consent: [{"id": connection id, "tenant_id", "name", "type"}]
@@ -286,7 +319,8 @@ class Consent(models.Model):
     class Meta:
         constraints = (
             models.CheckConstraint(
-                condition=models.Q(user__isnull=False, link=None) | models.Q(user=None, link__isnull=False),
+                condition=models.Q(user__isnull=False, link=None)
+                | models.Q(user=None, link__isnull=False),
                 name="consent_of_person_or_link",
             ),
         )
@@ -315,22 +349,28 @@ class Delivery(models.Model):
     sha256 = models.BinaryField(max_length=32)
     received_at = models.DateTimeField(db_default=Now())
     state = models.CharField(max_length=10, choices=DeliveryState, db_default=DeliveryState.WAITING)
-    # valid, intent to receive, duplicate, unknown tenant, no subscriber, unparsable; empty while it waits
+    # valid, intent to receive, duplicate, unknown tenant, no subscriber, unparsable; empty while it
+    # waits
     verdict = models.CharField(max_length=20, db_default="")
     reason = models.CharField(max_length=300, db_default="")
     events = models.PositiveIntegerField(db_default=0)
     activations = models.PositiveIntegerField(db_default=0)
     processed_at = models.DateTimeField(null=True)
-    # From the request's arrival to its storing, milliseconds; the commit and the empty answer follow at once
+    # From the request's arrival to its storing, milliseconds; the commit and the empty answer
+    # follow at once
     answer_ms = models.FloatField(null=True)
 
     class Meta:
         verbose_name_plural = "deliveries"
         indexes = (
-            models.Index(fields=["id"], condition=models.Q(state="waiting"), name="delivery_waiting"),
+            models.Index(
+                fields=["id"], condition=models.Q(state="waiting"), name="delivery_waiting"
+            ),
             models.Index(fields=["-received_at"], name="delivery_newest"),
             models.Index(
-                fields=["-id"], condition=models.Q(verdict="intent to receive"), name="delivery_check"
+                fields=["-id"],
+                condition=models.Q(verdict="intent to receive"),
+                name="delivery_check",
             ),
         )
 
@@ -339,18 +379,24 @@ class Delivery(models.Model):
 
 
 class Mention(models.Model):
-    """That a delivery reported on a connection: how many events, and how many of them nobody had told before.
+    """That a delivery reported on a connection: how many events, and how many of them nobody had
+    told before.
 
-    What an agency may see of the deliveries, newest first by an index, duplicates included. Composite keys check
-    whose it is (migration 0014); simple ones beside them would only check it again.
+    What an agency may see of the deliveries, newest first by an index, duplicates included.
+    Composite keys check whose it is (migration 0014); simple ones beside them would only check it
+    again.
     """
 
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="mentions", db_index=False)
-    agency = models.ForeignKey(Agency, models.CASCADE, related_name="+", db_index=False, db_constraint=False)
+    agency = models.ForeignKey(
+        Agency, models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     workspace = models.ForeignKey(
         Workspace, models.CASCADE, related_name="+", db_index=False, db_constraint=False
     )
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="+", db_constraint=False)
+    connection = models.ForeignKey(
+        Connection, models.CASCADE, related_name="+", db_constraint=False
+    )
     events = models.PositiveIntegerField()
     fresh = models.PositiveIntegerField()
     activations = models.PositiveIntegerField(
@@ -377,7 +423,9 @@ class Refusal(models.Model):
     last_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = (models.UniqueConstraint("provider", "minute", name="refusal_once_per_minute"),)
+        constraints = (
+            models.UniqueConstraint("provider", "minute", name="refusal_once_per_minute"),
+        )
 
     def __str__(self) -> str:
         return f"{self.count} refused at {self.minute}"
@@ -394,17 +442,22 @@ class Event(models.Model):
         Connection, models.CASCADE, related_name="events", db_index=False, db_constraint=False
     )
     delivery = models.ForeignKey(Delivery, models.SET_NULL, null=True)
-    category = models.CharField(max_length=30)  # as the provider names it, upper case: INVOICE, CONTACT
+    category = models.CharField(
+        max_length=30
+    )  # as the provider names it, upper case: INVOICE, CONTACT
     type = models.CharField(max_length=20)  # CREATE, UPDATE
     resource_id = models.UUIDField()
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(db_default=Now())
     recovered = models.BooleanField(default=False)  # found by a catch-up read, not by a webhook
-    # Caused by a step of a workflow: starts nothing unless a workflow wants that too, else two could chase each other
+    # Caused by a step of a workflow: starts nothing unless a workflow wants that too, else two
+    # could chase each other
     ours = models.BooleanField(default=False)
-    # Nobody can tell yet: a write of a step, whose answer is awaited, may have caused it (echoes.py)
+    # Nobody can tell yet: a write of a step, whose answer is awaited, may have caused it
+    # (echoes.py)
     undecided = models.BooleanField(db_default=False)
-    # What led to it: the workflows of the activation that caused it and of those before (keys of the app workflows)
+    # What led to it: the workflows of the activation that caused it and of those before (keys of
+    # the app workflows)
     chain = ArrayField(models.BigIntegerField(), db_default=models.Value("{}"), default=list)
     # What the integration knows of it beyond what all events have; webhooks tell nothing more
     details = ExactJSONField(default=dict, db_default=models.Value({}, ExactJSONField()))
@@ -418,7 +471,9 @@ class Event(models.Model):
         )
         indexes = (
             models.Index(fields=["connection", "-received_at"], name="event_newest"),
-            models.Index(fields=["received_at"], condition=models.Q(recovered=True), name="event_recovered"),
+            models.Index(
+                fields=["received_at"], condition=models.Q(recovered=True), name="event_recovered"
+            ),
             models.Index(fields=["id"], condition=models.Q(undecided=True), name="event_undecided"),
         )
 
@@ -427,7 +482,9 @@ class Event(models.Model):
 
 
 class StrayEvent(models.Model):
-    """An event we cannot act on: a tenant nobody here has connected, or fields that make no sense. Kept apart."""
+    """An event we cannot act on: a tenant nobody here has connected, or fields that make no sense.
+    Kept apart.
+    """
 
     delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="strays")
     reason = models.CharField(max_length=100)
@@ -439,11 +496,13 @@ class StrayEvent(models.Model):
 
 
 class Budget(models.Model):
-    """What is left of a tenant's rate limits: one row per tenant, and one of the whole app (tenant of zeros).
+    """What is left of a tenant's rate limits: one row per tenant, and one of the whole app (tenant
+    of zeros).
 
-    The provider's windows are fixed, but where they end is not told. `minute_ends` is the latest moment at which the
-    running one may end and `minute_seen` the last at which it had not ended yet; both shrink towards the truth
-    (xero/api/rate_limits.py). `slots` holds when the lease of each call in flight ends. Times are the database's.
+    The provider's windows are fixed, but where they end is not told. `minute_ends` is the latest
+    moment at which the running one may end and `minute_seen` the last at which it had not ended
+    yet; both shrink towards the truth (xero/api/rate_limits.py). `slots` holds when the lease of
+    each call in flight ends. Times are the database's.
     """
 
     provider = models.CharField(max_length=30)
@@ -459,16 +518,20 @@ class Budget(models.Model):
     parked_why = models.CharField(max_length=20, db_default="")  # minute, day, concurrent, app
 
     class Meta:
-        constraints = (models.UniqueConstraint("provider", "tenant_id", name="budget_once_per_tenant"),)
+        constraints = (
+            models.UniqueConstraint("provider", "tenant_id", name="budget_once_per_tenant"),
+        )
 
     def __str__(self) -> str:
         return f"budget of {self.provider} {self.tenant_id}"
 
 
 class Sending(models.Model):
-    """One request of the journal, byte for byte: a resend under the same key must be equal. It may carry many calls.
+    """One request of the journal, byte for byte: a resend under the same key must be equal. It may
+    carry many calls.
 
-    `first_sent_at` None: nothing left this machine yet. Set, it may have (it is stored before sending).
+    `first_sent_at` None: nothing left this machine yet. Set, it may have (it is stored before
+    sending).
     """
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="sendings")
@@ -479,9 +542,13 @@ class Sending(models.Model):
     body = models.BinaryField()
     created_at = models.DateTimeField(db_default=Now())
     first_sent_at = models.DateTimeField(null=True)
-    times = models.PositiveSmallIntegerField(db_default=0)  # how often it was, or may have been, sent
+    times = models.PositiveSmallIntegerField(
+        db_default=0
+    )  # how often it was, or may have been, sent
     status = models.PositiveSmallIntegerField(null=True)  # the last answer's
-    checked_at = models.DateTimeField(null=True)  # when somebody last set out to find what became of it
+    checked_at = models.DateTimeField(
+        null=True
+    )  # when somebody last set out to find what became of it
 
     class Meta:
         # Target of a composite foreign key (migration 0006).
@@ -506,10 +573,12 @@ LIVE_CALLS = (*OPEN_CALLS, CallState.CONFIRMED)
 
 
 class Call(models.Model):
-    """One journaled write to a provider: what was sent, for whom, under which key, and what came back.
+    """One journaled write to a provider: what was sent, for whom, under which key, and what came
+    back.
 
-    It belongs to a person's form (`form_key`) or to a step of an activation (`activation_id`, of workflows, which this
-    app does not know). `body` is this element as sent, `noted` what was known before, for the look-up after.
+    It belongs to a person's form (`form_key`) or to a step of an activation (`activation_id`, of
+    workflows, which this app does not know). `body` is this element as sent, `noted` what was known
+    before, for the look-up after.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -522,8 +591,12 @@ class Call(models.Model):
     form_key = models.UUIDField(null=True)
     activation_id = models.BigIntegerField(null=True)
     step = models.CharField(max_length=60, db_default="")
-    element = models.PositiveIntegerField(db_default=0)  # of a step that runs once per element of a list
-    epoch = models.PositiveSmallIntegerField(default=1)  # raised each time it is sent under a new key
+    element = models.PositiveIntegerField(
+        db_default=0
+    )  # of a step that runs once per element of a list
+    epoch = models.PositiveSmallIntegerField(
+        default=1
+    )  # raised each time it is sent under a new key
     sending = models.ForeignKey(Sending, models.PROTECT, related_name="calls")
     position = models.PositiveSmallIntegerField(default=0)  # among the elements of its sending
     body = ExactJSONField()
@@ -577,7 +650,9 @@ class Call(models.Model):
                 name="call_unsettled",
             ),
             models.Index(
-                fields=["workspace", "state"], condition=models.Q(state="unknown"), name="call_undecided"
+                fields=["workspace", "state"],
+                condition=models.Q(state="unknown"),
+                name="call_undecided",
             ),
             models.Index(fields=["connection", "record_id"], name="call_of_record"),
             models.Index(fields=["connection", "target"], name="call_of_target"),
@@ -589,7 +664,9 @@ class Call(models.Model):
 
 
 class Reconciliation(models.Model):
-    """The time after a restore from a backup in which nothing is written: see connections/writes/reconciliation.py."""
+    """The time after a restore from a backup in which nothing is written: see
+    connections/writes/reconciliation.py.
+    """
 
     since = models.DateTimeField()  # of the backup
     begun_at = models.DateTimeField(db_default=Now())
@@ -598,7 +675,9 @@ class Reconciliation(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                models.Value(1), condition=models.Q(released_at=None), name="reconciliation_one_open"
+                models.Value(1),
+                condition=models.Q(released_at=None),
+                name="reconciliation_one_open",
             ),
         )
 

@@ -1,7 +1,9 @@
-"""What day it is in an organisation: the one answer for pages, forms, ageing, triggers, steps and schedules.
+"""What day it is in an organisation: the one answer for pages, forms, ageing, triggers, steps and
+schedules.
 
-Documents belong to an organisation, and its days are those of its own time zone at the provider, wherever the person
-who looks is, and whichever other organisations the client has. The client's zone stands in where that is not known.
+Documents belong to an organisation, and its days are those of its own time zone at the provider,
+wherever the person who looks is, and whichever other organisations the client has. The client's
+zone stands in where that is not known.
 """
 
 from collections.abc import Mapping

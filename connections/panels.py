@@ -1,4 +1,5 @@
-"""What other parts of the product show on the page of a connection. Each adds its panel in `ready()`.
+"""What other parts of the product show on the page of a connection. Each adds its panel in
+`ready()`.
 
 A panel's template finds `panel` (its own context), `connection` and `scope`.
 """

@@ -1,6 +1,8 @@
-"""What a provider is to the rest: how consent is asked for, tokens are kept alive and tenants are named.
+"""What a provider is to the rest: how consent is asked for, tokens are kept alive and tenants are
+named.
 
-An integration adds its provider in `ready()`; so does whoever wants to be asked or told about connections.
+An integration adds its provider in `ready()`; so does whoever wants to be asked or told about
+connections.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -39,7 +41,9 @@ class Consented:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant as the provider lists it. `id` is the provider's id of the connection, not of the tenant."""
+    """A tenant as the provider lists it. `id` is the provider's id of the connection, not of the
+    tenant.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -59,7 +63,8 @@ class Left:
 
 
 class ConsentFailed(Exception):
-    """The consent brought nothing usable. `code` says what the page should tell: see templates/connections.
+    """The consent brought nothing usable. `code` says what the page should tell: see
+    templates/connections.
 
     `consented`: what it brought all the same, to be given back.
     """
@@ -94,7 +99,9 @@ class Provider:
 
     @property
     def scope_advice(self) -> str:
-        """What whoever sets up the app should know about the scopes asked for; empty where there is nothing."""
+        """What whoever sets up the app should know about the scopes asked for; empty where there is
+        nothing.
+        """
         return ""
 
     @property
@@ -113,7 +120,9 @@ class Provider:
         raise NotImplementedError
 
     def left(self, tenant_ids: Collection[UUID]) -> Mapping[UUID, Left]:
-        """What is left for these tenants, as far as is known; those never called are missing. One query."""
+        """What is left for these tenants, as far as is known; those never called are missing. One
+        query.
+        """
         raise NotImplementedError
 
     def authorise_url(self, *, state: str, nonce: str, verifier: str) -> str:
@@ -168,11 +177,15 @@ class Providers:
         self._workflow_names.append(names)
 
     def when_usable(self, listener: Listener) -> None:
-        """`listener` is called, inside the transaction, for a connection that begins or resumes to work."""
+        """`listener` is called, inside the transaction, for a connection that begins or resumes to
+        work.
+        """
         self._listeners.append(listener)
 
     def tell_freshness(self, freshnesses: Freshnesses) -> None:
-        """`freshnesses` returns, for connection ids, how fresh the local copy is of those that have one."""
+        """`freshnesses` returns, for connection ids, how fresh the local copy is of those that have
+        one.
+        """
         self._freshnesses.append(freshnesses)
 
     def freshness(self, connection_ids: Sequence[int]) -> dict[int, Freshness]:
@@ -186,7 +199,9 @@ class Providers:
         return found
 
     def left(self, connections: Sequence[Connection]) -> dict[int, Left]:
-        """By connection id; those whose tenant was never called are missing. One query per provider."""
+        """By connection id; those whose tenant was never called are missing. One query per
+        provider.
+        """
         found: dict[int, Left] = {}
         for key in {one.provider for one in connections}:
             mine = [one for one in connections if one.provider == key]

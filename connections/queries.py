@@ -32,7 +32,9 @@ from taskjuice.workspaces.models import Agency, User, Workspace
 
 # Most things work; a person who consents anew mends the rest
 LACKS_RIGHTS = (ConnectionProblem.SCOPE_MISSING, ConnectionProblem.NOT_PERMITTED)
-NEEDS_ATTENTION = Q(state=ConnectionState.ERROR) | Q(state=ConnectionState.ACTIVE, problem__in=LACKS_RIGHTS)
+NEEDS_ATTENTION = Q(state=ConnectionState.ERROR) | Q(
+    state=ConnectionState.ACTIVE, problem__in=LACKS_RIGHTS
+)
 FILTERS = {
     "connected": Q(state=ConnectionState.ACTIVE),
     "attention": NEEDS_ATTENTION,
@@ -66,7 +68,9 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the list. `left` None: nothing was sent to the tenant yet; `fresh` None: no local copy."""
+    """One line of the list. `left` None: nothing was sent to the tenant yet; `fresh` None: no local
+    copy.
+    """
 
     connection: Connection
     workflows: list[str]
@@ -97,7 +101,10 @@ class Row:
 
     @property
     def state(self) -> str:
-        paused = self.connection.paused_at is not None and self.connection.state == ConnectionState.ACTIVE
+        paused = (
+            self.connection.paused_at is not None
+            and self.connection.state == ConnectionState.ACTIVE
+        )
         return "paused" if paused else self.connection.state
 
 
@@ -186,15 +193,26 @@ def rows(found: list[Connection]) -> list[Row]:
     writes = health.writes_of(found, now)
     return [
         _row(
-            one, using[one.pk], left.get(one.pk), fresh.get(one.pk), writes.get(one.pk, health.Writes()), now
+            one,
+            using[one.pk],
+            left.get(one.pk),
+            fresh.get(one.pk),
+            writes.get(one.pk, health.Writes()),
+            now,
         )
         for one in found
     ]
 
 
 def selected(scope: Scope, raw: Sequence[str]) -> list[Connection]:
-    """The live connections of these ids (as text, from an address) that stand in the scope; nonsense is left out."""
-    ids = {int(text) for text in raw[:MOST_SELECTED] if text.isascii() and text.isdigit() and len(text) < 19}
+    """The live connections of these ids (as text, from an address) that stand in the scope;
+    nonsense is left out.
+    """
+    ids = {
+        int(text)
+        for text in raw[:MOST_SELECTED]
+        if text.isascii() and text.isdigit() and len(text) < 19
+    }
     found = _in(scope).filter(~FILTERS["disconnected"], pk__in=ids, workspace__archived_at=None)
     return list(
         found.select_related(
@@ -212,15 +230,20 @@ def counts(scope: Scope) -> Counts:
     tallies = {name: Count("pk", filter=condition) for name, condition in FILTERS.items()}
     found = _in(scope).aggregate(**tallies)
     xero = providers["xero"]
-    return Counts(**found, slots_used=slots_used(xero.key), slots=xero.connection_limit, tier=xero.tier)
+    return Counts(
+        **found, slots_used=slots_used(xero.key), slots=xero.connection_limit, tier=xero.tier
+    )
 
 
 def providers_not_back_from(agency: Agency, user: User) -> set[str]:
-    """Return the providers to which this person went for consent lately and from which nothing came back since.
+    """Return the providers to which this person went for consent lately and from which nothing came
+    back since.
 
     Not those of the last half minute: a second tab is no trouble.
     """
-    consents = Consent.objects.filter(agency=agency, user=user, created_at__gt=Now() - timedelta(hours=1))
+    consents = Consent.objects.filter(
+        agency=agency, user=user, created_at__gt=Now() - timedelta(hours=1)
+    )
     last = consents.order_by("provider", "-pk").distinct("provider")
     late = Consent.objects.filter(
         pk__in=last.values("pk"), used_at=None, created_at__lt=Now() - timedelta(seconds=30)
@@ -244,7 +267,10 @@ def one(workspace: Workspace, pk: int) -> Connection | None:
 def detail(connection: Connection) -> Detail:
     grant = connection.grant
     siblings = Connection.objects.filter(
-        ~Q(state=ConnectionState.REVOKED), ~Q(pk=connection.pk), grant=grant, agency_id=connection.agency_id
+        ~Q(state=ConnectionState.REVOKED),
+        ~Q(pk=connection.pk),
+        grant=grant,
+        agency_id=connection.agency_id,
     )
     return Detail(
         row=rows([connection])[0],
@@ -316,7 +342,9 @@ def _row(
 def _scopes_of_actions(provider: str, granted: set[str]) -> list[ActionScopes]:
     """An action's scopes are alternatives: any one of them is enough."""
     return [
-        ActionScopes(action.title, not action.scopes or bool(action.scopes & granted), sorted(action.scopes))
+        ActionScopes(
+            action.title, not action.scopes or bool(action.scopes & granted), sorted(action.scopes)
+        )
         for key, action in sorted(registry.actions.items())
         if key.startswith(f"{provider}/")
     ]
@@ -324,7 +352,9 @@ def _scopes_of_actions(provider: str, granted: set[str]) -> list[ActionScopes]:
 
 def _probes() -> list[Probes]:
     """The latest intent-to-receive checks: empty deliveries, with the refused requests around each."""
-    checks = Delivery.objects.filter(provider="xero", verdict="intent to receive").order_by("-received_at")
+    checks = Delivery.objects.filter(provider="xero", verdict="intent to receive").order_by(
+        "-received_at"
+    )
     groups: list[list[datetime]] = []
     for at in checks.values_list("received_at", flat=True)[:30]:
         if groups and groups[-1][-1] - at < PROBE_GAP:

@@ -20,7 +20,11 @@ def require_usable(connection: Connection) -> None:
     if row is None or row["state"] == ConnectionState.REVOKED:
         raise errors.TenantGone("The organisation was disconnected here.")
     if row["state"] == ConnectionState.ERROR:
-        kind = errors.TenantGone if row["problem"] == ConnectionProblem.TENANT_GONE else errors.NeedsConsent
+        kind = (
+            errors.TenantGone
+            if row["problem"] == ConnectionProblem.TENANT_GONE
+            else errors.NeedsConsent
+        )
         raise kind(row["reason"] or "The connection must be reauthorised.")
 
 
@@ -42,9 +46,9 @@ def mend(connections: Iterable[Connection], *, by: Actor) -> None:
         connection.state, connection.problem, connection.reason = ConnectionState.ACTIVE, "", ""
         connection.save(update_fields=["state", "problem", "reason"])
         if connection.connected_through_id:
-            ConnectLink.objects.filter(pk=connection.connected_through_id, connected_at=None).update(
-                connected_at=Now()
-            )
+            ConnectLink.objects.filter(
+                pk=connection.connected_through_id, connected_at=None
+            ).update(connected_at=Now())
         note("connection works", connection, by=by)
         providers.usable(connection)
 

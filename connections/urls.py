@@ -17,7 +17,11 @@ ONE = f"{PLACE}<int:connection>/"
 LINK = f"{PLACE}links/<int:link>/"
 
 urlpatterns = [
-    path("connections/<slug:provider>/callback/", oauth_views.consent_callback, name="consent-callback"),
+    path(
+        "connections/<slug:provider>/callback/",
+        oauth_views.consent_callback,
+        name="consent-callback",
+    ),
     path("link/<str:token>/", visitor_views.link, name="link"),
     path("link/<str:token>/start/", visitor_views.link_start, name="link-start"),
     path("link/<str:token>/decline/", visitor_views.link_decline, name="link-decline"),
@@ -26,16 +30,28 @@ urlpatterns = [
     path("link/again/<int:consent>/", visitor_views.link_again, name="link-again"),
     path("link/done/<int:consent>/", visitor_views.link_done, name="link-done"),
     path("<slug:agency>/deliveries/", delivery_views.delivery_list, name="delivery-list"),
-    path("<slug:agency>/<slug:workspace>/deliveries/", delivery_views.delivery_list, name="delivery-list"),
+    path(
+        "<slug:agency>/<slug:workspace>/deliveries/",
+        delivery_views.delivery_list,
+        name="delivery-list",
+    ),
     *(
         route
         for place in ("<slug:agency>/deliveries/", "<slug:agency>/<slug:workspace>/deliveries/")
         for route in (
-            path(f"{place}replay/", delivery_views.delivery_replay_window, name="delivery-replay-window"),
+            path(
+                f"{place}replay/",
+                delivery_views.delivery_replay_window,
+                name="delivery-replay-window",
+            ),
             path(f"{place}catch-up/", delivery_views.delivery_catch_up, name="delivery-catch-up"),
         )
     ),
-    path("<slug:agency>/deliveries/<int:delivery>/", delivery_views.delivery_detail, name="delivery-detail"),
+    path(
+        "<slug:agency>/deliveries/<int:delivery>/",
+        delivery_views.delivery_detail,
+        name="delivery-detail",
+    ),
     path(
         "<slug:agency>/<slug:workspace>/deliveries/<int:delivery>/",
         delivery_views.delivery_detail,
@@ -70,7 +86,11 @@ urlpatterns = [
     path(f"{AGENCY}webhooks/", views.webhook_panel, name="webhook-panel"),
     path(f"{PLACE}webhooks/", views.webhook_panel, name="webhook-panel"),
     path(f"{AGENCY}grants/", grant_views.grant_list, name="grant-list"),
-    path(f"{AGENCY}grants/<int:grant>/hand-over/", grant_views.grant_hand_over, name="grant-hand-over"),
+    path(
+        f"{AGENCY}grants/<int:grant>/hand-over/",
+        grant_views.grant_hand_over,
+        name="grant-hand-over",
+    ),
     path(f"{AGENCY}links/", desk_views.link_list, name="link-list"),
     path(f"{PLACE}links/", desk_views.link_list, name="link-list"),
     path(f"{AGENCY}links/new/", desk_views.link_new, name="link-new"),

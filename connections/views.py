@@ -19,7 +19,9 @@ ON_A_PAGE = 50
 
 
 @require_safe
-def connection_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+def connection_list(
+    request: HttpRequest, agency: str, workspace: str | None = None
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     form = FilterForm(request.GET)
     form.is_valid()
@@ -42,7 +44,9 @@ def connection_list(request: HttpRequest, agency: str, workspace: str | None = N
 
 
 @require_safe
-def connection_detail(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+def connection_detail(
+    request: HttpRequest, agency: str, workspace: str, connection: int
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     found = _found(scope.workspace, connection)
     context = {
@@ -57,7 +61,9 @@ def connection_detail(request: HttpRequest, agency: str, workspace: str, connect
 
 
 @require_POST
-def connection_test(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+def connection_test(
+    request: HttpRequest, agency: str, workspace: str, connection: int
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = _found(scope.workspace, connection)
     if found.state == ConnectionState.REVOKED:
@@ -74,7 +80,9 @@ def connection_test(request: HttpRequest, agency: str, workspace: str, connectio
 
 
 @require_POST
-def connection_pause(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+def connection_pause(
+    request: HttpRequest, agency: str, workspace: str, connection: int
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN)
     found = _found(scope.workspace, connection)
     lifecycle.pause(found, by=scope.user)
@@ -82,7 +90,9 @@ def connection_pause(request: HttpRequest, agency: str, workspace: str, connecti
 
 
 @require_POST
-def connection_resume(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+def connection_resume(
+    request: HttpRequest, agency: str, workspace: str, connection: int
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN)
     found = _found(scope.workspace, connection)
     lifecycle.resume(found, by=scope.user)
@@ -90,7 +100,9 @@ def connection_resume(request: HttpRequest, agency: str, workspace: str, connect
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def connection_disconnect(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+def connection_disconnect(
+    request: HttpRequest, agency: str, workspace: str, connection: int
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN, archived_too=True)
     found = _found(scope.workspace, connection)
     if found.state == ConnectionState.REVOKED:
@@ -101,7 +113,9 @@ def connection_disconnect(request: HttpRequest, agency: str, workspace: str, con
         messages.success(request, _disconnected(found, told=told))
         return redirect(reverse("connections:connection-list", args=[agency, workspace]))
     context = {"connection": found, "form": form, "row": queries.rows([found])[0]}
-    return render(request, "connections/disconnect.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "connections/disconnect.html", context, status=422 if form.errors else 200
+    )
 
 
 @require_safe
@@ -113,7 +127,9 @@ def webhook_panel(request: HttpRequest, agency: str, workspace: str | None = Non
         has_key=bool(settings.XERO_WEBHOOK_KEYS),
     )
     template = (
-        "connections/_probes.html" if request.headers.get("HX-Request") else "connections/webhooks.html"
+        "connections/_probes.html"
+        if request.headers.get("HX-Request")
+        else "connections/webhooks.html"
     )
     return render(request, template, {"panel": panel})
 

@@ -1,6 +1,7 @@
 """Named places at which a process can be made to die, so that tests can kill it exactly there.
 
-`TASKJUICE_CRASH=journal.after_intent` in the environment of a started process; without it nothing happens.
+`TASKJUICE_CRASH=journal.after_intent` in the environment of a started process; without it nothing
+happens.
 """
 
 import os

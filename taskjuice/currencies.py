@@ -1,7 +1,8 @@
 """How many decimals amounts of a currency have.
 
-As Xero has it: it keeps two for every currency, also for those with three (KWD: its totals are rounded to cents). Those
-without a smaller unit are typed and shown whole; where Xero has worked out a fraction all the same, it is shown.
+As Xero has it: it keeps two for every currency, also for those with three (KWD: its totals are
+rounded to cents). Those without a smaller unit are typed and shown whole; where Xero has worked out
+a fraction all the same, it is shown.
 """
 
 from decimal import Decimal

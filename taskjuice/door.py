@@ -1,7 +1,7 @@
 """A door before the pages: `/healthz` always finds a thread, whatever holds up the others.
 
-The server works at as many requests at once as it has threads. Here fewer come in, and where all who are inside are
-stuck (a database that hangs, bodies that drip), nobody queues up behind them.
+The server works at as many requests at once as it has threads. Here fewer come in, and where all
+who are inside are stuck (a database that hangs, bodies that drip), nobody queues up behind them.
 """
 
 import threading
@@ -51,7 +51,9 @@ class DoorMiddleware:
             return self.get_response(request)
         if not self.door.come_in():
             busy = "Busy. Please try again in a moment."
-            return HttpResponse(busy, status=503, content_type="text/plain", headers={"Retry-After": "2"})
+            return HttpResponse(
+                busy, status=503, content_type="text/plain", headers={"Retry-After": "2"}
+            )
         try:
             return self.get_response(request)
         finally:

@@ -13,9 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
 
-BROAD_SCOPES = (
-    "offline_access openid profile email accounting.transactions accounting.contacts accounting.settings"
-)
+BROAD_SCOPES = "offline_access openid profile email accounting.transactions accounting.contacts accounting.settings"
 GRANULAR_SCOPES = (
     "offline_access openid profile email accounting.invoices accounting.payments accounting.contacts"
     " accounting.settings"
@@ -24,26 +22,34 @@ XERO_NAMES = frozenset(
     "XERO_CLIENT_ID XERO_CLIENT_SECRET XERO_WEBHOOK_KEYS XERO_LOGIN_URL XERO_IDENTITY_URL XERO_API_URL"
     " XERO_SCOPES XERO_TIER XERO_DAILY_LIMIT XERO_CONNECTION_LIMIT XERO_SIGN_IN".split()
 )
-# Xero's tiers since March 2026: connections of the app (None: as many as wanted), calls a day and organisation.
+# Xero's tiers since March 2026: connections of the app (None: as many as wanted), calls a day and
+# organisation.
 XERO_TIERS: dict[str, tuple[int | None, int]] = {
     "starter": (5, 1000),
     "core": (50, 5000),
     "plus": (1000, 5000),
     "advanced": (10_000, 5000),
     "enterprise": (None, 5000),
-    "exempt": (None, 5000),  # outside the tiers, as an integration that an agency makes for itself may be
+    "exempt": (
+        None,
+        5000,
+    ),  # outside the tiers, as an integration that an agency makes for itself may be
 }
 
 
 class Environment(environ.FileAwareEnv):  # type: ignore[misc]  # it publishes no types
     """The environment, each value as it was written.
 
-    django-environ takes a value that begins with `$` for the name of another variable; passwords and keys begin as they
-    like.
+    django-environ takes a value that begins with `$` for the name of another variable; passwords
+    and keys begin as they like.
     """
 
     def get_value(
-        self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET, parse_default: bool = False
+        self,
+        var: str,
+        cast: Any = None,
+        default: Any = environ.Env.NOTSET,
+        parse_default: bool = False,
     ) -> Any:
         value = self.ENVIRON.get(f"{self.prefix}{var}")
         if isinstance(value, str) and value.startswith("$"):
@@ -55,13 +61,16 @@ env = Environment()
 
 
 def read_dotenv(path: str) -> None:
-    """Values of a `.env` file, where there is one; the real environment wins. An empty path: none is read."""
+    """Values of a `.env` file, where there is one; the real environment wins. An empty path: none
+    is read.
+    """
     if path and Path(path).exists():
         env.read_env(path)
 
 
 def checked(name: str, read: Callable[[], T], hint: str) -> T:
-    """What `read` returns; a missing or unusable value ends the start with the variable's name and a hint.
+    """What `read` returns; a missing or unusable value ends the start with the variable's name and
+    a hint.
 
     The cause is left out on purpose: it may quote the value, and values are secrets.
     """
@@ -95,7 +104,9 @@ def secret_key(debug: bool) -> str:
     development = "development-only" * 4
     value: str = env.str("SECRET_KEY", default=development if debug else "")
     if len(value) < 50 or (value == development and not debug):
-        raise ImproperlyConfigured("SECRET_KEY: set at least 50 random characters; make one with `make key`")
+        raise ImproperlyConfigured(
+            "SECRET_KEY: set at least 50 random characters; make one with `make key`"
+        )
     return value
 
 
@@ -116,11 +127,15 @@ def allowed_hosts(url: str, *, debug: bool) -> list[str]:
     hosts = words("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"] if debug else [])
     name = urlsplit(url).hostname or ""
     if "*" in hosts and not debug:
-        raise ImproperlyConfigured("ALLOWED_HOSTS: name the hosts; `*` lets anybody forge links in our mails")
+        raise ImproperlyConfigured(
+            "ALLOWED_HOSTS: name the hosts; `*` lets anybody forge links in our mails"
+        )
     if not hosts:
         raise ImproperlyConfigured(f"ALLOWED_HOSTS: name the host of BASE_URL, for example {name}")
     if not any(host in {"*", name, f"[{name}]"} or _is_domain_of(host, name) for host in hosts):
-        raise ImproperlyConfigured(f"ALLOWED_HOSTS: {name} is the host of BASE_URL and must be among them")
+        raise ImproperlyConfigured(
+            f"ALLOWED_HOSTS: {name} is the host of BASE_URL and must be among them"
+        )
     return hosts
 
 
@@ -132,7 +147,9 @@ def token_keys(default: list[str]) -> list[str]:
     """Fernet keys: the first encrypts, all decrypt."""
     keys = words("TOKEN_KEYS", default)
     if not keys:
-        raise ImproperlyConfigured("TOKEN_KEYS: set at least one Fernet key; make one with `make key`")
+        raise ImproperlyConfigured(
+            "TOKEN_KEYS: set at least one Fernet key; make one with `make key`"
+        )
     hint = "each key must be 32 url-safe base64 bytes; make one with `make key`"
     checked("TOKEN_KEYS", lambda: [Fernet(key) for key in keys], hint)
     return keys
@@ -188,7 +205,9 @@ def xero_app(*, debug: bool) -> tuple[str, str]:
     _refuse_misspelt()
     client_id: str = env.str("XERO_CLIENT_ID", default="").strip()
     secret: str = env.str("XERO_CLIENT_SECRET", default="").strip()
-    where = "see your app's Configuration page at developer.xero.com (README: Connect a real Xero app)"
+    where = (
+        "see your app's Configuration page at developer.xero.com (README: Connect a real Xero app)"
+    )
     if not client_id and (secret or not debug):
         raise ImproperlyConfigured(f"XERO_CLIENT_ID: set the client id; {where}")
     if not secret and (client_id or not debug):
@@ -197,7 +216,9 @@ def xero_app(*, debug: bool) -> tuple[str, str]:
 
 
 def xero_sign_in(client_id: str) -> bool:
-    """Whether people may sign in with Xero; the app's redirect URI for it must be registered there first."""
+    """Whether people may sign in with Xero; the app's redirect URI for it must be registered there
+    first.
+    """
     on = boolean("XERO_SIGN_IN", default=False)
     if on and not client_id:
         raise ImproperlyConfigured("XERO_SIGN_IN: set XERO_CLIENT_ID and XERO_CLIENT_SECRET first")
@@ -222,7 +243,9 @@ def xero_connection_limit(tier: str) -> int | None:
 def metrics_token() -> str:
     value: str = env.str("METRICS_TOKEN", default="")
     if value and len(value) < 20:
-        raise ImproperlyConfigured("METRICS_TOKEN: give at least 20 random characters, or leave it out")
+        raise ImproperlyConfigured(
+            "METRICS_TOKEN: give at least 20 random characters, or leave it out"
+        )
     return value
 
 
@@ -243,7 +266,9 @@ def _refuse_misspelt() -> None:
     for name in os.environ:
         if name.startswith("XERO_") and name not in XERO_NAMES and not _is_known_elsewhere(name):
             close = get_close_matches(name, XERO_NAMES, n=1) or sorted(XERO_NAMES)
-            raise ImproperlyConfigured(f"{name}: not a setting of TaskJuice; did you mean {close[0]}?")
+            raise ImproperlyConfigured(
+                f"{name}: not a setting of TaskJuice; did you mean {close[0]}?"
+            )
 
 
 def _is_known_elsewhere(name: str) -> bool:

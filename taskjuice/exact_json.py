@@ -21,8 +21,8 @@ LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 def dumps(value: Any) -> str:
     """Write compact JSON: Decimals as plain numbers; UUIDs, dates and instants as ISO text.
 
-    What PostgreSQL's jsonb refuses (NUL, lone surrogates) becomes U+FFFD. It also refuses 1e-20000, and spells out
-    1e100000: numbers beyond any use become texts.
+    What PostgreSQL's jsonb refuses (NUL, lone surrogates) becomes U+FFFD. It also refuses 1e-20000,
+    and spells out 1e100000: numbers beyond any use become texts.
     """
     try:
         document = _writer.encode(value)
@@ -40,7 +40,9 @@ def pretty(value: Any) -> str:
 
 
 def _as_text(value: Any) -> str:
-    return str.__str__(value) if isinstance(value, str) else str(value)  # of a SafeString `str` makes another
+    return (
+        str.__str__(value) if isinstance(value, str) else str(value)
+    )  # of a SafeString `str` makes another
 
 
 def _without_lone_surrogates(value: Any) -> Any:
@@ -49,7 +51,8 @@ def _without_lone_surrogates(value: Any) -> Any:
             return LONE_SURROGATE.sub("\ufffd", value)
         case Mapping():
             return {
-                _without_lone_surrogates(key): _without_lone_surrogates(each) for key, each in value.items()
+                _without_lone_surrogates(key): _without_lone_surrogates(each)
+                for key, each in value.items()
             }
         case list() | tuple():
             return [_without_lone_surrogates(each) for each in value]
@@ -94,7 +97,8 @@ class Decoder(json.JSONDecoder):
 def loads(text: str | bytes) -> Any:
     """Return the document, numbers with a point as Decimals.
 
-    Raises ValueError, and nothing else, where it is no JSON, nested too deeply, or holds a number beyond any Decimal.
+    Raises ValueError, and nothing else, where it is no JSON, nested too deeply, or holds a number
+    beyond any Decimal.
     """
     try:
         return _read(text)
@@ -107,7 +111,10 @@ def loads(text: str | bytes) -> Any:
 def _read(text: str | bytes) -> Any:
     try:
         return _quick_reader.decode(text)
-    except (msgspec.DecodeError, UnicodeError):  # it is stricter: no lone surrogates, no byte order mark
+    except (
+        msgspec.DecodeError,
+        UnicodeError,
+    ):  # it is stricter: no lone surrogates, no byte order mark
         return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
 
 
@@ -119,7 +126,9 @@ _quick_reader = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def check_storable(value: Any, depth: int = 0) -> None:
-    """Raises ValueError for what a jsonb column cannot hold, or nobody means: no number, far too large, too deep."""
+    """Raises ValueError for what a jsonb column cannot hold, or nobody means: no number, far too
+    large, too deep.
+    """
     if depth > DEEPEST:
         raise ValueError("nested too deeply")
     match value:

@@ -1,4 +1,6 @@
-"""Mail written to files, for trying things out: links in it open accounts, so nobody else on the machine reads it."""
+"""Mail written to files, for trying things out: links in it open accounts, so nobody else on the
+machine reads it.
+"""
 
 import os
 from pathlib import Path

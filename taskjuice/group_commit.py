@@ -1,7 +1,8 @@
-"""Writing together: what several threads bring while one is writing goes with the next write, in one commit.
+"""Writing together: what several threads bring while one is writing goes with the next write, in
+one commit.
 
-Nobody waits for company: a thread that finds none writing writes at once. A commit costs nearly the same for one as for
-many, so a burst is acknowledged with a fraction of them.
+Nobody waits for company: a thread that finds none writing writes at once. A commit costs nearly the
+same for one as for many, so a burst is acknowledged with a fraction of them.
 """
 
 import threading
@@ -29,9 +30,11 @@ class Brought(Generic[T]):
 
 
 class Together(Generic[T]):
-    """`write` stores all it is given or raises; it runs in the thread of one who brought some of it.
+    """`write` stores all it is given or raises; it runs in the thread of one who brought some of
+    it.
 
-    Nobody waits longer than `seconds` for others, and while a write is in trouble no more than `most` threads wait.
+    Nobody waits longer than `seconds` for others, and while a write is in trouble no more than
+    `most` threads wait.
     """
 
     def __init__(self, write: Callable[[Sequence[T]], None], *, seconds: float, most: int) -> None:
@@ -83,7 +86,9 @@ class Together(Generic[T]):
 
     def _settle(self, batch: list[Brought[T]], error: BaseException | None) -> None:
         with self._lock:
-            if error is not None:  # who waits would meet the same, later than a provider waits for an answer
+            if (
+                error is not None
+            ):  # who waits would meet the same, later than a provider waits for an answer
                 batch, self._waiting = batch + self._waiting, []
             following = self._waiting[0] if self._waiting else None
             self._is_writing = following is not None

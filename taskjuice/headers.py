@@ -12,7 +12,8 @@ KEYS = frozenset({"token", "key", "stop", "consent"})
 
 
 class NoStoreMiddleware:
-    """Pages of a signed-in person are not kept: the back button after signing out shows the sign-in page.
+    """Pages of a signed-in person are not kept: the back button after signing out shows the sign-in
+    page.
 
     Neither are those whose address is a key, whoever looks.
     """

@@ -19,7 +19,9 @@ SECONDS = 3.0  # longer no probe waits
 
 
 class HealthMiddleware:
-    """Early in the chain: health is asked by address, so ALLOWED_HOSTS, sessions and people do not matter."""
+    """Early in the chain: health is asked by address, so ALLOWED_HOSTS, sessions and people do not
+    matter.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -43,10 +45,13 @@ def readiness() -> JsonResponse:
             if not checks[name]:
                 break
     except Error as error:
-        # The flags answer the probe; the database's own words stay in its log, they may name hosts and roles.
+        # The flags answer the probe; the database's own words stay in its log, they may name hosts
+        # and roles.
         checks["error"] = type(error).__name__
     ready = all(checks[name] is True for name in CHECKS)
-    return JsonResponse({"status": "ok" if ready else "unready", **checks}, status=200 if ready else 503)
+    return JsonResponse(
+        {"status": "ok" if ready else "unready", **checks}, status=200 if ready else 503
+    )
 
 
 def _answers() -> bool:
@@ -59,7 +64,9 @@ def _may_all() -> bool:
     """Asked again until it is true, as for migrations; what is lacking is for the log only."""
     if missing := _list_missing():
         _list_missing.cache_clear()
-        logger.error("the database's role lacks %s: run `manage.py grant_node_role`", "; ".join(missing))
+        logger.error(
+            "the database's role lacks %s: run `manage.py grant_node_role`", "; ".join(missing)
+        )
     return not missing
 
 
@@ -77,7 +84,9 @@ def _can_open_all() -> bool:
 
 
 def _migrated() -> bool:
-    """Asked again until it is true, then never more: a running process's own code does not get new migrations."""
+    """Asked again until it is true, then never more: a running process's own code does not get new
+    migrations.
+    """
     if not _all_applied():
         _all_applied.cache_clear()
         return False

@@ -3,13 +3,16 @@
 import re
 from datetime import UTC, datetime, time, timedelta
 
-# Milliseconds since 1970 in UTC; the offset is information only, may be historic (+1300) or missing.
+# Milliseconds since 1970 in UTC; the offset is information only, may be historic (+1300) or
+# missing.
 SHAPE = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_json_date(text: str) -> datetime | None:
-    """Return the instant in UTC; None where the text has another shape, or lies beyond the calendar."""
+    """Return the instant in UTC; None where the text has another shape, or lies beyond the
+    calendar.
+    """
     found = SHAPE.fullmatch(text) if text.startswith("/Date(") else None
     if found is None:
         return None
@@ -26,4 +29,6 @@ def as_iso(text: str) -> str:
         return text
     if found.time() == time():
         return found.date().isoformat()
-    return found.isoformat(timespec="milliseconds" if found.microsecond else "seconds").replace("+00:00", "Z")
+    return found.isoformat(timespec="milliseconds" if found.microsecond else "seconds").replace(
+        "+00:00", "Z"
+    )

@@ -8,11 +8,12 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 REMOVED = "[removed]"
-# How much of one text is filtered and written; a traceback's cause stands at its end, so both ends are kept.
+# How much of one text is filtered and written; a traceback's cause stands at its end, so both ends
+# are kept.
 LONGEST_HEAD, LONGEST_TAIL = 10_000, 6_000
-# Whatever looks like a credential, wherever it stands in a message. Strangers choose the text (addresses, hosts,
-# names of fields), so every pattern must be linear: a run of letters is entered at its first character only, and
-# possessive quantifiers (`*+`) never give back what they took.
+# Whatever looks like a credential, wherever it stands in a message. Strangers choose the text
+# (addresses, hosts, names of fields), so every pattern must be linear: a run of letters is entered
+# at its first character only, and possessive quantifiers (`*+`) never give back what they took.
 SECRETS = re.compile(
     r"""(?x)
     (?P<keep>(?i:
@@ -37,14 +38,17 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 
 
 class SecretFilter(logging.Filter):
-    """Takes secrets out of the message, its arguments, extra fields and the traceback before anything is written.
+    """Takes secrets out of the message, its arguments, extra fields and the traceback before
+    anything is written.
 
     `known` are this deployment's own secrets, removed wherever they stand, whatever they look like.
     """
 
     def __init__(self, known: Iterable[str | None] = ()) -> None:
         super().__init__()
-        longest_first = sorted((word for word in known if word and len(word) >= 6), key=len, reverse=True)
+        longest_first = sorted(
+            (word for word in known if word and len(word) >= 6), key=len, reverse=True
+        )
         self.known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -62,7 +66,9 @@ class SecretFilter(logging.Filter):
         return True
 
     def redact(self, text: str) -> str:
-        """Return the text without secrets, and without its middle where it is longer than anybody reads."""
+        """Return the text without secrets, and without its middle where it is longer than anybody
+        reads.
+        """
         text = shorten(text)
         if self.known is not None:
             text = self.known.sub(REMOVED, text)
@@ -96,7 +102,9 @@ def shorten(text: str) -> str:
 
 
 class Formatter(JsonFormatter):
-    """`{"at": …, "level": …, "logger": …, "message": …}` and extra fields. JSON keeps a line one line."""
+    """`{"at": …, "level": …, "logger": …, "message": …}` and extra fields. JSON keeps a line one
+    line.
+    """
 
     def __init__(self) -> None:
         super().__init__(

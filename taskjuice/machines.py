@@ -1,4 +1,5 @@
-"""URLs that machines call thousands of times a minute: answered before sessions, people and pages come in.
+"""URLs that machines call thousands of times a minute: answered before sessions, people and pages
+come in.
 
 Measured: the other middleware costs such a request more than all of its own work.
 """
@@ -13,7 +14,9 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def for_machines(view: View) -> View:
-    """Mark a view, whose addresses have no parameters, as one that needs neither session nor person."""
+    """Mark a view, whose addresses have no parameters, as one that needs neither session nor
+    person.
+    """
     view.for_machines = True  # type: ignore[attr-defined]  # a mark on a function
     return view
 
@@ -34,7 +37,9 @@ def _views() -> dict[str, View]:
     return dict(_marked(get_resolver().url_patterns, "/"))
 
 
-def _marked(patterns: Iterable[URLPattern | URLResolver], prefix: str) -> Iterator[tuple[str, View]]:
+def _marked(
+    patterns: Iterable[URLPattern | URLResolver], prefix: str
+) -> Iterator[tuple[str, View]]:
     for pattern in patterns:
         address = f"{prefix}{pattern.pattern}"
         if isinstance(pattern, URLResolver):

@@ -1,9 +1,10 @@
-"""Requests to addresses that people typed: to public addresses only, and to the very address that was checked.
+"""Requests to addresses that people typed: to public addresses only, and to the very address that
+was checked.
 
-A name is resolved once, every address it has must be public, and the connection goes to a checked one, with the
-certificate of the name; so a name that answers differently the next time gains nothing. https only, no redirects, no
-proxy from the environment, 30 s in all, answers up to 4 MB. HTTP_STEP_PRIVATE_HOSTS names the exceptions: hosts of
-one's own network, which may be http as well.
+A name is resolved once, every address it has must be public, and the connection goes to a checked
+one, with the certificate of the name; so a name that answers differently the next time gains
+nothing. https only, no redirects, no proxy from the environment, 30 s in all, answers up to 4 MB.
+HTTP_STEP_PRIVATE_HOSTS names the exceptions: hosts of one's own network, which may be http as well.
 """
 
 import ipaddress
@@ -38,8 +39,8 @@ MOST_ADDRESSES = 4  # are tried
 NOT_PUBLIC = "{} is not a public address of the internet, so TaskJuice does not call it."
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
-# Beyond what Python calls not global: ranges that stand for IPv4 addresses somewhere else (NAT64, 6to4, Teredo,
-# IPv4-compatible), and those of protocols
+# Beyond what Python calls not global: ranges that stand for IPv4 addresses somewhere else (NAT64,
+# 6to4, Teredo, IPv4-compatible), and those of protocols
 SPECIAL = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -104,7 +105,9 @@ def target_of(url: str) -> Target:
     except ValueError as error:
         raise Refused("This is not an address such as https://api.example.com/orders.") from error
     if "@" in parts.netloc or parts.fragment or url.endswith("#"):
-        raise Refused("An address holds no user name, password or #. Put credentials into a header.")
+        raise Refused(
+            "An address holds no user name, password or #. Put credentials into a header."
+        )
     if re.search(r"%0[0ad]", parts.path, re.IGNORECASE):
         raise Refused("The path of an address holds no line breaks.")
     host = _host(parts.hostname or "")
@@ -112,7 +115,10 @@ def target_of(url: str) -> Target:
         parts.scheme,
         host,
         port or (80 if parts.scheme == "http" else 443),
-        quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), safe="!$%&'()*+,/:;=?@[]~"),
+        quote(
+            (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+            safe="!$%&'()*+,/:;=?@[]~",
+        ),
         _is_excepted(host, port),
     )
     _refuse_outside(target)
@@ -134,7 +140,9 @@ def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes | Non
 
 
 def checked_addresses(target: Target) -> list[str]:
-    """Resolved once. Raises Refused where any of them is not public, NotSent where the name cannot be asked now."""
+    """Resolved once. Raises Refused where any of them is not public, NotSent where the name cannot
+    be asked now.
+    """
     found = _resolved(target)
     if not found or not (target.is_excepted or all(is_public(address) for address in found)):
         raise Refused(NOT_PUBLIC.format(target.host))
@@ -154,12 +162,16 @@ def is_public(address: str) -> bool:
 
 
 def _host(name: str) -> str:
-    """A name of the internet, or an IP address as it is usually written: no other spelling of a number."""
+    """A name of the internet, or an IP address as it is usually written: no other spelling of a
+    number.
+    """
     with suppress(ValueError):
         return str(ipaddress.ip_address(name))
     labels = name.split(".")
     if not name.isascii():
-        raise Refused("Write the host in its ASCII form (xn--…), so that it cannot look like another one.")
+        raise Refused(
+            "Write the host in its ASCII form (xn--…), so that it cannot look like another one."
+        )
     if len(name) > 253 or not all(LABEL.fullmatch(label) for label in labels):
         raise Refused("This is not an address such as https://api.example.com/orders.")
     if NUMBER_LABEL.fullmatch(labels[-1]):
@@ -173,7 +185,9 @@ def _is_excepted(host: str, port: int | None) -> bool:
 
 
 def _refuse_outside(target: Target) -> None:
-    if target.scheme not in {"https", "http"} or (target.scheme == "http" and not target.is_excepted):
+    if target.scheme not in {"https", "http"} or (
+        target.scheme == "http" and not target.is_excepted
+    ):
         raise Refused("An address begins with https://.")
     if target.is_excepted:
         return
@@ -281,12 +295,16 @@ def _exchange(
     if deadline.why:
         raise Lost(deadline.why)
     told = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status, response.reason or "", told, b"" if is_cut else bytes(content), is_cut)
+    return Answer(
+        response.status, response.reason or "", told, b"" if is_cut else bytes(content), is_cut
+    )
 
 
 @dataclass
 class _Deadline:
-    """Shuts the socket when the time is over, whatever it waits for: a byte a second would outlive every timeout."""
+    """Shuts the socket when the time is over, whatever it waits for: a byte a second would outlive
+    every timeout.
+    """
 
     why: str = ""
     sockets: list[socket.socket] = field(default_factory=list)
@@ -300,7 +318,10 @@ class _Deadline:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         assert self.timer is not None  # entered
         self.timer.cancel()

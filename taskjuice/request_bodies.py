@@ -1,9 +1,11 @@
-"""Request bodies, read whole before a request is worked on: of a stated length or in chunks, within a size and a time.
+"""Request bodies, read whole before a request is worked on: of a stated length or in chunks, within
+a size and a time.
 
-The web server hands a request over once its headers are there, and a read from its stream waits for the client for as
-long as the client likes; it has no limit for that. So the stream is read in a thread of its own, for which the
-request's thread waits no longer than allowed: a client that drips its body can hold neither all threads nor one for
-ever. The read itself ends with the connection. Django sees a body of known length in every case.
+The web server hands a request over once its headers are there, and a read from its stream waits for
+the client for as long as the client likes; it has no limit for that. So the stream is read in a
+thread of its own, for which the request's thread waits no longer than allowed: a client that drips
+its body can hold neither all threads nor one for ever. The read itself ends with the connection.
+Django sees a body of known length in every case.
 """
 
 import threading
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 PROMPT_SECONDS = 0.2  # what comes within this time holds up nobody
 WHOLE_SECONDS = 10.0  # for all of a body, however it is spread
 MOST_READS = 256  # at once: a read that nobody waits for any more ends only with its client
-SLOW_AT_ONCE = 3  # of the 10 threads of a process; the others stay free for webhooks, pages and health
+SLOW_AT_ONCE = (
+    3  # of the 10 threads of a process; the others stay free for webhooks, pages and health
+)
 
 BAD_REQUEST = ("400 Bad Request", "The request ended before its body was complete.")
 TIMEOUT = ("408 Request Timeout", "The request's body did not arrive in time.")
@@ -54,7 +58,9 @@ class Read:
 
 
 class Readers:
-    """Threads that read; a new one starts where none is idle, so that a slow client holds up no other."""
+    """Threads that read; a new one starts where none is idle, so that a slow client holds up no
+    other.
+    """
 
     def __init__(self) -> None:
         self._reads: SimpleQueue[Read] = SimpleQueue()
@@ -91,12 +97,16 @@ class WholeBodies:
         self._readers = Readers()
         self._slow = threading.BoundedSemaphore(SLOW_AT_ONCE)
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
         if (size := self._expected(environ)) is not None:
             if size > self._largest:
                 return _refuse(start_response, *TOO_LARGE)
             # Of chunks the end is not known: one byte more than is taken tells what is too large.
-            read = self._readers.start(environ["wsgi.input"], size if size >= 0 else self._largest + 1)
+            read = self._readers.start(
+                environ["wsgi.input"], size if size >= 0 else self._largest + 1
+            )
             if read is None:
                 return _refuse(start_response, *BUSY)
             if (refusal := self._wait(read)) is not None:
@@ -116,8 +126,11 @@ class WholeBodies:
         """The length of the body; -1 where its end will tell, None where there is none to read."""
         if stated := environ.get("CONTENT_LENGTH"):
             return int(stated) if stated.isascii() and stated.isdigit() and int(stated) else None
-        # Only a server that says so ends the stream where the body ends; with others a read would not return.
-        in_chunks = "HTTP_TRANSFER_ENCODING" in environ or environ.get("SERVER_PROTOCOL") == "HTTP/2"
+        # Only a server that says so ends the stream where the body ends; with others a read would
+        # not return.
+        in_chunks = (
+            "HTTP_TRANSFER_ENCODING" in environ or environ.get("SERVER_PROTOCOL") == "HTTP/2"
+        )
         return -1 if in_chunks and environ.get("wsgi.input_terminated") else None
 
     def _wait(self, read: Read) -> tuple[str, str] | None:

@@ -12,7 +12,9 @@ Row = Mapping[str, Any]
 
 
 class RowsField(forms.Field):
-    """Takes a list of mappings, or the same as JSON. Cleaned: what `row_form` makes of each that is not blank."""
+    """Takes a list of mappings, or the same as JSON. Cleaned: what `row_form` makes of each that is
+    not blank.
+    """
 
     row_form: ClassVar[type[forms.Form]]
     word: ClassVar[str] = "line"  # what people call a row

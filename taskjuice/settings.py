@@ -1,4 +1,6 @@
-"""Settings of TaskJuice; every value a deployment chooses comes from the environment (see README.md)."""
+"""Settings of TaskJuice; every value a deployment chooses comes from the environment (see
+README.md).
+"""
 
 from pathlib import Path
 
@@ -19,7 +21,9 @@ DEBUG = environment.boolean("DEBUG", default=False)
 SECRET_KEY = environment.secret_key(DEBUG)
 SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
 # With DEBUG a fixed key, so that a checkout works at once; a real deployment must bring its own.
-TOKEN_KEYS = environment.token_keys(["ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="] if DEBUG else [])
+TOKEN_KEYS = environment.token_keys(
+    ["ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="] if DEBUG else []
+)
 
 # -- where it is served --
 BASE_URL = environment.base_url("BASE_URL", default="http://localhost:8000")
@@ -99,14 +103,18 @@ FORM_RENDERER = "taskjuice.site.forms.Renderer"
 
 # -- database --
 DATABASE_IS_EMBEDDED = not env.str("DATABASE_URL", default="")
-DATABASE_URL = env.str("DATABASE_URL", default="") or environment.embedded_database(VAR_DIR / "postgres")
+DATABASE_URL = env.str("DATABASE_URL", default="") or environment.embedded_database(
+    VAR_DIR / "postgres"
+)
 DATABASES = {"default": environment.database(DATABASE_URL)}
-# PostgreSQL's own, with limits on how long anything waits (reasons: docs/decisions/database-limits.md)
+# PostgreSQL's own, with limits on how long anything waits (reasons:
+# docs/decisions/database-limits.md)
 DATABASES["default"]["ENGINE"] = "taskjuice.database"
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "taskjuice"
-# Set by the web process for itself (taskjuice/wsgi.py); never for a worker's cluster, whose processes fork.
+# Set by the web process for itself (taskjuice/wsgi.py); never for a worker's cluster, whose
+# processes fork.
 if environment.boolean("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = limits.POOL
     DATABASES["default"]["CONN_MAX_AGE"] = 0
@@ -152,7 +160,10 @@ AUTH_USER_MODEL = "workspaces.User"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = reverse_lazy("account_login")
@@ -176,13 +187,17 @@ ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
-ACCOUNT_REAUTHENTICATION_TIMEOUT = 600  # seconds for which a proof serves what is rare and far-reaching
+ACCOUNT_REAUTHENTICATION_TIMEOUT = (
+    600  # seconds for which a proof serves what is rare and far-reaching
+)
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if SECURE else "http"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "TaskJuice"
 MFA_ADAPTER = "taskjuice.site.adapters.MFAAdapter"
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not SECURE  # browsers offer keys over plain http on localhost only
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = (
+    not SECURE
+)  # browsers offer keys over plain http on localhost only
 USERSESSIONS_TRACK_ACTIVITY = True
 
 # -- e-mail: to the console unless EMAIL_URL says otherwise --
@@ -207,7 +222,9 @@ XERO_API_URL = environment.base_url("XERO_API_URL", default="https://api.xero.co
 XERO_SCOPES = environment.xero_scopes()
 XERO_TIER = environment.xero_tier()
 XERO_DAILY_LIMIT = environment.integer(
-    "XERO_DAILY_LIMIT", environment.XERO_TIERS[XERO_TIER][1], "use 5000, or 1000 on the Starter tier"
+    "XERO_DAILY_LIMIT",
+    environment.XERO_TIERS[XERO_TIER][1],
+    "use 5000, or 1000 on the Starter tier",
 )
 XERO_CONNECTION_LIMIT = environment.xero_connection_limit(XERO_TIER)
 
@@ -245,9 +262,12 @@ SOCIALACCOUNT_FORMS = {
     "add_email": "taskjuice.site.account_forms.AddEmailForm",
 }
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-SOCIALACCOUNT_STORE_TOKENS = False  # they are for this sign-in only; connections have their own consents
+SOCIALACCOUNT_STORE_TOKENS = (
+    False  # they are for this sign-in only; connections have their own consents
+)
 SOCIALACCOUNT_LOGIN_ON_GET = False
-# -- steps that call addresses people typed: hosts (host or host:port) that may be private, or http --
+# -- steps that call addresses people typed: hosts (host or host:port) that may be private, or http
+# --
 HTTP_STEP_PRIVATE_HOSTS = environment.words("HTTP_STEP_PRIVATE_HOSTS")
 
 # -- watching over it: /metrics answers whoever brings this token, and nobody while it is empty --
@@ -262,7 +282,9 @@ USE_THOUSAND_SEPARATOR = True
 
 # -- static files --
 STATIC_URL = "/static/"
-STATIC_ROOT = None if DEBUG else VAR_DIR / "static"  # with DEBUG they are served from where they are written
+STATIC_ROOT = (
+    None if DEBUG else VAR_DIR / "static"
+)  # with DEBUG they are served from where they are written
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -295,7 +317,8 @@ SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
 SESSION_COOKIE_SECURE = SECURE
 SESSION_COOKIE_AGE = 14 * 24 * 3600  # unused for so long, a session ends
 SESSION_LONGEST_SECONDS = 30 * 24 * 3600  # however much it is used
-# What is done all day, as writing to Xero, asks for the password again after this: once a working day.
+# What is done all day, as writing to Xero, asks for the password again after this: once a working
+# day.
 MONEY_SESSION_SECONDS = 12 * 3600
 CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
 CSRF_COOKIE_SECURE = SECURE
@@ -339,7 +362,9 @@ LOGGING = {
         }
     },
     "formatters": {"json": {"()": "taskjuice.logs.Formatter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["secrets"]}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["secrets"]}
+    },
     "root": {"handlers": ["console"], "level": environment.log_level()},
     "loggers": {
         "django-q": {"level": "WARNING"},

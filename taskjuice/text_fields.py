@@ -1,4 +1,6 @@
-"""Texts of several lines: a line's end is one character, as the page shows it, whatever a browser sends for it."""
+"""Texts of several lines: a line's end is one character, as the page shows it, whatever a browser
+sends for it.
+"""
 
 from typing import Any
 
@@ -6,7 +8,9 @@ from django import forms
 
 
 def with_plain_line_ends(text: str) -> str:
-    """Browsers send CR LF for each line end of a form (HTML, "normalize newlines"); what is kept has LF alone."""
+    """Browsers send CR LF for each line end of a form (HTML, "normalize newlines"); what is kept
+    has LF alone.
+    """
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -1,4 +1,6 @@
-"""A form that holds more than any page lets one fill in gets an answer that says so, and stays as it was typed."""
+"""A form that holds more than any page lets one fill in gets an answer that says so, and stays as
+it was typed.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +13,9 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 class TooLargeMiddleware:
-    """Before the check of CSRF tokens, which is what reads a form first. Others than forms are read by their views."""
+    """Before the check of CSRF tokens, which is what reads a form first. Others than forms are read
+    by their views.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,4 +1,6 @@
-"""Uploads: held in memory, and refused before they are read when they are larger than anything we take."""
+"""Uploads: held in memory, and refused before they are read when they are larger than anything we
+take.
+"""
 
 from typing import Any
 

@@ -22,7 +22,8 @@ for warning in embedded_database(None):  # a server runs no checks
 from taskjuice.queue import heartbeat  # noqa: E402 - its model needs loaded apps
 
 heartbeat.start_in_web_process()
-# What every request needs is loaded now, and the garbage collector does not walk it again during one.
+# What every request needs is loaded now, and the garbage collector does not walk it again during
+# one.
 _ = get_resolver().url_patterns
 gc.collect()
 gc.freeze()

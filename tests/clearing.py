@@ -1,8 +1,9 @@
 """Emptying the database between tests whose transactions really commit.
 
-Django's own way truncates every table and then makes content types and permissions anew. Here only the tables that
-hold rows are emptied, in a few milliseconds, past triggers (the audit trail refuses to be emptied) and foreign keys.
-The tests' database user must be a superuser for it, as that of the embedded PostgreSQL is.
+Django's own way truncates every table and then makes content types and permissions anew. Here only
+the tables that hold rows are emptied, in a few milliseconds, past triggers (the audit trail refuses
+to be emptied) and foreign keys. The tests' database user must be a superuser for it, as that of the
+embedded PostgreSQL is.
 """
 
 import pytest

@@ -36,7 +36,8 @@ hypothesis.settings.load_profile("whatever the load")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests that start whole products one after the other on one worker, those in Chromium on another.
+    """Run tests that start whole products one after the other on one worker, those in Chromium on
+    another.
 
 
     More of them at a time take each other's processor time; one alone mostly waits.
@@ -49,14 +50,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Stop the embedded PostgreSQL if this run started it; xdist's workers leave that to their parent."""
-    if not (hasattr(config, "workerinput") or environment.ran_before or "DATABASE_URL" in os.environ):
+    """Stop the embedded PostgreSQL if this run started it; xdist's workers leave that to their
+    parent.
+    """
+    if not (
+        hasattr(config, "workerinput") or environment.ran_before or "DATABASE_URL" in os.environ
+    ):
         postgres.stop(environment.POSTGRES)
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(
-    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: pytest_django.DjangoDbBlocker
+    django_db_modify_db_settings_parallel_suffix: None,
+    django_db_blocker: pytest_django.DjangoDbBlocker,
 ) -> None:
     """Copy each test database from one that was migrated once."""
     with django_db_blocker.unblock():
@@ -73,7 +79,9 @@ def _clearing_is_quick() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> None:
-    """What a process keeps for a while is of another test's agency, which may have had the same key."""
+    """What a process keeps for a while is of another test's agency, which may have had the same
+    key.
+    """
     caches["process"].clear()
 
 
@@ -104,12 +112,16 @@ def other_workspace(agency: Agency) -> Workspace:
 
 @pytest.fixture
 def admin(agency: Agency) -> User:
-    return make_member(agency, Role.ADMIN, user=make_user("admin@northwind.example", name="Ada Admin"))
+    return make_member(
+        agency, Role.ADMIN, user=make_user("admin@northwind.example", name="Ada Admin")
+    )
 
 
 @pytest.fixture
 def member(agency: Agency) -> User:
-    return make_member(agency, Role.MEMBER, user=make_user("member@northwind.example", name="Max Member"))
+    return make_member(
+        agency, Role.MEMBER, user=make_user("member@northwind.example", name="Max Member")
+    )
 
 
 @pytest.fixture

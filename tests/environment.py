@@ -1,7 +1,9 @@
-"""The environment of a test run, set before Django reads its settings (tests/settings.py imports this first).
+"""The environment of a test run, set before Django reads its settings (tests/settings.py imports
+this first).
 
-Every value is fixed here, so that neither a developer's `.env` nor their shell changes what the tests see.
-Only two are taken over where they are set: `VAR_DIR` (where the embedded PostgreSQL lives) and `DATABASE_URL`.
+Every value is fixed here, so that neither a developer's `.env` nor their shell changes what the
+tests see. Only two are taken over where they are set: `VAR_DIR` (where the embedded PostgreSQL
+lives) and `DATABASE_URL`.
 """
 
 import os

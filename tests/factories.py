@@ -1,4 +1,6 @@
-"""Rows for tests, made with the fewest values that make sense. Keyword arguments are the model's fields."""
+"""Rows for tests, made with the fewest values that make sense. Keyword arguments are the model's
+fields.
+"""
 
 import hashlib
 import itertools
@@ -36,7 +38,14 @@ from taskjuice.workspaces.models import (
     User,
     Workspace,
 )
-from workflows.models import Activation, Approval, Version, Workflow, WorkflowConnection, WorkflowState
+from workflows.models import (
+    Activation,
+    Approval,
+    Version,
+    Workflow,
+    WorkflowConnection,
+    WorkflowState,
+)
 from xero.models import Ledger
 from xero.sync import upsert
 
@@ -46,7 +55,9 @@ numbers = itertools.count(1)
 
 def make_user(email: str = "", *, password: str = PASSWORD, **fields: Any) -> User:
     """A person whose e-mail address is verified."""
-    user = User.objects.create_user(email or f"person-{next(numbers)}@example.com", password, **fields)
+    user = User.objects.create_user(
+        email or f"person-{next(numbers)}@example.com", password, **fields
+    )
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     return user
 
@@ -69,7 +80,9 @@ def make_member(agency: Agency, role: str = Role.MEMBER, *, user: User | None = 
 def make_workspace(agency: Agency, name: str = "", **fields: Any) -> Workspace:
     number = next(numbers)
     slug = fields.pop("slug", f"client-{number}")
-    return Workspace.objects.create(agency=agency, name=name or f"Client {number}", slug=slug, **fields)
+    return Workspace.objects.create(
+        agency=agency, name=name or f"Client {number}", slug=slug, **fields
+    )
 
 
 def make_client_user(workspace: Workspace, *, user: User | None = None) -> User:
@@ -121,11 +134,15 @@ def make_link(workspace: Workspace, *, token: str = "", **fields: Any) -> Connec
 def make_data_export(workspace: Workspace, **fields: Any) -> DataExport:
     """One that is ready, and empty."""
     values = {"finished_at": timezone.now(), "expires_at": timezone.now() + timedelta(days=7)}
-    return DataExport.objects.create(agency=workspace.agency, workspace=workspace, **values | fields)
+    return DataExport.objects.create(
+        agency=workspace.agency, workspace=workspace, **values | fields
+    )
 
 
 def make_grant(**fields: Any) -> Grant:
-    """A grant that looks alive. Its `tokens` are empty: a test that calls the provider stores real ones."""
+    """A grant that looks alive. Its `tokens` are empty: a test that calls the provider stores real
+    ones.
+    """
     values = {
         "provider": "xero",
         "app_id": "app",
@@ -165,7 +182,12 @@ def make_consent(workspace: Workspace, user: User | None, **fields: Any) -> Cons
         "used_at": timezone.now(),
         "grant": fields.pop("grant", None) or make_grant(granted_by=user),
         "tenants": [
-            {"id": str(uuid4()), "tenant_id": str(uuid4()), "name": "Tui Studio", "type": "ORGANISATION"}
+            {
+                "id": str(uuid4()),
+                "tenant_id": str(uuid4()),
+                "name": "Tui Studio",
+                "type": "ORGANISATION",
+            }
         ],
     }
     return Consent.objects.create(**values | fields)
@@ -272,7 +294,9 @@ def make_secret(
 
 
 def make_ledger(connection: Connection) -> dict[str, str]:
-    """A ledger that was read, with one record of each kind: their ids at Xero, by what the addresses call them."""
+    """A ledger that was read, with one record of each kind: their ids at Xero, by what the
+    addresses call them.
+    """
     now = timezone.now()
     Ledger.objects.create(
         connection=connection,

@@ -1,4 +1,5 @@
-"""Records as Xero might send them one day: every field known to us, any of them gone, empty, or of another type.
+"""Records as Xero might send them one day: every field known to us, any of them gone, empty, or of
+another type.
 
 `generate_records` draws them from a seed, so that a failure can be repeated.
 """
@@ -43,7 +44,12 @@ ODD_VALUES: list[Any] = [
     "../../etc",
 ]
 TRACKING = [
-    {"Name": "Region", "Option": "North", "TrackingCategoryID": CONTACT_ID, "TrackingOptionID": INVOICE_ID}
+    {
+        "Name": "Region",
+        "Option": "North",
+        "TrackingCategoryID": CONTACT_ID,
+        "TrackingOptionID": INVOICE_ID,
+    }
 ]
 LINE = {
     "LineItemID": INVOICE_ID,
@@ -105,7 +111,12 @@ TEMPLATES: dict[str, Record] = {
         "HasErrors": False,
         "IsDiscounted": True,
         "Payments": [
-            {"PaymentID": INVOICE_ID, "Amount": Decimal("30.00"), "Date": CHANGED, "Reference": "card"}
+            {
+                "PaymentID": INVOICE_ID,
+                "Amount": Decimal("30.00"),
+                "Date": CHANGED,
+                "Reference": "card",
+            }
         ],
         "CreditNotes": [APPLIED | {"CreditNoteID": CONTACT_ID, "CreditNoteNumber": "CN-4"}],
         "Prepayments": [APPLIED | {"PrepaymentID": CONTACT_ID}],
@@ -128,7 +139,12 @@ TEMPLATES: dict[str, Record] = {
             {"AddressType": "POBOX", "AddressLine1": "PO Box 1", "City": "Napier", "Country": "NZ"}
         ],
         "Phones": [
-            {"PhoneType": "MOBILE", "PhoneNumber": "555", "PhoneAreaCode": "21", "PhoneCountryCode": "64"}
+            {
+                "PhoneType": "MOBILE",
+                "PhoneNumber": "555",
+                "PhoneAreaCode": "21",
+                "PhoneCountryCode": "64",
+            }
         ],
         "ContactPersons": [
             {"FirstName": "Lee", "EmailAddress": "lee@ferns.example", "IncludeInEmails": True}
@@ -195,8 +211,16 @@ TEMPLATES: dict[str, Record] = {
         "InventoryAssetAccountCode": "630",
         "TotalCostPool": Decimal("100.00"),
         "QuantityOnHand": Decimal("12.5000"),
-        "SalesDetails": {"UnitPrice": Decimal("21.5000"), "AccountCode": "200", "TaxType": "OUTPUT2"},
-        "PurchaseDetails": {"UnitPrice": Decimal(11), "COGSAccountCode": "310", "TaxType": "INPUT2"},
+        "SalesDetails": {
+            "UnitPrice": Decimal("21.5000"),
+            "AccountCode": "200",
+            "TaxType": "OUTPUT2",
+        },
+        "PurchaseDetails": {
+            "UnitPrice": Decimal(11),
+            "COGSAccountCode": "310",
+            "TaxType": "INPUT2",
+        },
         "UpdatedDateUTC": CHANGED,
     },
 }
@@ -216,9 +240,7 @@ STATUSES = {
     "accounts": ["ACTIVE", "ARCHIVED"],
 }
 KINDS_OF_INVOICE = ["ACCREC", "ACCPAY"]
-KINDS_OF_PAYMENT = (
-    "ACCRECPAYMENT ACCPAYPAYMENT ARCREDITPAYMENT APOVERPAYMENTPAYMENT ARPREPAYMENTPAYMENT NEWONE".split()
-)
+KINDS_OF_PAYMENT = "ACCRECPAYMENT ACCPAYPAYMENT ARCREDITPAYMENT APOVERPAYMENTPAYMENT ARPREPAYMENTPAYMENT NEWONE".split()
 
 
 def generate_records(kind: str, count: int, *, seed: int) -> Iterator[Record]:
@@ -227,7 +249,9 @@ def generate_records(kind: str, count: int, *, seed: int) -> Iterator[Record]:
     for _ in range(count):
         record = deepcopy(TEMPLATES[kind])
         if kind in STATUSES:
-            record["ContactStatus" if kind == "contacts" else "Status"] = draw.choice(STATUSES[kind])
+            record["ContactStatus" if kind == "contacts" else "Status"] = draw.choice(
+                STATUSES[kind]
+            )
         if kind == "invoices":
             record["Type"] = draw.choice(KINDS_OF_INVOICE)
         if kind == "payments":
@@ -238,7 +262,9 @@ def generate_records(kind: str, count: int, *, seed: int) -> Iterator[Record]:
 
 
 def _disturb(value: Any, draw: random.Random, *, share: float) -> Any:
-    """Return the value with about `share` of its fields gone and half as many replaced by something odd."""
+    """Return the value with about `share` of its fields gone and half as many replaced by something
+    odd.
+    """
     match value:
         case dict():
             kept = {key: each for key, each in value.items() if draw.random() >= share}

@@ -1,4 +1,6 @@
-"""The whole product as real processes for a test: PostgreSQL of its own, sandbox, web and worker on free ports."""
+"""The whole product as real processes for a test: PostgreSQL of its own, sandbox, web and worker on
+free ports.
+"""
 
 import shutil
 import subprocess
@@ -26,12 +28,16 @@ class Quiet(Stages):
 
 
 def ensure_prepared(folder: Path) -> Path:
-    """Return a folder to furnish places from: database migrated, people there, static files collected, nothing running.
+    """Return a folder to furnish places from: database migrated, people there, static files
+    collected, nothing running.
 
     It is made once under `folder`, and anew when a migration, a static file or the demo changes.
     """
     static = (path for path in (ROOT / "static").rglob("*") if path.is_file())
-    prepared = folder / f"prepared-{digest_of_migrations(*(ROOT / 'taskjuice/demo').glob('*.py'), *static)}"
+    prepared = (
+        folder
+        / f"prepared-{digest_of_migrations(*(ROOT / 'taskjuice/demo').glob('*.py'), *static)}"
+    )
     with one_process_at_a_time(folder / "prepared.lock"):
         if not prepared.exists():
             for obsolete in folder.glob("prepared-*"):

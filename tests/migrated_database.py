@@ -1,8 +1,10 @@
-"""A database made by `migrate` and `grant_node_role` alone, kept as PostgreSQL's template for all test databases.
+"""A database made by `migrate` and `grant_node_role` alone, kept as PostgreSQL's template for all
+test databases.
 
-Migrating takes some ten seconds; copying the template takes a fraction of one. Its name carries a digest of all
-migrations, so it is made anew when one of them changes. As docs/deploy.md has it, one role owns and migrates it, is no
-superuser and nobody's member; another one is granted what web and worker need.
+Migrating takes some ten seconds; copying the template takes a fraction of one. Its name carries a
+digest of all migrations, so it is made anew when one of them changes. As docs/deploy.md has it, one
+role owns and migrates it, is no superuser and nobody's member; another one is granted what web and
+worker need.
 """
 
 import fcntl
@@ -59,7 +61,11 @@ def _make(cursor: CursorWrapper, name: str, *, obsolete: set[str]) -> None:
     environment = os.environ | {"DATABASE_URL": url_of(unfinished, OWNER)}
     for command in (["migrate", "--verbosity", "0"], ["grant_node_role", NODE]):
         subprocess.run(
-            [sys.executable, "manage.py", *command], cwd=ROOT, env=environment, check=True, stdout=DEVNULL
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            stdout=DEVNULL,
         )
     cursor.execute(f'ALTER DATABASE "{unfinished}" RENAME TO "{name}"')
 
@@ -72,7 +78,9 @@ def _maintenance_cursor() -> Iterator[CursorWrapper]:
 
 
 def url_of(name: str, role: str = "") -> str:
-    """Return the URL of a database of the tests' server, for this role or for the one that runs the tests."""
+    """Return the URL of a database of the tests' server, for this role or for the one that runs the
+    tests.
+    """
     server = connections["default"].get_connection_params()
     host = quote(server["host"], safe="")
     return f"postgres://{role or server['user']}:@/{name}?host={host}&port={server['port']}"

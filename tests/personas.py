@@ -23,7 +23,8 @@ not_offered = everybody(405)
 
 
 def tenant(level: str, status: int) -> Rule:
-    """The gate's answers: sign-in for the anonymous, 404 for strangers, 403 below `level`, `status` for the rest.
+    """The gate's answers: sign-in for the anonymous, 404 for strangers, 403 below `level`, `status`
+    for the rest.
 
     A client's own user is a stranger to the agency, and reads inside their workspace.
     """
@@ -44,8 +45,8 @@ def _may(who: str, level: str) -> bool:
 class Row:
     """The status each persona gets from a GET and from an empty POST.
 
-    `at` is the path to ask where the route is a regular expression. `token_free`: the POST needs no CSRF token,
-    since it proves itself otherwise.
+    `at` is the path to ask where the route is a regular expression. `token_free`: the POST needs no
+    CSRF token, since it proves itself otherwise.
     """
 
     get: Rule = not_offered

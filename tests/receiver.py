@@ -1,4 +1,6 @@
-"""A receiver on loopback that answers as a test tells it, over http or over https as api.example.com."""
+"""A receiver on loopback that answers as a test tells it, over http or over https as
+api.example.com.
+"""
 
 import ssl
 import threading
@@ -39,7 +41,9 @@ class Receiver:
 def answering(status: int, body: bytes = b"{}", **headers: str) -> Behave:
     def behave(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
-        told = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        told = {"Content-Type": "application/json"} | {
+            k.replace("_", "-"): v for k, v in headers.items()
+        }
         for name, value in told.items():
             handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(body)))
@@ -51,7 +55,9 @@ def answering(status: int, body: bytes = b"{}", **headers: str) -> Behave:
 
 @contextmanager
 def receiving(folder: Path | None = None) -> Iterator[Receiver]:
-    """Over https where a folder for the certificate is given: `folder/ca.pem` is to be trusted then."""
+    """Over https where a folder for the certificate is given: `folder/ca.pem` is to be trusted
+    then.
+    """
     receiver = Receiver(0)
 
     class Handler(BaseHTTPRequestHandler):
@@ -71,7 +77,9 @@ def receiving(folder: Path | None = None) -> Iterator[Receiver]:
     if folder is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate(folder))
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     receiver.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

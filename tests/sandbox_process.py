@@ -26,16 +26,21 @@ def free_port() -> int:
 class SandboxProcess:
     """Starts at once and is ready when the constructor returns.
 
-    Options are those of `python -m xero.sandbox` with underscores: `SandboxProcess(daily_limit=1000, bulk_connect=True,
-    redirect_uri=["http://localhost:8000/…"])`. `data` None: a temporary folder, gone at `stop`.
+    Options are those of `python -m xero.sandbox` with underscores:
+    `SandboxProcess(daily_limit=1000, bulk_connect=True, redirect_uri=["http://localhost:8000/…"])`.
+    `data` None: a temporary folder, gone at `stop`.
     """
 
     client_id = "5A4DB0XSANDB0XCLIENT0ID0F0TASKJ1"
     client_secret = "sandbox-client-secret-not-for-production"
     webhook_key = "sandbox-webhook-signing-key-not-for-production"
 
-    def __init__(self, *, data: Path | None = None, port: int | None = None, **options: Any) -> None:
-        self._temporary = tempfile.TemporaryDirectory(prefix="xero-sandbox-") if data is None else None
+    def __init__(
+        self, *, data: Path | None = None, port: int | None = None, **options: Any
+    ) -> None:
+        self._temporary = (
+            tempfile.TemporaryDirectory(prefix="xero-sandbox-") if data is None else None
+        )
         self.data = Path(self._temporary.name) if self._temporary else Path(str(data))
         self.port = port or free_port()
         self.base_url = f"http://localhost:{self.port}"
@@ -45,7 +50,13 @@ class SandboxProcess:
         self._start()
 
     def _command(self) -> list[str]:
-        command = [sys.executable, "-m", "xero.sandbox", f"--port={self.port}", f"--data={self.data}"]
+        command = [
+            sys.executable,
+            "-m",
+            "xero.sandbox",
+            f"--port={self.port}",
+            f"--data={self.data}",
+        ]
         for name, value in self.options.items():
             option = "--" + name.replace("_", "-")
             values = value if isinstance(value, list | tuple) else [value]
@@ -70,13 +81,22 @@ class SandboxProcess:
 
     def _is_ready(self) -> bool:
         try:
-            return self.session.get(f"{self.base_url}/sandbox/api/health", timeout=2).status_code == 200
+            return (
+                self.session.get(f"{self.base_url}/sandbox/api/health", timeout=2).status_code
+                == 200
+            )
         except requests.ConnectionError:
             return False
 
-    def api(self, method: str, path: str, body: dict[str, Any] | None = None, *, status: int = 200) -> Any:
-        """The control API: `api("POST", "faults", {"kind": "reset_after"})`. AssertionError unless `status` comes."""
-        answer = self.session.request(method, f"{self.base_url}/sandbox/api/{path}", json=body, timeout=60)
+    def api(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, status: int = 200
+    ) -> Any:
+        """The control API: `api("POST", "faults", {"kind": "reset_after"})`. AssertionError unless
+        `status` comes.
+        """
+        answer = self.session.request(
+            method, f"{self.base_url}/sandbox/api/{path}", json=body, timeout=60
+        )
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
@@ -84,8 +104,12 @@ class SandboxProcess:
         """tenant_id, name and counts of one organisation."""
         return dict(self.api("GET", "organisations")[index])
 
-    def xero(self, method: str, tenant_id: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """As a person inside Xero: `xero("POST", tenant, "Invoices/<id>", {...})`; fires webhooks, meets no limits."""
+    def xero(
+        self, method: str, tenant_id: str, path: str, body: dict[str, Any] | None = None
+    ) -> Any:
+        """As a person inside Xero: `xero("POST", tenant, "Invoices/<id>", {...})`; fires webhooks,
+        meets no limits.
+        """
         return self.api(method, f"organisations/{tenant_id}/xero/{path}", body)
 
     def allow(self, authorize_url: str, *organisations: str, user: str = "mere") -> str:
@@ -118,11 +142,16 @@ class SandboxProcess:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
 
 def _environment() -> dict[str, str]:
     """Without options that the developer's shell may carry."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("XERO_SANDBOX_")}
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith("XERO_SANDBOX_")
+    }

@@ -1,4 +1,6 @@
-"""A crawl of everything: every URL, persona and method; odd queries, forms and records. No 500 anywhere."""
+"""A crawl of everything: every URL, persona and method; odd queries, forms and records. No 500
+anywhere.
+"""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -23,7 +25,13 @@ from xero.sync import upsert
 __all__ = ["cast", "values"]  # fixtures
 
 METHODS = ("head", "put", "patch", "delete", "options", "trace")  # GET and POST: tests/test_urls.py
-RECORDS = {"invoices": 1000, "contacts": 350, "payments": 350, "accounts": 150, "items": 150}  # 2,000 in all
+RECORDS = {
+    "invoices": 1000,
+    "contacts": 350,
+    "payments": 350,
+    "accounts": 150,
+    "items": 150,
+}  # 2,000 in all
 PAGES = {
     "invoices": "invoices",
     "contacts": "contacts",
@@ -47,7 +55,9 @@ ODD_TEXTS = (
 )
 
 
-def find_failure(client: Client, ask: Callable[..., Any], path: str, *arguments: Any, **options: Any) -> str:
+def find_failure(
+    client: Client, ask: Callable[..., Any], path: str, *arguments: Any, **options: Any
+) -> str:
     """Return what went wrong with one request, or nothing; all that it changed is undone."""
     cookies = deepcopy(client.cookies)
     try:
@@ -64,7 +74,9 @@ def find_failure(client: Client, ask: Callable[..., Any], path: str, *arguments:
 
 
 @pytest.mark.parametrize("who", PERSONAS)
-def test_no_method_of_any_url_fails(who: str, cast: dict[str, Client], values: dict[str, object]) -> None:
+def test_no_method_of_any_url_fails(
+    who: str, cast: dict[str, Client], values: dict[str, object]
+) -> None:
     client, failures = cast[who], {}
     for route, row in TABLE.items():
         path = address(route, row, values)
@@ -78,7 +90,9 @@ def test_no_odd_query_fails(cast: dict[str, Client], values: dict[str, object]) 
     for route, row in TABLE.items():
         for query in ODD_QUERIES:
             path = f"{address(route, row, values)}?{query}"
-            failures[path[:200]] = find_failure(client, client.get, path, headers={"HX-Request": "true"})
+            failures[path[:200]] = find_failure(
+                client, client.get, path, headers={"HX-Request": "true"}
+            )
     assert {where: what for where, what in failures.items() if what} == {}
 
 
@@ -102,11 +116,17 @@ def collect_forms(client: Client, values: dict[str, object]) -> Iterator[Form]:
     for route, row in TABLE.items():
         path = address(route, row, values)
         response = client.get(path)
-        if response.status_code != 200 or not response.get("Content-Type", "").startswith("text/html"):
+        if response.status_code != 200 or not response.get("Content-Type", "").startswith(
+            "text/html"
+        ):
             continue
         for form in parse_page(path, response.content).forms:
             key = (form.action.partition("?")[0], tuple(name for name, _ in form.fields))
-            if form.method == "post" and key not in seen and not form.action.endswith("/accounts/logout/"):
+            if (
+                form.method == "post"
+                and key not in seen
+                and not form.action.endswith("/accounts/logout/")
+            ):
                 seen.add(key)
                 yield form
 
@@ -129,13 +149,22 @@ def books(workspace: Workspace) -> Connection:
     return link
 
 
-def test_no_generated_record_fails(as_member: Client, workspace: Workspace, books: Connection) -> None:
+def test_no_generated_record_fails(
+    as_member: Client, workspace: Workspace, books: Connection
+) -> None:
     home, failures = f"/{workspace.agency.slug}/{workspace.slug}", {}
     for kind, count in RECORDS.items():
         records = generate_records(kind, count, seed=1)
         paths = [f"{home}/{kind}/{record[ID_FIELDS[kind]]}/" for record in records]
-        for path in [f"{home}/{kind}/", f"{home}/{kind}/export/", f"{home}/{kind}/?status=all&q=e", *paths]:
+        for path in [
+            f"{home}/{kind}/",
+            f"{home}/{kind}/export/",
+            f"{home}/{kind}/?status=all&q=e",
+            *paths,
+        ]:
             failures[path] = find_failure(as_member, as_member.get, path)
     assert len(failures) == sum(RECORDS.values()) + 3 * len(RECORDS)
     assert {where: what for where, what in failures.items() if what} == {}
-    assert Invoice.objects.count() > RECORDS["invoices"] / 2  # those whose amounts are none are left out
+    assert (
+        Invoice.objects.count() > RECORDS["invoices"] / 2
+    )  # those whose amounts are none are left out

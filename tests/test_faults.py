@@ -30,7 +30,11 @@ def test_every_fault_has_a_test() -> None:
 
 
 def test_every_test_that_is_named_is_there() -> None:
-    named = [test for tests in table().values() for test in re.findall(r"`(tests/\S+?)::(test_\w+)`", tests)]
+    named = [
+        test
+        for tests in table().values()
+        for test in re.findall(r"`(tests/\S+?)::(test_\w+)`", tests)
+    ]
     assert [f"{path}::{name}" for path, name in named if name not in functions(path)] == []
 
 

@@ -33,15 +33,17 @@ cast, values = (
 )  # the fixtures: people, and what the routes' parameters stand for
 PACKAGES = ("taskjuice", "connections", "xero", "workflows")
 LONG, SHORT = "\"'><x-a hx-get=/ onclick=a>", "\"'><x-a>"
-# Columns that hold a name of the code or of a service, a hash, an address: nobody's words. With a value that the code
-# does not know, a page would show something else.
+# Columns that hold a name of the code or of a service, a hash, an address: nobody's words. With a
+# value that the code does not know, a page would show something else.
 CODE = set(
     "provider trigger action category type kind state status role problem outcome verdict cadence timezone due_zone"
     " colour slug path method key step lease_holder token_hash state_hash session_hash nonce code_verifier password"
     " tokens key_id app_id idempotency_key likeness logo_digest table after error_code parked_why parked_reason"
     " class_name provider_user_id node trigger_settings steps params tax_type session_key uid data ip".split()
 )
-APPS = "workspaces notices connections xero workflows queue account socialaccount usersessions".split()
+APPS = (
+    "workspaces notices connections xero workflows queue account socialaccount usersessions".split()
+)
 WITHOUT_A_ROW = set(
     "Wake Heartbeat DataExportPart TokenRefresh Refusal Budget Reconciliation Tally Part Stale SequenceGap"
     " SequenceWatch Change Lane Permit SentRequest Told Wish Reader EmailConfirmation SocialApp SocialToken".split()
@@ -83,7 +85,9 @@ def columns(model: type[models.Model]) -> "Iterator[models.Field[Any, Any]]":
     """Those of a model that hold words."""
     for field in model._meta.concrete_fields:
         of_list = isinstance(field, ArrayField) and isinstance(field.base_field, models.CharField)
-        has_words = isinstance(field, models.CharField | models.TextField | models.JSONField) or of_list
+        has_words = (
+            isinstance(field, models.CharField | models.TextField | models.JSONField) or of_list
+        )
         if has_words and not field.choices and not field.primary_key and field.name not in CODE:
             yield field
 
@@ -121,7 +125,12 @@ def furnish(agency: Agency, workspace: Workspace, owner: User) -> None:
     StepRun.objects.create(activation=activation, position=0, name="s", action="core/set-values", attempt=1,
                            outcome="failed", input=words, output=words, error="e", started_at=now)  # fmt: skip
     OrganisationPause.objects.create(
-        agency=agency, workflow=Workflow.objects.get(), connection=link, why="w", by=owner, by_name="n"
+        agency=agency,
+        workflow=Workflow.objects.get(),
+        connection=link,
+        why="w",
+        by=owner,
+        by_name="n",
     )
     activation.outputs, activation.trigger_data = {"s": words}, words
     activation.save()
@@ -129,7 +138,9 @@ def furnish(agency: Agency, workspace: Workspace, owner: User) -> None:
     Incident.objects.create(
         agency=agency, workspace=workspace, kind=Kind.values[0], key="k", name="n", path="/"
     )
-    Deletion.objects.create(agency=agency, workspace_id=0, name="gone", finished_at=now, warning="w")
+    Deletion.objects.create(
+        agency=agency, workspace_id=0, name="gone", finished_at=now, warning="w"
+    )
     SocialAccount.objects.create(
         user=owner, provider="xero", uid="1", extra_data={"name": "n", "email": "e@x.nz"}
     )
@@ -144,7 +155,9 @@ def furnish(agency: Agency, workspace: Workspace, owner: User) -> None:
         updated_utc=now,
         first_updated_utc=now,
     )
-    Call.objects.filter(pk=call.pk).update(messages=["words of Xero"], body=words, answer=words, noted=words)
+    Call.objects.filter(pk=call.pk).update(
+        messages=["words of Xero"], body=words, answer=words, noted=words
+    )
     line = {
         "Description": "d",
         "ItemCode": "i",
@@ -156,20 +169,37 @@ def furnish(agency: Agency, workspace: Workspace, owner: User) -> None:
         invoice.save()
     for name in ("client renamed", "role changed"):
         audit.record(
-            name, by=LONG, agency=agency, workspace=workspace, subject=LONG, before=LONG, after=[LONG]
+            name,
+            by=LONG,
+            agency=agency,
+            workspace=workspace,
+            subject=LONG,
+            before=LONG,
+            after=[LONG],
         )
 
 
 @pytest.fixture
 def hostile(
-    cast: dict[str, Client], values: dict[str, object], agency: Agency, workspace: Workspace, owner: User
+    cast: dict[str, Client],
+    values: dict[str, object],
+    agency: Agency,
+    workspace: Workspace,
+    owner: User,
 ) -> None:
     cast["owner"].get("/me/", headers={"User-Agent": LONG})  # its session is listed
     furnish(agency, workspace, owner)
     found = [
-        model for name in APPS for model in apps.get_app_config(name).get_models() if model._meta.managed
+        model
+        for name in APPS
+        for model in apps.get_app_config(name).get_models()
+        if model._meta.managed
     ]
-    empty = {model.__name__ for model in found if any(columns(model)) and not model._default_manager.exists()}
+    empty = {
+        model.__name__
+        for model in found
+        if any(columns(model)) and not model._default_manager.exists()
+    }
     assert empty <= WITHOUT_A_ROW, "make a row of each in furnish()"
     kept_out = [line for model in found for line in plant(model)]
     assert [
@@ -214,17 +244,23 @@ def test_no_template_takes_text_for_markup() -> None:
     templates += (ROOT / "xero" / "sandbox" / "templates").rglob("*.html")
     switched_off = re.compile(r"\|\s*safe(seq)?\b|autoescape\s+(off|false)")
     assert [
-        str(path) for path in templates if path.suffix != ".txt" and switched_off.search(path.read_text())
+        str(path)
+        for path in templates
+        if path.suffix != ".txt" and switched_off.search(path.read_text())
     ] == []
     assert len(templates) > 200
-    assert [str(path) for path in templates if "/email/" in str(path) and path.suffix != ".txt"] == []
+    assert [
+        str(path) for path in templates if "/email/" in str(path) and path.suffix != ".txt"
+    ] == []
 
 
 def test_no_code_takes_text_for_markup() -> None:
     """What makes markup in code starts from a constant of the code, and mails have no part in HTML."""
     wrong = []
     for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
-        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+        for call in (
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        ):
             name = call_name(call)
             of_text = name in ("mark_safe", "SafeString", "SafeText", "format_html", "Markup")
             is_wrong = of_text and not (call.args and isinstance(call.args[0], ast.Constant))
@@ -252,7 +288,9 @@ def test_htmx_acts_on_nothing_that_was_stored(client: Client, db: None) -> None:
     )
 
 
-def test_no_page_hands_its_token_to_whatever_stands_in_it(as_owner: Client, workspace: Workspace) -> None:
+def test_no_page_hands_its_token_to_whatever_stands_in_it(
+    as_owner: Client, workspace: Workspace
+) -> None:
     """A form of ours carries its own; an element that somebody planted would have none."""
     for path in ("/northwind/", "/northwind/harbour-cafe/connections/", "/northwind/settings/"):
         assert "X-CSRFToken" not in as_owner.get(path).content.decode()

@@ -54,11 +54,15 @@ def test_row_names_tests_that_exist_or_a_reason(row: list[str]) -> None:
         )
 
 
-def test_every_page_carries_the_headers_and_is_not_kept(sign_in: SignIn, owner: User, values: Values) -> None:
+def test_every_page_carries_the_headers_and_is_not_kept(
+    sign_in: SignIn, owner: User, values: Values
+) -> None:
     client = sign_in(owner)
     wrong: list[tuple[str, object]] = []
     for route, row in TABLE.items():
-        if row.token_free:  # the webhook's address: a machine asks, and is answered by a status alone
+        if (
+            row.token_free
+        ):  # the webhook's address: a machine asks, and is answered by a status alone
             continue
         answer = client.get(address(route, row, values))
         found = (
@@ -77,13 +81,21 @@ def test_every_page_carries_the_headers_and_is_not_kept(sign_in: SignIn, owner: 
     assert wrong == []
 
 
-def test_page_whose_address_is_a_key_is_not_kept(client: Client, owner: User, values: Values) -> None:
+def test_page_whose_address_is_a_key_is_not_kept(
+    client: Client, owner: User, values: Values
+) -> None:
     """By whoever looks, mostly without an account."""
     answers = {
-        route: client.get(address(route, row, values)) for route, row in TABLE.items() if is_key(route)
+        route: client.get(address(route, row, values))
+        for route, row in TABLE.items()
+        if is_key(route)
     }
     assert len(answers) >= 8
-    wrong = {route: answer.get("Cache-Control") for route, answer in answers.items() if not is_closed(answer)}
+    wrong = {
+        route: answer.get("Cache-Control")
+        for route, answer in answers.items()
+        if not is_closed(answer)
+    }
     assert wrong == {}
     stop = stop_token(owner)
     assert is_closed(client.get(f"/me/notifications/stop/{stop}/"))
@@ -107,7 +119,8 @@ def test_methods_that_no_page_has_are_refused(
     client = sign_in(owner)
     before = fingerprint()
     answers = {
-        route: getattr(client, method)(address(route, row, values)).status_code for route, row in OURS.items()
+        route: getattr(client, method)(address(route, row, values)).status_code
+        for route, row in OURS.items()
     }
     assert {route: status for route, status in answers.items() if status != 405} == {}
     assert fingerprint() == before
@@ -136,10 +149,17 @@ def test_no_secret_is_on_any_page_or_in_any_row_that_pages_read(
         *django_settings.XERO_WEBHOOK_KEYS,
     ]
     places = {route: body(client.get(address(route, row, values))) for route, row in TABLE.items()}
-    places |= {f"audit {pk}": str(details) for pk, details in AuditEntry.objects.values_list("pk", "details")}
+    places |= {
+        f"audit {pk}": str(details)
+        for pk, details in AuditEntry.objects.values_list("pk", "details")
+    }
     places |= {f"queue {row.pk}": f"{row.payload} {row.task()}" for row in OrmQ.objects.all()}
-    assert [(place, secret) for place, text in places.items() for secret in secrets if secret in text] == []
-    assert len([text for text in places.values() if "Harbour" in text]) > 30  # pages were really looked at
+    assert [
+        (place, secret) for place, text in places.items() for secret in secrets if secret in text
+    ] == []
+    assert (
+        len([text for text in places.values() if "Harbour" in text]) > 30
+    )  # pages were really looked at
 
 
 def body(answer: Any) -> str:
@@ -162,7 +182,9 @@ def test_no_form_of_ours_has_a_field_that_nobody_may_set() -> None:
         for form in _subclasses(forms.BaseForm)
         if form.__module__.split(".")[0] in ("taskjuice", "connections", "xero", "workflows")
     ]
-    named = {f"{form.__name__}.{name}" for form in ours for name in getattr(form, "base_fields", {})}
+    named = {
+        f"{form.__name__}.{name}" for form in ours for name in getattr(form, "base_fields", {})
+    }
     assert len(ours) > 20
     assert {name for name in named if name.split(".")[1] in HIDDEN_FIELDS} == set()
 
@@ -171,14 +193,20 @@ def test_fields_that_a_page_does_not_offer_change_nothing(as_member: Client, mem
     extras = {"is_superuser": "on", "email": "other@example.com", "role": "owner", "is_staff": "on"}
     assert as_member.post("/me/", {"name": "Max", "time_zone": "UTC"} | extras).status_code == 302
     member.refresh_from_db()
-    assert (member.name, member.email, member.is_superuser) == ("Max", "member@northwind.example", False)
+    assert (member.name, member.email, member.is_superuser) == (
+        "Max",
+        "member@northwind.example",
+        False,
+    )
     assert member.memberships.get().role == "member"
 
 
 def test_cookies_are_closed_to_scripts_and_other_sites(client: Client, owner: User) -> None:
     client.get("/accounts/login/")
     client.post("/accounts/login/", {"login": owner.email, "password": PASSWORD})
-    assert {name: (cookie["httponly"], cookie["samesite"]) for name, cookie in client.cookies.items()} == {
+    assert {
+        name: (cookie["httponly"], cookie["samesite"]) for name, cookie in client.cookies.items()
+    } == {
         "csrf": (True, "Lax"),
         "session": (True, "Lax"),
     }
@@ -220,7 +248,9 @@ def test_every_dependency_is_locked_with_its_hash() -> None:
 
 
 def test_database_url_hands_on_how_the_server_is_verified() -> None:
-    found = environment.database("postgres://a:b@db:5432/t?sslmode=verify-full&sslrootcert=/etc/ca.pem")
+    found = environment.database(
+        "postgres://a:b@db:5432/t?sslmode=verify-full&sslrootcert=/etc/ca.pem"
+    )
     assert found["OPTIONS"] == {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
 
 

@@ -1,8 +1,9 @@
-"""Every URL of the project, asked by every persona, held against a table. A URL without a row fails.
+"""Every URL of the project, asked by every persona, held against a table. A URL without a row
+fails.
 
-A new row: `"<slug:agency>/things/": page(READ)` for a page, `action(WORK, 302)` for an address that takes only POST
-(the status answers an empty POST), `form(ADMIN)` for a page that also takes a POST. The route's parameters are filled
-from `values` below, by their names.
+A new row: `"<slug:agency>/things/": page(READ)` for a page, `action(WORK, 302)` for an address that
+takes only POST (the status answers an empty POST), `form(ADMIN)` for a page that also takes a POST.
+The route's parameters are filled from `values` below, by their names.
 """
 
 from copy import deepcopy
@@ -59,7 +60,9 @@ def only_the_owner(row: Row) -> Row:
     return replace(row, get=but_not_admin(row.get), post=but_not_admin(row.post))
 
 
-LEGACY = Row(get=everybody(301), post=everybody(301))  # allauth's own redirects from earlier addresses
+LEGACY = Row(
+    get=everybody(301), post=everybody(301)
+)  # allauth's own redirects from earlier addresses
 
 TABLE = {
     # -- signing in, and one's own account (allauth) --
@@ -73,7 +76,9 @@ TABLE = {
     "accounts/password/change/": personal(200, 200),
     "accounts/password/set/": personal(302, 302),  # all of them have one
     "accounts/password/reset/": Row(get=everybody(200), post=everybody(200)),
-    "accounts/login/code/confirm/": personal(302, 302),  # nobody is in the middle of signing in by code
+    "accounts/login/code/confirm/": personal(
+        302, 302
+    ),  # nobody is in the middle of signing in by code
     r"accounts/^confirm-email/(?P<key>[-:\w]+)/$": Row(
         get=everybody(200), post=everybody(404), at="accounts/confirm-email/wrong-key/"
     ),
@@ -99,7 +104,9 @@ TABLE = {
     "accounts/sessions/": personal(200, 302),
     # Sign in with Xero, which is off here
     "accounts/3rdparty/": personal(200, 200),
-    "accounts/3rdparty/signup/": Row(get=everybody(302), post=everybody(302)),  # nobody comes from Xero
+    "accounts/3rdparty/signup/": Row(
+        get=everybody(302), post=everybody(302)
+    ),  # nobody comes from Xero
     "accounts/3rdparty/login/cancelled/": Row(get=everybody(200)),
     "accounts/3rdparty/login/error/": Row(get=everybody(401)),
     "accounts/social/login/cancelled/": LEGACY,
@@ -112,7 +119,8 @@ TABLE = {
     r"accounts/oidc/^(?P<provider_id>[^/]+)/login/callback/": Row(
         get=everybody(404), post=everybody(404), at="accounts/oidc/xero/login/callback/"
     ),
-    # Who signs in by a password is sent to show that; what Xero says is taken from its callback alone
+    # Who signs in by a password is sent to show that; what Xero says is taken from its callback
+    # alone
     "accounts/reauthenticate/xero/": personal(302),
     "accounts/reauthenticate/xero/done/": personal(302),
     # -- the frame: home, the chooser, the theme --
@@ -128,7 +136,9 @@ TABLE = {
     "welcome/address/": personal(),
     "me/": personal(200, 200),
     "me/notifications/": personal(200, 422),
-    "me/notifications/stop/<str:stop>/": Row(get=everybody(404), post=everybody(404), token_free=True),
+    "me/notifications/stop/<str:stop>/": Row(
+        get=everybody(404), post=everybody(404), token_free=True
+    ),
     "<slug:agency>/notifications/": page(WORK),
     "<slug:agency>/notifications/read/": action(WORK),
     "metrics": Row(get=everybody(404)),  # off: no token is set
@@ -167,7 +177,9 @@ TABLE = {
     "<slug:agency>/<slug:workspace>/settings/time-zone/": action(ADMIN, 422),
     "<slug:agency>/<slug:workspace>/settings/data/": page(ADMIN),
     "<slug:agency>/<slug:workspace>/settings/data/export/": action(ADMIN),
-    "<slug:agency>/<slug:workspace>/settings/data/exports/<int:export>/download/": action(ADMIN, 200),
+    "<slug:agency>/<slug:workspace>/settings/data/exports/<int:export>/download/": action(
+        ADMIN, 200
+    ),
     "<slug:agency>/<slug:workspace>/settings/data/exports/<int:export>/remove/": action(ADMIN),
     "<slug:agency>/<slug:workspace>/settings/delete/": form(ADMIN, 422),
     "<slug:agency>/<slug:workspace>/rename/": action(ADMIN, 422),
@@ -182,8 +194,12 @@ TABLE = {
     "<slug:agency>/connections/webhooks/": page(WORK),
     "<slug:agency>/<slug:workspace>/connections/webhooks/": page(WORK),
     "<slug:agency>/connections/<slug:provider>/connect/": action(ADMIN, 422),
-    "<slug:agency>/<slug:workspace>/connections/choose/<int:consent>/": only_the_owner(form(ADMIN, 422)),
-    "<slug:agency>/<slug:workspace>/connections/choose/<int:consent>/cancel/": only_the_owner(action(ADMIN)),
+    "<slug:agency>/<slug:workspace>/connections/choose/<int:consent>/": only_the_owner(
+        form(ADMIN, 422)
+    ),
+    "<slug:agency>/<slug:workspace>/connections/choose/<int:consent>/cancel/": only_the_owner(
+        action(ADMIN)
+    ),
     "<slug:agency>/<slug:workspace>/connections/<int:connection>/": page(READ),
     "<slug:agency>/<slug:workspace>/connections/<int:connection>/disconnect/": form(ADMIN, 422),
     "<slug:agency>/<slug:workspace>/connections/<int:connection>/test/": action(WORK),
@@ -229,7 +245,9 @@ TABLE = {
     "<slug:agency>/workflows/<int:workflow>/publish/": action(WORK),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/publish/": action(WORK),
     # Without an event chosen they lead back to the workflow's page
-    "<slug:agency>/workflows/<int:workflow>/run/": Row(get=tenant(WORK, 302), post=tenant(WORK, 302)),
+    "<slug:agency>/workflows/<int:workflow>/run/": Row(
+        get=tenant(WORK, 302), post=tenant(WORK, 302)
+    ),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/run/": Row(
         get=tenant(WORK, 302), post=tenant(WORK, 302)
     ),
@@ -248,7 +266,9 @@ TABLE = {
     "<slug:agency>/workflows/<int:workflow>/versions/": page(READ),
     "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/versions/": page(READ),
     "<slug:agency>/workflows/<int:workflow>/versions/<int:number>/restore/": action(WORK),
-    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/versions/<int:number>/restore/": action(WORK),
+    "<slug:agency>/<slug:workspace>/workflows/<int:workflow>/versions/<int:number>/restore/": action(
+        WORK
+    ),
     "<slug:agency>/activations/": page(READ),
     "<slug:agency>/<slug:workspace>/activations/": page(READ),
     "<slug:agency>/activations/bulk/": action(WORK),
@@ -341,7 +361,9 @@ BOOKKEEPING = ("cache", "django_session", "usersessions_usersession")
 def values(
     owner: User, agency: Agency, workspace: Workspace, other_workspace: Workspace
 ) -> dict[str, object]:
-    """What the routes' parameters stand for; all of it belongs to the owner's agency and its first client."""
+    """What the routes' parameters stand for; all of it belongs to the owner's agency and its first
+    client.
+    """
     link = make_connection(workspace)
     workflow = make_workflow(agency, link)
     event = make_event(link, delivery=make_delivery())
@@ -411,8 +433,12 @@ def ask(client: Client, method: str, path: str) -> int:
 def fingerprint() -> dict[str, tuple[int, int]]:
     """Rows and a sum over their contents, per table."""
     with connection.cursor() as cursor:
-        names = [name for name in connection.introspection.table_names(cursor) if name not in BOOKKEEPING]
-        parts = (f"SELECT '{name}', count(*), sum(hashtext(t::text)) FROM \"{name}\" t" for name in names)
+        names = [
+            name for name in connection.introspection.table_names(cursor) if name not in BOOKKEEPING
+        ]
+        parts = (
+            f"SELECT '{name}', count(*), sum(hashtext(t::text)) FROM \"{name}\" t" for name in names
+        )
         cursor.execute(" UNION ALL ".join(parts))
         return {name: (count, contents) for name, count, contents in cursor.fetchall()}
 
@@ -441,7 +467,9 @@ def test_get_changes_nothing(cast: dict[str, Client], values: dict[str, object])
         assert fingerprint() == before, f"GET {route} changed rows"
 
 
-def test_post_without_a_token_is_refused(owner: User, agency: Agency, values: dict[str, object]) -> None:
+def test_post_without_a_token_is_refused(
+    owner: User, agency: Agency, values: dict[str, object]
+) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner)
     for route, row in TABLE.items():

@@ -5,7 +5,8 @@ from datetime import timedelta
 from taskjuice.queue import invariants
 from workflows.engine import lanes
 
-# Where a person paused, archived or has to reconnect, or a pause holds the workflow, they were told.
+# Where a person paused, archived or has to reconnect, or a pause holds the workflow, they were
+# told.
 HELD_THERE = lanes.HELD_THERE.format(workflow="a.workflow_id", connection="a.connection_id")
 MAY_GO_ON = f"w.held IS NOT TRUE AND NOT {HELD_THERE}"
 CAN_WORK = """

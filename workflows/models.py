@@ -37,8 +37,8 @@ class Workflow(models.Model):
     pause_after = models.PositiveSmallIntegerField(
         db_default=PAUSE_AFTER
     )  # failures in a row at one organisation; 0: never
-    # Safety pauses are kept for each organisation (OrganisationPause). These three are of workflows that an earlier
-    # release stopped at all of them: they rest until somebody resumes them.
+    # Safety pauses are kept for each organisation (OrganisationPause). These three are of workflows
+    # that an earlier release stopped at all of them: they rest until somebody resumes them.
     failures = models.PositiveIntegerField(db_default=0)
     held = models.BooleanField(db_default=False)
     paused_because = models.CharField(max_length=300, db_default="")
@@ -54,20 +54,30 @@ class Workflow(models.Model):
 
 
 class WorkflowConnection(models.Model):
-    """A connection that a workflow is applied to. Composite keys hold both in one agency (migration 0002)."""
+    """A connection that a workflow is applied to. Composite keys hold both in one agency (migration
+    0002).
+    """
 
     agency = models.ForeignKey(Agency, models.CASCADE)
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="applications")
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="applications")
-    due_at = models.DateTimeField(null=True)  # of a schedule: when it starts here next (timetable.py)
-    due_zone = models.CharField(max_length=64, db_default="")  # the time zone by which that was reckoned
+    due_at = models.DateTimeField(
+        null=True
+    )  # of a schedule: when it starts here next (timetable.py)
+    due_zone = models.CharField(
+        max_length=64, db_default=""
+    )  # the time zone by which that was reckoned
     failures = models.PositiveIntegerField(db_default=0)  # in a row here, until now (safety.py)
 
     class Meta:
-        constraints = (models.UniqueConstraint("workflow", "connection", name="workflow_connection_once"),)
+        constraints = (
+            models.UniqueConstraint("workflow", "connection", name="workflow_connection_once"),
+        )
         indexes = (
             models.Index(
-                fields=["due_at"], condition=models.Q(due_at__isnull=False), name="workflow_connection_due"
+                fields=["due_at"],
+                condition=models.Q(due_at__isnull=False),
+                name="workflow_connection_due",
             ),
         )
 
@@ -76,11 +86,12 @@ class WorkflowConnection(models.Model):
 
 
 class OrganisationPause(models.Model):
-    """A workflow that rests at one organisation while it runs at others: by a person, or by itself after failures.
+    """A workflow that rests at one organisation while it runs at others: by a person, or by itself
+    after failures.
 
-    `holds`: events start activations that wait; otherwise they start nothing and what has begun finishes. It
-    outlives the application, so that removing the organisation does not let go what waits. Composite keys hold it in
-    one agency (migration 0018).
+    `holds`: events start activations that wait; otherwise they start nothing and what has begun
+    finishes. It outlives the application, so that removing the organisation does not let go what
+    waits. Composite keys hold it in one agency (migration 0018).
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
@@ -104,7 +115,9 @@ class OrganisationPause(models.Model):
         )
         indexes = (
             models.Index(
-                fields=["agency"], condition=models.Q(by_safety=True), name="organisation_pause_safety"
+                fields=["agency"],
+                condition=models.Q(by_safety=True),
+                name="organisation_pause_safety",
             ),
         )
 
@@ -115,8 +128,8 @@ class OrganisationPause(models.Model):
 class Version(models.Model):
     """A trigger with its settings and an ordered list of steps. Frozen once published; one is live.
 
-    `steps` is a list of {"name", "action", "input", "only_if", "for_each"}; `input` holds raw values as typed.
-    A trigger in the database (migration 0006) refuses changes to a published one.
+    `steps` is a list of {"name", "action", "input", "only_if", "for_each"}; `input` holds raw
+    values as typed. A trigger in the database (migration 0006) refuses changes to a published one.
     """
 
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions")
@@ -136,7 +149,9 @@ class Version(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint("workflow", "number", name="version_number_once"),
-            models.UniqueConstraint("workflow", condition=models.Q(live=True), name="version_one_live"),
+            models.UniqueConstraint(
+                "workflow", condition=models.Q(live=True), name="version_one_live"
+            ),
             models.CheckConstraint(
                 condition=models.Q(live=False) | models.Q(published_at__isnull=False),
                 name="version_live_is_published",
@@ -148,12 +163,16 @@ class Version(models.Model):
 
 
 class Lane(models.Model):
-    """The queue of due activations of one connection; the lease holder drains it. Times are the database's."""
+    """The queue of due activations of one connection; the lease holder drains it. Times are the
+    database's.
+    """
 
     connection = models.OneToOneField(Connection, models.CASCADE, primary_key=True)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
-    lease_holder = models.CharField(max_length=200, blank=True)  # taskjuice.queue.processes.identity
+    lease_holder = models.CharField(
+        max_length=200, blank=True
+    )  # taskjuice.queue.processes.identity
     wake_pending = models.BooleanField(default=False)  # a wake-up is queued and not yet taken
     woken_at = models.DateTimeField(null=True)  # when that wake-up may be taken
     turn_at = models.DateTimeField(null=True)  # when the last turn began
@@ -180,25 +199,32 @@ FINISHED = ("succeeded", "stopped", "failed", "cancelled")
 class Activation(models.Model):
     """One run of one published version for one event.
 
-    `outputs` maps step names to their outputs; `position` is the next step. It outlives its workflow. What it points
-    at is checked by composite keys (migration 0003): a simple one beside each would only check it again.
+    `outputs` maps step names to their outputs; `position` is the next step. It outlives its
+    workflow. What it points at is checked by composite keys (migration 0003): a simple one beside
+    each would only check it again.
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False, db_constraint=False)
     workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False, db_constraint=False)
     connection = models.ForeignKey(Connection, models.CASCADE, db_index=False, db_constraint=False)
-    workflow = models.ForeignKey(Workflow, models.SET_NULL, null=True, db_index=False, db_constraint=False)
+    workflow = models.ForeignKey(
+        Workflow, models.SET_NULL, null=True, db_index=False, db_constraint=False
+    )
     version = models.ForeignKey(Version, models.SET_NULL, null=True, db_index=False)
     event = models.ForeignKey(Event, models.PROTECT, null=True, db_index=False, db_constraint=False)
     workflow_name = models.CharField(max_length=100)
     version_number = models.PositiveIntegerField()
     trigger_data = ExactJSONField(default=dict)
     subject = models.CharField(max_length=200, db_default="")  # INV-0042, a contact's name
-    note = models.TextField(db_default="")  # what its steps noted for whoever looks at it, a line each
+    note = models.TextField(
+        db_default=""
+    )  # what its steps noted for whoever looks at it, a line each
     run_by = models.CharField(
         max_length=254, db_default=""
     )  # the person who ran it by hand; "" for an event's
-    state = models.CharField(max_length=10, choices=ActivationState, db_default=ActivationState.READY)
+    state = models.CharField(
+        max_length=10, choices=ActivationState, db_default=ActivationState.READY
+    )
     position = models.PositiveSmallIntegerField(db_default=0)
     attempt = models.PositiveSmallIntegerField(db_default=0)
     next_at = models.DateTimeField(db_default=Now())
@@ -234,7 +260,9 @@ class Activation(models.Model):
             ),
             models.Index(fields=["agency", "-id"], name="activation_newest_in_agency"),
             models.Index(  # the homes' charts, which read nothing else
-                fields=["agency", "created_at"], include=["workspace", "state"], name="activation_by_hour"
+                fields=["agency", "created_at"],
+                include=["workspace", "state"],
+                name="activation_by_hour",
             ),
             models.Index(fields=["workspace", "-id"], name="activation_newest"),
             models.Index(fields=["agency", "state", "-id"], name="activation_by_state"),
@@ -244,8 +272,8 @@ class Activation(models.Model):
             models.Index(
                 fields=["workspace", "workflow", "state", "-id"], name="activation_by_workflow_here"
             ),
-            # The search by subject: a range of upper-case texts, in byte order so that it can be walked. Most get
-            # theirs from their first step; what has none yet costs nothing here.
+            # The search by subject: a range of upper-case texts, in byte order so that it can be
+            # walked. Most get theirs from their first step; what has none yet costs nothing here.
             models.Index(
                 "agency",
                 Collate(Upper("subject"), "C"),
@@ -290,7 +318,9 @@ class Activation(models.Model):
 
 
 class Permit(models.Model):
-    """Leave for one write of a guarded step (permits.py). Composite keys hold it in its workspace (migration 0009)."""
+    """Leave for one write of a guarded step (permits.py). Composite keys hold it in its workspace
+    (migration 0009).
+    """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
     workspace = models.ForeignKey(Workspace, models.CASCADE, db_index=False)
@@ -298,7 +328,9 @@ class Permit(models.Model):
     workflow = models.ForeignKey(Workflow, models.CASCADE, db_index=False)
     activation = models.ForeignKey(Activation, models.CASCADE, db_index=False, db_constraint=False)
     step = models.CharField(max_length=60)
-    element = models.PositiveIntegerField(db_default=0)  # of a step that runs once per element of a list
+    element = models.PositiveIntegerField(
+        db_default=0
+    )  # of a step that runs once per element of a list
     amount = models.DecimalField(max_digits=19, decimal_places=4, null=True)
     currency = models.CharField(max_length=10, blank=True)
     likeness = models.CharField(max_length=64)  # SHA-256 of what the step was given
@@ -321,7 +353,9 @@ class Permit(models.Model):
 class StepRun(models.Model):
     """One attempt at one step of one activation: what went in, what came out, without secrets."""
 
-    activation = models.ForeignKey(Activation, models.CASCADE, related_name="step_runs", db_index=False)
+    activation = models.ForeignKey(
+        Activation, models.CASCADE, related_name="step_runs", db_index=False
+    )
     position = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=60)
     action = models.CharField(max_length=60)
@@ -357,7 +391,8 @@ DECIDED = (ApprovalState.APPROVED, ApprovalState.DECLINED)
 class Approval(models.Model):
     """A task for a person: a step waits until somebody approves or declines.
 
-    Composite keys hold it in its activation's workspace, and it goes with its activation (migration 0011).
+    Composite keys hold it in its activation's workspace, and it goes with its activation (migration
+    0011).
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
@@ -384,7 +419,10 @@ class Approval(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                "activation", "step", condition=models.Q(current=True), name="approval_once_per_step"
+                "activation",
+                "step",
+                condition=models.Q(current=True),
+                name="approval_once_per_step",
             ),
             models.CheckConstraint(
                 condition=models.Q(state__in=DECIDED, decided_at__isnull=False)
@@ -415,13 +453,18 @@ class Approval(models.Model):
 class SentRequest(models.Model):
     """A request of a step that may have changed something at its receiver: noted before it is sent.
 
-    Without `output` nobody here knows what became of it. It goes with its activation (migration 0011).
+    Without `output` nobody here knows what became of it. It goes with its activation (migration
+    0011).
     """
 
     activation = models.ForeignKey(Activation, models.CASCADE, db_constraint=False, db_index=False)
     step = models.CharField(max_length=60)
-    element = models.PositiveIntegerField(db_default=0)  # of a step that runs once per element of a list
-    key = models.UUIDField()  # the Idempotency-Key: the same content of the same step has the same one
+    element = models.PositiveIntegerField(
+        db_default=0
+    )  # of a step that runs once per element of a list
+    key = (
+        models.UUIDField()
+    )  # the Idempotency-Key: the same content of the same step has the same one
     sent_at = models.DateTimeField(db_default=Now())
     output = ExactJSONField(null=True)
 
@@ -438,9 +481,13 @@ EMAILS_PER_DAY = 500
 
 
 class EmailLimit(models.Model):
-    """How many e-mails the steps of an agency's workflows may send in a day; without a row: EMAILS_PER_DAY."""
+    """How many e-mails the steps of an agency's workflows may send in a day; without a row:
+    EMAILS_PER_DAY.
+    """
 
-    agency = models.OneToOneField(Agency, models.CASCADE, primary_key=True, related_name="email_limit")
+    agency = models.OneToOneField(
+        Agency, models.CASCADE, primary_key=True, related_name="email_limit"
+    )
     per_day = models.PositiveIntegerField(db_default=EMAILS_PER_DAY)
 
     def __str__(self) -> str:
@@ -448,7 +495,9 @@ class EmailLimit(models.Model):
 
 
 class EmailCount(models.Model):
-    """How many addresses the steps of an agency's workflows have written to on a day (UTC, the database's)."""
+    """How many addresses the steps of an agency's workflows have written to on a day (UTC, the
+    database's).
+    """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
     day = models.DateField()

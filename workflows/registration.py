@@ -1,4 +1,6 @@
-"""What the engine brings to the registries: the built-in actions, its ear for events, its interest in connections."""
+"""What the engine brings to the registries: the built-in actions, its ear for events, its interest
+in connections.
+"""
 
 from connections import panels
 from connections.integrations import registry
@@ -77,7 +79,9 @@ def register() -> None:
 
 
 def _tell_holdings() -> None:
-    """Workflows belong to the agency: those applied to a client are in its export, and stay when it goes."""
+    """Workflows belong to the agency: those applied to a client are in its export, and stay when it
+    goes.
+    """
     holdings.add(Workflow, "applications__connection__workspace", erased=False, many=True)
     holdings.add(Version, "workflow__applications__connection__workspace", erased=False, many=True)
     holdings.add(WorkflowConnection, "connection__workspace")

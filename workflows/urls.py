@@ -1,6 +1,7 @@
 """Most pages stand at the agency and, under the same name, at one workspace.
 
-What acts on a workflow at all its clients stands at the agency alone; in a client's place it is paused there.
+What acts on a workflow at all its clients stands at the agency alone; in a client's place it is
+paused there.
 """
 
 from collections.abc import Callable
@@ -73,7 +74,14 @@ AT_ONE_CLIENT: list[tuple[str, Callable[..., Any], str]] = [
 AGENCY, CLIENT = "<slug:agency>/", "<slug:agency>/<slug:workspace>/"
 
 urlpatterns: list[URLPattern] = [
-    *(path(f"{place}{route}", view, name=name) for route, view, name in PAGES for place in (AGENCY, CLIENT)),
-    *(path(f"{AGENCY}{route}", view, name=name) for route, view, name in AT_ALL_CLIENTS + OF_THE_AGENCY),
+    *(
+        path(f"{place}{route}", view, name=name)
+        for route, view, name in PAGES
+        for place in (AGENCY, CLIENT)
+    ),
+    *(
+        path(f"{AGENCY}{route}", view, name=name)
+        for route, view, name in AT_ALL_CLIENTS + OF_THE_AGENCY
+    ),
     *(path(f"{CLIENT}{route}", view, name=name) for route, view, name in AT_ONE_CLIENT),
 ]

@@ -15,7 +15,9 @@ def register() -> None:
     checks.register(describe_scopes, deploy=True)
 
 
-def describe_scopes(app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[checks.CheckMessage]:
+def describe_scopes(
+    app_configs: Sequence[AppConfig] | None = None, **_: Any
+) -> list[checks.CheckMessage]:
     """Say which scopes Xero is asked for, since only Xero knows whether the app may have them."""
     asked = " ".join(settings.XERO_SCOPES)
     advice = providers[XeroProvider.key].scope_advice

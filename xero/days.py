@@ -1,4 +1,6 @@
-"""Accounting days: plain dates, and days said relative to another ("+30", "eom"), resolved when a step runs."""
+"""Accounting days: plain dates, and days said relative to another ("+30", "eom"), resolved when a
+step runs.
+"""
 
 import re
 from calendar import monthrange
@@ -78,7 +80,9 @@ def _add_months(base: date, months: int) -> date:
     year, month = divmod(place, 12)
     if not EARLIEST.year <= year <= LATEST.year:
         raise ValueError("beyond the calendar")
-    return base.replace(year=year, month=month + 1, day=min(base.day, monthrange(year, month + 1)[1]))
+    return base.replace(
+        year=year, month=month + 1, day=min(base.day, monthrange(year, month + 1)[1])
+    )
 
 
 def _days_in(day: date) -> int:

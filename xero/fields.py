@@ -1,6 +1,7 @@
 """Form fields for what Xero takes: exact amounts, days, lists of words, texts that can travel.
 
-They serve pages (text from a browser) and steps (JSON values, Decimals and dates from expressions) alike.
+They serve pages (text from a browser) and steps (JSON values, Decimals and dates from expressions)
+alike.
 """
 
 import re
@@ -44,7 +45,12 @@ class AmountField(forms.Field):
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
 
     def __init__(
-        self, *, places: int = 2, least: Decimal | None = None, above_zero: bool = False, **options: Any
+        self,
+        *,
+        places: int = 2,
+        least: Decimal | None = None,
+        above_zero: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.places, self.least, self.above_zero = places, least, above_zero
@@ -53,7 +59,9 @@ class AmountField(forms.Field):
         if value in self.empty_values:
             return None
         number = _exact(value)
-        if number and number.adjusted() >= LARGEST_DIGITS:  # comparing 1e999999999 would itself be an error
+        if (
+            number and number.adjusted() >= LARGEST_DIGITS
+        ):  # comparing 1e999999999 would itself be an error
             raise ValidationError("This number is too large.")
         if number != round(number, self.places):
             raise ValidationError(f"Give at most {self.places} decimal places.")
@@ -68,7 +76,9 @@ def _exact(value: Any) -> Decimal:
     if isinstance(value, bool | float) or not isinstance(value, int | str | Decimal):
         raise ValidationError("Give a number.")
     text = str(value).strip()
-    if isinstance(value, str) and not (text and AMOUNT.fullmatch(text) and any(map(str.isdigit, text))):
+    if isinstance(value, str) and not (
+        text and AMOUNT.fullmatch(text) and any(map(str.isdigit, text))
+    ):
         raise ValidationError("Give a number, such as 1234.50.")
     try:
         number = Decimal(text.replace(",", ""))
@@ -80,7 +90,9 @@ def _exact(value: Any) -> Decimal:
 
 
 class DayField(forms.Field):
-    """A day as days.Day: a date, or one relative to another ("+30", "eom") that is resolved when it is used."""
+    """A day as days.Day: a date, or one relative to another ("+30", "eom") that is resolved when it
+    is used.
+    """
 
     widget = forms.TextInput(attrs={"autocomplete": "off", "placeholder": "2026-11-30, +30, eom"})
 
@@ -105,7 +117,11 @@ class WordsField(forms.Field):
         self, *, choices: Sequence[str] = (), uuids: bool = False, most: int = 40, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.choices, self.uuids, self.most = {choice.upper(): choice for choice in choices}, uuids, most
+        self.choices, self.uuids, self.most = (
+            {choice.upper(): choice for choice in choices},
+            uuids,
+            most,
+        )
 
     def to_python(self, value: Any) -> list[Any]:
         if value in self.empty_values:
@@ -144,7 +160,9 @@ class InstantField(forms.DateTimeField):
         if isinstance(value, str) and (instant := parse_json_date(value.strip())):
             return instant
         try:
-            return super().to_python(str(value).removesuffix("Z") if isinstance(value, str) else value)
+            return super().to_python(
+                str(value).removesuffix("Z") if isinstance(value, str) else value
+            )
         except (ValidationError, OverflowError) as error:
             raise ValidationError("Give a date and time, such as 2026-11-23T10:41:00.") from error
 
@@ -163,7 +181,8 @@ class Chosen(forms.ChoiceField):
 class TrackingField(forms.Field):
     """Up to two tracking categories, cleaned to [{"name": category, "option": …}].
 
-    It takes that list, "Region: North; Team: A", and what a page's selects post: one `pair` or a list of them.
+    It takes that list, "Region: North; Team: A", and what a page's selects post: one `pair` or a
+    list of them.
     """
 
     MOST = 2
@@ -184,7 +203,9 @@ class TrackingField(forms.Field):
 
     @staticmethod
     def pair(name: str, option: str) -> str:
-        """A category and its option as one value of a select; either may hold colons and semicolons."""
+        """A category and its option as one value of a select; either may hold colons and
+        semicolons.
+        """
         return f"{name}{PAIR}{option}"
 
     def _one(self, value: Any) -> dict[str, str]:

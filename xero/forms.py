@@ -1,7 +1,9 @@
-"""The forms of Xero's actions: one per action, for its page, for a step's settings and for a step's values at run time.
+"""The forms of Xero's actions: one per action, for its page, for a step's settings and for a step's
+values at run time.
 
-Names of fields are stored in steps and never renamed. The names a form's page posts for lines are `lines-0-description`
-and so on; a step gives `lines` as JSON: [{"description": …, "quantity": …, "unit_amount": …, "account_code": …}].
+Names of fields are stored in steps and never renamed. The names a form's page posts for lines are
+`lines-0-description` and so on; a step gives `lines` as JSON: [{"description": …, "quantity": …,
+"unit_amount": …, "account_code": …}].
 """
 
 import re
@@ -56,7 +58,9 @@ class StepForm(forms.Form):
     speaks_of_part: ClassVar[Mapping[str, Spoken]] = {}
 
     def take_refusal(self, messages: list[str]) -> None:
-        """Add what Xero said to the fields it speaks of, the rest at the top. Call it on a valid form."""
+        """Add what Xero said to the fields it speaks of, the rest at the top. Call it on a valid
+        form.
+        """
         for message in messages:
             about, _, words = answers.split_place(message)
             spoken, lower = self.speaks_of_part.get(about, self.speaks_of), words.lower()
@@ -64,7 +68,8 @@ class StepForm(forms.Form):
             self.add_error(field if field in self.fields else None, message)
 
 
-# -- lists --------------------------------------------------------------------------------------------------------
+# -- lists
+# --------------------------------------------------------------------------------------------------------
 
 
 class PagedForm(StepForm):
@@ -73,7 +78,10 @@ class PagedForm(StepForm):
         label="Changed since", required=False, help_text="Only what changed since then (UTC)."
     )
     order = TextField(
-        label="Order", required=False, max_length=60, help_text="A field of Xero, such as Date DESC."
+        label="Order",
+        required=False,
+        max_length=60,
+        help_text="A field of Xero, such as Date DESC.",
     )
     page = forms.IntegerField(label="Page", required=False, min_value=1, max_value=100_000)
     page_size = forms.IntegerField(label="Per page", required=False, min_value=1, max_value=1000)
@@ -88,8 +96,12 @@ class PagedForm(StepForm):
 class ListInvoicesForm(PagedForm):
     type = Chosen(label="Type", required=False, choices=[("", "Invoices and bills"), *TYPES])
     statuses = WordsField(label="Statuses", required=False, choices=ALL_STATUSES)
-    contact_ids = WordsField(label="Contacts", required=False, uuids=True, help_text="Their IDs at Xero.")
-    invoice_ids = WordsField(label="Invoices", required=False, uuids=True, help_text="Their IDs at Xero.")
+    contact_ids = WordsField(
+        label="Contacts", required=False, uuids=True, help_text="Their IDs at Xero."
+    )
+    invoice_ids = WordsField(
+        label="Invoices", required=False, uuids=True, help_text="Their IDs at Xero."
+    )
     numbers = WordsField(label="Numbers", required=False, help_text="INV-0042, INV-0043")
     reference = TextField(label="Reference is", required=False, max_length=255)
     date_from = DayField(label="Dated from", required=False)
@@ -113,7 +125,9 @@ class GetContactForm(StepForm):
 
 
 class ListContactsForm(PagedForm):
-    contact_ids = WordsField(label="Contacts", required=False, uuids=True, help_text="Their IDs at Xero.")
+    contact_ids = WordsField(
+        label="Contacts", required=False, uuids=True, help_text="Their IDs at Xero."
+    )
     name = TextField(label="Name is", required=False, max_length=255)
     email = TextField(label="E-mail is", required=False, max_length=255)
     include_archived = forms.BooleanField(label="Archived ones too", required=False)
@@ -127,7 +141,10 @@ class ListAccountsForm(StepForm):
         required=False,
         choices=[
             ("", "Any"),
-            *((name, name.title()) for name in ("ASSET", "EQUITY", "EXPENSE", "LIABILITY", "REVENUE")),
+            *(
+                (name, name.title())
+                for name in ("ASSET", "EQUITY", "EXPENSE", "LIABILITY", "REVENUE")
+            ),
         ],
     )
     codes = WordsField(label="Codes", required=False)
@@ -148,7 +165,8 @@ class ListItemsForm(StepForm):
     modified_since = InstantField(label="Changed since", required=False)
 
 
-# -- invoices and bills -------------------------------------------------------------------------------------------
+# -- invoices and bills
+# -------------------------------------------------------------------------------------------
 
 
 class LineForm(forms.Form):
@@ -247,7 +265,9 @@ class CreateInvoiceForm(StepForm):
     reference = TextField(label="Reference", required=False, max_length=255)
     currency = TextField(label="Currency", required=False, max_length=3)
     currency_rate = AmountField(label="Exchange rate", required=False, places=6, above_zero=True)
-    line_amount_types = Chosen(label="Amounts are", required=False, choices=AMOUNTS_ARE, initial="Exclusive")
+    line_amount_types = Chosen(
+        label="Amounts are", required=False, choices=AMOUNTS_ARE, initial="Exclusive"
+    )
     status = Chosen(label="Status", required=False, choices=STATUSES, initial="DRAFT")
     branding_theme_id = IdField(label="Branding theme", required=False)
     expected_payment_date = DayField(label="Expected payment date", required=False)
@@ -293,9 +313,14 @@ class CreateInvoiceForm(StepForm):
             and "contact_id" not in self.errors
         ):
             self.add_error(
-                "contact_id", "Choose whom it is to." if self._is_sale else "Choose whom it is from."
+                "contact_id",
+                "Choose whom it is to." if self._is_sale else "Choose whom it is from.",
             )
-        if cleaned.get("status") != "DRAFT" and not cleaned.get("due_date") and "due_date" not in self.errors:
+        if (
+            cleaned.get("status") != "DRAFT"
+            and not cleaned.get("due_date")
+            and "due_date" not in self.errors
+        ):
             self.add_error("due_date", "Only a draft can do without a due date.")
         if cleaned.get("reference") and not self._is_sale:
             self.add_error("reference", "A bill has no reference at Xero; put it into its number.")
@@ -317,7 +342,8 @@ class CreateInvoiceForm(StepForm):
         return [LineForm(row) if not is_blank(row) else LineForm(initial=dict(row)) for row in rows]
 
 
-# -- contacts and payments ----------------------------------------------------------------------------------------
+# -- contacts and payments
+# ----------------------------------------------------------------------------------------
 
 
 class CreateContactForm(StepForm):
@@ -349,9 +375,13 @@ class CreateContactForm(StepForm):
     purchases_account_code = TextField(label="Account of purchases", required=False, max_length=10)
     sales_tax_type = TextField(label="Tax rate of sales", required=False, max_length=50)
     purchases_tax_type = TextField(label="Tax rate of purchases", required=False, max_length=50)
-    sales_terms_day = forms.IntegerField(label="Invoices are due", required=False, min_value=0, max_value=999)
+    sales_terms_day = forms.IntegerField(
+        label="Invoices are due", required=False, min_value=0, max_value=999
+    )
     sales_terms = Chosen(label="Terms of invoices", required=False, choices=TERMS)
-    bills_terms_day = forms.IntegerField(label="Bills are due", required=False, min_value=0, max_value=999)
+    bills_terms_day = forms.IntegerField(
+        label="Bills are due", required=False, min_value=0, max_value=999
+    )
     bills_terms = Chosen(label="Terms of bills", required=False, choices=TERMS)
 
     speaks_of = (
@@ -383,9 +413,14 @@ class CreateContactForm(StepForm):
 
     def clean(self) -> dict[str, Any]:
         for kind in ("sales", "bills"):
-            day, terms = self.cleaned_data.get(f"{kind}_terms_day"), self.cleaned_data.get(f"{kind}_terms")
+            day, terms = (
+                self.cleaned_data.get(f"{kind}_terms_day"),
+                self.cleaned_data.get(f"{kind}_terms"),
+            )
             if (day is None) is bool(terms):
-                self.add_error(f"{kind}_terms_day", "Give both the number of days and what they count from.")
+                self.add_error(
+                    f"{kind}_terms_day", "Give both the number of days and what they count from."
+                )
         return self.cleaned_data
 
 
@@ -394,13 +429,21 @@ class CreatePaymentForm(StepForm):
 
     invoice_id = IdField(label="Invoice or bill", help_text="Its ID at Xero.")
     account_id = IdField(
-        label="Account", required=False, help_text="The ID of a bank account, or one that takes payments."
+        label="Account",
+        required=False,
+        help_text="The ID of a bank account, or one that takes payments.",
     )
     account_code = TextField(
-        label="Account's code", required=False, max_length=10, help_text="Used where no ID is given."
+        label="Account's code",
+        required=False,
+        max_length=10,
+        help_text="Used where no ID is given.",
     )
     amount = AmountField(
-        label="Amount", required=False, above_zero=True, help_text="All that is due where it is left empty."
+        label="Amount",
+        required=False,
+        above_zero=True,
+        help_text="All that is due where it is left empty.",
     )
     date = DayField(label="Date", required=False, help_text="Today where it is left empty.")
     reference = TextField(label="Reference", required=False, max_length=255)
@@ -421,6 +464,8 @@ class CreatePaymentForm(StepForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = self.cleaned_data
-        if not (cleaned.get("account_id") or cleaned.get("account_code") or "account_id" in self.errors):
+        if not (
+            cleaned.get("account_id") or cleaned.get("account_code") or "account_id" in self.errors
+        ):
             self.add_error("account_id", "Choose the account that the money goes to or comes from.")
         return cleaned

@@ -1,9 +1,9 @@
 """The local copy of Xero organisations' ledgers, and how far it has been read.
 
-Each record keeps what Xero sent as `body`, and gives it typed as `record`; the columns are what pages list, filter and
-sort by. Amounts are
-in the record's own currency. `*_key` and `*_tail` are for searching (xero/sync/mapping.py makes them). A row is only
-replaced by one that Xero changed later (xero/sync/upsert.py).
+Each record keeps what Xero sent as `body`, and gives it typed as `record`; the columns are what
+pages list, filter and sort by. Amounts are in the record's own currency. `*_key` and `*_tail` are
+for searching (xero/sync/mapping.py makes them). A row is only replaced by one that Xero changed
+later (xero/sync/upsert.py).
 """
 
 from decimal import Decimal
@@ -37,7 +37,9 @@ def _money() -> "models.DecimalField[Decimal, Decimal]":
 
 
 class Record(models.Model):
-    """What all records share. `first_updated_utc` is the `updated_utc` under which it first came here."""
+    """What all records share. `first_updated_utc` is the `updated_utc` under which it first came
+    here.
+    """
 
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", db_index=False)
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="+", db_index=False)
@@ -61,7 +63,9 @@ def _starting_with(field: str, name: str) -> models.Index:
 
 
 def _holding(*fields: str, name: str) -> GinIndex:
-    """Serves a search by any part of these texts. New rows are few beside a search's patience: a short waiting list."""
+    """Serves a search by any part of these texts. New rows are few beside a search's patience: a
+    short waiting list.
+    """
     return GinIndex(search_index.of_rows(*fields), name=name, gin_pending_list_limit=256)
 
 
@@ -93,7 +97,9 @@ class Invoice(Record):
         constraints = (models.UniqueConstraint("connection", "xero_id", name="invoice_once"),)
         indexes = (
             models.Index("connection", "type", "status", "date", "id", name="invoice_status_date"),
-            models.Index("connection", "type", "status", "due_date", "id", name="invoice_status_due"),
+            models.Index(
+                "connection", "type", "status", "due_date", "id", name="invoice_status_due"
+            ),
             models.Index("connection", "contact_xero_id", "type", "date", name="invoice_contact"),
             models.Index("connection", "updated_utc", name="invoice_updated"),
             models.Index("connection", "type", "sent", "date", "id", name="invoice_sent"),
@@ -110,14 +116,23 @@ class Invoice(Record):
             _starting_with("reference_key", "invoice_reference_key"),
             _starting_with("reference_tail", "invoice_reference_tail"),
             _holding("number_key", "reference_key", name="invoice_grams"),
-            # All that ageing reads of what is owed (xero/ageing): small, since most documents are paid
+            # All that ageing reads of what is owed (xero/ageing): small, since most documents are
+            # paid
             models.Index(
                 "connection",
                 "type",
                 "contact_xero_id",
                 name="invoice_open",
                 condition=models.Q(status="AUTHORISED"),
-                include=("id", "workspace", "contact_name", "currency", "date", "due_date", "amount_due"),
+                include=(
+                    "id",
+                    "workspace",
+                    "contact_name",
+                    "currency",
+                    "date",
+                    "due_date",
+                    "amount_due",
+                ),
             ),
         )
 
@@ -163,7 +178,8 @@ class Contact(Record):
 class Payment(Record):
     """Money for an invoice or bill, or a refund of another document. `currency` is that document's.
 
-    Only invoices and bills have `invoice_xero_id`; `invoice_number` is the number of whatever document it is for.
+    Only invoices and bills have `invoice_xero_id`; `invoice_number` is the number of whatever
+    document it is for.
     """
 
     type = models.CharField(max_length=30)
@@ -190,18 +206,26 @@ class Payment(Record):
             models.Index("connection", "status", "type", "date", "id", name="payment_type_date"),
             models.Index("connection", "status", "amount", "id", name="payment_amount"),
             models.Index("connection", "status", "contact_name", "id", name="payment_contact_name"),
-            models.Index("connection", "status", "invoice_number", "id", name="payment_invoice_number"),
+            models.Index(
+                "connection", "status", "invoice_number", "id", name="payment_invoice_number"
+            ),
             models.Index("connection", "invoice_xero_id", name="payment_invoice"),
             models.Index("connection", "contact_xero_id", "date", name="payment_contact"),
             models.Index("connection", "updated_utc", name="payment_updated"),
             models.Index(
-                "connection", OpClass("invoice_number_key", "text_pattern_ops"), name="payment_number_key"
+                "connection",
+                OpClass("invoice_number_key", "text_pattern_ops"),
+                name="payment_number_key",
             ),
             models.Index(
-                "connection", OpClass("invoice_number_tail", "text_pattern_ops"), name="payment_number_tail"
+                "connection",
+                OpClass("invoice_number_tail", "text_pattern_ops"),
+                name="payment_number_tail",
             ),
             models.Index(
-                "connection", OpClass("reference_key", "text_pattern_ops"), name="payment_reference_key"
+                "connection",
+                OpClass("reference_key", "text_pattern_ops"),
+                name="payment_reference_key",
             ),
             _holding("invoice_number_key", "reference_key", name="payment_grams"),
         )
@@ -226,7 +250,9 @@ class Account(Record):
     name = models.CharField(max_length=255)
     search_key = models.TextField(blank=True)
     type = models.CharField(max_length=30, blank=True)
-    class_name = models.CharField(max_length=20, blank=True)  # ASSET, EQUITY, EXPENSE, LIABILITY, REVENUE
+    class_name = models.CharField(
+        max_length=20, blank=True
+    )  # ASSET, EQUITY, EXPENSE, LIABILITY, REVENUE
     status = models.CharField(max_length=20)
     tax_type = models.CharField(max_length=50, blank=True)
     currency = models.CharField(max_length=10, blank=True)
@@ -282,16 +308,20 @@ class TrackingCategory(Record):
 
     class Meta:
         verbose_name_plural = "tracking categories"
-        constraints = (models.UniqueConstraint("connection", "xero_id", name="tracking_category_once"),)
+        constraints = (
+            models.UniqueConstraint("connection", "xero_id", name="tracking_category_once"),
+        )
 
     def __str__(self) -> str:
         return self.name
 
 
 class Tally(models.Model):
-    """How many documents of a kind there are and what they come to; kept by triggers (migration 0002), never by code.
+    """How many documents of a kind there are and what they come to; kept by triggers (migration
+    0002), never by code.
 
-    What makes the tabs' counts and the totals of a whole tab cost the same for a thousand rows and for a million.
+    What makes the tabs' counts and the totals of a whole tab cost the same for a thousand rows and
+    for a million.
     """
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="+", db_index=False)
@@ -307,7 +337,9 @@ class Tally(models.Model):
     class Meta:
         verbose_name_plural = "tallies"
         constraints = (
-            models.UniqueConstraint("connection", "kind", "type", "status", "currency", name="tally_once"),
+            models.UniqueConstraint(
+                "connection", "kind", "type", "status", "currency", name="tally_once"
+            ),
         )
 
     def __str__(self) -> str:
@@ -315,14 +347,17 @@ class Tally(models.Model):
 
 
 class Ledger(models.Model):
-    """The local copy of one connection's ledger: what it says of the organisation, and the job that keeps it fresh.
+    """The local copy of one connection's ledger: what it says of the organisation, and the job that
+    keeps it fresh.
 
-    One process reads for a ledger at a time, by lease. `due_at` is when it wants to be read next; `not_before` when
-    Xero or a failure says that it may be. `recover_since` and `recover_until`: look for changes of that
-    time that no webhook told of.
+    One process reads for a ledger at a time, by lease. `due_at` is when it wants to be read next;
+    `not_before` when Xero or a failure says that it may be. `recover_since` and `recover_until`:
+    look for changes of that time that no webhook told of.
     """
 
-    connection = models.OneToOneField(Connection, models.CASCADE, primary_key=True, related_name="ledger")
+    connection = models.OneToOneField(
+        Connection, models.CASCADE, primary_key=True, related_name="ledger"
+    )
     workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+")
     base_currency = models.CharField(max_length=10, blank=True)
     short_code = models.CharField(max_length=20, blank=True)
@@ -360,8 +395,9 @@ class Ledger(models.Model):
 class Part(models.Model):
     """How far one kind of record has been read.
 
-    A pass reads all records changed since `since` (all there are when that is None), oldest change first, from the
-    position (`step_since`, `step_page`). Only a finished pass moves `cursor`, from which the next one starts.
+    A pass reads all records changed since `since` (all there are when that is None), oldest change
+    first, from the position (`step_since`, `step_page`). Only a finished pass moves `cursor`, from
+    which the next one starts.
     """
 
     ledger = models.ForeignKey(Ledger, models.CASCADE, related_name="parts", db_index=False)
@@ -375,7 +411,9 @@ class Part(models.Model):
     newest = models.DateTimeField(null=True)  # the latest change seen in this pass
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(null=True)
-    skipped = models.PositiveIntegerField(default=0)  # records that made no sense; the log names them
+    skipped = models.PositiveIntegerField(
+        default=0
+    )  # records that made no sense; the log names them
     finished_at = models.DateTimeField(null=True)
     full_at = models.DateTimeField(null=True)
     problem = models.CharField(max_length=300, blank=True)
@@ -405,7 +443,9 @@ class Stale(models.Model):
 
 
 class SequenceGap(models.Model):
-    """Webhook sequence numbers that have not come. They count per app, so a gap may concern any connection."""
+    """Webhook sequence numbers that have not come. They count per app, so a gap may concern any
+    connection.
+    """
 
     first = models.BigIntegerField()
     last = models.BigIntegerField()
@@ -436,10 +476,11 @@ class SequenceWatch(models.Model):
 
 
 class Change(models.Model):
-    """An invoice's row came, or its status or amounts changed: told to workflows within a second, then dropped.
+    """An invoice's row came, or its status or amounts changed: told to workflows within a second,
+    then dropped.
 
-    Written by triggers (migration 0004), so that no reader of invoices can forget it; nothing is written while a
-    ledger is read for the first time. `details` is what xero/sync/changes.py says.
+    Written by triggers (migration 0004), so that no reader of invoices can forget it; nothing is
+    written while a ledger is read for the first time. `details` is what xero/sync/changes.py says.
     """
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="+")

@@ -1,7 +1,9 @@
-"""Names as people type them: blanks of any kind and number are one, small and capital letters the same.
+"""Names as people type them: blanks of any kind and number are one, small and capital letters the
+same.
 
-Xero takes no names with double or outer blanks today, but keeps those that were imported: "Acme  Ltd", or one with a
-no-break space. A page shows all blanks as one, so nobody can type them as they are stored.
+Xero takes no names with double or outer blanks today, but keeps those that were imported: "Acme
+Ltd", or one with a no-break space. A page shows all blanks as one, so nobody can type them as they
+are stored.
 """
 
 import unicodedata

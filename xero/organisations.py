@@ -10,7 +10,9 @@ from xero.records.master_data import parse_organisation
 
 
 def facts(body: Body) -> dict[str, Any]:
-    """The fields of a Ledger from Xero's Organisation. Lock dates: nothing dated up to them can be changed."""
+    """The fields of a Ledger from Xero's Organisation. Lock dates: nothing dated up to them can be
+    changed.
+    """
     organisation = parse_organisation(body)
     return {
         "base_currency": organisation.currency,
@@ -39,6 +41,8 @@ def describe(body: Body) -> dict[str, Any]:
 def follow(connection: Connection, body: Body) -> None:
     """Have the connection say what its organisation says now; inside a transaction."""
     details = describe(body)
-    current = Connection.objects.select_for_update(no_key=True).select_related(None).get(pk=connection.pk)
+    current = (
+        Connection.objects.select_for_update(no_key=True).select_related(None).get(pk=connection.pk)
+    )
     if (details.pop("name") or current.name, details) != (current.name, current.details):
         lifecycle.follow_details(current, describe(body), by=None)

@@ -18,7 +18,9 @@ RECOVERED_SINCE = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """`recovers_since`: changes since then that no webhook told of are looked for. `recovered`: such, lately."""
+    """`recovers_since`: changes since then that no webhook told of are looked for. `recovered`:
+    such, lately.
+    """
 
     fresh: Freshness
     parts: list[Part]

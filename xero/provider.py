@@ -101,11 +101,15 @@ class XeroProvider(Provider):
         return sync_schedule.catch_up(since, connection_ids=connection_ids)
 
     def describe(self, connection: Connection) -> dict[str, Any]:
-        answer = Client(connection, whatever_state=True, purpose=rate_limits.PAGE).get("/Organisation")
+        answer = Client(connection, whatever_state=True, purpose=rate_limits.PAGE).get(
+            "/Organisation"
+        )
         return organisations.describe(next(iter(read_objects(answer, "Organisations")), {}))
 
 
-def _identity(method: str, path: str, token: str, params: dict[str, str | int] | None) -> requests.Response:
+def _identity(
+    method: str, path: str, token: str, params: dict[str, str | int] | None
+) -> requests.Response:
     """A call that names no tenant. Nothing here is a write that could be doubled."""
     try:
         response = transport.send(
@@ -121,7 +125,9 @@ def _identity(method: str, path: str, token: str, params: dict[str, str | int] |
     refusal = xero_errors.refusal(response, writes=False)
     if isinstance(refusal, errors.ProviderError):
         raise refusal
-    raise errors.NeedsConsent("Xero does not take the access any more.", status=response.status_code)
+    raise errors.NeedsConsent(
+        "Xero does not take the access any more.", status=response.status_code
+    )
 
 
 def _listed(response: requests.Response) -> list[dict[str, Any]]:

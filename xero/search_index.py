@@ -1,7 +1,8 @@
-"""Parts of texts, indexed: finds a number by what is inside it. (The embedded PostgreSQL brings no trigrams.)
+"""Parts of texts, indexed: finds a number by what is inside it. (The embedded PostgreSQL brings no
+trigrams.)
 
-The function `xero_grams` (migration 0005) hashes every run of one to three letters of its texts, together with the
-connection's id: an index over all ledgers then keeps those of each apart.
+The function `xero_grams` (migration 0005) hashes every run of one to three letters of its texts,
+together with the connection's id: an index over all ledgers then keeps those of each apart.
 """
 
 from typing import Any, TypeVar
@@ -27,10 +28,11 @@ def of_rows(*fields: str) -> Grams:
 
 
 def holding(rows: "QuerySet[Row]", connection_id: int, term: str, *fields: str) -> "QuerySet[Row]":
-    """Those of a connection's rows that hold the term anywhere in one of the fields, of which an index has the grams.
+    """Those of a connection's rows that hold the term anywhere in one of the fields, of which an
+    index has the grams.
 
-    The grams bring candidates, the texts decide; by their position, since the planner takes LIKE for rarer than it is
-    and would then read the whole index for what is in every number.
+    The grams bring candidates, the texts decide; by their position, since the planner takes LIKE
+    for rarer than it is and would then read the whole index for what is in every number.
     """
     wanted = Grams(Value(connection_id), Value(min(len(term), LONGEST)), Value(term))
     found: QuerySet[Row] = rows.alias(  # type: ignore[assignment]  # an alias is no value of the rows

@@ -1,4 +1,5 @@
-"""What an invoice will come to, as Xero computes it: each line's amount and tax rounded half up to cents, then summed.
+"""What an invoice will come to, as Xero computes it: each line's amount and tax rounded half up to
+cents, then summed.
 
 A preview only; what counts is Xero's answer. `None` stands for what cannot be known yet.
 """
@@ -71,7 +72,9 @@ def totals(
     return Totals(sub_total, taxes, sub_total + tax, complete, tuple(found))
 
 
-def _amounts(line: Mapping[str, Any], rates: Mapping[str, Decimal | None], amounts_are: str) -> LineAmounts:
+def _amounts(
+    line: Mapping[str, Any], rates: Mapping[str, Decimal | None], amounts_are: str
+) -> LineAmounts:
     amount, type = line_amount(line), line.get("tax_type") or ""
     if amounts_are == NO_TAX or not type:
         return LineAmounts(amount, type, ZERO)

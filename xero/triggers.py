@@ -1,7 +1,8 @@
 """What can start a workflow at Xero.
 
-A webhook says only that something changed; a step reads what. What became of an invoice is known once the local copy
-has it (xero/sync/changes.py, xero/sync/overdue.py): those triggers run some seconds later, with the invoice's figures.
+A webhook says only that something changed; a step reads what. What became of an invoice is known
+once the local copy has it (xero/sync/changes.py, xero/sync/overdue.py): those triggers run some
+seconds later, with the invoice's figures.
 """
 
 from collections.abc import Mapping
@@ -204,7 +205,9 @@ def _became(told: Data, status: str) -> bool:
 class InvoiceStatus(_Document):
     key = "xero/invoice-status"
     title = "An invoice or bill gets another status"
-    description = "Starts when one is entered, submitted, approved, paid or voided, with its figures."
+    description = (
+        "Starts when one is entered, submitted, approved, paid or voided, with its figures."
+    )
     form = StatusForm
     sample = _document_sample(previous_status="DRAFT")
 

@@ -11,7 +11,9 @@ from xero.ledger import urls as ledger
 app_name = "xero"
 urlpatterns = [
     path("webhooks/xero/", webhooks.receive, name="webhook-receive"),
-    path("webhooks/xero", webhooks.receive),  # a redirect would lose the delivery: Xero follows none
+    path(
+        "webhooks/xero", webhooks.receive
+    ),  # a redirect would lose the delivery: Xero follows none
     *ageing.urlpatterns,
     *calls.urlpatterns,
     *documents.urlpatterns,

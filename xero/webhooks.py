@@ -1,4 +1,6 @@
-"""Xero's webhooks: the receiver, and how a delivery's body reads (facts: xero developer docs, Webhooks overview)."""
+"""Xero's webhooks: the receiver, and how a delivery's body reads (facts: xero developer docs,
+Webhooks overview).
+"""
 
 import base64
 import binascii
@@ -34,7 +36,9 @@ MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\
 @csrf_exempt
 @require_POST
 def receive(request: HttpRequest) -> HttpResponse:
-    """Verify over the raw bytes, store, answer. 200 means: it is on disk. The body is parsed later, elsewhere."""
+    """Verify over the raw bytes, store, answer. 200 means: it is on disk. The body is parsed later,
+    elsewhere.
+    """
     began = time.perf_counter()
     try:
         body = request.body
@@ -53,7 +57,9 @@ def receive(request: HttpRequest) -> HttpResponse:
 
 
 def is_signed(body: bytes, signature: str) -> bool:
-    """Whether the signature is base64 of HMAC-SHA256 of these bytes under any of the configured keys."""
+    """Whether the signature is base64 of HMAC-SHA256 of these bytes under any of the configured
+    keys.
+    """
     try:
         given = base64.b64decode(signature, validate=True)
     except (binascii.Error, ValueError):
@@ -84,7 +90,9 @@ class XeroWebhooks:
 
     def gaps(self) -> list[Gap]:
         found = SequenceGap.objects.order_by("-found_at", "-first")[:GAPS_SHOWN]
-        return [Gap(one.first, one.last, one.found_at, one.caught_up_at, one.closed_at) for one in found]
+        return [
+            Gap(one.first, one.last, one.found_at, one.caught_up_at, one.closed_at) for one in found
+        ]
 
 
 def _loads(body: bytes) -> Any:
@@ -141,13 +149,20 @@ def _uuid(item: dict[str, Any], key: str) -> UUID:
 
 def _word(item: dict[str, Any], key: str, longest: int) -> str:
     value = item.get(key)
-    if not isinstance(value, str) or not value.isidentifier() or not value.isascii() or len(value) > longest:
+    if (
+        not isinstance(value, str)
+        or not value.isidentifier()
+        or not value.isascii()
+        or len(value) > longest
+    ):
         raise ValueError(f"{key} is not a word")
     return value.upper()
 
 
 def moment(value: Any) -> datetime:
-    """`eventDateUtc`: ISO with milliseconds and without Z, in UTC. Digits past microseconds are dropped."""
+    """`eventDateUtc`: ISO with milliseconds and without Z, in UTC. Digits past microseconds are
+    dropped.
+    """
     if not isinstance(value, str) or not (match := MOMENT.match(value)):
         raise ValueError("eventDateUtc is not a date")
     if match[1] and len(match[1]) > 7:

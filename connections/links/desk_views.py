@@ -58,7 +58,9 @@ def link_new(request: HttpRequest, agency: str, workspace: str | None = None) ->
         else:
             return _made(request, scope, link, token)
     context = {"form": form, "app_is_set": connection_queries.app_is_set(PROVIDER)}
-    return render(request, "connections/links/new.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "connections/links/new.html", context, status=422 if form.errors else 200
+    )
 
 
 @require_safe
@@ -110,9 +112,13 @@ def link_revoke(request: HttpRequest, agency: str, workspace: str, link: int) ->
 def link_bulk(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     """Several connections to be given anew: whose consent mends which, and letters to clients."""
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
-    form = _bulk_form(request, connection_queries.selected(scope, request.GET.getlist("connection")))
+    form = _bulk_form(
+        request, connection_queries.selected(scope, request.GET.getlist("connection"))
+    )
     if request.method == "POST" and form.connections and form.is_valid():
-        settled = [_settled(form, connection, email, by=scope.user) for connection, email in form.wanted]
+        settled = [
+            _settled(form, connection, email, by=scope.user) for connection, email in form.wanted
+        ]
         _say_settled(request, sent=settled.count("sent"), open_already=settled.count("open"))
         if not form.errors:
             return redirect(reverse("connections:link-list", args=_place(scope)))
@@ -121,7 +127,9 @@ def link_bulk(request: HttpRequest, agency: str, workspace: str | None = None) -
         "chosen": form.connections,
         "groups": grant_holders.grouped(form.connections, set()),
     }
-    return render(request, "connections/links/bulk.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "connections/links/bulk.html", context, status=422 if form.errors else 200
+    )
 
 
 def _bulk_form(request: HttpRequest, chosen: list[Connection]) -> BulkForm:
@@ -134,7 +142,9 @@ def _bulk_form(request: HttpRequest, chosen: list[Connection]) -> BulkForm:
 
 
 def _settled(form: BulkForm, connection: Connection, email: str, *, by: User) -> str:
-    """`sent`; `open`, for who sends the form twice writes nobody twice; else "", and the field says why."""
+    """`sent`; `open`, for who sends the form twice writes nobody twice; else "", and the field says
+    why.
+    """
     try:
         link, _ = lifecycle.make(
             workspace=connection.workspace,
@@ -180,7 +190,9 @@ def _say_sent(request: HttpRequest, link: ConnectLink) -> None:
         messages.warning(request, "The mail server did not take the letter. Copy the link instead.")
 
 
-def _detail(request: HttpRequest, scope: gate.Scope, link: ConnectLink, token: str = "") -> HttpResponse:
+def _detail(
+    request: HttpRequest, scope: gate.Scope, link: ConnectLink, token: str = ""
+) -> HttpResponse:
     """With a token: the link itself, to be copied now."""
     context = {
         "link": link,
@@ -189,7 +201,9 @@ def _detail(request: HttpRequest, scope: gate.Scope, link: ConnectLink, token: s
         "may_send": scope.may(consents.LEVEL),
         "address": letters.address(token) if token else "",
         "connections": list(link.connections.select_related("workspace").order_by("name", "pk")),
-        "here": reverse("connections:link-detail", args=[link.agency.slug, link.workspace.slug, link.pk]),
+        "here": reverse(
+            "connections:link-detail", args=[link.agency.slug, link.workspace.slug, link.pk]
+        ),
     }
     part = request.headers.get("HX-Request")
     template = "connections/links/_progress.html" if part else "connections/links/detail.html"

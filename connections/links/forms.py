@@ -43,7 +43,9 @@ class LinkForm(forms.Form):
         error_messages={"invalid_choice": "Choose an organisation of the list."},
     )
 
-    def __init__(self, *args: Any, workspaces: Any, workspace: Workspace | None, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, workspaces: Any, workspace: Workspace | None, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         if workspace is None:
             self._narrow("workspace", workspaces)
@@ -72,11 +74,16 @@ class DeclineForm(forms.Form):
 class BulkForm(forms.Form):
     """One address per broken connection; those left empty are not written to.
 
-    `known`: whom to write to, by connection; `asked`: who has an open letter about it, and is not proposed again.
+    `known`: whom to write to, by connection; `asked`: who has an open letter about it, and is not
+    proposed again.
     """
 
     def __init__(
-        self, *args: Any, connections: list[Connection], known: dict[int, str], asked: dict[int, str]
+        self,
+        *args: Any,
+        connections: list[Connection],
+        known: dict[int, str],
+        asked: dict[int, str],
     ) -> None:
         super().__init__(*args)
         self.connections = connections

@@ -30,8 +30,8 @@ def make(
 ) -> tuple[ConnectLink, str]:
     """A link and its token, which is known only now. With an address the letter is sent.
 
-    Raises ValidationError in words for the form. When the letter cannot be handed over, `sent_at` stays empty, and
-    asking once more takes the same link.
+    Raises ValidationError in words for the form. When the letter cannot be handed over, `sent_at`
+    stays empty, and asking once more takes the same link.
     """
     with transaction.atomic():
         _require_right(workspace, by)
@@ -50,7 +50,9 @@ def make(
 
 
 def remind(*, link: ConnectLink, by: User) -> ConnectLink:
-    """A new letter with a new link and seven new days; the old link ends. Raises ValidationError in words."""
+    """A new letter with a new link and seven new days; the old link ends. Raises ValidationError in
+    words.
+    """
     if not link.email:
         raise ValidationError("This link has no e-mail address. Copy it instead.", code="address")
     with transaction.atomic():
@@ -74,7 +76,9 @@ def copy(*, link: ConnectLink, by: User) -> str:
 
 @transaction.atomic
 def revoke(*, link: ConnectLink, by: User) -> None:
-    """The link stops working, also for who is on the way. Raises ValidationError when it is over already."""
+    """The link stops working, also for who is on the way. Raises ValidationError when it is over
+    already.
+    """
     found = _locked(link, by)
     ConnectLink.objects.filter(pk=found.pk).update(revoked_at=Now())
     _note("connect link revoked", found, by)
@@ -115,7 +119,9 @@ def _renew(link: ConnectLink, by: User) -> str:
 def _locked(link: ConnectLink, by: User) -> ConnectLink:
     """The open link as it is now, if `by` may act on it."""
     _require_right(link.workspace, by)
-    found = ConnectLink.objects.select_for_update(of=("self",)).select_related("agency", "workspace")
+    found = ConnectLink.objects.select_for_update(of=("self",)).select_related(
+        "agency", "workspace"
+    )
     link = found.get(pk=link.pk)
     if not link.is_open:
         raise ValidationError("This link is over.", code="over")
@@ -125,7 +131,9 @@ def _locked(link: ConnectLink, by: User) -> ConnectLink:
 def _require_right(workspace: Workspace, by: User) -> None:
     """Locks the agency's row, so that letters are counted one after the other."""
     if ranks.standing(workspace.agency, by) not in {Role.OWNER, Role.ADMIN}:
-        raise PermissionDenied("Your role does not allow this. Ask an owner or admin of the agency.")
+        raise PermissionDenied(
+            "Your role does not allow this. Ask an owner or admin of the agency."
+        )
     if Workspace.objects.filter(pk=workspace.pk, archived_at__isnull=False).exists():
         raise ValidationError("This client is archived. Bring it back first.", code="archived")
 
@@ -133,7 +141,8 @@ def _require_right(workspace: Workspace, by: User) -> None:
 def _unsent(workspace: Workspace, email: str, reconnects: Connection | None) -> ConnectLink | None:
     """The open link to this person about this thing whose letter never went out.
 
-    Raises ValidationError when one did, for a reminder is the way to write again, or when one is being sent.
+    Raises ValidationError when one did, for a reminder is the way to write again, or when one is
+    being sent.
     """
     if not email:
         return None
@@ -149,7 +158,9 @@ def _unsent(workspace: Workspace, email: str, reconnects: Connection | None) -> 
             code="open",
         )
     if found and found.expires_at - LIFE > timezone.now() - PAUSE:
-        raise ValidationError("A letter was tried a moment ago. Try again in a minute.", code="pace")
+        raise ValidationError(
+            "A letter was tried a moment ago. Try again in a minute.", code="pace"
+        )
     return found
 
 

@@ -15,7 +15,9 @@ OPEN = Q(chosen_at=None, declined_at=None, revoked_at=None)
 FILTERS = {
     "open": OPEN & Q(expires_at__gt=Now()),
     "connected": Q(chosen_at__isnull=False),
-    "ended": Q(declined_at__isnull=False) | Q(revoked_at__isnull=False) | (OPEN & Q(expires_at__lte=Now())),
+    "ended": Q(declined_at__isnull=False)
+    | Q(revoked_at__isnull=False)
+    | (OPEN & Q(expires_at__lte=Now())),
 }
 # What may change while somebody looks: the page asks again.
 MOVING = frozenset(LinkState) - {LinkState.CONNECTED, LinkState.EXPIRED, LinkState.REVOKED}
@@ -70,7 +72,9 @@ def stages(link: ConnectLink) -> list[Stage]:
 
 
 def addresses_for(connections: Sequence[Connection]) -> dict[int, str]:
-    """Whom to write to about each: who connected it by link, else who was written to last, else a client user."""
+    """Whom to write to about each: who connected it by link, else who was written to last, else a
+    client user.
+    """
     workspaces = {connection.workspace_id for connection in connections}
     users = dict(
         ClientUser.objects.filter(workspace__in=workspaces)
@@ -89,12 +93,16 @@ def addresses_for(connections: Sequence[Connection]) -> dict[int, str]:
         .values_list("connections", "email")
     )
     return {
-        each.pk: through.get(each.pk) or written.get(each.workspace_id) or users.get(each.workspace_id, "")
+        each.pk: through.get(each.pk)
+        or written.get(each.workspace_id)
+        or users.get(each.workspace_id, "")
         for each in connections
     }
 
 
 def asked_about(connections: Sequence[Connection]) -> dict[int, str]:
     """Who holds an open letter that reconnects each, by connection."""
-    sent = ConnectLink.objects.filter(FILTERS["open"], reconnects__in=connections, sent_at__isnull=False)
+    sent = ConnectLink.objects.filter(
+        FILTERS["open"], reconnects__in=connections, sent_at__isnull=False
+    )
     return dict(sent.order_by("id").values_list("reconnects", "email"))

@@ -1,6 +1,7 @@
 """What somebody without an account sees who was sent a connect link.
 
-Looking changes nothing: scanners of mail open every link. From Start on, the browser's session stands for the person.
+Looking changes nothing: scanners of mail open every link. From Start on, the browser's session
+stands for the person.
 """
 
 from django.db import transaction
@@ -82,7 +83,9 @@ def link_done(request: HttpRequest, consent: int) -> HttpResponse:
     """How it ended, for who began in this browser."""
     found = _mine(request, consent)
     assert found.link is not None  # _mine() looked
-    if not found.link.chosen_at or not found.finished_at or found.failure:  # or another browser chose
+    if (
+        not found.link.chosen_at or not found.finished_at or found.failure
+    ):  # or another browser chose
         return _over(request, found.link, consent=found, status=200)
     made = found.link.connections.order_by("name", "pk")
     return render(request, "connections/links/done.html", {"made": made, **_look(found.link)})
@@ -116,11 +119,17 @@ def _to_the_provider(request: HttpRequest, found: ConnectLink) -> HttpResponse:
 
 def _offer(request: HttpRequest, found: ConnectLink, token: str, form: DeclineForm) -> HttpResponse:
     context = {"token": token, "form": form, "provider": providers[found.provider], **_look(found)}
-    return render(request, "connections/links/link.html", context, status=422 if form.errors else 200)
+    return render(
+        request, "connections/links/link.html", context, status=422 if form.errors else 200
+    )
 
 
 def _over(
-    request: HttpRequest, found: ConnectLink | None, *, consent: Consent | None = None, status: int = GONE
+    request: HttpRequest,
+    found: ConnectLink | None,
+    *,
+    consent: Consent | None = None,
+    status: int = GONE,
 ) -> HttpResponse:
     """The page that says why this link leads nowhere."""
     if found is None:

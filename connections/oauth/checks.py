@@ -1,4 +1,6 @@
-"""System checks about secrets at rest. They read the database, so they run with `check --database default`."""
+"""System checks about secrets at rest. They read the database, so they run with `check --database
+default`.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -39,8 +41,15 @@ def token_keys(databases: Sequence[str] | None = None, **_: Any) -> list[checks.
 
 
 def list_lost_keys() -> list[str]:
-    """Return the keys, by their ids, that stored secrets need and this process lacks; one statement."""
-    grants = Grant.objects.exclude(tokens="").exclude(key_id="").order_by().values_list("key_id", flat=True)
+    """Return the keys, by their ids, that stored secrets need and this process lacks; one
+    statement.
+    """
+    grants = (
+        Grant.objects.exclude(tokens="")
+        .exclude(key_id="")
+        .order_by()
+        .values_list("key_id", flat=True)
+    )
     secrets = Secret.objects.exclude(key_id="").order_by().values_list("key_id", flat=True)
     return sorted(set(grants.union(secrets)) - set(encryption.key_ids()))
 

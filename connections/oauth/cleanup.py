@@ -20,7 +20,9 @@ LATE = "Nothing was chosen in time."
 
 def offered(consent: Consent) -> list[Tenant]:
     """What the consent brought, by name."""
-    found = [Tenant(UUID(row["id"]), UUID(row["tenant_id"]), row["name"]) for row in consent.tenants]
+    found = [
+        Tenant(UUID(row["id"]), UUID(row["tenant_id"]), row["name"]) for row in consent.tenants
+    ]
     return sorted(found, key=lambda tenant: tenant.name.lower())
 
 

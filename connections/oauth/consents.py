@@ -1,8 +1,9 @@
-"""A trip to the provider's consent page and back: begun, taken back once, exchanged, its tenants chosen.
+"""A trip to the provider's consent page and back: begun, taken back once, exchanged, its tenants
+chosen.
 
-The state is 256 random bits that only the person's browser and the provider see; we keep its hash, bound to the
-person, their session and the workspace, good for one use within ten minutes. Who came by a connect link has no
-account: there the session alone is the person.
+The state is 256 random bits that only the person's browser and the provider see; we keep its hash,
+bound to the person, their session and the workspace, good for one use within ten minutes. Who came
+by a connect link has no account: there the session alone is the person.
 """
 
 import hashlib
@@ -31,7 +32,9 @@ WITH = ("agency", "workspace", "user", "link", "grant", "reconnects", "takes_ove
 
 
 class Refused(Exception):
-    """A callback that must not go on. `code` picks the words of the page; `consent` is known when it is theirs."""
+    """A callback that must not go on. `code` picks the words of the page; `consent` is known when
+    it is theirs.
+    """
 
     def __init__(self, code: str, consent: Consent | None = None) -> None:
         super().__init__(code)
@@ -78,7 +81,11 @@ def take(request: HttpRequest, *, provider: str, by: User | None) -> Consent:
     consent = _claim(request, provider, by)
     if "error" in request.GET:
         refused = request.GET["error"] == "access_denied"
-        why = "Consent was refused." if refused else f"The provider's error: {request.GET['error'][:60]!a}"
+        why = (
+            "Consent was refused."
+            if refused
+            else f"The provider's error: {request.GET['error'][:60]!a}"
+        )
         _fail(consent, "refused-there", why)
         raise Refused("refused-there" if refused else "error-there", consent)
     if not 0 < len(request.GET.get("code", "")) <= 2048:
@@ -88,11 +95,16 @@ def take(request: HttpRequest, *, provider: str, by: User | None) -> Consent:
 
 
 def exchange(consent: Consent, code: str, request: HttpRequest) -> None:
-    """Trade the code in and keep what it brought. Raises Refused, or RetryLater when the provider is away."""
+    """Trade the code in and keep what it brought. Raises Refused, or RetryLater when the provider
+    is away.
+    """
     provider = providers[consent.provider]
-    # Also where the right was lost meanwhile: what was granted can only be given back with the tokens in hand.
+    # Also where the right was lost meanwhile: what was granted can only be given back with the
+    # tokens in hand.
     try:
-        verifier = encryption.unseal(f"consent:{consent.state_hash}", consent.code_verifier)["verifier"]
+        verifier = encryption.unseal(f"consent:{consent.state_hash}", consent.code_verifier)[
+            "verifier"
+        ]
         consented = provider.exchange(code=code, nonce=consent.nonce, verifier=verifier)
         require_right(request, consent, consented)
         _keep(consent, consented)
@@ -110,7 +122,9 @@ def exchange(consent: Consent, code: str, request: HttpRequest) -> None:
 
 
 def wait_for_exchange(consent: Consent) -> bool:
-    """Whether a claimed consent was exchanged well, after waiting a little for whoever is exchanging it."""
+    """Whether a claimed consent was exchanged well, after waiting a little for whoever is
+    exchanging it.
+    """
     until = time.monotonic() + WAIT_SECONDS
     while consent.exchanged_at is None and time.monotonic() < until:
         time.sleep(0.05)
@@ -118,8 +132,12 @@ def wait_for_exchange(consent: Consent) -> bool:
     return consent.exchanged_at is not None and consent.grant_id is not None
 
 
-def require_right(request: HttpRequest, consent: Consent, consented: Consented | None = None) -> None:
-    """The person must still be allowed to connect, here and now; else what was granted is given back."""
+def require_right(
+    request: HttpRequest, consent: Consent, consented: Consented | None = None
+) -> None:
+    """The person must still be allowed to connect, here and now; else what was granted is given
+    back.
+    """
     try:
         _check_right(request, consent)
     except (PermissionDenied, Http404, Refused) as error:
@@ -133,7 +151,9 @@ def require_right(request: HttpRequest, consent: Consent, consented: Consented |
 
 def _check_right(request: HttpRequest, consent: Consent) -> None:
     if consent.link is None:
-        workspace = gate.enter_workspace(request, consent.agency.slug, consent.workspace.slug, level=LEVEL)
+        workspace = gate.enter_workspace(
+            request, consent.agency.slug, consent.workspace.slug, level=LEVEL
+        )
     else:
         consent.link.refresh_from_db()
         workspace = Workspace.objects.get(pk=consent.workspace_id)
@@ -150,7 +170,9 @@ def open_for(consent_id: int, *, workspace: Workspace, by: User) -> Consent | No
 
 def open_for_visitor(request: HttpRequest, consent_id: int) -> Consent | None:
     """The same for whoever came by a connect link, in the session in which they started."""
-    mine = _to_choose().filter(pk=consent_id, session_hash=_session_hash(request), link__isnull=False)
+    mine = _to_choose().filter(
+        pk=consent_id, session_hash=_session_hash(request), link__isnull=False
+    )
     return mine.filter(
         link__chosen_at=None,
         link__declined_at=None,
@@ -161,7 +183,9 @@ def open_for_visitor(request: HttpRequest, consent_id: int) -> Consent | None:
 
 def of_visitor(request: HttpRequest, consent_id: int) -> Consent | None:
     """A consent that began in this session from a connect link, open or over."""
-    mine = Consent.objects.filter(pk=consent_id, session_hash=_session_hash(request), link__isnull=False)
+    mine = Consent.objects.filter(
+        pk=consent_id, session_hash=_session_hash(request), link__isnull=False
+    )
     return mine.select_related(*WITH).first()
 
 
@@ -179,7 +203,11 @@ def refused(code: str, request: HttpRequest, *, by: User | None) -> None:
     for consent in found:
         who = by or (consent.actor if consent.link else None)
         audit.record(
-            "consent refused", by=who, agency=consent.agency, workspace=consent.workspace, reason=code
+            "consent refused",
+            by=who,
+            agency=consent.agency,
+            workspace=consent.workspace,
+            reason=code,
         )
 
 
@@ -200,11 +228,14 @@ def _claim(request: HttpRequest, provider: str, by: User | None) -> Consent:
 
 
 def _keep(consent: Consent, consented: Consented) -> None:
-    """The tokens first: if the provider is away when asked for tenants, the sweep of unused grants ends them."""
+    """The tokens first: if the provider is away when asked for tenants, the sweep of unused grants
+    ends them.
+    """
     consent.grant = grants.keep(consented, provider=consent.provider, by=consent.user)
     tenants = providers[consent.provider].tenants(consented.tokens.access_token, consented.event_id)
     consent.tenants = [
-        {"id": str(tenant.id), "tenant_id": str(tenant.tenant_id), "name": tenant.name} for tenant in tenants
+        {"id": str(tenant.id), "tenant_id": str(tenant.tenant_id), "name": tenant.name}
+        for tenant in tenants
     ]
     with transaction.atomic():
         consent.save(update_fields=["grant", "tenants"])

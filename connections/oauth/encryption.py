@@ -1,7 +1,8 @@
 """Secrets at rest: Fernet ciphertext that opens only for what it was sealed for.
 
-Fernet has no associated data, so what a ciphertext belongs to stands inside it and is compared on opening: one
-copied into another row does not open there. The first of TOKEN_KEYS encrypts, all of them decrypt.
+Fernet has no associated data, so what a ciphertext belongs to stands inside it and is compared on
+opening: one copied into another row does not open there. The first of TOKEN_KEYS encrypts, all of
+them decrypt.
 """
 
 import hashlib

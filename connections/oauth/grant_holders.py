@@ -1,4 +1,6 @@
-"""Whose consents an agency's connections hang on: what is lost when a colleague leaves, and who could take over."""
+"""Whose consents an agency's connections hang on: what is lost when a colleague leaves, and who
+could take over.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +13,11 @@ from taskjuice.workspaces.models import Agency, User
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A grant with the agency's organisations under it, and the colleague who connected the latest of them.
+    """A grant with the agency's organisations under it, and the colleague who connected the latest
+    of them.
 
-    Another agency may share the grant; nothing of it is said here. `is_here`: the colleague is on the staff still.
+    Another agency may share the grant; nothing of it is said here. `is_here`: the colleague is on
+    the staff still.
     """
 
     grant: Grant
@@ -71,7 +75,9 @@ def brought_by(agency: Agency, user: User) -> list[Holder]:
 
 
 def _live(agency: Agency) -> "QuerySet[Connection]":
-    live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), agency=agency, grant__isnull=False)
+    live = Connection.objects.filter(
+        ~Q(state=ConnectionState.REVOKED), agency=agency, grant__isnull=False
+    )
     return live.select_related("workspace", "grant", "connected_by", "connected_through").order_by(
         "workspace__name", "name", "pk"
     )

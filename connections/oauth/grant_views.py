@@ -11,12 +11,16 @@ from taskjuice.workspaces import gate
 @require_safe
 def grant_list(request: HttpRequest, agency: str) -> HttpResponse:
     scope = gate.enter(request, agency, level=consents.LEVEL)
-    return render(request, "connections/grants/list.html", {"holders": grant_holders.holders(scope.agency)})
+    return render(
+        request, "connections/grants/list.html", {"holders": grant_holders.holders(scope.agency)}
+    )
 
 
 @require_http_methods(["GET", "POST"])
 def grant_hand_over(request: HttpRequest, agency: str, grant: int) -> HttpResponse:
-    """What hangs on one person's consent; a POST takes whoever presses it to the provider, to consent instead."""
+    """What hangs on one person's consent; a POST takes whoever presses it to the provider, to
+    consent instead.
+    """
     scope = gate.enter(request, agency, level=consents.LEVEL)
     holder = grant_holders.of(scope.agency, grant)
     if holder is None:
@@ -31,4 +35,6 @@ def grant_hand_over(request: HttpRequest, agency: str, grant: int) -> HttpRespon
             takes_over=holder.grant,
         )
         return redirect(url)
-    return render(request, "connections/grants/hand_over.html", {"holder": holder, "movable": movable})
+    return render(
+        request, "connections/grants/hand_over.html", {"holder": holder, "movable": movable}
+    )

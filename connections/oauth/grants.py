@@ -1,9 +1,10 @@
 """Grants: token sets kept alive, each refreshed by one process at a time.
 
-A refresh holds a lease on the grant's row (by the database's clock) and no transaction while the provider is asked.
-Every stored token set raises `version`; whoever comes late with another one finds it moved and leaves things alone.
-A process killed between answer and commit costs nothing: the provider takes the previous refresh token for
-30 minutes after its first use (facts 1.3), so the next refresh presents the stored one again.
+A refresh holds a lease on the grant's row (by the database's clock) and no transaction while the
+provider is asked. Every stored token set raises `version`; whoever comes late with another one
+finds it moved and leaves things alone. A process killed between answer and commit costs nothing:
+the provider takes the previous refresh token for 30 minutes after its first use (facts 1.3), so the
+next refresh presents the stored one again.
 """
 
 import logging
@@ -74,7 +75,9 @@ def access_token(grant: Grant) -> str:
 
 
 def token(grant_id: int | None) -> Token:
-    """A usable access token, refreshed when under five minutes of it are left. Raises NeedsConsent or RetryLater."""
+    """A usable access token, refreshed when under five minutes of it are left. Raises NeedsConsent
+    or RetryLater.
+    """
     held = _read(grant_id)
     if held.left > MARGIN:
         return held.token
@@ -93,7 +96,9 @@ def renew(grant_id: int | None, version: int) -> Token:
 
 
 def keep(consented: Consented, *, provider: str, by: User | None) -> Grant:
-    """Store a consent's tokens: one grant per person and app; the scopes add up as they do at the provider."""
+    """Store a consent's tokens: one grant per person and app; the scopes add up as they do at the
+    provider.
+    """
     app_id = providers[provider].app_id
     with transaction.atomic(durable=True):
         grant, _ = Grant.objects.select_for_update(no_key=True).get_or_create(
@@ -113,7 +118,9 @@ def keep(consented: Consented, *, provider: str, by: User | None) -> Grant:
 
 
 def refresh_idle(limit: int = 50) -> int:
-    """Refresh grants unused for a week, so that none dies of its 60 days. Returns how many were tried."""
+    """Refresh grants unused for a week, so that none dies of its 60 days. Returns how many were
+    tried.
+    """
     TokenRefresh.objects.filter(at__lt=Now() - timedelta(days=30)).delete()
     idle = Grant.objects.filter(
         Q(retry_at=None) | Q(retry_at__lte=Now()),
@@ -131,7 +138,8 @@ def refresh_idle(limit: int = 50) -> int:
 
 
 def revoke(grant: Grant) -> bool:
-    """End the consent at the provider and erase the tokens. False: the provider is to be asked again (a sweep does).
+    """End the consent at the provider and erase the tokens. False: the provider is to be asked
+    again (a sweep does).
 
     The grant stops serving at once in either case.
     """
@@ -146,7 +154,9 @@ def revoke(grant: Grant) -> bool:
             owner_of(grant.provider, grant.app_id, grant.provider_user_id), grant.tokens
         )
         providers[grant.provider].revoke(secrets["refresh_token"])
-    except encryption.CannotOpen as error:  # nothing to present; the provider forgets it after 60 days
+    except (
+        encryption.CannotOpen
+    ) as error:  # nothing to present; the provider forgets it after 60 days
         _note(grant.pk, "refused", f"Revoking: {error}")
     except errors.RetryLater as error:
         _note(grant.pk, TRANSIENT, f"Revoking: {error}")
@@ -156,7 +166,9 @@ def revoke(grant: Grant) -> bool:
 
 
 def erase(grant: Grant) -> bool:
-    """End the consent at the provider if it can be told now (else False), and erase the tokens in any case."""
+    """End the consent at the provider if it can be told now (else False), and erase the tokens in
+    any case.
+    """
     told = revoke(grant)
     Grant.objects.filter(pk=grant.pk, state=GrantState.REVOKED).update(tokens="", key_id="")
     return told
@@ -210,7 +222,9 @@ def _opened(owner: str, ciphertext: str) -> encryption.Secrets:
     except encryption.CannotOpen as error:
         logger.exception("a grant's tokens do not open: is a key missing in TOKEN_KEYS?")
         at = clock.now() + timedelta(minutes=1)
-        raise errors.RetryLater("The stored access cannot be opened.", at=at, tenant_wide=True) from error
+        raise errors.RetryLater(
+            "The stored access cannot be opened.", at=at, tenant_wide=True
+        ) from error
 
 
 def _renewed(held: _Held, *, wait: float) -> Token:
@@ -264,7 +278,9 @@ def _ask(held: _Held, refresh_token: str) -> TokenSet:
 
 
 def _doubted(held: _Held, lease: uuid.UUID, refusal: errors.NeedsConsent) -> Token:
-    """A refusal is believed only if nobody stored newer tokens, and the previous one is refused as well."""
+    """A refusal is believed only if nobody stored newer tokens, and the previous one is refused as
+    well.
+    """
     current = _read(held.id)
     if current.version != held.version:
         _note(held.id, "race")
@@ -283,7 +299,9 @@ def _doubted(held: _Held, lease: uuid.UUID, refusal: errors.NeedsConsent) -> Tok
 
 
 def _store(held: _Held, lease: uuid.UUID, fresh: TokenSet, presented: str) -> Token:
-    """Keep what was got, unless somebody kept newer tokens or took the lease over; then theirs count."""
+    """Keep what was got, unless somebody kept newer tokens or took the lease over; then theirs
+    count.
+    """
     with transaction.atomic(durable=True):
         mine = Q(pk=held.id, version=held.version, lease_token=lease)
         stored = _write(mine, held.owner, fresh, previous=presented)
@@ -312,7 +330,9 @@ def _write(where: Q, owner: str, tokens: TokenSet, *, previous: str) -> bool:
 
 
 def _put_off(held: _Held, lease: uuid.UUID, error: errors.RetryLater) -> errors.RetryLater:
-    """Give the lease back and let nobody try before a pause, which doubles with each failure in a row."""
+    """Give the lease back and let nobody try before a pause, which doubles with each failure in a
+    row.
+    """
     with transaction.atomic(durable=True):
         pause = timedelta(seconds=min(2 ** (_failures_in_a_row(held.id) + 1), LONGEST_PAUSE))
         at = max(error.at or clock.now(), clock.now() + pause)
@@ -339,7 +359,9 @@ def _believe(held: _Held, lease: uuid.UUID, refusal: errors.NeedsConsent) -> boo
         _note(held.id, "refused" if refused else "race", str(refusal))
         if refused:
             states.break_off(
-                states.of_grant(held.id), problem=ConnectionProblem.GRANT_REFUSED, reason=str(refusal)
+                states.of_grant(held.id),
+                problem=ConnectionProblem.GRANT_REFUSED,
+                reason=str(refusal),
             )
     return bool(refused)
 

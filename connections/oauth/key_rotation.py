@@ -14,12 +14,15 @@ class NotKnownEverywhere(Exception):
 def rotate(*, batch: int) -> int:
     """Seal everything anew under the first key; returns how many. Each batch is one transaction.
 
-    What is sealed anew meanwhile, by a refresh or a replacement, is left alone and met again in the next round,
-    since a worker that has not been restarted yet may have sealed it with the old key. Raises NotKnownEverywhere.
+    What is sealed anew meanwhile, by a refresh or a replacement, is left alone and met again in the
+    next round, since a worker that has not been restarted yet may have sealed it with the old key.
+    Raises NotKnownEverywhere.
     """
     if lacking := key_rotation.list_without(encryption.SETTING, encryption.current_key_id()):
         nodes = "; ".join(str(node) for node in lacking)
-        raise NotKnownEverywhere(f"Key {encryption.current_key_id()} is not known to every node. {nodes}.")
+        raise NotKnownEverywhere(
+            f"Key {encryption.current_key_id()} is not known to every node. {nodes}."
+        )
     done = 0
     while True:
         changed = _round(batch)
@@ -35,7 +38,9 @@ def _round(batch: int) -> int:
 def _round_of(model: type[Grant] | type[Secret], column: str, batch: int) -> int:
     changed, last = 0, 0
     while True:
-        old = model._default_manager.exclude(**{column: ""}).exclude(key_id=encryption.current_key_id())
+        old = model._default_manager.exclude(**{column: ""}).exclude(
+            key_id=encryption.current_key_id()
+        )
         rows = list(old.filter(pk__gt=last).order_by("pk").values_list("pk", column)[:batch])
         if not rows:
             return changed

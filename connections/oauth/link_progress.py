@@ -1,4 +1,6 @@
-"""How far a connect link has come. Every step is a conditional update: a link that is over stays as it is."""
+"""How far a connect link has come. Every step is a conditional update: a link that is over stays as
+it is.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,20 +15,26 @@ from taskjuice.queue.wake import enqueue
 
 RETELL_AFTER = timedelta(minutes=1)
 MOST = 100  # of one sweep
-MOST_STARTS = 20  # of one link within STARTS_WITHIN: each is a row, a session and a trip to the provider
+MOST_STARTS = (
+    20  # of one link within STARTS_WITHIN: each is a row, a session and a trip to the provider
+)
 STARTS_WITHIN = timedelta(hours=1)
 
 
 @transaction.atomic
 def may_start(link: ConnectLink) -> bool:
-    """Whether one more trip may begin with this link. Holds the link until the caller's transaction ends."""
+    """Whether one more trip may begin with this link. Holds the link until the caller's transaction
+    ends.
+    """
     ConnectLink.objects.select_for_update(no_key=True).get(pk=link.pk)
     begun = Consent.objects.filter(link=link, created_at__gt=Now() - STARTS_WITHIN)
     return begun.count() < MOST_STARTS
 
 
 def opened(link: ConnectLink) -> bool:
-    """Somebody pressed Start. What was cancelled before is forgotten. False: the link is over, or expired."""
+    """Somebody pressed Start. What was cancelled before is forgotten. False: the link is over, or
+    expired.
+    """
     open_still = _open(link).filter(expires_at__gt=Now())
     return bool(
         open_still.update(
@@ -41,7 +49,9 @@ def consented(link: ConnectLink | None) -> None:
 
 
 def chosen(link: ConnectLink | None, names: Sequence[str]) -> bool:
-    """The one use of the link. False: it was used, declined or revoked meanwhile. True without a link."""
+    """The one use of the link. False: it was used, declined or revoked meanwhile. True without a
+    link.
+    """
     if link is None:
         return True
     organisations = [name[:254] for name in names]
@@ -62,7 +72,9 @@ def declined(link: ConnectLink, reason: str) -> bool:
 def wake_untold() -> None:
     """Have the senders told whom a lost wake-up or a mail server that was away left without a word."""
     since = Now() - RETELL_AFTER
-    for pk in ConnectLink.objects.filter(untold_since__lt=since).values_list("pk", flat=True)[:MOST]:
+    for pk in ConnectLink.objects.filter(untold_since__lt=since).values_list("pk", flat=True)[
+        :MOST
+    ]:
         enqueue("connections.tasks.tell_link", pk)
 
 

@@ -20,14 +20,18 @@ from taskjuice.workspaces.models import Agency
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An organisation that a consent brought, and where it already is, as far as this person may know."""
+    """An organisation that a consent brought, and where it already is, as far as this person may
+    know.
+    """
 
     tenant: Tenant
     here: Connection | None = None
     elsewhere: Connection | None = None
 
 
-def offers(consent: Consent, tenants: list[Tenant], elsewhere: dict[UUID, Connection]) -> list[Offer]:
+def offers(
+    consent: Consent, tenants: list[Tenant], elsewhere: dict[UUID, Connection]
+) -> list[Offer]:
     here = Connection.objects.filter(
         ~Q(state=ConnectionState.REVOKED),
         workspace=consent.workspace,
@@ -57,7 +61,9 @@ def same_again(consent: Consent) -> Tenant | None:
 
 
 def finish(consent: Consent, tenants: Sequence[Tenant]) -> list[Connection]:
-    """Connect what was chosen, and let go of what was not. Raises ConnectedElsewhere before anything is made."""
+    """Connect what was chosen, and let go of what was not. Raises ConnectedElsewhere before
+    anything is made.
+    """
     by = consent.actor
     grant = consent.grant
     assert grant is not None  # open_for() looked
@@ -85,7 +91,9 @@ def finish(consent: Consent, tenants: Sequence[Tenant]) -> list[Connection]:
 
 
 def take_over(consent: Consent) -> list[Connection]:
-    """The agency's organisations under `consent.takes_over` that this consent covers too hang on it from now on."""
+    """The agency's organisations under `consent.takes_over` that this consent covers too hang on it
+    from now on.
+    """
     grant = consent.grant
     assert grant is not None  # it was exchanged
     token = grants.access_token(grant)
@@ -109,7 +117,10 @@ def cancel(consent: Consent) -> None:
         Consent.objects.filter(pk=consent.pk).update(finished_at=Now(), failure=why)
         link_progress.cancelled(consent.link, why)
         audit.record(
-            "consent cancelled", by=consent.actor, agency=consent.agency, workspace=consent.workspace
+            "consent cancelled",
+            by=consent.actor,
+            agency=consent.agency,
+            workspace=consent.workspace,
         )
     let_go(consent, keep=set())
 
@@ -126,9 +137,15 @@ def _hand_over(connection: Connection, *, tenant: Tenant, grant: Grant, by: Acto
     """The connection hangs on another person's consent from now on, which covers the same tenant."""
     before = connection.grant.provider_user_name if connection.grant else ""
     moved = lifecycle.connect(
-        tenant=tenant, grant=grant, workspace=connection.workspace, provider=connection.provider, by=by
+        tenant=tenant,
+        grant=grant,
+        workspace=connection.workspace,
+        provider=connection.provider,
+        by=by,
     )
-    states.note("organisation handed over", moved, by=by, before=before, after=grant.provider_user_name)
+    states.note(
+        "organisation handed over", moved, by=by, before=before, after=grant.provider_user_name
+    )
     return moved
 
 

@@ -1,4 +1,6 @@
-"""Pages of connecting: the catalogue, the way to the provider, the way back, the choice of organisations."""
+"""Pages of connecting: the catalogue, the way to the provider, the way back, the choice of
+organisations.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +10,12 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
+from django.views.decorators.http import (
+    require_GET,
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
 
 from connections import errors, lifecycle, queries
 from connections.forms import ChooseForm, StartForm
@@ -25,7 +32,9 @@ AfterChoice = Callable[[HttpRequest, Consent, list[Connection]], HttpResponse]
 @require_safe
 def connection_new(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
-    return _catalogue(request, scope, StartForm(workspaces=queries.workspaces_to_connect(scope.agency)))
+    return _catalogue(
+        request, scope, StartForm(workspaces=queries.workspaces_to_connect(scope.agency))
+    )
 
 
 @require_POST
@@ -45,7 +54,9 @@ def consent_start(
 
 
 @require_POST
-def connection_reconnect(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+def connection_reconnect(
+    request: HttpRequest, agency: str, workspace: str, connection: int
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
     found = queries.one(scope.workspace, connection) if scope.workspace else None
     if found is None:
@@ -58,7 +69,8 @@ def connection_reconnect(request: HttpRequest, agency: str, workspace: str, conn
 
 @require_GET
 def consent_callback(request: HttpRequest, provider: str) -> HttpResponse:
-    """The provider sends the person here. The gate stands in consents.exchange: the place is known by the state.
+    """The provider sends the person here. The gate stands in consents.exchange: the place is known
+    by the state.
 
     Nobody is sent to a sign-in page: its address would carry the code on.
     """
@@ -72,7 +84,9 @@ def consent_callback(request: HttpRequest, provider: str) -> HttpResponse:
         return _exchanged(request, consent)
     except consents.Refused as refusal:
         running = (
-            refusal.code == "used" and refusal.consent is not None and refusal.consent.exchanged_at is None
+            refusal.code == "used"
+            and refusal.consent is not None
+            and refusal.consent.exchanged_at is None
         )
         if running and refusal.consent and consents.wait_for_exchange(refusal.consent):
             return redirect(_choose_address(refusal.consent))
@@ -96,7 +110,9 @@ def consent_choose(request: HttpRequest, agency: str, workspace: str, consent: i
 
 
 def choose(request: HttpRequest, consent: Consent, after: AfterChoice) -> HttpResponse:
-    """The choice of organisations, and what `after` answers once it is made. Raises Refused when it was made."""
+    """The choice of organisations, and what `after` answers once it is made. Raises Refused when it
+    was made.
+    """
     tenants = offered(consent)
     elsewhere = lifecycle.elsewhere(tenants, consent.workspace, consent.provider)
     free = [tenant for tenant in tenants if tenant.tenant_id not in elsewhere]
@@ -145,7 +161,8 @@ def _handed_over(request: HttpRequest, consent: Consent, moved: list[Connection]
         messages.success(request, f"Handed over to {holder}: {names}.")
     elif consent.takes_over == consent.grant:
         messages.warning(
-            request, f"You consented as {holder} again. Sign in to Xero as the person who takes over."
+            request,
+            f"You consented as {holder} again. Sign in to Xero as the person who takes over.",
         )
     else:
         messages.warning(
@@ -182,7 +199,9 @@ def _pasted(form: ChooseForm, consent: Consent, chosen: list[Tenant]) -> list[Te
         return []
     tenant = tenant_selection.pasted(consent, tenant_id)
     if tenant is None:
-        form.add_error("tenant_id", "Your consent does not cover an organisation with this tenant ID.")
+        form.add_error(
+            "tenant_id", "Your consent does not cover an organisation with this tenant ID."
+        )
         return []
     return [tenant]
 
@@ -216,10 +235,16 @@ def _look(consent: Consent | None) -> dict[str, Any]:
     """Whoever came by a connect link sees the agency's branding, not ours."""
     if consent is None or consent.link is None:
         return {"layout": "narrow.html"}
-    return {"layout": "branded.html", "agency": consent.agency, "branding": branding.of(consent.agency)}
+    return {
+        "layout": "branded.html",
+        "agency": consent.agency,
+        "branding": branding.of(consent.agency),
+    }
 
 
-def _catalogue(request: HttpRequest, scope: Scope, form: StartForm, status: int = 200) -> HttpResponse:
+def _catalogue(
+    request: HttpRequest, scope: Scope, form: StartForm, status: int = 200
+) -> HttpResponse:
     context: dict[str, Any] = {
         "providers": list(providers.by_key.values()),
         "form": form,
@@ -232,9 +257,16 @@ def _catalogue(request: HttpRequest, scope: Scope, form: StartForm, status: int 
 
 
 def _refused(
-    request: HttpRequest, code: str, consent: Consent | None, *, message: str = "", status: int = 400
+    request: HttpRequest,
+    code: str,
+    consent: Consent | None,
+    *,
+    message: str = "",
+    status: int = 400,
 ) -> HttpResponse:
-    open_still = consent is not None and consent.finished_at is None and consent.grant_id is not None
+    open_still = (
+        consent is not None and consent.finished_at is None and consent.grant_id is not None
+    )
     context = {
         "code": code,
         "message": message,

@@ -1,4 +1,6 @@
-"""Secret values of an agency: sealed like tokens, sent only to the host each is bound to, never shown again."""
+"""Secret values of an agency: sealed like tokens, sent only to the host each is bound to, never
+shown again.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -48,17 +50,28 @@ def replace(*, secret: Secret, value: str, by: User) -> None:
 @transaction.atomic
 def delete(*, secret: Secret, by: User) -> None:
     secret.delete()
-    audit.record("secret value deleted", by=by, agency=secret.agency, subject=secret.name, host=secret.host)
+    audit.record(
+        "secret value deleted", by=by, agency=secret.agency, subject=secret.name, host=secret.host
+    )
 
 
 def of(agency: Agency) -> "QuerySet[Secret]":
-    return Secret.objects.filter(agency=agency).select_related("created_by", "replaced_by").order_by("name")
+    return (
+        Secret.objects.filter(agency=agency)
+        .select_related("created_by", "replaced_by")
+        .order_by("name")
+    )
 
 
 def opened(agency_id: int, names: Collection[str]) -> Mapping[str, Opened]:
     """Those of these names that are there, in the clear."""
-    rows = Secret.objects.filter(agency=agency_id, name__in=names) if names else Secret.objects.none()
-    return {row.name: Opened(row.host, encryption.unseal(_owner(row), row.sealed)["value"]) for row in rows}
+    rows = (
+        Secret.objects.filter(agency=agency_id, name__in=names) if names else Secret.objects.none()
+    )
+    return {
+        row.name: Opened(row.host, encryption.unseal(_owner(row), row.sealed)["value"])
+        for row in rows
+    }
 
 
 def _seal(secret: Secret, value: str, by: User) -> None:

@@ -93,7 +93,9 @@ def secret_replace(request: HttpRequest, agency: str, secret: int) -> HttpRespon
         messages.success(request, f"{found.name} is replaced. Steps use the new value from now on.")
         return redirect("connections:secret-list", agency)
     context = {"form": form, "secret": found}
-    return render(request, "connections/secret_replace.html", context, status=422 if form.is_bound else 200)
+    return render(
+        request, "connections/secret_replace.html", context, status=422 if form.is_bound else 200
+    )
 
 
 @require_POST
@@ -107,7 +109,9 @@ def secret_delete(request: HttpRequest, agency: str, secret: int) -> HttpRespons
 
 def _page(request: HttpRequest, scope: Scope, form: SecretForm) -> HttpResponse:
     context = {"form": form, "secrets": secret_values.of(scope.agency)}
-    return render(request, "connections/secrets.html", context, status=422 if form.is_bound else 200)
+    return render(
+        request, "connections/secrets.html", context, status=422 if form.is_bound else 200
+    )
 
 
 def _found(agency: Agency, pk: int) -> Secret:

@@ -1,4 +1,6 @@
-"""The fan-out: waiting deliveries become events, events start activations, in one transaction a batch."""
+"""The fan-out: waiting deliveries become events, events start activations, in one transaction a
+batch.
+"""
 
 import logging
 import time
@@ -30,7 +32,9 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500  # deliveries of one transaction
 CROWD = 10  # at once: more are just coming,
-GATHER_SECONDS = 0.1  # and get this time to, since a transaction costs nearly the same for one as for many
+GATHER_SECONDS = (
+    0.1  # and get this time to, since a transaction costs nearly the same for one as for many
+)
 TURN_SECONDS = 2.0  # then others get their turn at this worker
 
 CONCLUDE = """
@@ -46,8 +50,9 @@ UPDATE connections_delivery d
 def fan_out() -> int:
     """Take all waiting deliveries; returns how many. Any number of copies may run at once.
 
-    The flag stays up while they come, so that a burst keeps one copy busy and not all. It is cleared before the last
-    look: whoever commits a delivery later than that look finds it cleared (receiving.store) and wakes another copy.
+    The flag stays up while they come, so that a burst keeps one copy busy and not all. It is
+    cleared before the last look: whoever commits a delivery later than that look finds it cleared
+    (receiving.store) and wakes another copy.
     """
     ends = time.monotonic() + TURN_SECONDS
     total = 0
@@ -82,7 +87,9 @@ def _take_batch() -> int:
 
 
 def _process(deliveries: Sequence[Delivery]) -> None:
-    """All of them at once; when that fails, each alone, so that one poisoned delivery holds back no other."""
+    """All of them at once; when that fails, each alone, so that one poisoned delivery holds back no
+    other.
+    """
     try:
         with transaction.atomic():
             _store(deliveries)
@@ -97,7 +104,8 @@ def _process(deliveries: Sequence[Delivery]) -> None:
 def _process_alone(delivery: Delivery, earlier: Sequence[Event] = ()) -> None:
     """Event by event, so that a poisoned one holds back no other of its delivery.
 
-    An event that nobody could be told of is stored all the same. `earlier`: those that a failed reading had stored.
+    An event that nobody could be told of is stored all the same. `earlier`: those that a failed
+    reading had stored.
     """
     try:
         reading = parsing.read(delivery)
@@ -150,11 +158,15 @@ def _store(deliveries: Sequence[Delivery]) -> None:
 
 
 def _count(reading: Reading, started: Mapping[int, int]) -> None:
-    """Add the activations that events of this delivery started, for the whole and for each connection's share."""
+    """Add the activations that events of this delivery started, for the whole and for each
+    connection's share.
+    """
     for event in reading.stored:
         count = started.get(event.pk, 0)
         reading.activations += count
-        if event.connection_id in reading.shares:  # stored by an earlier reading it is in none of this one
+        if (
+            event.connection_id in reading.shares
+        ):  # stored by an earlier reading it is in none of this one
             reading.shares[event.connection_id].activations += count
 
 
@@ -165,7 +177,10 @@ def _keep(readings: Sequence[Reading]) -> None:
     parsing.mention(readings)
     StrayEvent.objects.bulk_create(
         StrayEvent(
-            delivery=reading.delivery, reason=s.reason, tenant_id=s.tenant_id[:100], content=s.content[:2000]
+            delivery=reading.delivery,
+            reason=s.reason,
+            tenant_id=s.tenant_id[:100],
+            content=s.content[:2000],
         )
         for reading in readings
         for s in reading.strays
@@ -176,11 +191,13 @@ def _keep(readings: Sequence[Reading]) -> None:
         cursor.execute(CONCLUDE, [exact_json.dumps(concluded)])
 
 
-def replay(events: Sequence[Event], *, scope: Scope, subject: str, failed: Delivery | None = None) -> int:
+def replay(
+    events: Sequence[Event], *, scope: Scope, subject: str, failed: Delivery | None = None
+) -> int:
     """Offer stored events to the workflows once more; how many activations that started.
 
-    What has run for an event does not run again: event and workflow are unique together. `failed`: the delivery they
-    came with, which is read again as a whole where it had failed.
+    What has run for an event does not run again: event and workflow are unique together. `failed`:
+    the delivery they came with, which is read again as a whole where it had failed.
     """
     with transaction.atomic():
         started = _read_again(failed) if failed else 0
@@ -200,7 +217,11 @@ def replay(events: Sequence[Event], *, scope: Scope, subject: str, failed: Deliv
 
 def _read_again(delivery: Delivery) -> int:
     """How many activations a delivery that had failed starts now; 0 for any other."""
-    failed = Delivery.objects.select_for_update().filter(pk=delivery.pk, state=DeliveryState.FAILED).first()
+    failed = (
+        Delivery.objects.select_for_update()
+        .filter(pk=delivery.pk, state=DeliveryState.FAILED)
+        .first()
+    )
     if failed is None:
         return 0
     failed.strays.all().delete()  # they are found again, and so are the mentions
@@ -217,7 +238,9 @@ def _read_again(delivery: Delivery) -> int:
 
 
 def announce_decided() -> int:
-    """The sweep: events that may have been caused by a step's write are told of once that is known; how many."""
+    """The sweep: events that may have been caused by a step's write are told of once that is known;
+    how many.
+    """
     with transaction.atomic():
         waiting = list(echoes.undecided()[:BATCH])
         decided = echoes.decide(waiting) if waiting else []
@@ -226,14 +249,16 @@ def announce_decided() -> int:
             if event.delivery_id is not None and (count := started.get(event.pk, 0)):
                 more = {"activations": F("activations") + count}
                 Delivery.objects.filter(pk=event.delivery_id).update(verdict="valid", **more)
-                Mention.objects.filter(delivery=event.delivery_id, connection=event.connection_id).update(
-                    **more
-                )
+                Mention.objects.filter(
+                    delivery=event.delivery_id, connection=event.connection_id
+                ).update(**more)
     return len(decided)
 
 
 def announce(events: Sequence[Event]) -> dict[int, int]:
-    """Tell the listeners of new events, inside the transaction that stores them; activations by event id."""
+    """Tell the listeners of new events, inside the transaction that stores them; activations by
+    event id.
+    """
     started: dict[int, int] = defaultdict(int)
     if events:
         for listener in registry.listeners:

@@ -1,7 +1,8 @@
-"""Whether webhooks still come: refused, silent, and how long until the provider gives the subscription up.
+"""Whether webhooks still come: refused, silent, and how long until the provider gives the
+subscription up.
 
-Nobody tells that deliveries fail. It shows in requests that only came with a wrong signature, and in changes that were
-found by reading although no delivery told of them.
+Nobody tells that deliveries fail. It shows in requests that only came with a wrong signature, and
+in changes that were found by reading although no delivery told of them.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ GIVEN_UP_AFTER = timedelta(
     hours=24
 )  # Xero repeats a failing delivery for so long, then disables the subscription
 LOOKED_AT = timedelta(hours=24)
-REFUSED_MINUTES = 3  # in fewer different minutes it may be anybody's noise, or the provider's own check
+REFUSED_MINUTES = (
+    3  # in fewer different minutes it may be anybody's noise, or the provider's own check
+)
 
 HEALTH = """
 WITH last AS (
@@ -40,7 +43,9 @@ SELECT last.at, refused.minutes, refused.since, missed.number, missed.since
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`state`: well, refused (a wrong key?) or silent (changes that no delivery told of). One for the whole app."""
+    """`state`: well, refused (a wrong key?) or silent (changes that no delivery told of). One for
+    the whole app.
+    """
 
     state: str
     since: datetime | None = None
@@ -68,7 +73,13 @@ def of_app(provider: str = "xero") -> Health:
     """One query, by indexes."""
     with database.cursor() as cursor:
         cursor.execute(HEALTH, {"provider": provider, "hours": LOOKED_AT.total_seconds() / 3600})
-        last_at, minutes, refused_since, missed, missed_since = cursor.fetchone() or (None, 0, None, 0, None)
+        last_at, minutes, refused_since, missed, missed_since = cursor.fetchone() or (
+            None,
+            0,
+            None,
+            0,
+            None,
+        )
     if minutes >= REFUSED_MINUTES:
         return Health("refused", refused_since, last_at, missed)
     if missed:
@@ -77,7 +88,9 @@ def of_app(provider: str = "xero") -> Health:
 
 
 def unheard(scope: Scope | None = None) -> QuerySet[Connection]:
-    """Connections with changes lately that were found by reading, none of which a webhook told since."""
+    """Connections with changes lately that were found by reading, none of which a webhook told
+    since.
+    """
     found = Event.objects.filter(
         Q(connection__last_webhook_at=None) | Q(occurred_at__gt=F("connection__last_webhook_at")),
         recovered=True,
@@ -85,5 +98,7 @@ def unheard(scope: Scope | None = None) -> QuerySet[Connection]:
     )
     if scope is not None:
         found = found.filter(workspace__in=scope.workspaces)
-    connections = Connection.objects.filter(pk__in=found.values("connection"), state=ConnectionState.ACTIVE)
+    connections = Connection.objects.filter(
+        pk__in=found.values("connection"), state=ConnectionState.ACTIVE
+    )
     return connections.order_by("workspace__name", "name", "pk")

@@ -17,8 +17,8 @@ from connections.writes import echoes
 from connections.writes.echoes import Sight
 from taskjuice import exact_json
 
-# Older events are refused: their history is removed one day (workflows/activations/retention.py), and a delivery that
-# somebody kept must not start anything again. Xero itself gives up after a day.
+# Older events are refused: their history is removed one day (workflows/activations/retention.py),
+# and a delivery that somebody kept must not start anything again. Xero itself gives up after a day.
 ACCEPTED = timedelta(days=60)
 
 # To the second will do, and in a burst the rows are not fought for
@@ -46,7 +46,9 @@ SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s:
 
 @dataclass
 class Share:
-    """What one delivery reported on one connection: events, those nobody had told before, activations of these."""
+    """What one delivery reported on one connection: events, those nobody had told before,
+    activations of these.
+    """
 
     home: Connection
     events: int = 0
@@ -113,7 +115,9 @@ def read(delivery: Delivery) -> Reading:
             if not isinstance(found, ReportedEvent):
                 reading.strays.append(found)
             elif found.occurred_at < timezone.now() - ACCEPTED:
-                reading.strays.append(UnusableEvent("too old", str(found.tenant_id), _as_text(found)))
+                reading.strays.append(
+                    UnusableEvent("too old", str(found.tenant_id), _as_text(found))
+                )
             else:
                 reading.events.append(found)
     except UnparsableDelivery as error:
@@ -122,7 +126,9 @@ def read(delivery: Delivery) -> Reading:
 
 
 def store_events(readings: Sequence[Reading]) -> None:
-    """Events of connected tenants into the table, once each; those of unknown tenants among the strays."""
+    """Events of connected tenants into the table, once each; those of unknown tenants among the
+    strays.
+    """
     connected = _connections(readings)
     by_delivery = {reading.delivery.pk: reading for reading in readings}
     rows: list[tuple[Connection, int, ReportedEvent]] = []
@@ -132,7 +138,9 @@ def store_events(readings: Sequence[Reading]) -> None:
             reading.known += bool(homes)
             rows += [(home, reading.delivery.pk, event) for home in homes]
             if not homes:
-                reading.strays.append(UnusableEvent("unknown tenant", str(event.tenant_id), _as_text(event)))
+                reading.strays.append(
+                    UnusableEvent("unknown tenant", str(event.tenant_id), _as_text(event))
+                )
     new_events = insert_events(rows)
     for home, delivery, _ in rows:
         by_delivery[delivery].shares.setdefault(home.pk, Share(home)).events += 1
@@ -146,7 +154,11 @@ def store_events(readings: Sequence[Reading]) -> None:
 
 def mention(readings: Sequence[Reading]) -> None:
     """Note which delivery reported on whom, events known before included."""
-    rows = [(reading.delivery.pk, *one.columns) for reading in readings for one in reading.shares.values()]
+    rows = [
+        (reading.delivery.pk, *one.columns)
+        for reading in readings
+        for one in reading.shares.values()
+    ]
     if rows:
         with database.cursor() as cursor:
             cursor.execute(MENTION, [list(column) for column in zip(*rows, strict=True)])
@@ -158,8 +170,12 @@ def insert_events(
     """Store the events that are new, in one statement; `recovered` ones have no delivery."""
     if not rows:
         return []
-    ordered = sorted(rows, key=lambda row: (row[0].pk, row[2].occurred_at))  # one lock order for all copies
-    marks = echoes.marks([Sight(home.pk, e.type, e.resource_id, e.occurred_at) for home, _, e in ordered])
+    ordered = sorted(
+        rows, key=lambda row: (row[0].pk, row[2].occurred_at)
+    )  # one lock order for all copies
+    marks = echoes.marks(
+        [Sight(home.pk, e.type, e.resource_id, e.occurred_at) for home, _, e in ordered]
+    )
     given = [
         {
             "workspace_id": home.workspace_id,
@@ -181,17 +197,23 @@ def insert_events(
         " chain"
     ).split()
     homes = {home.pk: home for home, _, _ in rows}
-    events = [Event(recovered=recovered, **dict(zip(names, values, strict=True))) for values in found]
+    events = [
+        Event(recovered=recovered, **dict(zip(names, values, strict=True))) for values in found
+    ]
     for event in events:
         event.connection = homes[event.connection_id]
     return events
 
 
 def _connections(readings: Sequence[Reading]) -> dict[tuple[str, UUID], list[Connection]]:
-    """Who has connected the tenants that these deliveries name. One organisation may be in several agencies."""
+    """Who has connected the tenants that these deliveries name. One organisation may be in several
+    agencies.
+    """
     tenants = {event.tenant_id for reading in readings for event in reading.events}
     found: dict[tuple[str, UUID], list[Connection]] = defaultdict(list)
-    for home in Connection.objects.filter(tenant_id__in=tenants).exclude(state=ConnectionState.REVOKED):
+    for home in Connection.objects.filter(tenant_id__in=tenants).exclude(
+        state=ConnectionState.REVOKED
+    ):
         found[home.provider, home.tenant_id].append(home)
     return found
 

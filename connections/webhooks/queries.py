@@ -1,4 +1,6 @@
-"""What the pages about deliveries show. An agency sees the deliveries that report on its clients, and no others."""
+"""What the pages about deliveries show. An agency sees the deliveries that report on its clients,
+and no others.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +64,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One delivery as this scope may see it: what would tell of others in the same delivery is left out."""
+    """One delivery as this scope may see it: what would tell of others in the same delivery is left
+    out.
+    """
 
     delivery: Delivery
     events: list[Event]
@@ -72,7 +76,9 @@ class Detail:
     size: int | None  # bytes
     took: timedelta | None  # from received to worked through
     body: str
-    shared: bool  # it reports on organisations outside this agency too, so the raw body stays hidden
+    shared: (
+        bool  # it reports on organisations outside this agency too, so the raw body stays hidden
+    )
     cut: bool
 
 
@@ -134,7 +140,9 @@ def detail(scope: Scope, pk: int) -> Detail | None:
 
 def _repeats(scope: Scope, delivery: Delivery) -> list[Event]:
     """The events of a delivery that were known when it came."""
-    if not any(mention.events > mention.fresh for mention in _mentions(scope).filter(delivery=delivery)):
+    if not any(
+        mention.events > mention.fresh for mention in _mentions(scope).filter(delivery=delivery)
+    ):
         return []
     read = registry.webhooks[delivery.provider].parse(bytes(delivery.body))
     told = [event for event in read if isinstance(event, ReportedEvent)]
@@ -144,7 +152,13 @@ def _repeats(scope: Scope, delivery: Delivery) -> list[Event]:
         event
         for event in stored.filter(occurred_at__in={event.occurred_at for event in told})
         if event.delivery_id != delivery.pk
-        and (event.connection.tenant_id, event.category, event.resource_id, event.type, event.occurred_at)
+        and (
+            event.connection.tenant_id,
+            event.category,
+            event.resource_id,
+            event.type,
+            event.occurred_at,
+        )
         in named
     ]
 
@@ -155,18 +169,26 @@ def events_to_replay(scope: Scope, delivery: Delivery) -> list[Event]:
 
 def window(scope: Scope, since: datetime, until: datetime) -> QuerySet[Event]:
     """What was reported in this time, or found by reading, oldest first."""
-    return _events(scope).filter(received_at__gte=since, received_at__lt=until).order_by("received_at", "pk")
+    return (
+        _events(scope)
+        .filter(received_at__gte=since, received_at__lt=until)
+        .order_by("received_at", "pk")
+    )
 
 
 def verdicts_lately() -> list[tuple[str, int]]:
     """Deliveries of the last 24 hours by verdict, of the whole app, the most frequent first."""
     lately = Delivery.objects.filter(received_at__gt=Now() - timedelta(hours=24))
-    counted = lately.values_list("verdict").annotate(number=Count("pk")).order_by("-number", "verdict")
+    counted = (
+        lately.values_list("verdict").annotate(number=Count("pk")).order_by("-number", "verdict")
+    )
     return list(counted)
 
 
 def recovered_lately(scope: Scope) -> dict[str, Any]:
-    """`number` of changes of the last 7 days that no webhook told of but reading found, and the latest's `at`."""
+    """`number` of changes of the last 7 days that no webhook told of but reading found, and the
+    latest's `at`.
+    """
     found = Event.objects.filter(
         recovered=True, received_at__gt=Now() - timedelta(days=7), workspace__in=scope.workspaces
     )
@@ -175,9 +197,9 @@ def recovered_lately(scope: Scope) -> dict[str, Any]:
 
 def refused_lately() -> int:
     """Requests with a wrong signature in the last 24 hours, of the whole app."""
-    counted: dict[str, Any] = Refusal.objects.filter(minute__gt=Now() - timedelta(hours=24)).aggregate(
-        n=Sum("count")
-    )
+    counted: dict[str, Any] = Refusal.objects.filter(
+        minute__gt=Now() - timedelta(hours=24)
+    ).aggregate(n=Sum("count"))
     return counted["n"] or 0
 
 
@@ -203,7 +225,8 @@ def _started(mentions: Sequence[Mention]) -> int | None:
 
 
 def _is_shared(scope: Scope, delivery: Delivery) -> bool:
-    """Whether its body names anything but what this scope sees: told by the body, which no deletion changes.
+    """Whether its body names anything but what this scope sees: told by the body, which no deletion
+    changes.
 
     Rows of others go with their client; what their organisation was called in the body stays.
     """
@@ -219,4 +242,6 @@ def _is_shared(scope: Scope, delivery: Delivery) -> bool:
             pk__in=_mentions(scope).filter(delivery=delivery).values("connection")
         ).values_list("tenant_id", flat=True)
     )
-    return any(not isinstance(one, ReportedEvent) or one.tenant_id not in visible for one in reported)
+    return any(
+        not isinstance(one, ReportedEvent) or one.tenant_id not in visible for one in reported
+    )

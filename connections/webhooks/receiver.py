@@ -17,11 +17,14 @@ from taskjuice.database.outages import OUTAGE, is_of_the_moment
 from taskjuice.group_commit import Together
 from taskjuice.queue.wake import package
 
-# Together with the half second in which a statement is cancelled less than the five that a provider waits for.
+# Together with the half second in which a statement is cancelled less than the five that a provider
+# waits for.
 WRITE_SECONDS = 2.0
 WAIT_SECONDS = 2.0  # for the write before
 AGAIN_SECONDS = 0.1  # until the next try while the database is away, as during a restart
-MOST_WAITING = 5  # for a write that does not end: of eight threads some stay free for everything else
+MOST_WAITING = (
+    5  # for a write that does not end: of eight threads some stay free for everything else
+)
 FAN_OUT = "fan-out"
 FAN_OUT_TASK = "connections.tasks.fan_out"
 
@@ -34,7 +37,8 @@ WITH flag AS (
     SELECT %(cluster)s, %(package)s, clock_timestamp() - interval '1 second' FROM flag
 )
 """
-# One statement, so one round trip and one commit: the deliveries, and their wake-up unless one is queued already.
+# One statement, so one round trip and one commit: the deliveries, and their wake-up unless one is
+# queued already.
 STORE = f"""{WAKE}
 INSERT INTO connections_delivery (provider, body, sha256, answer_ms)
 SELECT provider, body, sha256, elapsed + 1000 * extract(epoch FROM clock_timestamp() - statement_timestamp())
@@ -42,7 +46,8 @@ SELECT provider, body, sha256, elapsed + 1000 * extract(epoch FROM clock_timesta
     AS new (provider, body, sha256, elapsed)
 RETURNING EXISTS (SELECT FROM flag)
 """  # noqa: S608 - made of the constant above
-# After the commit: the wake-up that was queued already may have been taken before this delivery could be seen.
+# After the commit: the wake-up that was queued already may have been taken before this delivery
+# could be seen.
 STILL_QUEUED = "SELECT pending FROM queue_wake WHERE name = %(flag)s"
 WAKE_LATE = f"{WAKE} SELECT FROM flag"
 
@@ -63,7 +68,8 @@ class Arrived(NamedTuple):
 
 
 def store(provider: str, body: bytes, *, began: float | None = None) -> None:
-    """Keep a correctly signed delivery and wake the fan-out; those that come meanwhile are kept together.
+    """Keep a correctly signed delivery and wake the fan-out; those that come meanwhile are kept
+    together.
 
     How long it took goes into the same statement, so that knowing it costs no second write.
     """
@@ -98,7 +104,8 @@ def _insert_once(arrived: Sequence[Arrived]) -> None:
         "digests": [hashlib.sha256(one.body).digest() for one in arrived],
         "elapsed": [None if one.began is None else 1000 * (now - one.began) for one in arrived],
     }
-    # Django's own cursor would write the values into the statement, which is then read and planned anew each time.
+    # Django's own cursor would write the values into the statement, which is then read and planned
+    # anew each time.
     with (
         connection.wrap_database_errors,
         connection.cursor() as checked,
@@ -115,9 +122,11 @@ def _insert_once(arrived: Sequence[Arrived]) -> None:
 
 @contextmanager
 def _preparing(session: Any) -> Iterator[None]:
-    """Let statements be prepared, which Django forbids on its connections: with its own cursors they never are.
+    """Let statements be prepared, which Django forbids on its connections: with its own cursors
+    they never are.
 
-    Behind a pooler (PgBouncer in transaction mode) nothing is prepared: the next statement may meet another session.
+    Behind a pooler (PgBouncer in transaction mode) nothing is prepared: the next statement may meet
+    another session.
     """
     session.prepare_threshold = 0 if session.is_direct else None
     try:
@@ -130,7 +139,8 @@ deliveries = Together(_insert, seconds=WAIT_SECONDS, most=MOST_WAITING)
 
 
 class Refusals:
-    """Counts refused requests; writes a few times a second per process at most, so that a flood costs no database.
+    """Counts refused requests; writes a few times a second per process at most, so that a flood
+    costs no database.
 
     What is not written at once goes with the next write.
     """

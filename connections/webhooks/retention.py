@@ -1,4 +1,6 @@
-"""What of the inbox and the grants goes when it is old. The journal of calls stays: it proves payments."""
+"""What of the inbox and the grants goes when it is old. The journal of calls stays: it proves
+payments.
+"""
 
 from datetime import datetime
 
@@ -21,8 +23,12 @@ def deliveries(before: datetime) -> int:
 
 
 def refusals(before: datetime) -> int:
-    return pruning.delete_batch(Refusal.objects.filter(minute__lt=before), born="minute", before=before)
+    return pruning.delete_batch(
+        Refusal.objects.filter(minute__lt=before), born="minute", before=before
+    )
 
 
 def refreshes(before: datetime) -> int:
-    return pruning.delete_batch(TokenRefresh.objects.filter(at__lt=before), born="at", before=before)
+    return pruning.delete_batch(
+        TokenRefresh.objects.filter(at__lt=before), born="at", before=before
+    )

@@ -66,8 +66,12 @@ def delivery_replay(
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def delivery_replay_window(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
-    """Replay all that was reported in a time. Looking shows how much that is; only a POST starts something."""
+def delivery_replay_window(
+    request: HttpRequest, agency: str, workspace: str | None = None
+) -> HttpResponse:
+    """Replay all that was reported in a time. Looking shows how much that is; only a POST starts
+    something.
+    """
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     form = WindowForm(request.POST if request.method == "POST" else request.GET or None)
     count = None
@@ -76,7 +80,9 @@ def delivery_replay_window(request: HttpRequest, agency: str, workspace: str | N
         events = queries.window(scope, since, until)
         count = events.count()
         if count > MOST_REPLAYED:
-            form.add_error(None, f"That is {count:,} events, and at most {MOST_REPLAYED:,} go at once.")
+            form.add_error(
+                None, f"That is {count:,} events, and at most {MOST_REPLAYED:,} go at once."
+            )
         elif request.method == "POST":
             subject = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
             _tell_started(request, fan_out.replay(list(events), scope=scope, subject=subject))
@@ -86,18 +92,24 @@ def delivery_replay_window(request: HttpRequest, agency: str, workspace: str | N
 
 
 @require_POST
-def delivery_catch_up(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+def delivery_catch_up(
+    request: HttpRequest, agency: str, workspace: str | None = None
+) -> HttpResponse:
     """Read anew what changed in the last 24 hours and was not told."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    ids = list(Connection.objects.filter(workspace__in=scope.workspaces).values_list("pk", flat=True))
+    ids = list(
+        Connection.objects.filter(workspace__in=scope.workspaces).values_list("pk", flat=True)
+    )
     started = providers["xero"].catch_up(ids, timezone.now() - webhook_health.LOOKED_AT)
     if started:
         messages.success(
-            request, f"Reading {started} ledger{'s' if started > 1 else ''} for changes of the last 24 hours."
+            request,
+            f"Reading {started} ledger{'s' if started > 1 else ''} for changes of the last 24 hours.",
         )
     else:
         messages.info(
-            request, "No connected organisation has been read to its end yet, so there is nothing to compare."
+            request,
+            "No connected organisation has been read to its end yet, so there is nothing to compare.",
         )
     return redirect(f"{scope.path}deliveries/")
 
@@ -106,4 +118,6 @@ def _tell_started(request: HttpRequest, started: int) -> None:
     if started:
         messages.success(request, f"Started {started} activation{'s' if started > 1 else ''}.")
     else:
-        messages.info(request, "Nothing to start: whatever listens to these events has run for them already.")
+        messages.info(
+            request, "Nothing to start: whatever listens to these events has run for them already."
+        )

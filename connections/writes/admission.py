@@ -1,6 +1,8 @@
-"""Who may hold a write back before it is entered in the journal: the limits of its step, a person's approval.
+"""Who may hold a write back before it is entered in the journal: the limits of its step, a person's
+approval.
 
-The journal asks with the drafts, outside any transaction; effects that know no journal are asked for by the engine.
+The journal asks with the drafts, outside any transaction; effects that know no journal are asked
+for by the engine.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +15,9 @@ from connections.writes.writers import Draft, Twin
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A write that is about to happen. `amount` None: it has none, or none that is known beforehand."""
+    """A write that is about to happen. `amount` None: it has none, or none that is known
+    beforehand.
+    """
 
     call: Call
     subject: str
@@ -30,8 +34,8 @@ class Request:
 class Gatekeeper:
     """Whoever limits writes.
 
-    `judge` answers each request with None, or with the outcome that stands in the write's place. `give_back` is told
-    of the admitted calls that wrote nothing after all.
+    `judge` answers each request with None, or with the outcome that stands in the write's place.
+    `give_back` is told of the admitted calls that wrote nothing after all.
     """
 
     judge: Callable[[Sequence[Request]], list[Outcome | None]]
@@ -50,7 +54,9 @@ def ask(requests: Sequence[Request]) -> list[Outcome | None]:
     """One answer per request; those whose step is held to nothing pass."""
     answers: list[Outcome | None] = [None] * len(requests)
     for gatekeeper in _gatekeepers:
-        numbers = [n for n, request in enumerate(requests) if request.call.guard and answers[n] is None]
+        numbers = [
+            n for n, request in enumerate(requests) if request.call.guard and answers[n] is None
+        ]
         if numbers:
             judged = gatekeeper.judge([requests[n] for n in numbers])
             for number, answer in zip(numbers, judged, strict=True):

@@ -1,4 +1,6 @@
-"""What a person decides about a write that nobody can confirm. Who waits for it is told and goes on."""
+"""What a person decides about a write that nobody can confirm. Who waits for it is told and goes
+on.
+"""
 
 from collections.abc import Callable
 
@@ -20,15 +22,19 @@ class NotAllowed(Exception):
 
 
 def when_decided(listener: Listener) -> None:
-    """`listener` is called inside the transaction, with a call of a step that a person has just decided about.
+    """`listener` is called inside the transaction, with a call of a step that a person has just
+    decided about.
 
-    Its state tells what: confirmed, abandoned, or sent again (then a new call stands in its place, to be sent).
+    Its state tells what: confirmed, abandoned, or sent again (then a new call stands in its place,
+    to be sent).
     """
     _listeners.append(listener)
 
 
 def it_is_there(*, call: Call, named: str, by: User) -> Call:
-    """The record that the person names is what this call made. Asks the provider; raises ProviderError, NotAllowed."""
+    """The record that the person names is what this call made. Asks the provider; raises
+    ProviderError, NotAllowed.
+    """
     _require_undecided(call)
     writer = WRITERS[call.action]
     record = writer.find(call, named.strip(), by_person=True)
@@ -64,7 +70,9 @@ def abandon(*, call: Call, by: User) -> Call:
     """It shall not be done, or is dealt with by hand."""
     with transaction.atomic():
         current = _locked(call)
-        Call.objects.filter(pk=current.pk).update(state=CallState.ABANDONED, settled_at=Now(), decided_by=by)
+        Call.objects.filter(pk=current.pk).update(
+            state=CallState.ABANDONED, settled_at=Now(), decided_by=by
+        )
         current.refresh_from_db()
         sending.note(current, "write abandoned", by=by)
         _tell(current)
@@ -73,7 +81,9 @@ def abandon(*, call: Call, by: User) -> Call:
 
 def undecided(calls: "QuerySet[Call]") -> "QuerySet[Call]":
     """Those of `calls` that wait for a person, oldest first."""
-    found = calls.filter(state=CallState.UNKNOWN).select_related("connection", "workspace__agency", "user")
+    found = calls.filter(state=CallState.UNKNOWN).select_related(
+        "connection", "workspace__agency", "user"
+    )
     return found.order_by("created_at")
 
 

@@ -1,12 +1,14 @@
-"""Echoes: events that a step's own write caused, so that workflows do not set each other off for ever.
+"""Echoes: events that a step's own write caused, so that workflows do not set each other off for
+ever.
 
-The provider tells of our own writes too. Such an event is known by what it says: it changed the record of a write at
-the very moment that the answer to this write named (`Call.changed_at`). What a person changes a second later says
-another moment. Nothing is known by a window of time, except where the answer was lost and a look-up found the record:
-then what changed while the request was under way is taken for it.
+The provider tells of our own writes too. Such an event is known by what it says: it changed the
+record of a write at the very moment that the answer to this write named (`Call.changed_at`). What a
+person changes a second later says another moment. Nothing is known by a window of time, except
+where the answer was lost and a look-up found the record: then what changed while the request was
+under way is taken for it.
 
-While an answer is still awaited nobody can tell. The event is stored as undecided and starts nothing until the write
-is settled, or PATIENCE is over; then it is taken for a person's.
+While an answer is still awaited nobody can tell. The event is stored as undecided and starts
+nothing until the write is settled, or PATIENCE is over; then it is taken for a person's.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -24,8 +26,9 @@ from taskjuice import exact_json
 
 PATIENCE = timedelta(minutes=5)
 
-# The provider notes a change in its record and in its event by two clocks, a few milliseconds apart. A request is
-# given up after 35 seconds. What is being created has no id yet, so any creation of just then may be its.
+# The provider notes a change in its record and in its event by two clocks, a few milliseconds
+# apart. A request is given up after 35 seconds. What is being created has no id yet, so any
+# creation of just then may be its.
 FIND = """
 SELECT DISTINCT ON (new.place) new.place, k.activation_id, k.is_open
   FROM jsonb_to_recordset(%s::jsonb)
@@ -66,7 +69,9 @@ class Sight(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """`activation_id`: of the step whose write caused the event, or may have (`is_open`: its answer is awaited)."""
+    """`activation_id`: of the step whose write caused the event, or may have (`is_open`: its answer
+    is awaited).
+    """
 
     activation_id: int
     is_open: bool
@@ -77,7 +82,9 @@ _chains: list[Chains] = []
 
 
 def tell_chains(chains: Chains) -> None:
-    """`chains` returns, by activation, the workflows that led to what it causes: its own and those before."""
+    """`chains` returns, by activation, the workflows that led to what it causes: its own and those
+    before.
+    """
     _chains.append(chains)
 
 
@@ -93,7 +100,10 @@ def find(sights: Sequence[Sight]) -> dict[int, Echo]:
     given = [sight._asdict() | {"place": place} for place, sight in enumerate(sights)]
     with database.cursor() as cursor:
         cursor.execute(FIND, [exact_json.dumps(given)])
-        return {place: Echo(activation_id, is_open) for place, activation_id, is_open in cursor.fetchall()}
+        return {
+            place: Echo(activation_id, is_open)
+            for place, activation_id, is_open in cursor.fetchall()
+        }
 
 
 def marks(sights: Sequence[Sight]) -> list[dict[str, Any]]:
@@ -137,7 +147,9 @@ def decide(events: Sequence[Event]) -> list[Event]:
     found = marks(sights)
     ids = [event.pk for event in events]
     late = set(
-        Event.objects.filter(pk__in=ids, received_at__lt=Now() - PATIENCE).values_list("pk", flat=True)
+        Event.objects.filter(pk__in=ids, received_at__lt=Now() - PATIENCE).values_list(
+            "pk", flat=True
+        )
     )
     decided = []
     for event, mark in zip(events, found, strict=True):

@@ -1,4 +1,5 @@
-"""The journal of writes: each is stored before it is sent and its answer after, so that it happens exactly once.
+"""The journal of writes: each is stored before it is sent and its answer after, so that it happens
+exactly once.
 
 An integration describes its writes with a Writer; here is when what is sent:
 
@@ -8,8 +9,9 @@ An integration describes its writes with a Writer; here is when what is sent:
   remembers the key, the same bytes go out under the same key; later a new call under a new key takes its place.
 - The look-up cannot tell: the call is `unknown`, and a person decides (connections/writes/decisions.py).
 
-No transaction is open while anything is sent. Calls of steps are protected by their lane: whoever holds it is the only
-one who works on them. Calls of forms are left to the request that made them for ALIVE_SECONDS, then to the sweep.
+No transaction is open while anything is sent. Calls of steps are protected by their lane: whoever
+holds it is the only one who works on them. Calls of forms are left to the request that made them
+for ALIVE_SECONDS, then to the sweep.
 """
 
 import time
@@ -33,7 +35,9 @@ from taskjuice.crash import crash_point
 from taskjuice.queue import clock, wake
 from taskjuice.workspaces.models import User
 
-STALE_SECONDS = 60  # a process that was held up for so long between intent and sending does not send
+STALE_SECONDS = (
+    60  # a process that was held up for so long between intent and sending does not send
+)
 ALIVE_SECONDS = 40  # longer than a request that sends lives
 CHECK_SECONDS = 30  # between two looks at the same sending
 ORPHANED_SECONDS = 300  # a step's call that its lane did not come back to
@@ -69,7 +73,9 @@ def write(writer: Writer, calls: Sequence[ActionCall], rows: Sequence[Data]) -> 
 
 def of_form(connection: Connection, form_key: UUID) -> Call | None:
     """The newest call of a page's form."""
-    return Call.objects.filter(connection=connection, form_key=form_key).order_by("created_at").last()
+    return (
+        Call.objects.filter(connection=connection, form_key=form_key).order_by("created_at").last()
+    )
 
 
 def _named(call: ActionCall) -> ActionCall:
@@ -80,7 +86,9 @@ def _named(call: ActionCall) -> ActionCall:
 
 def _latest(calls: Sequence[ActionCall]) -> dict[int, Call]:
     """The newest journaled call of each, by its place in `calls`."""
-    steps = {(c.activation_id, c.step, c.element): n for n, c in enumerate(calls) if c.form_key is None}
+    steps = {
+        (c.activation_id, c.step, c.element): n for n, c in enumerate(calls) if c.form_key is None
+    }
     forms = {c.form_key: n for n, c in enumerate(calls) if c.form_key is not None}
     activations = {c.activation_id for c in calls if c.activation_id is not None}
     known = Call.objects.filter(
@@ -97,7 +105,9 @@ def _latest(calls: Sequence[ActionCall]) -> dict[int, Call]:
 
 
 def _is_ours_to_settle(call: Call) -> bool:
-    """Calls of steps belong to whoever holds the lane; those of forms to the request that sent them, for a while."""
+    """Calls of steps belong to whoever holds the lane; those of forms to the request that sent
+    them, for a while.
+    """
     if call.state not in UNSETTLED:
         return False
     return call.form_key is None or clock.now() - call.created_at > timedelta(seconds=ALIVE_SECONDS)
@@ -110,14 +120,18 @@ def _begin(
     rows: Sequence[Data],
     fresh: Sequence[int],
 ) -> tuple[dict[int, Outcome], dict[UUID, Outcome]]:
-    """Draft, intend and send the new ones: outcomes of those that are not sent, and of calls that still wait."""
+    """Draft, intend and send the new ones: outcomes of those that are not sent, and of calls that
+    still wait.
+    """
     outcomes: dict[int, Outcome] = {}
     if not fresh:
         return outcomes, {}
     if reconciliation.is_open():
         return {index: reconciliation.held(calls[index]) for index in fresh}, {}
     try:
-        drafts = writer.drafts([calls[i] for i in fresh], [rows[i] for i in fresh], [uuid4() for _ in fresh])
+        drafts = writer.drafts(
+            [calls[i] for i in fresh], [rows[i] for i in fresh], [uuid4() for _ in fresh]
+        )
     except errors.ProviderError as error:
         return dict.fromkeys(fresh, outcome_of(error)), {}
     accepted: dict[int, Draft] = {}
@@ -129,7 +143,9 @@ def _begin(
     outcomes |= _held_back(calls, accepted)
     accepted = {index: draft for index, draft in accepted.items() if index not in outcomes}
     doubts = reconciliation.doubtful(calls[index] for index in accepted)
-    doubtful = {index: draft for index, draft in accepted.items() if calls[index].activation_id in doubts}
+    doubtful = {
+        index: draft for index, draft in accepted.items() if calls[index].activation_id in doubts
+    }
     made = _doubt(writer, connection, calls, doubtful, doubts) if doubtful else []
     intended = time.monotonic()
     sure = {index: draft for index, draft in accepted.items() if index not in doubtful}
@@ -137,7 +153,9 @@ def _begin(
     crash_point("journal.after_intent")
     waiting: dict[UUID, Outcome] = {}
     for request, its_calls in sending.by_sending(call for call in made if call.state in UNSETTLED):
-        if time.monotonic() - intended > STALE_SECONDS:  # held up: somebody else may have taken over by now
+        if (
+            time.monotonic() - intended > STALE_SECONDS
+        ):  # held up: somebody else may have taken over by now
             waiting |= sending.nothing_sent(
                 request, its_calls, errors.RetryLater("Held up before it was sent.")
             )
@@ -151,12 +169,18 @@ def _begin(
 
 
 def _held_back(calls: Sequence[ActionCall], drafts: Mapping[int, Draft]) -> dict[int, Outcome]:
-    answers = admission.ask([admission.Request.of(calls[index], draft) for index, draft in drafts.items()])
-    return {index: answer for index, answer in zip(drafts, answers, strict=True) if answer is not None}
+    answers = admission.ask(
+        [admission.Request.of(calls[index], draft) for index, draft in drafts.items()]
+    )
+    return {
+        index: answer for index, answer in zip(drafts, answers, strict=True) if answer is not None
+    }
 
 
 def _awaited(call: Call) -> Call:
-    """A form sent twice: the request that came first is sending right now, so its answer is this one's too."""
+    """A form sent twice: the request that came first is sending right now, so its answer is this
+    one's too.
+    """
     until = time.monotonic() + SECOND_CLICK_SECONDS
     while call.form_key and _is_on_its_way(call) and time.monotonic() < until:
         time.sleep(0.1)
@@ -177,13 +201,17 @@ def _intend(
     *,
     sent_now: bool = True,
 ) -> list[Call]:
-    """Store the intents of a whole wave in one transaction; those that a unique key keeps out are left out."""
+    """Store the intents of a whole wave in one transaction; those that a unique key keeps out are
+    left out.
+    """
     made: list[Call] = []
     indexes = list(drafts)
     with transaction.atomic():
         for start in range(0, len(indexes), writer.most):
             chunk = indexes[start : start + writer.most]
-            request = sending.new_sending(writer, connection, path=drafts[chunk[0]].path, sent_now=sent_now)
+            request = sending.new_sending(
+                writer, connection, path=drafts[chunk[0]].path, sent_now=sent_now
+            )
             rows = [_row(writer, request, calls[index], drafts[index]) for index in chunk]
             made += sending.stored(writer, request, rows)
     return made
@@ -248,11 +276,14 @@ def _why_failed(call: Call) -> str:
     return "duplicate" if exists else "invalid"
 
 
-# -- calls that nobody came back to -----------------------------------------------------------------------------
+# -- calls that nobody came back to
+# -----------------------------------------------------------------------------
 
 
 def wake_orphans() -> None:
-    """The sweep: calls whose process died, or that wait for an answer and have no lane that will ask."""
+    """The sweep: calls whose process died, or that wait for an answer and have no lane that will
+    ask.
+    """
     if _left_behind().exists():
         wake.wake(SETTLE, SETTLE_TASK)
 
@@ -260,7 +291,8 @@ def wake_orphans() -> None:
 def settle_orphans() -> int:
     """Find out what became of them; how many were looked up. Any number of copies may run at once.
 
-    The flag stays up meanwhile, so that a provider that answers slowly keeps one worker busy and not all.
+    The flag stays up meanwhile, so that a provider that answers slowly keeps one worker busy and
+    not all.
     """
     total = 0
     ends = time.monotonic() + TURN_SECONDS
@@ -296,7 +328,9 @@ def _without_lanes(calls: Sequence[Call]) -> list[Call]:
 
 
 def _left_behind() -> "QuerySet[Call]":
-    """Unsettled calls that nobody has looked at lately: whether a lane comes back to them is asked one by one."""
+    """Unsettled calls that nobody has looked at lately: whether a lane comes back to them is asked
+    one by one.
+    """
     begun = Q(created_at__lt=Now() - timedelta(seconds=ALIVE_SECONDS))
     told = ~Q(error="")  # whoever sent it noted that no answer came, and has let go of it
     return Call.objects.filter(begun | told, _unchecked("sending__"), state__in=UNSETTLED)
@@ -310,14 +344,20 @@ def _unchecked(prefix: str) -> Q:
 def withdraw(activation_id: int, *, by: User) -> None:
     """The activation is cancelled, inside the caller's transaction: its open writes end with it.
 
-    What never left this machine, or waits for a person, is abandoned. What may be in Xero is looked up by a worker,
-    and closed where it is not.
+    What never left this machine, or waits for a person, is abandoned. What may be in Xero is looked
+    up by a worker, and closed where it is not.
     """
-    rows: QuerySet[Call] = Call.objects.select_for_update(of=("self",)).filter(activation_id=activation_id)
-    open_calls = rows.filter(state__in=OPEN_CALLS).select_related("sending", "agency", "workspace", "user")
+    rows: QuerySet[Call] = Call.objects.select_for_update(of=("self",)).filter(
+        activation_id=activation_id
+    )
+    open_calls = rows.filter(state__in=OPEN_CALLS).select_related(
+        "sending", "agency", "workspace", "user"
+    )
     for call in open_calls.order_by("pk"):
         if call.state == CallState.UNKNOWN or call.sending.first_sent_at is None:
-            Call.objects.filter(pk=call.pk).update(state=CallState.ABANDONED, settled_at=Now(), decided_by=by)
+            Call.objects.filter(pk=call.pk).update(
+                state=CallState.ABANDONED, settled_at=Now(), decided_by=by
+            )
             sending.note(call, "write abandoned", by=by)
         else:
             Sending.objects.filter(pk=call.sending_id).update(checked_at=None)

@@ -1,8 +1,10 @@
-"""After a restore from a backup: nothing is written until what may have been written since then was looked up.
+"""After a restore from a backup: nothing is written until what may have been written since then was
+looked up.
 
-The database knows nothing of what happened between the backup and the restore, but the provider does. While a
-reconciliation is open (`manage.py reconcile`) the journal sends nothing; it only looks up. Afterwards a step whose
-cause lies before the restore asks a person before it writes: it may have written already.
+The database knows nothing of what happened between the backup and the restore, but the provider
+does. While a reconciliation is open (`manage.py reconcile`) the journal sends nothing; it only
+looks up. Afterwards a step whose cause lies before the restore asks a person before it writes: it
+may have written already.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -27,7 +29,9 @@ PAUSE_SECONDS = 60
 
 
 class Cause(NamedTuple):
-    """What started an activation. `found_at`: when comparing with the provider brought it to light, else None."""
+    """What started an activation. `found_at`: when comparing with the provider brought it to light,
+    else None.
+    """
 
     happened_at: datetime
     found_at: datetime | None = None
@@ -51,7 +55,9 @@ def tell_causes(causes: Causes) -> None:
 
 
 def when_begun(listener: Callable[[datetime], object]) -> None:
-    """`listener` is called with the time of the backup: what changed since then is to be read again."""
+    """`listener` is called with the time of the backup: what changed since then is to be read
+    again.
+    """
     _beginners.append(listener)
 
 
@@ -77,7 +83,9 @@ def held(call: ActionCall) -> Outcome:
 
 
 def doubtful(calls: Iterable[ActionCall]) -> dict[int, str]:
-    """Activations whose step may have written between a backup and its restore, with the words for a person."""
+    """Activations whose step may have written between a backup and its restore, with the words for
+    a person.
+    """
     latest = Reconciliation.objects.order_by("-begun_at").first()
     ids = {call.activation_id for call in calls if call.activation_id is not None}
     if latest is None or not ids:
@@ -91,14 +99,17 @@ def doubtful(calls: Iterable[ActionCall]) -> dict[int, str]:
 
 
 def _is_before(cause: Cause, row: Reconciliation) -> bool:
-    """Whether it may have been acted on before the restore. All times but the provider's are the database's.
+    """Whether it may have been acted on before the restore. All times but the provider's are the
+    database's.
 
-    What the first comparison after a restore finds may be a change of before it: a record that changed twice shows
-    the earlier change with the time of the later one.
+    What the first comparison after a restore finds may be a change of before it: a record that
+    changed twice shows the earlier change with the time of the later one.
     """
     if cause.happened_at < row.begun_at:
         return True
-    return cause.found_at is not None and (row.released_at is None or cause.found_at < row.released_at)
+    return cause.found_at is not None and (
+        row.released_at is None or cause.found_at < row.released_at
+    )
 
 
 @transaction.atomic
@@ -119,7 +130,9 @@ def begin(*, since: datetime) -> Reconciliation:
 def look_up() -> int:
     """Ask the provider about every call without an answer; how many were asked about."""
     asked = 0
-    for request in Sending.objects.filter(calls__state__in=UNSETTLED).distinct().select_related("connection"):
+    for request in (
+        Sending.objects.filter(calls__state__in=UNSETTLED).distinct().select_related("connection")
+    ):
         Sending.objects.filter(pk=request.pk).update(checked_at=Now())
         calls = list(request.calls.filter(state__in=UNSETTLED).select_related("sending"))
         for action in {call.action for call in calls} & WRITERS.keys():
@@ -147,7 +160,9 @@ def release(row: Reconciliation, *, force: bool) -> None:
 
 
 def unknown_calls(ids: Collection[UUID]) -> set[UUID]:
-    """Return those ids of calls, as records at the provider carry them, that this database does not know."""
+    """Return those ids of calls, as records at the provider carry them, that this database does not
+    know.
+    """
     return set(ids) - set(Call.objects.filter(pk__in=ids).values_list("pk", flat=True))
 
 

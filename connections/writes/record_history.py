@@ -1,4 +1,5 @@
-"""What happened to one record of a provider: its events, the activations they started, the calls that wrote it.
+"""What happened to one record of a provider: its events, the activations they started, the calls
+that wrote it.
 
 Activations are another app's: it tells of them here (`tell_runs`, in `ready()`).
 """
@@ -43,7 +44,9 @@ _tellers: list[Runs] = []
 
 
 def tell_runs(runs: Runs) -> None:
-    """`runs` returns the connection's activations with these ids, or started by events with these ids."""
+    """`runs` returns the connection's activations with these ids, or started by events with these
+    ids.
+    """
     _tellers.append(runs)
 
 
@@ -54,9 +57,15 @@ def of_record(connection: Connection, record_id: UUID, category: str) -> list[En
     """
     events = _events(connection, record_id, category)
     about = Q(record_id=record_id) | Q(target=record_id)
-    calls = list(connection.calls.filter(about).select_related("user").order_by("-created_at")[:SHOWN])
+    calls = list(
+        connection.calls.filter(about).select_related("user").order_by("-created_at")[:SHOWN]
+    )
     started = {call.activation_id for call in calls if call.activation_id is not None}
-    runs = [run for tell in _tellers for run in tell(connection, started, [event.pk for event in events])]
+    runs = [
+        run
+        for tell in _tellers
+        for run in tell(connection, started, [event.pk for event in events])
+    ]
     found = [Entry(event.occurred_at, event=event) for event in events]
     found += [Entry(run.at, run=run) for run in runs]
     found += [Entry(call.created_at, call=call) for call in calls]
@@ -64,5 +73,7 @@ def of_record(connection: Connection, record_id: UUID, category: str) -> list[En
 
 
 def _events(connection: Connection, record_id: UUID, category: str) -> list[Event]:
-    found = connection.events.filter(category=category, resource_id=record_id).select_related("delivery")
+    found = connection.events.filter(category=category, resource_id=record_id).select_related(
+        "delivery"
+    )
     return list(found.order_by("-occurred_at")[:SHOWN])

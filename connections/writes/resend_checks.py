@@ -1,7 +1,8 @@
-"""Whether a write that was not settled may still go out: asked each time before anything is sent again.
+"""Whether a write that was not settled may still go out: asked each time before anything is sent
+again.
 
-Since it was intended, somebody may have cancelled its activation, paused or ended its connection, archived its client,
-or taken the right from the person whose form it is.
+Since it was intended, somebody may have cancelled its activation, paused or ended its connection,
+archived its client, or taken the right from the person whose form it is.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -1,4 +1,6 @@
-"""Sending what the journal holds, and storing what came back (settling.py finds out what became of the rest)."""
+"""Sending what the journal holds, and storing what came back (settling.py finds out what became of
+the rest).
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -24,12 +26,18 @@ BACK_OFF = (5, 20, 60, 120)  # seconds after the first, second … sending witho
 MOST_EPOCHS = 4  # keys of one step's call; each but the first follows a look-up that found nothing
 FORM_EPOCHS = 2  # of a form's: whoever sent it has gone on, and is told that it is not there
 UNSETTLED = (CallState.INTENDED, CallState.SENT)
-Bars = Callable[[Sequence[Call]], Mapping[UUID, str]]  # calls that may not be sent now, with the reason
+Bars = Callable[
+    [Sequence[Call]], Mapping[UUID, str]
+]  # calls that may not be sent now, with the reason
 _authors: list[Callable[[int], str]] = []
 
 
-def new_sending(writer: Writer, connection: Connection, *, path: str = "", sent_now: bool = True) -> Sending:
-    """A sending whose bytes `stored` fills in. It counts as sent from now on, unless somebody else will send it."""
+def new_sending(
+    writer: Writer, connection: Connection, *, path: str = "", sent_now: bool = True
+) -> Sending:
+    """A sending whose bytes `stored` fills in. It counts as sent from now on, unless somebody else
+    will send it.
+    """
     return Sending.objects.create(
         connection=connection,
         idempotency_key=uuid4().hex,
@@ -43,7 +51,9 @@ def new_sending(writer: Writer, connection: Connection, *, path: str = "", sent_
 
 
 def stored(writer: Writer, sending: Sending, rows: Sequence[Call]) -> list[Call]:
-    """Insert the calls of a sending and freeze its bytes; those that a unique key keeps out are left out."""
+    """Insert the calls of a sending and freeze its bytes; those that a unique key keeps out are
+    left out.
+    """
     Call.objects.bulk_create(rows, ignore_conflicts=True)
     entered = dict(Call.objects.filter(sending=sending).values_list("pk", "created_at"))
     made = [row for row in rows if row.pk in entered]
@@ -66,11 +76,14 @@ def by_sending(calls: Iterable[Call]) -> list[tuple[Sending, list[Call]]]:
     return list(found.values())
 
 
-# -- sending ----------------------------------------------------------------------------------------------------
+# -- sending
+# ----------------------------------------------------------------------------------------------------
 
 
 def dispatch(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
-    """Send it and store what came back; the outcomes of calls that are not settled by that, by call id."""
+    """Send it and store what came back; the outcomes of calls that are not settled by that, by call
+    id.
+    """
     try:
         verdicts = writer.send(sending, by_person=_is_persons(calls))
     except errors.UnknownOutcome as error:
@@ -100,7 +113,9 @@ def dispatch(writer: Writer, sending: Sending, calls: Sequence[Call]) -> dict[UU
 def _looked_at_again(
     writer: Writer, sending: Sending, calls: Sequence[Call], decided: Mapping[UUID, Made | Refused]
 ) -> dict[UUID, Made | Refused]:
-    """A refusal of something sent before ("already exists") may only say that the first sending was carried out."""
+    """A refusal of something sent before ("already exists") may only say that the first sending was
+    carried out.
+    """
     refused = [
         call
         for call in calls
@@ -111,7 +126,11 @@ def _looked_at_again(
     try:
         found = writer.look_up(sending.connection, refused, by_person=_is_persons(calls))
     except errors.ProviderError:
-        return {pk: verdict for pk, verdict in decided.items() if pk not in {call.pk for call in refused}}
+        return {
+            pk: verdict
+            for pk, verdict in decided.items()
+            if pk not in {call.pk for call in refused}
+        }
     there = {pk: record for pk, record in found.items() if isinstance(record, Made)}
     return {**decided, **there}
 
@@ -137,7 +156,9 @@ def _unanswered(
 def _refused_whole(
     writer: Writer, sending: Sending, calls: Sequence[Call], error: errors.Invalid
 ) -> dict[UUID, Outcome]:
-    """The request as such was refused, so nothing of it was done. One bad element must not fail the others."""
+    """The request as such was refused, so nothing of it was done. One bad element must not fail the
+    others.
+    """
     if len(calls) > 1:
         waiting: dict[UUID, Outcome] = {}
         for call in calls:
@@ -149,13 +170,19 @@ def _refused_whole(
     return {}
 
 
-def nothing_sent(sending: Sending, calls: Sequence[Call], error: errors.ProviderError) -> dict[UUID, Outcome]:
-    """Nothing was done this time. If it was the first, the intent is as good as new, or fails if it never can be."""
+def nothing_sent(
+    sending: Sending, calls: Sequence[Call], error: errors.ProviderError
+) -> dict[UUID, Outcome]:
+    """Nothing was done this time. If it was the first, the intent is as good as new, or fails if it
+    never can be.
+    """
     outcome = outcome_of(error)
     first = sending.times <= 1
     with transaction.atomic():
         if first:
-            Sending.objects.filter(pk=sending.pk).update(first_sent_at=None, times=0, status=error.status)
+            Sending.objects.filter(pk=sending.pk).update(
+                first_sent_at=None, times=0, status=error.status
+            )
         if first and isinstance(outcome, Failed):
             Call.objects.filter(pk__in=[c.pk for c in calls], state__in=UNSETTLED).update(
                 state=CallState.FAILED, error=str(error)[:500], settled_at=Now()
@@ -170,7 +197,8 @@ def _is_persons(calls: Sequence[Call]) -> bool:
     return any(call.form_key is not None for call in calls)
 
 
-# -- storing what became of it ----------------------------------------------------------------------------------
+# -- storing what became of it
+# ----------------------------------------------------------------------------------
 
 
 def _store(writer: Writer, sending: Sending, decided: Mapping[UUID, Made | Refused]) -> None:
@@ -222,7 +250,9 @@ def tell_authors(author: Callable[[int], str]) -> None:
 
 
 def note(call: Call, verb: str, *, by: User | None, **details: str) -> None:
-    """Into the audit trail, with the call and whose it is: a person's, or a step's of a workflow's version."""
+    """Into the audit trail, with the call and whose it is: a person's, or a step's of a workflow's
+    version.
+    """
     step = {"activation": call.activation_id, "step": call.step} if call.activation_id else {}
     authors = [author(call.activation_id) for author in _authors] if call.activation_id else []
     audit.record(
@@ -259,21 +289,27 @@ def close(reasons: Mapping[UUID, str]) -> None:
 
 
 def _undecided(pk: UUID, reason: str) -> None:
-    Call.objects.filter(pk=pk, state__in=UNSETTLED).update(state=CallState.UNKNOWN, error=reason[:500])
+    Call.objects.filter(pk=pk, state__in=UNSETTLED).update(
+        state=CallState.UNKNOWN, error=reason[:500]
+    )
 
 
-# -- sending again ------------------------------------------------------------------------------------------
+# -- sending again
+# ------------------------------------------------------------------------------------------
 
 
 def resend(
     writer: Writer, sending: Sending, calls: Sequence[Call], *, barred: Bars
 ) -> dict[UUID, Outcome] | None:
-    """Send the same bytes under the same key. None, and nothing is sent: not all that they hold is still wanted.
+    """Send the same bytes under the same key. None, and nothing is sent: not all that they hold is
+    still wanted.
 
     `barred` answers which of the sending's other calls may not go out.
     """
     with transaction.atomic():
-        held = list(Call.objects.select_for_update(of=("self",)).filter(sending=sending).order_by("pk"))
+        held = list(
+            Call.objects.select_for_update(of=("self",)).filter(sending=sending).order_by("pk")
+        )
         in_hand = {call.pk for call in calls}
         others = [call for call in held if call.pk not in in_hand]
         if any(call.state not in UNSETTLED for call in held) or barred(others):
@@ -288,10 +324,15 @@ def resend(
 
 def send_anew(writer: Writer, calls: Sequence[Call]) -> dict[UUID, Outcome]:
     """They are not there: new calls under a new key take their places."""
-    tired = [call for call in calls if call.epoch >= (FORM_EPOCHS if call.form_key else MOST_EPOCHS)]
+    tired = [
+        call for call in calls if call.epoch >= (FORM_EPOCHS if call.form_key else MOST_EPOCHS)
+    ]
     if tired:
         close(
-            {call.pk: f"It was sent {call.epoch} times without an answer and is not there." for call in tired}
+            {
+                call.pk: f"It was sent {call.epoch} times without an answer and is not there."
+                for call in tired
+            }
         )
     successors = supersede(writer, [call for call in calls if call not in tired])
     crash_point("journal.after_intent")
@@ -299,7 +340,9 @@ def send_anew(writer: Writer, calls: Sequence[Call]) -> dict[UUID, Outcome]:
 
 
 def supersede(writer: Writer, calls: Sequence[Call], *, sent_now: bool = True) -> list[Call]:
-    """These were sent in vain; as many new ones take their places, with the same bodies and so the same marks."""
+    """These were sent in vain; as many new ones take their places, with the same bodies and so the
+    same marks.
+    """
     with transaction.atomic():
         states = (*UNSETTLED, CallState.UNKNOWN)
         old = list(

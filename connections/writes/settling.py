@@ -1,4 +1,6 @@
-"""Finding out what became of writes whose process died or whose answer never came, and going on from there."""
+"""Finding out what became of writes whose process died or whose answer never came, and going on
+from there.
+"""
 
 from collections.abc import Callable, Sequence
 from uuid import UUID
@@ -20,20 +22,26 @@ Sender = Callable[[Writer, Sending, Sequence[Call]], dict[UUID, Outcome]]
 
 
 def settle(writer: Writer, connection: Connection, calls: Sequence[Call]) -> dict[UUID, Outcome]:
-    """Go on with calls for whoever may send them: their lane, or their person. Outcomes of those that still wait."""
+    """Go on with calls for whoever may send them: their lane, or their person. Outcomes of those
+    that still wait.
+    """
     return _each(writer, connection, calls, _send_wanted)
 
 
-def settle_left_behind(writer: Writer, connection: Connection, calls: Sequence[Call]) -> dict[UUID, Outcome]:
+def settle_left_behind(
+    writer: Writer, connection: Connection, calls: Sequence[Call]
+) -> dict[UUID, Outcome]:
     """Go on with calls that nobody came back to.
 
-    What may not be sent any more is closed once it is certain that it is not there. Of the rest, forms are sent
-    again; steps are sent by their lane alone.
+    What may not be sent any more is closed once it is certain that it is not there. Of the rest,
+    forms are sent again; steps are sent by their lane alone.
     """
     return _each(writer, connection, calls, _send_forms)
 
 
-def _each(writer: Writer, connection: Connection, calls: Sequence[Call], send: Sender) -> dict[UUID, Outcome]:
+def _each(
+    writer: Writer, connection: Connection, calls: Sequence[Call], send: Sender
+) -> dict[UUID, Outcome]:
     waiting: dict[UUID, Outcome] = {}
     only_look = Reconciliation.objects.filter(released_at=None).exists()
     for request, its_calls in by_sending(calls):
@@ -49,7 +57,9 @@ def _each(writer: Writer, connection: Connection, calls: Sequence[Call], send: S
 
 def _look(writer: Writer, request: Sending, calls: Sequence[Call]) -> dict[UUID, Outcome]:
     """After a restore: whatever the rows say, it may have been sent since the backup."""
-    Sending.objects.filter(pk=request.pk).update(first_sent_at=Coalesce(F("first_sent_at"), F("created_at")))
+    Sending.objects.filter(pk=request.pk).update(
+        first_sent_at=Coalesce(F("first_sent_at"), F("created_at"))
+    )
     try:
         found = writer.look_up(request.connection, calls, by_person=False)
     except errors.ProviderError as error:
@@ -59,11 +69,15 @@ def _look(writer: Writer, request: Sending, calls: Sequence[Call]) -> dict[UUID,
     return {call.pk: later(reason, soon(60)) for call in missing}
 
 
-def _find_out(writer: Writer, request: Sending, calls: Sequence[Call], send: Sender) -> dict[UUID, Outcome]:
+def _find_out(
+    writer: Writer, request: Sending, calls: Sequence[Call], send: Sender
+) -> dict[UUID, Outcome]:
     try:
         found = writer.look_up(request.connection, calls, by_person=False)
     except errors.ProviderError as error:
-        if request.connection.state == ConnectionState.REVOKED and not _may_be_remembered(writer, request):
+        if request.connection.state == ConnectionState.REVOKED and not _may_be_remembered(
+            writer, request
+        ):
             _hand_over(calls, DISCONNECTED)
         return _patient(calls, error)
     missing = sending.store_found(writer, request, calls, found)
@@ -79,7 +93,9 @@ def _send_wanted(writer: Writer, request: Sending, missing: Sequence[Call]) -> d
         if request.first_sent_at is None:
             return sending.send_anew(writer, missing)
     if _may_be_remembered(writer, request):
-        pause = max(sending.SETTLE_SECONDS, writer.key_seconds + sending.SETTLE_SECONDS - _age(request))
+        pause = max(
+            sending.SETTLE_SECONDS, writer.key_seconds + sending.SETTLE_SECONDS - _age(request)
+        )
         return {call.pk: later(SETTLING, soon(pause)) for call in missing}
     return sending.send_anew(writer, missing)
 

@@ -1,4 +1,6 @@
-"""What an integration tells the journal about each of its writes: how it is drafted, sent and found again."""
+"""What an integration tells the journal about each of its writes: how it is drafted, sent and found
+again.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +24,11 @@ class Twin:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One record to be made. `noted` is what the look-up will need; `target` may have one open call at a time.
+    """One record to be made. `noted` is what the look-up will need; `target` may have one open call
+    at a time.
 
-    `path` is for writers that change one record at a time, whose address it is. `amount` None: not known before
-    the provider works it out; `currency` "": the tenant's own.
+    `path` is for writers that change one record at a time, whose address it is. `amount` None: not
+    known before the provider works it out; `currency` "": the tenant's own.
     """
 
     id: UUID
@@ -41,7 +44,8 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The record is there. `answer` is what the provider says of it, `warnings` what a person should know of that.
+    """The record is there. `answer` is what the provider says of it, `warnings` what a person
+    should know of that.
 
     `changed_at`: when it says that this was done.
     """
@@ -87,7 +91,9 @@ class Writer:
     def drafts(
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
-        """A draft per row, or the outcome of one that is not sent. May ask the provider; raises ProviderError."""
+        """A draft per row, or the outcome of one that is not sent. May ask the provider; raises
+        ProviderError.
+        """
         raise NotImplementedError
 
     def encode(self, bodies: Sequence[Data]) -> bytes:
@@ -100,7 +106,9 @@ class Writer:
         """
         raise NotImplementedError
 
-    def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
+    def look_up(
+        self, connection: Connection, calls: Sequence[Call], *, by_person: bool
+    ) -> dict[UUID, Found]:
         """What became of these calls, by call id. Raises ProviderError when it cannot be asked now."""
         raise NotImplementedError
 
@@ -113,5 +121,7 @@ WRITERS: dict[str, Writer] = {}  # by action key
 
 
 def add(writer: Writer) -> None:
-    """An integration tells how an action writes, so that sweeps and decisions can go on where a process died."""
+    """An integration tells how an action writes, so that sweeps and decisions can go on where a
+    process died.
+    """
     WRITERS[writer.action] = writer

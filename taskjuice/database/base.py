@@ -1,7 +1,8 @@
-"""Django's backend for PostgreSQL, except that nothing waits for the database without end (`ENGINE` of the settings).
+"""Django's backend for PostgreSQL, except that nothing waits for the database without end (`ENGINE`
+of the settings).
 
-It also tells by itself whether a pooler in transaction mode stands between, as PgBouncer: there a session is shared by
-all, so nothing may outlive its transaction.
+It also tells by itself whether a pooler in transaction mode stands between, as PgBouncer: there a
+session is shared by all, so nothing may outlive its transaction.
 """
 
 from typing import Any
@@ -31,7 +32,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @property
     def pool(self) -> ConnectionPool[Connection] | None:
-        """The process's pool, where the settings ask for one; Django's own would check connections without limit."""
+        """The process's pool, where the settings ask for one; Django's own would check connections
+        without limit.
+        """
         options = self.settings_dict["OPTIONS"].get("pool")
         if self.alias == NO_DB_ALIAS or not options:
             return None
@@ -62,7 +65,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def _configure_connection(self, connection: Connection) -> bool:
-        """Django calls this for each new connection that is not of the pool; whether it has to commit then."""
+        """Django calls this for each new connection that is not of the pool; whether it has to
+        commit then.
+        """
         self._set_up(connection)
         return True
 
@@ -71,7 +76,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super()._configure_connection(connection)  # type: ignore[misc]  # unknown to django-stubs
 
     def chunked_cursor(self) -> Any:
-        """Outside a transaction a cursor of the server's belongs to its session, which a pooler gives to others."""
+        """Outside a transaction a cursor of the server's belongs to its session, which a pooler
+        gives to others.
+        """
         self.ensure_connection()
         assert self.connection is not None
         if self.connection.autocommit and not self.connection.is_direct:

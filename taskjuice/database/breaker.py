@@ -11,7 +11,9 @@ PAUSE_SECONDS = 0.5  # after a failure, before the next one tries
 
 
 class Breaker:
-    """After a failure one thread at a time tries; the others are told at once, and stay free for the rest."""
+    """After a failure one thread at a time tries; the others are told at once, and stay free for
+    the rest.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -20,7 +22,9 @@ class Breaker:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Around getting a connection; raises psycopg.OperationalError while another thread is still trying."""
+        """Around getting a connection; raises psycopg.OperationalError while another thread is
+        still trying.
+        """
         is_trial = self._enter()
         try:
             yield

@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 CHECK_SECONDS = 1.5  # that a connection from the pool may take to show that it works
 
-# Sets the session's limits where the server's process is the one this client was told of: behind a pooler it is not,
-# and what is set there for a session would be somebody else's a moment later.
+# Sets the session's limits where the server's process is the one this client was told of: behind a
+# pooler it is not, and what is set there for a session would be somebody else's a moment later.
 SET_SESSION = """
 SELECT set_config(name, value, false)
   FROM unnest(%s::text[], %s::text[]) AS new (name, value) WHERE pg_backend_pid() = %s
@@ -32,9 +32,15 @@ class Connection(psycopg.Connection[Any]):
         """Find out whether the session is ours, and limit it on the server's side where it is."""
         names, values = list(limits.SESSION), list(limits.SESSION.values())
         is_limited = limits.statement_seconds() is not None
-        rows = self.execute(SET_SESSION, [names, values, self.info.backend_pid]) if is_limited else None
+        rows = (
+            self.execute(SET_SESSION, [names, values, self.info.backend_pid])
+            if is_limited
+            else None
+        )
         if rows is None:
-            rows = self.execute("SELECT FROM pg_backend_pid() AS pid WHERE pid = %s", [self.info.backend_pid])
+            rows = self.execute(
+                "SELECT FROM pg_backend_pid() AS pid WHERE pid = %s", [self.info.backend_pid]
+            )
         self.is_direct = rows.rowcount > 0
 
     def wait(
@@ -49,7 +55,9 @@ class Connection(psycopg.Connection[Any]):
             return self._cancel(gen, interval, seconds)
 
     def _cancel(self, gen: Generator[Any, Any, T], interval: float, seconds: float) -> T:
-        """Have the server stop. One that does not even do that is not there: the connection is given up."""
+        """Have the server stop. One that does not even do that is not there: the connection is
+        given up.
+        """
         try:
             self._try_cancel(timeout=limits.CANCEL_SECONDS)
             return super().wait(gen, interval, limits.CANCEL_SECONDS)
@@ -64,8 +72,12 @@ class Connection(psycopg.Connection[Any]):
             pool.drain()
         raise errors.OperationalError(f"no answer from the database for {seconds:.1f} s")
 
-    def _exec_command(self, command: Any, result_format: Format = Format.TEXT) -> Generator[Any, Any, Any]:
-        """BEGIN brings the transaction's own limits along, in the same round trip; they hold behind any pooler."""
+    def _exec_command(
+        self, command: Any, result_format: Format = Format.TEXT
+    ) -> Generator[Any, Any, Any]:
+        """BEGIN brings the transaction's own limits along, in the same round trip; they hold behind
+        any pooler.
+        """
         if not (isinstance(command, bytes) and command.startswith(b"BEGIN") and self._own_limits()):
             return (yield from super()._exec_command(command, result_format))
         self._check_connection_ok()
@@ -82,7 +94,9 @@ class Connection(psycopg.Connection[Any]):
             return b""
         own = {"statement_timeout": f"{seconds:.0f}s"}
         if not self.is_direct:
-            own["idle_in_transaction_session_timeout"] = limits.SESSION["idle_in_transaction_session_timeout"]
+            own["idle_in_transaction_session_timeout"] = limits.SESSION[
+                "idle_in_transaction_session_timeout"
+            ]
         return "".join(f"; SET LOCAL {name} = '{value}'" for name, value in own.items()).encode()
 
 

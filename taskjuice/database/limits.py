@@ -1,7 +1,7 @@
 """How long this process waits for its database (reasons: docs/decisions/database-limits.md).
 
-All of it is counted here, at the client: a server that hangs, or a network that swallows packets, cannot end a
-statement, and behind a pooler in transaction mode no setting of a session holds.
+All of it is counted here, at the client: a server that hangs, or a network that swallows packets,
+cannot end a statement, and behind a pooler in transaction mode no setting of a session holds.
 """
 
 import threading
@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 CONNECT_SECONDS = 3
-IDLE_IN_TRANSACTION_SECONDS = 5  # whoever is cut off from its database holds its locks no longer than this
+IDLE_IN_TRANSACTION_SECONDS = (
+    5  # whoever is cut off from its database holds its locks no longer than this
+)
 CANCEL_SECONDS = 0.5  # that a statement which took too long may take to be cancelled
 LEAST_SECONDS = 0.05  # so that what comes last still fails by its own words
 
-# Seconds of one statement, by kind of process. Anything else (migrations, a shell) waits as long as it takes.
+# Seconds of one statement, by kind of process. Anything else (migrations, a shell) waits as long as
+# it takes.
 STATEMENT_SECONDS = {"web": 10.0, "worker": 10.0}
 # Of a web process's pool: as many as its threads at once, and some for those that just end.
 POOL = {
@@ -61,7 +64,9 @@ def set_kind(kind: str) -> None:
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """All that this thread asks of the database inside, connecting included, is over after so many seconds."""
+    """All that this thread asks of the database inside, connecting included, is over after so many
+    seconds.
+    """
     before = _thread.deadline
     ends = time.monotonic() + seconds
     _thread.deadline = ends if before is None else min(before, ends)
@@ -82,7 +87,9 @@ def patiently(seconds: float) -> Iterator[None]:
 
 
 def statement_seconds() -> float | None:
-    """How long a statement may take in this thread, whatever it is part of; None: as long as it takes."""
+    """How long a statement may take in this thread, whatever it is part of; None: as long as it
+    takes.
+    """
     return None if _process.statement is None else _thread.statement or _process.statement
 
 

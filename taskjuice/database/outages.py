@@ -1,7 +1,8 @@
 """A moment without database: connections cut, a server that restarts, a full disk.
 
-What it raises says nothing about the work that met it. It is never taken for an outcome: it rises, and what is stored
-decides on the next turn. What a process knows and has not stored yet is worth trying again for a while.
+What it raises says nothing about the work that met it. It is never taken for an outcome: it rises,
+and what is stored decides on the next turn. What a process knows and has not stored yet is worth
+trying again for a while.
 """
 
 import logging
@@ -18,7 +19,8 @@ T = TypeVar("T")
 OUTAGE = (OperationalError, InterfaceError)
 SECONDS = 10.0  # a server restarts in less
 PAUSES = (0.05, 0.2, 0.5, 1.0)
-# SQLSTATEs of statements that were too much for the server, and might be again: no moment, but a fault of theirs.
+# SQLSTATEs of statements that were too much for the server, and might be again: no moment, but a
+# fault of theirs.
 TOO_MUCH = frozenset({"57014", "53200", "54000", "54001"})
 
 

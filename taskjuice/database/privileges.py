@@ -1,6 +1,8 @@
-"""What the role of web and worker may do, where another role owns the tables (docs/deploy.md, *Two roles*).
+"""What the role of web and worker may do, where another role owns the tables (docs/deploy.md, *Two
+roles*).
 
-All of it is told from PostgreSQL's catalogue, so that a missing right is known before a statement needs it.
+All of it is told from PostgreSQL's catalogue, so that a missing right is known before a statement
+needs it.
 """
 
 from dataclasses import dataclass
@@ -15,9 +17,9 @@ ON_TABLES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 WITHHELD = ("TRUNCATE", "REFERENCES", "TRIGGER")
 MIGRATIONS = "django_migrations"
 
-# Partitions are left out, since a statement needs rights on the table that it names, and so are the sequences of
-# identity columns, which need none. The search path is read as text: what PostgreSQL makes of it, current_schemas(),
-# leaves out a schema that the role may not use.
+# Partitions are left out, since a statement needs rights on the table that it names, and so are the
+# sequences of identity columns, which need none. The search path is read as text: what PostgreSQL
+# makes of it, current_schemas(), leaves out a schema that the role may not use.
 MISSING = """
 WITH asked AS (SELECT coalesce(%(role)s::name, current_user) AS role), path AS (
     SELECT replace(trim(' "' FROM name), '$user', current_user) AS schema
@@ -74,7 +76,8 @@ class Owner:
 
 
 def list_missing(role: str | None = None) -> list[str]:
-    """Return what `role` (by default the connected one) lacks of what web and worker need; empty when all is well.
+    """Return what `role` (by default the connected one) lacks of what web and worker need; empty
+    when all is well.
 
     One statement over the catalogue. Tables that are not there are left to the check of migrations.
     """
@@ -85,7 +88,8 @@ def list_missing(role: str | None = None) -> list[str]:
 
 
 def grant_to(role: str) -> None:
-    """Grant `role` what web and worker need, now and for all that later migrations make. Safe to repeat.
+    """Grant `role` what web and worker need, now and for all that later migrations make. Safe to
+    repeat.
 
     Raises CannotGrant where the role is not there, or could do what is to be kept from it.
     """
@@ -103,7 +107,9 @@ def grant_to(role: str) -> None:
 def _list_tables() -> list[str]:
     """Return the tables of all models, and those that are nobody's model."""
     models = apps.get_models(include_auto_created=True)
-    of_models = {model._meta.db_table for model in models if model._meta.managed and not model._meta.proxy}
+    of_models = {
+        model._meta.db_table for model in models if model._meta.managed and not model._meta.proxy
+    }
     return sorted(of_models | {MIGRATIONS, settings.CACHES["default"]["LOCATION"]})
 
 
@@ -124,20 +130,27 @@ def _refuse_too_mighty(cursor: CursorWrapper, role: str, owner: Owner) -> None:
         )
     is_superuser, is_member = row
     if is_superuser:
-        raise CannotGrant(f"{role} is a superuser and may do everything: nothing can be kept from it.")
+        raise CannotGrant(
+            f"{role} is a superuser and may do everything: nothing can be kept from it."
+        )
     if is_member:
-        raise CannotGrant(f"{role} is {owner.role}, who owns the tables, or may become it: use another role.")
+        raise CannotGrant(
+            f"{role} is {owner.role}, who owns the tables, or may become it: use another role."
+        )
 
 
 def _list_grants(cursor: CursorWrapper, role: str, owner: Owner) -> list[str]:
-    """Return the statements. All of the owner's tables are named, partitions too; others' tables are left alone."""
+    """Return the statements. All of the owner's tables are named, partitions too; others' tables
+    are left alone.
+    """
     quote = database.ops.quote_name
     schema, to = quote(owner.schema), quote(role)
     tables, withheld = ", ".join(ON_TABLES), ", ".join(WITHHELD)
     by_default = f"ALTER DEFAULT PRIVILEGES FOR ROLE {quote(owner.role)} IN SCHEMA {schema}"
     cursor.execute(OBJECTS, {"owner": owner.role, "schema": schema})
     objects = {
-        kind: ", ".join(f"{schema}.{quote(name)}" for name in names) for kind, names in cursor.fetchall()
+        kind: ", ".join(f"{schema}.{quote(name)}" for name in names)
+        for kind, names in cursor.fetchall()
     }
     statements = [
         f"GRANT USAGE ON SCHEMA {schema} TO {to}",

@@ -1,4 +1,6 @@
-"""`make demo` and `make dev`: start everything, do the main job, serve until Ctrl-C, stop everything."""
+"""`make demo` and `make dev`: start everything, do the main job, serve until Ctrl-C, stop
+everything.
+"""
 
 import argparse
 import fcntl
@@ -21,9 +23,13 @@ class Ended(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m taskjuice.demo")
-    parser.add_argument("--once", action="store_true", help="end after the main job; not 0 if a stage failed")
+    parser.add_argument(
+        "--once", action="store_true", help="end after the main job; not 0 if a stage failed"
+    )
     parser.add_argument("--dev", action="store_true", help="autoreload, DEBUG, and no main job")
-    parser.add_argument("--folder", type=Path, help="data, logs and secrets; default var/demo or var/dev")
+    parser.add_argument(
+        "--folder", type=Path, help="data, logs and secrets; default var/demo or var/dev"
+    )
     options = parser.parse_args()
     folder = (options.folder or ROOT / "var" / ("dev" if options.dev else "demo")).resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -31,7 +37,10 @@ def main() -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"Another run uses {folder}. Stop it first, or give another --folder.", file=sys.stderr)
+            print(
+                f"Another run uses {folder}. Stop it first, or give another --folder.",
+                file=sys.stderr,
+            )
             return 1
         place = Place(folder, free_port(WEB_PORT), free_port(SANDBOX_PORT), options.dev)
         return run(place, once=options.once)
@@ -59,7 +68,9 @@ def run(place: Place, *, once: bool) -> int:
         return 1
     finally:
         for number in ENDINGS:
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave something running
+            signal.signal(
+                number, signal.SIG_IGN
+            )  # a second Ctrl-C must not leave something running
         running.stop()
         stages.note("everything stopped")
     return 0

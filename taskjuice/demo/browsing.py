@@ -16,7 +16,9 @@ class Form:
     action: str
     method: str
     fields: Fields = field(default_factory=list)  # what a browser would send untouched
-    choices: dict[str, list[str]] = field(default_factory=dict)  # of boxes, radios and lists, ticked or not
+    choices: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # of boxes, radios and lists, ticked or not
     buttons: Fields = field(default_factory=list)
 
 
@@ -102,17 +104,23 @@ class Visitor:
     def open(self, path: str) -> Page:
         return self._page(self.session.get(urljoin(self.base_url, path), timeout=20))
 
-    def submit(self, page: Page, form: Form, button: tuple[str, str] | None = None, **typed: str) -> Page:
+    def submit(
+        self, page: Page, form: Form, button: tuple[str, str] | None = None, **typed: str
+    ) -> Page:
         """Send the form as a browser would, with `typed` in place of what stood there."""
         kept = [(name, value) for name, value in form.fields if name not in typed]
         sent = kept + list(typed.items()) + ([button] if button else [])
         headers = {"Referer": page.url}
         if form.method == "post":
-            return self._page(self.session.post(form.action, data=sent, headers=headers, timeout=20))
+            return self._page(
+                self.session.post(form.action, data=sent, headers=headers, timeout=20)
+            )
         return self._page(self.session.get(form.action, params=sent, headers=headers, timeout=20))
 
     def _page(self, answer: requests.Response) -> Page:
         if answer.status_code >= 400:
             method = answer.request.method
-            raise StageFailed(f"{method} {answer.url} answered {answer.status_code} {answer.reason}")
+            raise StageFailed(
+                f"{method} {answer.url} answered {answer.status_code} {answer.reason}"
+            )
         return Page(answer)

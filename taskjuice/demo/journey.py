@@ -18,7 +18,9 @@ PATIENCE = 30.0  # seconds that one stage may take
 
 
 def run(place: Place, stages: Stages) -> None:
-    """Sign in, connect, subscribe, publish a workflow, change an invoice, see its activation finish."""
+    """Sign in, connect, subscribe, publish a workflow, change an invoice, see its activation
+    finish.
+    """
     job = Journey(place, stages)
     job.sign_in()
     job.connect()
@@ -37,7 +39,9 @@ class Journey:
     def sign_in(self) -> None:
         page = self.visitor.open("/accounts/login/")
         password = self.place.secrets["OWNER_PASSWORD"]
-        page = self.visitor.submit(page, page.form(having="password"), login=OWNER_EMAIL, password=password)
+        page = self.visitor.submit(
+            page, page.form(having="password"), login=OWNER_EMAIL, password=password
+        )
         if "/accounts/" in page.url:
             raise StageFailed(f"Signing in as {OWNER_EMAIL} ended at {page.url}")
         self.stages.done(f"signed in as {OWNER_EMAIL}")
@@ -54,17 +58,23 @@ class Journey:
         self.stages.done("consent given at Xero")
         page = self.visitor.submit(page, page.form(having="tenants"))
         if not self._connections(self.visitor.open(f"{self.home}connections/")):
-            raise StageFailed(f"No connection after the choice of the organisation; it ended at {page.url}")
+            raise StageFailed(
+                f"No connection after the choice of the organisation; it ended at {page.url}"
+            )
         self.stages.done("organisation picked, connected")
 
     def subscribe(self) -> None:
-        """In Xero's portal: the delivery URL, which must prove itself by the intent-to-receive probes."""
+        """In Xero's portal: the delivery URL, which must prove itself by the intent-to-receive
+        probes.
+        """
         url = f"{self.place.base_url}/webhooks/xero/"
         self._xero("POST", "subscription", {"url": url})
         state = self._until("the intent-to-receive check is over", self._probed)
         statuses = [probe["status"] for probe in state["probes"]]
         if statuses != [401, 401, 401, 200]:
-            raise StageFailed(f"Intent to receive: the probes got {statuses}, not three 401 and a 200")
+            raise StageFailed(
+                f"Intent to receive: the probes got {statuses}, not three 401 and a 200"
+            )
         self.stages.done("webhook validated: 401, 401, 401 for wrong signatures, 200")
 
     def publish(self) -> None:
@@ -96,22 +106,30 @@ class Journey:
         if delivery["status"] != 200:
             raise StageFailed(f"The webhook was answered {delivery['status']}: {delivery}")
         self.stages.done(f"webhook acknowledged in {delivery['milliseconds']} ms")
-        self._until("the activation is listed as succeeded", lambda: (self._finished() - seen) or None)
+        self._until(
+            "the activation is listed as succeeded", lambda: (self._finished() - seen) or None
+        )
         after = (time.monotonic() - acknowledged_at) * 1000
         whole = (time.monotonic() - changed_at) * 1000
         self.stages.done(f"activation finished after {after:.0f} ms ({whole:.0f} since the change)")
 
     def _tenant(self) -> str:
-        """Of the client's organisation; a person may have connected others of other clients meanwhile."""
+        """Of the client's organisation; a person may have connected others of other clients
+        meanwhile.
+        """
         pages = self._connections(self.visitor.open(f"{self.home}connections/"))
-        found = re.search(r"Tenant ID</dt><dd><code>([0-9a-f-]{36})<", self.visitor.open(pages[0]).text)
+        found = re.search(
+            r"Tenant ID</dt><dd><code>([0-9a-f-]{36})<", self.visitor.open(pages[0]).text
+        )
         if found is None:
             raise StageFailed(f"{pages[0]} does not name the organisation's tenant ID")
         return found[1]
 
     def _large_invoice(self, tenant: str) -> dict[str, Any]:
         where = 'Type=="ACCREC" AND Status=="AUTHORISED" AND Total>1000'
-        wanted = urlencode({"where": where, "order": "Date DESC", "page": 1})  # older ones may be locked
+        wanted = urlencode(
+            {"where": where, "order": "Date DESC", "page": 1}
+        )  # older ones may be locked
         found = self._xero("GET", f"organisations/{tenant}/xero/Invoices?{wanted}")
         invoice: dict[str, Any] = found["Invoices"][0]
         return invoice
@@ -135,7 +153,9 @@ class Journey:
         return [link for link in page.links if re.search(r"/connections/\d+/$", link)]
 
     def _consent(self, page: Page) -> Page:
-        """Log in at the sandbox as its first person, allow what is asked for the organisation offered first."""
+        """Log in at the sandbox as its first person, allow what is asked for the organisation
+        offered first.
+        """
         if any(name == "sandbox_user" for form in page.forms for name, _ in form.buttons):
             form = page.form(having="sandbox_user")
             button = next(button for button in form.buttons if button[0] == "sandbox_user")

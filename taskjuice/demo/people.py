@@ -1,4 +1,5 @@
-"""The people of the demo, made once: the agency Northwind Books with its owner and its first client.
+"""The people of the demo, made once: the agency Northwind Books with its owner and its first
+client.
 
 Run in a process of its own, `python -m taskjuice.demo.people`, since it needs Django.
 """
@@ -18,7 +19,9 @@ def main() -> None:
 
     if User.objects.filter(email=OWNER_EMAIL).exists():
         return
-    owner = User.objects.create_user(OWNER_EMAIL, os.environ["OWNER_PASSWORD"], name="Olivia Northwind")
+    owner = User.objects.create_user(
+        OWNER_EMAIL, os.environ["OWNER_PASSWORD"], name="Olivia Northwind"
+    )
     EmailAddress.objects.create(user=owner, email=owner.email, verified=True, primary=True)
     lifecycle.found_agency(
         agency_name=AGENCY.name, agency_slug=AGENCY.slug, client_name=CLIENT.name, by=owner

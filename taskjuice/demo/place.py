@@ -26,7 +26,9 @@ WEB_PORT, SANDBOX_PORT = 8000, 9900
 
 @dataclass(frozen=True)
 class Place:
-    """A folder for data, logs and secrets, and the ports of this run. `dev` means DEBUG and the plain address."""
+    """A folder for data, logs and secrets, and the ports of this run. `dev` means DEBUG and the
+    plain address.
+    """
 
     folder: Path
     web_port: int
@@ -60,7 +62,9 @@ class Place:
 
     @cached_property
     def secrets(self) -> dict[str, str]:
-        """Made once and kept, since data of an earlier run is encrypted with them. Readable by the owner only."""
+        """Made once and kept, since data of an earlier run is encrypted with them. Readable by the
+        owner only.
+        """
         path = self.folder / "secrets.json"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +74,9 @@ class Place:
         return kept
 
     def environment(self, database_url: str) -> dict[str, str]:
-        """What web, worker and management commands run with: nothing of a developer's own configuration."""
+        """What web, worker and management commands run with: nothing of a developer's own
+        configuration.
+        """
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("XERO_")},
             "PYTHONUNBUFFERED": "1",

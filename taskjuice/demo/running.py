@@ -1,4 +1,6 @@
-"""The whole product on one machine: PostgreSQL, sandbox, web and worker, brought up and taken down together."""
+"""The whole product on one machine: PostgreSQL, sandbox, web and worker, brought up and taken down
+together.
+"""
 
 import os
 import subprocess
@@ -16,10 +18,9 @@ from taskjuice.demo.supervisor import Child, Supervisor
 from taskjuice.private_files import open_to_append
 
 START = 60.0  # seconds for everything to answer
-# How the web server is started wherever it is: by the units and the image too (deploy/, docs/decisions/web-server.md).
-GRANIAN = (
-    "--interface wsgi --no-ws --blocking-threads 10 --respawn-failed-workers --respawn-interval 0.5".split()
-)
+# How the web server is started wherever it is: by the units and the image too (deploy/,
+# docs/decisions/web-server.md).
+GRANIAN = "--interface wsgi --no-ws --blocking-threads 10 --respawn-failed-workers --respawn-interval 0.5".split()
 APPLICATION = "taskjuice.wsgi:application"
 NOWHERE = "postgres://nobody@localhost:1/nothing"  # for commands that need settings but no database
 
@@ -42,8 +43,12 @@ class Running:
     def prepare(self) -> subprocess.Popen[bytes]:
         """Database, static files, and the people, whose making is still under way at the end."""
         self.place.log("commands").parent.mkdir(parents=True, exist_ok=True)
-        static = None if self.place.dev else self._command("manage.py", "collectstatic", "--noinput")
-        self.environment = self.place.environment(postgres.ensure_running(self.place.postgres, "taskjuice"))
+        static = (
+            None if self.place.dev else self._command("manage.py", "collectstatic", "--noinput")
+        )
+        self.environment = self.place.environment(
+            postgres.ensure_running(self.place.postgres, "taskjuice")
+        )
         self.stages.done("PostgreSQL runs")
         self.finish(self._command("manage.py", "migrate", "--noinput"))
         if static is not None:
@@ -63,7 +68,9 @@ class Running:
             "WEBHOOK_KEY": kept["XERO_WEBHOOK_KEY"],
             "REDIRECT_URIS": ",".join(place.redirect_uris),
         }
-        environment = dict(os.environ) | {f"XERO_SANDBOX_{name}": value for name, value in settings.items()}
+        environment = dict(os.environ) | {
+            f"XERO_SANDBOX_{name}": value for name, value in settings.items()
+        }
         self._add("sandbox", ["-m", "xero.sandbox"], environment)
 
     def add_product(self) -> None:
@@ -82,11 +89,15 @@ class Running:
         self.stages.done("sandbox, web and worker answer")
 
     def watch(self) -> None:
-        """Restart what died. To be called a few times a second from the thread that started everything."""
+        """Restart what died. To be called a few times a second from the thread that started
+        everything.
+        """
         self.supervisor.watch()
         hopeless = self.supervisor.hopeless
         if hopeless is not None:
-            raise StageFailed(f"{hopeless.name} does not start; {hopeless.log} ends:\n{hopeless.tail()}")
+            raise StageFailed(
+                f"{hopeless.name} does not start; {hopeless.log} ends:\n{hopeless.tail()}"
+            )
 
     def beside(self, job: Callable[[], None]) -> None:
         """Run `job` in a thread of its own, while this one keeps the processes alive."""
@@ -138,7 +149,9 @@ class Running:
         while not _answers(url):
             self.watch()
             if time.monotonic() > deadline:
-                raise StageFailed(f"{url} is not well after {START:.0f} s; see {self.place.folder / 'logs'}")
+                raise StageFailed(
+                    f"{url} is not well after {START:.0f} s; see {self.place.folder / 'logs'}"
+                )
             time.sleep(0.05)
 
 

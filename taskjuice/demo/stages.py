@@ -17,7 +17,9 @@ class Stages:
     def done(self, text: str) -> None:
         """A stage ended; its time counts from the end of the one before."""
         now = time.monotonic()
-        print(f"  ok  {text:<58} {now - self.last:6.2f} s   at {now - self.began:6.2f} s", flush=True)
+        print(
+            f"  ok  {text:<58} {now - self.last:6.2f} s   at {now - self.began:6.2f} s", flush=True
+        )
         self.last = now
 
     def note(self, text: str) -> None:

@@ -21,7 +21,9 @@ libc = ctypes.CDLL(None)
 
 @dataclass
 class Child:
-    """One command. `process` is None before its start; `quick_deaths` counts starts in a row that came to nothing."""
+    """One command. `process` is None before its start; `quick_deaths` counts starts in a row that
+    came to nothing.
+    """
 
     name: str
     command: Sequence[str]
@@ -55,7 +57,9 @@ class Child:
         """Wait longer before each start that follows a start which came to nothing."""
         quick = time.monotonic() - self.started_at < QUICK
         self.quick_deaths = self.quick_deaths + 1 if quick else 0
-        self.not_before = time.monotonic() + min(10.0, 0.25 * 2**self.quick_deaths if quick else 0.0)
+        self.not_before = time.monotonic() + min(
+            10.0, 0.25 * 2**self.quick_deaths if quick else 0.0
+        )
         self.kill_group(signal.SIGKILL)  # whatever the dead one left behind
 
     def kill_group(self, number: signal.Signals) -> None:
@@ -70,7 +74,9 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Call `watch` a few times a second from the thread that made it: children die with that thread."""
+    """Call `watch` a few times a second from the thread that made it: children die with that
+    thread.
+    """
 
     tell: Callable[[str], None]
     children: list[Child] = field(default_factory=list)
@@ -98,7 +104,9 @@ class Supervisor:
         return next((child for child in self.children if child.quick_deaths >= 5), None)
 
     def stop(self) -> None:
-        """End all children, last started first; who does not go in time is killed with its whole group."""
+        """End all children, last started first; who does not go in time is killed with its whole
+        group.
+        """
         alive = [child for child in reversed(self.children) if child.process is not None]
         for child in alive:
             child.kill_group(signal.SIGTERM)

@@ -9,7 +9,12 @@ class NoticesConfig(AppConfig):
     label = "notices"
 
     def ready(self) -> None:
-        from taskjuice.notices import incidents, invariants, mailing, models  # these need loaded models
+        from taskjuice.notices import (
+            incidents,
+            invariants,
+            mailing,
+            models,
+        )  # these need loaded models
 
         invariants.register()
         sweeping.add("incidents", seconds=15, run=incidents.look)

@@ -1,4 +1,6 @@
-"""Finding incidents: what needs somebody now is compared with what is open, by every worker's sweep in turn."""
+"""Finding incidents: what needs somebody now is compared with what is open, by every worker's sweep
+in turn.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,7 +55,9 @@ def look() -> None:
             if not (cursor.fetchone() or (False,))[0]:
                 return
         found = {one.identity: one for source in SOURCES for one in source()}
-        there = {(i.agency_id, i.kind, i.key): i.pk for i in Incident.objects.filter(closed_at=None)}
+        there = {
+            (i.agency_id, i.kind, i.key): i.pk for i in Incident.objects.filter(closed_at=None)
+        }
         Incident.objects.bulk_create(
             Incident(
                 agency_id=one.agency_id,
@@ -91,7 +95,9 @@ def _undecided_writes() -> Iterator[Found]:
     calls = Call.objects.filter(state=CallState.UNKNOWN, activation_id=None)
     for call in calls.select_related("agency", "workspace").order_by("-created_at")[:MOST]:
         path = f"/{call.agency.slug}/{call.workspace.slug}/calls/{call.pk}/"
-        yield Found(call.agency_id, call.workspace_id, Kind.DECIDE, f"call:{call.pk}", call.subject, path)
+        yield Found(
+            call.agency_id, call.workspace_id, Kind.DECIDE, f"call:{call.pk}", call.subject, path
+        )
 
 
 def _undecided_activations() -> Iterator[Found]:
@@ -99,12 +105,16 @@ def _undecided_activations() -> Iterator[Found]:
     for one in rows.select_related("agency", "workspace").order_by("-pk")[:MOST]:
         path = f"/{one.agency.slug}/{one.workspace.slug}/activations/{one.pk}/"
         name = f"{one.workflow_name}: {one.subject}" if one.subject else one.workflow_name
-        yield Found(one.agency_id, one.workspace_id, Kind.DECIDE, f"activation:{one.pk}", name, path)
+        yield Found(
+            one.agency_id, one.workspace_id, Kind.DECIDE, f"activation:{one.pk}", name, path
+        )
 
 
 def _failures() -> Iterator[Found]:
     """One for each workflow, however many of its activations fail."""
-    lately = Activation.objects.filter(state=ActivationState.FAILED, created_at__gt=Now() - FAILED_LATELY)
+    lately = Activation.objects.filter(
+        state=ActivationState.FAILED, created_at__gt=Now() - FAILED_LATELY
+    )
     grouped = lately.values_list("agency_id", "agency__slug", "workflow_id").annotate(
         name=Max("workflow_name")
     )
@@ -129,10 +139,14 @@ def _paused() -> Iterator[Found]:
 
 def _emails() -> Iterator[Found]:
     """Agencies whose limit of e-mails makes steps wait until tomorrow."""
-    today = EmailCount.objects.filter(day=timezone.now().astimezone(UTC).date(), refused_at__isnull=False)
+    today = EmailCount.objects.filter(
+        day=timezone.now().astimezone(UTC).date(), refused_at__isnull=False
+    )
     for count in today.select_related("agency").order_by("agency")[:MOST]:
         path = f"/{count.agency.slug}/settings/#emails"
-        yield Found(count.agency_id, None, Kind.EMAILS, f"day:{count.day}", f"{count.sent} sent today", path)
+        yield Found(
+            count.agency_id, None, Kind.EMAILS, f"day:{count.day}", f"{count.sent} sent today", path
+        )
 
 
 def _parked() -> Iterator[Found]:
@@ -142,7 +156,9 @@ def _parked() -> Iterator[Found]:
 
 
 def _connections(**condition: object) -> list[Connection]:
-    return list(Connection.objects.filter(**condition).select_related("agency", "workspace").order_by("pk"))
+    return list(
+        Connection.objects.filter(**condition).select_related("agency", "workspace").order_by("pk")
+    )
 
 
 def _of_connection(kind: Kind, link: Connection, reason: str = "") -> Found:

@@ -1,8 +1,9 @@
-"""Letters about what needs somebody: incidents and tasks, all of a person's in one letter, by the worker's sweep.
+"""Letters about what needs somebody: incidents and tasks, all of a person's in one letter, by the
+worker's sweep.
 
-Nobody gets more than one of them in fifteen minutes; what comes meanwhile is in the next. Each incident and task is
-told to a person once. A mail server that does not take a letter is tried again at the next sweep, and what is over by
-then is left out.
+Nobody gets more than one of them in fifteen minutes; what comes meanwhile is in the next. Each
+incident and task is told to a person once. A mail server that does not take a letter is tried again
+at the next sweep, and what is over by then is left out.
 """
 
 import logging
@@ -93,17 +94,22 @@ def send_immediate() -> int:
             incident
             for incident in incidents[member.agency_id]
             if (member.user_id, incident.pk) not in told
-            and reading.cadence(wishes, member.user_id, member.role, incident.kind) == Cadence.IMMEDIATE
+            and reading.cadence(wishes, member.user_id, member.role, incident.kind)
+            == Cadence.IMMEDIATE
         ]
         news[member.user].tasks += [
-            task for task in tasks[member.agency_id] if _addresses(task, member.user) - set(task.reached)
+            task
+            for task in tasks[member.agency_id]
+            if _addresses(task, member.user) - set(task.reached)
         ]
     return sum(_tell(user, wanted, daily=False) for user, wanted in news.items() if wanted.count)
 
 
 def send_digests() -> int:
     """To everybody for whom it is past eight and who had none today; how many went out."""
-    readers = {(r.user_id, r.agency_id): r.digest_on for r in Reader.objects.exclude(digest_on=None)}
+    readers = {
+        (r.user_id, r.agency_id): r.digest_on for r in Reader.objects.exclude(digest_on=None)
+    }
     due = []
     for member in _members():
         local = timezone.localtime(timezone=ZoneInfo(member.user.timezone))
@@ -121,19 +127,27 @@ def _digest(user: User, members: Sequence[Membership], wishes: reading.Wishes) -
     """What is open, was not told yet, and the person wants to hear of daily, in all their agencies."""
     found: list[Incident] = []
     for member in members:
-        kinds = [k for k in Kind if reading.cadence(wishes, user.pk, member.role, k) == Cadence.DAILY]
+        kinds = [
+            k for k in Kind if reading.cadence(wishes, user.pk, member.role, k) == Cadence.DAILY
+        ]
         opened = Incident.objects.filter(agency=member.agency_id, closed_at=None, kind__in=kinds)
         found += opened.exclude(told__user=user).select_related("agency").order_by("kind", "pk")
     if found and not _tell(user, News(found), daily=True):
         return False
     today = timezone.localtime(timezone=ZoneInfo(user.timezone)).date()
     for member in members:
-        Reader.objects.update_or_create(user=user, agency_id=member.agency_id, defaults={"digest_on": today})
+        Reader.objects.update_or_create(
+            user=user, agency_id=member.agency_id, defaults={"digest_on": today}
+        )
     return bool(found)
 
 
 def _members() -> "QuerySet[Membership]":
-    return Membership.objects.filter(user__is_active=True).select_related("user", "agency").order_by("pk")
+    return (
+        Membership.objects.filter(user__is_active=True)
+        .select_related("user", "agency")
+        .order_by("pk")
+    )
 
 
 def _addresses(task: Approval, user: User) -> set[str]:
@@ -142,7 +156,9 @@ def _addresses(task: Approval, user: User) -> set[str]:
 
 
 def _forget_strangers(tasks: dict[int, list[Approval]], members: Sequence[Membership]) -> None:
-    """Whoever left the staff since a task was asked will not be written to: that is noted, and not looked at again."""
+    """Whoever left the staff since a task was asked will not be written to: that is noted, and not
+    looked at again.
+    """
     staff: dict[int, set[str]] = defaultdict(set)
     for member in members:
         staff[member.agency_id].add(member.user.email.lower())
@@ -158,9 +174,10 @@ def _forget_strangers(tasks: dict[int, list[Approval]], members: Sequence[Member
 def _tell(user: User, news: News, *, daily: bool) -> bool:
     """Send one letter about all of it.
 
-    False within fifteen minutes of the last one, where another process was faster, or where the mail server did not
-    take it. No transaction is open while the mail server is spoken to: it may take longer than one may stand idle.
-    Whoever is killed between sending and noting it sends the letter again, fifteen minutes later at the soonest.
+    False within fifteen minutes of the last one, where another process was faster, or where the
+    mail server did not take it. No transaction is open while the mail server is spoken to: it may
+    take longer than one may stand idle. Whoever is killed between sending and noting it sends the
+    letter again, fifteen minutes later at the soonest.
     """
     last = User.objects.values_list("notified_at", flat=True).get(pk=user.pk)
     mine = User.objects.filter(Q(notified_at=None) | Q(notified_at__lte=Now() - PACE), pk=user.pk)
@@ -179,7 +196,9 @@ def _tell(user: User, news: News, *, daily: bool) -> bool:
     with transaction.atomic():
         told = (Told(user=user, incident=incident) for incident in wanted.incidents)
         Told.objects.bulk_create(told, ignore_conflicts=True)
-        approval_tasks.note_told(wanted.tasks, {task.pk: _addresses(task, user) for task in wanted.tasks})
+        approval_tasks.note_told(
+            wanted.tasks, {task.pk: _addresses(task, user) for task in wanted.tasks}
+        )
     return True
 
 
@@ -195,11 +214,15 @@ def _still_wanted(user: User, news: News) -> News:
 
 
 def letter(user: User, news: News, *, daily: bool) -> EmailMessage:
-    """The letter: one thing in full, several counted by kind with a few examples and one link for each agency."""
+    """The letter: one thing in full, several counted by kind with a few examples and one link for
+    each agency.
+    """
     stop = f"{settings.BASE_URL}{reverse('notices:notice-stop', args=[stop_token(user)])}"
     words = {
         "news": news,
-        "agencies": [(agency, _groups(news, agency), _link(news, agency)) for agency in news.agencies],
+        "agencies": [
+            (agency, _groups(news, agency), _link(news, agency)) for agency in news.agencies
+        ],
         "daily": daily,
         "base": settings.BASE_URL,
         "wishes": f"{settings.BASE_URL}{reverse('notices:notice-wishes')}",
@@ -217,7 +240,10 @@ def letter(user: User, news: News, *, daily: bool) -> EmailMessage:
         subject=" ".join(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}".split()),
         body=render_to_string(f"{template}_message.txt", words),
         to=[user.email],
-        headers={"List-Unsubscribe": f"<{stop}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+        headers={
+            "List-Unsubscribe": f"<{stop}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        },
     )
 
 

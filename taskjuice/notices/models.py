@@ -23,9 +23,11 @@ class Cadence(models.TextChoices):
 
 
 class Incident(models.Model):
-    """One thing that needs somebody in an agency. Open until what caused it is gone; then a new one may open.
+    """One thing that needs somebody in an agency. Open until what caused it is gone; then a new one
+    may open.
 
-    `key` names what it is about among those of its kind; `name` is shown; `path` is where it can be mended.
+    `key` names what it is about among those of its kind; `name` is shown; `path` is where it can be
+    mended.
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, related_name="incidents")
@@ -40,7 +42,11 @@ class Incident(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                "agency", "kind", "key", condition=models.Q(closed_at=None), name="incident_open_once"
+                "agency",
+                "kind",
+                "key",
+                condition=models.Q(closed_at=None),
+                name="incident_open_once",
             ),
         )
         indexes = (models.Index(fields=["agency", "-opened_at"], name="incident_newest"),)

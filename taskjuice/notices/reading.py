@@ -24,12 +24,16 @@ Wishes = dict[tuple[int, str], str]
 
 def unread(scope: Scope) -> int:
     """One query."""
-    read = Reader.objects.filter(user=scope.user, agency=scope.agency, read_at__gte=OuterRef("opened_at"))
+    read = Reader.objects.filter(
+        user=scope.user, agency=scope.agency, read_at__gte=OuterRef("opened_at")
+    )
     return of(scope).filter(~Exists(read), closed_at=None).count()
 
 
 def of(scope: Scope) -> QuerySet[Incident]:
-    """Open ones first, then by when they opened. In a workspace: its own and those of the whole agency."""
+    """Open ones first, then by when they opened. In a workspace: its own and those of the whole
+    agency.
+    """
     rows = Incident.objects.filter(agency=scope.agency).select_related("workspace")
     if scope.workspace is not None:
         rows = rows.filter(Q(workspace=scope.workspace) | Q(workspace=None))
@@ -42,12 +46,17 @@ def read_until(scope: Scope) -> Reader | None:
 
 def mark_read(scope: Scope) -> None:
     """Everything that is there now."""
-    Reader.objects.update_or_create(user=scope.user, agency=scope.agency, defaults={"read_at": Now()})
+    Reader.objects.update_or_create(
+        user=scope.user, agency=scope.agency, defaults={"read_at": Now()}
+    )
 
 
 def wishes_of(users: Iterable[int]) -> Wishes:
     rows = Wish.objects.filter(user__in=list(users))
-    return {(user, kind): cadence for user, kind, cadence in rows.values_list("user_id", "kind", "cadence")}
+    return {
+        (user, kind): cadence
+        for user, kind, cadence in rows.values_list("user_id", "kind", "cadence")
+    }
 
 
 def cadence(wishes: Wishes, user_id: int, role: str, kind: str) -> str:

@@ -21,7 +21,11 @@ def notice_list(request: HttpRequest, agency: str) -> HttpResponse:
     scope = gate.enter(request, agency, level=gate.WORK)
     page = Paginator(reading.of(scope), PAGE).get_page(request.GET.get("page"))
     reader = reading.read_until(scope)
-    context = {"page": page, "read_at": reader.read_at if reader else None, "unread": reading.unread(scope)}
+    context = {
+        "page": page,
+        "read_at": reader.read_at if reader else None,
+        "unread": reading.unread(scope),
+    }
     return render(request, "notices/list.html", context)
 
 
@@ -42,7 +46,9 @@ def notice_wishes(request: HttpRequest) -> HttpResponse:
         reading.choose(person, form.cleaned_data)
         messages.success(request, "Your notifications are saved.")
         return redirect("notices:notice-wishes")
-    return render(request, "notices/wishes.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request, "notices/wishes.html", {"form": form}, status=422 if form.errors else 200
+    )
 
 
 @csrf_exempt  # mail programs post here by themselves (RFC 8058); the signed token proves whose wish it is
@@ -56,7 +62,9 @@ def notice_stop(request: HttpRequest, stop: str) -> HttpResponse:
         raise Http404("Nothing here.")
     if request.method == "POST":
         reading.stop_all(person)
-    return render(request, "notices/stop.html", {"stopped": request.method == "POST", "email": person.email})
+    return render(
+        request, "notices/stop.html", {"stopped": request.method == "POST", "email": person.email}
+    )
 
 
 def _wishes(person: User) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""django-q2's ORM broker, except that messages are taken in the order they came, each with one statement.
+"""django-q2's ORM broker, except that messages are taken in the order they came, each with one
+statement.
 
-The original takes any row with two, so that a message could be overtaken again and again; a lane waits its turn fairly
-only behind those that came before it.
+The original takes any row with two, so that a message could be overtaken again and again; a lane
+waits its turn fairly only behind those that came before it.
 """
 
 import logging
@@ -30,7 +31,8 @@ class InOrder(ORM):  # type: ignore[misc]  # django-q2 publishes no types
     """`lock` is when a message may be taken (again), by the database's clock."""
 
     def dequeue(self) -> list[tuple[int, str]] | None:
-        """The next message, if there is one. Without a database there is none, and it is asked again soon.
+        """The next message, if there is one. Without a database there is none, and it is asked
+        again soon.
 
         An exception would put django-q2's pusher to sleep for ten seconds.
         """

@@ -1,7 +1,8 @@
-"""Canaries: messages that a worker node sends itself through the queue, and what is known of their way.
+"""Canaries: messages that a worker node sends itself through the queue, and what is known of their
+way.
 
-All that the watchdog needs the database for is done here, in a thread of its own, so that a database that hangs never
-keeps the watchdog from looking after its processes.
+All that the watchdog needs the database for is done here, in a thread of its own, so that a
+database that hangs never keeps the watchdog from looking after its processes.
 """
 
 import logging
@@ -51,7 +52,8 @@ class Canaries:
     def is_of_lost_host(self, name: str) -> bool:
         """Return whether the host of the named process was lost.
 
-        After a time without database everybody is silent: the others get as long as that takes to be heard again.
+        After a time without database everybody is silent: the others get as long as that takes to
+        be heard again.
         """
         since = self.flowing_since
         return (
@@ -64,7 +66,9 @@ class Canaries:
         self._message, self.unacknowledged_since = None, None
 
     def run_until(self, stop: Event) -> None:
-        """Send, look and beat until told to stop. Without a database nothing can run, and a restart would not help."""
+        """Send, look and beat until told to stop. Without a database nothing can run, and a restart
+        would not help.
+        """
         while not stop.wait(1):
             try:
                 with limits.within(DATABASE_SECONDS):
@@ -103,7 +107,11 @@ class Canaries:
 
     def _look(self) -> None:
         ran = Heartbeat.objects.filter(node=self.node, canary_ran_at__gte=F("canary_sent_at"))
-        if self._message is None or not ran.exists() or not OrmQ.objects.filter(pk=self._message).exists():
+        if (
+            self._message is None
+            or not ran.exists()
+            or not OrmQ.objects.filter(pk=self._message).exists()
+        ):
             self.unacknowledged_since = None
         else:
             self.unacknowledged_since = self.unacknowledged_since or time.time()

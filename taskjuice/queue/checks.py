@@ -1,4 +1,5 @@
-"""Settings of django-q2 that would lose, repeat or stall tasks are refused at start (reliability rules E4–E16).
+"""Settings of django-q2 that would lose, repeat or stall tasks are refused at start (reliability
+rules E4–E16).
 
 With `check --database default`, so are rights in the database that web and worker would miss.
 """
@@ -16,7 +17,10 @@ from taskjuice.database import privileges
 # setting → (the only good value, what goes wrong with another)
 FIXED = {
     "orm": ("default", "A wake-up must commit with the state that needs it, in the same database."),
-    "broker_class": ("taskjuice.queue.broker.InOrder", "Messages must be taken in the order they came."),
+    "broker_class": (
+        "taskjuice.queue.broker.InOrder",
+        "Messages must be taken in the order they came.",
+    ),
     "bulk": (1, "Messages held in memory are lost with their process."),
     "max_attempts": (1, "The queue never retries; the rows decide what runs again."),
     "ack_failures": (True, "A failing message would come back for ever."),
@@ -33,7 +37,11 @@ def queue_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Ch
 
 def problems(cluster: dict[str, Any]) -> list[CheckMessage]:
     found: list[CheckMessage] = [
-        Error(f"Q_CLUSTER[{key!r}] must be {value!r}, not {cluster.get(key)!r}.", hint=why, id="queue.E001")
+        Error(
+            f"Q_CLUSTER[{key!r}] must be {value!r}, not {cluster.get(key)!r}.",
+            hint=why,
+            id="queue.E001",
+        )
         for key, (value, why) in FIXED.items()
         if cluster.get(key) != value
     ]
@@ -41,14 +49,20 @@ def problems(cluster: dict[str, Any]) -> list[CheckMessage]:
     if not 1 <= limit <= workers:
         hint = "Messages waiting in memory behind busy workers run late, and twice. Use as many as workers."
         found.append(
-            Error("Q_CLUSTER['queue_limit'] must be between 1 and 'workers'.", hint=hint, id="queue.E002")
+            Error(
+                "Q_CLUSTER['queue_limit'] must be between 1 and 'workers'.",
+                hint=hint,
+                id="queue.E002",
+            )
         )
         return found
     timeout, retry = cluster.get("timeout") or 0, cluster.get("retry") or 0
     least = timeout * (1 + ceil((limit + 1) / workers)) + 60
     if timeout < 60 or retry < least:
         hint = f"'retry' counts from the moment a message is taken, waiting included: set at least {least}."
-        found.append(Error("Q_CLUSTER['timeout'] or ['retry'] is too short.", hint=hint, id="queue.E003"))
+        found.append(
+            Error("Q_CLUSTER['timeout'] or ['retry'] is too short.", hint=hint, id="queue.E003")
+        )
     return found
 
 
@@ -57,4 +71,6 @@ def database_privileges(databases: Sequence[str] | None = None, **_: Any) -> lis
     """The connected role has to be able to read and write all tables and use their sequences."""
     missing = privileges.list_missing() if "default" in (databases or ()) else []
     hint = "As the owner of the tables run `manage.py grant_node_role ROLE` (docs/deploy.md, Two roles)."
-    return [Error(f"The database's role lacks {lack}.", hint=hint, id="queue.E004") for lack in missing]
+    return [
+        Error(f"The database's role lacks {lack}.", hint=hint, id="queue.E004") for lack in missing
+    ]

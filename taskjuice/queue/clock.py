@@ -1,7 +1,9 @@
-"""The database's clock as this process knows it: what is stored for later is compared with that one.
+"""The database's clock as this process knows it: what is stored for later is compared with that
+one.
 
-A machine whose own clock is wrong by minutes would try again minutes late, or take a key for remembered that is
-forgotten. So the difference is measured, and kept up by the monotonic clock, which nobody sets.
+A machine whose own clock is wrong by minutes would try again minutes late, or take a key for
+remembered that is forgotten. So the difference is measured, and kept up by the monotonic clock,
+which nobody sets.
 """
 
 import time

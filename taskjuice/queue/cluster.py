@@ -33,17 +33,19 @@ def main() -> int:
         pre_execute.connect(lambda **_: pulse.begin(), weak=False)
         post_execute_in_worker.connect(lambda **_: pulse.end(), weak=False)
     pre_execute.connect(lambda **_: leases.free_left(), weak=False)
-    # The children share what is loaded, and the collector neither touches nor walks it. A batch makes many objects that
-    # all live to its end, so that collecting sooner finds nothing.
+    # The children share what is loaded, and the collector neither touches nor walks it. A batch
+    # makes many objects that all live to its end, so that collecting sooner finds nothing.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
     django_q.cluster.Sentinel = DrainingSentinel
-    # django-q2's own knows no SECRET_KEY_FALLBACKS: what nodes with another first key queued would be dropped.
+    # django-q2's own knows no SECRET_KEY_FALLBACKS: what nodes with another first key queued would
+    # be dropped.
     django_q.core_signing.TimestampSigner = TimestampSigner
     cluster = django_q.cluster.Cluster()
-    # django-q2's own handler stops the cluster inside the handler. A second signal, which service managers send to all
-    # processes and the node to this one, then waits for a lock that the first one holds.
+    # django-q2's own handler stops the cluster inside the handler. A second signal, which service
+    # managers send to all processes and the node to this one, then waits for a lock that the first
+    # one holds.
     signals = StopSignals()
     cluster.start()
     while cluster.sentinel.is_alive() and not signals.came:

@@ -1,6 +1,8 @@
-"""Commits that do not wait for the disk, for what is done again should PostgreSQL crash in the half second after.
+"""Commits that do not wait for the disk, for what is done again should PostgreSQL crash in the half
+second after.
 
-Transactions reach the disk in the order of their commits, so a later one that waits makes these durable as well.
+Transactions reach the disk in the order of their commits, so a later one that waits makes these
+durable as well.
 """
 
 from django.db import connection as database

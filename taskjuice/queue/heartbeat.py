@@ -17,9 +17,11 @@ from taskjuice.queue.models import Heartbeat, NodeKind
 logger = logging.getLogger(__name__)
 
 FRESH = timedelta(seconds=30)
-LOST = timedelta(hours=1)  # without a sign of life a node of another host is taken for gone for good
-# What processes of a host held is free when none of its nodes beat for so long, which is three beats. A web process
-# beats as often as a worker node, since it may be all that its host has.
+LOST = timedelta(
+    hours=1
+)  # without a sign of life a node of another host is taken for gone for good
+# What processes of a host held is free when none of its nodes beat for so long, which is three
+# beats. A web process beats as often as a worker node, since it may be all that its host has.
 SILENT = timedelta(seconds=6)
 
 WEB_SECONDS = 2.0  # between two signs of life of a web process
@@ -63,7 +65,9 @@ def is_fresh_here() -> bool:
 
 
 def is_host_silent(name: str) -> bool:
-    """Return whether no node of the named process's host beat lately. Never true of this host, whose dead are known."""
+    """Return whether no node of the named process's host beat lately. Never true of this host,
+    whose dead are known.
+    """
     host = name.split("|", maxsplit=1)[0]
     beats = Heartbeat.objects.filter(node__startswith=f"{host}|", beat_at__gt=Now() - SILENT)
     return not processes.is_here(name) and not beats.exists()
@@ -100,7 +104,9 @@ def forget(node: str) -> None:
 
 
 def forget_dead() -> None:
-    """Drop nodes of this host that are gone (killed, they left no word), and those of hosts that never came back."""
+    """Drop nodes of this host that are gone (killed, they left no word), and those of hosts that
+    never came back.
+    """
     Heartbeat.objects.filter(beat_at__lt=Now() - LOST).delete()
     for node in Heartbeat.objects.values_list("node", flat=True):
         if processes.is_dead(node):

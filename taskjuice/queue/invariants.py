@@ -1,8 +1,9 @@
-"""What is open longer than it may be, and why: the promise that every open outcome ends, as something to be checked.
+"""What is open longer than it may be, and why: the promise that every open outcome ends, as
+something to be checked.
 
-Each room adds a check for each kind of outcome it leaves open: a statement that finds those past their time. What
-waits for a person who was told (a paused connection, an approval before its time) is not past it; neither is what
-waits for a limit of the provider that has an end.
+Each room adds a check for each kind of outcome it leaves open: a statement that finds those past
+their time. What waits for a person who was told (a paused connection, an approval before its time)
+is not past it; neither is what waits for a limit of the provider that has an end.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,17 @@ from datetime import datetime, timedelta
 
 from django.db import connection as database
 
-WITHIN = timedelta(minutes=10)  # of its beginning every open outcome ends, or waits for a person who was told
+WITHIN = timedelta(
+    minutes=10
+)  # of its beginning every open outcome ends, or waits for a person who was told
 MOST = 100  # rows that one check lists
 
 
 @dataclass(frozen=True, slots=True)
 class OverdueOutcome:
-    """One outcome that should have ended. `since`: when it began to wait for what should have ended it."""
+    """One outcome that should have ended. `since`: when it began to wait for what should have ended
+    it.
+    """
 
     kind: str
     subject: str
@@ -29,7 +34,8 @@ class OverdueOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`statement` gives rows (subject, since, why); its parameter `late` is the instant before which it is too long.
+    """`statement` gives rows (subject, since, why); its parameter `late` is the instant before
+    which it is too long.
 
     `extra` is the time beyond WITHIN that this kind may take.
     """

@@ -1,7 +1,8 @@
 """How far a change of keys has come on the nodes that live, and what has to be done next.
 
-A key may come first on a node, and so be used for what that node stores, only once every other node knows it. So a
-new one is put at the end everywhere, then in front everywhere; the old one goes when nothing needs it any more.
+A key may come first on a node, and so be used for what that node stores, only once every other node
+knows it. So a new one is put at the end everywhere, then in front everywhere; the old one goes when
+nothing needs it any more.
 """
 
 import hashlib
@@ -15,7 +16,9 @@ from taskjuice.queue import heartbeat
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A living node and the ids of its keys of one setting, the first one first; none: it does not say."""
+    """A living node and the ids of its keys of one setting, the first one first; none: it does not
+    say.
+    """
 
     name: str
     keys: tuple[str, ...]
@@ -27,7 +30,9 @@ class Node:
 
 def list_nodes(setting: str) -> list[Node]:
     rows = heartbeat.alive().order_by("kind", "node").values_list("kind", "node", "keys")
-    return [Node(f"{kind} {node}", tuple((keys or {}).get(setting, ()))) for kind, node, keys in rows]
+    return [
+        Node(f"{kind} {node}", tuple((keys or {}).get(setting, ()))) for kind, node, keys in rows
+    ]
 
 
 def list_without(setting: str, key: str) -> list[Node]:

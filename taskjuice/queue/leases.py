@@ -1,10 +1,12 @@
 """Leases on rows: one process at a time works on what a row stands for. Times are the database's.
 
-A row has `lease_token`, `lease_until` and `lease_holder`, which names the process, so that what a killed one held is
-free at once and not only when its lease ends. Who may take a lease and when is each table's own statement.
+A row has `lease_token`, `lease_until` and `lease_holder`, which names the process, so that what a
+killed one held is free at once and not only when its lease ends. Who may take a lease and when is
+each table's own statement.
 
-A process may also live on without working on what it holds: its database went away before it could give a lease back.
-It frees those itself when its next task starts, and the node's sweep frees them where it has none.
+A process may also live on without working on what it holds: its database went away before it could
+give a lease back. It frees those itself when its next task starts, and the node's sweep frees them
+where it has none.
 """
 
 import logging
@@ -46,7 +48,11 @@ def acquire(
     Its parameters are `id`, `token`, `holder` and `values`.
     """
     lease = Lease(connection_id, uuid4())
-    own: dict[str, Any] = {"id": connection_id, "token": lease.token, "holder": processes.identity()}
+    own: dict[str, Any] = {
+        "id": connection_id,
+        "token": lease.token,
+        "holder": processes.identity(),
+    }
     try:
         with database.cursor() as cursor:
             cursor.execute(statement, {**values, **own})
@@ -71,7 +77,9 @@ def free_left() -> None:
     """Free what earlier tasks of this process could not give back; a task is about to start."""
     try:
         for token, model in list(_held.items()):
-            model._default_manager.filter(lease_token=token, lease_until__gt=Now()).update(lease_until=Now())
+            model._default_manager.filter(lease_token=token, lease_until__gt=Now()).update(
+                lease_until=Now()
+            )
             del _held[token]
     except Error:  # outside a task an exception would end the process; the next one tries again
         logger.exception("a lease could not be given back")
@@ -86,9 +94,12 @@ def add_idle_check(is_idle: Callable[[str], bool]) -> None:
 def free_dead(model: type[Model]) -> None:
     """The sweep: what processes held that are dead, or idle, is free now.
 
-    A holder is asked about after its token was read: what it has taken since then has another token.
+    A holder is asked about after its token was read: what it has taken since then has another
+    token.
     """
     rows = model._default_manager.filter(lease_until__gt=Now())
     for pk, token, holder in rows.values_list("pk", "lease_token", "lease_holder"):
-        if holder and (processes.is_dead(holder) or any(is_idle(holder) for is_idle in _idle_checks)):
+        if holder and (
+            processes.is_dead(holder) or any(is_idle(holder) for is_idle in _idle_checks)
+        ):
             rows.filter(pk=pk, lease_token=token).update(lease_until=Now())

@@ -1,4 +1,6 @@
-"""What the queue itself keeps: heartbeats of worker nodes and web processes, and flags of wake-ups already queued."""
+"""What the queue itself keeps: heartbeats of worker nodes and web processes, and flags of wake-ups
+already queued.
+"""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -12,8 +14,8 @@ class NodeKind(models.TextChoices):
 class Heartbeat(models.Model):
     """A worker node or a web process that lives. `/readyz` and the rotation of keys read it.
 
-    `keys` names the keys that it knows, by setting, the first one first: {"TOKEN_KEYS": ["9f86d081884c", …]}. It is
-    null for one of an older release, which does not say.
+    `keys` names the keys that it knows, by setting, the first one first: {"TOKEN_KEYS":
+    ["9f86d081884c", …]}. It is null for one of an older release, which does not say.
     """
 
     node = models.CharField(max_length=100, primary_key=True)
@@ -30,7 +32,9 @@ class Heartbeat(models.Model):
 
 
 class Wake(models.Model):
-    """Whether a wake-up of a single-instance task is queued, so that a burst queues one and not thousands."""
+    """Whether a wake-up of a single-instance task is queued, so that a burst queues one and not
+    thousands.
+    """
 
     name = models.CharField(max_length=60, primary_key=True)
     pending = models.BooleanField(default=False)

@@ -1,4 +1,6 @@
-"""Processes by name, so that a lease can say who holds it and others can see whether that one still lives."""
+"""Processes by name, so that a lease can say who holds it and others can see whether that one still
+lives.
+"""
 
 import ctypes
 import hashlib
@@ -23,12 +25,16 @@ def host_prefix() -> str:
 
 
 def is_here(name: str) -> bool:
-    """Return whether the named process is or was one of this host: elsewhere its number means another process."""
+    """Return whether the named process is or was one of this host: elsewhere its number means
+    another process.
+    """
     return name.startswith(host_prefix())
 
 
 def is_dead(name: str) -> bool:
-    """Whether the named process ran on this host and is gone. Other hosts' processes are never called dead."""
+    """Whether the named process ran on this host and is gone. Other hosts' processes are never
+    called dead.
+    """
     host, pid, started = name.split("|")
     return host == _host() and _started(int(pid)) != started
 
@@ -37,8 +43,8 @@ def is_dead(name: str) -> bool:
 def _host() -> str:
     """Return the name of the place in which a process number means one process.
 
-    A host name alone does not tell containers apart, which may share one and count their processes each from 1: the
-    running kernel and its namespace of processes do.
+    A host name alone does not tell containers apart, which may share one and count their processes
+    each from 1: the running kernel and its namespace of processes do.
     """
     kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     namespace = Path("/proc/self/ns/pid").stat().st_ino
@@ -47,7 +53,9 @@ def _host() -> str:
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies (Linux), so that no orphan works on unsupervised."""
+    """Have the kernel kill this process when its parent dies (Linux), so that no orphan works on
+    unsupervised.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

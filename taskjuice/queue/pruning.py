@@ -1,7 +1,9 @@
-"""Removing what is older than anybody needs, a little at a time. Every worker node asks for it once a day.
+"""Removing what is older than anybody needs, a little at a time. Every worker node asks for it once
+a day.
 
-An app adds its pruners in `ready()`, whoever points at a row before the row itself. What has not ended stays.
-History goes by whole months: it is kept `HISTORY_DAYS` at least, and a month longer at most.
+An app adds its pruners in `ready()`, whoever points at a row before the row itself. What has not
+ended stays. History goes by whole months: it is kept `HISTORY_DAYS` at least, and a month longer at
+most.
 """
 
 import time
@@ -30,7 +32,9 @@ LOCK = 7_239_110_451  # an arbitrary number, ours alone: one pruning at a time
 
 @dataclass(frozen=True, slots=True)
 class Pruner:
-    """`run` removes a batch of what ended before an instant and says how many; 0 when nothing is left."""
+    """`run` removes a batch of what ended before an instant and says how many; 0 when nothing is
+    left.
+    """
 
     name: str
     run: Callable[[datetime], int]
@@ -77,20 +81,28 @@ def ask() -> None:
 
 
 def delete_batch(rows: "QuerySet[Any]", *, born: str, before: datetime) -> int:
-    """Delete the first of `rows` with what hangs off them; how many. `born` is the column of when a row was made.
+    """Delete the first of `rows` with what hangs off them; how many. `born` is the column of when a
+    row was made.
 
-    Keys grow with that column, so the walk ends where rows are too young, however long the table is.
+    Keys grow with that column, so the walk ends where rows are too young, however long the table
+    is.
     """
     last = _last_key(rows.model, born, before)
     with transaction.atomic():
-        found = rows.filter(pk__lte=last).order_by("pk").select_for_update(of=("self",), skip_locked=True)
+        found = (
+            rows.filter(pk__lte=last)
+            .order_by("pk")
+            .select_for_update(of=("self",), skip_locked=True)
+        )
         keys = list(found.values_list("pk", flat=True)[:BATCH])
         rows.model._default_manager.filter(pk__in=keys).delete()
     return len(keys)
 
 
 def _last_key(model: type[Model], born: str, before: datetime) -> int:
-    """About the last key of a row made before then, by halving the range of keys; 0 where there is none."""
+    """About the last key of a row made before then, by halving the range of keys; 0 where there is
+    none.
+    """
     rows = model._default_manager.order_by("pk")
     newest = rows.values_list("pk", flat=True).last() or 0
     low, high = 0, newest + 1
@@ -102,7 +114,9 @@ def _last_key(model: type[Model], born: str, before: datetime) -> int:
 
 
 def _run_alone(pruner: Pruner, before: datetime) -> int | None:
-    """Remove one batch; how many, or None while somebody else is at it. The lock is the transaction's."""
+    """Remove one batch; how many, or None while somebody else is at it. The lock is the
+    transaction's.
+    """
     with limits.patiently(BATCH_SECONDS), transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])

@@ -1,4 +1,6 @@
-"""When tasks of this node last moved: files that its processes touch, read by the watchdog. No database in it."""
+"""When tasks of this node last moved: files that its processes touch, read by the watchdog. No
+database in it.
+"""
 
 import os
 import shutil
@@ -55,7 +57,9 @@ class Pulse:
             files = [path for path in self.folder.iterdir() if path.name.isdigit()]
         except FileNotFoundError:
             return {}
-        began = {path.name: _touched_at(path) for path in files if Path(f"/proc/{path.name}").exists()}
+        began = {
+            path.name: _touched_at(path) for path in files if Path(f"/proc/{path.name}").exists()
+        }
         return {pid: at for pid, at in began.items() if at}
 
 

@@ -1,7 +1,8 @@
-"""django-q2's sentinel, except that it and its children leave SIGTERM to the cluster's main process.
+"""django-q2's sentinel, except that it and its children leave SIGTERM to the cluster's main
+process.
 
-Service managers and container runtimes send it to all processes at once. Whoever died of it in the middle of a task
-left the main process waiting for a sentinel that could not come to an end.
+Service managers and container runtimes send it to all processes at once. Whoever died of it in the
+middle of a task left the main process waiting for a sentinel that could not come to an end.
 """
 
 import signal

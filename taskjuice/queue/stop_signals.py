@@ -7,8 +7,8 @@ from typing import ClassVar
 class StopSignals:
     """Take SIGTERM and SIGINT from here on.
 
-    The handler takes no lock, not even that of a `threading.Event`: it runs between any two steps of the main thread,
-    which may hold the lock just then and would wait for itself.
+    The handler takes no lock, not even that of a `threading.Event`: it runs between any two steps
+    of the main thread, which may hold the lock just then and would wait for itself.
     """
 
     POLL_SECONDS: ClassVar[float] = 0.2

@@ -32,7 +32,9 @@ def add(name: str, *, seconds: float, run: Callable[[], object]) -> None:
 
 
 def run_due(now: float) -> None:
-    """Run what is due by the monotonic clock; one that fails is logged whole and tried again within a minute."""
+    """Run what is due by the monotonic clock; one that fails is logged whole and tried again within
+    a minute.
+    """
     for sweep in SWEEPS:
         if sweep.due <= now:
             sweep.due = now + min(sweep.seconds, AGAIN_SECONDS)

@@ -14,7 +14,9 @@ from django_q.signing import SignedPackage
 
 from taskjuice.queue.models import Wake
 
-LOST_SECONDS = 60  # a wake-up that nobody has taken for so long is queued again: it costs one message
+LOST_SECONDS = (
+    60  # a wake-up that nobody has taken for so long is queued again: it costs one message
+)
 
 RAISE = """
 INSERT INTO queue_wake (name, pending, since) VALUES (%(name)s, true, clock_timestamp())
@@ -28,8 +30,8 @@ ON CONFLICT (name) DO UPDATE SET pending = true, since = excluded.since
 def package(task: str, *ids: int | str) -> str:
     """A signed message for the task at this dotted path, as django-q2's pusher reads it.
 
-    Signed once per process: what only wakes is the same each time. Raises ImportError where there is no such task,
-    since the queue would drop the message without a word.
+    Signed once per process: what only wakes is the same each time. Raises ImportError where there
+    is no such task, since the queue would drop the message without a word.
     """
     import_string(task)
     tag = uuid.uuid4().hex
@@ -49,7 +51,9 @@ def package(task: str, *ids: int | str) -> str:
 
 
 def enqueue(task: str, *ids: int | str) -> int:
-    """Queue the task inside the caller's transaction, so that it commits with the state that needs it."""
+    """Queue the task inside the caller's transaction, so that it commits with the state that needs
+    it.
+    """
     return enqueue_all([package(task, *ids)])[0]
 
 
@@ -63,7 +67,8 @@ def enqueue_all(packages: list[str]) -> list[int]:
 def wake(name: str, task: str) -> None:
     """Queue a single-instance task, unless a wake-up of it is queued and not yet taken.
 
-    The row of the name is made where there is none. One that has stood for long has lost its message.
+    The row of the name is made where there is none. One that has stood for long has lost its
+    message.
     """
     with transaction.atomic(), database.cursor() as cursor:
         cursor.execute(RAISE, {"name": name, "lost": LOST_SECONDS})

@@ -1,8 +1,10 @@
-"""One worker node: a django-q2 cluster in a process group of its own, a sweeper, canaries and a watchdog around it.
+"""One worker node: a django-q2 cluster in a process group of its own, a sweeper, canaries and a
+watchdog around it.
 
-Why it is needed (measured): a django-q2 process that is killed while it holds an internal queue's lock leaves
-the cluster silent, or repeating its tasks for ever, with every pid alive. So the node sends itself a canary
-through the queue; if nothing at all moves for a while, the whole process group is killed and started anew.
+Why it is needed (measured): a django-q2 process that is killed while it holds an internal queue's
+lock leaves the cluster silent, or repeating its tasks for ever, with every pid alive. So the node
+sends itself a canary through the queue; if nothing at all moves for a while, the whole process
+group is killed and started anew.
 """
 
 import logging
@@ -42,7 +44,8 @@ class Node:
         self.begun = 0.0  # the pulse when the cluster was started
         self.pulse = Pulse(Path(tempfile.mkdtemp(prefix="taskjuice-worker-")))
 
-    # -- life --------------------------------------------------------------------------------------------
+    # -- life
+    # --------------------------------------------------------------------------------------------
     def run(self) -> int:
         signals = StopSignals()
         limits.set_kind("worker")
@@ -51,7 +54,8 @@ class Node:
         self._start_cluster()
         jobs = {"sweeper": sweeping.run_until, "canaries": self.canaries.run_until}
         threads = [
-            Thread(target=job, args=(self.stop,), name=name, daemon=True) for name, job in jobs.items()
+            Thread(target=job, args=(self.stop,), name=name, daemon=True)
+            for name, job in jobs.items()
         ]
         for thread in threads:
             thread.start()
@@ -70,7 +74,8 @@ class Node:
         self.begun = self.pulse.last()
         self.cluster = subprocess.Popen(
             [sys.executable, "-m", "taskjuice.queue.cluster"],
-            # Its processes fork, and a pool of database connections that they share breaks them all.
+            # Its processes fork, and a pool of database connections that they share breaks them
+            # all.
             env={**os.environ, PULSE: str(self.pulse.folder), "DATABASE_POOL": "false"},
             start_new_session=True,
         )
@@ -97,7 +102,8 @@ class Node:
             logger.warning("the cluster did not drain in time")
         self._kill_cluster()
 
-    # -- watchdog ----------------------------------------------------------------------------------------
+    # -- watchdog
+    # ----------------------------------------------------------------------------------------
     def _look_after(self) -> None:
         """Needs no database: one that hangs must not keep it from its work."""
         assert self.cluster is not None

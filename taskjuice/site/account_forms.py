@@ -8,7 +8,9 @@ from django.http import HttpRequest
 
 
 class Worded:
-    """The field of the address is called as everywhere else in the product, without a second name inside it."""
+    """The field of the address is called as everywhere else in the product, without a second name
+    inside it.
+    """
 
     fields: dict[str, Any]
 

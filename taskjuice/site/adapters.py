@@ -26,7 +26,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth pu
     def unstash_verified_email(self, request: HttpRequest) -> str | None:
         """The address that an invitation's letter has proved, if the person signs up with that one.
 
-        Another address is verified by a letter of its own, and the account is not given the invited one as well.
+        Another address is verified by a letter of its own, and the account is not given the invited
+        one as well.
         """
         proved: str | None = super().unstash_verified_email(request)
         typed = request.POST.get("email", "").strip().lower()

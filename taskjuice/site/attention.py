@@ -24,7 +24,9 @@ Row = TypeVar("Row", Connection, Activation, Approval, Call)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`kind` picks the words (templates/_attention.html); `name` is there when `count` is 1; `more`: there are more."""
+    """`kind` picks the words (templates/_attention.html); `name` is there when `count` is 1;
+    `more`: there are more.
+    """
 
     kind: str
     count: int
@@ -61,7 +63,9 @@ class Attention:
 
     @cached_property
     def broken(self) -> Item | None:
-        rows = here(Connection.objects.filter(state=ConnectionState.ERROR), self.scope).order_by("id")
+        rows = here(Connection.objects.filter(state=ConnectionState.ERROR), self.scope).order_by(
+            "id"
+        )
         found = list(rows.values_list("name", "workspace__slug", "id")[:FETCHED])
         item = self._item(
             "reauthorise",
@@ -74,7 +78,10 @@ class Attention:
             return item
         (_, workspace, pk), *_ = found
         return replace(
-            item, href=reverse("connections:connection-detail", args=(self.scope.agency.slug, workspace, pk))
+            item,
+            href=reverse(
+                "connections:connection-detail", args=(self.scope.agency.slug, workspace, pk)
+            ),
         )
 
     @cached_property
@@ -90,9 +97,16 @@ class Attention:
             "name", Value(""), "pk", Value("")
         )
         found = list(named.union(everywhere, all=True).order_by("workflow__name")[:FETCHED])
-        names = [f"{name} at {organisation}" if organisation else name for name, organisation, *_ in found]
+        names = [
+            f"{name} at {organisation}" if organisation else name
+            for name, organisation, *_ in found
+        ]
         item = self._item(
-            "safety", names, named.union(everywhere, all=True), "workflows:workflow-list", "?state=safety"
+            "safety",
+            names,
+            named.union(everywhere, all=True),
+            "workflows:workflow-list",
+            "?state=safety",
         )
         if item is None or item.count > 1:
             return item
@@ -102,7 +116,9 @@ class Attention:
 
     @cached_property
     def unknown(self) -> Item | None:
-        return self._activations("unknown", Activation.objects.filter(state=ActivationState.UNKNOWN))
+        return self._activations(
+            "unknown", Activation.objects.filter(state=ActivationState.UNKNOWN)
+        )
 
     @cached_property
     def undecided(self) -> Item | None:
@@ -114,14 +130,18 @@ class Attention:
     @cached_property
     def tasks(self) -> Item | None:
         """What workflows ask the team, those that end first before the others."""
-        rows = here(Approval.objects.filter(state=ApprovalState.OPEN), self.scope).order_by("expires_at")
+        rows = here(Approval.objects.filter(state=ApprovalState.OPEN), self.scope).order_by(
+            "expires_at"
+        )
         names = list(rows.values_list("question", flat=True)[:FETCHED])
         return self._item("tasks", names, rows, "workflows:task-list", "?state=open")
 
     @cached_property
     def failed(self) -> Item | None:
         since = timezone.now() - RECENT
-        return self._activations("failed", Activation.objects.filter(state=ActivationState.FAILED), since)
+        return self._activations(
+            "failed", Activation.objects.filter(state=ActivationState.FAILED), since
+        )
 
     @cached_property
     def parked(self) -> Item | None:
@@ -142,7 +162,10 @@ class Attention:
         if self.health.state == "well":
             return None
         return Item(
-            "webhooks", 1, place_url(self.scope, "connections:delivery-list"), at=self.health.given_up_at
+            "webhooks",
+            1,
+            place_url(self.scope, "connections:delivery-list"),
+            at=self.health.given_up_at,
         )
 
     @cached_property
@@ -164,7 +187,12 @@ class Attention:
         return self._item(kind, found, lately, "workflows:activation-list", f"?state={kind}")
 
     def _item(
-        self, kind: str, names: list[str], rows: "QuerySet[Any, Any]", url_name: str, query: str = ""
+        self,
+        kind: str,
+        names: list[str],
+        rows: "QuerySet[Any, Any]",
+        url_name: str,
+        query: str = "",
     ) -> Item | None:
         """`rows` are counted where `names`, the first of them, are not all."""
         if not names:
@@ -175,7 +203,9 @@ class Attention:
 
 
 def place_url(scope: Scope, url_name: str) -> str:
-    """The page `url_name` of the scope's workspace or agency; its home where that page does not exist."""
+    """The page `url_name` of the scope's workspace or agency; its home where that page does not
+    exist.
+    """
     kwargs = {"agency": scope.agency.slug}
     if scope.workspace is not None:
         kwargs["workspace"] = scope.workspace.slug

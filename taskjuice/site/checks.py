@@ -15,6 +15,8 @@ def register_all() -> None:
     checks.register(embedded_database)
 
 
-def embedded_database(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[checks.CheckMessage]:
+def embedded_database(
+    app_configs: Sequence[AppConfig] | None, **_: Any
+) -> list[checks.CheckMessage]:
     is_serving = settings.DATABASE_IS_EMBEDDED and not settings.DEBUG
     return [checks.Warning(EMBEDDED, hint=HINT, id="taskjuice.W001")] if is_serving else []

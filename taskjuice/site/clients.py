@@ -1,4 +1,6 @@
-"""The list of clients with what belongs to other parts of the product: organisations, workflows, last activity."""
+"""The list of clients with what belongs to other parts of the product: organisations, workflows,
+last activity.
+"""
 
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -9,7 +11,9 @@ from workflows.models import Activation, WorkflowConnection, WorkflowState
 
 
 def with_figures(rows: "QuerySet[Workspace]") -> "QuerySet[Workspace]":
-    """Each client with `living` (its connections), `workflows` (published ones) and `active_at` (last activation)."""
+    """Each client with `living` (its connections), `workflows` (published ones) and `active_at`
+    (last activation).
+    """
     living = Connection.objects.exclude(state=ConnectionState.REVOKED).order_by("name", "id")
     published = (
         WorkflowConnection.objects.filter(
@@ -20,7 +24,9 @@ def with_figures(rows: "QuerySet[Workspace]") -> "QuerySet[Workspace]":
         .annotate(number=Count("workflow", distinct=True))
         .values("number")
     )
-    newest = Activation.objects.filter(workspace=OuterRef("pk")).order_by("-id").values("created_at")
+    newest = (
+        Activation.objects.filter(workspace=OuterRef("pk")).order_by("-id").values("created_at")
+    )
     return rows.annotate(
         workflows=Coalesce(Subquery(published), 0), active_at=Subquery(newest[:1])
     ).prefetch_related(Prefetch("connections", queryset=living, to_attr="living"))

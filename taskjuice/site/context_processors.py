@@ -1,4 +1,6 @@
-"""What the frame around every page needs. Nothing is asked of the database unless the page shows it."""
+"""What the frame around every page needs. Nothing is asked of the database unless the page shows
+it.
+"""
 
 from functools import cached_property
 from typing import Any
@@ -74,4 +76,8 @@ class Frame:
 def frame(request: HttpRequest) -> dict[str, Any]:
     scope = getattr(request, "scope", None)
     theme = request.COOKIES.get(THEME_COOKIE, "")
-    return {"scope": scope, "frame": Frame(request, scope), "theme": theme if theme in THEMES else ""}
+    return {
+        "scope": scope,
+        "frame": Frame(request, scope),
+        "theme": theme if theme in THEMES else "",
+    }

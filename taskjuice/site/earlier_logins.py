@@ -1,8 +1,9 @@
 """What could open an account before its owner showed that the address is theirs ends when they do.
 
-Anybody can begin an account with somebody else's address: by a password, or by a Xero login that says it has that
-address. Until the letter's link is opened it is nobody's. Whoever opens it in the browser that began the account is
-the same person; whoever opens it elsewhere, or chooses a new password by a letter, may not be.
+Anybody can begin an account with somebody else's address: by a password, or by a Xero login that
+says it has that address. Until the letter's link is opened it is nobody's. Whoever opens it in the
+browser that began the account is the same person; whoever opens it elsewhere, or chooses a new
+password by a letter, may not be.
 """
 
 from typing import Any
@@ -25,7 +26,9 @@ UNLINKED = (
 
 
 def connect() -> None:
-    signals.email_confirmed.connect(end_at_first_verification, dispatch_uid="earlier_logins_verification")
+    signals.email_confirmed.connect(
+        end_at_first_verification, dispatch_uid="earlier_logins_verification"
+    )
     signals.password_reset.connect(end_at_reset, dispatch_uid="earlier_logins_reset")
 
 

@@ -76,7 +76,9 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What customers owe: all of the most used currency, who is most overdue in it, and the other currencies."""
+    """What customers owe: all of the most used currency, who is most overdue in it, and the other
+    currencies.
+    """
 
     aged: Aged
     worst: list[Aged]
@@ -89,16 +91,22 @@ class Cards:
 
     @cached_property
     def connections(self) -> list[connection_queries.Row]:
-        """Living connections: those that need a person first, then those with the fewest calls left today."""
+        """Living connections: those that need a person first, then those with the fewest calls left
+        today.
+        """
         rank = Case(
             *(When(state=state, then=Value(place)) for state, place in WORST_FIRST.items()),
             default=Value(3),
             output_field=IntegerField(),
         )
-        budget = Budget.objects.filter(provider=OuterRef("provider"), tenant_id=OuterRef("tenant_id"))
+        budget = Budget.objects.filter(
+            provider=OuterRef("provider"), tenant_id=OuterRef("tenant_id")
+        )
         used = Coalesce(Subquery(budget.filter(day_ends__gt=Now()).values("day_used")), 0)
         living = here(Connection.objects.exclude(state=ConnectionState.REVOKED), self.scope)
-        first = living.select_related("workspace", "grant").order_by(rank, -used, "workspace__name", "id")
+        first = living.select_related("workspace", "grant").order_by(
+            rank, -used, "workspace__name", "id"
+        )
         return connection_queries.rows(list(first[:SHOWN]))
 
     @cached_property
@@ -127,9 +135,11 @@ class Cards:
 
     @cached_property
     def _counted(self) -> list[Counted]:
-        """How many activations of each state there are from each beginning of an hour or a day on. Read once.
+        """How many activations of each state there are from each beginning of an hour or a day on.
+        Read once.
 
-        Days before yesterday are counted once a minute: only what runs late, or is replayed, still changes them.
+        Days before yesterday are counted once a minute: only what runs late, or is replayed, still
+        changes them.
         """
         days, hours = [_bounds(day)[0] for day in _days()], _hours()
         past, lately = days[:-2], sorted({*days[-2:], *hours})
@@ -190,4 +200,6 @@ def _hours() -> list[datetime]:
 def _bounds(day: date) -> tuple[datetime, datetime]:
     """When the day begins and ends where the person is."""
     zone = timezone.get_current_timezone()
-    return datetime.combine(day, time.min, zone), datetime.combine(day + timedelta(days=1), time.min, zone)
+    return datetime.combine(day, time.min, zone), datetime.combine(
+        day + timedelta(days=1), time.min, zone
+    )

@@ -1,4 +1,6 @@
-"""`/metrics`: what an operator's monitoring asks for, as Prometheus text. Only with the token of METRICS_TOKEN."""
+"""`/metrics`: what an operator's monitoring asks for, as Prometheus text. Only with the token of
+METRICS_TOKEN.
+"""
 
 import logging
 from collections import defaultdict
@@ -28,7 +30,8 @@ ADDRESS = "/metrics"
 SECONDS = 10.0  # longer no scraper waits
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-# name, type, help, labels, SQL. A statement gives rows of the labels' values and the number; each by an index.
+# name, type, help, labels, SQL. A statement gives rows of the labels' values and the number; each
+# by an index.
 METRICS: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
     (
         "taskjuice_queue_messages",
@@ -196,14 +199,20 @@ METRICS: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
 
 
 class MetricsMiddleware:
-    """Answers a scraper early, so that ALLOWED_HOSTS does not matter: it asks each node at the node's own address."""
+    """Answers a scraper early, so that ALLOWED_HOSTS does not matter: it asks each node at the
+    node's own address.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         is_asked = request.path == ADDRESS and request.method in {"GET", "HEAD"}
-        return answer_scraper(request) if is_asked and settings.METRICS_TOKEN else self.get_response(request)
+        return (
+            answer_scraper(request)
+            if is_asked and settings.METRICS_TOKEN
+            else self.get_response(request)
+        )
 
 
 @require_safe
@@ -225,7 +234,9 @@ def answer_scraper(request: HttpRequest) -> HttpResponse:
 
 
 class TaskJuice(Collector):
-    """The figures of one scrape: those of this process, then those that the database holds for all nodes."""
+    """The figures of one scrape: those of this process, then those that the database holds for all
+    nodes.
+    """
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("taskjuice", "What runs here.", {"version": taskjuice.__version__})
@@ -237,7 +248,9 @@ class TaskJuice(Collector):
         except Error as error:  # its words may name hosts and roles; the database logs them
             logger.warning("the database gives no figures: %s", type(error).__name__)
         up = 1 if figures else 0
-        yield GaugeMetricFamily("taskjuice_database_up", "1 when the database answered this scrape.", up)
+        yield GaugeMetricFamily(
+            "taskjuice_database_up", "1 when the database answered this scrape.", up
+        )
         yield from figures
 
 
@@ -245,7 +258,9 @@ def _collect_pool() -> Iterator[Metric]:
     pool = getattr(database, "pool", None)
     stats = pool.get_stats() if pool is not None else {}
     used = GaugeMetricFamily(
-        "taskjuice_database_pool", "Database connections of the process that answered.", labels=["state"]
+        "taskjuice_database_pool",
+        "Database connections of the process that answered.",
+        labels=["state"],
     )
     size, free = stats.get("pool_size", 0), stats.get("pool_available", 0)
     for state, number in (
@@ -260,7 +275,9 @@ def _collect_pool() -> Iterator[Metric]:
 def _collect_statements() -> Iterator[Metric]:
     for name, kind, text, labels, statement in METRICS:
         family: GaugeMetricFamily | CounterMetricFamily
-        family = (CounterMetricFamily if kind == "counter" else GaugeMetricFamily)(name, text, labels=labels)
+        family = (CounterMetricFamily if kind == "counter" else GaugeMetricFamily)(
+            name, text, labels=labels
+        )
         with database.cursor() as cursor:
             cursor.execute(statement)
             for *values, number in cursor.fetchall():

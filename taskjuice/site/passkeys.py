@@ -1,4 +1,6 @@
-"""Passkeys as browsers send them to allauth's forms: JSON in a hidden field, which anybody may fill with anything."""
+"""Passkeys as browsers send them to allauth's forms: JSON in a hidden field, which anybody may fill
+with anything.
+"""
 
 import json
 import struct
@@ -7,12 +9,23 @@ from typing import Any
 from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm
 from fido2.webauthn import AuthenticationResponse, RegistrationResponse
 
-# What Python's reader and fido2's raise for too long numbers, too deep nesting, absent or odd fields.
-UNREADABLE = (ValueError, RecursionError, KeyError, TypeError, AttributeError, IndexError, struct.error)
+# What Python's reader and fido2's raise for too long numbers, too deep nesting, absent or odd
+# fields.
+UNREADABLE = (
+    ValueError,
+    RecursionError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    struct.error,
+)
 
 
 class AuthenticationDecoder(json.JSONDecoder):
-    """Refuses as no JSON whatever is no passkey: Django's field turns that, and nothing else, into a form error."""
+    """Refuses as no JSON whatever is no passkey: Django's field turns that, and nothing else, into
+    a form error.
+    """
 
     response: Any = AuthenticationResponse
 

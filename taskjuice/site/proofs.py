@@ -1,6 +1,8 @@
-"""Which POST asks a person to show again that it is them, and how what they sent is done after that.
+"""Which POST asks a person to show again that it is them, and how what they sent is done after
+that.
 
-Every address that takes a POST stands in the table; one that does not is asked for as if it moved money.
+Every address that takes a POST stands in the table; one that does not is asked for as if it moved
+money.
 """
 
 from collections.abc import Callable
@@ -11,7 +13,14 @@ from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.reauthentication import STATE_SESSION_KEY
 from allauth.account.utils import get_next_redirect_url
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    QueryDict,
+)
 from django.urls import resolve, reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
@@ -101,7 +110,9 @@ RULES: dict[str, Rule] = {
 
 
 class ProofMiddleware:
-    """Asks before the view, so that no view can forget it. Strangers are turned away by the gate afterwards."""
+    """Asks before the view, so that no view can forget it. Strangers are turned away by the gate
+    afterwards.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -125,7 +136,9 @@ def _is_given(request: HttpRequest) -> bool:
 
 
 def _ask(request: HttpRequest) -> HttpResponseBase:
-    """Keep what was sent, encrypted (it may be a secret), and send the person to show that it is them."""
+    """Keep what was sent, encrypted (it may be a secret), and send the person to show that it is
+    them.
+    """
     back = request.get_full_path()
     if request.FILES:  # a file is not kept: they come back to the page it was chosen on
         messages.warning(request, FILE_AGAIN)

@@ -10,7 +10,9 @@ from taskjuice.workspaces.gate import ADMIN, READ, WORK, Scope
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`url_names`: the agency-wide page and the same page of one workspace, usually one name for both."""
+    """`url_names`: the agency-wide page and the same page of one workspace, usually one name for
+    both.
+    """
 
     text: str
     icon: str
@@ -38,7 +40,13 @@ ENTRIES = (
     Entry("Deliveries", "delivery", "connections:delivery-list", level=WORK),
     Entry("Team", "team", "workspaces:team", level=WORK),
     Entry("Audit", "audit", "workspaces:audit-list", level=WORK),
-    Entry("Settings", "settings", "workspaces:agency-settings", "workspaces:workspace-settings", level=ADMIN),
+    Entry(
+        "Settings",
+        "settings",
+        "workspaces:agency-settings",
+        "workspaces:workspace-settings",
+        level=ADMIN,
+    ),
 )
 
 PERSONAL_ENTRIES = (
@@ -77,7 +85,9 @@ def personal_links(path: str) -> list[Link]:
 
 
 def _href(entry: Entry, scope: Scope) -> str:
-    """Where the entry leads from here: the workspace's own page, else the agency's; empty where there is none."""
+    """Where the entry leads from here: the workspace's own page, else the agency's; empty where
+    there is none.
+    """
     agency = {"agency": scope.agency.slug}
     if scope.workspace is not None:
         place = agency | {"workspace": scope.workspace.slug}

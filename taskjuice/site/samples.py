@@ -26,15 +26,31 @@ class SampleForm(forms.Form):
         choices=[("ex", "Tax exclusive"), ("in", "Tax inclusive")],
         widget=forms.RadioSelect,
     )
-    send = forms.BooleanField(label="Mark as sent", required=False, help_text="Xero will not e-mail it.")
+    send = forms.BooleanField(
+        label="Mark as sent", required=False, help_text="Xero will not e-mail it."
+    )
 
 
 def context() -> dict[str, Any]:
     now = timezone.now()
     rows = [
-        ("INV-0042", "Harbour Café", now - timedelta(minutes=4), Decimal("1234.5"), "NZD", "succeeded"),
+        (
+            "INV-0042",
+            "Harbour Café",
+            now - timedelta(minutes=4),
+            Decimal("1234.5"),
+            "NZD",
+            "succeeded",
+        ),
         ("INV-0043", "Kauri Builders", now - timedelta(hours=3), Decimal(-80), "USD", "failed"),
-        ("INV-0044", "Tui Studio", now - timedelta(days=12), Decimal("108250.25"), "NZD", "unknown"),
+        (
+            "INV-0044",
+            "Tui Studio",
+            now - timedelta(days=12),
+            Decimal("108250.25"),
+            "NZD",
+            "unknown",
+        ),
     ]
     return {
         "icons": sorted(ICONS),

@@ -14,13 +14,17 @@ from taskjuice.workspaces.models import User
 
 
 class Remembering(requests.Session):
-    """Xero's firewall refuses those who ask for its configuration often, so it is kept for a day. No call hangs."""
+    """Xero's firewall refuses those who ask for its configuration often, so it is kept for a day.
+    No call hangs.
+    """
 
     WELL_KNOWN = "/.well-known/openid-configuration"
     FOR = 24 * 3600
     TIMEOUT = (5, 20)  # to connect, to answer
 
-    def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
+    def request(
+        self, method: str | bytes, url: str | bytes, *args: Any, **options: Any
+    ) -> requests.Response:
         options.setdefault("timeout", self.TIMEOUT)
         address = url if isinstance(url, str) else url.decode()
         if str(method).upper() != "GET" or not address.endswith(self.WELL_KNOWN):
@@ -35,7 +39,9 @@ class Remembering(requests.Session):
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth publishes no types
-    """A Xero identity opens the account that its owner linked while signed in, or a new one. Never another's."""
+    """A Xero identity opens the account that its owner linked while signed in, or a new one. Never
+    another's.
+    """
 
     def get_requests_session(self) -> requests.Session:
         return Remembering()
@@ -44,12 +50,16 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
         xero_proof.take(request, sociallogin)
 
     def new_user(self, request: HttpRequest, sociallogin: SocialLogin) -> User:
-        """allauth keeps it in the session while the password is asked for: no value may be left to the database."""
+        """allauth keeps it in the session while the password is asked for: no value may be left to
+        the database.
+        """
         user: User = super().new_user(request, sociallogin)
         user.date_joined = timezone.now()
         return user
 
-    def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
+    def populate_user(
+        self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]
+    ) -> User:
         user: User = super().populate_user(request, sociallogin, data)
         names = [str(data.get(part) or "") for part in ("first_name", "last_name")]
         user.name = " ".join(filter(None, names))[:100]

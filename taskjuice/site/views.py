@@ -75,7 +75,12 @@ def theme(request: HttpRequest) -> HttpResponse:
     response = redirect(read_return_address(request) or "/")
     if chosen in THEMES:
         response.set_cookie(
-            THEME_COOKIE, chosen, max_age=YEAR, secure=request.is_secure(), httponly=True, samesite="Lax"
+            THEME_COOKIE,
+            chosen,
+            max_age=YEAR,
+            secure=request.is_secure(),
+            httponly=True,
+            samesite="Lax",
         )
     else:
         response.delete_cookie(THEME_COOKIE)
@@ -93,7 +98,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that something broke, or that the database is away. Nothing of the frame is shown, which needs a database."""
+    """Say that something broke, or that the database is away. Nothing of the frame is shown, which
+    needs a database.
+    """
     if isinstance(sys.exception(), OperationalError | InterfaceError):
         page = loader.render_to_string("503.html")
         return HttpResponse(page, status=503, headers={"Retry-After": "2"})

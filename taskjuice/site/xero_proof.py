@@ -19,7 +19,9 @@ from taskjuice.workspaces import gate
 from taskjuice.workspaces.models import User
 
 GIVEN = "xero_proof_given"  # in the session, between the callback and the way back
-OTHER = "You signed in to Xero as somebody else. Sign in there with the login that opens this account."
+OTHER = (
+    "You signed in to Xero as somebody else. Sign in there with the login that opens this account."
+)
 
 
 def methods_of(user: User) -> list[dict[str, str]]:

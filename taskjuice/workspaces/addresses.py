@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from django.conf import settings
 from django.http import HttpRequest
 
-# [2001:db8::1] or [2001:db8::1]:443, and 203.0.113.9:22272: a bare IPv6 address has more than one colon.
+# [2001:db8::1] or [2001:db8::1]:443, and 203.0.113.9:22272: a bare IPv6 address has more than one
+# colon.
 WITH_PORT = re.compile(r"\A(?:\[([^\[\]]{2,60})\](?::\d{1,5})?|([^\[\]:]{7,15}):\d{1,5})\Z")
 _current: ContextVar[str | None] = ContextVar("request_address", default=None)
 
@@ -29,14 +30,17 @@ def remembered(request: HttpRequest) -> Iterator[None]:
 
 
 def address_of(request: HttpRequest) -> str | None:
-    """The client's address: behind N trusted proxies the Nth from the right of X-Forwarded-For, else the peer's.
+    """The client's address: behind N trusted proxies the Nth from the right of X-Forwarded-For,
+    else the peer's.
 
-    What stands further left was written by the client itself and proves nothing. None: the proxy does not know it,
-    or the peer is a Unix socket.
+    What stands further left was written by the client itself and proves nothing. None: the proxy
+    does not know it, or the peer is a Unix socket.
     """
     proxies: int = getattr(settings, "ALLAUTH_TRUSTED_PROXY_COUNT", 0)
     forwarded = [
-        part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()
+        part.strip()
+        for part in request.headers.get("X-Forwarded-For", "").split(",")
+        if part.strip()
     ]
     if proxies and len(forwarded) >= proxies:
         return parse_address(forwarded[-proxies])
@@ -44,10 +48,11 @@ def address_of(request: HttpRequest) -> str | None:
 
 
 def parse_address(text: str) -> str | None:
-    """Return the IP address that a proxy wrote: bare, with a port, IPv6 in brackets with or without one.
+    """Return the IP address that a proxy wrote: bare, with a port, IPv6 in brackets with or without
+    one.
 
-    None for `unknown` and the made-up names that RFC 7239 allows. A zone (`fe80::1%eth0`) is of the proxy's machine
-    and means nothing here.
+    None for `unknown` and the made-up names that RFC 7239 allows. A zone (`fe80::1%eth0`) is of the
+    proxy's machine and means nothing here.
     """
     if found := WITH_PORT.match(text):
         text = found[1] or found[2]

@@ -5,7 +5,8 @@ from typing import Any
 from taskjuice.workspaces import addresses
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 
-# A person with an account, the name of one without (who opened a connect link), or None: the system.
+# A person with an account, the name of one without (who opened a connect link), or None: the
+# system.
 Actor = User | str | None
 
 
@@ -18,10 +19,11 @@ def record(
     subject: str = "",
     **details: Any,
 ) -> AuditEntry:
-    """Note that `by` (None: the system; a text: a workflow, or a person without an account) did `verb` to `subject`.
+    """Note that `by` (None: the system; a text: a workflow, or a person without an account) did
+    `verb` to `subject`.
 
-    `details` must be JSON and hold no secret; what something was and has become goes by `before` and `after`.
-    The address is that of the request being answered; work in the background has none.
+    `details` must be JSON and hold no secret; what something was and has become goes by `before`
+    and `after`. The address is that of the request being answered; work in the background has none.
     """
     return AuditEntry.objects.create(
         agency=agency,

@@ -24,27 +24,49 @@ def logo_at(digest: str) -> bytes | None:
 
 @transaction.atomic
 def save(
-    *, agency: Agency, colour: str, reply_to: str, logo: Logo | None, remove_logo: bool = False, by: User
+    *,
+    agency: Agency,
+    colour: str,
+    reply_to: str,
+    logo: Logo | None,
+    remove_logo: bool = False,
+    by: User,
 ) -> None:
     """Store what was chosen. Without a new `logo` the old one stays, unless it is to be removed."""
     branding, _ = Branding.objects.select_for_update().get_or_create(agency=agency)
-    before = {"colour": branding.colour, "reply_to": branding.reply_to, "logo": branding.logo_digest}
+    before = {
+        "colour": branding.colour,
+        "reply_to": branding.reply_to,
+        "logo": branding.logo_digest,
+    }
     branding.colour, branding.reply_to = colour, reply_to
     if logo is not None:
         branding.logo, branding.logo_digest = logo.png, logo.digest
         branding.logo_width, branding.logo_height = logo.width, logo.height
     elif remove_logo:
-        branding.logo, branding.logo_digest, branding.logo_width, branding.logo_height = None, "", None, None
+        branding.logo, branding.logo_digest, branding.logo_width, branding.logo_height = (
+            None,
+            "",
+            None,
+            None,
+        )
     branding.save()
     after = {"colour": branding.colour, "reply_to": branding.reply_to, "logo": branding.logo_digest}
     if before != after:
         audit.record(
-            "branding changed", by=by, agency=agency, subject=agency.name, before=before, after=after
+            "branding changed",
+            by=by,
+            agency=agency,
+            subject=agency.name,
+            before=before,
+            after=after,
         )
 
 
 def on(colour: str) -> str:
-    """The colour of text on this one: whichever of dark and light differs more from it (WCAG's contrast)."""
+    """The colour of text on this one: whichever of dark and light differs more from it (WCAG's
+    contrast).
+    """
     return max((DARK, LIGHT), key=lambda text: _contrast(colour, text))
 
 

@@ -31,7 +31,9 @@ def agency_branding(request: HttpRequest, agency: str) -> HttpResponse:
     if not form.is_valid():
         return _settings(request, scope, branding_form=form)
     branding.save(agency=scope.agency, by=scope.user, **form.cleaned_data)
-    messages.success(request, "Your branding is saved. Your clients see it on connect links from now on.")
+    messages.success(
+        request, "Your branding is saved. Your clients see it on connect links from now on."
+    )
     return redirect("workspaces:agency-settings", agency)
 
 

@@ -10,8 +10,9 @@ from django.db import connection
 
 from taskjuice.workspaces.models import Agency, AuditEntry, AuditLink
 
-# One statement, hence one moment: an entry, its link and the head come with one commit, so what is written meanwhile
-# is either all there or not at all, and every link counts, whatever the head says. The hash is that of migration 0006.
+# One statement, hence one moment: an entry, its link and the head come with one commit, so what is
+# written meanwhile is either all there or not at all, and every link counts, whatever the head
+# says. The hash is that of migration 0006.
 FINDINGS = """
 WITH chain AS (
     SELECT number, entry_id, hash, agency_id,
@@ -51,7 +52,9 @@ NOTED = re.compile(r"\d+ \d+ (?:[0-9a-f]{64}|-) .*")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One agency's chain: its last number and hash (hex), and what is wrong first; empty when nothing is."""
+    """One agency's chain: its last number and hash (hex), and what is wrong first; empty when
+    nothing is.
+    """
 
     agency_id: int
     name: str
@@ -74,7 +77,9 @@ def verify(agency_id: int, name: str = "") -> Verdict:
     with connection.cursor() as cursor:
         cursor.execute(FINDINGS, {"agency": agency_id})
         number, digest, *found = cursor.fetchone()
-    return Verdict(agency_id, name, number or 0, digest or "", broken=_broken(number, digest, *found))
+    return Verdict(
+        agency_id, name, number or 0, digest or "", broken=_broken(number, digest, *found)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +101,8 @@ class NotedHead:
 class Difference:
     """What was noted and is not here.
 
-    `is_end_missing`: the chain here is whole and ends earlier, at `last_number`, whose entry is of `last_at`. Else
-    another entry has the noted number, or the chain is broken.
+    `is_end_missing`: the chain here is whole and ends earlier, at `last_number`, whose entry is of
+    `last_at`. Else another entry has the noted number, or the chain is broken.
     """
 
     noted: NotedHead
@@ -111,7 +116,9 @@ def read_noted(text: str) -> list[NotedHead]:
     return [NotedHead.of_line(line) for line in text.splitlines() if NOTED.fullmatch(line)]
 
 
-def compare_with_noted(noted: Iterable[NotedHead], verdicts: Mapping[int, Verdict]) -> Iterator[Difference]:
+def compare_with_noted(
+    noted: Iterable[NotedHead], verdicts: Mapping[int, Verdict]
+) -> Iterator[Difference]:
     """Yield what the chains do not hold any more of that which was noted.
 
     `verdicts`, by agency, say whether the entries that are here are what their links say.

@@ -7,7 +7,9 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 TURN_SECONDS = 20.0  # then the task queues itself again, so that others get their turn
-HELD = timedelta(seconds=100)  # a turn with its last piece is over by then; a dead process holds no longer
+HELD = timedelta(
+    seconds=100
+)  # a turn with its last piece is over by then; a dead process holds no longer
 
 
 def take(row: "QuerySet[Any]") -> bool:

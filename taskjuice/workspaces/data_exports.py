@@ -1,6 +1,8 @@
-"""All data of a workspace as one zip: made by a worker table by table, kept in the database, downloaded for a week.
+"""All data of a workspace as one zip: made by a worker table by table, kept in the database,
+downloaded for a week.
 
-Every node may make and serve it, so there is no shared folder. What is made is kept, so a killed worker costs a piece.
+Every node may make and serve it, so there is no shared folder. What is made is kept, so a killed
+worker costs a piece.
 """
 
 import csv
@@ -111,7 +113,9 @@ def _next_piece(export: DataExport) -> bool:
     with transaction.atomic():
         for name, content in _files(holding, rows):
             squeezed = zlib.compress(content.encode(), 6)
-            DataExportPart.objects.create(export=export, name=name, rows=len(rows), content=squeezed)
+            DataExportPart.objects.create(
+                export=export, name=name, rows=len(rows), content=squeezed
+            )
             export.size += len(squeezed)
         export.rows += len(rows)
         _move_on(export, names, place, str(rows[-1][0]) if len(rows) == ROWS else "")
@@ -142,7 +146,9 @@ def _files(holding: Holding, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[
         return
     names = holding.columns
     lines = (
-        _JSON.encode({name: _as_text(value) for name, value in zip(names, row[1:], strict=True)}).decode()
+        _JSON.encode(
+            {name: _as_text(value) for name, value in zip(names, row[1:], strict=True)}
+        ).decode()
         for row in rows
     )
     yield f"{holding.name}.jsonl", "\n".join(lines) + "\n"
@@ -215,4 +221,6 @@ class _Sink(io.RawIOBase):
 
 def _note(verb: str, export: DataExport, by: User) -> None:
     place = export.workspace
-    audit.record(verb, by=by, agency=place.agency, workspace=place, subject=place.name, export=export.pk)
+    audit.record(
+        verb, by=by, agency=place.agency, workspace=place, subject=place.name, export=export.pk
+    )

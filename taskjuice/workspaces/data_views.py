@@ -14,7 +14,10 @@ from taskjuice.workspaces.models import DataExport, Workspace
 @require_safe
 def agency_data(request: HttpRequest, agency: str) -> HttpResponse:
     scope = gate.enter(request, agency, level=gate.ADMIN)
-    context = {"deletions": deletions.of_agency(scope.agency), "history_days": settings.HISTORY_DAYS}
+    context = {
+        "deletions": deletions.of_agency(scope.agency),
+        "history_days": settings.HISTORY_DAYS,
+    }
     return render(request, "workspaces/agency_data.html", context)
 
 
@@ -37,7 +40,9 @@ def export_request(request: HttpRequest, agency: str, workspace: str) -> HttpRes
 
 
 @require_POST
-def export_download(request: HttpRequest, agency: str, workspace: str, export: int) -> HttpResponseBase:
+def export_download(
+    request: HttpRequest, agency: str, workspace: str, export: int
+) -> HttpResponseBase:
     place = _enter(request, agency, workspace)
     found = _export(place, export)
     if not found.is_ready:
@@ -66,7 +71,10 @@ def workspace_delete(request: HttpRequest, agency: str, workspace: str) -> HttpR
         messages.success(request, f"{place.name} is being deleted.")
         return redirect("workspaces:agency-data", agency)
     return render(
-        request, "workspaces/workspace_delete.html", {"form": form}, status=422 if form.errors else 200
+        request,
+        "workspaces/workspace_delete.html",
+        {"form": form},
+        status=422 if form.errors else 200,
     )
 
 

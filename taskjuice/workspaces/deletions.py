@@ -1,7 +1,7 @@
 """Deleting a workspace: it is gone for everybody at once, then a worker erases it table by table.
 
-Providers are told before the tokens go, since telling them takes a token; after PATIENCE the tokens are erased all the
-same. The audit trail stays.
+Providers are told before the tokens go, since telling them takes a token; after PATIENCE the tokens
+are erased all the same. The audit trail stays.
 """
 
 import logging
@@ -33,18 +33,27 @@ def request(*, workspace: Workspace, by: User) -> None:
     if not begun:
         return
     deletion = Deletion.objects.create(
-        agency_id=workspace.agency_id, workspace_id=workspace.pk, name=workspace.name, requested_by=by
+        agency_id=workspace.agency_id,
+        workspace_id=workspace.pk,
+        name=workspace.name,
+        requested_by=by,
     )
     holdings.leave(workspace.pk)
     audit.record(
-        "client deletion begun", by=by, agency=workspace.agency, workspace=workspace, subject=workspace.name
+        "client deletion begun",
+        by=by,
+        agency=workspace.agency,
+        workspace=workspace,
+        subject=workspace.name,
     )
     enqueue(TASK, deletion.pk)
 
 
 def sweep() -> None:
     """Go on with what nobody works on."""
-    for pk in claims.waiting(Deletion.objects.filter(finished_at=None)).values_list("pk", flat=True)[:20]:
+    for pk in claims.waiting(Deletion.objects.filter(finished_at=None)).values_list(
+        "pk", flat=True
+    )[:20]:
         enqueue(TASK, pk)
 
 
@@ -99,5 +108,9 @@ def _finish(deletion: Deletion) -> None:
     Deletion.objects.filter(pk=deletion.pk).update(finished_at=Now(), claimed_until=None)
     details: dict[str, Any] = {"warning": deletion.warning} if deletion.warning else {}
     audit.record(
-        "client deleted", by=deletion.requested_by, agency=deletion.agency, subject=deletion.name, **details
+        "client deleted",
+        by=deletion.requested_by,
+        agency=deletion.agency,
+        subject=deletion.name,
+        **details,
     )

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from django.http import StreamingHttpResponse
 
-# Where a spreadsheet begins to read a formula, also in full width: at the beginning of a cell, and behind what it
-# may take for the end of one (many set the semicolon, and read a comma's file with it all the same).
+# Where a spreadsheet begins to read a formula, also in full width: at the beginning of a cell, and
+# behind what it may take for the end of one (many set the semicolon, and read a comma's file with
+# it all the same).
 FORMULA_STARTS = re.compile(
     r"\A(?=[\t\r\n])|(?:\A|(?<=[;\t\r\n|]))(?=[ \u00a0\u3000]{0,20}[=+@\uff1d\uff0b\uff0d\uff20-])"
 )
@@ -38,7 +39,9 @@ def _lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[
 
 
 def safe(cell: object) -> object:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay numbers."""
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay
+    numbers.
+    """
     if isinstance(cell, str):
         return FORMULA_STARTS.sub("'", cell)
     return "" if cell is None else cell

@@ -15,12 +15,16 @@ from taskjuice.workspaces.models import Agency, User, Workspace
 
 NAME_LENGTH = 100
 ZONES = sorted(
-    zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/"))
+    zone
+    for zone in available_timezones()
+    if "/" in zone and not zone.startswith(("Etc/", "SystemV/"))
 )
 
 
 class NameField(forms.CharField):
-    """A name on one line: outer and doubled blanks go, control characters are refused by CharField's own rules."""
+    """A name on one line: outer and doubled blanks go, control characters are refused by
+    CharField's own rules.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=NAME_LENGTH, **options)
@@ -62,7 +66,11 @@ class WelcomeForm(forms.Form):
         required=False,
         max_length=slugs.LONGEST,
         widget=forms.TextInput(
-            attrs={"data-slug-of": "id_agency_name", "autocapitalize": "none", "spellcheck": "false"}
+            attrs={
+                "data-slug-of": "id_agency_name",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+            }
         ),
     )
     client_name = NameField(
@@ -243,7 +251,12 @@ class AuditFilterForm(forms.Form):
     until = DayField(label="To")
 
     def __init__(
-        self, *args: Any, actors: list[str], verbs: list[str], clients: list[tuple[int, str]], **kwargs: Any
+        self,
+        *args: Any,
+        actors: list[str],
+        verbs: list[str],
+        clients: list[tuple[int, str]],
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self._offer("who", "Everybody", ((actor, actor) for actor in actors))
@@ -269,7 +282,9 @@ class AuditFilterForm(forms.Form):
 
 
 def whole_ids(typed: Iterable[object]) -> list[int]:
-    """Return those of the texts that can be a row's id; a longer run of digits is none (and int() may refuse it)."""
+    """Return those of the texts that can be a row's id; a longer run of digits is none (and int()
+    may refuse it).
+    """
     texts = [str(text) for text in typed]
     return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
 

@@ -39,7 +39,9 @@ class Scope:
     is_client: bool
 
     def may(self, level: str) -> bool:
-        """Whether this person may do things of this level here and now. In an archived workspace: only read."""
+        """Whether this person may do things of this level here and now. In an archived workspace:
+        only read.
+        """
         return level == READ or (not self.is_frozen and self.ranks(level))
 
     def ranks(self, level: str) -> bool:
@@ -60,7 +62,11 @@ class Scope:
     @property
     def path(self) -> str:
         """The URL under which this scope's pages stand, with slashes at both ends."""
-        return f"/{self.agency.slug}/{self.workspace.slug}/" if self.workspace else f"/{self.agency.slug}/"
+        return (
+            f"/{self.agency.slug}/{self.workspace.slug}/"
+            if self.workspace
+            else f"/{self.agency.slug}/"
+        )
 
 
 def enter(
@@ -71,10 +77,12 @@ def enter(
     level: str = READ,
     archived_too: bool = False,
 ) -> Scope:
-    """The scope of this person at these slugs, or sign-in, 404 or 403. Rights are read anew on each request.
+    """The scope of this person at these slugs, or sign-in, 404 or 403. Rights are read anew on each
+    request.
 
-    Staff of an agency that demands two-step login see nothing of it before they have set it up.
-    In an archived workspace members read and nobody changes anything, unless the page is `archived_too`.
+    Staff of an agency that demands two-step login see nothing of it before they have set it up. In
+    an archived workspace members read and nobody changes anything, unless the page is
+    `archived_too`.
     """
     user = person(request)
     scope = _as_member(user, agency, workspace) or _as_client(user, agency, workspace)
@@ -83,15 +91,24 @@ def enter(
     if scope.agency.two_step_required and not scope.is_client and not two_step.is_on(user):
         raise two_step.TwoStepRequired(scope.agency)
     if not scope.ranks(level):
-        raise PermissionDenied("Your role does not allow this. Ask an owner or admin of the agency.")
+        raise PermissionDenied(
+            "Your role does not allow this. Ask an owner or admin of the agency."
+        )
     if scope.is_frozen and not archived_too and request.method not in SAFE_METHODS:
-        raise PermissionDenied("This client is archived. Bring it back before you change anything in it.")
+        raise PermissionDenied(
+            "This client is archived. Bring it back before you change anything in it."
+        )
     request.scope = scope  # type: ignore[attr-defined]  # the frame's context processor reads it
     return scope
 
 
 def enter_workspace(
-    request: HttpRequest, agency: str, workspace: str, *, level: str = READ, archived_too: bool = False
+    request: HttpRequest,
+    agency: str,
+    workspace: str,
+    *,
+    level: str = READ,
+    archived_too: bool = False,
 ) -> Workspace:
     """As `enter`, for pages that exist only inside a workspace."""
     found = enter(request, agency, workspace, level=level, archived_too=archived_too).workspace
@@ -107,7 +124,9 @@ def person(request: HttpRequest) -> User:
 
 
 def _as_member(user: User, agency: str, workspace: str | None) -> Scope | None:
-    membership = Membership.objects.select_related("agency").filter(user=user, agency__slug=agency).first()
+    membership = (
+        Membership.objects.select_related("agency").filter(user=user, agency__slug=agency).first()
+    )
     if membership is None:
         return None
     place = None
@@ -116,7 +135,9 @@ def _as_member(user: User, agency: str, workspace: str | None) -> Scope | None:
         if place is None:
             return None
         place.agency = membership.agency
-    return Scope(user, membership.agency, place, LEVEL_OF_ROLE[Role(membership.role)], is_client=False)
+    return Scope(
+        user, membership.agency, place, LEVEL_OF_ROLE[Role(membership.role)], is_client=False
+    )
 
 
 def _as_client(user: User, agency: str, workspace: str | None) -> Scope | None:
@@ -128,4 +149,6 @@ def _as_client(user: User, agency: str, workspace: str | None) -> Scope | None:
         .filter(workspace__archived_at__isnull=True)
         .first()
     )
-    return Scope(user, seat.workspace.agency, seat.workspace, READ, is_client=True) if seat else None
+    return (
+        Scope(user, seat.workspace.agency, seat.workspace, READ, is_client=True) if seat else None
+    )

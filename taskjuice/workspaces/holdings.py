@@ -1,6 +1,7 @@
 """What a workspace holds, table by table: what is exported together and erased together.
 
-Each app adds its tables in `ready()`, a table before those that point at it; erasing goes the other way round.
+Each app adds its tables in `ready()`, a table before those that point at it; erasing goes the other
+way round.
 """
 
 from collections.abc import Callable
@@ -16,8 +17,9 @@ Parting = Callable[[int, bool], str]
 class Holding:
     """The rows of `model` whose `path` leads to the workspace.
 
-    `hidden` columns are in no export; `extra` ones are, reached over a relation: `user__email`. `before` must come to
-    "" before the rows are erased: called with the workspace's id and whether time is up, it says what is still open.
+    `hidden` columns are in no export; `extra` ones are, reached over a relation: `user__email`.
+    `before` must come to "" before the rows are erased: called with the workspace's id and whether
+    time is up, it says what is still open.
     """
 
     model: type[Model]
@@ -72,12 +74,16 @@ def add(
     many: bool = False,
     before: Parting | None = None,
 ) -> None:
-    """`many`: the path goes over many rows. `erased` False: it is not the workspace's own and stays."""
+    """`many`: the path goes over many rows. `erased` False: it is not the workspace's own and
+    stays.
+    """
     HOLDINGS[model] = Holding(model, path, frozenset(hidden), extra, exported, erased, many, before)
 
 
 def when_leaving(listener: Callable[[int], None]) -> None:
-    """`listener` is called with a workspace's id, inside the transaction in which its deletion begins."""
+    """`listener` is called with a workspace's id, inside the transaction in which its deletion
+    begins.
+    """
     _leaving[listener] = None
 
 

@@ -23,13 +23,19 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
         return _refused(request, reason, found)
     if request.user.is_authenticated:
         reason = invitations.obstacle(found, gate.person(request))
-        return _refused(request, reason, found, status=200) if reason else _offer(request, found, token)
+        return (
+            _refused(request, reason, found, status=200)
+            if reason
+            else _offer(request, found, token)
+        )
     return _offer(request, found, token)
 
 
 @require_POST
 def invitation_join(request: HttpRequest, token: str) -> HttpResponse:
-    """On to sign-up with the address invited. Whoever has the letter's link has the mailbox: it counts as verified."""
+    """On to sign-up with the address invited. Whoever has the letter's link has the mailbox: it
+    counts as verified.
+    """
     found = invitations.find(token)
     if found is None or invitations.dead(found) or request.user.is_authenticated:
         return redirect("workspaces:invitation", token)

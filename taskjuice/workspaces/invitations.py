@@ -27,7 +27,9 @@ PAUSE = timedelta(minutes=1)  # between two letters to one address
 
 
 class Refused(Exception):
-    """This person cannot accept this invitation; `reason` picks the words (templates/workspaces/_refused.html)."""
+    """This person cannot accept this invitation; `reason` picks the words
+    (templates/workspaces/_refused.html).
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -61,14 +63,18 @@ def invite(
 
 
 def resend(*, invitation: Invitation, by: User) -> Invitation:
-    """A new letter with a new link and seven new days; the old link ends. Raises ValidationError in words."""
+    """A new letter with a new link and seven new days; the old link ends. Raises ValidationError in
+    words.
+    """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
         found = _locked(invitation, by)
         if found.workspace is not None and found.workspace.archived_at is not None:
             raise ValidationError("This client is archived. Bring it back first.", code="archived")
         if found.sent_at and found.sent_at > timezone.now() - PAUSE:
-            raise ValidationError("This invitation was sent a moment ago. Wait a minute.", code="pace")
+            raise ValidationError(
+                "This invitation was sent a moment ago. Wait a minute.", code="pace"
+            )
         letters.check_pace(found.agency)
         found.token_hash, found.sent_at = hash_of(token), None
         found.expires_at, found.invited_by = timezone.now() + LIFE, by
@@ -87,8 +93,12 @@ def revoke(*, invitation: Invitation, by: User) -> None:
 
 
 def revoke_beyond(agency: Agency, inviter: User, role: str, *, by: User) -> None:
-    """End the open invitations that somebody of `role` (what the inviter is from now on) could not make."""
-    rows = Invitation.objects.filter(agency=agency, invited_by=inviter, accepted_at=None, revoked_at=None)
+    """End the open invitations that somebody of `role` (what the inviter is from now on) could not
+    make.
+    """
+    rows = Invitation.objects.filter(
+        agency=agency, invited_by=inviter, accepted_at=None, revoked_at=None
+    )
     for found in rows.exclude(role__in=ranks.BELOW[role]).select_related("agency", "workspace"):
         found.revoked_at = timezone.now()
         found.save(update_fields=["revoked_at"])
@@ -107,7 +117,9 @@ def accept(*, token: str, by: User) -> Invitation:
     if found is None:
         raise Refused("unknown")
     Agency.objects.select_for_update(no_key=True).get(pk=found.agency_id)
-    User.objects.select_for_update(no_key=True).get(pk=by.pk)  # a person has one seat over all agencies
+    User.objects.select_for_update(no_key=True).get(
+        pk=by.pk
+    )  # a person has one seat over all agencies
     found.refresh_from_db()
     if found.token_hash != hash_of(token):  # sent again meanwhile, under another link
         raise Refused("unknown")
@@ -126,7 +138,11 @@ def accept(*, token: str, by: User) -> Invitation:
 
 def dead(invitation: Invitation) -> str:
     """Why nobody can accept it any more; empty while it is open."""
-    if invitation.state in (InvitationState.ACCEPTED, InvitationState.REVOKED, InvitationState.EXPIRED):
+    if invitation.state in (
+        InvitationState.ACCEPTED,
+        InvitationState.REVOKED,
+        InvitationState.EXPIRED,
+    ):
         return str(invitation.state)
     archived = invitation.workspace is not None and invitation.workspace.archived_at is not None
     return "archived" if archived else ""
@@ -136,7 +152,9 @@ def obstacle(invitation: Invitation, user: User) -> str:
     """Why this person cannot accept it; empty when they can."""
     if reason := dead(invitation):
         return reason
-    if not EmailAddress.objects.filter(user=user, email__iexact=invitation.email, verified=True).exists():
+    if not EmailAddress.objects.filter(
+        user=user, email__iexact=invitation.email, verified=True
+    ).exists():
         return "address"
     if Membership.objects.filter(agency=invitation.agency, user=user).exists():
         return "staff"

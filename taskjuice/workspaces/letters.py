@@ -1,4 +1,6 @@
-"""Letters: made from templates, handed to the mail server, no more of them in an hour than an office needs."""
+"""Letters: made from templates, handed to the mail server, no more of them in an hour than an
+office needs.
+"""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,6 @@
-"""How agencies and their workspaces come to be, change and are put away. Every change is in the audit trail."""
+"""How agencies and their workspaces come to be, change and are put away. Every change is in the
+audit trail.
+"""
 
 from zoneinfo import available_timezones
 
@@ -36,16 +38,22 @@ def create_workspace(*, agency: Agency, name: str, slug: str, by: User) -> Works
     slugs.check_workspace_slug(agency, slug)
     try:
         with transaction.atomic():
-            workspace = Workspace.objects.create(agency=agency, name=name, slug=slug, timezone=by.timezone)
+            workspace = Workspace.objects.create(
+                agency=agency, name=name, slug=slug, timezone=by.timezone
+            )
     except IntegrityError as error:
         raise ValidationError("This address is taken.", code="taken") from error
-    audit.record("client created", by=by, agency=agency, workspace=workspace, subject=name, slug=slug)
+    audit.record(
+        "client created", by=by, agency=agency, workspace=workspace, subject=name, slug=slug
+    )
     return workspace
 
 
 @transaction.atomic
 def found_agency(*, agency_name: str, agency_slug: str, client_name: str, by: User) -> Workspace:
-    """The wizard's work: an agency and its first client. Raises AlreadyFounded for the second of two at once."""
+    """The wizard's work: an agency and its first client. Raises AlreadyFounded for the second of
+    two at once.
+    """
     User.objects.select_for_update(no_key=True).get(pk=by.pk)
     if Membership.objects.filter(user=by).exists():
         raise AlreadyFounded
@@ -87,7 +95,9 @@ def set_time_zone(*, workspace: Workspace, time_zone: str, by: Actor) -> None:
 
 def adopt_time_zone(*, workspace: Workspace, time_zone: str, by: Actor) -> None:
     """That of an organisation just connected, where nothing else was settled before."""
-    _change_time_zone(Workspace.objects.filter(pk=workspace.pk, timezone_settled=False), time_zone, by)
+    _change_time_zone(
+        Workspace.objects.filter(pk=workspace.pk, timezone_settled=False), time_zone, by
+    )
 
 
 @transaction.atomic
@@ -115,7 +125,11 @@ def archive_workspace(*, workspace: Workspace, by: User) -> None:
     rows = Workspace.objects.filter(pk=workspace.pk, archived_at__isnull=True)
     if rows.update(archived_at=timezone.now()):
         audit.record(
-            "client archived", by=by, agency=workspace.agency, workspace=workspace, subject=workspace.name
+            "client archived",
+            by=by,
+            agency=workspace.agency,
+            workspace=workspace,
+            subject=workspace.name,
         )
 
 
@@ -124,7 +138,11 @@ def unarchive_workspace(*, workspace: Workspace, by: User) -> None:
     rows = Workspace.objects.filter(pk=workspace.pk, archived_at__isnull=False)
     if rows.update(archived_at=None):
         audit.record(
-            "client brought back", by=by, agency=workspace.agency, workspace=workspace, subject=workspace.name
+            "client brought back",
+            by=by,
+            agency=workspace.agency,
+            workspace=workspace,
+            subject=workspace.name,
         )
 
 

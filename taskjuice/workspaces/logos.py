@@ -1,4 +1,6 @@
-"""Logos: whatever was uploaded is decoded and encoded anew, so that what we serve is a picture and nothing else."""
+"""Logos: whatever was uploaded is decoded and encoded anew, so that what we serve is a picture and
+nothing else.
+"""
 
 import hashlib
 import struct
@@ -43,7 +45,9 @@ class Logo:
 
 
 def encode(upload: "UploadedFile[Any]") -> Logo:
-    """The picture as a PNG of our size, without whatever else the file held. Raises ValidationError in words."""
+    """The picture as a PNG of our size, without whatever else the file held. Raises ValidationError
+    in words.
+    """
     if (upload.size or 0) > MOST_BYTES:
         raise ValidationError("The file is larger than 1 MB. Use a smaller picture.", code="size")
     try:
@@ -56,7 +60,8 @@ def encode(upload: "UploadedFile[Any]") -> Logo:
             return _encoded(ImageOps.exif_transpose(picture).convert("RGBA"))
     except UNREADABLE as error:
         raise ValidationError(
-            "This is not a picture that can be read. Use a PNG, JPEG or WebP file.", code="unreadable"
+            "This is not a picture that can be read. Use a PNG, JPEG or WebP file.",
+            code="unreadable",
         ) from error
 
 

@@ -1,4 +1,6 @@
-"""The person's sessions, time zone and address, and the pages about signing in where the gate asks for them."""
+"""The person's sessions, time zone and address, and the pages about signing in where the gate asks
+for them.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,13 +19,19 @@ SEEN_EVERY = timedelta(minutes=1)
 
 
 class SessionMiddleware:
-    """In allauth's place, which writes at every request: the page of sessions is a minute behind, at most."""
+    """In allauth's place, which writes at every request: the page of sessions is a minute behind,
+    at most.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.user.is_authenticated and request.session.session_key and not self._was_seen(request):
+        if (
+            request.user.is_authenticated
+            and request.session.session_key
+            and not self._was_seen(request)
+        ):
             UserSession.objects.create_from_request(request)
         return self.get_response(request)
 
@@ -57,7 +65,9 @@ class PersonMiddleware:
         else:
             timezone.deactivate()
 
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+    def process_exception(
+        self, request: HttpRequest, exception: Exception
+    ) -> HttpResponseBase | None:
         if isinstance(exception, SignInRequired | TwoStepRequired):
             return exception.response(request)
         return None

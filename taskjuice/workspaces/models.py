@@ -22,7 +22,8 @@ RESERVED_WORKSPACE_SLUGS = frozenset(
     " workflows".split()
 )
 slug_shape = RegexValidator(
-    r"\A[a-z0-9]+(-[a-z0-9]+)*\Z", "Use small letters, digits and single hyphens, for example harbour-cafe."
+    r"\A[a-z0-9]+(-[a-z0-9]+)*\Z",
+    "Use small letters, digits and single hyphens, for example harbour-cafe.",
 )
 
 
@@ -84,9 +85,11 @@ class Agency(models.Model):
 
 
 class Branding(models.Model):
-    """How an agency shows itself to its clients: on the pages behind connect links and in the letters about them.
+    """How an agency shows itself to its clients: on the pages behind connect links and in the
+    letters about them.
 
-    `logo` is a PNG that we encoded ourselves. `logo_digest`, from its SHA-256, is its address: nobody guesses it.
+    `logo` is a PNG that we encoded ourselves. `logo_digest`, from its SHA-256, is its address:
+    nobody guesses it.
     """
 
     agency = models.OneToOneField(Agency, models.CASCADE, primary_key=True, related_name="branding")
@@ -106,7 +109,9 @@ class Branding(models.Model):
             models.CheckConstraint(
                 condition=models.Q(logo=None, logo_digest="", logo_width=None, logo_height=None)
                 | (
-                    models.Q(logo__isnull=False, logo_width__isnull=False, logo_height__isnull=False)
+                    models.Q(
+                        logo__isnull=False, logo_width__isnull=False, logo_height__isnull=False
+                    )
                     & ~models.Q(logo_digest="")
                 ),
                 name="branding_logo_is_whole",
@@ -133,8 +138,12 @@ class Membership(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint("agency", "user", name="membership_once"),
-            models.UniqueConstraint("agency", condition=models.Q(role="owner"), name="membership_one_owner"),
-            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+            models.UniqueConstraint(
+                "agency", condition=models.Q(role="owner"), name="membership_one_owner"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="membership_role_known"
+            ),
         )
 
     def __str__(self) -> str:
@@ -148,16 +157,20 @@ class Workspace(models.Model):
     name = models.CharField(max_length=100)
     slug = models.CharField(max_length=50, validators=[slug_shape])
     timezone = models.CharField("time zone", max_length=64, default="UTC")
-    # By a person, or by the first organisation that was connected; until then it is the zone of who made the workspace
+    # By a person, or by the first organisation that was connected; until then it is the zone of who
+    # made the workspace
     timezone_settled = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     archived_at = models.DateTimeField(null=True, blank=True)
-    deleting_at = models.DateTimeField(null=True, blank=True)  # nobody sees it any more; a worker erases it
+    deleting_at = models.DateTimeField(
+        null=True, blank=True
+    )  # nobody sees it any more; a worker erases it
 
     class Meta:
         constraints = (
             models.UniqueConstraint("agency", "slug", name="workspace_slug_once_in_agency"),
-            # The target of composite foreign keys: a row of one agency cannot name another's workspace.
+            # The target of composite foreign keys: a row of one agency cannot name another's
+            # workspace.
             models.UniqueConstraint("id", "agency", name="workspace_with_agency"),
         )
 
@@ -191,7 +204,8 @@ class InvitationState(models.TextChoices):
 
 
 class Invitation(models.Model):
-    """A place on an agency's staff, or at one workspace as its client user, offered to whoever has this address.
+    """A place on an agency's staff, or at one workspace as its client user, offered to whoever has
+    this address.
 
     The link's token is only in the letter; here is its SHA-256. Open: neither accepted nor revoked.
     """
@@ -222,7 +236,9 @@ class Invitation(models.Model):
                 | models.Q(role="client", workspace__isnull=False),
                 name="invitation_role_fits_place",
             ),
-            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="invitation_email_small"),
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")), name="invitation_email_small"
+            ),
         )
 
     def __str__(self) -> str:
@@ -244,7 +260,8 @@ class Invitation(models.Model):
 
 
 class DataExport(models.Model):
-    """All data of a workspace, made by a worker in turns and kept for some days (taskjuice/workspaces/data_exports.py).
+    """All data of a workspace, made by a worker in turns and kept for some days
+    (taskjuice/workspaces/data_exports.py).
 
     Which table comes next is `table` (a holding's name), from behind the row `after`.
     """
@@ -281,14 +298,18 @@ class DataExport(models.Model):
 
     @property
     def is_ready(self) -> bool:
-        return self.finished_at is not None and (self.expires_at is None or self.expires_at > timezone.now())
+        return self.finished_at is not None and (
+            self.expires_at is None or self.expires_at > timezone.now()
+        )
 
 
 class DataExportPart(models.Model):
     """One file of an export, compressed with zlib."""
 
     export = models.ForeignKey(DataExport, models.CASCADE, related_name="parts")
-    name = models.CharField(max_length=100)  # invoices.jsonl; a number is added where a table makes several
+    name = models.CharField(
+        max_length=100
+    )  # invoices.jsonl; a number is added where a table makes several
     rows = models.PositiveIntegerField()
     content = models.BinaryField()
 
@@ -310,7 +331,9 @@ class Deletion(models.Model):
 
     class Meta:
         indexes = (
-            models.Index(fields=["id"], condition=models.Q(finished_at=None), name="deletion_under_way"),
+            models.Index(
+                fields=["id"], condition=models.Q(finished_at=None), name="deletion_under_way"
+            ),
         )
 
     def __str__(self) -> str:
@@ -318,9 +341,13 @@ class Deletion(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what, when, from where. The database refuses changes and deletions (a trigger in the migration)."""
+    """Who did what, when, from where. The database refuses changes and deletions (a trigger in the
+    migration).
+    """
 
-    agency = models.ForeignKey(Agency, models.DO_NOTHING, related_name="audit_entries", db_constraint=False)
+    agency = models.ForeignKey(
+        Agency, models.DO_NOTHING, related_name="audit_entries", db_constraint=False
+    )
     workspace = models.ForeignKey(Workspace, models.DO_NOTHING, null=True, db_constraint=False)
     workspace_name = models.CharField(max_length=100, db_default="")  # it outlives the workspace
     actor = models.ForeignKey(User, models.DO_NOTHING, null=True, db_constraint=False)
@@ -345,9 +372,11 @@ class AuditEntry(models.Model):
 
 
 class AuditLink(models.Model):
-    """An entry's place in its agency's chain. `hash` covers the entry, its number and the hash before it.
+    """An entry's place in its agency's chain. `hash` covers the entry, its number and the hash
+    before it.
 
-    Written by the database alone, at commit (migration 0006); checked by taskjuice/workspaces/chain.py.
+    Written by the database alone, at commit (migration 0006); checked by
+    taskjuice/workspaces/chain.py.
     """
 
     entry = models.OneToOneField(
@@ -367,7 +396,9 @@ class AuditLink(models.Model):
 
 
 class AuditHead(models.Model):
-    """The last link of each agency's chain. Its row is what writers of one agency queue for, at commit."""
+    """The last link of each agency's chain. Its row is what writers of one agency queue for, at
+    commit.
+    """
 
     agency = models.OneToOneField(
         Agency, models.DO_NOTHING, primary_key=True, related_name="+", db_constraint=False

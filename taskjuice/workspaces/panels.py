@@ -35,4 +35,6 @@ class Panels(Generic[P]):
 
 
 of_agency_settings: Panels[[Scope]] = Panels()
-of_departures: Panels[[Scope, Membership]] = Panels()  # what hangs on a member who is about to be removed
+of_departures: Panels[[Scope, Membership]] = (
+    Panels()
+)  # what hangs on a member who is about to be removed

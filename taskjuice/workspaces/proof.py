@@ -1,4 +1,5 @@
-"""When a person last showed that it is them: what an unattended browser must not do asks for that again.
+"""When a person last showed that it is them: what an unattended browser must not do asks for that
+again.
 
 Which request asks for what stands in one table, taskjuice/site/proofs.py.
 """

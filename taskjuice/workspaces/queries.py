@@ -3,7 +3,18 @@
 from allauth.account.models import EmailAddress
 from allauth.usersessions.models import UserSession
 from django.db import connection
-from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce, Lower
 from django.utils import timezone
 
@@ -29,7 +40,9 @@ def agencies_of(user: User) -> "QuerySet[Agency]":
 
 def seat_of(user: User) -> ClientUser | None:
     """Where this person reads as a client, unless that client is archived."""
-    seats = ClientUser.objects.select_related("workspace__agency").filter(workspace__archived_at__isnull=True)
+    seats = ClientUser.objects.select_related("workspace__agency").filter(
+        workspace__archived_at__isnull=True
+    )
     return seats.filter(user=user).first()
 
 
@@ -84,14 +97,20 @@ def invitations(agency: Agency, workspace: Workspace | None) -> "QuerySet[Invita
 
 
 def invitations_to(user: User) -> "QuerySet[Invitation]":
-    """What waits for this person in their mailbox: open invitations to addresses they have verified."""
-    addresses = EmailAddress.objects.filter(user=user, verified=True).values_list(Lower("email"), flat=True)
+    """What waits for this person in their mailbox: open invitations to addresses they have
+    verified.
+    """
+    addresses = EmailAddress.objects.filter(user=user, verified=True).values_list(
+        Lower("email"), flat=True
+    )
     rows = Invitation.objects.filter(email__in=list(addresses), accepted_at=None, revoked_at=None)
     return rows.filter(expires_at__gt=timezone.now()).select_related("agency").order_by("id")
 
 
 def _seen_at() -> Coalesce:
-    """When the row's user last asked for a page; when they last signed in, once they have signed out."""
+    """When the row's user last asked for a page; when they last signed in, once they have signed
+    out.
+    """
     sessions = UserSession.objects.filter(user=OuterRef("user")).order_by("-last_seen_at")
     return Coalesce(Subquery(sessions.values("last_seen_at")[:1]), F("user__last_login"))
 

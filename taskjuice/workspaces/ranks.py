@@ -17,9 +17,11 @@ def outranks(role: str, *others: str) -> bool:
 
 
 def standing(agency: Agency, by: User) -> str:
-    """The role of `by` now. Locks the agency's row, so that changes to its people happen one after the other.
+    """The role of `by` now. Locks the agency's row, so that changes to its people happen one after
+    the other.
 
-    The lock leaves rows that merely point at the agency alone: webhooks and workers do not wait for it.
+    The lock leaves rows that merely point at the agency alone: webhooks and workers do not wait for
+    it.
     """
     Agency.objects.select_for_update(no_key=True).get(pk=agency.pk)
     membership = Membership.objects.filter(agency=agency, user=by).first()

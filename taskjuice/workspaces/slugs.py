@@ -38,7 +38,11 @@ def check_workspace_slug(agency: Agency, slug: str) -> None:
 def free_workspace_slug(agency: Agency, name: str) -> str:
     """A slug for a client of this name that the agency does not use yet."""
     base = slug_of(name) or "client"
-    used = set(agency.workspaces.filter(slug__startswith=base[: LONGEST - 4]).values_list("slug", flat=True))
+    used = set(
+        agency.workspaces.filter(slug__startswith=base[: LONGEST - 4]).values_list(
+            "slug", flat=True
+        )
+    )
     return first_free(base, used | RESERVED_WORKSPACE_SLUGS)
 
 

@@ -1,4 +1,5 @@
-"""An agency's people: roles, removal, leaving, the passing on of ownership. Every change is in the audit trail.
+"""An agency's people: roles, removal, leaving, the passing on of ownership. Every change is in the
+audit trail.
 
 Rights are read from the rows at each request, so a change acts on running sessions at once.
 """
@@ -33,9 +34,13 @@ def remove_member(*, membership: Membership, by: User) -> None:
 
 @transaction.atomic
 def leave(*, agency: Agency, by: User) -> None:
-    """End one's own membership. Raises ValidationError for the owner, who has to pass the agency on first."""
+    """End one's own membership. Raises ValidationError for the owner, who has to pass the agency on
+    first.
+    """
     if ranks.standing(agency, by) == Role.OWNER:
-        raise ValidationError("You own this agency. Transfer the ownership before you leave.", code="owner")
+        raise ValidationError(
+            "You own this agency. Transfer the ownership before you leave.", code="owner"
+        )
     _end(_member(agency, user=by), "member left", by)
 
 
@@ -47,7 +52,9 @@ def transfer_ownership(*, agency: Agency, to: Membership, by: User) -> None:
     heir = _member(agency, pk=to.pk)
     if heir.user == by:
         raise ValidationError("You own this agency already.", code="self")
-    Membership.objects.filter(agency=agency, user=by).update(role=Role.ADMIN)  # first: there is one owner
+    Membership.objects.filter(agency=agency, user=by).update(
+        role=Role.ADMIN
+    )  # first: there is one owner
     before, heir.role = heir.role, Role.OWNER
     heir.save(update_fields=["role"])
     _note("ownership transferred", heir, by, before=before, after=Role.OWNER)
@@ -60,7 +67,11 @@ def remove_client_user(*, seat: ClientUser, by: User) -> None:
     ranks.require(agency, by, "client")
     if ClientUser.objects.filter(pk=seat.pk).delete()[0]:
         audit.record(
-            "client user removed", by=by, agency=agency, workspace=seat.workspace, subject=seat.user.email
+            "client user removed",
+            by=by,
+            agency=agency,
+            workspace=seat.workspace,
+            subject=seat.user.email,
         )
 
 
@@ -68,13 +79,16 @@ def remove_client_user(*, seat: ClientUser, by: User) -> None:
 def require_two_step(*, agency: Agency, required: bool, by: User) -> None:
     """Set whether staff need a second step to see anything of the agency.
 
-    Raises ValidationError when the owner asks it of others before having one: they would shut themselves out.
+    Raises ValidationError when the owner asks it of others before having one: they would shut
+    themselves out.
     """
     if ranks.standing(agency, by) != Role.OWNER:
         raise PermissionDenied("Only the owner can change this.")
     if required and not two_step.is_on(by):
         raise ValidationError("Set up two-step login for yourself first.", code="self")
-    if Agency.objects.filter(pk=agency.pk, two_step_required=not required).update(two_step_required=required):
+    if Agency.objects.filter(pk=agency.pk, two_step_required=not required).update(
+        two_step_required=required
+    ):
         verb = "two-step login required" if required else "two-step login made optional"
         audit.record(verb, by=by, agency=agency, subject=agency.name)
 
@@ -88,7 +102,9 @@ def _locked(membership: Membership, by: User, *roles: str) -> Membership:
 
 
 def _member(agency: Agency, **which: object) -> Membership:
-    found = Membership.objects.select_related("agency", "user").filter(agency=agency, **which).first()
+    found = (
+        Membership.objects.select_related("agency", "user").filter(agency=agency, **which).first()
+    )
     if found is None:
         raise ValidationError("This person is not on the staff any more.", code="gone")
     return found

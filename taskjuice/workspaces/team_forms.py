@@ -39,7 +39,9 @@ class StaffInviteForm(InviteForm):
         super().__init__(*args, **options)
         field = self.fields["as_role"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(role, ROLE_WORDS[InvitedRole(role)]) for role in roles if role in ROLE_WORDS]
+        field.choices = [
+            (role, ROLE_WORDS[InvitedRole(role)]) for role in roles if role in ROLE_WORDS
+        ]
 
     def role(self) -> str:
         return str(self.cleaned_data["as_role"])
@@ -63,12 +65,18 @@ class HeirField(forms.ModelChoiceField):  # type: ignore[type-arg]  # the class 
 class TransferForm(forms.Form):
     """The heir, and the agency's name typed, so that nobody gives an agency away by a slip."""
 
-    to = HeirField(label="New owner", queryset=Membership.objects.none(), empty_label="Choose a colleague")
+    to = HeirField(
+        label="New owner", queryset=Membership.objects.none(), empty_label="Choose a colleague"
+    )
     name = forms.CharField(
-        label="Name of the agency", max_length=100, widget=forms.TextInput(attrs={"autocomplete": "off"})
+        label="Name of the agency",
+        max_length=100,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
-    def __init__(self, *args: Any, agency: Agency, heirs: "QuerySet[Membership]", **options: Any) -> None:
+    def __init__(
+        self, *args: Any, agency: Agency, heirs: "QuerySet[Membership]", **options: Any
+    ) -> None:
         super().__init__(*args, **options)
         self.agency = agency
         field = self.fields["to"]

@@ -11,7 +11,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from taskjuice.workspaces import gate, invitations, panels, queries, ranks, staff
 from taskjuice.workspaces.models import ClientUser, Invitation, Membership, Role, Workspace
-from taskjuice.workspaces.team_forms import InviteForm, RoleForm, StaffInviteForm, TransferForm, TwoStepForm
+from taskjuice.workspaces.team_forms import (
+    InviteForm,
+    RoleForm,
+    StaffInviteForm,
+    TransferForm,
+    TwoStepForm,
+)
 
 PAGE = 50
 ROLE_OF_LEVEL = {level: role for role, level in gate.LEVEL_OF_ROLE.items()}
@@ -103,10 +109,14 @@ def member_remove(request: HttpRequest, agency: str, membership: int) -> HttpRes
 
 
 @require_http_methods(["GET", "POST"])
-def client_user_remove(request: HttpRequest, agency: str, workspace: str, seat: int) -> HttpResponse:
+def client_user_remove(
+    request: HttpRequest, agency: str, workspace: str, seat: int
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN, archived_too=True)
     found = get_object_or_404(
-        ClientUser.objects.select_related("user", "workspace__agency"), pk=seat, workspace=scope.workspace
+        ClientUser.objects.select_related("user", "workspace__agency"),
+        pk=seat,
+        workspace=scope.workspace,
     )
     if request.method == "GET":
         return render(request, "workspaces/remove.html", {"person": found.user})
@@ -134,7 +144,9 @@ def leave(request: HttpRequest, agency: str) -> HttpResponse:
 def transfer(request: HttpRequest, agency: str) -> HttpResponse:
     scope = gate.enter(request, agency, level=gate.OWN)
     heirs = queries.staff(scope.agency).exclude(user=scope.user)
-    form = TransferForm(request.POST if request.method == "POST" else None, agency=scope.agency, heirs=heirs)
+    form = TransferForm(
+        request.POST if request.method == "POST" else None, agency=scope.agency, heirs=heirs
+    )
     if form.is_valid():
         heir = form.cleaned_data["to"]
         return _done(
@@ -174,7 +186,11 @@ def _form(request: HttpRequest, scope: gate.Scope, *, bound: bool = True) -> Inv
 def _page(
     request: HttpRequest, scope: gate.Scope, form: InviteForm, status: int | None = None
 ) -> HttpResponse:
-    rows = queries.staff(scope.agency) if scope.workspace is None else queries.client_users(scope.workspace)
+    rows = (
+        queries.staff(scope.agency)
+        if scope.workspace is None
+        else queries.client_users(scope.workspace)
+    )
     context = {
         "form": form,
         "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
@@ -185,7 +201,9 @@ def _page(
     return render(request, template, context, status=status or (422 if form.errors else 200))
 
 
-def _done(request: HttpRequest, scope: gate.Scope, act: Callable[[], None], said: str) -> HttpResponse:
+def _done(
+    request: HttpRequest, scope: gate.Scope, act: Callable[[], None], said: str
+) -> HttpResponse:
     """Do it and go back to the list, with what happened or why it did not."""
     try:
         act()

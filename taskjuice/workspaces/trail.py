@@ -13,8 +13,12 @@ from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import AuditEntry, AuditLink, Workspace
 
 
-def filtered_trail(scope: Scope, query: QueryDict) -> "tuple[AuditFilterForm, QuerySet[AuditEntry]]":
-    """The filter as typed and the entries it leaves. A filter that makes no sense is shown as such, not applied."""
+def filtered_trail(
+    scope: Scope, query: QueryDict
+) -> "tuple[AuditFilterForm, QuerySet[AuditEntry]]":
+    """The filter as typed and the entries it leaves. A filter that makes no sense is shown as such,
+    not applied.
+    """
     form = AuditFilterForm(
         query,
         actors=queries.audit_actors(scope.agency),
@@ -27,7 +31,11 @@ def filtered_trail(scope: Scope, query: QueryDict) -> "tuple[AuditFilterForm, Qu
     rows = queries.audit_trail(scope.agency, scope.workspace)
     if text := chosen.get("q"):
         rows = rows.filter(Q(actor_name__icontains=text) | Q(subject__icontains=text))
-    exactly = {"actor_name": chosen.get("who"), "verb": chosen.get("verb"), "workspace": chosen.get("client")}
+    exactly = {
+        "actor_name": chosen.get("who"),
+        "verb": chosen.get("verb"),
+        "workspace": chosen.get("client"),
+    }
     rows = rows.filter(**{column: value for column, value in exactly.items() if value})
     since, before = form.bounds()
     if since:
@@ -39,7 +47,9 @@ def filtered_trail(scope: Scope, query: QueryDict) -> "tuple[AuditFilterForm, Qu
 
 @dataclass(frozen=True, slots=True)
 class EntryPage:
-    """An entry with all that is known of it. `before`, `after`: what changed; `number` is None until it is linked."""
+    """An entry with all that is known of it. `before`, `after`: what changed; `number` is None
+    until it is linked.
+    """
 
     entry: AuditEntry
     place: Workspace | None  # where it was done, unless that is deleted

@@ -21,7 +21,9 @@ class TwoStepRequired(Exception):
     def response(self, request: HttpRequest) -> HttpResponseBase:
         if "HX-Request" in request.headers:  # a piece of a page: the whole page must show it
             return HttpResponse(headers={"HX-Refresh": "true"})
-        return render(request, "workspaces/two_step_required.html", {"agency": self.agency}, status=403)
+        return render(
+            request, "workspaces/two_step_required.html", {"agency": self.agency}, status=403
+        )
 
 
 def is_on(user: User) -> bool:

@@ -10,21 +10,31 @@ urlpatterns = [
     path("me/", views.profile, name="profile"),
     path("invitations/<str:token>/", invitation_views.invitation, name="invitation"),
     path("invitations/<str:token>/join/", invitation_views.invitation_join, name="invitation-join"),
-    path("invitations/<str:token>/accept/", invitation_views.invitation_accept, name="invitation-accept"),
+    path(
+        "invitations/<str:token>/accept/",
+        invitation_views.invitation_accept,
+        name="invitation-accept",
+    ),
     path("branding/logos/<slug:digest>/", branding_views.brand_logo, name="brand-logo"),
     path("branding/colours/<slug:colour>/", branding_views.brand_colour, name="brand-colour"),
     path("<slug:agency>/clients/switch/", views.client_switch, name="client-switch"),
     path("<slug:agency>/clients/new/", views.client_create, name="client-create"),
     path("<slug:agency>/clients/new/address/", views.client_slug, name="client-slug"),
     path("<slug:agency>/settings/", branding_views.agency_settings, name="agency-settings"),
-    path("<slug:agency>/settings/branding/", branding_views.agency_branding, name="agency-branding"),
+    path(
+        "<slug:agency>/settings/branding/", branding_views.agency_branding, name="agency-branding"
+    ),
     path("<slug:agency>/team/", team_views.team, name="team"),
     path("<slug:agency>/team/invite/", team_views.invite, name="team-invite"),
     path("<slug:agency>/team/leave/", team_views.leave, name="team-leave"),
     path("<slug:agency>/team/transfer/", team_views.transfer, name="team-transfer"),
     path("<slug:agency>/team/two-step/", team_views.two_step_setting, name="team-two-step"),
     path("<slug:agency>/team/<int:membership>/role/", team_views.member_role, name="member-role"),
-    path("<slug:agency>/team/<int:membership>/remove/", team_views.member_remove, name="member-remove"),
+    path(
+        "<slug:agency>/team/<int:membership>/remove/",
+        team_views.member_remove,
+        name="member-remove",
+    ),
     path(
         "<slug:agency>/team/invitations/<int:invitation>/resend/",
         team_views.invitation_resend,
@@ -47,10 +57,20 @@ urlpatterns = [
     path("<slug:agency>/audit/<int:entry>/", views.audit_entry, name="audit-entry"),
     path("<slug:agency>/<slug:workspace>/audit/", views.audit_list, name="audit-list"),
     path("<slug:agency>/<slug:workspace>/audit/export/", views.audit_export, name="audit-export"),
-    path("<slug:agency>/<slug:workspace>/audit/<int:entry>/", views.audit_entry, name="audit-entry"),
-    path("<slug:agency>/<slug:workspace>/settings/", views.workspace_settings, name="workspace-settings"),
+    path(
+        "<slug:agency>/<slug:workspace>/audit/<int:entry>/", views.audit_entry, name="audit-entry"
+    ),
+    path(
+        "<slug:agency>/<slug:workspace>/settings/",
+        views.workspace_settings,
+        name="workspace-settings",
+    ),
     path("<slug:agency>/settings/data/", data_views.agency_data, name="agency-data"),
-    path("<slug:agency>/<slug:workspace>/settings/data/", data_views.workspace_data, name="workspace-data"),
+    path(
+        "<slug:agency>/<slug:workspace>/settings/data/",
+        data_views.workspace_data,
+        name="workspace-data",
+    ),
     path(
         "<slug:agency>/<slug:workspace>/settings/data/export/",
         data_views.export_request,
@@ -77,6 +97,12 @@ urlpatterns = [
         views.workspace_time_zone,
         name="workspace-time-zone",
     ),
-    path("<slug:agency>/<slug:workspace>/archive/", views.workspace_archive, name="workspace-archive"),
-    path("<slug:agency>/<slug:workspace>/unarchive/", views.workspace_unarchive, name="workspace-unarchive"),
+    path(
+        "<slug:agency>/<slug:workspace>/archive/", views.workspace_archive, name="workspace-archive"
+    ),
+    path(
+        "<slug:agency>/<slug:workspace>/unarchive/",
+        views.workspace_unarchive,
+        name="workspace-unarchive",
+    ),
 ]

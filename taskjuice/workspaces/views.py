@@ -87,7 +87,9 @@ def client_create(request: HttpRequest, agency: str) -> HttpResponse:
             form.add_error("slug", error)
         else:
             return redirect(connect_url(workspace))
-    return render(request, "workspaces/client_new.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request, "workspaces/client_new.html", {"form": form}, status=422 if form.errors else 200
+    )
 
 
 @require_safe
@@ -95,7 +97,9 @@ def client_slug(request: HttpRequest, agency: str) -> HttpResponse:
     """Whether a client of this agency may have this address, as the person types."""
     scope = gate.enter(request, agency, level=gate.ADMIN)
     slug = request.GET.get("slug", "").strip().lower()
-    return _slug_answer(request, slug, _problem(lambda: slugs.check_workspace_slug(scope.agency, slug)))
+    return _slug_answer(
+        request, slug, _problem(lambda: slugs.check_workspace_slug(scope.agency, slug))
+    )
 
 
 @require_safe
@@ -112,7 +116,9 @@ def workspace_rename(request: HttpRequest, agency: str, workspace: str) -> HttpR
     form = forms.NameForm(request.POST)
     if not form.is_valid():
         return _workspace_settings(request, scope.workspace, form=form)
-    lifecycle.rename_workspace(workspace=scope.workspace, name=form.cleaned_data["name"], by=scope.user)
+    lifecycle.rename_workspace(
+        workspace=scope.workspace, name=form.cleaned_data["name"], by=scope.user
+    )
     messages.success(request, f"Renamed to {form.cleaned_data['name']}.")
     return redirect("workspaces:workspace-settings", agency, workspace)
 
@@ -154,7 +160,9 @@ def audit_list(request: HttpRequest, agency: str, workspace: str | None = None) 
 
 
 @require_safe
-def audit_entry(request: HttpRequest, agency: str, entry: int, workspace: str | None = None) -> HttpResponse:
+def audit_entry(
+    request: HttpRequest, agency: str, entry: int, workspace: str | None = None
+) -> HttpResponse:
     scope = _enter_audit(request, agency, workspace)
     found = one_entry(scope, entry)
     if found is None:
@@ -163,7 +171,9 @@ def audit_entry(request: HttpRequest, agency: str, entry: int, workspace: str | 
 
 
 @require_safe
-def audit_export(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponseBase:
+def audit_export(
+    request: HttpRequest, agency: str, workspace: str | None = None
+) -> HttpResponseBase:
     scope = _enter_audit(request, agency, workspace)
     _, rows = filtered_trail(scope, request.GET)
     place = scope.workspace.slug if scope.workspace else scope.agency.slug
@@ -184,7 +194,10 @@ def _workspace_settings(
         "zone_form": zone_form or forms.TimeZoneForm(current=workspace.timezone),
     }
     return render(
-        request, "workspaces/workspace_settings.html", context, status=422 if form or zone_form else 200
+        request,
+        "workspaces/workspace_settings.html",
+        context,
+        status=422 if form or zone_form else 200,
     )
 
 
@@ -223,4 +236,6 @@ def profile(request: HttpRequest) -> HttpResponse:
         )
         messages.success(request, "Your profile is saved.")
         return redirect("workspaces:profile")
-    return render(request, "workspaces/profile.html", {"form": form}, status=422 if form.errors else 200)
+    return render(
+        request, "workspaces/profile.html", {"form": form}, status=422 if form.errors else 200
+    )

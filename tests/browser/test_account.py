@@ -33,7 +33,9 @@ def sign_out(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/accounts/login/$"))
 
 
-def test_passkey_signs_in_alone_and_as_second_step(product: Place, open_browser: OpenBrowser) -> None:
+def test_passkey_signs_in_alone_and_as_second_step(
+    product: Place, open_browser: OpenBrowser
+) -> None:
     with open_browser() as watched:
         page = watched.page
         sign_up(page, product, "key@fern.example")

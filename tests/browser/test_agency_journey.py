@@ -1,4 +1,6 @@
-"""An agency from its first day: two clients, colleagues, a lost connection mended, what is owed, the audit."""
+"""An agency from its first day: two clients, colleagues, a lost connection mended, what is owed,
+the audit.
+"""
 
 import re
 from collections.abc import Iterator
@@ -91,7 +93,9 @@ def invite(page: Page, team: str, address: str) -> None:
     page.goto(team)
     page.locator("input[type=email]").fill(address)
     page.get_by_role("button", name="Send the invitation").click()
-    expect(page.get_by_role("row").filter(has_text=address).get_by_text("Sent", exact=True)).to_be_visible()
+    expect(
+        page.get_by_role("row").filter(has_text=address).get_by_text("Sent", exact=True)
+    ).to_be_visible()
 
 
 def join(page: Page, place: Place, address: str) -> None:
@@ -126,7 +130,8 @@ def recorded(page: Page) -> list[tuple[str, str, str]]:
     rows = page.locator("tbody tr").all()
     cells = [row.locator("td, th").all_inner_texts() for row in rows]
     return [
-        (who.strip(), what.strip(), subject.splitlines()[0]) for _, who, what, subject, *_ in reversed(cells)
+        (who.strip(), what.strip(), subject.splitlines()[0])
+        for _, who, what, subject, *_ in reversed(cells)
     ]
 
 

@@ -1,4 +1,6 @@
-"""The builder as somebody new uses it: a workflow from an empty page, with JavaScript, without, and by keyboard."""
+"""The builder as somebody new uses it: a workflow from an empty page, with JavaScript, without, and
+by keyboard.
+"""
 
 import re
 
@@ -71,7 +73,9 @@ def test_steps_are_put_in_between_moved_copied_and_compared(
         expect(page.locator(".step-card h2")).to_contain_text(
             ["Starts when", "Get an invoice", "Stop unless", "List contacts", "Set values"]
         )
-        expect(page.locator("#cost")).to_contain_text("About 2 Xero calls per event; batched: 1.025")
+        expect(page.locator("#cost")).to_contain_text(
+            "About 2 Xero calls per event; batched: 1.025"
+        )
         page.get_by_role("button", name="Save the draft").click()
         expect(page.get_by_text("Saved. Nothing runs before it is published.")).to_be_visible()
         page.get_by_role("link", name="Note large invoices").first.click()

@@ -1,4 +1,5 @@
-"""The main job as a person clicks it, with JavaScript and without: sign up, connect, watch an activation end.
+"""The main job as a person clicks it, with JavaScript and without: sign up, connect, watch an
+activation end.
 
 And two people at one draft, whose workflow then asks somebody.
 """
@@ -30,7 +31,9 @@ def change_a_large_invoice(place: Place, tenant: str) -> str:
     """Returns its number."""
     where = 'Type=="ACCREC" AND Status=="AUTHORISED" AND Total>1000'
     address = f"organisations/{tenant}/xero/Invoices"
-    wanted = urlencode({"where": where, "order": "Date DESC", "page": 1})  # older ones may be locked
+    wanted = urlencode(
+        {"where": where, "order": "Date DESC", "page": 1}
+    )  # older ones may be locked
     invoice = xero(place, "GET", f"{address}?{wanted}")["Invoices"][0]
     change = {"InvoiceID": invoice["InvoiceID"], "Reference": f"at {time.time()}"}
     xero(place, "POST", f"{address}/{invoice['InvoiceID']}", change)
@@ -91,7 +94,9 @@ def test_second_editor_is_told_and_what_is_asked_is_approved_and_declined(
         expect(other.get_by_role("alert")).to_contain_text(
             "Fern Fantail changed this workflow while you were editing"
         )
-        expect(other.get_by_label("What is to be decided")).to_have_value("Pay {{ trigger.client }}?")
+        expect(other.get_by_label("What is to be decided")).to_have_value(
+            "Pay {{ trigger.client }}?"
+        )
         other.get_by_role("button", name="Save mine in its place").click()
         expect(other.get_by_text("Saved. Nothing runs before it is published.")).to_be_visible()
         other.get_by_role("button", name="Publish").click()

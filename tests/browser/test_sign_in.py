@@ -1,4 +1,6 @@
-"""Sign in with Xero, against the sandbox, in a real browser: it opens one's own account and nobody else's."""
+"""Sign in with Xero, against the sandbox, in a real browser: it opens one's own account and nobody
+else's.
+"""
 
 import re
 

@@ -1,6 +1,8 @@
-"""Starting points, from the webhook to what they are for: published in a browser, set off by changes inside Xero.
+"""Starting points, from the webhook to what they are for: published in a browser, set off by
+changes inside Xero.
 
-One agency publishes them all, then everything happens at once; each test looks for what came of its workflow.
+One agency publishes them all, then everything happens at once; each test looks for what came of its
+workflow.
 """
 
 import json
@@ -98,7 +100,9 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def scene(receiver: Receiver, product: Place, chromium: Browser) -> Iterator[Scene]:
-    context = chromium.new_context(base_url=product.base_url, viewport={"width": 1280, "height": 900})
+    context = chromium.new_context(
+        base_url=product.base_url, viewport={"width": 1280, "height": 900}
+    )
     context.set_default_timeout(15_000)
     page = context.new_page()
     sign_up(page, product, OWNER)
@@ -148,7 +152,9 @@ def change_things(scene: Scene) -> None:
     """What people do inside Xero."""
     where = 'Type=="ACCREC" AND Status=="AUTHORISED" AND AmountDue>100'
     wanted = urlencode({"where": where, "order": "Date DESC", "page": 1})
-    active = {one["ContactID"] for one in scene.ledger("GET", "Contacts?pageSize=1000&page=1")["Contacts"]}
+    active = {
+        one["ContactID"] for one in scene.ledger("GET", "Contacts?pageSize=1000&page=1")["Contacts"]
+    }
     invoices = scene.ledger("GET", f"Invoices?{wanted}")["Invoices"]
     paid, part, *_ = [one for one in invoices if one["Contact"]["ContactID"] in active]
     contact = paid["Contact"]["ContactID"]
@@ -191,7 +197,9 @@ def test_paid_invoice_is_told_to_its_bookkeeper(scene: Scene) -> None:
 
 def test_payer_is_thanked(scene: Scene) -> None:
     number = scene.records["paid"]["InvoiceNumber"]
-    assert f"Thank you: {number} is paid in full." in scene.letter(PAYER, f"Thank you for paying {number}")
+    assert f"Thank you: {number} is paid in full." in scene.letter(
+        PAYER, f"Thank you for paying {number}"
+    )
     scene.activation("thank-payer", number)
 
 
@@ -207,13 +215,17 @@ def test_payment_by_card_is_recorded_once(scene: Scene) -> None:
     scene.activation("record-payment", card["InvoiceNumber"])
     (now,) = scene.ledger("GET", f"Invoices/{card['InvoiceID']}")["Invoices"]
     assert (now["Status"], now["AmountDue"]) == ("PAID", 0)
-    assert [(payment["Amount"], payment["Reference"]) for payment in now["Payments"]] == [(115.0, CARD)]
+    assert [(payment["Amount"], payment["Reference"]) for payment in now["Payments"]] == [
+        (115.0, CARD)
+    ]
 
 
 def test_new_contact_is_copied_to_another_system(scene: Scene, receiver: Receiver) -> None:
     contact = scene.records["contact"]
     until("the contact is copied", lambda: receiver.noted, MOMENTS)
-    assert [(one["id"], one["name"]) for one in receiver.noted] == [(contact["ContactID"], contact["Name"])]
+    assert [(one["id"], one["name"]) for one in receiver.noted] == [
+        (contact["ContactID"], contact["Name"])
+    ]
 
 
 def test_part_payment_is_noted(scene: Scene) -> None:

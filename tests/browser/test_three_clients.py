@@ -1,4 +1,6 @@
-"""One workflow for three clients: while one connection is broken the other two are served; mended, it catches up."""
+"""One workflow for three clients: while one connection is broken the other two are served; mended,
+it catches up.
+"""
 
 import re
 import time
@@ -10,7 +12,15 @@ from playwright.sync_api import Page, expect
 
 from taskjuice.demo.place import Place
 from tests.browser.conftest import OpenBrowser
-from tests.browser.walking import add_client, connect_xero, found_agency, reconnect_xero, sign_up, until, xero
+from tests.browser.walking import (
+    add_client,
+    connect_xero,
+    found_agency,
+    reconnect_xero,
+    sign_up,
+    until,
+    xero,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.processes]
 AGENCY = "/fern-three/"
@@ -52,7 +62,10 @@ def test_two_clients_are_served_while_the_third_waits_for_its_connection(
         page = watched.page
         sign_up(page, product, "three@fern.example")
         found_agency(page, "Fern Three", "Tui Studio")
-        tenants = [connect_xero(page), *(connected_client(page, name, slug) for name, slug in OTHERS.items())]
+        tenants = [
+            connect_xero(page),
+            *(connected_client(page, name, slug) for name, slug in OTHERS.items()),
+        ]
         assert len(set(tenants)) == 3
         page.goto(f"{AGENCY}workflows/new/?template=large-invoice")
         for box in page.locator("input[name=connections]").all():
@@ -62,7 +75,9 @@ def test_two_clients_are_served_while_the_third_waits_for_its_connection(
         xero(product, "POST", "subscription", {"url": f"{product.base_url}/webhooks/xero/"})
 
         broken = tenants[2]
-        xero(product, "POST", "settings", {"webhook_delay_ms": 1500})  # its last event is still on its way
+        xero(
+            product, "POST", "settings", {"webhook_delay_ms": 1500}
+        )  # its last event is still on its way
         for tenant in tenants:
             change_an_invoice(product, tenant)
         (gone,) = [one for one in xero(product, "GET", "connections") if one["tenant_id"] == broken]

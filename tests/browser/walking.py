@@ -1,4 +1,6 @@
-"""What several journeys have in common: signing up, connecting, and what happens inside Xero meanwhile."""
+"""What several journeys have in common: signing up, connecting, and what happens inside Xero
+meanwhile.
+"""
 
 import email
 import email.policy
@@ -27,10 +29,16 @@ def until(what: str, look: Callable[[], Any], patience: float = PATIENCE) -> Any
 
 
 def letters(place: Place, address: str) -> Iterator[EmailMessage]:
-    """What was sent to this address, newest file first. A file may hold several, each ended by a line of dashes."""
-    for path in sorted(place.mail.glob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True):
+    """What was sent to this address, newest file first. A file may hold several, each ended by a
+    line of dashes.
+    """
+    for path in sorted(
+        place.mail.glob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True
+    ):
         for text in re.split(r"(?m)^-{70,}\n", Path(path).read_text()):
-            letter = email.message_from_string(text, _class=EmailMessage, policy=email.policy.default)
+            letter = email.message_from_string(
+                text, _class=EmailMessage, policy=email.policy.default
+            )
             if address in str(letter["To"]):
                 yield letter
 
@@ -44,7 +52,10 @@ def link_in_mail(place: Place, address: str, part: str) -> str:
     """The first link with `part` in a mail to this address."""
 
     def look() -> str | None:
-        found = (re.search(rf"http://\S*{part}\S*", text_of(letter)) for letter in letters(place, address))
+        found = (
+            re.search(rf"http://\S*{part}\S*", text_of(letter))
+            for letter in letters(place, address)
+        )
         return next((match[0] for match in found if match), None)
 
     return str(until(f"a mail with {part} is there", look))
@@ -52,7 +63,9 @@ def link_in_mail(place: Place, address: str, part: str) -> str:
 
 def xero(place: Place, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     """The sandbox's control API: what a person does inside Xero."""
-    answer = requests.request(method, f"{place.sandbox_url}/sandbox/api/{path}", json=body, timeout=20)
+    answer = requests.request(
+        method, f"{place.sandbox_url}/sandbox/api/{path}", json=body, timeout=20
+    )
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -76,9 +89,13 @@ def found_agency(page: Page, agency: str, client: str) -> None:
 
 
 def connect_xero(page: Page) -> str:
-    """Consent at the sandbox, then the organisation picked, ticked already as the only one. Its tenant id."""
+    """Consent at the sandbox, then the organisation picked, ticked already as the only one. Its
+    tenant id.
+    """
     if page.url.endswith("/connections/"):
-        page.get_by_role("main").get_by_role("link", name=re.compile("^Connect( Xero)?$")).first.click()
+        page.get_by_role("main").get_by_role(
+            "link", name=re.compile("^Connect( Xero)?$")
+        ).first.click()
     page.get_by_role("button", name="Connect Xero").click()
     page.get_by_role("button", name="Mere").click()
     page.locator("label.choice").filter(has_not_text="already connected").first.click()

@@ -1,4 +1,5 @@
-"""`make chaos`: each fault so many times, a table at the end, and an exit code of 1 if anything was not well.
+"""`make chaos`: each fault so many times, a table at the end, and an exit code of 1 if anything was
+not well.
 
 python -m tests.chaos [--runs 50] [--seed N] [F03 F24 …]
 """
@@ -46,7 +47,9 @@ def main() -> int:
     stacks = min(given.stacks, given.runs)
     with ThreadPoolExecutor(stacks) as pool:
         parts = [
-            pool.submit(_run_all, folder / str(n), given.seed + n, len(range(n, given.runs, stacks)), lines)
+            pool.submit(
+                _run_all, folder / str(n), given.seed + n, len(range(n, given.runs, stacks)), lines
+            )
             for n in range(stacks)
         ]
     for part in parts:
@@ -55,7 +58,9 @@ def main() -> int:
     is_well = all(line.is_well for line in lines.values())
     if is_well:
         shutil.rmtree(folder)
-    print(f"seed {given.seed}" if is_well else f"seed {given.seed}; logs and data are under {folder}")
+    print(
+        f"seed {given.seed}" if is_well else f"seed {given.seed}; logs and data are under {folder}"
+    )
     return 0 if is_well else 1
 
 

@@ -97,7 +97,9 @@ def worker_node_is_frozen(product: ChaosProduct) -> None:
         time.sleep(6 if number == signal.SIGSTOP else 0)
 
 
-@case("F29", "both worker nodes are told to stop, one after the other, one of them as a whole group")
+@case(
+    "F29", "both worker nodes are told to stop, one after the other, one of them as a whole group"
+)
 def worker_nodes_are_deployed(product: ChaosProduct) -> None:
     product.restart("worker")
     for process in product.tree("second worker")[:1]:
@@ -161,14 +163,18 @@ def transactions_are_ended(product: ChaosProduct) -> None:
 @case("F64", "the disk is full for three seconds")
 def disk_is_full(product: ChaosProduct) -> None:
     """As PostgreSQL says it where a table cannot grow."""
-    full = "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';"
+    full = (
+        "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';"
+    )
     with trigger(product, "connections_delivery", "INSERT", full):
         time.sleep(3)
 
 
 @case("F65", "the disk is full when the outcome of a step is stored")
 def disk_is_full_at_an_outcome(product: ChaosProduct) -> None:
-    full = "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';"
+    full = (
+        "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';"
+    )
     with trigger(product, "workflows_steprun", "INSERT", full):
         time.sleep(3)
 
@@ -178,7 +184,9 @@ def clocks_are_wrong(product: ChaosProduct) -> None:
     """By Debian's libfaketime; where it is not installed this says so and only restarts the nodes."""
     library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
     if library is None:
-        print("F66 without wrong clocks: libfaketime is not installed (apt-get install libfaketime)")
+        print(
+            "F66 without wrong clocks: libfaketime is not installed (apt-get install libfaketime)"
+        )
     for name, shift in (("worker", "-10m"), ("second worker", "+10m")):
         wrong = {"LD_PRELOAD": str(library or ""), "FAKETIME": shift, "DONT_FAKE_MONOTONIC": "1"}
         product.restart(name, **wrong)

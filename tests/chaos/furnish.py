@@ -21,7 +21,11 @@ def main() -> None:
     }
     steps = [{"name": "write", "action": "xero/create-invoice", "input": document}]
     make_workflow(
-        connection.agency, connection, trigger="xero/contact-event", steps=steps, name="Chaos writes"
+        connection.agency,
+        connection,
+        trigger="xero/contact-event",
+        steps=steps,
+        name="Chaos writes",
     )
 
 

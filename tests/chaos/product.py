@@ -1,4 +1,6 @@
-"""The product under faults: two worker nodes, a web node, relays to the database, and a count of what became of it."""
+"""The product under faults: two worker nodes, a web node, relays to the database, and a count of
+what became of it.
+"""
 
 import contextlib
 import os
@@ -54,7 +56,9 @@ class Count:
 
 
 class ChaosProduct(Running):
-    """`settings` are added to the environment of web and workers when they are started anew (`restart`)."""
+    """`settings` are added to the environment of web and workers when they are started anew
+    (`restart`).
+    """
 
     def __init__(self, folder: Path, seed: int) -> None:
         super().__init__(Place(folder, free_port(0), free_port(0)), Quiet())
@@ -91,7 +95,8 @@ class ChaosProduct(Running):
             environment = environment | {"DATABASE_URL": address} | self.settings
         super()._add(name, words, environment)
 
-    # -- what faults use ---------------------------------------------------------------------------------
+    # -- what faults use
+    # ---------------------------------------------------------------------------------
     def connect(self) -> "psycopg.Connection[Any]":
         return psycopg.connect(self.straight, autocommit=True)
 
@@ -142,7 +147,9 @@ class ChaosProduct(Running):
         raise AssertionError("the web process does not answer")
 
     def stop_database(self, *, immediate: bool = True) -> None:
-        server = psutil.Process(int((self.place.postgres / "postmaster.pid").read_text().split()[0]))
+        server = psutil.Process(
+            int((self.place.postgres / "postmaster.pid").read_text().split()[0])
+        )
         server.send_signal(3 if immediate else 2)  # SIGQUIT, SIGINT
         server.wait(30)
 
@@ -150,7 +157,8 @@ class ChaosProduct(Running):
         with ONE_AT_A_TIME:
             postgres.ensure_running(self.place.postgres, "taskjuice")
 
-    # -- one run -----------------------------------------------------------------------------------------
+    # -- one run
+    # -----------------------------------------------------------------------------------------
     def endure(self, fault: Callable[["ChaosProduct"], None]) -> Count:
         """Events flow while the fault comes and goes; then everything has to end, and end once."""
         sender, sent = ChaosSender(self), list[str]()
@@ -183,7 +191,9 @@ class ChaosProduct(Running):
         references = Counter(invoice.get("Reference") for invoice in self._documents(sent))
         writes = sum(category == "CONTACT" for _, category, _ in rows)
         return Count(
-            lost=len(sent) - len({moment for moment, _, _ in rows}) + max(0, writes - len(references)),
+            lost=len(sent)
+            - len({moment for moment, _, _ in rows})
+            + max(0, writes - len(references)),
             doubled=sum(n - 1 for n in ends.values()) + sum(n - 1 for n in references.values()),
             unknown=self._unknown(),
             stuck=sum(state not in ENDED for _, _, state in rows) + self._overdue(),
@@ -199,7 +209,9 @@ class ChaosProduct(Running):
 
     def _documents(self, sent: list[str]) -> list[dict[str, Any]]:
         """What Xero has of the documents of this run."""
-        first, last = (datetime.fromisoformat(f"{moment}+00:00") for moment in (min(sent), max(sent)))
+        first, last = (
+            datetime.fromisoformat(f"{moment}+00:00") for moment in (min(sent), max(sent))
+        )
         url = f"{self.place.sandbox_url}/sandbox/api"
         tenant = requests.get(f"{url}/connections", timeout=10).json()[0]["tenant_id"]
         found, page = list[dict[str, Any]](), 1
@@ -215,7 +227,9 @@ class ChaosProduct(Running):
 
     def _unknown(self) -> int:
         with self.connect() as database:
-            row = database.execute("SELECT count(*) FROM connections_call WHERE state IN ('sent', 'unknown')")
+            row = database.execute(
+                "SELECT count(*) FROM connections_call WHERE state IN ('sent', 'unknown')"
+            )
             [count] = row.fetchone() or [0]
         return int(count)
 
@@ -237,10 +251,15 @@ def _moment(invoice: dict[str, Any]) -> datetime:
 
 class ChaosSender(Sender):
     def send_mixed(self, reads: int, writes: int) -> list[str]:
-        """Events of invoices, which are read, and of contacts, which are answered by a write; their moments."""
+        """Events of invoices, which are read, and of contacts, which are answered by a write; their
+        moments.
+        """
         kinds = ["INVOICE"] * reads + ["CONTACT"] * writes
         with ONE_AT_A_TIME:
-            sent = [next(moments).isoformat(timespec="milliseconds").removesuffix("+00:00") for _ in kinds]
+            sent = [
+                next(moments).isoformat(timespec="milliseconds").removesuffix("+00:00")
+                for _ in kinds
+            ]
         for number, (moment, kind) in enumerate(zip(sent, kinds, strict=True)):
             self.until_acknowledged(moment, self.invoices[number % len(self.invoices)], kind)
             if number >= len(kinds) // 4:

@@ -1,4 +1,6 @@
-"""The real sandbox, one process for all tests of a module, with the product's settings pointed at it."""
+"""The real sandbox, one process for all tests of a module, with the product's settings pointed at
+it.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -52,9 +54,15 @@ def come_back(client: Client, redirect: str) -> Any:
 
 
 def connect(
-    client: Client, workspace: Workspace, sandbox: SandboxProcess, *organisations: str, user: str = "mere"
+    client: Client,
+    workspace: Workspace,
+    sandbox: SandboxProcess,
+    *organisations: str,
+    user: str = "mere",
 ) -> Any:
-    """The whole journey over the product's pages; the answer to choosing all of `organisations` (tenant ids)."""
+    """The whole journey over the product's pages; the answer to choosing all of `organisations`
+    (tenant ids).
+    """
     answer = come_back(client, sandbox.allow(start(client, workspace), *organisations, user=user))
     consent = Consent.objects.get(used_at__isnull=False, finished_at=None)
     assert answer["Location"].endswith(f"/connections/choose/{consent.pk}/"), answer.content

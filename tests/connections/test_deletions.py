@@ -53,7 +53,9 @@ def test_deletion_tells_xero_erases_tokens_and_rows_and_keeps_the_trail(
     assert (deletion.finished_at is not None, deletion.warning) == (True, "")
     assert sandbox.api("GET", "connections") == []
     assert (
-        Grant.objects.exclude(connections__workspace=other_workspace).values_list("tokens", flat=True)[0]
+        Grant.objects.exclude(connections__workspace=other_workspace).values_list(
+            "tokens", flat=True
+        )[0]
         == ""
     )
     assert (held(workspace.pk), Workspace.objects.filter(pk=workspace.pk).exists()) == ({}, False)
@@ -97,9 +99,15 @@ def test_deletion_waits_for_xero_and_then_goes_on_without_it(
 
 
 def test_grant_that_another_client_needs_stays(
-    as_admin: Client, workspace: Workspace, other_workspace: Workspace, owner: User, sandbox: SandboxProcess
+    as_admin: Client,
+    workspace: Workspace,
+    other_workspace: Workspace,
+    owner: User,
+    sandbox: SandboxProcess,
 ) -> None:
-    first, second = [organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")][:2]
+    first, second = [
+        organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")
+    ][:2]
     connect(as_admin, workspace, sandbox, first)
     connect(as_admin, other_workspace, sandbox, second)
     deletions.request(workspace=workspace, by=owner)
@@ -109,7 +117,9 @@ def test_grant_that_another_client_needs_stays(
     assert lifecycle.test(kept, by=owner).problem == ""
 
 
-def test_deletion_is_done_once_however_often_it_is_asked_for(workspace: Workspace, owner: User) -> None:
+def test_deletion_is_done_once_however_often_it_is_asked_for(
+    workspace: Workspace, owner: User
+) -> None:
     for _ in range(2):
         deletions.request(workspace=workspace, by=owner)
     assert (Deletion.objects.count(), OrmQ.objects.count()) == (1, 1)

@@ -1,4 +1,6 @@
-"""How a connection is told to be, whose consents an agency hangs on, and disconnections made at the provider."""
+"""How a connection is told to be, whose consents an agency hangs on, and disconnections made at the
+provider.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -69,8 +71,13 @@ def test_check_finds(
     kind: str,
     expected: tuple[str, str],
 ) -> None:
-    passed = timezone.now() - NOW  # since the table was read; what is true within a minute must stay so
-    moved = {name: value + passed if isinstance(value, datetime) else value for name, value in fields.items()}
+    passed = (
+        timezone.now() - NOW
+    )  # since the table was read; what is true within a minute must stay so
+    moved = {
+        name: value + passed if isinstance(value, datetime) else value
+        for name, value in fields.items()
+    }
     assert checked(workspace, grant, **moved)[kind] == expected
 
 
@@ -84,8 +91,12 @@ def test_check_finds(
         (Left(9, 60, 4000, 5000), ("good", "enough")),
     ],
 )
-def test_check_of_the_budget(workspace: Workspace, left: Left | None, expected: tuple[str, str]) -> None:
-    found = health.checks(make_connection(workspace), writes=health.Writes(), left=left, now=timezone.now())
+def test_check_of_the_budget(
+    workspace: Workspace, left: Left | None, expected: tuple[str, str]
+) -> None:
+    found = health.checks(
+        make_connection(workspace), writes=health.Writes(), left=left, now=timezone.now()
+    )
     assert [(check.tone, check.finding) for check in found if check.kind == "budget"] == [expected]
 
 
@@ -113,7 +124,9 @@ def test_check_of_writes_counts_the_last_week(
     Call.objects.filter(pk=old.pk).update(created_at=Now() - timedelta(days=8))
     found = queries.rows([row])[0]
     assert (found.writes.failed, found.writes.total) == (failed, total)
-    assert [(check.tone, check.finding) for check in found.checks if check.kind == "writes"] == [expected]
+    assert [(check.tone, check.finding) for check in found.checks if check.kind == "writes"] == [
+        expected
+    ]
 
 
 def test_broken_connection_is_advised_to_reconnect_and_called_nothing_else(
@@ -121,7 +134,9 @@ def test_broken_connection_is_advised_to_reconnect_and_called_nothing_else(
 ) -> None:
     old = timezone.now() - timedelta(days=20)
     grant = make_grant(refreshed_at=old)
-    row = make_connection(workspace, grant=grant, state="error", problem="tenant-gone", last_sync_at=old)
+    row = make_connection(
+        workspace, grant=grant, state="error", problem="tenant-gone", last_sync_at=old
+    )
     found = queries.rows([queries.one(workspace, row.pk) or row])[0]
     assert {check.next for check in found.checks if check.tone in {"bad", "warn"}} == {"reconnect"}
     page = as_member.get(f"/northwind/harbour-cafe/connections/{row.pk}/").content.decode()
@@ -130,13 +145,20 @@ def test_broken_connection_is_advised_to_reconnect_and_called_nothing_else(
 
 
 def test_worst_check_comes_first() -> None:
-    found = [health.Check("a", "good", ""), health.Check("b", "warn", ""), health.Check("c", "bad", "")]
+    found = [
+        health.Check("a", "good", ""),
+        health.Check("b", "warn", ""),
+        health.Check("c", "bad", ""),
+    ]
     assert (health.worst(found), health.worst(found[:1])) == (found[2], None)
 
 
 def test_list_says_reason_and_next_step(as_member: Client, workspace: Workspace) -> None:
     make_connection(workspace, state="error", problem="tenant-gone")
-    assert "Disconnected in Xero: reconnect" in as_member.get("/northwind/connections/").content.decode()
+    assert (
+        "Disconnected in Xero: reconnect"
+        in as_member.get("/northwind/connections/").content.decode()
+    )
 
 
 # -- grants --
@@ -148,7 +170,9 @@ def test_consents_show_what_hangs_on_whom(
     grant = make_grant(provider_user_name="Mere Tamihana", granted_by=admin)
     make_connection(workspace, name="Ours", grant=grant)
     make_connection(foreign_workspace, name="Theirs", grant=grant)
-    make_connection(foreign_workspace, name="Elsewhere", grant=make_grant(provider_user_name="Somebody Else"))
+    make_connection(
+        foreign_workspace, name="Elsewhere", grant=make_grant(provider_user_name="Somebody Else")
+    )
     page = as_admin.get("/northwind/connections/grants/").content.decode()
     shown = [word in page for word in ("Mere Tamihana", "Ours", "Theirs", "Somebody Else")]
     assert shown == [True, True, False, False]
@@ -182,7 +206,8 @@ def test_agencies_that_share_a_xero_user_see_their_own_person(
     }
     shown = {
         who: [
-            ("Ada Admin" in page.content.decode(), "Sam Stranger" in page.content.decode()) for page in both
+            ("Ada Admin" in page.content.decode(), "Sam Stranger" in page.content.decode())
+            for page in both
         ]
         for who, both in pages.items()
     }
@@ -228,9 +253,15 @@ def test_hand_over_moves_what_the_new_consent_covers(
     connect(as_admin, workspace, sandbox, first, second, user="mere")
     old = Grant.objects.get()
     url = f"/northwind/connections/grants/{old.pk}/hand-over/"
-    answer = come_back(as_admin, sandbox.allow(as_admin.post(url)["Location"], first, user="oliver"))
+    answer = come_back(
+        as_admin, sandbox.allow(as_admin.post(url)["Location"], first, user="oliver")
+    )
     assert answer["Location"] == url  # the second is still to go
-    held = {str(row.tenant_id): row.grant.provider_user_name for row in Connection.objects.all() if row.grant}
+    held = {
+        str(row.tenant_id): row.grant.provider_user_name
+        for row in Connection.objects.all()
+        if row.grant
+    }
     assert held == {first: "Oliver Grant", second: "Mere Tamihana"}
     assert {row.state for row in Connection.objects.all()} == {"active"}
     assert [len(each.connections) for each in grant_holders.holders(agency)] == [1, 1]

@@ -61,7 +61,9 @@ def test_connect_writes_the_audit_trail(
     as_admin: Client, agency: Agency, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
     connect(as_admin, workspace, sandbox, sandbox.organisation()["tenant_id"])
-    verbs = list(AuditEntry.objects.filter(agency=agency).order_by("id").values_list("verb", flat=True))
+    verbs = list(
+        AuditEntry.objects.filter(agency=agency).order_by("id").values_list("verb", flat=True)
+    )
     assert verbs == [
         "consent given",
         "organisation connected",
@@ -74,7 +76,9 @@ def test_picker_ticks_the_only_organisation(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
     organisation = sandbox.organisation()
-    answer = come_back(as_admin, sandbox.allow(start(as_admin, workspace), organisation["tenant_id"]))
+    answer = come_back(
+        as_admin, sandbox.allow(start(as_admin, workspace), organisation["tenant_id"])
+    )
     page = as_admin.get(answer["Location"]).content.decode()
     assert page.count('name="tenants"') == page.count(" checked>") == 1
     assert Connection.objects.count() == 0
@@ -95,7 +99,9 @@ def test_picker_ticks_nothing_among_several(
 def test_several_organisations_become_one_connection_each(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
-    tenants = [organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")][:2]
+    tenants = [organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")][
+        :2
+    ]
     connect(as_admin, workspace, sandbox, *tenants)
     assert sorted(str(c.tenant_id) for c in Connection.objects.all()) == sorted(tenants)
     assert Grant.objects.count() == 1
@@ -104,7 +110,9 @@ def test_several_organisations_become_one_connection_each(
 def test_what_was_not_chosen_is_let_go_at_xero(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
-    tenants = [organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")][:2]
+    tenants = [organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")][
+        :2
+    ]
     answer = come_back(as_admin, sandbox.allow(start(as_admin, workspace), *tenants))
     as_admin.post(answer["Location"], {"tenants": tenants[:1]})
     assert [row["tenant_id"] for row in sandbox.api("GET", "connections")] == tenants[:1]
@@ -113,7 +121,9 @@ def test_what_was_not_chosen_is_let_go_at_xero(
 def test_pasted_tenant_is_checked_with_xero(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
-    first, second = [organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")][:2]
+    first, second = [
+        organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")
+    ][:2]
     answer = come_back(as_admin, sandbox.allow(start(as_admin, workspace), first))
     refused = as_admin.post(answer["Location"], {"tenant_id": second})
     assert refused.status_code == 422
@@ -166,7 +176,11 @@ def test_disconnect_tells_xero_and_erases_the_tokens(
     assert answer["Location"] == "/northwind/harbour-cafe/connections/"
     connection.refresh_from_db()
     grant = Grant.objects.get()
-    assert (connection.state, grant.state, grant.tokens) == (ConnectionState.REVOKED, GrantState.REVOKED, "")
+    assert (connection.state, grant.state, grant.tokens) == (
+        ConnectionState.REVOKED,
+        GrantState.REVOKED,
+        "",
+    )
     assert sandbox.api("GET", "connections") == []
     assert sandbox.api("GET", "state")["issued"]["revocation"] == 1
 
@@ -185,7 +199,9 @@ def test_disconnect_leaves_the_other_agency_connected(
     as_admin.post(
         f"/northwind/harbour-cafe/connections/{ours.pk}/disconnect/", {"name": organisation["name"]}
     )
-    assert [row["tenant_id"] for row in sandbox.api("GET", "connections")] == [organisation["tenant_id"]]
+    assert [row["tenant_id"] for row in sandbox.api("GET", "connections")] == [
+        organisation["tenant_id"]
+    ]
     assert len(client_for(theirs).get("/Organisation")["Organisations"]) == 1
 
 
@@ -197,7 +213,8 @@ def test_disconnect_while_xero_is_away_is_finished_later(
     sandbox.api("POST", "faults", {"kind": "error_503_before", "path": "/connections*"})
     connection = Connection.objects.get()
     as_admin.post(
-        f"/northwind/harbour-cafe/connections/{connection.pk}/disconnect/", {"name": organisation["name"]}
+        f"/northwind/harbour-cafe/connections/{connection.pk}/disconnect/",
+        {"name": organisation["name"]},
     )
     connection.refresh_from_db()
     assert connection.state == ConnectionState.REVOKED
@@ -218,7 +235,11 @@ def test_reconnect_with_the_same_organisation_mends_it(
     answer = come_back(as_admin, sandbox.allow(begun["Location"], tenant))
     assert answer["Location"] == f"/northwind/harbour-cafe/connections/{connection.pk}/"
     connection.refresh_from_db()
-    assert (connection.state, connection.problem, connection.reason) == (ConnectionState.ACTIVE, "", "")
+    assert (connection.state, connection.problem, connection.reason) == (
+        ConnectionState.ACTIVE,
+        "",
+        "",
+    )
 
 
 def test_reconnect_with_another_organisation_stops_and_shows_both(
@@ -246,4 +267,7 @@ def test_tokens_are_sealed_in_the_database(
     owner = grants.owner_of(grant.provider, grant.app_id, grant.provider_user_id)
     secrets = encryption.unseal(owner, grant.tokens)
     assert grants.access_token(grant) == secrets["access_token"]
-    assert (secrets["access_token"] in grant.tokens, Consent.objects.get().code_verifier) == (False, "")
+    assert (secrets["access_token"] in grant.tokens, Consent.objects.get().code_verifier) == (
+        False,
+        "",
+    )

@@ -25,7 +25,9 @@ def page(client: Client, url: str, **query: str) -> str:
 def four(workspace: Workspace, other_workspace: Workspace) -> list[Connection]:
     return [
         make_connection(workspace, name="Works"),
-        make_connection(other_workspace, name="Broken", state="error", problem="grant-refused", reason="x"),
+        make_connection(
+            other_workspace, name="Broken", state="error", problem="grant-refused", reason="x"
+        ),
         make_connection(other_workspace, name="Hangs", state="pending", problem="not-reached"),
         make_connection(other_workspace, name="Ended", state="revoked"),
     ]
@@ -77,7 +79,9 @@ def test_list_asks_the_database_the_same_for_one_row_and_for_thirty(
         page(as_member, LIST)
 
 
-def test_list_of_a_workspace_shows_nothing_of_another(as_member: Client, four: list[Connection]) -> None:
+def test_list_of_a_workspace_shows_nothing_of_another(
+    as_member: Client, four: list[Connection]
+) -> None:
     html = page(as_member, "/northwind/harbour-cafe/connections/")
     assert ("Works" in html, "Hangs" in html) == (True, False)
 
@@ -86,9 +90,13 @@ def test_list_of_another_agency_is_not_found(as_stranger: Client, four: list[Con
     assert as_stranger.get(LIST).status_code == 404
 
 
-def test_detail_is_found_only_under_its_own_client(as_member: Client, four: list[Connection]) -> None:
+def test_detail_is_found_only_under_its_own_client(
+    as_member: Client, four: list[Connection]
+) -> None:
     works = four[0]
-    urls = [f"/northwind/{slug}/connections/{works.pk}/" for slug in ("harbour-cafe", "kauri-builders")]
+    urls = [
+        f"/northwind/{slug}/connections/{works.pk}/" for slug in ("harbour-cafe", "kauri-builders")
+    ]
     assert [as_member.get(url).status_code for url in urls] == [200, 404]
 
 
@@ -134,10 +142,15 @@ def test_detail_says_what_is_wrong_and_what_to_do(
 @pytest.mark.parametrize("verb", ["test", "pause", "resume", "reconnect"])
 def test_actions_take_nothing_but_post(as_owner: Client, workspace: Workspace, verb: str) -> None:
     connection = make_connection(workspace)
-    assert as_owner.get(f"/northwind/harbour-cafe/connections/{connection.pk}/{verb}/").status_code == 405
+    assert (
+        as_owner.get(f"/northwind/harbour-cafe/connections/{connection.pk}/{verb}/").status_code
+        == 405
+    )
 
 
-def test_pause_and_resume_are_once_each(as_admin: Client, agency: Agency, workspace: Workspace) -> None:
+def test_pause_and_resume_are_once_each(
+    as_admin: Client, agency: Agency, workspace: Workspace
+) -> None:
     connection = make_connection(workspace)
     for verb in ("pause", "pause", "resume", "resume"):
         answer = as_admin.post(f"/northwind/harbour-cafe/connections/{connection.pk}/{verb}/")
@@ -156,7 +169,9 @@ def test_disconnect_says_which_workflows_stop(as_admin: Client, workspace: Works
 @pytest.mark.parametrize(
     "body", [{}, {"name": ""}, {"name": "Other"}, {"name": "\x00"}, {"name": "x" * 10_000}]
 )
-def test_disconnect_needs_the_name(as_admin: Client, workspace: Workspace, body: dict[str, str]) -> None:
+def test_disconnect_needs_the_name(
+    as_admin: Client, workspace: Workspace, body: dict[str, str]
+) -> None:
     connection = make_connection(workspace, name="Mine")
     answer = as_admin.post(f"/northwind/harbour-cafe/connections/{connection.pk}/disconnect/", body)
     connection.refresh_from_db()
@@ -171,16 +186,22 @@ def test_connect_from_the_agency_needs_a_client_of_it(
         assert as_admin.post(url, {"workspace": slug}).status_code == 422
     assert as_admin.post(url, {"workspace": "harbour-cafe"}).status_code == 302
     assert (
-        as_admin.post("/northwind/connections/dropbox/connect/", {"workspace": "harbour-cafe"}).status_code
+        as_admin.post(
+            "/northwind/connections/dropbox/connect/", {"workspace": "harbour-cafe"}
+        ).status_code
         == 404
     )
 
 
-def test_webhook_panel_follows_the_check(as_member: Client, agency: Agency, workspace: Workspace) -> None:
+def test_webhook_panel_follows_the_check(
+    as_member: Client, agency: Agency, workspace: Workspace
+) -> None:
     url = "/northwind/connections/webhooks/"
     seen = [as_member.get(url).context["panel"].state]
     now = timezone.now()
-    Refusal.objects.create(provider="xero", minute=now.replace(second=0, microsecond=0), count=3, last_at=now)
+    Refusal.objects.create(
+        provider="xero", minute=now.replace(second=0, microsecond=0), count=3, last_at=now
+    )
     seen.append(as_member.get(url).context["panel"].state)
     make_delivery(verdict="intent to receive")
     seen.append(as_member.get(url).context["panel"].state)

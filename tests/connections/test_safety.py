@@ -1,4 +1,6 @@
-"""What holds around consents whoever asks: the request itself, roles that change meanwhile, secrets at rest."""
+"""What holds around consents whoever asks: the request itself, roles that change meanwhile, secrets
+at rest.
+"""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -50,7 +52,9 @@ def test_demotion_and_removal_act_on_running_sessions(
 def test_dump_of_the_database_holds_no_usable_token(
     as_owner: Client, as_anonymous: Client, workspace: Workspace
 ) -> None:
-    as_owner.post("/northwind/team/invite/", {"email": "new@northwind.example", "as_role": "member"})
+    as_owner.post(
+        "/northwind/team/invite/", {"email": "new@northwind.example", "as_role": "member"}
+    )
     invitation = str(mail.outbox[-1].body).split("/invitations/")[1].split("/")[0]
     as_owner.post(f"{HOME}links/new/", {"email": "mere@harbour.example"})
     link = sent_token()

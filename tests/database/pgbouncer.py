@@ -40,14 +40,17 @@ def pooled(database_url: str) -> Iterator[str]:
             pytest.fail("PgBouncer is not installed (apt-get install pgbouncer)")
         pytest.skip("PgBouncer is not installed (apt-get install pgbouncer)")
     port = free_port(0)
-    # PgBouncer does not run as root, and another user may not enter the folder of PostgreSQL's socket.
+    # PgBouncer does not run as root, and another user may not enter the folder of PostgreSQL's
+    # socket.
     who = ["-u", "nobody"] if getpass.getuser() == "root" else []
     folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
     folder.chmod(0o755)
     with Relay(server_of(database_url)) as relay:
         (folder / "pgbouncer.ini").write_text(CONFIGURATION.format(server=relay.port, port=port))
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([program, *who, str(folder / "pgbouncer.ini")], stdout=log, stderr=log)
+            process = subprocess.Popen(
+                [program, *who, str(folder / "pgbouncer.ini")], stdout=log, stderr=log
+            )
         try:
             _wait_for(port, process, folder / "log")
             yield relay.url(database_url).replace(f":{relay.port}/", f":{port}/")

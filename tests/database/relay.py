@@ -1,4 +1,6 @@
-"""A network between the product and its PostgreSQL: it forwards, stalls, swallows or cuts, as a test says."""
+"""A network between the product and its PostgreSQL: it forwards, stalls, swallows or cuts, as a
+test says.
+"""
 
 import socket
 import threading
@@ -10,8 +12,9 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 class Relay:
     """Listens on a free port of loopback and forwards to a server's socket. A context manager.
 
-    `swallow()`: what is connected stays connected and hears nothing ever again, new connections are not answered.
-    `heal()`: new connections work; the swallowed ones stay swallowed, as behind a firewall that forgot them.
+    `swallow()`: what is connected stays connected and hears nothing ever again, new connections are
+    not answered. `heal()`: new connections work; the swallowed ones stay swallowed, as behind a
+    firewall that forgot them.
     """
 
     def __init__(self, server: "tuple[str, int] | str") -> None:

@@ -1,4 +1,6 @@
-"""Nothing waits for the database without end: neither for a slow statement, nor for a network that swallows."""
+"""Nothing waits for the database without end: neither for a slow statement, nor for a network that
+swallows.
+"""
 
 import time
 from collections.abc import Iterator
@@ -34,7 +36,9 @@ def relay() -> Iterator[Relay]:
 
 def through(relay: Relay, **options: Any) -> Any:
     """A connection of Django's by way of the relay, as the product makes it."""
-    described = environment.database(relay.url(f"postgres://postgres:@/{connection.settings_dict['NAME']}"))
+    described = environment.database(
+        relay.url(f"postgres://postgres:@/{connection.settings_dict['NAME']}")
+    )
     described |= {"ENGINE": "taskjuice.database", "CONN_HEALTH_CHECKS": True}
     described["OPTIONS"] = described.get("OPTIONS", {}) | options
     return ConnectionHandler({"default": described})["default"]
@@ -61,7 +65,9 @@ def test_a_slow_statement_ends_in_time_and_its_connection_works_on(relay: Relay)
     database.close()
 
 
-def test_a_statement_that_the_network_swallows_ends_in_time_and_the_next_one_works(relay: Relay) -> None:
+def test_a_statement_that_the_network_swallows_ends_in_time_and_the_next_one_works(
+    relay: Relay,
+) -> None:
     database = through(relay)
     ask(database)
     relay.swallow()
@@ -121,7 +127,9 @@ def test_upkeep_may_take_longer() -> None:
         ask(connection, "SELECT pg_sleep(1.2)")
 
 
-def test_what_a_node_cut_off_in_a_transaction_holds_is_free_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_node_cut_off_in_a_transaction_holds_is_free_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Its connection stays as it is; the server ends it."""
     monkeypatch.setitem(limits.SESSION, "idle_in_transaction_session_timeout", "300ms")
     connection.close()

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db
 
 ROLE = "a node-role"  # a name that has to be quoted
 # What docs/deploy.md said until it was found that every activation fails with it.
-TABLES_ALONE = 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "a node-role"'
+TABLES_ALONE = (
+    'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "a node-role"'
+)
 
 
 def run(statement: str) -> None:
@@ -60,7 +62,9 @@ def test_grants_on_tables_alone_are_told_by_check_and_readyz(role: str) -> None:
     run(TABLES_ALONE)
     with connected_as(role):
         assert privileges.list_missing() == ["sequence workflows_steprun_id_seq: USAGE"]
-        with pytest.raises(SystemCheckError, match=r"queue\.E004.*sequence workflows_steprun_id_seq: USAGE"):
+        with pytest.raises(
+            SystemCheckError, match=r"queue\.E004.*sequence workflows_steprun_id_seq: USAGE"
+        ):
             call_command("check", "--database", "default")
         assert readyz() is False
 

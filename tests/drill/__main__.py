@@ -1,4 +1,5 @@
-"""`make drill`: docs/deploy.md done under load, a table at the end, and an exit code of 1 if anything was not well.
+"""`make drill`: docs/deploy.md done under load, a table at the end, and an exit code of 1 if
+anything was not well.
 
 python -m tests.drill [--postgres PROGRAMS] [chapter …]
 """
@@ -35,20 +36,27 @@ WIDTHS = (8, 8, 8, 6, 8, 9, 9, 8)
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make drill")
-    parser.add_argument("--postgres", type=Path, default=EMBEDDED, help="folder of another server's programs")
+    parser.add_argument(
+        "--postgres", type=Path, default=EMBEDDED, help="folder of another server's programs"
+    )
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help=f"of {', '.join(CHAPTERS)}")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="taskjuice-drill-"))
     folder.chmod(0o755)
     if not can_have_host():
-        print("Nodes share this machine's process numbers: this user may not give them their own (unshare).")
+        print(
+            "Nodes share this machine's process numbers: this user may not give them their own (unshare)."
+        )
     lines: list[Line] = []
     with installation(folder, programs=given.postgres) as made:
         began = time.monotonic()
         made.prepare()
         made.start()
         made.furnish()
-        print(f"brought up in {time.monotonic() - began:.0f} s; check --deploy has no warning", flush=True)
+        print(
+            f"brought up in {time.monotonic() - began:.0f} s; check --deploy has no warning",
+            flush=True,
+        )
         load = Load(made)
         lines.append(load.measure("nothing happens", lambda: time.sleep(10)))
         say(lines[-1])
@@ -66,14 +74,19 @@ def main() -> int:
 
 
 def say(line: Line) -> None:
-    print(f"{'well' if line.is_well else 'NOT WELL'} after {line.seconds:.0f} s: {line.chapter}", flush=True)
+    print(
+        f"{'well' if line.is_well else 'NOT WELL'} after {line.seconds:.0f} s: {line.chapter}",
+        flush=True,
+    )
     if line.trouble:
         print(line.trouble, flush=True)
 
 
 def print_table(lines: list[Line]) -> None:
     head = ("sent", "acked", "errors", "lost", "doubled", "longest", "took", "verdict")
-    print(" ".join(f"{name:>{width}}" for name, width in zip(head, WIDTHS, strict=True)), " chapter")
+    print(
+        " ".join(f"{name:>{width}}" for name, width in zip(head, WIDTHS, strict=True)), " chapter"
+    )
     for line in lines:
         cells = (
             line.sent,
@@ -86,9 +99,15 @@ def print_table(lines: list[Line]) -> None:
             "well" if line.is_well else "NOT WELL",
         )
         row = " ".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
-        errors = f" ({', '.join(f'{n} × {what}' for what, n in line.errors.items())})" if line.errors else ""
+        errors = (
+            f" ({', '.join(f'{n} × {what}' for what, n in line.errors.items())})"
+            if line.errors
+            else ""
+        )
         print(f"{row}  {line.chapter}{errors}")
-    print("Longest: of a webhook to its answer, of an event to the end of its activation, or of a page.")
+    print(
+        "Longest: of a webhook to its answer, of an event to the end of its activation, or of a page."
+    )
 
 
 if __name__ == "__main__":

@@ -138,7 +138,9 @@ def upgrade(installation: Installation, load: Load) -> None:
 
 
 def lose_each_node(installation: Installation, load: Load) -> None:
-    """One after the other, a worker node while one of its processes holds the lane: the worst moment."""
+    """One after the other, a worker node while one of its processes holds the lane: the worst
+    moment.
+    """
     for node in installation.nodes:
         for _ in range(5):
             if not node.is_web:
@@ -161,7 +163,9 @@ def restart_database(installation: Installation, load: Load) -> None:
 
 
 def restore_backup(installation: Installation, load: Load) -> None:
-    """Last night's `pg_dump`, into a new database in place of the old one; then reconcile before sending."""
+    """Last night's `pg_dump`, into a new database in place of the old one; then reconcile before
+    sending.
+    """
     time.sleep(3)
     since = datetime.now(UTC)
     backup = installation.folder / "last-night.dump"
@@ -183,7 +187,8 @@ def restore_backup(installation: Installation, load: Load) -> None:
     wait_until("everything is compared", lambda: is_compared(first), 300)
     first.command("reconcile", "release")
     wait_until(
-        "changes of before the restore are found again", lambda: is_recovered(installation, changed, since)
+        "changes of before the restore are found again",
+        lambda: is_recovered(installation, changed, since),
     )
     load.writes = True
     time.sleep(10)
@@ -200,7 +205,9 @@ def change_invoices(installation: Installation, count: int) -> list[str]:
     base = f"{installation.place.sandbox_url}/sandbox/api"
     tenant = requests.get(f"{base}/connections", timeout=10).json()[0]["tenant_id"]
     url = f"{base}/organisations/{tenant}/xero/Invoices"
-    query = urlencode({"where": 'Type=="ACCREC" AND Status=="AUTHORISED"', "order": "Date DESC", "page": 1})
+    query = urlencode(
+        {"where": 'Type=="ACCREC" AND Status=="AUTHORISED"', "order": "Date DESC", "page": 1}
+    )
     invoices = requests.get(f"{url}?{query}", timeout=20).json()["Invoices"][:count]
     for invoice in invoices:
         change = {"InvoiceID": invoice["InvoiceID"], "Reference": f"Drill {secrets.token_hex(4)}"}

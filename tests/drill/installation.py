@@ -34,7 +34,9 @@ SECRET_KEY TOKEN_KEYS BASE_URL ALLOWED_HOSTS DATABASE_URL EMAIL_URL XERO_CLIENT_
 XERO_LOGIN_URL XERO_IDENTITY_URL XERO_API_URL
 """.split()
 
-HOLDS_LANE = "SELECT FROM workflows_lane WHERE lease_until > clock_timestamp() AND lease_holder LIKE %s"
+HOLDS_LANE = (
+    "SELECT FROM workflows_lane WHERE lease_until > clock_timestamp() AND lease_holder LIKE %s"
+)
 
 
 class SecurePlace(Place):
@@ -74,7 +76,9 @@ class Xero(Running):
 
 
 class Installation:
-    """`webs` and `workers` are its nodes; their settings change by `set` and count from the next start."""
+    """`webs` and `workers` are its nodes; their settings change by `set` and count from the next
+    start.
+    """
 
     def __init__(self, folder: Path, server: Cluster, pool: Pooler) -> None:
         self.folder, self.server, self.pool = folder, server, pool
@@ -91,7 +95,8 @@ class Installation:
     def nodes(self) -> list[Node]:
         return [*self.webs, *self.workers]
 
-    # -- first start, in the order of docs/deploy.md --------------------------------------------------------
+    # -- first start, in the order of docs/deploy.md
+    # --------------------------------------------------------
     def make_database(self) -> None:
         """Two roles: one owns, the other serves. PgBouncer lets in only the latter."""
         password = secrets.token_urlsafe(24)
@@ -120,14 +125,18 @@ class Installation:
         self.owner("grant_node_role", NODE_ROLE)
         for node in self.webs if collect else ():
             node.command("collectstatic", "--noinput", "-v0")
-        self.webs[0].command("check", "--deploy", "--database", "default", "--fail-level", "WARNING")
+        self.webs[0].command(
+            "check", "--deploy", "--database", "default", "--fail-level", "WARNING"
+        )
 
     def start(self) -> None:
         for node in self.nodes:
             node.start()
         for node in self.nodes:
             self.wait_for(node)
-        wait_until("/readyz is green", lambda: is_ok(f"http://127.0.0.1:{self.webs[0].port}/readyz"))
+        wait_until(
+            "/readyz is green", lambda: is_ok(f"http://127.0.0.1:{self.webs[0].port}/readyz")
+        )
 
     def furnish(self) -> None:
         """People, a connected organisation, a workflow that reads and one that writes."""
@@ -141,10 +150,13 @@ class Installation:
         self.program("tests.chaos.furnish")
 
     def program(self, module: str, **more: str) -> None:
-        environment = self.webs[0].environment | {"DJANGO_SETTINGS_MODULE": "taskjuice.settings"} | more
+        environment = (
+            self.webs[0].environment | {"DJANGO_SETTINGS_MODULE": "taskjuice.settings"} | more
+        )
         subprocess.run([sys.executable, "-m", module], cwd=ROOT, env=environment, check=True)
 
-    # -- what the chapters do -------------------------------------------------------------------------------
+    # -- what the chapters do
+    # -------------------------------------------------------------------------------
     def set(self, node: Node, **settings: str) -> None:
         node.settings |= settings
 
@@ -158,7 +170,9 @@ class Installation:
         return bool(self.rows(HOLDS_LANE, [node.name_pattern()]))
 
     def wait_for_turn(self, node: Node, seconds: float = 20.0) -> None:
-        """Wait until a process of this worker node holds the lane, which is the worst moment to lose it."""
+        """Wait until a process of this worker node holds the lane, which is the worst moment to
+        lose it.
+        """
         deadline = time.monotonic() + seconds
         with self.server.connect(DATABASE) as database:
             while time.monotonic() < deadline:
@@ -169,7 +183,9 @@ class Installation:
     def wait_for(self, node: Node) -> None:
         try:
             if node.is_web:
-                wait_until(f"{node.name} answers", lambda: is_ok(f"http://127.0.0.1:{node.port}/healthz"))
+                wait_until(
+                    f"{node.name} answers", lambda: is_ok(f"http://127.0.0.1:{node.port}/healthz")
+                )
             else:
                 began = datetime.now(UTC)
                 wait_until(f"{node.name} beats", lambda: self._has_beaten(node, began))
@@ -177,7 +193,9 @@ class Installation:
             raise AssertionError(f"{error}: {node.tail()}") from error
 
     def _has_beaten(self, node: Node, since: datetime) -> bool:
-        query = "SELECT FROM queue_heartbeat WHERE node LIKE %s AND beat_at > %s AND canary_ran_at > %s"
+        query = (
+            "SELECT FROM queue_heartbeat WHERE node LIKE %s AND beat_at > %s AND canary_ran_at > %s"
+        )
         return bool(self.rows(query, [node.name_pattern(), since, since]))
 
     def restart_database(self, seconds: float) -> None:
@@ -191,7 +209,9 @@ class Installation:
         subprocess.run([self.server.program("pg_dump"), "-Fc", "-f", str(path), url], check=True)
 
     def replace_database(self, backup: Path) -> None:
-        """Restore into a new database, which then takes the name of the old one. PgBouncer lets go of that first."""
+        """Restore into a new database, which then takes the name of the old one. PgBouncer lets go
+        of that first.
+        """
         self.pool.stop()
         with self.server.connect() as database:
             database.execute(f"CREATE DATABASE {DATABASE}_restored OWNER {OWNER}")
@@ -210,14 +230,21 @@ class Installation:
         self.pool.start()
 
     def rows(self, query: str, values: Any = ()) -> list[Any]:
-        """Return what the server says, asked past PgBouncer as its superuser; nothing while it is away."""
-        with contextlib.suppress(psycopg.OperationalError), self.server.connect(DATABASE) as database:
+        """Return what the server says, asked past PgBouncer as its superuser; nothing while it is
+        away.
+        """
+        with (
+            contextlib.suppress(psycopg.OperationalError),
+            self.server.connect(DATABASE) as database,
+        ):
             return database.execute(query, values).fetchall()
         return []
 
     def key_lists(self, setting: str) -> list[tuple[str, ...]]:
         """Return the ids of the keys that each living node says it knows."""
-        query = "SELECT keys -> %s FROM queue_heartbeat WHERE beat_at > now() - interval '30 seconds'"
+        query = (
+            "SELECT keys -> %s FROM queue_heartbeat WHERE beat_at > now() - interval '30 seconds'"
+        )
         return [tuple(keys or ()) for (keys,) in self.rows(query, [setting])]
 
     def documents(self) -> list[dict[str, Any]]:
@@ -226,7 +253,9 @@ class Installation:
         tenant = requests.get(f"{url}/connections", timeout=10).json()[0]["tenant_id"]
         found: list[dict[str, Any]] = []
         for page in range(1, 1000):
-            query = f'where=Contact.Name=="Chaos"&order=UpdatedDateUTC DESC&pageSize=100&page={page}'
+            query = (
+                f'where=Contact.Name=="Chaos"&order=UpdatedDateUTC DESC&pageSize=100&page={page}'
+            )
             address = f"{url}/organisations/{tenant}/xero/Invoices?{query}"
             documents = requests.get(address, timeout=20).json()["Invoices"]
             found += documents
@@ -254,9 +283,12 @@ def installation(
         server = stack.enter_context(cluster(programs))
         made = Installation(folder, server, stack.enter_context(pooler(server.port)))
         has_host = hosts and can_have_host()
-        made.webs = [Node(f"web-{n}", "taskjuice-web", folder, {}, has_host=has_host) for n in (1, 2)]
+        made.webs = [
+            Node(f"web-{n}", "taskjuice-web", folder, {}, has_host=has_host) for n in (1, 2)
+        ]
         made.workers = [
-            Node(f"worker-{n + 1}", "taskjuice-worker", folder, {}, has_host=has_host) for n in range(workers)
+            Node(f"worker-{n + 1}", "taskjuice-worker", folder, {}, has_host=has_host)
+            for n in range(workers)
         ]
         made.proxy = stack.enter_context(proxied(made.webs[0].port, made.webs[1].port, HOST))
         made.place = SecurePlace(folder, made.proxy.secure_port, free_port(0))

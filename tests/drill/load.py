@@ -1,4 +1,6 @@
-"""Load on an installation, and a count of what became of it: webhooks through nginx, and a person who reads pages."""
+"""Load on an installation, and a count of what became of it: webhooks through nginx, and a person
+who reads pages.
+"""
 
 import base64
 import hashlib
@@ -20,7 +22,9 @@ from tests.drill.installation import Installation
 
 PATIENCE = 120.0  # seconds for everything to end after a chapter
 LONGEST = 10.0  # what nobody may wait longer for
-EVENT_SECONDS = 1.5  # between two events: with the product's look-ups, within Xero's 60 calls a minute
+EVENT_SECONDS = (
+    1.5  # between two events: with the product's look-ups, within Xero's 60 calls a minute
+)
 EMPTY_SECONDS = 0.3  # between two webhooks without events, which show what answers
 PAGE_SECONDS = 0.7
 WRITES = 5  # every so manieth event is answered by a write to Xero
@@ -30,9 +34,7 @@ SELECT to_char(e.occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS'), 
   FROM connections_event e LEFT JOIN workflows_activation a ON a.event_id = e.id
  WHERE e.occurred_at >= %s AND e.occurred_at <= %s AND e.category IN ('INVOICE', 'CONTACT')
 """
-STORED = (
-    "SELECT convert_from(body, 'UTF8')::jsonb ->> 'entropy' FROM connections_delivery WHERE received_at >= %s"
-)
+STORED = "SELECT convert_from(body, 'UTF8')::jsonb ->> 'entropy' FROM connections_delivery WHERE received_at >= %s"
 
 
 @dataclass
@@ -59,7 +61,9 @@ class Line:
     longest: float = 0.0
     seconds: float = 0.0
     trouble: str = ""
-    is_down: bool = False  # everything is stopped for a while, so that webhooks are refused and come again
+    is_down: bool = (
+        False  # everything is stopped for a while, so that webhooks are refused and come again
+    )
 
     @property
     def is_well(self) -> bool:
@@ -68,7 +72,9 @@ class Line:
 
 
 class Load:
-    """Threads that send while `running()`; each webhook is sent again until it is acknowledged, as Xero does."""
+    """Threads that send while `running()`; each webhook is sent again until it is acknowledged, as
+    Xero does.
+    """
 
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
@@ -86,12 +92,15 @@ class Load:
         self._over = threading.Event()
         self._numbers = itertools.count()
         self._moments = (
-            datetime.now(UTC) - timedelta(days=1) + timedelta(milliseconds=n) for n in itertools.count()
+            datetime.now(UTC) - timedelta(days=1) + timedelta(milliseconds=n)
+            for n in itertools.count()
         )
         base = f"{installation.place.sandbox_url}/sandbox/api"
         self.tenant = requests.get(f"{base}/connections", timeout=10).json()[0]["tenant_id"]
         url = f"{base}/organisations/{self.tenant}/xero/Invoices?page=1&pageSize=100"
-        self.invoices = [one["InvoiceID"] for one in requests.get(url, timeout=10).json()["Invoices"]]
+        self.invoices = [
+            one["InvoiceID"] for one in requests.get(url, timeout=10).json()["Invoices"]
+        ]
         self.certificate = str(installation.proxy.folder / "cert.pem")
 
     @contextmanager
@@ -129,7 +138,8 @@ class Load:
     def note_restart(self) -> None:
         self.back_at = datetime.now(UTC)
 
-    # -- sending --------------------------------------------------------------------------------------------
+    # -- sending
+    # --------------------------------------------------------------------------------------------
     def _send_events(self) -> None:
         while not self._over.wait(EVENT_SECONDS):
             number = next(self._numbers)
@@ -170,12 +180,16 @@ class Load:
         }
 
     def _post(self, body: bytes) -> int:
-        """Sign with what Xero's key is now. 0 where there was no answer in the time that Xero gives."""
+        """Sign with what Xero's key is now. 0 where there was no answer in the time that Xero
+        gives.
+        """
         signature = base64.b64encode(hmac.digest(self.key, body, hashlib.sha256)).decode()
         headers = {"x-xero-signature": signature, "Content-Type": "application/json"}
         url = f"{self.installation.place.base_url}/webhooks/xero/"
         try:
-            return requests.post(url, body, headers=headers, timeout=5, verify=self.certificate).status_code
+            return requests.post(
+                url, body, headers=headers, timeout=5, verify=self.certificate
+            ).status_code
         except requests.RequestException:
             return 0
 
@@ -194,12 +208,14 @@ class Load:
             if said != "200":
                 self.page_errors[f"page {said}"] += 1
 
-    # -- counting -------------------------------------------------------------------------------------------
+    # -- counting
+    # -------------------------------------------------------------------------------------------
     def _count(self, line: Line) -> None:
         line.sent = len(self.webhooks)
         line.acknowledged = sum(one.acknowledged_at is not None for one in self.webhooks)
         line.errors = (
-            Counter(str(status) for one in self.webhooks for status in one.refusals) + self.page_errors
+            Counter(str(status) for one in self.webhooks for status in one.refusals)
+            + self.page_errors
         )
         kept = [one for one in self.webhooks if self._is_kept(one)]
         events = [one for one in kept if one.category]
@@ -209,7 +225,9 @@ class Load:
         line.doubled = sum(max(0, len(ends) - 1) for ends in finished.values())
         self._count_documents(line, [one for one in self.webhooks if one.category == "CONTACT"])
         waits = [
-            self._wait(one, at) for one in kept for at in [one.acknowledged_at, *finished.get(one.moment, [])]
+            self._wait(one, at)
+            for one in kept
+            for at in [one.acknowledged_at, *finished.get(one.moment, [])]
         ]
         line.longest = max([0.0 if self.back_at else self.slowest_page, *waits])
 

@@ -1,4 +1,6 @@
-"""Web and worker nodes as their units start them, each with its own environment file and, where allowed, host."""
+"""Web and worker nodes as their units start them, each with its own environment file and, where
+allowed, host.
+"""
 
 import os
 import shlex
@@ -17,7 +19,8 @@ from taskjuice.demo.place import ROOT, free_port
 
 START_SECONDS = 60.0
 STOP_SECONDS = 140.0  # TimeoutStopSec of the worker's unit
-# A host name and process numbers of its own: its processes can no more be looked up by others than another machine's.
+# A host name and process numbers of its own: its processes can no more be looked up by others than
+# another machine's.
 HOST_OF_ITS_OWN = "unshare --pid --fork --kill-child --mount-proc --uts sh -c".split()
 
 
@@ -43,8 +46,14 @@ class Node:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What is in the environment of a command on that machine: the file, and nothing of who runs the drill."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        """What is in the environment of a command on that machine: the file, and nothing of who
+        runs the drill.
+        """
+        kept = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "LANG", "TMPDIR")
+            if name in os.environ
+        }
         return kept | {"PYTHONUNBUFFERED": "1", "DOTENV": str(self._write_settings())}
 
     def start(self) -> None:
@@ -53,7 +62,12 @@ class Node:
             command = [*HOST_OF_ITS_OWN, f"hostname {self.name} && exec {shlex.join(command)}"]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def stop(self) -> None:
@@ -92,7 +106,9 @@ class Node:
         )
         if done.returncode:
             said = f"{done.stdout}{done.stderr}"
-            raise subprocess.CalledProcessError(done.returncode, f"manage.py {' '.join(words)}: {said}")
+            raise subprocess.CalledProcessError(
+                done.returncode, f"manage.py {' '.join(words)}: {said}"
+            )
         return done.stdout
 
     def name_pattern(self) -> str:
@@ -105,7 +121,9 @@ class Node:
         return "\n".join((self.folder / "log").read_text(errors="replace").splitlines()[-15:])
 
     def _command(self) -> list[str]:
-        """Return the unit's ExecStart with what differs here: the place of the project, and the port."""
+        """Return the unit's ExecStart with what differs here: the place of the project, and the
+        port.
+        """
         text = (ROOT / "deploy" / f"{self.unit}.service").read_text()
         [line] = [line for line in text.splitlines() if line.startswith("ExecStart=")]
         program, *words = shlex.split(line.removeprefix("ExecStart="))
@@ -132,7 +150,9 @@ def can_have_host() -> bool:
     """Return whether this user may give a process a host name and process numbers of its own."""
     with suppress(OSError):
         return (
-            subprocess.run([*HOST_OF_ITS_OWN, "hostname drill"], capture_output=True, check=False).returncode
+            subprocess.run(
+                [*HOST_OF_ITS_OWN, "hostname drill"], capture_output=True, check=False
+            ).returncode
             == 0
         )
     return False

@@ -42,7 +42,9 @@ class Pooler:
         self._wait_until_it_listens()
 
     def admit(self, role: str, password: str | None) -> None:
-        """Let a role in, or with None no longer: `systemctl reload pgbouncer` after a change of userlist.txt."""
+        """Let a role in, or with None no longer: `systemctl reload pgbouncer` after a change of
+        userlist.txt.
+        """
         if password is None:
             del self.passwords[role]
         else:
@@ -78,7 +80,9 @@ class Pooler:
 
     def _write_passwords(self) -> None:
         path = self.folder / "userlist.txt"
-        path.write_text("".join(f'"{role}" "{password}"\n' for role, password in self.passwords.items()))
+        path.write_text(
+            "".join(f'"{role}" "{password}"\n' for role, password in self.passwords.items())
+        )
         path.chmod(0o600)
         _give_away(path)
 

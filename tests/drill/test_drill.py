@@ -1,4 +1,6 @@
-"""The short part of the drill: brought up as documented, keys rotated half-way, one node lost, all under load."""
+"""The short part of the drill: brought up as documented, keys rotated half-way, one node lost, all
+under load.
+"""
 
 import shutil
 import time
@@ -23,7 +25,9 @@ def assert_well(line: Line) -> None:
 
 
 def rotate_on_workers(made: Installation, old: str, new: str) -> None:
-    """Go through the phases in which nodes differ: each says what it knows, and `--status` what comes next."""
+    """Go through the phases in which nodes differ: each says what it knows, and `--status` what
+    comes next.
+    """
     first, second = made.workers
     chapters.until_advised(made, "TOKEN_KEYS", "put it at the end on")
     assert sorted(set(map(len, made.key_lists("TOKEN_KEYS")))) == [1, 2]

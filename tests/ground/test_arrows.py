@@ -1,4 +1,6 @@
-"""What import-linter cannot say: the sandbox stands apart from the rest of its own package, in both directions."""
+"""What import-linter cannot say: the sandbox stands apart from the rest of its own package, in both
+directions.
+"""
 
 import grimp
 

@@ -6,7 +6,9 @@ from taskjuice import currencies
 from taskjuice.site.templatetags.taskjuice import amount
 
 
-@pytest.mark.parametrize(("currency", "places"), [("JPY", 0), ("NZD", 2), ("KWD", 2), ("", 2), ("XXX", 2)])
+@pytest.mark.parametrize(
+    ("currency", "places"), [("JPY", 0), ("NZD", 2), ("KWD", 2), ("", 2), ("XXX", 2)]
+)
 def test_places_are_those_that_xero_keeps(currency: str, places: int) -> None:
     assert currencies.places(currency) == places
 

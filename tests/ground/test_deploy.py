@@ -1,4 +1,6 @@
-"""What is shipped for running TaskJuice: units, image, containers. All start it alike, with the least rights."""
+"""What is shipped for running TaskJuice: units, image, containers. All start it alike, with the
+least rights.
+"""
 
 import re
 import shlex
@@ -46,7 +48,9 @@ def unit(name: str) -> dict[str, str]:
 
 
 def services() -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    found: dict[str, dict[str, Any]] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())[
+        "services"
+    ]
     return found
 
 
@@ -64,7 +68,9 @@ def listed(instruction: str) -> list[str]:
 
 def starts_of_granian() -> dict[str, list[str]]:
     (command,) = (line for line in containerfile() if line.startswith("CMD"))
-    (readme,) = re.findall(r"^\.venv/bin/(granian .+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    (readme,) = re.findall(
+        r"^\.venv/bin/(granian .+)$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
     return {
         "unit": shlex.split(unit("taskjuice-web.service")["ExecStart"]),
         "image": listed(command),
@@ -98,7 +104,9 @@ def test_units_take_every_right_away_that_they_can_do_without(name: str) -> None
     assert {key: given.get(key) for key in HARDENED} == HARDENED
     assert re.fullmatch(r"\d+G", given["MemoryMax"])
     assert given["User"] == "taskjuice"
-    assert "ProcSubset" not in given  # /proc/sys/kernel/random/boot_id is read (taskjuice/queue/processes.py)
+    assert (
+        "ProcSubset" not in given
+    )  # /proc/sys/kernel/random/boot_id is read (taskjuice/queue/processes.py)
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -110,7 +118,13 @@ def test_systemd_takes_the_units_and_finds_them_safe(name: str, tmp_path: Path) 
     verify = ["systemd-analyze", "verify", "--man=no", str(tmp_path / name)]
     said = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert [line for line in said.stderr.splitlines() if name in line] == []
-    security = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", str(tmp_path / name)]
+    security = [
+        "systemd-analyze",
+        "security",
+        "--offline=yes",
+        "--threshold=20",
+        str(tmp_path / name),
+    ]
     rated = subprocess.run(security, capture_output=True, text=True, check=False)
     assert rated.returncode == 0, rated.stdout[-300:]
 
@@ -127,7 +141,9 @@ def test_compose_brings_up_two_of_each_with_limits_and_health_checks() -> None:
     assert set(found) == {*OURS, "database", "proxy", "mail"}
     assert found["worker"]["deploy"] == {"replicas": 2}
     for name, service in found.items():
-        assert {"mem_limit", "pids_limit", "healthcheck", "restart", "networks"} <= set(service), name
+        assert {"mem_limit", "pids_limit", "healthcheck", "restart", "networks"} <= set(service), (
+            name
+        )
         if name != "database":  # which its image starts as root, to become another
             assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"]), name
     for name in OURS:
@@ -141,7 +157,9 @@ def test_compose_brings_up_two_of_each_with_limits_and_health_checks() -> None:
 def test_proxy_and_compose_know_the_same_nodes() -> None:
     text = (DEPLOY / "nginx.conf").read_text()
     named = set(re.findall(r"server (10\.\S+):8000", text))
-    assert named == {services()[name]["networks"]["inside"]["ipv4_address"] for name in ("web1", "web2")}
+    assert named == {
+        services()[name]["networks"]["inside"]["ipv4_address"] for name in ("web1", "web2")
+    }
     assert f"client_max_body_size {-(-settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20) + 1}m;" in text
 
 
@@ -162,7 +180,9 @@ def test_image_runs_as_a_number_and_is_asked_for_its_health() -> None:
     assert "/healthz" in health
     assert any("UV_COMPILE_BYTECODE=1" in line for line in lines)
     images = [line.split()[1] for line in lines if line.startswith("FROM")]
-    assert all(image.startswith("${") for image in images)  # so that each can be pinned by its digest
+    assert all(
+        image.startswith("${") for image in images
+    )  # so that each can be pinned by its digest
 
 
 def ignored(path: str, patterns: list[str]) -> bool:
@@ -170,19 +190,29 @@ def ignored(path: str, patterns: list[str]) -> bool:
     return any(fnmatch(part, pattern.removeprefix("**/")) for pattern in patterns for part in parts)
 
 
-def test_product_collects_its_files_and_checks_itself_with_what_the_image_holds(tmp_path: Path) -> None:
-    """The files that the Containerfile copies, less those of .dockerignore: no secrets, no sandbox, no demo."""
+def test_product_collects_its_files_and_checks_itself_with_what_the_image_holds(
+    tmp_path: Path,
+) -> None:
+    """The files that the Containerfile copies, less those of .dockerignore: no secrets, no sandbox,
+    no demo.
+    """
     patterns = (ROOT / ".dockerignore").read_text().split()
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     copied = {
-        line.split()[1] for line in containerfile() if line.startswith("COPY ") and "--from" not in line
+        line.split()[1]
+        for line in containerfile()
+        if line.startswith("COPY ") and "--from" not in line
     }
     inside = [
         path
         for path in tracked.stdout.splitlines()
         if path.split("/")[0] in copied and not ignored(path, patterns)
     ]
-    assert not [path for path in inside if path.startswith(("taskjuice/demo", "xero/sandbox", "tests"))]
+    assert not [
+        path for path in inside if path.startswith(("taskjuice/demo", "xero/sandbox", "tests"))
+    ]
     assert ignored(".env", patterns)
     assert ignored("production.env", patterns)
     for path in inside:

@@ -1,4 +1,6 @@
-"""What README and docs tell an operator to type, set and open is there: commands, settings, files, addresses."""
+"""What README and docs tell an operator to type, set and open is there: commands, settings, files,
+addresses.
+"""
 
 import os
 import re
@@ -22,10 +24,26 @@ from tests.environment import ROOT
 from tests.ground.test_deploy import unit
 
 OPERATORS = [ROOT / "README.md", ROOT / "docs" / "deploy.md"]
-DOCUMENTS = [*OPERATORS, ROOT / "docs" / "sandbox.md", *sorted((ROOT / "docs" / "runbooks").glob("*.md"))]
+DOCUMENTS = [
+    *OPERATORS,
+    ROOT / "docs" / "sandbox.md",
+    *sorted((ROOT / "docs" / "runbooks").glob("*.md")),
+]
 # What changes nothing that a test could not undo, and ends by itself.
-RUN_HERE = {"check_invariants", "migrate", "prune", "reconcile", "rotate_token_keys", "verify_audit"}
-OF_OTHERS = {"ERROR", "INFO", "NAME", "TRUNCATE"}  # levels of logs, the form of a line, a word of SQL
+RUN_HERE = {
+    "check_invariants",
+    "migrate",
+    "prune",
+    "reconcile",
+    "rotate_token_keys",
+    "verify_audit",
+}
+OF_OTHERS = {
+    "ERROR",
+    "INFO",
+    "NAME",
+    "TRUNCATE",
+}  # levels of logs, the form of a line, a word of SQL
 ELSEWHERE = ("/etc", "/srv", "/tmp", "/run", "/var")
 ANSWERED_BY_MIDDLEWARE = {"/healthz", "/readyz"}
 
@@ -33,7 +51,9 @@ ANSWERED_BY_MIDDLEWARE = {"/healthz", "/readyz"}
 def fenced(document: Path) -> list[str]:
     """Return the lines between fences, without what a comment says."""
     blocks = re.findall(r"^```\w*\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
-    lines = (re.sub(r"(^|\s+)#.*", "", line).strip() for block in blocks for line in block.splitlines())
+    lines = (
+        re.sub(r"(^|\s+)#.*", "", line).strip() for block in blocks for line in block.splitlines()
+    )
     return [line for line in lines if line]
 
 
@@ -68,7 +88,9 @@ def test_management_command_takes_these_words(words: str) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_management_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency) -> None:
+def test_management_commands_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agency: Agency
+) -> None:
     monkeypatch.chdir(tmp_path)  # where a document names a file of the operator's
     audit.record("deed", by=None, agency=agency)
     with Path("heads-of-last-month.txt").open("w") as heads:
@@ -122,22 +144,30 @@ def test_granian_knows_the_options() -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_files_that_are_named_exist(document: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)", document.read_text())
-    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    missing = [
+        link for link in links if "://" not in link and not (document.parent / link).exists()
+    ]
     tops = {path.name for path in ROOT.iterdir()} - {"var"}
     named = [span for span in spans(document) if re.fullmatch(r"[\w.-]+(/[\w.-]*)+", span)]
-    copied = [word for line in fenced(document) if line.startswith("cp ") for word in line.split()[1:-1]]
+    copied = [
+        word for line in fenced(document) if line.startswith("cp ") for word in line.split()[1:-1]
+    ]
     missing += [
-        path for path in (*named, *copied) if path.split("/")[0] in tops and not (ROOT / path).exists()
+        path
+        for path in (*named, *copied)
+        if path.split("/")[0] in tops and not (ROOT / path).exists()
     ]
     assert missing == []
 
 
 def settings_read() -> set[str]:
     """Return the names that the settings take from the environment."""
-    text = "".join((ROOT / "taskjuice" / name).read_text() for name in ("settings.py", "environment.py"))
-    return set(re.findall(r'(?:env\.\w+|words|boolean|integer|base_url)\(\s*"([A-Z][A-Z_]+)"', text)) | {
-        "SECRET_KEY"
-    }
+    text = "".join(
+        (ROOT / "taskjuice" / name).read_text() for name in ("settings.py", "environment.py")
+    )
+    return set(
+        re.findall(r'(?:env\.\w+|words|boolean|integer|base_url)\(\s*"([A-Z][A-Z_]+)"', text)
+    ) | {"SECRET_KEY"}
 
 
 def test_each_setting_that_is_read_stands_in_the_readme() -> None:
@@ -147,9 +177,15 @@ def test_each_setting_that_is_read_stands_in_the_readme() -> None:
 
 @pytest.mark.parametrize("document", OPERATORS, ids=lambda path: path.name)
 def test_each_setting_that_is_named_is_read(document: Path) -> None:
-    named = {word for span in spans(document) for word in re.findall(r"^\$?([A-Z][A-Z0-9_]+)(?:=.*)?$", span)}
+    named = {
+        word
+        for span in spans(document)
+        for word in re.findall(r"^\$?([A-Z][A-Z0-9_]+)(?:=.*)?$", span)
+    }
     of_files = set(unit("taskjuice-web.service")["Environment"].split("=")[:1])
-    of_files |= set(re.findall(r"^ARG (\w+)=", (ROOT / "deploy" / "Containerfile").read_text(), re.MULTILINE))
+    of_files |= set(
+        re.findall(r"^ARG (\w+)=", (ROOT / "deploy" / "Containerfile").read_text(), re.MULTILINE)
+    )
     bare = {name.removesuffix("_FILE") for name in named}
     assert bare - settings_read() - of_files - OF_OTHERS == set()
 
@@ -177,7 +213,9 @@ def test_addresses_that_are_named_are_answered(document: Path) -> None:
 
 
 def test_sum_of_database_connections_is_right() -> None:
-    """Two web and three worker nodes; what one worker node takes is counted in tests/queue/test_running_worker.py."""
+    """Two web and three worker nodes; what one worker node takes is counted in
+    tests/queue/test_running_worker.py.
+    """
     text = (ROOT / "docs" / "deploy.md").read_text()
     workers = int(re.findall(r"--workers (\d+)", unit("taskjuice-web.service")["ExecStart"])[0])
     pool, of_a_worker_node = limits.POOL["max_size"], settings.WORKER_PROCESSES + 4

@@ -21,7 +21,9 @@ def test_healthz_is_answered_while_all_places_are_taken(monkeypatch: pytest.Monk
         return HttpResponse(request.path)
 
     middleware = DoorMiddleware(hang)
-    threads = [threading.Thread(target=middleware, args=(_request("/slow"),)) for _ in range(door.PLACES)]
+    threads = [
+        threading.Thread(target=middleware, args=(_request("/slow"),)) for _ in range(door.PLACES)
+    ]
     for thread in threads:
         thread.start()
         assert inside.acquire(timeout=10)
@@ -34,7 +36,9 @@ def test_healthz_is_answered_while_all_places_are_taken(monkeypatch: pytest.Monk
     assert middleware(_request("/")).status_code == 200
 
 
-def test_nobody_waits_for_a_place_among_those_that_are_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_waits_for_a_place_among_those_that_are_stuck(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(door, "PATIENCE_SECONDS", 30.0)
     monkeypatch.setattr(door, "STUCK_SECONDS", 0.0)
     one = Door(places=1)

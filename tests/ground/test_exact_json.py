@@ -24,7 +24,10 @@ UNCHANGED: dict[str, Any] = {
 }
 CHANGED: dict[str, tuple[Any, Any]] = {
     "NUL": (["a\x00b", "\\\x00"], ["a\ufffdb", "\\\ufffd"]),
-    "lone surrogate": (["half \ud800 a pair", "\x00\udc00"], ["half \ufffd a pair", "\ufffd\ufffd"]),
+    "lone surrogate": (
+        ["half \ud800 a pair", "\x00\udc00"],
+        ["half \ufffd a pair", "\ufffd\ufffd"],
+    ),
     "lone surrogate in a name": ({"\udfff": {"a": ("\ud800",)}}, {"\ufffd": {"a": ["\ufffd"]}}),
     "subclasses": (
         [mark_safe("<b>"), DeliveryState.WAITING, gettext_lazy("Name")],
@@ -59,7 +62,10 @@ def test_loads_refuses_what_is_no_number(text: str) -> None:
 
 def test_instant_is_the_same_in_its_column(db: None) -> None:
     zone = dt.timezone(dt.timedelta(hours=13))
-    at = [dt.datetime(2026, 11, 23, 9, 5, 7, 123456, dt.UTC), dt.datetime(1969, 12, 31, 23, 59, tzinfo=zone)]
+    at = [
+        dt.datetime(2026, 11, 23, 9, 5, 7, 123456, dt.UTC),
+        dt.datetime(1969, 12, 31, 23, 59, tzinfo=zone),
+    ]
     with database.cursor() as cursor:
         statement = "SELECT at FROM jsonb_to_recordset(%s::jsonb) AS new (at timestamptz)"
         cursor.execute(statement, [exact_json.dumps([{"at": each} for each in at])])

@@ -1,4 +1,6 @@
-"""What a request may hold follows from what pages let one fill in; what is larger is answered with words."""
+"""What a request may hold follows from what pages let one fill in; what is larger is answered with
+words.
+"""
 
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +23,9 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def test_settings_take_what_the_largest_pages_post() -> None:
-    fields = len(LineForm.base_fields) - 1 + TrackingField.MOST  # a select for each category, all of one name
+    fields = (
+        len(LineForm.base_fields) - 1 + TrackingField.MOST
+    )  # a select for each category, all of one name
     assert fields <= form_sizes.LINE_FIELDS
     assert LinesField.most == form_sizes.MOST_LINES
     longest = LineForm.base_fields["description"].widget.attrs["maxlength"]
@@ -30,9 +34,14 @@ def test_settings_take_what_the_largest_pages_post() -> None:
     assert django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE == form_sizes.MOST_BYTES
 
 
-def test_builder_takes_hundreds_of_lines_and_organisations(as_member: Client, workspace: Workspace) -> None:
+def test_builder_takes_hundreds_of_lines_and_organisations(
+    as_member: Client, workspace: Workspace
+) -> None:
     connections: list[Connection] = [make_connection(workspace) for _ in range(3)]
-    row = dict.fromkeys(LineForm.base_fields, "1") | {"description": "Größe", "tracking": "Region: North"}
+    row = dict.fromkeys(LineForm.base_fields, "1") | {
+        "description": "Größe",
+        "tracking": "Region: North",
+    }
     lines = {
         f"step-s1-lines-{n}-{name}": value
         for n in range(form_sizes.MOST_LINES)

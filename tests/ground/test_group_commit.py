@@ -15,7 +15,9 @@ class Broken(Exception):
 
 
 class Writer:
-    """Notes what it is given; the first write waits until it is let go. `fails`: which writes raise."""
+    """Notes what it is given; the first write waits until it is let go. `fails`: which writes
+    raise.
+    """
 
     def __init__(self, *fails: int) -> None:
         self.written: list[list[int]] = []

@@ -38,7 +38,9 @@ def visitor(db: None) -> Iterator[Client]:
         ("/readyz", 503),
     ],
 )
-def test_every_answer_carries_the_security_headers(visitor: Client, address: str, status: int) -> None:
+def test_every_answer_carries_the_security_headers(
+    visitor: Client, address: str, status: int
+) -> None:
     response = visitor.get(address)
 
     assert response.status_code == status

@@ -115,7 +115,9 @@ def test_readyz_says_that_the_database_is_away(monkeypatch: pytest.MonkeyPatch) 
     assert ask("/readyz") == (503, expected)
 
 
-def test_page_says_that_the_database_is_away(as_owner: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_says_that_the_database_is_away(
+    as_owner: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def away(*_: object, **__: object) -> None:
         raise OperationalError("could not connect to db.internal as app")
 

@@ -47,20 +47,26 @@ def written(lines: io.StringIO) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES.keys())
-def test_secret_is_removed_from_message(log: logging.Logger, lines: io.StringIO, canary: str) -> None:
+def test_secret_is_removed_from_message(
+    log: logging.Logger, lines: io.StringIO, canary: str
+) -> None:
     message = f"got {canary} here"
     log.info(message)
     assert written(lines)["message"] == "got [removed] here"
 
 
 @pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES.keys())
-def test_secret_is_removed_from_arguments(log: logging.Logger, lines: io.StringIO, canary: str) -> None:
+def test_secret_is_removed_from_arguments(
+    log: logging.Logger, lines: io.StringIO, canary: str
+) -> None:
     log.info("answer %s of %r", {"refresh_token": canary}, "xero")
     assert written(lines)["message"] == "answer {'refresh_token': '[removed]'} of 'xero'"
 
 
 @pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES.keys())
-def test_secret_is_removed_from_tracebacks(log: logging.Logger, lines: io.StringIO, canary: str) -> None:
+def test_secret_is_removed_from_tracebacks(
+    log: logging.Logger, lines: io.StringIO, canary: str
+) -> None:
     try:
         try:
             raise ValueError(canary)
@@ -76,7 +82,9 @@ def test_secret_is_removed_from_tracebacks(log: logging.Logger, lines: io.String
 
 
 @pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES.keys())
-def test_secret_is_removed_from_extra_fields(log: logging.Logger, lines: io.StringIO, canary: str) -> None:
+def test_secret_is_removed_from_extra_fields(
+    log: logging.Logger, lines: io.StringIO, canary: str
+) -> None:
     class Request:
         def __repr__(self) -> str:
             return f"<GET /callback/?x={canary}>"
@@ -102,7 +110,9 @@ def test_value_under_a_telling_name_is_removed(log: logging.Logger, lines: io.St
         ('{"client_secret": "s3cr3t-s3cr3t"}', '{"client_secret": "[removed]"}'),
     ],
 )
-def test_named_secret_is_removed(log: logging.Logger, lines: io.StringIO, said: str, kept: str) -> None:
+def test_named_secret_is_removed(
+    log: logging.Logger, lines: io.StringIO, said: str, kept: str
+) -> None:
     log.info(said)
     assert written(lines)["message"] == kept
 
@@ -121,8 +131,13 @@ def test_ordinary_text_stays(log: logging.Logger, lines: io.StringIO, said: str)
     assert written(lines)["message"] == said
 
 
-def test_long_text_is_cut_between_words_and_keeps_both_ends(log: logging.Logger, lines: io.StringIO) -> None:
-    log.info("GET /%s refused, password=hunter2-hunter2", "session-" * 4000 + " " + "token=abcdef123 " * 4000)
+def test_long_text_is_cut_between_words_and_keeps_both_ends(
+    log: logging.Logger, lines: io.StringIO
+) -> None:
+    log.info(
+        "GET /%s refused, password=hunter2-hunter2",
+        "session-" * 4000 + " " + "token=abcdef123 " * 4000,
+    )
     said = written(lines)["message"]
     assert len(said) < 20_000
     assert said.startswith("GET [")
@@ -131,9 +146,19 @@ def test_long_text_is_cut_between_words_and_keeps_both_ends(log: logging.Logger,
 
 
 @pytest.mark.parametrize(
-    "name", ["session", "my-session-key", "x-csrf-token", "__Host-session", "API_SECRET_KEY", "WEBHOOK_KEYS"]
+    "name",
+    [
+        "session",
+        "my-session-key",
+        "x-csrf-token",
+        "__Host-session",
+        "API_SECRET_KEY",
+        "WEBHOOK_KEYS",
+    ],
 )
-def test_name_is_known_within_a_longer_one(log: logging.Logger, lines: io.StringIO, name: str) -> None:
+def test_name_is_known_within_a_longer_one(
+    log: logging.Logger, lines: io.StringIO, name: str
+) -> None:
     log.info("set %s=hunter2-hunter2 and %s: 'hunter3-hunter3'", name, name.lower())
     assert written(lines)["message"] == f"set {name}=[removed] and {name.lower()}: '[removed]'"
 

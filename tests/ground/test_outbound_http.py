@@ -1,4 +1,6 @@
-"""Requests to addresses that people typed (table C5 of the reliability rules): public addresses and nothing else."""
+"""Requests to addresses that people typed (table C5 of the reliability rules): public addresses and
+nothing else.
+"""
 
 import ipaddress
 import socket
@@ -38,7 +40,10 @@ class Resolver:
         answers = self.names[host]
         found = answers.pop(0) if len(answers) > 1 else answers[0]
         families = {True: socket.AF_INET6, False: socket.AF_INET}
-        return [(families[":" in address], socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
+        return [
+            (families[":" in address], socket.SOCK_STREAM, 6, "", (address, port))
+            for address in found
+        ]
 
 
 @pytest.fixture
@@ -161,7 +166,9 @@ def test_name_with_any_private_address_is_refused(
     assert connected == []
 
 
-def test_name_that_is_not_there_reads_like_a_private_one(names: Resolver, connected: list[str]) -> None:
+def test_name_that_is_not_there_reads_like_a_private_one(
+    names: Resolver, connected: list[str]
+) -> None:
     names.names["private.example.com"] = [["10.0.0.1"]]
     told = []
     for host in ("private.example.com", "absent.example.com"):
@@ -188,7 +195,9 @@ def test_ipv6_only_names_are_called(names: Resolver, connected: list[str]) -> No
 
 
 @pytest.mark.parametrize("slow", [True, False])
-def test_resolver_that_does_not_answer_is_tried_later(monkeypatch: pytest.MonkeyPatch, slow: bool) -> None:
+def test_resolver_that_does_not_answer_is_tried_later(
+    monkeypatch: pytest.MonkeyPatch, slow: bool
+) -> None:
     def resolve(*_: Any, **__: Any) -> list[Any]:
         if slow:
             time.sleep(1)
@@ -210,15 +219,22 @@ def https(
     """Answers as api.example.com on loopback, which is excepted for these tests."""
     with receiving(tmp_path) as receiver:
         names.names[NAME] = [["127.0.0.1"]]
-        settings.HTTP_STEP_PRIVATE_HOSTS = [f"{NAME}:{receiver.port}", f"other.example.com:{receiver.port}"]
+        settings.HTTP_STEP_PRIVATE_HOSTS = [
+            f"{NAME}:{receiver.port}",
+            f"other.example.com:{receiver.port}",
+        ]
         monkeypatch.setattr(certifi, "where", lambda: str(tmp_path / "ca.pem"))
         monkeypatch.setattr(outbound_http, "TOTAL_SECONDS", 2.0)
         yield receiver
 
 
-def call(receiver: Receiver, method: str = "GET", path: str = "/", **given: Any) -> outbound_http.Answer:
+def call(
+    receiver: Receiver, method: str = "GET", path: str = "/", **given: Any
+) -> outbound_http.Answer:
     headers = given.pop("headers", {})
-    return outbound_http.send(method, f"https://{NAME}:{receiver.port}{path}", headers=headers, **given)
+    return outbound_http.send(
+        method, f"https://{NAME}:{receiver.port}{path}", headers=headers, **given
+    )
 
 
 def test_certificate_is_checked_for_the_name(https: Receiver, names: Resolver) -> None:
@@ -239,7 +255,9 @@ def test_certificate_is_checked_for_the_name(https: Receiver, names: Resolver) -
     assert len(https.got) == 1
 
 
-def test_certificate_nobody_vouches_for_is_refused(https: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_certificate_nobody_vouches_for_is_refused(
+    https: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
     with pytest.raises((NotSent, Refused)):
         call(https)
@@ -252,7 +270,9 @@ def test_redirects_are_not_followed(https: Receiver) -> None:
     assert len(https.got) == 1
 
 
-def test_proxies_of_the_environment_are_ignored(https: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_ignored(
+    https: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert call(https).status == 200

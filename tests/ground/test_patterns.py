@@ -1,6 +1,7 @@
 """Every regular expression of the product, found in its code, against long hostile text.
 
-Time is compared with the pattern's own on shorter text: four times the text may cost about four times as much.
+Time is compared with the pattern's own on shorter text: four times the text may cost about four
+times as much.
 """
 
 import ast
@@ -38,7 +39,8 @@ WORDS = [
     *(" ", "\n", "\t ", "token ", "a ", "{{ ", "1 1 ", "= ", "session =", '"\\', "\x00"),
 ]
 ENDS = ("", "!", "\x00 ")
-# CPython issue 106052, in Debian 12's Python 3.11.2: a group repeated without giving back may give back all the same.
+# CPython issue 106052, in Debian 12's Python 3.11.2: a group repeated without giving back may give
+# back all the same.
 POSSESSIVE_GROUP = re.compile(r"(?<!\\)\)(?:[*+?]|\{[\d,]+\})\+|\(\?>")
 Use = Callable[[str], object]
 
@@ -60,12 +62,20 @@ def sources() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def _name(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+    return (
+        node.attr
+        if isinstance(node, ast.Attribute)
+        else node.id
+        if isinstance(node, ast.Name)
+        else ""
+    )
 
 
 def _is_re(call: ast.Call) -> bool:
     return (
-        isinstance(call.func, ast.Attribute) and _name(call.func.value) == "re" and call.func.attr != "escape"
+        isinstance(call.func, ast.Attribute)
+        and _name(call.func.value) == "re"
+        and call.func.attr != "escape"
     )
 
 
@@ -86,7 +96,9 @@ def _pattern(path: Path, call: ast.Call) -> re.Pattern[str] | re.Pattern[bytes]:
 
 
 def _asked_as() -> dict[str, set[str]]:
-    """By the name of a compiled pattern, the methods that any code calls on it; one handed on counts as searched."""
+    """By the name of a compiled pattern, the methods that any code calls on it; one handed on
+    counts as searched.
+    """
     asked: dict[str, set[str]] = {}
     for _, tree in sources():
         for node in ast.walk(tree):
@@ -115,7 +127,9 @@ def patterns() -> Iterator[Found]:
             elif _name(call.func) in VALIDATORS:
                 yield Found(where, _pattern(path, call), frozenset({"search"}))
     for name, converter in get_converters().items():
-        yield Found(f"converter {name}", re.compile(rf"^{converter.regex}\Z"), frozenset({"search"}))
+        yield Found(
+            f"converter {name}", re.compile(rf"^{converter.regex}\Z"), frozenset({"search"})
+        )
     for route, pattern in routes():
         yield Found(f"route {route}", pattern, frozenset({"search"}))
 
@@ -146,7 +160,9 @@ def _encoded(use: Callable[[bytes], object], text: str) -> object:
 def hostile(found: Found) -> list[str]:
     """Pieces to repeat: those that patterns of this product are about, and the words of this one."""
     own = re.findall(r"[A-Za-z]{2,}|[^\w\s]", _text(found))
-    return list(dict.fromkeys([*WORDS, *own, *(f"{word}-" for word in own), *(f"{word} " for word in own)]))
+    return list(
+        dict.fromkeys([*WORDS, *own, *(f"{word}-" for word in own), *(f"{word} " for word in own)])
+    )
 
 
 def _text(found: Found) -> str:

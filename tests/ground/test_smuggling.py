@@ -1,4 +1,6 @@
-"""Requests that two servers could read differently, or that cost more than they should, against the real web server."""
+"""Requests that two servers could read differently, or that cost more than they should, against the
+real web server.
+"""
 
 import os
 import socket
@@ -68,13 +70,17 @@ def sent(number: int, request: bytes) -> bytes:
 
 @pytest.mark.parametrize("headers", LENGTHS.values(), ids=LENGTHS.keys())
 def test_request_hidden_behind_two_lengths_is_not_answered(port: int, headers: bytes) -> None:
-    answer = sent(port, b"POST /healthz HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n" + SMUGGLED)
+    answer = sent(
+        port, b"POST /healthz HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n" + SMUGGLED
+    )
     assert b"200 OK" not in answer  # the request hidden in the body is never answered
     assert answer.count(b"HTTP/1.1 ") <= 1  # and the connection ends after what came before it
 
 
 def test_address_of_a_stranger_does_not_hold_the_process(port: int) -> None:
-    """Before sign-in, and without a token: what is refused is logged with its address, through the filter."""
+    """Before sign-in, and without a token: what is refused is logged with its address, through the
+    filter.
+    """
 
     def seconds(piece: str) -> float:
         path = "/" + piece * (7_000 // len(piece)) + "/notifications/read/"

@@ -42,7 +42,9 @@ def alive(pid: int) -> bool:
     return True
 
 
-def test_supervisor_restarts_a_killed_child(supervisor: Supervisor, told: list[str], tmp_path: Path) -> None:
+def test_supervisor_restarts_a_killed_child(
+    supervisor: Supervisor, told: list[str], tmp_path: Path
+) -> None:
     sleeper = child(tmp_path, "import time; time.sleep(60)")
     supervisor.add(sleeper)
     assert sleeper.process is not None

@@ -1,4 +1,6 @@
-"""Incidents open and close with their causes, are read by people, and are e-mailed once, as each person wishes."""
+"""Incidents open and close with their causes, are read by people, and are e-mailed once, as each
+person wishes.
+"""
 
 import re
 import time
@@ -72,7 +74,12 @@ def test_each_kind_is_found(agency: Agency, workspace: Workspace) -> None:
     )
     remind = make_workflow(agency, link, name="Remind")
     OrganisationPause.objects.create(
-        agency=agency, workflow=remind, connection=link, by_safety=True, holds=True, why="email: Refused."
+        agency=agency,
+        workflow=remind,
+        connection=link,
+        by_safety=True,
+        holds=True,
+        why="email: Refused.",
     )
     incidents.look()
     assert opened() == [
@@ -194,7 +201,9 @@ def test_link_of_a_letter_ends_all_of_them_without_signing_in(
     assert set(reading.wishes_of([owner.pk]).values()) == {"off"}
 
 
-def test_bell_counts_what_is_unread_until_it_is_marked(as_owner: Client, workspace: Workspace) -> None:
+def test_bell_counts_what_is_unread_until_it_is_marked(
+    as_owner: Client, workspace: Workspace
+) -> None:
     broken(workspace)
     incidents.look()
     shown = as_owner.get("/northwind/notifications/")
@@ -228,7 +237,9 @@ def test_person_who_left_is_not_told(agency: Agency, workspace: Workspace, owner
     assert mailing.send_immediate() == 2
 
 
-def test_list_asks_the_same_number_of_queries_for_1_and_30(as_owner: Client, workspace: Workspace) -> None:
+def test_list_asks_the_same_number_of_queries_for_1_and_30(
+    as_owner: Client, workspace: Workspace
+) -> None:
     def asked() -> int:
         incidents.look()
         with CaptureQueriesContext(database) as caught:
@@ -259,7 +270,11 @@ def test_change_that_no_delivery_told_of_shows_long_before_xero_gives_up(
     make_delivery(received_at=hour_ago - timedelta(hours=2))
     make_event(link, recovered=True, occurred_at=hour_ago)
     health = webhook_health.of_app()
-    assert (health.state, health.missed, health.given_up_at) == ("silent", 1, hour_ago + timedelta(hours=24))
+    assert (health.state, health.missed, health.given_up_at) == (
+        "silent",
+        1,
+        hour_ago + timedelta(hours=24),
+    )
     incidents.look()
     assert opened() == [("webhooks", "All organisations")]
     text = as_owner.get("/northwind/deliveries/").content.decode()
@@ -292,7 +307,9 @@ def test_webhooks_that_stay_away_concern_only_who_has_something_connected(
     assert kinds == [{"webhooks"}, set()]
 
 
-def test_link_that_ends_the_letters_is_itself_over_after_a_while(client: Client, owner: User) -> None:
+def test_link_that_ends_the_letters_is_itself_over_after_a_while(
+    client: Client, owner: User
+) -> None:
     with freeze(time.time() - timedelta(days=91).total_seconds()):
         old = mailing.stop_token(owner)
     answer = client.post(f"/me/notifications/stop/{old}/")

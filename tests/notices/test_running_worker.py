@@ -1,4 +1,6 @@
-"""A running worker writes one letter to each person, however much needs them, and ends pauses whose time is over."""
+"""A running worker writes one letter to each person, however much needs them, and ends pauses whose
+time is over.
+"""
 
 import time
 from collections.abc import Callable
@@ -78,15 +80,21 @@ def test_flood_is_one_letter_to_each_person_and_pauses_end(
             untold = Approval.objects.filter(pk__in=asked, told_at=None)
             wait_for(lambda: not untold.exists(), "tasks are told")
             late = make_approval(_resting(workflow), told=[owner.email, member.email])
-            # The member was not written to yet: once they are, the sweep has also seen what is new for the owner.
+            # The member was not written to yet: once they are, the sweep has also seen what is new
+            # for the owner.
             wait_for(lambda: member.email in _reached(late), "the member is told")
             assert owner.email not in _reached(late)
             User.objects.filter(pk=owner.pk).update(notified_at=Now() - timedelta(minutes=16))
             wait_for(lambda: owner.email in _reached(late), "the owner is told in the next letter")
-            wait_for(lambda: Activation.objects.get(pk=waits.pk).state == "succeeded", "the pause is over")
+            wait_for(
+                lambda: Activation.objects.get(pk=waits.pk).state == "succeeded",
+                "the pause is over",
+            )
             assert not OrganisationPause.objects.exists()
         found = letters(mails)
-        assert sorted(to for to, *_ in found) == sorted([owner.email, owner.email, admin.email, member.email])
+        assert sorted(to for to, *_ in found) == sorted(
+            [owner.email, owner.email, admin.email, member.email]
+        )
         first = next(one for one in found if one[0] == owner.email)
         assert ("To decide: 80" in first[2], "- and 75 more" in first[2]) == (True, True)
         assert first[2].count("http://") == 3  # one for all of it, and two of the e-mail's own

@@ -1,4 +1,6 @@
-"""A database as `migrate` leaves it, and real worker processes over it that connect as the node's role."""
+"""A database as `migrate` leaves it, and real worker processes over it that connect as the node's
+role.
+"""
 
 import os
 import signal
@@ -20,7 +22,8 @@ NAME = "fresh_{}"
 
 @contextmanager
 def fresh_database() -> Iterator[dict[str, str]]:
-    """Migrated and otherwise untouched; Django's own connection leads there meanwhile, as a superuser.
+    """Migrated and otherwise untouched; Django's own connection leads there meanwhile, as a
+    superuser.
 
     Gives the environment of web and worker.
     """

@@ -52,7 +52,9 @@ def test_message_may_be_taken_at_once(wrong_clock: timedelta) -> None:
 def test_step_is_tried_again_after_its_pause(wrong_clock: timedelta, workspace: Workspace) -> None:
     connection: Connection = make_connection(workspace)
     steps = [{"name": "wait", "action": "core/delay", "input": {"length": "3", "unit": "minutes"}}]
-    activation = make_activation(make_workflow(workspace.agency, connection, steps=steps), connection)
+    activation = make_activation(
+        make_workflow(workspace.agency, connection, steps=steps), connection
+    )
     lanes.wake_lanes([connection.pk])
     runner.run_lane(connection.pk)
     waits = Activation.objects.filter(pk=activation.pk, state="ready")

@@ -1,4 +1,6 @@
-"""`manage.py check_invariants`: each kind of open outcome is listed once its time is over, and not before."""
+"""`manage.py check_invariants`: each kind of open outcome is listed once its time is over, and not
+before.
+"""
 
 import io
 from collections.abc import Callable
@@ -35,7 +37,9 @@ Maker = Callable[[Connection, datetime], object]
 
 
 def _activation(connection: Connection, at: datetime, **fields: object) -> object:
-    return make_activation(make_workflow(connection.agency, connection), connection, next_at=at, **fields)
+    return make_activation(
+        make_workflow(connection.agency, connection), connection, next_at=at, **fields
+    )
 
 
 def _call(connection: Connection, at: datetime, **fields: object) -> Call:
@@ -93,7 +97,9 @@ MAKERS: dict[str, Maker] = {
     "consent": lambda c, at: make_consent(c.workspace, c.agency.memberships.get().user, used_at=at),
     "ledger": _ledger,
     "stale record": _stale,
-    "missing webhooks": lambda _, at: SequenceGap.objects.create(first=3, last=4, since=at, found_at=at),
+    "missing webhooks": lambda _, at: SequenceGap.objects.create(
+        first=3, last=4, since=at, found_at=at
+    ),
     "lane": lambda c, at: Lane.objects.create(connection=c, lease_token=uuid4(), lease_until=at),
     "activation": _activation,
     "approval past its time": lambda c, at: _approval(c, expires_at=at, told_at=at),
@@ -136,7 +142,9 @@ def test_outcome_is_listed_once_its_time_is_over(kind: str, connection: Connecti
         {"state": "pending"},
     ],
 )
-@pytest.mark.parametrize("kind", ["write", "activation", "approval past its time", "decision", "schedule"])
+@pytest.mark.parametrize(
+    "kind", ["write", "activation", "approval past its time", "decision", "schedule"]
+)
 def test_what_waits_for_a_person_is_not_overdue(
     kind: str, resting: dict[str, object], connection: Connection
 ) -> None:
@@ -151,7 +159,8 @@ def test_long_queue_of_a_lane_that_has_its_turns_is_not_overdue(connection: Conn
     lane = Lane.objects.create(connection=connection, turn_at=timezone.now())
     assert kinds() == []
     Lane.objects.filter(pk=lane.pk).update(
-        turn_at=timezone.now() - timedelta(hours=2), parked_until=timezone.now() + timedelta(hours=1)
+        turn_at=timezone.now() - timedelta(hours=2),
+        parked_until=timezone.now() + timedelta(hours=1),
     )
     assert kinds() == []
 
@@ -160,7 +169,9 @@ def test_command_says_what_is_open_and_fails(connection: Connection) -> None:
     out = io.StringIO()
     call_command("check_invariants", stdout=out)
     assert out.getvalue().startswith("Nothing is open longer than it may be")
-    call = _call(connection, timezone.now() - timedelta(hours=1), error="The Organisation is offline")
+    call = _call(
+        connection, timezone.now() - timedelta(hours=1), error="The Organisation is offline"
+    )
     out = io.StringIO()
     with pytest.raises(SystemExit) as ended:
         call_command("check_invariants", stdout=out)

@@ -82,7 +82,9 @@ def test_what_a_lost_machine_held_is_free_once_it_was_silent(
     monkeypatch.setattr(leases, "_idle_checks", [canaries.is_of_lost_host])
     assert lanes.acquire(lane.pk) is not None
     Lane.objects.update(lease_holder="another-host|7|1000")
-    Heartbeat.objects.create(node="another-host|1|900", beat_at=timezone.now() - timedelta(seconds=3))
+    Heartbeat.objects.create(
+        node="another-host|1|900", beat_at=timezone.now() - timedelta(seconds=3)
+    )
     leases.free_dead(Lane)
     assert not is_free(lane)
     Heartbeat.objects.update(beat_at=timezone.now() - heartbeat.SILENT - timedelta(seconds=1))

@@ -36,7 +36,16 @@ def test_another_process_with_the_same_pid_is_told_apart() -> None:
 
 def test_process_of_another_container_with_the_same_host_name_is_never_called_dead() -> None:
     code = "from taskjuice.queue import processes; print(processes.identity())"
-    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", code]
+    command = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        sys.executable,
+        "-c",
+        code,
+    ]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

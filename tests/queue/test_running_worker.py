@@ -1,7 +1,8 @@
-"""Each sweep, flag and timer does its work in a running worker, on a database made by `migrate` alone.
+"""Each sweep, flag and timer does its work in a running worker, on a database made by `migrate`
+alone.
 
-Every case leaves what a lost wake-up, a killed process or a passed time leaves behind, and nothing else. Then one
-worker runs, and each must come to its end.
+Every case leaves what a lost wake-up, a killed process or a passed time leaves behind, and nothing
+else. Then one worker runs, and each must come to its end.
 """
 
 import signal
@@ -77,7 +78,9 @@ HERE = "/northwind/harbour-cafe"
 
 @dataclass(frozen=True)
 class Place:
-    """What is there before the worker: an agency, a client with a connected organisation whose ledger was read."""
+    """What is there before the worker: an agency, a client with a connected organisation whose
+    ledger was read.
+    """
 
     sandbox: SandboxProcess
     environment: dict[str, str]
@@ -90,12 +93,18 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
     with SandboxProcess(minute_limit=6000) as sandbox:
         xero = {f"XERO_{name}_URL": sandbox.base_url for name in ("LOGIN", "IDENTITY", "API")}
         xero |= {"XERO_CLIENT_ID": sandbox.client_id, "XERO_CLIENT_SECRET": sandbox.client_secret}
-        with override_settings(**xero), django_db_blocker.unblock(), fresh_database() as environment:
+        with (
+            override_settings(**xero),
+            django_db_blocker.unblock(),
+            fresh_database() as environment,
+        ):
             folder = tmp_path_factory.mktemp("worker")
             yield _furnished(sandbox, environment | xero, folder / "worker.log")
 
@@ -121,11 +130,14 @@ def ago(**passed: float) -> datetime:
     return timezone.now() - timedelta(**passed)
 
 
-# -- one case for each sweep: what it leaves behind, and how its end is seen -----------------------------------
+# -- one case for each sweep: what it leaves behind, and how its end is seen
+# -----------------------------------
 
 
 def waiting_deliveries(place: Place) -> IsDone:
-    delivery = make_delivery(state="waiting", verdict="", body=b'{"events": []}', received_at=ago(minutes=1))
+    delivery = make_delivery(
+        state="waiting", verdict="", body=b'{"events": []}', received_at=ago(minutes=1)
+    )
     return lambda: Delivery.objects.get(pk=delivery.pk).state != DeliveryState.WAITING
 
 
@@ -159,7 +171,9 @@ def untold_connect_links(place: Place) -> IsDone:
 
 def unchosen_consents(place: Place) -> IsDone:
     grant, created_at = place.connection.grant, ago(minutes=31)
-    consent = make_consent(place.workspace, place.owner, grant=grant, tenants=[], created_at=created_at)
+    consent = make_consent(
+        place.workspace, place.owner, grant=grant, tenants=[], created_at=created_at
+    )
     return lambda: ConsentRow.objects.get(pk=consent.pk).finished_at is not None
 
 
@@ -188,9 +202,13 @@ def overdue_invoices(place: Place) -> IsDone:
         place.agency, place.connection, trigger=overdue.TRIGGER, published=False, state="published"
     )
     workflow.versions.update(trigger_settings={"days": 2}, live=True, published_at=ago(days=9))
-    invoice = Invoice.objects.filter(type="ACCREC", status="AUTHORISED", amount_due__gt=0).latest("date")
+    invoice = Invoice.objects.filter(type="ACCREC", status="AUTHORISED", amount_due__gt=0).latest(
+        "date"
+    )
     Invoice.objects.filter(pk=invoice.pk).update(due_date=ago(days=5).date())
-    return lambda: Event.objects.filter(category=overdue.CATEGORY, resource_id=invoice.xero_id).exists()
+    return lambda: Event.objects.filter(
+        category=overdue.CATEGORY, resource_id=invoice.xero_id
+    ).exists()
 
 
 def webhook_sequence(place: Place) -> IsDone:
@@ -234,7 +252,9 @@ def overlooked_decisions(place: Place) -> IsDone:
         make_workflow(place.agency, place.connection), place.connection, next_at=later
     )
     make_approval(activation, state="approved", decided_at=timezone.now())
-    resting = make_activation(make_workflow(place.agency, place.connection), place.connection, next_at=later)
+    resting = make_activation(
+        make_workflow(place.agency, place.connection), place.connection, next_at=later
+    )
     untold = make_approval(resting, told=["owner@northwind.example"], asked_at=ago(minutes=2))
     return lambda: (
         Activation.objects.get(pk=activation.pk).state == "succeeded"
@@ -278,7 +298,9 @@ def calls_nobody_came_back_to(place: Place) -> IsDone:
         type="ACCREC", status="AUTHORISED", amount_due__gt=100, amount_paid=0, currency="NZD"
     ).latest("date")
     account = Account.objects.filter(type="BANK", status="ACTIVE", currency="NZD")[0]
-    place.sandbox.api("POST", "faults", {"kind": "error_503_before", "remaining": 1, "method": "PUT"})
+    place.sandbox.api(
+        "POST", "faults", {"kind": "error_503_before", "remaining": 1, "method": "PUT"}
+    )
     data = {
         "form_key": str(uuid4()),
         "invoice": str(invoice.xero_id),
@@ -298,8 +320,12 @@ def calls_nobody_came_back_to(place: Place) -> IsDone:
             return False
         assert current.settled_at is not None
         assert current.settled_at - began < timedelta(minutes=2)  # Xero knows the key for six
-        paid = place.sandbox.xero("GET", str(place.connection.tenant_id), f"Invoices/{invoice.xero_id}")
-        return [Decimal(str(one["Amount"])) for one in paid["Invoices"][0]["Payments"]] == [Decimal("60.5")]
+        paid = place.sandbox.xero(
+            "GET", str(place.connection.tenant_id), f"Invoices/{invoice.xero_id}"
+        )
+        return [Decimal(str(one["Amount"])) for one in paid["Invoices"][0]["Payments"]] == [
+            Decimal("60.5")
+        ]
 
     return is_done
 

@@ -49,7 +49,9 @@ def test_one_that_failed_is_tried_again_within_a_minute() -> None:
 
 
 def test_the_products_sweeps_are_added() -> None:
-    from django.apps import apps  # the real list was filled at start; ask the apps what they would add
+    from django.apps import (
+        apps,
+    )  # the real list was filled at start; ask the apps what they would add
 
     sweeping.SWEEPS.clear()
     apps.get_app_config("connections").ready()

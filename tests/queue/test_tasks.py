@@ -1,4 +1,6 @@
-"""Messages name their task by its dotted path. One that was queued before an upgrade must still find it."""
+"""Messages name their task by its dotted path. One that was queued before an upgrade must still
+find it.
+"""
 
 import pydoc
 import re
@@ -7,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# Never rename or remove one while messages of an older release may be queued: leave it for a release.
+# Never rename or remove one while messages of an older release may be queued: leave it for a
+# release.
 TASKS = (
     "connections.tasks.fan_out",
     "connections.tasks.settle_calls",
@@ -34,6 +37,8 @@ def test_every_task_that_is_queued_stands_here() -> None:
         for path in (ROOT / app).rglob("*.py")
     ]
     queued = {
-        name for path in sources for name in re.findall(r'"(\w+(?:\.\w+)*\.tasks\.\w+)"', path.read_text())
+        name
+        for path in sources
+        for name in re.findall(r'"(\w+(?:\.\w+)*\.tasks\.\w+)"', path.read_text())
     }
     assert queued <= set(TASKS)

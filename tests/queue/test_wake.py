@@ -43,4 +43,8 @@ def test_message_carries_ids_only() -> None:
     """Payloads are signed pickles: whatever else were in them could be read by who reads the table."""
     wake.enqueue("workflows.tasks.run_lane", 7)
     message = SignedPackage.loads(OrmQ.objects.get().payload)
-    assert (message["func"], message["args"], message["kwargs"]) == ("workflows.tasks.run_lane", (7,), {})
+    assert (message["func"], message["args"], message["kwargs"]) == (
+        "workflows.tasks.run_lane",
+        (7,),
+        {},
+    )

@@ -1,4 +1,6 @@
-"""Every page of signing in and of one's own account: in the product's look, with its errors, without inline script."""
+"""Every page of signing in and of one's own account: in the product's look, with its errors,
+without inline script.
+"""
 
 import re
 from typing import Any
@@ -58,7 +60,9 @@ def checked(answer: Any, frame: str, title: str) -> str:
         ("inactive/", "This account is switched off"),
     ],
 )
-def test_page_before_signing_in_is_in_our_look(client: Client, db: None, path: str, title: str) -> None:
+def test_page_before_signing_in_is_in_our_look(
+    client: Client, db: None, path: str, title: str
+) -> None:
     checked(client.get(f"/accounts/{path}"), NARROW, title)
 
 
@@ -76,12 +80,16 @@ def test_page_before_signing_in_is_in_our_look(client: Client, db: None, path: s
         ("logout/", "Sign out", NARROW),
     ],
 )
-def test_page_of_ones_account_is_in_our_look(signed_in: Client, path: str, title: str, frame: str) -> None:
+def test_page_of_ones_account_is_in_our_look(
+    signed_in: Client, path: str, title: str, frame: str
+) -> None:
     checked(signed_in.get(f"/accounts/{path}"), frame, title)
 
 
 def test_wrong_password_is_told_without_saying_what_was_wrong(client: Client, person: User) -> None:
-    known = client.post("/accounts/login/", {"login": person.email, "password": "wrong wrong wrong"})
+    known = client.post(
+        "/accounts/login/", {"login": person.email, "password": "wrong wrong wrong"}
+    )
     unknown = client.post(
         "/accounts/login/", {"login": "nobody@example.com", "password": "wrong wrong wrong"}
     )
@@ -143,7 +151,8 @@ def test_password_is_reset_by_mail(client: Client, person: User) -> None:
 
 def test_password_change_shows_its_errors_beside_the_fields(signed_in: Client) -> None:
     answer = signed_in.post(
-        "/accounts/password/change/", {"oldpassword": "no", "password1": "short", "password2": "other"}
+        "/accounts/password/change/",
+        {"oldpassword": "no", "password1": "short", "password2": "other"},
     )
     page = checked(answer, PRODUCT, "Password")
     assert set(answer.context["form"].errors) == {"oldpassword", "password1"}
@@ -151,9 +160,13 @@ def test_password_change_shows_its_errors_beside_the_fields(signed_in: Client) -
     assert 'aria-describedby="id_password1_helptext id_password1_error"' in page
 
 
-def test_email_address_changes_once_the_new_one_is_confirmed(signed_in: Client, person: User) -> None:
+def test_email_address_changes_once_the_new_one_is_confirmed(
+    signed_in: Client, person: User
+) -> None:
     signed_in.post("/accounts/email/", {"action_add": "", "email": "pia@new.example"})
-    assert "pia@new.example" in checked(signed_in.get("/accounts/email/"), PRODUCT, "E-mail address")
+    assert "pia@new.example" in checked(
+        signed_in.get("/accounts/email/"), PRODUCT, "E-mail address"
+    )
     person.refresh_from_db()
     assert person.email == "pia@example.com"
     (link,) = re.findall(r"http://testserver(/\S+)", str(mail.outbox[-1].body))
@@ -174,14 +187,18 @@ def test_second_step_is_set_up_used_and_switched_off(signed_in: Client, person: 
     checked(signed_in.get("/accounts/2fa/recovery-codes/"), PRODUCT, "Recovery codes")
     checked(signed_in.get("/accounts/2fa/"), PRODUCT, "Two-step login")
     checked(signed_in.get("/accounts/2fa/recovery-codes/generate/"), PRODUCT, "Make recovery codes")
-    checked(signed_in.get("/accounts/2fa/totp/deactivate/"), PRODUCT, "Switch off the authenticator app")
+    checked(
+        signed_in.get("/accounts/2fa/totp/deactivate/"), PRODUCT, "Switch off the authenticator app"
+    )
     checked(signed_in.get("/accounts/2fa/reauthenticate/"), NARROW, "Confirm that it is you")
     assert signed_in.get("/accounts/2fa/recovery-codes/download/")["Content-Type"] == "text/plain"
     signed_in.post("/accounts/2fa/totp/deactivate/")
     assert not Authenticator.objects.filter(user=person, type="totp").exists()
 
 
-def test_sign_in_with_a_second_step_takes_a_recovery_code_once(client: Client, person: User) -> None:
+def test_sign_in_with_a_second_step_takes_a_recovery_code_once(
+    client: Client, person: User
+) -> None:
     TOTP.activate(person, generate_totp_secret())
     spare = RecoveryCodes.activate(person).get_unused_codes()[0]
     answer = client.post("/accounts/login/", {"login": person.email, "password": PASSWORD})
@@ -194,11 +211,15 @@ def test_sign_in_with_a_second_step_takes_a_recovery_code_once(client: Client, p
 
     again = Client()
     again.post("/accounts/login/", {"login": person.email, "password": PASSWORD})
-    assert list(again.post("/accounts/2fa/authenticate/", {"code": spare}).context["form"].errors) == ["code"]
+    assert list(
+        again.post("/accounts/2fa/authenticate/", {"code": spare}).context["form"].errors
+    ) == ["code"]
 
 
 def test_sessions_page_ends_the_other_ones(signed_in: Client, person: User) -> None:
-    elsewhere = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0"})
+    elsewhere = Client(
+        headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0"}
+    )
     elsewhere.post("/accounts/login/", {"login": person.email, "password": PASSWORD})
     assert "Firefox on Linux" in checked(signed_in.get("/accounts/sessions/"), PRODUCT, "Sessions")
     signed_in.post("/accounts/sessions/")

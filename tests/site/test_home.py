@@ -13,7 +13,13 @@ from django.utils import timezone
 from connections.models import Budget, ConnectionState
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.conftest import SignIn
-from tests.factories import make_activation, make_client_user, make_connection, make_member, make_workflow
+from tests.factories import (
+    make_activation,
+    make_client_user,
+    make_connection,
+    make_member,
+    make_workflow,
+)
 from workflows.models import ActivationState, Lane
 
 PRODUCT, NARROW = 'data-frame="product"', 'data-frame="narrow"'
@@ -27,7 +33,9 @@ def test_root_asks_strangers_to_sign_in(as_anonymous: Client) -> None:
     assert as_anonymous.get("/")["Location"] == "/accounts/login/?next=/"
 
 
-def test_root_leads_each_person_home(as_owner: Client, as_client_user: Client, workspace: Workspace) -> None:
+def test_root_leads_each_person_home(
+    as_owner: Client, as_client_user: Client, workspace: Workspace
+) -> None:
     assert as_owner.get("/")["Location"] == "/northwind/"
     assert as_client_user.get("/")["Location"] == "/northwind/harbour-cafe/"
 
@@ -65,7 +73,9 @@ def test_broken_connection_shows_the_banner_to_staff_and_not_to_the_client(
     as_owner: Client, as_client_user: Client, workspace: Workspace
 ) -> None:
     make_connection(workspace, name="Harbour Café Limited", state=ConnectionState.ERROR)
-    assert "A connection needs to be reauthorised: Harbour Café Limited" in text(as_owner, "/northwind/")
+    assert "A connection needs to be reauthorised: Harbour Café Limited" in text(
+        as_owner, "/northwind/"
+    )
     assert "needs to be reauthorised" not in text(as_client_user, "/northwind/harbour-cafe/")
     make_connection(workspace, state=ConnectionState.ERROR)
     assert "2 connections need to be reauthorised" in text(as_owner, "/northwind/")
@@ -145,7 +155,9 @@ def test_home_shows_connections_with_the_fewest_calls_left_first(
         (busy, 4200, now + timedelta(hours=1)),
         (yesterdays, 4900, now - timedelta(hours=1)),
     ):
-        Budget.objects.create(provider="xero", tenant_id=link.tenant_id, day_used=used, day_ends=ends)
+        Budget.objects.create(
+            provider="xero", tenant_id=link.tenant_id, day_used=used, day_ends=ends
+        )
     found = as_owner.get("/northwind/").context["cards"].connections
     assert [(row.connection, row.day_left) for row in found] == [
         (busy, 800),
@@ -160,7 +172,9 @@ def test_home_counts_the_weeks_activations_by_the_persons_days(
     User.objects.filter(pk=owner.pk).update(timezone="Pacific/Auckland")
     link = make_connection(workspace)
     flow = make_workflow(agency, link)
-    today = timezone.localtime(timezone=ZoneInfo("Pacific/Auckland")).replace(hour=0, minute=0, second=0)
+    today = timezone.localtime(timezone=ZoneInfo("Pacific/Auckland")).replace(
+        hour=0, minute=0, second=0
+    )
     for state, at in (
         (ActivationState.SUCCEEDED, today),
         (ActivationState.STOPPED, today),
@@ -199,7 +213,9 @@ def test_home_counts_what_is_new_at_once_and_days_gone_by_once_a_minute(
     assert totals() == [0, 0, 0, 2, 0, 2, 2]
 
 
-def test_banner_leads_to_the_one_connection_or_to_the_list(as_owner: Client, workspace: Workspace) -> None:
+def test_banner_leads_to_the_one_connection_or_to_the_list(
+    as_owner: Client, workspace: Workspace
+) -> None:
     broken = make_connection(workspace, state=ConnectionState.ERROR)
     attention = as_owner.get("/northwind/").context["frame"].attention
     assert attention.broken.href == f"/northwind/harbour-cafe/connections/{broken.pk}/"
@@ -216,7 +232,9 @@ def test_client_list_names_organisations_workflows_and_last_activity(
     last = make_activation(make_workflow(agency, link), link)
     last.refresh_from_db()
     rows = as_member.get("/northwind/clients/").context["page"]
-    assert [([one.name for one in row.living], row.workflows, row.people, row.active_at) for row in rows] == [
+    assert [
+        ([one.name for one in row.living], row.workflows, row.people, row.active_at) for row in rows
+    ] == [
         (["Harbour Café Limited"], 1, 0, last.created_at),
         ([], 0, 0, None),
     ]
@@ -305,7 +323,9 @@ def test_forbidden_page_says_why(as_member: Client) -> None:
     assert "Ask an owner or admin of the agency." in answer.content.decode()
 
 
-def test_form_without_its_token_is_refused_in_the_products_look(sign_in: SignIn, owner: User) -> None:
+def test_form_without_its_token_is_refused_in_the_products_look(
+    sign_in: SignIn, owner: User
+) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(owner)
     answer = client.post("/me/", {"name": "X"})

@@ -48,10 +48,14 @@ def test_figures_are_prometheus_text(settings: Any, agency: Agency, workspace: W
     assert answer["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = answer.content.decode().splitlines()
     wrong = [
-        line for line in lines if not line.startswith("# ") and not LINE.fullmatch(line.replace('\\"', ""))
+        line
+        for line in lines
+        if not line.startswith("# ") and not LINE.fullmatch(line.replace('\\"', ""))
     ]
     assert wrong == []
-    assert {name for name, *_ in METRICS} <= {line.split()[2] for line in lines if line.startswith("# TYPE")}
+    assert {name for name, *_ in METRICS} <= {
+        line.split()[2] for line in lines if line.startswith("# TYPE")
+    }
     for expected in (
         f'taskjuice_info{{version="{taskjuice.__version__}"}} 1.0',
         "taskjuice_database_up 1.0",
@@ -70,11 +74,15 @@ def test_figures_are_prometheus_text(settings: Any, agency: Agency, workspace: W
 
 def test_scraper_may_come_to_the_nodes_own_address(settings: Any) -> None:
     settings.METRICS_TOKEN, settings.ALLOWED_HOSTS = TOKEN, ["app.example.com"]
-    answer = Client(SERVER_NAME="10.0.0.7").get("/metrics", headers={"authorization": f"Bearer {TOKEN}"})
+    answer = Client(SERVER_NAME="10.0.0.7").get(
+        "/metrics", headers={"authorization": f"Bearer {TOKEN}"}
+    )
     assert answer.status_code == 200
 
 
-def test_figures_come_without_a_database_too(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_figures_come_without_a_database_too(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.METRICS_TOKEN = TOKEN
 
     def fail(*_: Any) -> None:
@@ -84,7 +92,9 @@ def test_figures_come_without_a_database_too(settings: Any, monkeypatch: pytest.
     lines = ask().content.decode().splitlines()
     assert "taskjuice_database_up 0.0" in lines
     assert [
-        line for line in lines if "secret.example" in line or line.startswith("taskjuice_connections")
+        line
+        for line in lines
+        if "secret.example" in line or line.startswith("taskjuice_connections")
     ] == []
 
 

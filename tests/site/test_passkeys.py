@@ -5,9 +5,7 @@ from django.test import Client
 
 pytestmark = pytest.mark.django_db
 
-RESPONSE = (
-    '{"clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA", "attestationObject": "AA"}'
-)
+RESPONSE = '{"clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA", "attestationObject": "AA"}'
 NONSENSE = [
     "[" * 100_000,
     "9" * 5000,
@@ -20,7 +18,9 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("credential", NONSENSE)
-def test_nonsense_for_a_passkey_at_sign_in_leads_back_to_it(as_anonymous: Client, credential: str) -> None:
+def test_nonsense_for_a_passkey_at_sign_in_leads_back_to_it(
+    as_anonymous: Client, credential: str
+) -> None:
     answer = as_anonymous.post("/accounts/2fa/webauthn/login/", {"credential": credential})
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith("/accounts/login/")

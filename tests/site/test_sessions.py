@@ -52,7 +52,9 @@ def test_sign_out_ends_the_session_at_the_server(person: User) -> None:
 def test_new_password_ends_every_other_session(person: User) -> None:
     here, there = signed_in(person), signed_in(person)
     new = "harbour lantern orbit mango"
-    here.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new})
+    here.post(
+        "/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new, "password2": new}
+    )
     assert is_in(there) is False
 
 

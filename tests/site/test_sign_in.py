@@ -48,11 +48,15 @@ def sandbox(sandbox_process: SandboxProcess, settings: Any) -> SandboxProcess:
             "token_auth_method": "client_secret_basic",
         },
     }
-    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [app]}}
+    settings.SOCIALACCOUNT_PROVIDERS = {
+        "openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [app]}
+    }
     return sandbox_process
 
 
-def through_xero(client: Client, sandbox: SandboxProcess, user: str = "mere", process: str = "login") -> Any:
+def through_xero(
+    client: Client, sandbox: SandboxProcess, user: str = "mere", process: str = "login"
+) -> Any:
     """Sign in there, come back; the callback's answer."""
     begun = client.post(f"{LOGIN}?process={process}")
     assert begun.status_code == 302
@@ -64,7 +68,9 @@ def is_in(client: Client) -> bool:
     return client.get("/me/").status_code == 200
 
 
-def test_request_asks_who_the_person_is_and_nothing_else(client: Client, sandbox: SandboxProcess) -> None:
+def test_request_asks_who_the_person_is_and_nothing_else(
+    client: Client, sandbox: SandboxProcess
+) -> None:
     asked = parse_qs(urlsplit(client.post(LOGIN)["Location"]).query)
     assert sorted(asked["scope"][0].split()) == ["email", "openid", "profile"]
     assert (asked["code_challenge_method"], len(asked["state"][0]) >= 16) == (["S256"], True)
@@ -74,7 +80,11 @@ def test_request_asks_who_the_person_is_and_nothing_else(client: Client, sandbox
 def test_newcomer_has_to_confirm_their_address(client: Client, sandbox: SandboxProcess) -> None:
     answer = through_xero(client, sandbox)
     person = User.objects.get(email=MERE)
-    assert (answer.status_code, person.name, person.has_usable_password()) == (302, "Mere Tamihana", False)
+    assert (answer.status_code, person.name, person.has_usable_password()) == (
+        302,
+        "Mere Tamihana",
+        False,
+    )
     assert (is_in(client), [message.to for message in mail.outbox]) == (False, [[MERE]])
     assert SocialToken.objects.count() == 0
 
@@ -84,7 +94,10 @@ def test_known_address_alone_opens_nothing(client: Client, sandbox: SandboxProce
     through_xero(client, sandbox)
     assert (is_in(client), SocialAccount.objects.count(), User.objects.count()) == (False, 0, 1)
     (message,) = mail.outbox
-    assert (message.to, "then link Xero under Your account" in message.body) == ([person.email], True)
+    assert (message.to, "then link Xero under Your account" in message.body) == (
+        [person.email],
+        True,
+    )
 
 
 def test_linked_login_opens_the_account_of_whoever_linked_it(
@@ -149,7 +162,9 @@ def test_first_verification_in_the_same_browser_keeps_its_login(
     assert is_in(other)
 
 
-def test_reset_elsewhere_ends_links_and_sessions_of_before(client: Client, sandbox: SandboxProcess) -> None:
+def test_reset_elsewhere_ends_links_and_sessions_of_before(
+    client: Client, sandbox: SandboxProcess
+) -> None:
     through_xero(client, sandbox)
     client.post(letter_link("confirm-email"))
     assert is_in(client)
@@ -172,7 +187,9 @@ def test_owner_of_an_account_that_a_stranger_began_gets_it_by_a_reset(
 ) -> None:
     through_xero(client, sandbox)
     owner = Client()
-    owner.post("/accounts/signup/", {"email": MERE, "password1": "seventeen quiet herons", "name": "Mere"})
+    owner.post(
+        "/accounts/signup/", {"email": MERE, "password1": "seventeen quiet herons", "name": "Mere"}
+    )
     owner.post("/accounts/password/reset/", {"email": MERE})
     form = owner.get(letter_link("reset/key"))["Location"]
     owner.post(form, {"password1": "seventeen quiet herons", "password2": "seventeen quiet herons"})
@@ -216,7 +233,9 @@ def test_who_signs_in_by_xero_alone_shows_it_there_and_goes_on(
     back = client.get(f"{parts.path}?{parts.query}")
     assert client.get(back["Location"])["Location"] == "/northwind/settings/data/"
     assert Deletion.objects.get().name == "Harbour Café"
-    assert client.get(back["Location"])["Location"].startswith("/accounts/reauthenticate/xero/")  # once
+    assert client.get(back["Location"])["Location"].startswith(
+        "/accounts/reauthenticate/xero/"
+    )  # once
 
 
 def test_somebody_else_at_xero_shows_nothing(client: Client, sandbox: SandboxProcess) -> None:
@@ -230,7 +249,9 @@ def test_somebody_else_at_xero_shows_nothing(client: Client, sandbox: SandboxPro
     assert Deletion.objects.count() == 0
 
 
-@pytest.mark.parametrize("query", ["", "code=abc&state=unknown", "error=access_denied", "error=%3Cscript%3E"])
+@pytest.mark.parametrize(
+    "query", ["", "code=abc&state=unknown", "error=access_denied", "error=%3Cscript%3E"]
+)
 def test_callback_that_nobody_began_signs_nobody_in(
     client: Client, sandbox: SandboxProcess, query: str
 ) -> None:
@@ -239,7 +260,9 @@ def test_callback_that_nobody_began_signs_nobody_in(
     assert "<script>" not in answer.content.decode().replace('<script src="', "")
 
 
-def test_callback_of_another_browser_signs_nobody_in(client: Client, sandbox: SandboxProcess) -> None:
+def test_callback_of_another_browser_signs_nobody_in(
+    client: Client, sandbox: SandboxProcess
+) -> None:
     parts = urlsplit(sandbox.allow(client.post(LOGIN)["Location"], user="mere"))
     other = Client()
     other.get(f"{parts.path}?{parts.query}")

@@ -72,7 +72,11 @@ def test_duration(span: timedelta | None, text: str) -> None:
     ("number", "currency", "text"),
     [
         (Decimal("1234.5"), "NZD", '<span class="amount">1,234.50</span>'),
-        (Decimal(-80), "USD", '<span class="amount"><span class="currency">USD</span>\u221280.00</span>'),
+        (
+            Decimal(-80),
+            "USD",
+            '<span class="amount"><span class="currency">USD</span>\u221280.00</span>',
+        ),
         (Decimal("12345678901234.56"), "", '<span class="amount">12,345,678,901,234.56</span>'),
         (None, "USD", ""),
     ],
@@ -93,7 +97,9 @@ def test_amount_names_a_currency_that_is_not_the_base(
         (6000, 5000, 100, ""),
     ],
 )
-def test_meter_warns_when_little_is_left(left: int | None, total: int, share: int, tone: str) -> None:
+def test_meter_warns_when_little_is_left(
+    left: int | None, total: int, share: int, tone: str
+) -> None:
     shown = tags.meter(left, total)
     assert (shown["share"], shown["tone"]) == (share, tone)
 
@@ -106,7 +112,8 @@ def test_meter_without_figures_raises_no_alarm() -> None:
 def test_chip_sets_its_filter_keeps_the_others_and_drops_the_page() -> None:
     html = render('{% chip "state" "failed" "Failed" 3 tone="bad" %}', "q=tui&state=waiting&page=4")
     assert (
-        html == '<a class="chip bad" href="?q=tui&amp;state=failed">Failed <span class="count">3</span></a>'
+        html
+        == '<a class="chip bad" href="?q=tui&amp;state=failed">Failed <span class="count">3</span></a>'
     )
 
 
@@ -131,7 +138,13 @@ def test_pagination_keeps_the_filters() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*ConnectionState.values, *WorkflowState.values, *ActivationState.values, *DeliveryState.values]
+    "name",
+    [
+        *ConnectionState.values,
+        *WorkflowState.values,
+        *ActivationState.values,
+        *DeliveryState.values,
+    ],
 )
 def test_every_state_has_words_of_its_own(name: str) -> None:
     assert f"</svg>{name}</span>" not in render("{% state name %}", name=name)
@@ -139,7 +152,9 @@ def test_every_state_has_words_of_its_own(name: str) -> None:
 
 def test_every_icon_draws() -> None:
     for name in ICONS:
-        assert tags.icon(name, "Label").startswith('<svg class="icon" viewBox="0 0 24 24" role="img"')
+        assert tags.icon(name, "Label").startswith(
+            '<svg class="icon" viewBox="0 0 24 24" role="img"'
+        )
 
 
 @pytest.mark.parametrize(
@@ -153,7 +168,10 @@ def test_every_icon_draws() -> None:
             "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1",
             "Safari on iPhone",
         ),
-        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox on Linux"),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "Firefox on Linux",
+        ),
         ("curl/8.5", "curl/8.5"),
         ("", "Unknown"),
     ],

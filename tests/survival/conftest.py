@@ -18,7 +18,9 @@ def running(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterato
     product = Running(place, stages)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("DATABASE_POOL", "true")  # as where one file of settings serves web and worker
+            patch.setenv(
+                "DATABASE_POOL", "true"
+            )  # as where one file of settings serves web and worker
             product.start()
         product.beside(lambda: journey.run(place, stages))
         yield product

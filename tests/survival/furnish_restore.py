@@ -1,4 +1,6 @@
-"""Run with the product's environment: workflows that write an invoice, a payment and a contact to Xero."""
+"""Run with the product's environment: workflows that write an invoice, a payment and a contact to
+Xero.
+"""
 
 import django
 

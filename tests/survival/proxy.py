@@ -1,4 +1,6 @@
-"""Debian's nginx with deploy/nginx.conf before a test's nodes: only addresses, ports and certificates differ."""
+"""Debian's nginx with deploy/nginx.conf before a test's nodes: only addresses, ports and
+certificates differ.
+"""
 
 import os
 import re
@@ -63,7 +65,9 @@ class Proxy:
                 ("127.0.0.1", self.plain_port if plain else self.secure_port), seconds
             ) as line:
                 stream = (
-                    line if plain else self._context().wrap_socket(line, server_hostname=name or self.host)
+                    line
+                    if plain
+                    else self._context().wrap_socket(line, server_hostname=name or self.host)
                 )
                 with stream:
                     for part in parts:
@@ -76,7 +80,9 @@ class Proxy:
 
     def nodes_that_answered(self, path: str) -> list[str]:
         """Return the node of each request for `path`, the last one asked where there were more."""
-        lines = (line.split(" ", 2) for line in (self.folder / "access.log").read_text().splitlines())
+        lines = (
+            line.split(" ", 2) for line in (self.folder / "access.log").read_text().splitlines()
+        )
         return [nodes.split(", ")[-1] for address, _, nodes in lines if address.startswith(path)]
 
     def _context(self) -> ssl.SSLContext:
@@ -84,7 +90,9 @@ class Proxy:
 
 
 def _is_whole(received: bytes) -> bool:
-    """Return whether all that the answer says it has is there; nginx may keep the connection for a while after it."""
+    """Return whether all that the answer says it has is there; nginx may keep the connection for a
+    while after it.
+    """
     top, separator, body = received.partition(b"\r\n\r\n")
     length = re.search(rb"(?i)^content-length: (\d+)", top, re.MULTILINE)
     return length is not None and bool(separator) and len(body) >= int(length[1])
@@ -101,7 +109,9 @@ def head(
 
 @contextmanager
 def proxied(first: int, second: int, host: str = HOST) -> Iterator[Proxy]:
-    """Run nginx before two nodes on these ports, for this host name. Skip where it is not installed."""
+    """Run nginx before two nodes on these ports, for this host name. Skip where it is not
+    installed.
+    """
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         if os.environ.get("TASKJUICE_REQUIRE_NGINX"):
@@ -164,7 +174,9 @@ def write_certificate(folder: Path, host: str) -> None:
     (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "key.pem").write_bytes(
         key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
     )
 

@@ -1,4 +1,6 @@
-"""Kill -9 of any single process while events flow: each acknowledged one ends in exactly one finished activation."""
+"""Kill -9 of any single process while events flow: each acknowledged one ends in exactly one
+finished activation.
+"""
 
 import base64
 import hashlib
@@ -23,7 +25,9 @@ pytestmark = pytest.mark.processes
 
 EVENTS = 200
 PATIENCE = 90.0  # seconds for everything to end; a lost lease alone takes some
-moments = (datetime.now(UTC) - timedelta(days=1) + timedelta(milliseconds=n) for n in itertools.count())
+moments = (
+    datetime.now(UTC) - timedelta(days=1) + timedelta(milliseconds=n) for n in itertools.count()
+)
 
 
 class Sender:
@@ -42,7 +46,10 @@ class Sender:
 
     def send(self, count: int) -> list[str]:
         """The moments (eventDateUtc) of the events, which tell them apart."""
-        sent = [next(moments).isoformat(timespec="milliseconds").removesuffix("+00:00") for _ in range(count)]
+        sent = [
+            next(moments).isoformat(timespec="milliseconds").removesuffix("+00:00")
+            for _ in range(count)
+        ]
         with ThreadPoolExecutor(8) as pool:
             for number, _ in enumerate(
                 pool.map(self.until_acknowledged, sent, itertools.cycle(self.invoices))
@@ -97,7 +104,9 @@ def node(running: Running) -> list[psutil.Process]:
 
 
 def cluster(running: Running) -> list[psutil.Process]:
-    """django-q2's main process, its sentinel, and the sentinel's children: workers, monitor, pusher."""
+    """django-q2's main process, its sentinel, and the sentinel's children: workers, monitor,
+    pusher.
+    """
     return _tree(running, "worker")[1:]
 
 
@@ -122,7 +131,9 @@ VICTIMS: dict[str, tuple[Callable[[Running], list[psutil.Process]], int]] = {
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-def test_each_acknowledged_event_ends_once_whatever_is_killed(running: Running, victim: str) -> None:
+def test_each_acknowledged_event_ends_once_whatever_is_killed(
+    running: Running, victim: str
+) -> None:
     running.wait_until_ready()
     find, index = VICTIMS[victim]
     process = _found(running, find, index)
@@ -140,7 +151,9 @@ def test_each_acknowledged_event_ends_once_whatever_is_killed(running: Running, 
     assert ended(running, sent) == Counter(dict.fromkeys(sent, 1))
 
 
-def _found(running: Running, find: Callable[[Running], list[psutil.Process]], index: int) -> psutil.Process:
+def _found(
+    running: Running, find: Callable[[Running], list[psutil.Process]], index: int
+) -> psutil.Process:
     deadline = time.monotonic() + PATIENCE
     while len(found := find(running)) <= index:
         running.watch()
@@ -157,11 +170,15 @@ def ended(running: Running, sent: list[str]) -> Counter[str]:
          WHERE e.occurred_at >= %s AND e.occurred_at <= %s"""
     deadline = time.monotonic() + PATIENCE
     url = running.environment["DATABASE_URL"]
-    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as database:  # it may be a pooler
+    with psycopg.connect(
+        url, autocommit=True, prepare_threshold=None
+    ) as database:  # it may be a pooler
         while True:
             running.watch()
             rows = database.execute(query, [f"{min(sent)}Z", f"{max(sent)}Z"]).fetchall()
-            finished = Counter(moment for moment, state in rows if state in {"succeeded", "stopped"})
+            finished = Counter(
+                moment for moment, state in rows if state in {"succeeded", "stopped"}
+            )
             if finished.total() >= len(sent) or time.monotonic() > deadline:
                 return finished
             time.sleep(0.2)

@@ -1,4 +1,6 @@
-"""The database goes away, hangs or is cut off while events flow: all is well again seconds after it is back."""
+"""The database goes away, hangs or is cut off while events flow: all is well again seconds after it
+is back.
+"""
 
 import threading
 import time
@@ -66,7 +68,9 @@ def healthz(product: Running) -> float:
 
 
 def flow(product: Product, fault: Callable[[], object]) -> tuple[list[str], float]:
-    """Events flow, the fault comes and goes meanwhile: what was sent, and how long after it all was through."""
+    """Events flow, the fault comes and goes meanwhile: what was sent, and how long after it all was
+    through.
+    """
     sender, sent = Sender(product), list[str]()
     over: list[float] = []
 

@@ -1,4 +1,6 @@
-"""The whole product behind PgBouncer in transaction mode: people, webhooks, upkeep, and nothing left in a session."""
+"""The whole product behind PgBouncer in transaction mode: people, webhooks, upkeep, and nothing
+left in a session.
+"""
 
 import re
 import subprocess
@@ -29,7 +31,10 @@ def product(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterato
     try:
         product.finish(product.prepare())
         with pooled(product.environment["DATABASE_URL"]) as address:
-            straight, product.environment["DATABASE_URL"] = product.environment["DATABASE_URL"], address
+            straight, product.environment["DATABASE_URL"] = (
+                product.environment["DATABASE_URL"],
+                address,
+            )
             product.add_product()
             product.wait_until_ready()
             product.beside(lambda: journey.run(place, product.stages))
@@ -62,7 +67,9 @@ def test_people_sign_in_and_read_pages_and_files(product: Running) -> None:
     browser = sign_in(product)
     page = browser.get(f"{product.place.base_url}/northwind/{CLIENT.slug}/", timeout=20)
     assert page.status_code == 200
-    files = browser.get(f"{product.place.base_url}/northwind/{CLIENT.slug}/invoices/export/", timeout=20)
+    files = browser.get(
+        f"{product.place.base_url}/northwind/{CLIENT.slug}/invoices/export/", timeout=20
+    )
     assert files.status_code == 200
 
 
@@ -80,7 +87,9 @@ def test_upkeep_leaves_no_lock_and_no_setting_behind(product: Running) -> None:
         )
         assert "Another process" not in done.stdout
     with psycopg.connect(product.environment["STRAIGHT"], autocommit=True) as database:
-        locks = database.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone()
+        locks = database.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        ).fetchone()
     assert locks == (0,)
     with psycopg.connect(product.environment["DATABASE_URL"], autocommit=True) as database:
         for name in ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout"):

@@ -1,4 +1,6 @@
-"""The documented proxy, run by Debian's nginx before two web nodes: each 200 is stored, no restart shows."""
+"""The documented proxy, run by Debian's nginx before two web nodes: each 200 is stored, no restart
+shows.
+"""
 
 import base64
 import hashlib
@@ -41,7 +43,16 @@ class WebNode:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "granian", *GRANIAN, "--port", str(self.port), "--workers", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "granian",
+            *GRANIAN,
+            "--port",
+            str(self.port),
+            "--workers",
+            "1",
+        ]
         with (self.folder / "web.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, APPLICATION], cwd=ROOT, env=self.environment, stdout=log, stderr=log
@@ -51,7 +62,10 @@ class WebNode:
         waiting = threading.Event()
         for _ in range(600):
             try:
-                if requests.get(f"http://127.0.0.1:{self.port}/healthz", timeout=2).status_code == 200:
+                if (
+                    requests.get(f"http://127.0.0.1:{self.port}/healthz", timeout=2).status_code
+                    == 200
+                ):
                     return
             except requests.RequestException:
                 waiting.wait(0.1)
@@ -110,7 +124,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, prepared: Path) -> Iterator[
 def test_slow_body_is_given_up_and_nothing_of_it_kept(stack: Stack) -> None:
     body, signature = stack.signed("slow")
     lines = (f"x-xero-signature: {signature}", f"Content-Length: {len(body)}")
-    status, _ = stack.proxy.ask(head("POST", WEBHOOKS, *lines), body[:20], seconds=BODY_SECONDS + 10)
+    status, _ = stack.proxy.ask(
+        head("POST", WEBHOOKS, *lines), body[:20], seconds=BODY_SECONDS + 10
+    )
     assert status in {0, 408}
     assert "slow" not in stack.stored()
 
@@ -123,7 +139,9 @@ def test_body_in_chunks_is_verified_and_kept(stack: Stack) -> None:
     assert "chunked" in stack.stored()
 
 
-@pytest.mark.parametrize(("path", "most"), [(WEBHOOKS, 3 * 2**20), ("/accounts/login/", 11 * 2**20)])
+@pytest.mark.parametrize(
+    ("path", "most"), [(WEBHOOKS, 3 * 2**20), ("/accounts/login/", 11 * 2**20)]
+)
 def test_body_over_the_size_is_413(stack: Stack, path: str, most: int) -> None:
     assert stack.proxy.ask(head("POST", path, f"Content-Length: {most + 1}"))[0] == 413
 
@@ -191,7 +209,8 @@ def test_restart_of_both_nodes_in_turn_loses_no_webhook(stack: Stack) -> None:
     assert len(acknowledged) > 20
     assert set(acknowledged) - stack.stored() == set()
     assert (refused, set(pages)) == (Counter(), {200})
-    # nginx leaves a node that failed alone for a second (fail_timeout), and a busy machine may need another.
+    # nginx leaves a node that failed alone for a second (fail_timeout), and a busy machine may need
+    # another.
     both, before = (
         {f"127.0.0.1:{node.port}" for node in stack.nodes},
         len(stack.proxy.nodes_that_answered(WEBHOOKS)),
@@ -256,7 +275,9 @@ def echoing() -> Iterator[tuple[Proxy, list[str]]]:
             server.server_close()
 
 
-def test_headers_about_the_client_are_written_by_the_proxy_alone(echoing: tuple[Proxy, list[str]]) -> None:
+def test_headers_about_the_client_are_written_by_the_proxy_alone(
+    echoing: tuple[Proxy, list[str]],
+) -> None:
     forged = [f"{name}: forged" for name in (
         "X-Forwarded-For", "X_Forwarded_For", "X-Forwarded-Proto", "X_FORWARDED_PROTO", "X-Forwarded-Host",
         "X-Forwarded-Port", "X-Real-IP", "Forwarded", "X_Xero_Signature",

@@ -1,4 +1,6 @@
-"""A base backup is restored after the server was lost, as docs/deploy.md has it: nothing is written twice."""
+"""A base backup is restored after the server was lost, as docs/deploy.md has it: nothing is written
+twice.
+"""
 
 import os
 import shutil
@@ -29,8 +31,11 @@ pytestmark = pytest.mark.processes
 PATIENCE = 90.0  # seconds for each thing to happen, on a busy machine
 PG_BASEBACKUP = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "pg_basebackup"
 STATES = "SELECT workflow_name, state FROM workflows_activation ORDER BY workflow_name, id"
-# Not waited for: the two minutes in which a webhook may still be on its way, and a held step's minute.
-SETTLED = "UPDATE xero_ledger SET recover_until = recover_until - interval '2 minutes', due_at = now()"
+# Not waited for: the two minutes in which a webhook may still be on its way, and a held step's
+# minute.
+SETTLED = (
+    "UPDATE xero_ledger SET recover_until = recover_until - interval '2 minutes', due_at = now()"
+)
 COMPARED = "SELECT 1 FROM xero_ledger WHERE recover_since IS NULL"
 TRY_NOW = "UPDATE workflows_activation SET next_at = now() WHERE state = 'ready'"
 
@@ -87,7 +92,17 @@ class Operator(Running):
         """A base backup; the moment from which on it may lack something."""
         began = datetime.now(UTC)
         url = self.environment["DATABASE_URL"]
-        command = [str(PG_BASEBACKUP), "-d", url, "-D", str(self.backup), "-X", "stream", "-c", "fast"]
+        command = [
+            str(PG_BASEBACKUP),
+            "-d",
+            url,
+            "-D",
+            str(self.backup),
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+        ]
         subprocess.run(command, check=True, capture_output=True)
         return began
 
@@ -105,11 +120,14 @@ class Operator(Running):
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
         self.start_database()
 
-    # -- what a person sees and does inside Xero ----------------------------------------------------------
+    # -- what a person sees and does inside Xero
+    # ----------------------------------------------------------
     def xero(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         base = f"{self.place.sandbox_url}/sandbox/api"
         tenant = requests.get(f"{base}/connections", timeout=10).json()[0]["tenant_id"]
-        answer = requests.request(method, f"{base}/organisations/{tenant}/xero/{path}", json=body, timeout=20)
+        answer = requests.request(
+            method, f"{base}/organisations/{tenant}/xero/{path}", json=body, timeout=20
+        )
         answer.raise_for_status()
         return answer.json()
 
@@ -118,7 +136,10 @@ class Operator(Running):
 
     def invoices_of(self, contact: str) -> list[str]:
         where = f'Contact.ContactID==guid("{contact}") AND Status=="DRAFT"'
-        return [one["InvoiceID"] for one in self.xero("GET", f"Invoices?where={where}&page=1")["Invoices"]]
+        return [
+            one["InvoiceID"]
+            for one in self.xero("GET", f"Invoices?where={where}&page=1")["Invoices"]
+        ]
 
     def payments_of(self, invoice: str) -> list[str]:
         (found,) = self.xero("GET", f"Invoices/{invoice}")["Invoices"]
@@ -156,22 +177,36 @@ def until(happens: Callable[[], object], what: str) -> None:
         time.sleep(0.1)
 
 
-def test_base_backup_is_restored_and_nothing_is_written_twice(operator: Operator, tmp_path: Path) -> None:
+def test_base_backup_is_restored_and_nothing_is_written_twice(
+    operator: Operator, tmp_path: Path
+) -> None:
     contact = operator.xero("GET", "Contacts?page=1")["Contacts"][0]["ContactID"]
-    drafts = operator.xero("GET", 'Invoices?where=Type=="ACCREC" AND Status=="DRAFT"&order=Date DESC&page=1')
+    drafts = operator.xero(
+        "GET", 'Invoices?where=Type=="ACCREC" AND Status=="DRAFT"&order=Date DESC&page=1'
+    )
     draft, number = drafts["Invoices"][0]["InvoiceID"], drafts["Invoices"][0]["InvoiceNumber"]
     at_first = len(operator.invoices_of(contact))
 
     # Written before the backup, and told of before it but written after it.
     operator.change_contact(contact)
-    until(lambda: len(operator.invoices_of(contact)) == at_first + 1, "the first invoice is written")
-    until(lambda: operator.rows(STATES) == [("Bill a contact", "succeeded")], "its activation has ended")
+    until(
+        lambda: len(operator.invoices_of(contact)) == at_first + 1, "the first invoice is written"
+    )
+    until(
+        lambda: operator.rows(STATES) == [("Bill a contact", "succeeded")],
+        "its activation has ended",
+    )
     operator.stop_worker()
     operator.change_contact(contact)
-    until(lambda: operator.rows("SELECT 1 FROM connections_delivery WHERE state = 'waiting'"), "it is told")
+    until(
+        lambda: operator.rows("SELECT 1 FROM connections_delivery WHERE state = 'waiting'"),
+        "it is told",
+    )
     since = operator.back_up()
     operator.start_worker()
-    until(lambda: len(operator.invoices_of(contact)) == at_first + 2, "the second invoice is written")
+    until(
+        lambda: len(operator.invoices_of(contact)) == at_first + 2, "the second invoice is written"
+    )
 
     # All of this is lost: that it was told of, and that it was written.
     operator.xero("POST", f"Invoices/{draft}", {"Status": "AUTHORISED"})
@@ -198,8 +233,14 @@ def test_base_backup_is_restored_and_nothing_is_written_twice(operator: Operator
     until(lambda: operator.rows(COMPARED), "the ledger is read again")
     code, printed = operator.manage("reconcile", "status")
     assert (code, printed.splitlines()[-1][:29]) == (0, "Everything has been compared:"), printed
-    for kind, xero_id in (("invoice", written[0][-1]), ("payment", written[1][0]), ("contact", payer)):
-        assert [line for line in printed.splitlines() if f": {kind} " in line and xero_id in line], printed
+    for kind, xero_id in (
+        ("invoice", written[0][-1]),
+        ("payment", written[1][0]),
+        ("contact", payer),
+    ):
+        assert [
+            line for line in printed.splitlines() if f": {kind} " in line and xero_id in line
+        ], printed
     assert written == (operator.invoices_of(contact), operator.payments_of(draft))
     assert operator.manage("reconcile", "release")[0] == 0
 

@@ -1,4 +1,6 @@
-"""What steps ask of Xero, done by a real worker: reads are shared, and a document's dates and lines are passed on."""
+"""What steps ask of Xero, done by a real worker: reads are shared, and a document's dates and lines
+are passed on.
+"""
 
 import json
 import re
@@ -35,8 +37,16 @@ LOOK_UPS = {
             "action": "xero/list-accounts",
             "input": {"codes": "{{ steps.contact.Name | size }}"},
         },
-        {"name": "items", "action": "xero/list-items", "input": {"search": "{{ steps.contact.Name }}"}},
-        {"name": "said", "action": "core/note", "input": {"text": "Looked up {{ steps.contact.Name }}"}},
+        {
+            "name": "items",
+            "action": "xero/list-items",
+            "input": {"search": "{{ steps.contact.Name }}"},
+        },
+        {
+            "name": "said",
+            "action": "core/note",
+            "input": {"text": "Looked up {{ steps.contact.Name }}"},
+        },
     ],
 }
 LINE = {"description": "Handling", "quantity": "1", "unit_amount": "12.50", "account_code": "429"}
@@ -48,7 +58,11 @@ def when(*rows: tuple[str, str, str]) -> dict[str, Any]:
     return {"match": "all", "rows": [dict(zip(names, row, strict=True)) for row in rows]}
 
 
-READ = {"name": "invoice", "action": "xero/get-invoice", "input": {"invoice_id": "{{ trigger.resource_id }}"}}
+READ = {
+    "name": "invoice",
+    "action": "xero/get-invoice",
+    "input": {"invoice_id": "{{ trigger.resource_id }}"},
+}
 COPIES = {
     "trigger": {"key": "xero/invoice-event", "settings": {"change": "any"}},
     "steps": [
@@ -56,7 +70,9 @@ COPIES = {
         {
             "name": "paid",
             "action": "core/filter",
-            "input": {"condition": when(("{{ steps.invoice.FullyPaidOnDate }}", "is-not-empty", ""))},
+            "input": {
+                "condition": when(("{{ steps.invoice.FullyPaidOnDate }}", "is-not-empty", ""))
+            },
         },
         {
             "name": "copy",
@@ -76,7 +92,9 @@ COPIES = {
             "name": "late",
             "action": "core/set-values",
             "only_if": when(("{{ steps.invoice.FullyPaidOnDate }}", "before", "2999-01-01")),
-            "input": {"values": [{"name": "text", "value": "{{ steps.invoice.Date | date: '%d %b %Y' }}"}]},
+            "input": {
+                "values": [{"name": "text", "value": "{{ steps.invoice.Date | date: '%d %b %Y' }}"}]
+            },
         },
         {
             "name": "absent",
@@ -212,14 +230,18 @@ def copy_paid(desk: Desk) -> None:
     assert [said(line) for line in copy["LineItems"]] == [said(line) for line in bill["LineItems"]]
     assert (copy["LineAmountTypes"], copy["Total"]) == (bill["LineAmountTypes"], bill["Total"])
     assert dated["DateString"] == bill["DateString"]
-    assert (dated["LineItems"][0]["UnitAmount"], dated["LineItems"][0]["AccountCode"]) == (12.5, "429")
+    assert (dated["LineItems"][0]["UnitAmount"], dated["LineItems"][0]["AccountCode"]) == (
+        12.5,
+        "429",
+    )
     day = date.fromisoformat(bill["DateString"][:10])
     code, due = bill["LineItems"][0]["AccountCode"], bill["DueDateString"]
     assert f"{day:%d %b %Y}, {code} {due}" in desk.visitor.open(link).text
     pay(desk, sale)  # its accounts and tax rates are those of sales
     (link,) = desk.ended(workflow, 1, "failed")
     assert (
-        f"The TaxType code {sale['LineItems'][0]['TaxType']} does not exist" in desk.visitor.open(link).text
+        f"The TaxType code {sale['LineItems'][0]['TaxType']} does not exist"
+        in desk.visitor.open(link).text
     )
 
 

@@ -1,4 +1,5 @@
-"""A child process of its own: evaluates each text it reads (JSON, name to text) in a fork with 64 MB and 3 s to spare.
+"""A child process of its own: evaluates each text it reads (JSON, name to text) in a fork with 64
+MB and 3 s to spare.
 
 Writes what became of each: {"ended": "value" or the exception's name, "seconds": of its own time}.
 """
@@ -14,7 +15,10 @@ from typing import Any
 from workflows.definition.expressions import ExpressionError, evaluate
 
 SPARE = 64 * 1024 * 1024
-DATA = {"trigger": {"number": 7}, "steps": {"invoice": {"InvoiceNumber": "INV-0042", "Total": 1150}}}
+DATA = {
+    "trigger": {"number": 7},
+    "steps": {"invoice": {"InvoiceNumber": "INV-0042", "Total": 1150}},
+}
 
 
 def used() -> int:
@@ -48,4 +52,6 @@ def forked(text: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps({name: forked(text) for name, text in json.load(sys.stdin).items()}))
+    sys.stdout.write(
+        json.dumps({name: forked(text) for name, text in json.load(sys.stdin).items()})
+    )

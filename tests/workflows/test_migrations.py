@@ -1,4 +1,6 @@
-"""Migrations over rows that are there: what was written before them is kept, forwards and backwards."""
+"""Migrations over rows that are there: what was written before them is kept, forwards and
+backwards.
+"""
 
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -33,7 +35,9 @@ def activation(connection: Connection) -> Activation:
 
 
 def migrate(way: str) -> None:
-    """The statements themselves: the migrations behind this one build indexes, which no transaction may."""
+    """The statements themselves: the migrations behind this one build indexes, which no transaction
+    may.
+    """
     execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with checks to come cannot be altered
     execute(by_month.FORWARD if way == BY_MONTH else by_month.BACK)
     execute("SET CONSTRAINTS ALL DEFERRED")
@@ -62,7 +66,9 @@ def test_steps_written_before_months_stay_as_they_were(activation: Activation) -
     before = execute(ROWS)
     migrate(BY_MONTH)
     assert (execute(ROWS), len(before)) == (before, len(TIMES))
-    assert list(activation.step_runs.order_by("id").values_list("finished_at", flat=True)) == list(TIMES)
+    assert list(activation.step_runs.order_by("id").values_list("finished_at", flat=True)) == list(
+        TIMES
+    )
     [[stays_in]] = execute("SELECT DISTINCT tableoid::regclass::text FROM workflows_steprun")
     assert stays_in == "workflows_steprun_before"
 
@@ -71,7 +77,11 @@ def test_steps_of_months_stay_as_they_were_on_the_way_back(activation: Activatio
     add_step(activation, NOW - timedelta(days=40))
     migrate(BY_MONTH)
     activation_retention.STEP_HISTORY.make_ahead(NOW)
-    for at in (NOW, later(month_of(NOW), 1), later(month_of(NOW), 30)):  # before, in a month, in the default
+    for at in (
+        NOW,
+        later(month_of(NOW), 1),
+        later(month_of(NOW), 30),
+    ):  # before, in a month, in the default
         add_step(activation, at)
     before = execute(ROWS)
     migrate(PLAIN)
@@ -107,10 +117,14 @@ def test_table_of_steps_takes_new_ones_wherever_the_migrations_stand(
 
 
 def test_months_follow_the_steps_that_were_there(activation: Activation) -> None:
-    """A step that ended (by a clock that ran ahead) in a later month moves the first partition's end."""
+    """A step that ended (by a clock that ran ahead) in a later month moves the first partition's
+    end.
+    """
     add_step(activation, later(month_of(NOW), 2) + timedelta(days=3))
     migrate(BY_MONTH)
-    assert activation_retention.STEP_HISTORY.ends() == {"workflows_steprun_before": later(month_of(NOW), 3)}
+    assert activation_retention.STEP_HISTORY.ends() == {
+        "workflows_steprun_before": later(month_of(NOW), 3)
+    }
     made = activation_retention.STEP_HISTORY.make_ahead(NOW)
     assert made == [f"workflows_steprun_{later(month_of(NOW), 3):%Y_%m}"]
     add_step(activation, later(month_of(NOW), 3))

@@ -1,4 +1,6 @@
-"""A made-up action that writes through the journal: amounts as they are asked for, refusals where told."""
+"""A made-up action that writes through the journal: amounts as they are asked for, refusals where
+told.
+"""
 
 from collections.abc import Sequence
 from decimal import Decimal

@@ -51,7 +51,12 @@ def test_address_is_what_trusted_proxies_vouch_for(
     ],
 )
 def test_sign_in_works_whatever_form_a_proxy_gives_addresses(
-    settings: Settings, client: Client, owner: User, agency: Agency, forwarded: str, noted: str | None
+    settings: Settings,
+    client: Client,
+    owner: User,
+    agency: Agency,
+    forwarded: str,
+    noted: str | None,
 ) -> None:
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     headers = {"X-Forwarded-For": forwarded}

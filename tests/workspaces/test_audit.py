@@ -108,7 +108,8 @@ MEDDLING = {
 }
 
 
-# The head belongs to whoever may write the tables: by itself it proves nothing about what lies behind it.
+# The head belongs to whoever may write the tables: by itself it proves nothing about what lies
+# behind it.
 HEADS = {
     "set back": (
         (
@@ -150,7 +151,9 @@ def test_meddling_is_found(agency: Agency, how: str) -> None:
     statement, finding = MEDDLING[how]
     entries = write(agency)
     meddle(statement, entries[1].pk)
-    assert chain.verify(agency.pk).broken.startswith(finding.format(entries[1].pk, next=entries[2].pk + 1))
+    assert chain.verify(agency.pk).broken.startswith(
+        finding.format(entries[1].pk, next=entries[2].pk + 1)
+    )
     assert verify()[1].endswith("The audit trail is not what was written.")
 
 
@@ -170,7 +173,9 @@ def test_chain_computed_anew_is_found_by_what_was_noted(agency: Agency, tmp_path
     assert verify(against=noted)[1].startswith(f"not what was noted: {agency.pk} 3 ")
 
 
-LATER = "SELECT entry_id FROM workspaces_auditlink WHERE agency_id = %(agency)s AND number > %(number)s"
+LATER = (
+    "SELECT entry_id FROM workspaces_auditlink WHERE agency_id = %(agency)s AND number > %(number)s"
+)
 LAST = "SELECT number, hash FROM workspaces_auditlink WHERE agency_id = %(agency)s AND number = %(number)s"
 CUT_OFF = (
     f"DELETE FROM workspaces_auditentry WHERE id IN ({LATER})",
@@ -303,6 +308,8 @@ def test_trail_is_filtered_by_person_and_by_client(
     as_owner: Client, agency: Agency, workspace: Workspace, kind: str
 ) -> None:
     audit.record("client created", by=None, agency=agency)
-    here = audit.record("payment created", by="Workflow Thank a payer v3", agency=agency, workspace=workspace)
+    here = audit.record(
+        "payment created", by="Workflow Thank a payer v3", agency=agency, workspace=workspace
+    )
     page = as_owner.get("/northwind/audit/", FILTERS[kind](workspace)).context["page"]
     assert list(page) == [here]

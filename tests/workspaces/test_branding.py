@@ -45,7 +45,10 @@ def test_logo_keeps_nothing_but_the_pixels() -> None:
     ("content", "words"),
     [
         (b"", "not a picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "not a picture"),
+        (
+            b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+            "not a picture",
+        ),
         (b"GIF89a" + b"\x00" * 100, "not a picture"),
         (picture()[:60], "not a picture"),
         (picture()[:-40], "not a picture"),
@@ -87,11 +90,16 @@ def test_logo_stays_until_it_is_replaced_or_removed(as_admin: Client, agency: Ag
     as_admin.post(f"{SETTINGS}branding/", {"colour": "#aa3300"})
     kept = branding.of(agency).logo_digest
     as_admin.post(f"{SETTINGS}branding/", {"colour": "#aa3300", "remove_logo": "on"})
-    assert (kept, branding.of(agency).logo_digest, Branding.objects.get().logo) == (before, "", None)
+    assert (kept, branding.of(agency).logo_digest, Branding.objects.get().logo) == (
+        before,
+        "",
+        None,
+    )
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"colour": "red; }"}, {"colour": "#12345"}, {"reply_to": "nobody"}, {"logo": upload(b"x")}]
+    "wrong",
+    [{"colour": "red; }"}, {"colour": "#12345"}, {"reply_to": "nobody"}, {"logo": upload(b"x")}],
 )
 def test_wrong_branding_is_refused_and_changes_nothing(
     as_admin: Client, agency: Agency, wrong: dict[str, object]
@@ -100,7 +108,9 @@ def test_wrong_branding_is_refused_and_changes_nothing(
     assert (answer.status_code, Branding.objects.count()) == (422, 0)
 
 
-def test_upload_beyond_all_measure_is_refused_before_it_is_read(as_admin: Client, agency: Agency) -> None:
+def test_upload_beyond_all_measure_is_refused_before_it_is_read(
+    as_admin: Client, agency: Agency
+) -> None:
     answer = as_admin.post(f"{SETTINGS}branding/", {"logo": upload(b"x" * 2_700_000)})
     assert (answer.status_code, Branding.objects.count()) == (400, 0)
 

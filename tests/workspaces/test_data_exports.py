@@ -40,11 +40,15 @@ PATH = "/northwind/harbour-cafe/settings/data/"
 def fill(place: Workspace, owner: User, name: str) -> Connection:
     """One row of all that a workspace may hold."""
     grant = make_grant()
-    sealed = encryption.seal(grants.owner_of("xero", "app", grant.provider_user_id), {"access_token": TOKEN})
+    sealed = encryption.seal(
+        grants.owner_of("xero", "app", grant.provider_user_id), {"access_token": TOKEN}
+    )
     Grant.objects.filter(pk=grant.pk).update(tokens=sealed)
     link = make_connection(place, name=name, grant=grant)
     workflow = make_workflow(place.agency, link)
-    make_activation(workflow, link, event=make_event(link), trigger_data={"amount": 12.5, "of": name})
+    make_activation(
+        workflow, link, event=make_event(link), trigger_data={"amount": 12.5, "of": name}
+    )
     make_call(link, subject=f"=cmd() {name}")
     make_consent(place, owner, grant=grant, nonce=TOKEN)
     make_client_user(place)
@@ -89,7 +93,11 @@ def test_export_is_of_one_workspace_only(
         fill(place, owner, name)
     archive = made(workspace, owner)
     text = b"".join(archive.read(name) for name in archive.namelist()).decode()
-    assert ("OWN" in text, "SISTER-CANARY" in text, "FOREIGN-CANARY" in text) == (True, False, False)
+    assert ("OWN" in text, "SISTER-CANARY" in text, "FOREIGN-CANARY" in text) == (
+        True,
+        False,
+        False,
+    )
 
 
 def test_export_holds_no_secret(workspace: Workspace, owner: User) -> None:
@@ -126,7 +134,9 @@ def test_large_table_makes_numbered_files(
     archive = made(workspace, owner)
     names = [name for name in archive.namelist() if name.startswith("client-users")]
     assert names == [f"client-users-{n:04}.{kind}" for n in (1, 2, 3) for kind in ("jsonl", "csv")]
-    assert [row["id"] for name in names if name.endswith("jsonl") for row in lines(archive, name)] == ids
+    assert [
+        row["id"] for name in names if name.endswith("jsonl") for row in lines(archive, name)
+    ] == ids
 
 
 def test_killed_turn_is_gone_on_with(
@@ -174,14 +184,19 @@ def test_one_export_is_under_way_at_a_time(as_admin: Client, workspace: Workspac
     assert as_admin.get(PATH).context["under_way"]
 
 
-def test_admin_downloads_and_the_trail_says_so(as_admin: Client, workspace: Workspace, owner: User) -> None:
+def test_admin_downloads_and_the_trail_says_so(
+    as_admin: Client, workspace: Workspace, owner: User
+) -> None:
     made(workspace, owner)
     export = workspace.data_exports.get()
     answer = as_admin.post(f"{PATH}exports/{export.pk}/download/")
     content = b"".join(answer.streaming_content)  # type: ignore[attr-defined]
     assert ZipFile(io.BytesIO(content)).testzip() is None
     assert answer["Content-Disposition"].startswith('attachment; filename="harbour-cafe-')
-    assert AuditEntry.objects.order_by("-id").values_list("verb", flat=True)[0] == "data export downloaded"
+    assert (
+        AuditEntry.objects.order_by("-id").values_list("verb", flat=True)[0]
+        == "data export downloaded"
+    )
 
 
 def test_expired_export_is_not_served(as_admin: Client, workspace: Workspace) -> None:
@@ -197,7 +212,8 @@ def test_export_of_another_client_is_not_found(
         assert as_admin.post(f"{PATH}exports/{export.pk}/{verb}/").status_code == 404
 
 
-# Of no workspace, or of many: deliveries carry several organisations' events, workflows are the agency's.
+# Of no workspace, or of many: deliveries carry several organisations' events, workflows are the
+# agency's.
 NOT_HELD = {"DataExportPart", "Told", "StrayEvent", "TokenRefresh", "Deletion"}
 
 
@@ -207,7 +223,9 @@ def _points_inside(model: type[Model], held: set[type[Model]]) -> bool:
 
 
 def test_every_table_that_points_into_a_workspace_is_held() -> None:
-    """A new table is exported and erased with its workspace, or says why not: holdings.add in its app's ready()."""
+    """A new table is exported and erased with its workspace, or says why not: holdings.add in its
+    app's ready().
+    """
     held = {holding.model for holding in HOLDINGS.values() if holding.erased}
     missing = [
         model.__name__
@@ -233,9 +251,15 @@ def test_lists_ask_the_same_number_of_queries_for_one_row_and_for_thirty(
             make_data_export(workspace, requested_by=owner)
             name = f"Gone {Deletion.objects.count()}"
             gone = Deletion.objects.count() + 1_000_000
-            Deletion.objects.create(agency=workspace.agency, workspace_id=gone, name=name, requested_by=owner)
+            Deletion.objects.create(
+                agency=workspace.agency, workspace_id=gone, name=name, requested_by=owner
+            )
             audit.record(
-                "client deleted", by=owner, agency=workspace.agency, workspace=workspace, subject=name
+                "client deleted",
+                by=owner,
+                agency=workspace.agency,
+                workspace=workspace,
+                subject=name,
             )
         with CaptureQueriesContext(connection) as caught:
             assert as_owner.get(path).status_code == 200

@@ -17,7 +17,12 @@ HIGHEST = {"owner": gate.OWN, "admin": gate.ADMIN, "member": gate.WORK, "client_
 
 @pytest.fixture
 def people(
-    owner: User, admin: User, member: User, client_user: User, stranger: User, foreign_agency: Agency
+    owner: User,
+    admin: User,
+    member: User,
+    client_user: User,
+    stranger: User,
+    foreign_agency: Agency,
 ) -> dict[str, User]:
     return dict(zip(PEOPLE, (owner, admin, member, client_user, stranger), strict=True))
 
@@ -111,13 +116,19 @@ def archived(workspace: Workspace) -> Workspace:
 
 def test_archived_workspace_is_read_and_not_changed(archived: Workspace, owner: User) -> None:
     scope = enter(owner, "northwind", archived.slug, level=gate.WORK)
-    assert (scope.may(gate.READ), scope.may(gate.WORK), scope.ranks(gate.OWN)) == (True, False, True)
+    assert (scope.may(gate.READ), scope.may(gate.WORK), scope.ranks(gate.OWN)) == (
+        True,
+        False,
+        True,
+    )
     with pytest.raises(PermissionDenied, match="archived"):
         enter(owner, "northwind", archived.slug, method="POST", level=gate.WORK)
 
 
 def test_archived_workspace_can_be_brought_back(archived: Workspace, admin: User) -> None:
-    scope = enter(admin, "northwind", archived.slug, method="POST", level=gate.ADMIN, archived_too=True)
+    scope = enter(
+        admin, "northwind", archived.slug, method="POST", level=gate.ADMIN, archived_too=True
+    )
     assert scope.workspace == archived
 
 
@@ -135,10 +146,15 @@ def test_rights_are_read_anew_on_each_request(agency: Agency, member: User) -> N
         enter(member, "northwind")
 
 
-def test_staff_of_two_agencies_has_each_role_in_its_place(agency: Agency, foreign_agency: Agency) -> None:
+def test_staff_of_two_agencies_has_each_role_in_its_place(
+    agency: Agency, foreign_agency: Agency
+) -> None:
     person = make_member(agency, Role.ADMIN)
     make_member(foreign_agency, Role.MEMBER, user=person)
-    assert (enter(person, "northwind").level, enter(person, "southwind").level) == (gate.ADMIN, gate.WORK)
+    assert (enter(person, "northwind").level, enter(person, "southwind").level) == (
+        gate.ADMIN,
+        gate.WORK,
+    )
 
 
 def test_staff_who_is_also_a_client_elsewhere_stays_read_only_there(

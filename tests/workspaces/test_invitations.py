@@ -16,7 +16,15 @@ from django.utils import timezone
 
 from taskjuice.logs import SecretFilter
 from taskjuice.workspaces import invitations, letters
-from taskjuice.workspaces.models import Agency, AuditEntry, Invitation, Membership, Role, User, Workspace
+from taskjuice.workspaces.models import (
+    Agency,
+    AuditEntry,
+    Invitation,
+    Membership,
+    Role,
+    User,
+    Workspace,
+)
 from tests.conftest import SignIn
 from tests.factories import PASSWORD, make_client_user, make_invitation, make_member, make_user
 
@@ -63,8 +71,14 @@ def as_nia(sign_in: SignIn, nia: User) -> Client:
 def test_letter_says_who_where_and_how_long(as_admin: Client, agency: Agency) -> None:
     assert invite(as_admin, "  Nia@Example.COM ")["Location"] == "/northwind/team/"
     (letter,) = mail.outbox
-    assert (letter.to, letter.subject) == ([NEW], "TaskJuice: Northwind Books invites you to its team")
-    assert "Ada Admin invites you to work with Northwind Books in TaskJuice, as a member" in letter.body
+    assert (letter.to, letter.subject) == (
+        [NEW],
+        "TaskJuice: Northwind Books invites you to its team",
+    )
+    assert (
+        "Ada Admin invites you to work with Northwind Books in TaskJuice, as a member"
+        in letter.body
+    )
     assert f"only for {NEW}" in letter.body
     row = Invitation.objects.get()
     assert (row.email, row.role, row.state, row.workspace) == (NEW, "member", "sent", None)
@@ -150,11 +164,17 @@ def test_known_and_unknown_addresses_are_answered_alike(
 ) -> None:
     seated = make_client_user(foreign_workspace)
     answers = [invite(as_owner, email, "member") for email in (NEW, stranger.email, seated.email)]
-    assert [(answer.status_code, answer["Location"]) for answer in answers] == [(302, "/northwind/team/")] * 3
+    assert [(answer.status_code, answer["Location"]) for answer in answers] == [
+        (302, "/northwind/team/")
+    ] * 3
 
 
 def test_who_has_a_place_in_the_agency_is_not_invited_to_another(
-    as_owner: Client, workspace: Workspace, other_workspace: Workspace, member: User, client_user: User
+    as_owner: Client,
+    workspace: Workspace,
+    other_workspace: Workspace,
+    member: User,
+    client_user: User,
 ) -> None:
     def problem(answer: Any) -> str:
         assert answer.status_code == 422
@@ -169,9 +189,9 @@ def test_who_has_a_place_in_the_agency_is_not_invited_to_another(
     invite_client_user(as_owner)
     invited = "This person is invited to Harbour Café already."
     assert problem(invite(as_owner)).startswith(invited)
-    assert problem(as_owner.post("/northwind/kauri-builders/team/invite/", {"email": NEW})).startswith(
-        invited
-    )
+    assert problem(
+        as_owner.post("/northwind/kauri-builders/team/invite/", {"email": NEW})
+    ).startswith(invited)
     assert len(mail.outbox) == 1
 
 
@@ -202,7 +222,9 @@ def test_limit_holds_for_requests_at_the_same_time(
 
     def one(number: int) -> None:
         try:
-            invitations.invite(agency=agency, email=f"p{number}@example.com", role="member", by=owner)
+            invitations.invite(
+                agency=agency, email=f"p{number}@example.com", role="member", by=owner
+            )
             ends.append("sent")
         except ValidationError:
             ends.append("refused")
@@ -222,7 +244,10 @@ def together(acts: list[Any]) -> None:
 
 
 def test_mail_server_that_is_away_leaves_an_invitation_to_send_again(
-    as_owner: Client, agency: Agency, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    as_owner: Client,
+    agency: Agency,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def refuse(*_: object, **__: object) -> int:
         raise ConnectionRefusedError("mail server is away")
@@ -243,7 +268,9 @@ def test_mail_server_that_is_away_leaves_an_invitation_to_send_again(
 # -- sending again, revoking --
 
 
-def test_sent_again_ends_the_old_link_and_starts_seven_new_days(as_owner: Client, agency: Agency) -> None:
+def test_sent_again_ends_the_old_link_and_starts_seven_new_days(
+    as_owner: Client, agency: Agency
+) -> None:
     row = make_invitation(agency, NEW, token="old", expires_at=timezone.now() - timedelta(days=1))
     as_owner.post(f"/northwind/team/invitations/{row.pk}/resend/")
     row.refresh_from_db()
@@ -260,7 +287,9 @@ def test_sent_again_at_once_is_refused(as_owner: Client, agency: Agency) -> None
     assert mail.outbox == []
 
 
-def test_revoked_link_says_so_and_lets_nobody_in(as_admin: Client, as_nia: Client, agency: Agency) -> None:
+def test_revoked_link_says_so_and_lets_nobody_in(
+    as_admin: Client, as_nia: Client, agency: Agency
+) -> None:
     row = make_invitation(agency, NEW, token="token")
     as_admin.post(f"/northwind/team/invitations/{row.pk}/revoke/")
     for answer in (as_nia.get("/invitations/token/"), as_nia.post("/invitations/token/accept/")):
@@ -280,7 +309,9 @@ def test_admin_does_not_touch_the_invitation_of_an_admin(as_admin: Client, agenc
     assert (row.state, mail.outbox) == ("sent", [])
 
 
-def test_invitation_of_another_agency_is_out_of_reach(as_owner: Client, foreign_agency: Agency) -> None:
+def test_invitation_of_another_agency_is_out_of_reach(
+    as_owner: Client, foreign_agency: Agency
+) -> None:
     row = make_invitation(foreign_agency)
     for verb in ("resend", "revoke"):
         assert as_owner.post(f"/northwind/team/invitations/{row.pk}/{verb}/").status_code == 404
@@ -320,7 +351,9 @@ def test_person_without_an_account_signs_up_and_joins_with_one_letter(
     assert trail()[1:] == [(NEW, "member joined", NEW)]
 
 
-def test_sign_up_with_another_address_is_not_verified_by_the_letter(client: Client, agency: Agency) -> None:
+def test_sign_up_with_another_address_is_not_verified_by_the_letter(
+    client: Client, agency: Agency
+) -> None:
     make_invitation(agency, NEW, token="token")
     sign_up = client.post("/invitations/token/join/")["Location"]
     answer = client.post(sign_up, {"email": "other@example.com", "password1": PASSWORD})
@@ -330,7 +363,9 @@ def test_sign_up_with_another_address_is_not_verified_by_the_letter(client: Clie
     assert list(person.emailaddress_set.values_list("email", "verified")) == [(person.email, False)]  # type: ignore[attr-defined]  # allauth
 
 
-def test_person_with_an_account_signs_in_and_joins(client: Client, nia: User, agency: Agency) -> None:
+def test_person_with_an_account_signs_in_and_joins(
+    client: Client, nia: User, agency: Agency
+) -> None:
     make_invitation(agency, NEW, token="token")
     sign_in_page = client.post("/invitations/token/accept/")["Location"]
     assert sign_in_page == "/accounts/login/?next=%2Finvitations%2Ftoken%2F"
@@ -345,7 +380,12 @@ def test_client_user_joins_and_reads_one_client(
     invite_client_user(as_owner)
     link = link_in(mail.outbox[0])
     assert as_nia.post(f"{link}accept/")["Location"] == "/northwind/harbour-cafe/"
-    paths = ["/northwind/harbour-cafe/", "/northwind/kauri-builders/", "/northwind/", "/northwind/team/"]
+    paths = [
+        "/northwind/harbour-cafe/",
+        "/northwind/kauri-builders/",
+        "/northwind/",
+        "/northwind/team/",
+    ]
     assert [as_nia.get(path).status_code for path in paths] == [200, 404, 404, 404]
     assert as_nia.get("/northwind/harbour-cafe/team/").status_code == 403
     assert trail()[1:] == [(NEW, "client user joined", NEW)]
@@ -368,10 +408,17 @@ def test_mail_scanners_change_nothing(as_nia: Client, agency: Agency) -> None:
     make_invitation(agency, NEW, token="token")
     before = list(Invitation.objects.values())
     for visitor in (Client(), as_nia):
-        for path in ("/invitations/token/", "/invitations/token/accept/", "/invitations/token/join/"):
+        for path in (
+            "/invitations/token/",
+            "/invitations/token/accept/",
+            "/invitations/token/join/",
+        ):
             visitor.get(path)
             visitor.head(path)
-    assert (list(Invitation.objects.values()), Membership.objects.filter(user__email=NEW).count()) == (
+    assert (
+        list(Invitation.objects.values()),
+        Membership.objects.filter(user__email=NEW).count(),
+    ) == (
         before,
         0,
     )
@@ -405,14 +452,21 @@ def test_altered_link_says_so(as_nia: Client, agency: Agency, token: str) -> Non
     assert Client().post(f"/invitations/{token}/join/").status_code == 302
 
 
-def test_somebody_else_signed_in_is_told_and_cannot_accept(as_stranger: Client, agency: Agency) -> None:
+def test_somebody_else_signed_in_is_told_and_cannot_accept(
+    as_stranger: Client, agency: Agency
+) -> None:
     make_invitation(agency, NEW, token="token")
-    answers = [as_stranger.get("/invitations/token/"), as_stranger.post("/invitations/token/accept/")]
+    answers = [
+        as_stranger.get("/invitations/token/"),
+        as_stranger.post("/invitations/token/accept/"),
+    ]
     assert [(answer.status_code, heading(answer)) for answer in answers] == [
         (200, "This invitation is for somebody else"),
         (403, "This invitation is for somebody else"),
     ]
-    assert ['name="next" value="/invitations/token/"' in each.content.decode() for each in answers] == [
+    assert [
+        'name="next" value="/invitations/token/"' in each.content.decode() for each in answers
+    ] == [
         True,
         True,
     ]
@@ -421,13 +475,17 @@ def test_somebody_else_signed_in_is_told_and_cannot_accept(as_stranger: Client, 
     assert Invitation.objects.get().state == "sent"
 
 
-def test_address_that_is_not_verified_does_not_count(as_nia: Client, nia: User, agency: Agency) -> None:
+def test_address_that_is_not_verified_does_not_count(
+    as_nia: Client, nia: User, agency: Agency
+) -> None:
     make_invitation(agency, NEW, token="token")
     nia.emailaddress_set.update(verified=False)  # type: ignore[attr-defined]  # allauth's model, without types
     assert as_nia.post("/invitations/token/accept/").status_code == 403
 
 
-def test_staff_need_no_invitation(as_nia: Client, nia: User, agency: Agency, workspace: Workspace) -> None:
+def test_staff_need_no_invitation(
+    as_nia: Client, nia: User, agency: Agency, workspace: Workspace
+) -> None:
     make_invitation(agency, NEW, token="token", role="client", workspace=workspace)
     make_member(agency, user=nia)
     answer = as_nia.post("/invitations/token/accept/")
@@ -436,13 +494,20 @@ def test_staff_need_no_invitation(as_nia: Client, nia: User, agency: Agency, wor
 
 
 def test_client_user_elsewhere_is_told_where(
-    as_nia: Client, nia: User, agency: Agency, workspace: Workspace, foreign_other_workspace: Workspace
+    as_nia: Client,
+    nia: User,
+    agency: Agency,
+    workspace: Workspace,
+    foreign_other_workspace: Workspace,
 ) -> None:
     make_invitation(agency, NEW, token="token", role="client", workspace=workspace)
     make_client_user(foreign_other_workspace, user=nia)
     answer = as_nia.get("/invitations/token/")
     assert heading(answer) == "You read another client’s books already"
-    assert ["Tui Studio" in answer.content.decode(), "Southwind Ledgers" in answer.content.decode()] == [
+    assert [
+        "Tui Studio" in answer.content.decode(),
+        "Southwind Ledgers" in answer.content.decode(),
+    ] == [
         True,
         True,
     ]

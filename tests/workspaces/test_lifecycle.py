@@ -23,7 +23,9 @@ def test_agency_created_belongs_to_its_founder(db: None) -> None:
     assert trail() == [("agency created", "Tūī Books")]
 
 
-@pytest.mark.parametrize("slug", ["accounts", "connections", "me", "static", "healthz", "welcome", "design"])
+@pytest.mark.parametrize(
+    "slug", ["accounts", "connections", "me", "static", "healthz", "welcome", "design"]
+)
 def test_agency_cannot_take_the_products_own_addresses(db: None, slug: str) -> None:
     with pytest.raises(ValidationError, match="taken"):
         lifecycle.create_agency(name="X", slug=slug, by=make_user())
@@ -41,7 +43,9 @@ def test_agency_refuses_a_taken_slug(agency: Agency) -> None:
     assert trail() == []
 
 
-@pytest.mark.parametrize("slug", ["connections", "invoices", "workflows", "clients", "settings", "audit"])
+@pytest.mark.parametrize(
+    "slug", ["connections", "invoices", "workflows", "clients", "settings", "audit"]
+)
 def test_client_cannot_take_an_address_of_a_page(agency: Agency, owner: User, slug: str) -> None:
     with pytest.raises(ValidationError, match="taken"):
         lifecycle.create_workspace(agency=agency, name="X", slug=slug, by=owner)
@@ -78,7 +82,9 @@ def test_client_renamed_keeps_its_address(workspace: Workspace, owner: User) -> 
     assert AuditEntry.objects.get().details == {"before": "Harbour Café", "after": "Harbour Bistro"}
 
 
-def test_rename_to_the_same_name_leaves_no_trace(agency: Agency, workspace: Workspace, owner: User) -> None:
+def test_rename_to_the_same_name_leaves_no_trace(
+    agency: Agency, workspace: Workspace, owner: User
+) -> None:
     lifecycle.rename_workspace(workspace=workspace, name=workspace.name, by=owner)
     lifecycle.rename_agency(agency=agency, name=agency.name, by=owner)
     assert trail() == []

@@ -14,7 +14,13 @@ from django.test.utils import CaptureQueriesContext
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.exports import safe
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
-from tests.factories import make_activation, make_connection, make_member, make_workflow, make_workspace
+from tests.factories import (
+    make_activation,
+    make_connection,
+    make_member,
+    make_workflow,
+    make_workspace,
+)
 
 
 def texts(response: Any) -> str:
@@ -40,7 +46,9 @@ def test_new_client_with_an_unusable_address_says_so_and_keeps_the_name(
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\x00b"])
-def test_new_client_with_an_unusable_name_is_refused(as_owner: Client, agency: Agency, name: str) -> None:
+def test_new_client_with_an_unusable_name_is_refused(
+    as_owner: Client, agency: Agency, name: str
+) -> None:
     answer = as_owner.post("/northwind/clients/new/", {"name": name, "slug": "fine"})
     assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["name"])
     assert Workspace.objects.count() == 0
@@ -63,7 +71,10 @@ def test_address_check_answers_as_one_types(
 
 
 def test_switcher_finds_clients_by_part_of_the_name(
-    as_member: Client, workspace: Workspace, other_workspace: Workspace, foreign_other_workspace: Workspace
+    as_member: Client,
+    workspace: Workspace,
+    other_workspace: Workspace,
+    foreign_other_workspace: Workspace,
 ) -> None:
     def found(query: str) -> list[Workspace]:
         return list(as_member.get("/northwind/clients/switch/", {"q": query}).context["places"])
@@ -76,11 +87,17 @@ def test_switcher_finds_clients_by_part_of_the_name(
 def test_rename_changes_the_name_only(as_admin: Client, workspace: Workspace) -> None:
     answer = as_admin.post("/northwind/harbour-cafe/rename/", {"name": "Harbour Bistro"})
     workspace.refresh_from_db()
-    assert (answer.status_code, workspace.name, workspace.slug) == (302, "Harbour Bistro", "harbour-cafe")
+    assert (answer.status_code, workspace.name, workspace.slug) == (
+        302,
+        "Harbour Bistro",
+        "harbour-cafe",
+    )
 
 
 def test_time_zone_of_a_client_is_chosen_and_noted(as_admin: Client, workspace: Workspace) -> None:
-    answer = as_admin.post("/northwind/harbour-cafe/settings/time-zone/", {"time_zone": "Australia/Perth"})
+    answer = as_admin.post(
+        "/northwind/harbour-cafe/settings/time-zone/", {"time_zone": "Australia/Perth"}
+    )
     workspace.refresh_from_db()
     assert (answer.status_code, workspace.timezone, workspace.timezone_settled) == (
         302,
@@ -94,14 +111,18 @@ def test_time_zone_of_a_client_is_chosen_and_noted(as_admin: Client, workspace: 
 
 
 @pytest.mark.parametrize("zone", ["", "Mars/Olympus", "a\x00b", "NEWZEALANDSTANDARDTIME"])
-def test_time_zone_that_is_none_is_refused(as_admin: Client, workspace: Workspace, zone: str) -> None:
+def test_time_zone_that_is_none_is_refused(
+    as_admin: Client, workspace: Workspace, zone: str
+) -> None:
     answer = as_admin.post("/northwind/harbour-cafe/settings/time-zone/", {"time_zone": zone})
     workspace.refresh_from_db()
     assert (answer.status_code, list(answer.context["zone_form"].errors)) == (422, ["time_zone"])
     assert (workspace.timezone, workspace.timezone_settled) == ("UTC", False)
 
 
-def test_archived_client_leaves_the_list_and_comes_back(as_owner: Client, workspace: Workspace) -> None:
+def test_archived_client_leaves_the_list_and_comes_back(
+    as_owner: Client, workspace: Workspace
+) -> None:
     as_owner.post("/northwind/harbour-cafe/archive/")
     assert list(as_owner.get("/northwind/clients/").context["page"]) == []
     assert list(as_owner.get("/northwind/clients/?state=archived").context["page"]) == [workspace]
@@ -129,9 +150,14 @@ def test_audit_list_shows_only_this_agency_and_this_client(
 
 
 def test_audit_list_filters(as_owner: Client, agency: Agency) -> None:
-    old = entry(agency, "client created", subject="Tui", at=datetime(2026, 1, 31, 23, 30, tzinfo=UTC))
+    old = entry(
+        agency, "client created", subject="Tui", at=datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+    )
     new = entry(
-        agency, "client renamed", actor_name="ada@example.com", at=datetime(2026, 2, 1, 0, 30, tzinfo=UTC)
+        agency,
+        "client renamed",
+        actor_name="ada@example.com",
+        at=datetime(2026, 2, 1, 0, 30, tzinfo=UTC),
     )
 
     def found(**query: str) -> list[AuditEntry]:
@@ -145,9 +171,13 @@ def test_audit_list_filters(as_owner: Client, agency: Agency) -> None:
     assert found(since="2026-01-31", until="2026-02-01") == [new, old]
 
 
-def test_audit_days_are_days_of_the_persons_zone(as_owner: Client, owner: User, agency: Agency) -> None:
+def test_audit_days_are_days_of_the_persons_zone(
+    as_owner: Client, owner: User, agency: Agency
+) -> None:
     User.objects.filter(pk=owner.pk).update(timezone="Pacific/Auckland")
-    late = entry(agency, "client created", at=datetime(2026, 1, 31, 23, 30, tzinfo=UTC))  # 1 February there
+    late = entry(
+        agency, "client created", at=datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+    )  # 1 February there
     assert list(as_owner.get("/northwind/audit/?until=2026-01-31").context["page"]) == []
     assert list(as_owner.get("/northwind/audit/?since=2026-02-01").context["page"]) == [late]
 
@@ -186,14 +216,25 @@ def test_audit_filter_offers_the_verbs_that_occur_here(
     ]
 
 
-def test_audit_search_with_a_null_character_shows_the_page(as_owner: Client, agency: Agency) -> None:
+def test_audit_search_with_a_null_character_shows_the_page(
+    as_owner: Client, agency: Agency
+) -> None:
     assert as_owner.get("/northwind/audit/", {"q": "a\x00"}).status_code == 200
 
 
-def test_audit_export_is_the_filtered_list(as_owner: Client, agency: Agency, workspace: Workspace) -> None:
+def test_audit_export_is_the_filtered_list(
+    as_owner: Client, agency: Agency, workspace: Workspace
+) -> None:
     entry(agency, "agency renamed")
     at = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
-    entry(agency, "client renamed", workspace=workspace, subject="=HYPERLINK(1)", address="192.0.2.1", at=at)
+    entry(
+        agency,
+        "client renamed",
+        workspace=workspace,
+        subject="=HYPERLINK(1)",
+        address="192.0.2.1",
+        at=at,
+    )
     answer = as_owner.get("/northwind/audit/export/?verb=client+renamed")
     text = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
     assert list(csv.reader(io.StringIO(text))) == [
@@ -216,14 +257,20 @@ def test_csv_cell_that_looks_like_a_formula_is_text(start: str) -> None:
     assert safe(f"{start}1+1") == f"'{start}1+1"
 
 
-@pytest.mark.parametrize("start", ["\uff1d", "\uff0b", "\uff0d", "\uff20", " =", "\u00a0=", "\u3000\uff1d"])
+@pytest.mark.parametrize(
+    "start", ["\uff1d", "\uff0b", "\uff0d", "\uff20", " =", "\u00a0=", "\u3000\uff1d"]
+)
 def test_csv_cell_that_hides_its_sign_is_text(start: str) -> None:
     assert safe(f"{start}1+1") == f"'{start}1+1"
 
 
-@pytest.mark.parametrize("inside", ["a;=1+1", "a; =1", "a\t@SUM(1)", "a\n=1", "a|=cmd", "a;\uff1d1"])
+@pytest.mark.parametrize(
+    "inside", ["a;=1+1", "a; =1", "a\t@SUM(1)", "a\n=1", "a|=cmd", "a;\uff1d1"]
+)
 def test_csv_cell_begins_no_formula_behind_what_may_end_it(inside: str) -> None:
-    """Where a semicolon separates, the rest of the text is a cell of its own; quotes do not hold it then."""
+    """Where a semicolon separates, the rest of the text is a cell of its own; quotes do not hold it
+    then.
+    """
     found = str(safe(inside))
     assert found.replace("'", "") == inside
     assert re.search(r"[;\t\n|][ ]*[=@\uff1d]", found) is None
@@ -249,7 +296,9 @@ def test_profile_changes_name_and_zone(as_member: Client, member: User) -> None:
     assert (answer.status_code, member.name, member.timezone) == (302, "Max M", "Europe/Vienna")
 
 
-def test_profile_shows_times_in_the_persons_zone(as_member: Client, member: User, agency: Agency) -> None:
+def test_profile_shows_times_in_the_persons_zone(
+    as_member: Client, member: User, agency: Agency
+) -> None:
     User.objects.filter(pk=member.pk).update(timezone="Pacific/Auckland")
     entry(agency, "client created", at=datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC))
     assert "2 Jul 2026, 00:00:00 NZST" in texts(as_member.get("/northwind/audit/"))
@@ -260,7 +309,9 @@ def test_profile_refuses_an_unknown_zone(as_member: Client) -> None:
     assert (answer.status_code, list(answer.context["form"].errors)) == (422, ["time_zone"])
 
 
-@pytest.mark.parametrize("path", ["/northwind/clients/", "/northwind/audit/", "/northwind/settings/"])
+@pytest.mark.parametrize(
+    "path", ["/northwind/clients/", "/northwind/audit/", "/northwind/settings/"]
+)
 def test_list_asks_the_same_number_of_queries_for_one_row_and_for_thirty(
     as_owner: Client, agency: Agency, path: str
 ) -> None:

@@ -41,7 +41,9 @@ def seen(client: Client, user: User, hours: float) -> Client:
 
 
 def asked(client: Client, path: str, data: dict[str, object]) -> bool:
-    return str(client.post(path, data).headers.get("Location", "")).startswith("/accounts/reauthenticate/")
+    return str(client.post(path, data).headers.get("Location", "")).startswith(
+        "/accounts/reauthenticate/"
+    )
 
 
 values = test_urls.values  # the fixture: what the routes' parameters stand for
@@ -88,7 +90,9 @@ def test_every_address_that_takes_a_post_has_its_rule() -> None:
         if row.post is not not_offered and not route.startswith(("accounts/social", "webhooks/"))
     }
     names = {name for route, name in named_routes() if route in post}
-    assert names - RULES.keys() == set(), "say in taskjuice/site/proofs.py what each of these asks for"
+    assert names - RULES.keys() == set(), (
+        "say in taskjuice/site/proofs.py what each of these asks for"
+    )
     assert RULES.keys() - {name for _, name in named_routes()} == set()
 
 
@@ -112,7 +116,12 @@ def test_each_post_asks_for_the_proof_that_the_table_says(
 
 
 ITSELF = (
-    {"account_logout", "account_reauthenticate", "mfa_reauthenticate", "mfa_reauthenticate_webauthn"}
+    {
+        "account_logout",
+        "account_reauthenticate",
+        "mfa_reauthenticate",
+        "mfa_reauthenticate_webauthn",
+    }
     | {
         # allauth asks for these by itself
         name
@@ -125,7 +134,12 @@ ITSELF = (
 
 @pytest.mark.parametrize(("path", "data", "rule"), ASKED_BY_CONTENT)
 def test_what_is_sent_decides_the_proof(
-    client: Client, owner: User, values: dict[str, object], path: str, data: dict[str, object], rule: Proof
+    client: Client,
+    owner: User,
+    values: dict[str, object],
+    path: str,
+    data: dict[str, object],
+    rule: Proof,
 ) -> None:
     path = path.format(**values)
     found = []
@@ -144,7 +158,9 @@ def test_asking_comes_before_anything_is_done(
     client.post(f"/northwind/team/{member.pk}/role/", {"role": "admin"})
     client.post(f"{HERE}/settings/delete/", {"name": "Harbour Café"})
     client.post("/northwind/team/invite/", {"email": "x@y.nz", "as_role": "admin"})
-    client.post("/northwind/settings/secrets/add/", {"name": "crm", "host": "a.example", "value": "v"})
+    client.post(
+        "/northwind/settings/secrets/add/", {"name": "crm", "host": "a.example", "value": "v"}
+    )
     counts = (Deletion.objects.count(), Membership.objects.filter(role="admin").count())
     assert (*counts, Invitation.objects.count(), Secret.objects.count()) == (0, 0, 0, 0)
 
@@ -164,14 +180,20 @@ def test_secret_that_waits_for_the_password_is_not_kept_readable(
 
 def test_htmx_is_sent_with_the_whole_page(client: Client, owner: User, agency: Agency) -> None:
     seen(client, owner, 13)
-    answer = client.post("/northwind/activations/bulk/", {"do": "replay"}, headers={"HX-Request": "true"})
+    answer = client.post(
+        "/northwind/activations/bulk/", {"do": "replay"}, headers={"HX-Request": "true"}
+    )
     assert answer["HX-Redirect"].startswith("/accounts/reauthenticate/")
 
 
-def test_what_was_given_up_is_not_done_later(client: Client, owner: User, workspace: Workspace) -> None:
+def test_what_was_given_up_is_not_done_later(
+    client: Client, owner: User, workspace: Workspace
+) -> None:
     seen(client, owner, 1)
     client.post(f"{HERE}/settings/delete/", {"name": "Harbour Café"})
-    answer = client.post("/accounts/reauthenticate/?next=/me/", {"password": PASSWORD, "next": "/me/"})
+    answer = client.post(
+        "/accounts/reauthenticate/?next=/me/", {"password": PASSWORD, "next": "/me/"}
+    )
     assert (answer["Location"], Deletion.objects.count()) == ("/me/", 0)
 
 
@@ -191,7 +213,10 @@ def test_what_was_posted_is_done_after_the_password(
     answer = client.post(f"{HERE}/settings/delete/", {"name": "Harbour Café"})
     assert client.post(answer["Location"], {"password": "a guess"}).status_code == 200
     assert Deletion.objects.count() == 0
-    assert client.post(answer["Location"], {"password": PASSWORD})["Location"] == "/northwind/settings/data/"
+    assert (
+        client.post(answer["Location"], {"password": PASSWORD})["Location"]
+        == "/northwind/settings/data/"
+    )
     assert Deletion.objects.get().name == "Harbour Café"
 
 

@@ -10,7 +10,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from taskjuice.workspaces import staff
-from taskjuice.workspaces.models import Agency, AuditEntry, ClientUser, Membership, Role, User, Workspace
+from taskjuice.workspaces.models import (
+    Agency,
+    AuditEntry,
+    ClientUser,
+    Membership,
+    Role,
+    User,
+    Workspace,
+)
 from tests.factories import PASSWORD, make_client_user, make_invitation, make_member
 
 
@@ -33,7 +41,9 @@ def add_second_step(user: User, kind: str = "totp") -> None:
 # -- roles --
 
 
-def test_owner_makes_an_admin_and_a_member_again(as_owner: Client, agency: Agency, member: User) -> None:
+def test_owner_makes_an_admin_and_a_member_again(
+    as_owner: Client, agency: Agency, member: User
+) -> None:
     address = f"/northwind/team/{membership(member).pk}/role/"
     assert as_owner.post(address, {"role": "admin"})["Location"] == "/northwind/team/"
     assert roles(agency)[member.email] == "admin"
@@ -49,11 +59,16 @@ def test_owner_makes_an_admin_and_a_member_again(as_owner: Client, agency: Agenc
 def test_role_outside_the_choice_changes_nothing(
     as_owner: Client, agency: Agency, member: User, role: str
 ) -> None:
-    assert as_owner.post(f"/northwind/team/{membership(member).pk}/role/", {"role": role}).status_code == 422
+    assert (
+        as_owner.post(f"/northwind/team/{membership(member).pk}/role/", {"role": role}).status_code
+        == 422
+    )
     assert (roles(agency)[member.email], trail()) == ("member", [])
 
 
-def test_owner_cannot_give_the_role_away_by_a_change(as_owner: Client, agency: Agency, owner: User) -> None:
+def test_owner_cannot_give_the_role_away_by_a_change(
+    as_owner: Client, agency: Agency, owner: User
+) -> None:
     answer = as_owner.post(f"/northwind/team/{membership(owner).pk}/role/", {"role": "member"})
     assert (answer.status_code, roles(agency)[owner.email]) == (403, "owner")
 
@@ -110,7 +125,9 @@ def test_member_of_another_agency_is_out_of_reach(
     assert roles(foreign_agency) == {stranger.email: "owner", colleague.email: "member"}
 
 
-def test_right_is_read_again_when_the_change_is_made(agency: Agency, admin: User, member: User) -> None:
+def test_right_is_read_again_when_the_change_is_made(
+    agency: Agency, admin: User, member: User
+) -> None:
     """As when a demotion happens between the gate and the change."""
     Membership.objects.filter(user=admin).update(role=Role.MEMBER)
     with pytest.raises(PermissionDenied):
@@ -139,7 +156,9 @@ def test_client_user_removed_is_locked_out_at_once(
     assert trail() == [("client user removed", client_user.email, {})]
 
 
-def test_removal_is_asked_first(as_admin: Client, member: User, client_user: User, owner: User) -> None:
+def test_removal_is_asked_first(
+    as_admin: Client, member: User, client_user: User, owner: User
+) -> None:
     pages = {
         member.email: f"/northwind/team/{membership(member).pk}/remove/",
         client_user.email: f"/northwind/harbour-cafe/team/{client_user.client_user.pk}/remove/",
@@ -180,11 +199,15 @@ def test_ownership_goes_to_a_colleague_and_the_owner_stays_as_admin(
     as_owner: Client, agency: Agency, owner: User, member: User
 ) -> None:
     heir = membership(member)
-    answer = as_owner.post("/northwind/team/transfer/", {"to": heir.pk, "name": " northwind  BOOKS "})
+    answer = as_owner.post(
+        "/northwind/team/transfer/", {"to": heir.pk, "name": " northwind  BOOKS "}
+    )
     assert answer["Location"] == "/northwind/team/"
     assert roles(agency) == {owner.email: "admin", member.email: "owner"}
     assert as_owner.get("/northwind/team/transfer/").status_code == 403
-    assert trail() == [("ownership transferred", member.email, {"before": "member", "after": "owner"})]
+    assert trail() == [
+        ("ownership transferred", member.email, {"before": "member", "after": "owner"})
+    ]
 
 
 def test_unattended_browser_cannot_give_the_agency_away(
@@ -213,7 +236,12 @@ def test_unattended_browser_cannot_switch_two_step_login_off(
 
 
 def test_transfer_needs_the_name_and_a_colleague(
-    as_owner: Client, agency: Agency, owner: User, member: User, foreign_agency: Agency, stranger: User
+    as_owner: Client,
+    agency: Agency,
+    owner: User,
+    member: User,
+    foreign_agency: Agency,
+    stranger: User,
 ) -> None:
     before = roles(agency)
 
@@ -261,7 +289,10 @@ def test_team_page_shows_roles_and_second_steps_to_those_who_manage(
 ) -> None:
     add_second_step(admin)
     add_second_step(member, "recovery_codes")  # no second step by themselves
-    rows = [(row.user, row.role, row.two_step) for row in as_owner.get("/northwind/team/").context["page"]]
+    rows = [
+        (row.user, row.role, row.two_step)
+        for row in as_owner.get("/northwind/team/").context["page"]
+    ]
     assert rows == [(owner, "owner", False), (admin, "admin", True), (member, "member", False)]
     assert "Last seen" in as_owner.get("/northwind/team/").content.decode()
     assert "Last seen" not in as_member.get("/northwind/team/").content.decode()
@@ -272,9 +303,12 @@ def test_team_pages_offer_members_nothing_to_change(
 ) -> None:
     make_invitation(agency, email="new@example.com")
     pages = [
-        as_member.get(path).content.decode() for path in ("/northwind/team/", "/northwind/harbour-cafe/team/")
+        as_member.get(path).content.decode()
+        for path in ("/northwind/team/", "/northwind/harbour-cafe/team/")
     ]
-    assert ["/remove/" in page or "/invite/" in page or "new@example.com" in page for page in pages] == [
+    assert [
+        "/remove/" in page or "/invite/" in page or "new@example.com" in page for page in pages
+    ] == [
         False,
         False,
     ]
@@ -293,7 +327,9 @@ def test_team_pages_ask_the_same_number_of_queries_for_one_row_and_for_thirty(
         for _ in range(number):
             make_invitation(agency, invited_by=make_member(agency))
             make_client_user(workspace)
-            make_invitation(agency, role="client", workspace=workspace, invited_by=make_member(agency))
+            make_invitation(
+                agency, role="client", workspace=workspace, invited_by=make_member(agency)
+            )
 
     fill(1)
     asked()  # the first request of a session notes that it was seen
@@ -318,10 +354,15 @@ def test_owner_requires_two_step_login_and_makes_it_optional(
     add_second_step(owner)
     for answer in ("yes", "yes", "no"):
         assert as_owner.post("/northwind/team/two-step/", {"required": answer}).status_code == 302
-    assert [verb for verb, *_ in trail()] == ["two-step login required", "two-step login made optional"]
+    assert [verb for verb, *_ in trail()] == [
+        "two-step login required",
+        "two-step login made optional",
+    ]
 
 
-def test_owner_without_a_second_step_cannot_shut_themselves_out(as_owner: Client, agency: Agency) -> None:
+def test_owner_without_a_second_step_cannot_shut_themselves_out(
+    as_owner: Client, agency: Agency
+) -> None:
     page = as_owner.post("/northwind/team/two-step/", {"required": "yes"}, follow=True)
     agency.refresh_from_db()
     assert [str(message) for message in page.context["messages"]] == [
@@ -357,7 +398,9 @@ def test_piece_of_a_page_makes_the_whole_page_show_how_to_set_it_up(
     assert (answer.status_code, answer["HX-Refresh"], answer.content) == (200, "true", b"")
 
 
-def test_what_sets_up_a_second_step_and_signs_out_stays_open(as_member: Client, strict: Agency) -> None:
+def test_what_sets_up_a_second_step_and_signs_out_stays_open(
+    as_member: Client, strict: Agency
+) -> None:
     paths = [
         "/accounts/2fa/",
         "/accounts/2fa/totp/activate/",
@@ -367,7 +410,9 @@ def test_what_sets_up_a_second_step_and_signs_out_stays_open(as_member: Client, 
     assert [as_member.get(path).status_code for path in paths] == [200] * 4
 
 
-@pytest.mark.parametrize(("kind", "status"), [("totp", 200), ("webauthn", 200), ("recovery_codes", 403)])
+@pytest.mark.parametrize(
+    ("kind", "status"), [("totp", 200), ("webauthn", 200), ("recovery_codes", 403)]
+)
 def test_second_step_opens_the_agency(
     as_member: Client, strict: Agency, member: User, kind: str, status: int
 ) -> None:

@@ -1,4 +1,6 @@
-"""The database itself keeps one tenant's rows from pointing at another's, and the audit trail as it was written."""
+"""The database itself keeps one tenant's rows from pointing at another's, and the audit trail as it
+was written.
+"""
 
 from collections.abc import Callable
 
@@ -34,7 +36,9 @@ from workflows.models import Activation, Permit, WorkflowConnection
 
 
 def refuses(change: Callable[[], object], constraint: str) -> None:
-    """Assert that the database refuses `change` by the constraint of this name, at once or at the commit."""
+    """Assert that the database refuses `change` by the constraint of this name, at once or at the
+    commit.
+    """
     with pytest.raises(IntegrityError) as caught:
         commit(change, constraint)
     cause = caught.value.__cause__
@@ -127,7 +131,8 @@ def test_consent_cannot_reconnect_another_clients_connection(
     row = make_consent(workspace, owner)
     other = make_connection(other_workspace)
     refuses(
-        lambda: Consent.objects.filter(pk=row.pk).update(reconnects=other), "consent_reconnects_in_workspace"
+        lambda: Consent.objects.filter(pk=row.pk).update(reconnects=other),
+        "consent_reconnects_in_workspace",
     )
 
 
@@ -147,7 +152,9 @@ def test_workflow_cannot_be_applied_to_another_agencys_connection(
     workflow = make_workflow(agency, make_connection(workspace))
     foreign = make_connection(foreign_workspace)
     refuses(
-        lambda: WorkflowConnection.objects.create(agency=agency, workflow=workflow, connection=foreign),
+        lambda: WorkflowConnection.objects.create(
+            agency=agency, workflow=workflow, connection=foreign
+        ),
         "application_connection_of_agency",
     )
 
@@ -189,7 +196,9 @@ def test_activation_cannot_name_another_agencys_rows(
         "connection": foreign,
         "event": make_event(foreign),
     }
-    refuses(lambda: Activation.objects.filter(pk=row.pk).update(**{field: elsewhere[field]}), constraint)
+    refuses(
+        lambda: Activation.objects.filter(pk=row.pk).update(**{field: elsewhere[field]}), constraint
+    )
 
 
 @pytest.mark.parametrize(
@@ -223,7 +232,9 @@ def test_permit_cannot_name_another_agencys_rows(
         "workspace": foreign_workspace,
         "connection": foreign,
     }
-    refuses(lambda: Permit.objects.filter(pk=row.pk).update(**{field: elsewhere[field]}), constraint)
+    refuses(
+        lambda: Permit.objects.filter(pk=row.pk).update(**{field: elsewhere[field]}), constraint
+    )
 
 
 def test_slug_is_once_in_an_agency_and_free_in_another(
@@ -236,14 +247,16 @@ def test_slug_is_once_in_an_agency_and_free_in_another(
 def test_agency_has_one_owner(agency: Agency) -> None:
     second = make_user()
     refuses(
-        lambda: Membership.objects.create(agency=agency, user=second, role=Role.OWNER), "membership_one_owner"
+        lambda: Membership.objects.create(agency=agency, user=second, role=Role.OWNER),
+        "membership_one_owner",
     )
 
 
 def test_membership_knows_only_known_roles(agency: Agency) -> None:
     person = make_user()
     refuses(
-        lambda: Membership.objects.create(agency=agency, user=person, role="god"), "membership_role_known"
+        lambda: Membership.objects.create(agency=agency, user=person, role="god"),
+        "membership_role_known",
     )
 
 
@@ -266,7 +279,9 @@ def test_email_differing_only_in_case_is_taken(owner: User) -> None:
     ],
     ids="update delete truncate link-update link-delete link-truncate head-update head-delete head-truncate".split(),
 )
-def test_audit_entry_cannot_be_changed(agency: Agency, owner: User, change: Callable[[], object]) -> None:
+def test_audit_entry_cannot_be_changed(
+    agency: Agency, owner: User, change: Callable[[], object]
+) -> None:
     audit.record("client created", by=owner, agency=agency, subject="Harbour Café")
     execute("SET CONSTRAINTS audit_chain IMMEDIATE")
     with pytest.raises(IntegrityError, match="never changed or deleted"), transaction.atomic():

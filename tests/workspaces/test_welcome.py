@@ -25,7 +25,9 @@ def newcomer(sign_in: SignIn) -> Client:
     return sign_in(make_user("new@example.com"))
 
 
-def test_sign_up_verify_and_name_ends_at_the_first_clients_connections(client: Client, db: None) -> None:
+def test_sign_up_verify_and_name_ends_at_the_first_clients_connections(
+    client: Client, db: None
+) -> None:
     answer = client.post(
         "/accounts/signup/",
         {
@@ -59,7 +61,11 @@ def test_sign_up_verify_and_name_ends_at_the_first_clients_connections(client: C
     )
     assert Membership.objects.get().role == "owner"
     place = Workspace.objects.get()
-    assert (place.name, place.timezone, place.agency.name) == ("Tui Studio", "Pacific/Auckland", "Nia & Co")
+    assert (place.name, place.timezone, place.agency.name) == (
+        "Tui Studio",
+        "Pacific/Auckland",
+        "Nia & Co",
+    )
     assert client.get("/")["Location"] == "/nia-co/"
 
 
@@ -71,7 +77,9 @@ def test_unverified_person_cannot_sign_in(client: Client, db: None) -> None:
     assert elsewhere.get("/me/").status_code == 302
 
 
-def test_link_opened_in_another_browser_verifies_and_does_not_sign_in(client: Client, db: None) -> None:
+def test_link_opened_in_another_browser_verifies_and_does_not_sign_in(
+    client: Client, db: None
+) -> None:
     client.post("/accounts/signup/", {"email": "nia@example.com", "password1": PASSWORD})
     elsewhere = Client()
     elsewhere.post(link_in(str(mail.outbox[0].body)))
@@ -122,7 +130,9 @@ def test_wizard_sent_twice_makes_one_agency(newcomer: Client) -> None:
     assert (Agency.objects.count(), Workspace.objects.count()) == (1, 1)
 
 
-@pytest.mark.parametrize(("slug", "problem"), [("nia", ""), ("northwind", "This address is taken.")])
+@pytest.mark.parametrize(
+    ("slug", "problem"), [("nia", ""), ("northwind", "This address is taken.")]
+)
 def test_wizard_tells_as_one_types_whether_the_address_is_free(
     newcomer: Client, agency: Agency, slug: str, problem: str
 ) -> None:
@@ -149,5 +159,9 @@ def test_six_at_once_make_one_agency(newcomer: Client) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         went = list(pool.map(one, range(6)))
-    assert (Agency.objects.count(), Workspace.objects.count(), Membership.objects.count()) == (1, 1, 1)
+    assert (Agency.objects.count(), Workspace.objects.count(), Membership.objects.count()) == (
+        1,
+        1,
+        1,
+    )
     assert sorted(went)[:5] == ["/"] * 5

@@ -1,4 +1,6 @@
-"""A connected organisation of the sandbox, and its ledger read into the local copy: for the tests of both."""
+"""A connected organisation of the sandbox, and its ledger read into the local copy: for the tests
+of both.
+"""
 
 from typing import Any
 
@@ -21,7 +23,9 @@ def fresh(sandbox: SandboxProcess, settings: Any) -> SandboxProcess:
     return sandbox
 
 
-def connected(client: Client, workspace: Workspace, sandbox: SandboxProcess, index: int = 0) -> Connection:
+def connected(
+    client: Client, workspace: Workspace, sandbox: SandboxProcess, index: int = 0
+) -> Connection:
     connect(client, workspace, sandbox, sandbox.organisation(index)["tenant_id"])
     return Connection.objects.select_related("workspace__agency").latest("pk")
 

@@ -1,4 +1,5 @@
-"""A worker's process that takes one turn of a lane: `python -m tests.xero.lane_process <connection id> [seconds]`.
+"""A worker's process that takes one turn of a lane: `python -m tests.xero.lane_process <connection
+id> [seconds]`.
 
 With `seconds` the queue's own time limit ends it, as it ends a task.
 """

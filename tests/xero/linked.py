@@ -33,10 +33,15 @@ def link(
     app = App(sandbox).connect(index, scope=scope, user=user)
     claims = jwt.decode(app.tokens["access_token"], options={"verify_signature": False})
     tokens = TokenSet(
-        app.tokens["access_token"], app.tokens["refresh_token"], 1800, tuple(app.tokens["scope"].split())
+        app.tokens["access_token"],
+        app.tokens["refresh_token"],
+        1800,
+        tuple(app.tokens["scope"].split()),
     )
     grant = grants.keep(
-        Consented(tokens, claims["xero_userid"], "mere@sandbox.example", ""), provider="xero", by=None
+        Consented(tokens, claims["xero_userid"], "mere@sandbox.example", ""),
+        provider="xero",
+        by=None,
     )
     organisation = sandbox.organisation(index)
     return make_connection(

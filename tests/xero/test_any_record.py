@@ -1,4 +1,6 @@
-"""Any record of Xero's OpenAPI file, any field gone, any amount as text or "": every page and form shows it."""
+"""Any record of Xero's OpenAPI file, any field gone, any amount as text or "": every page and form
+shows it.
+"""
 
 from datetime import date
 from decimal import Decimal
@@ -73,7 +75,9 @@ def values(schemas: dict[str, Any], schema: dict[str, Any], depth: int) -> st.Se
     return texts()
 
 
-def records(schemas: dict[str, Any], schema: dict[str, Any], depth: int = 0) -> st.SearchStrategy[Any]:
+def records(
+    schemas: dict[str, Any], schema: dict[str, Any], depth: int = 0
+) -> st.SearchStrategy[Any]:
     """Of an object: each field may be gone."""
     fields = schema["properties"].items()
     optional = {name: values(schemas, field, depth) for name, field in fields}

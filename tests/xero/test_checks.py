@@ -1,4 +1,6 @@
-"""What an admin is told about the app at Xero: its scopes, its tier, and a consent that did not come back."""
+"""What an admin is told about the app at Xero: its scopes, its tier, and a consent that did not
+come back.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -27,7 +29,10 @@ def read(client: Client, path: str) -> str:
 @pytest.mark.parametrize(
     ("scopes", "advice"),
     [
-        (BROAD_SCOPES, "only to apps made before 2 March 2026. For a newer app, set XERO_SCOPES=granular."),
+        (
+            BROAD_SCOPES,
+            "only to apps made before 2 March 2026. For a newer app, set XERO_SCOPES=granular.",
+        ),
         (GRANULAR_SCOPES, "These are granular scopes, which Xero grants to every app."),
     ],
 )
@@ -78,6 +83,8 @@ def test_exempt_app_has_no_limit_of_connections(
     counts = as_admin.get("/northwind/connections/").context["counts"]
     assert (counts.slots_used, counts.slots, counts.is_full) == (1, None, False)
     assert "1 slots used" in read(as_admin, CONNECT)
-    assert "<dt>Connections</dt><dd>1, without a limit</dd>" in read(as_admin, "/northwind/settings/")
+    assert "<dt>Connections</dt><dd>1, without a limit</dd>" in read(
+        as_admin, "/northwind/settings/"
+    )
     settings.XERO_CONNECTION_LIMIT = 1
     assert "Every slot of your Xero tier is used." in read(as_admin, CONNECT)

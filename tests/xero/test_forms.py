@@ -1,4 +1,6 @@
-"""What the forms of Xero's actions take and refuse, from pages and from steps (reliability table C3)."""
+"""What the forms of Xero's actions take and refuse, from pages and from steps (reliability table
+C3).
+"""
 
 from datetime import date
 from decimal import Decimal
@@ -97,7 +99,8 @@ def test_day_counts_from_another(text: str, day: date) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["31/11/2026", "2026-02-30", "0000-01-01", "9999-12-31", "soon", "+", "20261123", "\x00"]
+    "text",
+    ["31/11/2026", "2026-02-30", "0000-01-01", "9999-12-31", "soon", "+", "20261123", "\x00"],
 )
 def test_day_is_refused(text: str) -> None:
     form = CreatePaymentForm({"invoice_id": ID, "account_id": ID, "date": text})
@@ -117,11 +120,15 @@ def test_text_that_cannot_be_stored_is_refused(text: str) -> None:
 def test_lines_come_as_rows_of_a_page_or_as_json() -> None:
     posted = QueryDict(mutable=True)
     posted.update({"contact_id": ID, "lines-3-description": "Second", "lines-3-unit_amount": "2"})
-    posted.update({"lines-0-description": "First", "lines-0-quantity": "1", "lines-1-quantity": "1"})
+    posted.update(
+        {"lines-0-description": "First", "lines-0-quantity": "1", "lines-1-quantity": "1"}
+    )
     page = CreateInvoiceForm(posted)
     assert page.is_valid(), page.errors
     assert [line["description"] for line in page.cleaned_data["lines"]] == ["First", "Second"]
-    step = CreateInvoiceForm({"contact_id": ID, "lines": '[{"description": "First", "unit_amount": 0.1}]'})
+    step = CreateInvoiceForm(
+        {"contact_id": ID, "lines": '[{"description": "First", "unit_amount": 0.1}]'}
+    )
     assert step.is_valid(), step.errors
     assert step.cleaned_data["lines"][0]["unit_amount"] == Decimal("0.1")
 
@@ -129,7 +136,12 @@ def test_lines_come_as_rows_of_a_page_or_as_json() -> None:
 def test_errors_of_lines_stand_at_their_rows() -> None:
     posted = QueryDict(mutable=True)
     posted.update(
-        {"contact_id": ID, "lines-0-quantity": "1", "lines-1-description": "x", "lines-1-unit_amount": "much"}
+        {
+            "contact_id": ID,
+            "lines-0-quantity": "1",
+            "lines-1-description": "x",
+            "lines-1-unit_amount": "much",
+        }
     )
     form = CreateInvoiceForm(posted)
     assert form.errors["lines"] == ["Line 2, Unit price: Give a number, such as 1234.50."]
@@ -141,7 +153,18 @@ def test_errors_of_lines_stand_at_their_rows() -> None:
 
 @pytest.mark.parametrize(
     "lines",
-    ["", "[]", "{}", "5", "[5]", "[[]]", "not json", "[" * 100_000, [{"description": ""}], [LINE] * 201],
+    [
+        "",
+        "[]",
+        "{}",
+        "5",
+        "[5]",
+        "[[]]",
+        "not json",
+        "[" * 100_000,
+        [{"description": ""}],
+        [LINE] * 201,
+    ],
 )
 def test_lines_that_are_none_are_refused(lines: Any) -> None:
     assert list(CreateInvoiceForm({"contact_id": ID, "lines": lines}).errors) == ["lines"]
@@ -213,7 +236,9 @@ def test_words_are_split_checked_and_once() -> None:
 def test_xeros_words_stand_at_their_fields() -> None:
     form = CreateInvoiceForm({"contact_id": ID, "lines": [LINE]})
     assert form.is_valid()
-    form.take_refusal(["Invoice # must be unique.", "Account code must be specified", "The moon is full."])
+    form.take_refusal(
+        ["Invoice # must be unique.", "Account code must be specified", "The moon is full."]
+    )
     assert {name: list(errors) for name, errors in form.errors.items()} == {
         "number": ["Invoice # must be unique."],
         "lines": ["Account code must be specified"],
@@ -222,7 +247,11 @@ def test_xeros_words_stand_at_their_fields() -> None:
 
 
 def test_contact_needs_both_halves_of_its_terms() -> None:
-    assert list(CreateContactForm({"name": "A", "sales_terms_day": "14"}).errors) == ["sales_terms_day"]
-    form = CreateContactForm({"name": "  A   B ", "sales_terms_day": "0", "sales_terms": "OFCURRENTMONTH"})
+    assert list(CreateContactForm({"name": "A", "sales_terms_day": "14"}).errors) == [
+        "sales_terms_day"
+    ]
+    form = CreateContactForm(
+        {"name": "  A   B ", "sales_terms_day": "0", "sales_terms": "OFCURRENTMONTH"}
+    )
     assert form.is_valid(), form.errors
     assert form.cleaned_data["name"] == "A B"

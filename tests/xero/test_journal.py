@@ -1,4 +1,6 @@
-"""Writes happen exactly once, whatever dies or goes missing. Xero's memory of a key is shorter than the recovery."""
+"""Writes happen exactly once, whatever dies or goes missing. Xero's memory of a key is shorter than
+the recovery.
+"""
 
 import os
 import signal
@@ -48,7 +50,9 @@ def running() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def sandbox(running: SandboxProcess, settings: Any, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
+def sandbox(
+    running: SandboxProcess, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> SandboxProcess:
     running.api("POST", "reset", {"connections": True})
     running.api("POST", "settings", {"idempotency_seconds": MEMORY_SECONDS})
     point_at(settings, running)
@@ -76,7 +80,12 @@ class Scene:
 
     def _invoice(self) -> Data:
         lines = [{"description": "Work", "quantity": 1, "unit_amount": "80", "account_code": "200"}]
-        return {"contact_name": self.name, "status": "AUTHORISED", "due_date": "+30", "lines": lines}
+        return {
+            "contact_name": self.name,
+            "status": "AUTHORISED",
+            "due_date": "+30",
+            "lines": lines,
+        }
 
     def _payment(self) -> Data:
         sale = {
@@ -85,12 +94,18 @@ class Scene:
             "Date": "2026-11-02",
             "DueDate": "2026-11-30",
             "Status": "AUTHORISED",
-            "LineItems": [{"Description": "Work", "Quantity": 1, "UnitAmount": 80, "AccountCode": "200"}],
+            "LineItems": [
+                {"Description": "Work", "Quantity": 1, "UnitAmount": 80, "AccountCode": "200"}
+            ],
         }
         (made,) = self._ask("PUT", "Invoices", {"Invoices": [sale]})["Invoices"]
         self.invoice_id = made["InvoiceID"]
         accounts = self._ask("GET", 'Accounts?where=Type=="BANK"')["Accounts"]
-        return {"invoice_id": self.invoice_id, "account_id": accounts[0]["AccountID"], "amount": "10.00"}
+        return {
+            "invoice_id": self.invoice_id,
+            "account_id": accounts[0]["AccountID"],
+            "amount": "10.00",
+        }
 
     def _ask(self, method: str, path: str, body: Data | None = None) -> Any:
         return self.sandbox.xero(method, str(self.connection.tenant_id), path, body)
@@ -101,7 +116,9 @@ class Scene:
             return len(self._ask("GET", f"Invoices/{self.invoice_id}")["Invoices"][0]["Payments"])
         if self.kind == "contact":
             return len(self._ask("GET", f'Contacts?where=Name=="{self.name}"&page=1')["Contacts"])
-        return len(self._ask("GET", f'Invoices?where=Contact.Name=="{self.name}"&page=1')["Invoices"])
+        return len(
+            self._ask("GET", f'Invoices?where=Contact.Name=="{self.name}"&page=1')["Invoices"]
+        )
 
     def run(self) -> Outcome:
         action = registry.actions[self.key]
@@ -127,11 +144,15 @@ def scene(sandbox: SandboxProcess, connection: Connection) -> SetUp:
 
 
 def fault(sandbox: SandboxProcess, kind: str, count: int = 1, seconds: float = 0) -> None:
-    sandbox.api("POST", "faults", {"kind": kind, "remaining": count, "method": "PUT", "seconds": seconds})
+    sandbox.api(
+        "POST", "faults", {"kind": kind, "remaining": count, "method": "PUT", "seconds": seconds}
+    )
 
 
 def puts(sandbox: SandboxProcess) -> int:
-    return sum(entry["count"] for entry in sandbox.api("GET", "counters") if entry["method"] == "PUT")
+    return sum(
+        entry["count"] for entry in sandbox.api("GET", "counters") if entry["method"] == "PUT"
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -195,7 +216,9 @@ def test_after_the_key_is_forgotten_a_new_call_takes_its_place(
     assert len({call.sending.idempotency_key for call in calls}) == 2
 
 
-def test_cached_500_of_something_not_done_ends_with_one_record(scene: SetUp, sandbox: SandboxProcess) -> None:
+def test_cached_500_of_something_not_done_ends_with_one_record(
+    scene: SetUp, sandbox: SandboxProcess
+) -> None:
     one = scene("invoice")
     fault(sandbox, "error_500_before", count=3)  # the same answer to every resend of the key
     assert isinstance(one.until_settled(), Done)
@@ -238,16 +261,21 @@ def test_wave_that_lost_its_answer_is_looked_up_at_once(
     sandbox.api("DELETE", "counters")
     outcomes = action.run_many(calls, rows)
     assert [type(outcome) for outcome in outcomes] == [Done] * 20
-    assert sum(entry["count"] for entry in sandbox.api("GET", "counters")) == 2  # one PUT, one look-up
+    assert (
+        sum(entry["count"] for entry in sandbox.api("GET", "counters")) == 2
+    )  # one PUT, one look-up
 
 
-# -- the crash sweep --------------------------------------------------------------------------------------------
+# -- the crash sweep
+# --------------------------------------------------------------------------------------------
 
 
 def run_in_process(
     sandbox: SandboxProcess, connection: Connection, *, crash: str = "", seconds: str = ""
 ) -> int:
-    """A worker's process takes a turn and dies at the point, or when its time is over; how it ended."""
+    """A worker's process takes a turn and dies at the point, or when its time is over; how it
+    ended.
+    """
     database.ensure_connection()
     db = database.connection.info
     environment = {
@@ -273,7 +301,9 @@ def test_worker_killed_while_it_writes_writes_once(
 ) -> None:
     one = scene(kind)
     steps = [{"name": "write", "action": one.key, "input": one.input}]
-    activation = make_activation(make_workflow(connection.agency, connection, steps=steps), connection)
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=steps), connection
+    )
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
     assert run_in_process(sandbox, connection, crash=point) == -signal.SIGKILL
@@ -292,7 +322,8 @@ def test_worker_killed_while_it_writes_writes_once(
     assert AuditEntry.objects.filter(details__call__isnull=False).count() == 1
 
 
-# -- forms, walls and orphans -----------------------------------------------------------------------------------
+# -- forms, walls and orphans
+# -----------------------------------------------------------------------------------
 
 
 def test_form_whose_request_died_is_settled_by_the_sweep(
@@ -334,7 +365,8 @@ def test_call_of_one_client_cannot_point_into_another(
         make_call(make_connection(workspace), sending=make_call(make_connection(workspace)).sending)
 
 
-# -- what a person decides --------------------------------------------------------------------------------------
+# -- what a person decides
+# --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -374,12 +406,18 @@ def test_person_says_it_is_there(undecided: Scene, as_member: Client, member: Us
     call = Call.objects.get()
     page = f"/northwind/harbour-cafe/calls/{call.pk}/"
     assert "Needs a decision" in as_member.get(page).content.decode()
-    payment = undecided._ask("GET", f"Invoices/{undecided.invoice_id}")["Invoices"][0]["Payments"][0]
+    payment = undecided._ask("GET", f"Invoices/{undecided.invoice_id}")["Invoices"][0]["Payments"][
+        0
+    ]
     assert as_member.post(f"{page}there/", {"named": str(uuid4())}).status_code == 422
     answer = as_member.post(f"{page}there/", {"named": payment["PaymentID"]})
     assert (answer.status_code, answer["Location"]) == (302, page)
     call.refresh_from_db()
-    assert (call.state, call.record_id, call.decided_by) == ("confirmed", UUID(payment["PaymentID"]), member)
+    assert (call.state, call.record_id, call.decided_by) == (
+        "confirmed",
+        UUID(payment["PaymentID"]),
+        member,
+    )
     assert isinstance(undecided.run(), Done)
     assert undecided.there() == 2
 
@@ -430,7 +468,9 @@ def _id_in(record: Data) -> str:
     return str(record.get("PaymentID") or record.get("InvoiceID") or record.get("ContactID"))
 
 
-def test_payment_of_more_than_is_due_is_refused_and_not_sent(scene: SetUp, sandbox: SandboxProcess) -> None:
+def test_payment_of_more_than_is_due_is_refused_and_not_sent(
+    scene: SetUp, sandbox: SandboxProcess
+) -> None:
     one = scene("payment")
     one.input["amount"] = str(Decimal("80.01") * 2)
     outcome = one.run()
@@ -470,7 +510,9 @@ def test_list_of_writes_counts_and_filters(workspace: Workspace, as_member: Clie
     for state in CallState.values:
         make_call(connection, state=state, subject=f"A call that is {state}")
     page = as_member.get("/northwind/harbour-cafe/calls/?state=decide").content.decode()
-    assert [state for state in CallState.values if f"A call that is {state}<" in page] == ["unknown"]
+    assert [state for state in CallState.values if f"A call that is {state}<" in page] == [
+        "unknown"
+    ]
     every = as_member.get("/northwind/calls/").content.decode()
     shown = [state for state in CallState.values if f"A call that is {state}<" in every]
     assert shown == CallState.values

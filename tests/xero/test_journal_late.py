@@ -1,4 +1,6 @@
-"""A task's time is over while Xero is asked: what became of the write is found out, and it is written once."""
+"""A task's time is over while Xero is asked: what became of the write is found out, and it is
+written once.
+"""
 
 import pytest
 from django.db import transaction
@@ -27,7 +29,9 @@ def test_task_whose_time_is_over_in_a_call_writes_once(
 ) -> None:
     scene = Scene(sandbox, connection, "invoice")
     steps = [{"name": "write", "action": scene.key, "input": scene.input}]
-    activation = make_activation(make_workflow(connection.agency, connection, steps=steps), connection)
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=steps), connection
+    )
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
     fault(sandbox, "timeout_after", seconds=8)

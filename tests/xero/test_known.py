@@ -1,4 +1,6 @@
-"""Steps that name an account, a contact or an item outright: said on their card where the local copy knows better."""
+"""Steps that name an account, a contact or an item outright: said on their card where the local
+copy knows better.
+"""
 
 from typing import Any
 from uuid import uuid4
@@ -22,11 +24,41 @@ pytestmark = pytest.mark.django_db
 ACTIVE, ARCHIVED = str(uuid4()), str(uuid4())
 BOOKS: dict[str, list[dict[str, Any]]] = {
     "accounts": [
-        {"AccountID": str(uuid4()), "Code": "090", "Name": "Bank", "Type": "BANK", "Status": "ACTIVE"},
-        {"AccountID": str(uuid4()), "Code": "200", "Name": "Sales", "Type": "REVENUE", "Status": "ACTIVE"},
-        {"AccountID": str(uuid4()), "Code": "210", "Name": "Old", "Type": "REVENUE", "Status": "ARCHIVED"},
-        {"AccountID": str(uuid4()), "Code": "220", "Name": "Old", "Type": "REVENUE", "Status": "ARCHIVED"},
-        {"AccountID": str(uuid4()), "Code": "220", "Name": "New", "Type": "REVENUE", "Status": "ACTIVE"},
+        {
+            "AccountID": str(uuid4()),
+            "Code": "090",
+            "Name": "Bank",
+            "Type": "BANK",
+            "Status": "ACTIVE",
+        },
+        {
+            "AccountID": str(uuid4()),
+            "Code": "200",
+            "Name": "Sales",
+            "Type": "REVENUE",
+            "Status": "ACTIVE",
+        },
+        {
+            "AccountID": str(uuid4()),
+            "Code": "210",
+            "Name": "Old",
+            "Type": "REVENUE",
+            "Status": "ARCHIVED",
+        },
+        {
+            "AccountID": str(uuid4()),
+            "Code": "220",
+            "Name": "Old",
+            "Type": "REVENUE",
+            "Status": "ARCHIVED",
+        },
+        {
+            "AccountID": str(uuid4()),
+            "Code": "220",
+            "Name": "New",
+            "Type": "REVENUE",
+            "Status": "ACTIVE",
+        },
     ],
     "contacts": [
         {"ContactID": ACTIVE, "Name": "Ridgeway", "ContactStatus": "ACTIVE"},
@@ -81,7 +113,9 @@ def payment(**given: Any) -> Step:
 def test_account_of_a_payment_must_be_there_and_take_payments(
     harbour: Connection, code: str, message: str
 ) -> None:
-    assert said(payment(account_code=code), harbour) == ([("account_code", message)] if message else [])
+    assert said(payment(account_code=code), harbour) == (
+        [("account_code", message)] if message else []
+    )
 
 
 def test_account_named_by_its_id(harbour: Connection) -> None:
@@ -167,7 +201,9 @@ def test_archived_account_is_said_on_its_card_and_keeps_from_publishing(
     assert workflow.state == "published"
 
 
-def test_questions_do_not_grow_with_the_lines(harbour: Connection, django_assert_num_queries: Any) -> None:
+def test_questions_do_not_grow_with_the_lines(
+    harbour: Connection, django_assert_num_queries: Any
+) -> None:
     lines = [{"description": "a", "account_code": "200", "item_code": "Widget"} for _ in range(30)]
     with django_assert_num_queries(3):
         said(Step("bill", "xero/create-invoice", {"lines": lines}), harbour)

@@ -34,7 +34,9 @@ def running() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture
-def sandbox(running: SandboxProcess, settings: Any, monkeypatch: pytest.MonkeyPatch) -> SandboxProcess:
+def sandbox(
+    running: SandboxProcess, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> SandboxProcess:
     running.api("POST", "reset", {"connections": True})
     point_at(settings, running)
     monkeypatch.setattr(XeroWriter, "key_seconds", KEY_SECONDS)
@@ -48,7 +50,9 @@ def connection(sandbox: SandboxProcess, workspace: Workspace) -> Connection:
 
 
 class Contacts:
-    """Writes contacts whose answers are lost before anything was made, and counts what Xero has of them."""
+    """Writes contacts whose answers are lost before anything was made, and counts what Xero has of
+    them.
+    """
 
     def __init__(self, sandbox: SandboxProcess, connection: Connection) -> None:
         self.sandbox, self.connection = sandbox, connection
@@ -62,7 +66,8 @@ class Contacts:
         self.names.append(f"Form {uuid4().hex[:12]}")
         action, key = registry.actions["xero/create-contact"], uuid4()
         outcome = action.outcome(
-            ActionCall(self.connection, user=user, form_key=key), clean(action, {"name": self.names[-1]})
+            ActionCall(self.connection, user=user, form_key=key),
+            clean(action, {"name": self.names[-1]}),
         )
         assert isinstance(outcome, TryLater)
         return Call.objects.get(form_key=key)
@@ -73,7 +78,13 @@ class Contacts:
         made = []
         for _ in range(count):
             self.names.append(f"Step {uuid4().hex[:12]}")
-            steps = [{"name": "write", "action": "xero/create-contact", "input": {"name": self.names[-1]}}]
+            steps = [
+                {
+                    "name": "write",
+                    "action": "xero/create-contact",
+                    "input": {"name": self.names[-1]},
+                }
+            ]
             workflow = make_workflow(self.connection.agency, self.connection, steps=steps)
             made.append(make_activation(workflow, self.connection))
         self.drain()
@@ -158,7 +169,9 @@ def test_form_is_sent_again_while_it_may_be(contacts: Contacts, member: User) ->
     assert (states(), contacts.there()) == ([("confirmed", "")], [True])
 
 
-def test_form_that_nobody_answers_ends_after_its_second_key(contacts: Contacts, member: User) -> None:
+def test_form_that_nobody_answers_ends_after_its_second_key(
+    contacts: Contacts, member: User
+) -> None:
     contacts.from_form(member)
     for _ in range(2):
         contacts.lose()

@@ -1,4 +1,6 @@
-"""Two organisations of one client in two time zones: each has its own day, on every page, in steps and in schedules."""
+"""Two organisations of one client in two time zones: each has its own day, on every page, in steps
+and in schedules.
+"""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -58,10 +60,16 @@ def new_york(auckland: Connection) -> Connection:
 
 
 def organisation(workspace: Workspace, name: str, zone: str) -> Connection:
-    grant = make_grant(scopes=["accounting.transactions", "accounting.contacts", "accounting.settings"])
-    found = make_connection(workspace, name=name, grant=grant, details={"currency": "NZD", "timezone": zone})
+    grant = make_grant(
+        scopes=["accounting.transactions", "accounting.contacts", "accounting.settings"]
+    )
+    found = make_connection(
+        workspace, name=name, grant=grant, details={"currency": "NZD", "timezone": zone}
+    )
     sync_schedule.begin(found)
-    Ledger.objects.filter(pk=found.pk).update(base_currency="NZD", finished_at=NOW, first_finished_at=NOW)
+    Ledger.objects.filter(pk=found.pk).update(
+        base_currency="NZD", finished_at=NOW, first_finished_at=NOW
+    )
     return found
 
 
@@ -95,10 +103,15 @@ def test_new_document_is_offered_the_organisations_day(
             page(as_member, f"{path}/new/?organisation={one.pk}").partition('name="date"')[2][:200]
             for one in (auckland, new_york)
         ]
-        assert ['value="2026-11-30"' in offered[0], 'value="2026-11-29"' in offered[1]] == [True, True]
+        assert ['value="2026-11-30"' in offered[0], 'value="2026-11-29"' in offered[1]] == [
+            True,
+            True,
+        ]
 
 
-def test_new_payment_is_offered_the_organisations_day(as_member: Client, new_york: Connection) -> None:
+def test_new_payment_is_offered_the_organisations_day(
+    as_member: Client, new_york: Connection
+) -> None:
     body = due_yesterday_in_new_york(new_york)
     text = page(as_member, f"payments/new/?invoice={body['InvoiceID']}")
     assert 'value="2026-11-29"' in text
@@ -155,15 +168,21 @@ def test_what_is_due_today_is_not_overdue_where_it_is_still_today(
 def test_overdue_trigger_waits_for_the_organisations_morning(
     auckland: Connection, new_york: Connection
 ) -> None:
-    """In New York it is the afternoon of the first day overdue, in Auckland the morning of the second."""
+    """In New York it is the afternoon of the first day overdue, in Auckland the morning of the
+    second.
+    """
     for connection in (auckland, new_york):
-        listening(connection, overdue.TRIGGER, since=NOW - timedelta(days=9), days=2, documents="ACCREC")
+        listening(
+            connection, overdue.TRIGGER, since=NOW - timedelta(days=9), days=2, documents="ACCREC"
+        )
         due_yesterday_in_new_york(connection)
     overdue.announce()
     assert list(Event.objects.values_list("connection__name", flat=True)) == ["First"]
 
 
-def test_today_in_an_expression_is_the_organisations(auckland: Connection, new_york: Connection) -> None:
+def test_today_in_an_expression_is_the_organisations(
+    auckland: Connection, new_york: Connection
+) -> None:
     values = {"day": "{{ 'today' | date: '%Y-%m-%d' }}"}
     step = {"action": "core/set-values", "name": "set", "input": {"values": values}}
     for connection, day in ((auckland, "2026-11-30"), (new_york, "2026-11-29")):
@@ -174,7 +193,9 @@ def test_today_in_an_expression_is_the_organisations(auckland: Connection, new_y
         assert StepRun.objects.get(activation=activation).output == {"day": day}
 
 
-def test_schedule_goes_by_the_organisations_clock_and_follows_a_new_zone(new_york: Connection) -> None:
+def test_schedule_goes_by_the_organisations_clock_and_follows_a_new_zone(
+    new_york: Connection,
+) -> None:
     listening(new_york, "core/schedule", every="day", at="09:00")
     trigger_runner.start_due()
     application = WorkflowConnection.objects.get(connection=new_york)

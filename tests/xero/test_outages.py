@@ -1,4 +1,6 @@
-"""A moment without database is no outcome: nothing fails, nothing is in doubt that was not sent, nothing is doubled."""
+"""A moment without database is no outcome: nothing fails, nothing is in doubt that was not sent,
+nothing is doubled.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,6 @@
-"""From a payment in Xero to the e-mail it is meant to send, through the ledger's refresh and the engine."""
+"""From a payment in Xero to the e-mail it is meant to send, through the ledger's refresh and the
+engine.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -50,7 +52,9 @@ def owed(connection: Connection) -> Invoice:
 
 def pay(sandbox: SandboxProcess, connection: Connection, paid: Invoice) -> None:
     """In Xero; then its webhook, twice, and the refresh that it causes."""
-    sandbox.api("POST", f"organisations/{connection.tenant_id}/pay", {"invoice_id": str(paid.xero_id)})
+    sandbox.api(
+        "POST", f"organisations/{connection.tenant_id}/pay", {"invoice_id": str(paid.xero_id)}
+    )
     for _ in range(2):
         at = timezone.now()
         event = ReportedEvent(connection.tenant_id, "INVOICE", "UPDATE", paid.xero_id, at)

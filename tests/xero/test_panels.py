@@ -52,5 +52,9 @@ def test_webhooks_page_lists_gaps_and_what_healed_them(as_member: Client) -> Non
     SequenceGap.objects.create(first=7, last=9, since=now, caught_up_at=now)
     SequenceGap.objects.create(first=20, last=21, since=now, caught_up_at=now, closed_at=now)
     page = " ".join(as_member.get("/northwind/connections/webhooks/").content.decode().split())
-    assert [page.count(text) for text in ("Waits to be read", "Read instead", "Came late")] == [1, 1, 1]
+    assert [page.count(text) for text in ("Waits to be read", "Read instead", "Came late")] == [
+        1,
+        1,
+        1,
+    ]
     assert [text in page for text in ("7–9", "3 events", "20–21", "1 event<")] == [True] * 4

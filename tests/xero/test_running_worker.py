@@ -1,4 +1,6 @@
-"""A running worker against the sandbox: it sets off nothing by its own writes, and finds all that was withheld."""
+"""A running worker against the sandbox: it sets off nothing by its own writes, and finds all that
+was withheld.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -27,11 +29,15 @@ pytestmark = pytest.mark.processes
 
 PATIENCE = 240.0  # seconds for each thing to happen, on a busy machine
 WITHHELD = 12
-LOCKED = "/Date(1735603200000+0000)/"  # 2024-12-31: before all documents, which the other tests change
+LOCKED = (
+    "/Date(1735603200000+0000)/"  # 2024-12-31: before all documents, which the other tests change
+)
 
 
 class Place:
-    def __init__(self, sandbox: SandboxProcess, connection: Connection, environment: dict[str, str]) -> None:
+    def __init__(
+        self, sandbox: SandboxProcess, connection: Connection, environment: dict[str, str]
+    ) -> None:
         self.sandbox, self.connection, self.environment = sandbox, connection, environment
 
     def at_xero(self, invoice: UUID, **changed: str) -> None:
@@ -55,12 +61,18 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Place]:
     with SandboxProcess(minute_limit=6000) as sandbox:
         xero = {f"XERO_{name}_URL": sandbox.base_url for name in ("LOGIN", "IDENTITY", "API")}
         xero |= {"XERO_CLIENT_ID": sandbox.client_id, "XERO_CLIENT_SECRET": sandbox.client_secret}
-        with override_settings(**xero), django_db_blocker.unblock(), fresh_database() as environment:
+        with (
+            override_settings(**xero),
+            django_db_blocker.unblock(),
+            fresh_database() as environment,
+        ):
             agency = make_agency("Northwind Books", owner=make_user("owner@northwind.example"))
             connection = link(sandbox, make_workspace(agency, "Harbour Café"))
             connection.connected_at = timezone.now() - timedelta(
@@ -88,7 +100,9 @@ def bills_on_approval(connection: Connection, name: str, *, own: bool) -> Workfl
         "contact_name": "Wharf Supplies",
         "due_date": "+30",
         "status": "AUTHORISED",
-        "lines": [{"description": name, "quantity": "1", "unit_amount": "10", "account_code": "400"}],
+        "lines": [
+            {"description": name, "quantity": "1", "unit_amount": "10", "account_code": "400"}
+        ],
     }
     steps = [{"name": "bill", "action": "xero/create-invoice", "input": bill}]
     workflow = make_workflow(
@@ -123,7 +137,8 @@ def test_bill_approved_by_a_workflow_starts_no_circle(place: Place) -> None:
     assert draft is not None
     place.at_xero(draft.xero_id, Status="AUTHORISED")
     place.tell(draft.xero_id)
-    # What a person approved starts all three; their bills start the chained ones that did not lead to them.
+    # What a person approved starts all three; their bills start the chained ones that did not lead
+    # to them.
     until(lambda: ended(plain) == 1 and all(ended(workflow) == 4 for workflow in chained))
     calls = list(Call.objects.filter(activation_id__isnull=False))
     assert len(calls) == 9
@@ -132,7 +147,9 @@ def test_bill_approved_by_a_workflow_starts_no_circle(place: Place) -> None:
     for call in calls:
         assert call.record_id is not None
         place.tell(call.record_id)  # Xero tells of our own writes too
-    until(lambda: not Stale.objects.exists() and not Delivery.objects.filter(state="waiting").exists())
+    until(
+        lambda: not Stale.objects.exists() and not Delivery.objects.filter(state="waiting").exists()
+    )
     until(lambda: not Activation.objects.filter(state__in=["ready", "running"]).exists())
     assert Activation.objects.count() == 9
     for workflow in (plain, *chained):
@@ -140,42 +157,64 @@ def test_bill_approved_by_a_workflow_starts_no_circle(place: Place) -> None:
 
 
 def test_what_people_change_in_xero_is_followed(place: Place) -> None:
-    """An organisation's settings within 45 minutes, no webhook tells of them; a merged contact's documents at once."""
+    """An organisation's settings within 45 minutes, no webhook tells of them; a merged contact's
+    documents at once.
+    """
     connection, ledger = place.connection, Ledger.objects.filter(pk=place.connection.pk)
-    open_ = Invoice.objects.filter(status="AUTHORISED", contact_xero_id__isnull=False).order_by("pk")[0]
+    open_ = Invoice.objects.filter(status="AUTHORISED", contact_xero_id__isnull=False).order_by(
+        "pk"
+    )[0]
     assert open_.contact_xero_id is not None
     gone = Contact.objects.get(xero_id=open_.contact_xero_id)
     kept = Contact.objects.filter(status="ACTIVE").exclude(pk=gone.pk).order_by("pk")[0]
-    settings = {"Name": "Renamed Trading", "LegalName": "Renamed Trading Limited", "BaseCurrency": "NZD"}
+    settings = {
+        "Name": "Renamed Trading",
+        "LegalName": "Renamed Trading Limited",
+        "BaseCurrency": "NZD",
+    }
     place.by_hand("details", **settings, Timezone="EASTERNSTANDARDTIME", PeriodLockDate=LOCKED)
     place.by_hand("merge", contact=str(gone.xero_id), into=str(kept.xero_id))
     place.tell(gone.xero_id, "CONTACT")
     open_ones = Invoice.objects.filter(pk=open_.pk)
     until(lambda: open_ones.filter(contact_xero_id=kept.xero_id, contact_name=kept.name).exists())
-    assert Connection.objects.get(pk=connection.pk).name != "Renamed Trading"  # nobody has asked yet
+    assert (
+        Connection.objects.get(pk=connection.pk).name != "Renamed Trading"
+    )  # nobody has asked yet
     # As the clock would: 46 minutes since the organisation was read, and the next round is due
     earlier = timezone.now() - timedelta(minutes=46)
     Part.objects.filter(ledger=connection.pk, kind="organisation").update(finished_at=earlier)
     ledger.update(due_at=timezone.now())
     until(lambda: Connection.objects.filter(pk=connection.pk, name="Renamed Trading").exists())
     details = Connection.objects.get(pk=connection.pk).details
-    assert (details["legal_name"], details["timezone"]) == ("Renamed Trading Limited", "America/New_York")
+    assert (details["legal_name"], details["timezone"]) == (
+        "Renamed Trading Limited",
+        "America/New_York",
+    )
     assert Workspace.objects.get(pk=connection.workspace_id).timezone == "America/New_York"
     assert ledger.get().period_lock_date == date(2024, 12, 31)
 
 
 def test_withheld_events_of_a_busy_organisation_are_recovered(place: Place) -> None:
-    """What changes until the moment at which the gap is noticed is found, though the first read is too early."""
+    """What changes until the moment at which the gap is noticed is found, though the first read is
+    too early.
+    """
     kinds = {"type": "ACCREC", "status__in": ["DRAFT", "SUBMITTED"]}
     withheld = list(Invoice.objects.filter(**kinds).values_list("xero_id", flat=True)[:WITHHELD])
     for invoice in withheld:
         place.at_xero(invoice, Url=f"https://example.com/{uuid4()}")
     for first, last, minutes_ago in ((1, 3, 6), (3 + 1 + WITHHELD, 4 + WITHHELD, 2)):
-        body = body_of(event(tenantId=str(uuid4()))).replace(b'Sequence": 1', b'Sequence": %d' % first, 1)
+        body = body_of(event(tenantId=str(uuid4()))).replace(
+            b'Sequence": 1', b'Sequence": %d' % first, 1
+        )
         body = body.replace(b'"lastEventSequence": 1', b'"lastEventSequence": %d' % last)
         at = timezone.now() - timedelta(minutes=minutes_ago)
         Delivery.objects.create(
-            provider="xero", body=body, sha256=b"0" * 32, state="done", verdict="valid", received_at=at
+            provider="xero",
+            body=body,
+            sha256=b"0" * 32,
+            state="done",
+            verdict="valid",
+            received_at=at,
         )
     until(lambda: SequenceGap.objects.filter(caught_up_at__isnull=False).exists())
     marked = Ledger.objects.filter(pk=place.connection.pk)

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from xero.sandbox.accounting import amounts as xero_amounts
 from xero.totals import line_amount, totals
 
-RATES = {"OUTPUT2": Decimal(15), "RROUTPUT": Decimal(5), "ZERORATED": Decimal(0), "ODD": Decimal("12.375")}
+RATES = {
+    "OUTPUT2": Decimal(15),
+    "RROUTPUT": Decimal(5),
+    "ZERORATED": Decimal(0),
+    "ODD": Decimal("12.375"),
+}
 
 
 def number(places: int, largest: int) -> st.SearchStrategy[Decimal]:
@@ -51,7 +56,10 @@ def test_totals_are_those_of_the_sandbox(
 
 
 def test_tax_is_rounded_per_line_as_in_xeros_rounding_guide() -> None:
-    lines = [{"unit_amount": Decimal(price), "tax_type": "OUTPUT2"} for price in ("25.06", "25.61", "25.63")]
+    lines = [
+        {"unit_amount": Decimal(price), "tax_type": "OUTPUT2"}
+        for price in ("25.06", "25.61", "25.63")
+    ]
     found = totals(lines, RATES, "Exclusive")
     assert (found.sub_total, found.taxes, found.total) == (
         Decimal("76.30"),

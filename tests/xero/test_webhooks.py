@@ -23,7 +23,9 @@ URL = "/webhooks/xero/"
 KEY = "a-webhook-key-for-tests"
 TENANT = "2f0a7c2e-6f7e-4f57-9d44-0f3c1b8a7d11"
 INVOICE = "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10"
-LATELY = datetime.now(UTC).replace(microsecond=198_000) - timedelta(days=1)  # what is old is not taken in
+LATELY = datetime.now(UTC).replace(microsecond=198_000) - timedelta(
+    days=1
+)  # what is old is not taken in
 INTENT = b'{"events":[],"firstEventSequence": 0,"lastEventSequence": 0, "entropy": "LUWDSUDGSWNZVALZXBEV"}'
 
 
@@ -53,7 +55,11 @@ def body_of(*events: Any) -> bytes:
 def post(client: Client, body: bytes, signature: str | None = None, **headers: str) -> Any:
     given = sign(body) if signature is None else signature
     return client.generic(
-        "POST", URL, body, content_type="application/json", headers={"x-xero-signature": given, **headers}
+        "POST",
+        URL,
+        body,
+        content_type="application/json",
+        headers={"x-xero-signature": given, **headers},
     )
 
 
@@ -160,10 +166,20 @@ def test_address_without_its_last_slash_is_taken(client: Client) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     "path",
-    ["/webhooks/", "/webhooks/other/", "/webhooks/xero/more/", "/webhooks/xero//", "/webhooks/invoices/"],
+    [
+        "/webhooks/",
+        "/webhooks/other/",
+        "/webhooks/xero/more/",
+        "/webhooks/xero//",
+        "/webhooks/invoices/",
+    ],
 )
-def test_other_addresses_below_webhooks_go_the_way_of_pages(client: Client, method: str, path: str) -> None:
-    """Found to be a page of an agency called so, without the middleware that pages need, they were a 500."""
+def test_other_addresses_below_webhooks_go_the_way_of_pages(
+    client: Client, method: str, path: str
+) -> None:
+    """Found to be a page of an agency called so, without the middleware that pages need, they were
+    a 500.
+    """
     assert client.generic(method, path).status_code in {302, 403, 404, 405}
 
 
@@ -212,7 +228,11 @@ def test_unparsable_body_is_200_and_kept_with_the_reason(client: Client, body: b
     assert post(client, body).status_code == 200
     assert fan_out.fan_out() == 1
     delivery = Delivery.objects.get()
-    assert (delivery.state, delivery.verdict, bytes(delivery.body)) == ("unparsable", "unparsable", body)
+    assert (delivery.state, delivery.verdict, bytes(delivery.body)) == (
+        "unparsable",
+        "unparsable",
+        body,
+    )
     assert delivery.reason
 
 

@@ -15,12 +15,16 @@ from taskjuice.workspaces.panels import Panel
 from workflows.engine import lanes
 from workflows.models import Activation, ActivationState, Lane
 
-WAITING = "waiting"  # the error code of what a provider made wait (turns.py); a Delay's rest has none
+WAITING = (
+    "waiting"  # the error code of what a provider made wait (turns.py); a Delay's rest has none
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """`waiting`: all that is not through; `held`: those of them that the provider, or a lost access, made wait."""
+    """`waiting`: all that is not through; `held`: those of them that the provider, or a lost
+    access, made wait.
+    """
 
     waiting: int
     held: int
@@ -42,9 +46,14 @@ def of(connection: Connection) -> Blocked:
 
 @transaction.atomic
 def go_on(connection_id: int) -> int:
-    """What was made to wait is due now, and the lane parks no more; returns how many. Delays go on resting."""
+    """What was made to wait is due now, and the lane parks no more; returns how many. Delays go on
+    resting.
+    """
     held = Activation.objects.filter(
-        connection_id=connection_id, state=ActivationState.READY, error_code=WAITING, next_at__gt=Now()
+        connection_id=connection_id,
+        state=ActivationState.READY,
+        error_code=WAITING,
+        next_at__gt=Now(),
     )
     due = held.update(next_at=Now())
     lanes.unpark(connection_id)

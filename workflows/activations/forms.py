@@ -39,7 +39,8 @@ class ActivationFilter(forms.Form):
 
 
 class BulkForm(forms.Form):
-    """What to do to the ticked activations, or to all that the filters in the address leave (`all`).
+    """What to do to the ticked activations, or to all that the filters in the address leave
+    (`all`).
 
     `sure`: what it would be done to was shown.
     """
@@ -52,7 +53,8 @@ class BulkForm(forms.Form):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        # Any id may be given: those that are none, or outside the person's scope, are simply not found.
+        # Any id may be given: those that are none, or outside the person's scope, are simply not
+        # found.
         self.ids = whole_ids(data.getlist("activation")[:500])
 
 
@@ -60,4 +62,6 @@ class ReplayForm(forms.Form):
     """Where a replay begins, counted from 0, and on which version."""
 
     position = forms.IntegerField(min_value=0, max_value=1000, required=False)
-    on = forms.ChoiceField(choices=[("original", "original"), ("current", "current")], required=False)
+    on = forms.ChoiceField(
+        choices=[("original", "original"), ("current", "current")], required=False
+    )

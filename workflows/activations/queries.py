@@ -72,7 +72,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Page:
-    """Newest first. `older` and `newer` are the ids that the neighbouring pages begin at, None at the ends."""
+    """Newest first. `older` and `newer` are the ids that the neighbouring pages begin at, None at
+    the ends.
+    """
 
     rows: list[Row]
     chips: list[Chip]
@@ -108,7 +110,9 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Failures of one workflow with one error code, among the newest ones; `first` and `last` are their ids' ends."""
+    """Failures of one workflow with one error code, among the newest ones; `first` and `last` are
+    their ids' ends.
+    """
 
     workflow_id: int | None
     workflow_name: str
@@ -139,7 +143,9 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Causes:
-    """The most frequent causes; `total` of them there are among `failures` failures, the newest where `is_cut`."""
+    """The most frequent causes; `total` of them there are among `failures` failures, the newest
+    where `is_cut`.
+    """
 
     shown: list[Cause]
     total: int = 0
@@ -152,7 +158,9 @@ class Causes:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """What something is about to be done to, oldest first; `total` fit, which may be more than one go takes."""
+    """What something is about to be done to, oldest first; `total` fit, which may be more than one
+    go takes.
+    """
 
     activations: list[Activation]
     total: int
@@ -191,8 +199,8 @@ def here(scope: Scope) -> "QuerySet[Activation]":
 def chips(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Chip]:
     """How many there are of each state, counted no further than needed, in one query.
 
-    Counted is what a click on the chip shows: the workflow and the search of the filter hold, its cause does not.
-    `ids`: what the search found.
+    Counted is what a click on the chip shows: the workflow and the search of the filter hold, its
+    cause does not. `ids`: what the search found.
     """
     where, values = _where(scope, chosen, ids)
     parts, given = [], list[Any]()
@@ -212,7 +220,9 @@ def chips(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Ch
 
 
 def causes(scope: Scope, chosen: ActivationFilter, *, every: bool = False) -> Causes:
-    """The newest failures that the filter leaves, grouped by workflow and error code, most frequent first."""
+    """The newest failures that the filter leaves, grouped by workflow and error code, most frequent
+    first.
+    """
     ids = activation_search.matches(scope, chosen.text("q"))
     where, values = _where(scope, chosen, ids)
     shown = MOST_CAUSES if every else CAUSES_SHOWN
@@ -225,7 +235,9 @@ def causes(scope: Scope, chosen: ActivationFilter, *, every: bool = False) -> Ca
 
 
 def workflow_name(scope: Scope, chosen: ActivationFilter) -> str:
-    """The name of the workflow that the list is filtered by; "" where it is filtered by none of this agency."""
+    """The name of the workflow that the list is filtered by; "" where it is filtered by none of
+    this agency.
+    """
     pk = chosen.number("workflow")
     if pk is None:
         return ""
@@ -233,13 +245,17 @@ def workflow_name(scope: Scope, chosen: ActivationFilter) -> str:
 
 
 def picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
-    """The activations of this scope with these ids, oldest first, so that replays keep the order of events."""
+    """The activations of this scope with these ids, oldest first, so that replays keep the order of
+    events.
+    """
     found = here(scope).filter(pk__in=ids).select_related("workspace", "connection").order_by("id")
     return list(found.defer("trigger_data", "outputs"))
 
 
 def matching(scope: Scope, chosen: ActivationFilter) -> Bulk:
-    """What the filters leave, between the ids that they name: the oldest of them, and how many there are."""
+    """What the filters leave, between the ids that they name: the oldest of them, and how many
+    there are.
+    """
     ids = activation_search.matches(scope, chosen.text("q"))
     first, last = chosen.number("first") or 1, chosen.number("last")
     found = activation_search.oldest(scope, chosen, ids, CAUSES_OF, after=first - 1, until=last)
@@ -266,11 +282,15 @@ def parked_lanes(connection_ids: Sequence[int]) -> dict[int, Lane]:
 
 def _place(scope: Scope) -> tuple[str, int]:
     """The column that an index begins with, and its value."""
-    return ("workspace_id", scope.workspace.pk) if scope.workspace else ("agency_id", scope.agency.pk)
+    return (
+        ("workspace_id", scope.workspace.pk) if scope.workspace else ("agency_id", scope.agency.pk)
+    )
 
 
 def _where(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> tuple[str, list[Any]]:
-    """The condition of the scope and of the filter's workflow and search, led by the columns of an index."""
+    """The condition of the scope and of the filter's workflow and search, led by the columns of an
+    index.
+    """
     column, key = _place(scope)
     parts, values = [f"{column} = %s"], list[Any]([key])
     if (workflow := chosen.number("workflow")) is not None:
@@ -288,7 +308,11 @@ def _rows(found: Sequence[Activation]) -> list[Row]:
     lanes = parked_lanes([activation.connection_id for activation in found])
     pauses = organisation_pauses.holding(found)
     return [
-        Row(a, lanes.get(a.connection_id) if a.state == ActivationState.READY else None, pauses.get(a.pk))
+        Row(
+            a,
+            lanes.get(a.connection_id) if a.state == ActivationState.READY else None,
+            pauses.get(a.pk),
+        )
         for a in found
     ]
 

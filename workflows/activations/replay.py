@@ -1,4 +1,6 @@
-"""What a person can do to activations: replay, cancel, resume, mark a step as done. The lanes do the work."""
+"""What a person can do to activations: replay, cancel, resume, mark a step as done. The lanes do
+the work.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -32,7 +34,8 @@ ORIGINAL, CURRENT = "original", "current"
 
 @transaction.atomic
 def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: User) -> None:
-    """Run it again from the step at `position`; finished steps before it keep what they gave and are not repeated.
+    """Run it again from the step at `position`; finished steps before it keep what they gave and
+    are not repeated.
 
     `on` is `original` (the version it ran on) or `current` (the live one). Raises NotAllowed.
     """
@@ -72,11 +75,15 @@ def replay_where_it_ended(*, activation: Activation, by: User) -> None:
 
 @transaction.atomic
 def cancel(*, activation: Activation, by: User) -> None:
-    """No further step is taken. One that is being taken right now may still get its answer, which is then kept."""
+    """No further step is taken. One that is being taken right now may still get its answer, which
+    is then kept.
+    """
     current = _locked(activation)
     if current.state not in CANCELLABLE:
         raise NotAllowed("It has ended already.")
-    Activation.objects.filter(pk=current.pk).update(state=ActivationState.CANCELLED, finished_at=Now())
+    Activation.objects.filter(pk=current.pk).update(
+        state=ActivationState.CANCELLED, finished_at=Now()
+    )
     approval_tasks.withdraw(current.pk)
     journal.withdraw(current.pk, by=by)
     _note("activation cancelled", current, by)
@@ -95,10 +102,11 @@ def resume(*, activation: Activation, by: User) -> None:
 
 @transaction.atomic
 def mark_done(*, activation: Activation, by: User) -> None:
-    """A person has seen that the step nobody could confirm was done: it counts as done and the next one follows.
+    """A person has seen that the step nobody could confirm was done: it counts as done and the next
+    one follows.
 
-    What it gave is not known, so steps that need it fail. Raises NotAllowed; so it does for a write to the provider,
-    which is decided about on its own page, where it can be named and is looked up.
+    What it gave is not known, so steps that need it fail. Raises NotAllowed; so it does for a write
+    to the provider, which is decided about on its own page, where it can be named and is looked up.
     """
     current = _locked(activation)
     if current.state != ActivationState.UNKNOWN:
@@ -147,7 +155,9 @@ def why_not_replay(activation: Activation) -> str:
     """Empty when it may be replayed."""
     if activation.state not in REPLAYABLE:
         return "It is still on its way."
-    if activation.lease_token is not None and lanes.is_held(activation.connection_id, activation.lease_token):
+    if activation.lease_token is not None and lanes.is_held(
+        activation.connection_id, activation.lease_token
+    ):
         return "A step of it is just being taken. Try again in a moment."
     if activation.connection.state == ConnectionState.REVOKED:
         return f"{activation.connection.name} is no longer connected. Connect it again first."
@@ -183,8 +193,12 @@ def _version(activation: Activation, on: str) -> Version:
 
 
 def _kept_outputs(activation: Activation, version: Version, position: int) -> dict[str, Any]:
-    """What the steps before `position` gave. All of them must have finished, and be the same in both versions."""
-    reached = len(version.steps) if activation.state == ActivationState.SUCCEEDED else activation.position
+    """What the steps before `position` gave. All of them must have finished, and be the same in
+    both versions.
+    """
+    reached = (
+        len(version.steps) if activation.state == ActivationState.SUCCEEDED else activation.position
+    )
     if not 0 <= position < len(version.steps) or position > reached:
         raise NotAllowed("Begin at a step that was reached.")
     original = activation.version.steps if activation.version else []
@@ -194,12 +208,16 @@ def _kept_outputs(activation: Activation, version: Version, position: int) -> di
     outputs = dict(passed.values_list("name", "output"))
     names = [step["name"] for step in version.steps[:position]]
     if missing := [name for name in names if name not in outputs]:
-        raise NotAllowed(f"What the step {missing[0]} gave is no longer known. Replay the whole of it.")
+        raise NotAllowed(
+            f"What the step {missing[0]} gave is no longer known. Replay the whole of it."
+        )
     return {name: outputs[name] for name in names} | _progress(activation, version, position)
 
 
 def _progress(activation: Activation, version: Version, position: int) -> dict[str, Any]:
-    """What a step that runs once per element had done of its list when it ended; those are not repeated either."""
+    """What a step that runs once per element had done of its list when it ended; those are not
+    repeated either.
+    """
     if version.pk != activation.version_id or position != activation.position:
         return {}
     names = {step["name"] for step in version.steps}
@@ -209,9 +227,9 @@ def _progress(activation: Activation, version: Version, position: int) -> dict[s
 def _refuse_repeated_effects(activation: Activation, version: Version, position: int) -> None:
     """A finished step that changed something outside is never taken twice."""
     done = set(
-        StepRun.objects.filter(activation=activation, outcome="done", action__in=_effective()).values_list(
-            "name", flat=True
-        )
+        StepRun.objects.filter(
+            activation=activation, outcome="done", action__in=_effective()
+        ).values_list("name", flat=True)
     )
     for step in version.steps[position:]:
         if step["name"] in done:

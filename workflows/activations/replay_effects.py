@@ -39,7 +39,9 @@ class Outlook:
 
 
 def outlook(activations: Sequence[Activation]) -> Outlook:
-    """Say what replaying these from where they ended may send and write. Conditions may still skip a step."""
+    """Say what replaying these from where they ended may send and write. Conditions may still skip
+    a step.
+    """
     versions = Version.objects.in_bulk({one.version_id for one in activations if one.version_id})
     return Outlook([_line(one, versions.get(one.version_id or 0)) for one in activations])
 

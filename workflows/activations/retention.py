@@ -16,8 +16,9 @@ STEP_HISTORY = Partitioned("workflows_steprun", "finished_at")
 # Steps of what is still to be seen: their activation has not ended, or not long enough ago.
 STILL_SEEN = """EXISTS (SELECT FROM workflows_activation a WHERE a.id = h.activation_id
     AND NOT (a.state IN ('succeeded', 'stopped', 'failed', 'cancelled') AND a.finished_at < %(cutoff)s))"""
-# An event outlives its activations: while it is known, the same report of it starts nothing again. Reports of
-# events older than this are refused (connections.webhooks.parsing.ACCEPTED), so none comes back after it was forgotten.
+# An event outlives its activations: while it is known, the same report of it starts nothing again.
+# Reports of events older than this are refused (connections.webhooks.parsing.ACCEPTED), so none
+# comes back after it was forgotten.
 EVENTS_LONGER = timedelta(days=62)
 
 
@@ -29,7 +30,9 @@ def register() -> None:
 
 
 def step_history(before: datetime) -> int:
-    """Whole months; makes those to come as well. Nodes that do not own the table leave it to `manage.py prune`."""
+    """Whole months; makes those to come as well. Nodes that do not own the table leave it to
+    `manage.py prune`.
+    """
     if not STEP_HISTORY.is_ours():
         return 0
     STEP_HISTORY.make_ahead(timezone.now())
@@ -39,7 +42,9 @@ def step_history(before: datetime) -> int:
 def activations(before: datetime) -> int:
     """Those that ended, unless the outcome of a write of theirs is open."""
     open_calls = Call.objects.filter(activation_id=OuterRef("pk"), state__in=OPEN_CALLS)
-    ended = Activation.objects.filter(state__in=FINISHED, finished_at__lt=before).exclude(Exists(open_calls))
+    ended = Activation.objects.filter(state__in=FINISHED, finished_at__lt=before).exclude(
+        Exists(open_calls)
+    )
     return pruning.delete_batch(ended, born="created_at", before=before)
 
 
@@ -47,8 +52,12 @@ def events(before: datetime) -> int:
     """Those that no activation needs."""
     before -= EVENTS_LONGER
     needed = Activation.objects.filter(event=OuterRef("pk"))
-    forgotten: QuerySet[Event] = Event.objects.filter(received_at__lt=before, occurred_at__lt=before)
-    return pruning.delete_batch(forgotten.exclude(Exists(needed)), born="received_at", before=before)
+    forgotten: QuerySet[Event] = Event.objects.filter(
+        received_at__lt=before, occurred_at__lt=before
+    )
+    return pruning.delete_batch(
+        forgotten.exclude(Exists(needed)), born="received_at", before=before
+    )
 
 
 def _make_partitions(sender: Any, **_: Any) -> None:

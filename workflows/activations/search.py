@@ -1,4 +1,6 @@
-"""Ways through a million activations: whatever the filters are, an index leads to the newest of what they leave."""
+"""Ways through a million activations: whatever the filters are, an index leads to the newest of
+what they leave.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +21,8 @@ Way = dict[str, Any]  # the first columns of an index, in its order, with their 
 
 
 def matches(scope: Scope, text: str) -> list[int]:
-    """Ids of those whose subject begins with `text` in whatever case, the highest subject first; at most one too many.
+    """Ids of those whose subject begins with `text` in whatever case, the highest subject first; at
+    most one too many.
 
     A list, since joined in the database the planner would rather walk through all activations.
     """
@@ -34,17 +37,27 @@ def matches(scope: Scope, text: str) -> list[int]:
     )
     ahead = [f"-{column}" for column in _place(scope)]
     with transaction.atomic(), database.cursor() as cursor:
-        # It expects few matches, and would collect and sort all of them instead of taking the first by the index.
+        # It expects few matches, and would collect and sort all of them instead of taking the first
+        # by the index.
         cursor.execute("SET LOCAL enable_bitmapscan = off")
         return list(found.order_by(*ahead, "-upper").values_list("pk", flat=True)[: SEARCHED + 1])
 
 
 def newest(
-    scope: Scope, chosen: ActivationFilter, ids: Sequence[int], most: int, *, before: int | None = None
+    scope: Scope,
+    chosen: ActivationFilter,
+    ids: Sequence[int],
+    most: int,
+    *,
+    before: int | None = None,
 ) -> list[Activation]:
-    """The newest of what the filters leave, of those before an id where one is given; `ids` match the search."""
+    """The newest of what the filters leave, of those before an id where one is given; `ids` match
+    the search.
+    """
     bound = {} if before is None else {"pk__lt": before}
-    found = [rows.filter(**bound).order_by(*ahead, "-id") for rows, ahead in _ways(scope, chosen, ids)]
+    found = [
+        rows.filter(**bound).order_by(*ahead, "-id") for rows, ahead in _ways(scope, chosen, ids)
+    ]
     return _merged(found, "-id", most)
 
 
@@ -57,7 +70,9 @@ def oldest(
     after: int,
     until: int | None = None,
 ) -> list[Activation]:
-    """The oldest of what the filters leave after an id, up to another where one is given, oldest first."""
+    """The oldest of what the filters leave after an id, up to another where one is given, oldest
+    first.
+    """
     bound = {} if until is None else {"pk__lte": until}
     found = [
         rows.filter(pk__gt=after, **bound).order_by(*(f"-{column}" for column in ahead), "id")
@@ -72,13 +87,17 @@ def _merged(found: "Sequence[QuerySet[Activation]]", order: str, most: int) -> l
         ids = sorted(ids, reverse=order.startswith("-"))[:most]
         found = [Activation.objects.filter(pk__in=ids).order_by(order)]
     [rows] = found
-    return list(rows.select_related("workspace", "connection").defer("trigger_data", "outputs")[:most])
+    return list(
+        rows.select_related("workspace", "connection").defer("trigger_data", "outputs")[:most]
+    )
 
 
 def _ways(
     scope: Scope, chosen: ActivationFilter, ids: Sequence[int]
 ) -> "list[tuple[QuerySet[Activation], list[str]]]":
-    """What the filters leave, with the columns that lead to it in order. Several where each state has its own way."""
+    """What the filters leave, with the columns that lead to it in order. Several where each state
+    has its own way.
+    """
     place, workflow = _place(scope), chosen.number("workflow")
     state, cause = chosen.text("state"), chosen.text("cause")
     of_workflow: Way = {} if workflow is None else {"workflow_id": workflow}
@@ -104,12 +123,17 @@ def _way(way: Way, rest: dict[str, Any]) -> "tuple[QuerySet[Activation], list[st
 def _along(way: Way) -> "QuerySet[Activation]":
     """The activations on this way; in order by its columns, only its own index serves them.
 
-    The columns are asked for as ranges of one value: of what equals a value the planner knows that order does not
-    matter, and goes through all activations by their ids, hoping to meet the right ones soon.
+    The columns are asked for as ranges of one value: of what equals a value the planner knows that
+    order does not matter, and goes through all activations by their ids, hoping to meet the right
+    ones soon.
     """
-    ranges = {f"{column}__{side}": value for column, value in way.items() for side in ("gte", "lte")}
+    ranges = {
+        f"{column}__{side}": value for column, value in way.items() for side in ("gte", "lte")
+    }
     return Activation.objects.filter(**ranges)
 
 
 def _place(scope: Scope) -> Way:
-    return {"workspace_id": scope.workspace.pk} if scope.workspace else {"agency_id": scope.agency.pk}
+    return (
+        {"workspace_id": scope.workspace.pk} if scope.workspace else {"agency_id": scope.agency.pk}
+    )

@@ -17,7 +17,15 @@ from workflows.activations.replay import same_until, undecided_call, why_not_rep
 from workflows.approvals import queries as approval_queries
 from workflows.engine import organisation_pauses
 from workflows.engine.error_advice import Advice, advice_for
-from workflows.models import Activation, ActivationState, Approval, Lane, OrganisationPause, StepRun, Version
+from workflows.models import (
+    Activation,
+    ActivationState,
+    Approval,
+    Lane,
+    OrganisationPause,
+    StepRun,
+    Version,
+)
 
 MAX_JSON = 60_000  # characters of one output that the page shows
 MAX_FIELDS = 200
@@ -26,7 +34,9 @@ WAITING, RUNNING, REACHED = "waiting", "running", "done"
 
 @dataclass(frozen=True)
 class StepView:
-    """One step of the version. `state` is a word of components/state.html, or `ahead`: not reached yet."""
+    """One step of the version. `state` is a word of components/state.html, or `ahead`: not reached
+    yet.
+    """
 
     position: int
     name: str
@@ -62,7 +72,9 @@ class StepView:
     def warnings(self) -> list[str]:
         """What the provider warned of when the step worked."""
         action = registry.actions.get(self.action)
-        return action.warnings(self.last.output) if action and self.last and self.last.output else []
+        return (
+            action.warnings(self.last.output) if action and self.last and self.last.output else []
+        )
 
     @cached_property
     def output_json(self) -> str:
@@ -90,7 +102,10 @@ class Story:
     @property
     def waits_for(self) -> str:
         """Why it rests until its time; "" where it does not."""
-        rests = self.activation.state == ActivationState.READY and self.activation.next_at > timezone.now()
+        rests = (
+            self.activation.state == ActivationState.READY
+            and self.activation.next_at > timezone.now()
+        )
         return self.activation.error if rests else ""
 
     @property
@@ -109,7 +124,9 @@ class Story:
         """The step that a replay would begin at by itself: the one that did not get through."""
         through = self.activation.state == ActivationState.SUCCEEDED
         return (
-            None if through else next((s for s in self.steps if s.position == self.activation.position), None)
+            None
+            if through
+            else next((s for s in self.steps if s.position == self.activation.position), None)
         )
 
     @property
@@ -195,9 +212,13 @@ def _plain(value: Any) -> str:
     return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
-def _steps(activation: Activation, runs: Mapping[str, list[StepRun]], *, may_replay: bool) -> list[StepView]:
+def _steps(
+    activation: Activation, runs: Mapping[str, list[StepRun]], *, may_replay: bool
+) -> list[StepView]:
     planned = (
-        [(step["name"], step["action"]) for step in activation.version.steps] if activation.version else []
+        [(step["name"], step["action"]) for step in activation.version.steps]
+        if activation.version
+        else []
     )
     if not planned:  # the version was deleted: what was done is all there is
         planned = [(name, attempts[-1].action) for name, attempts in runs.items()]
@@ -222,8 +243,14 @@ def _steps(activation: Activation, runs: Mapping[str, list[StepRun]], *, may_rep
 
 
 def _state(activation: Activation, position: int, attempts: Sequence[StepRun]) -> str:
-    if position < activation.position:  # gone past: done, skipped by its condition, or failed and allowed to
-        return attempts[-1].outcome if attempts and attempts[-1].outcome in {"skipped", "failed"} else "done"
+    if (
+        position < activation.position
+    ):  # gone past: done, skipped by its condition, or failed and allowed to
+        return (
+            attempts[-1].outcome
+            if attempts and attempts[-1].outcome in {"skipped", "failed"}
+            else "done"
+        )
     if position > activation.position:
         return "ahead"
     began = activation.restarted_at
@@ -265,7 +292,11 @@ def _call_href(activation: Activation) -> str:
     call = undecided_call(activation) if activation.state == ActivationState.UNKNOWN else None
     if call is None:
         return ""
-    place = {"agency": activation.agency.slug, "workspace": activation.workspace.slug, "call": call.pk}
+    place = {
+        "agency": activation.agency.slug,
+        "workspace": activation.workspace.slug,
+        "call": call.pk,
+    }
     try:
         return reverse(f"{call.connection.provider}:call-detail", kwargs=place)
     except NoReverseMatch:  # a provider without such a page
@@ -276,7 +307,9 @@ def _connection_href(activation: Activation) -> str:
     if not advice_for(activation.error_code).reconnects:
         return ""
     place = {"agency": activation.agency.slug, "workspace": activation.workspace.slug}
-    return reverse("connections:connection-detail", kwargs=place | {"connection": activation.connection_id})
+    return reverse(
+        "connections:connection-detail", kwargs=place | {"connection": activation.connection_id}
+    )
 
 
 def _document_href(activation: Activation) -> str:

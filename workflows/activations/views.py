@@ -23,12 +23,18 @@ VERBS = {
     "resume": replay.resume,
     "done": replay.mark_done,
 }
-DONE = {"replay": "replayed from the step they ended at", "cancel": "cancelled", "resume": "resumed"}
+DONE = {
+    "replay": "replayed from the step they ended at",
+    "cancel": "cancelled",
+    "resume": "resumed",
+}
 UNCHANGED = 204  # htmx leaves the page as it is
 
 
 @require_safe
-def activation_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+def activation_list(
+    request: HttpRequest, agency: str, workspace: str | None = None
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     chosen = ActivationFilter(request.GET)
     page = activation_queries.page(scope, chosen)
@@ -40,7 +46,9 @@ def activation_list(request: HttpRequest, agency: str, workspace: str | None = N
         "list": page,
         "chosen": chosen,
         "state": chosen.text("state"),
-        "causes": activation_queries.causes(scope, chosen, every=bool(chosen.cleaned_data.get("every_cause")))
+        "causes": activation_queries.causes(
+            scope, chosen, every=bool(chosen.cleaned_data.get("every_cause"))
+        )
         if shows_causes
         else None,
         "of_workflow": activation_queries.workflow_name(scope, chosen),
@@ -53,7 +61,9 @@ def activation_list(request: HttpRequest, agency: str, workspace: str | None = N
 
 
 @require_POST
-def activation_bulk(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+def activation_bulk(
+    request: HttpRequest, agency: str, workspace: str | None = None
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     shown = {name: value for name, value in request.GET.items() if name not in {"first", "last"}}
     following = f"{_url(scope, 'activation-list')}?{urlencode(shown)}"
@@ -78,7 +88,9 @@ def activation_bulk(request: HttpRequest, agency: str, workspace: str | None = N
 def _ask(
     request: HttpRequest, scope: Scope, found: activation_queries.Bulk, verb: str, following: str
 ) -> HttpResponse:
-    """Show exactly what it would be done to. The form names each of them, so that nothing else is taken."""
+    """Show exactly what it would be done to. The form names each of them, so that nothing else is
+    taken.
+    """
     context = {
         "found": found,
         "outlook": replay_effects.outlook(found.activations),
@@ -117,7 +129,9 @@ def activation_detail(
         "here": _url(scope, "activation-detail", story.activation),
         "list": _url(scope, "activation-list"),
     }
-    return render(request, "workflows/_activation.html" if is_poll else "workflows/activation.html", context)
+    return render(
+        request, "workflows/_activation.html" if is_poll else "workflows/activation.html", context
+    )
 
 
 @require_POST
@@ -147,7 +161,9 @@ def activation_replay(
 def activation_cancel(
     request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
 ) -> HttpResponse:
-    return _do(request, agency, workspace, activation, "cancel", "Cancelled. No further step is taken.")
+    return _do(
+        request, agency, workspace, activation, "cancel", "Cancelled. No further step is taken."
+    )
 
 
 @require_POST

@@ -1,8 +1,8 @@
 """Leave to write: given once to each write of a guarded step, and counted by its limits.
 
-Requests of one workflow are judged one after the other (its row is locked), whichever workers and clients they come
-from, so that no limit is passed by two at once. A permit stands for something written, or about to be; when it turns
-out that nothing was written, it is given back.
+Requests of one workflow are judged one after the other (its row is locked), whichever workers and
+clients they come from, so that no limit is passed by two at once. A permit stands for something
+written, or about to be; when it turns out that nothing was written, it is given back.
 """
 
 from collections.abc import Iterable, Sequence
@@ -48,14 +48,24 @@ class Spent:
 
 
 def admit(requests: Sequence[Request]) -> list[Outcome | None]:
-    """None for each that may be written now; else what stands in its place. Call it outside transactions."""
+    """None for each that may be written now; else what stands in its place. Call it outside
+    transactions.
+    """
     with transaction.atomic():
         activations = _activations(requests)
-        workflows = sorted({a.workflow_id for a in activations.values() if a.workflow_id is not None})
-        list(Workflow.objects.select_for_update(no_key=True).filter(pk__in=workflows).order_by("pk"))
-        held = {(p.activation_id, p.step, p.element) for p in _of(request.call for request in requests)}
+        workflows = sorted(
+            {a.workflow_id for a in activations.values() if a.workflow_id is not None}
+        )
+        list(
+            Workflow.objects.select_for_update(no_key=True).filter(pk__in=workflows).order_by("pk")
+        )
+        held = {
+            (p.activation_id, p.step, p.element) for p in _of(request.call for request in requests)
+        }
         return [
-            None if _key(request.call) in held else _judged(request, activations[request.call.activation_id])
+            None
+            if _key(request.call) in held
+            else _judged(request, activations[request.call.activation_id])
             for request in requests
         ]
 
@@ -81,7 +91,9 @@ UNUSED = Q(
 
 
 def _with_use() -> "QuerySet[Permit]":
-    """`was_used`: a call, a request or a finished step stands for it; `has_progress`: some elements of its list do."""
+    """`was_used`: a call, a request or a finished step stands for it; `has_progress`: some elements
+    of its list do.
+    """
     place = {
         "activation_id": OuterRef("activation_id"),
         "step": OuterRef("step"),
@@ -105,14 +117,20 @@ def _with_use() -> "QuerySet[Permit]":
 
 def _activations(requests: Sequence[Request]) -> dict[int | None, Activation]:
     ids = {pk for request in requests if (pk := request.call.activation_id) is not None}
-    rows = Activation.objects.filter(pk__in=ids).select_related("connection").defer("trigger_data", "outputs")
+    rows = (
+        Activation.objects.filter(pk__in=ids)
+        .select_related("connection")
+        .defer("trigger_data", "outputs")
+    )
     return {row.pk: row for row in rows}
 
 
 def _of(calls: Iterable[Call]) -> list[Permit]:
     keys = {_key(call) for call in calls}
     found = Permit.objects.filter(activation__in={activation for activation, *_ in keys})
-    return [permit for permit in found if (permit.activation_id, permit.step, permit.element) in keys]
+    return [
+        permit for permit in found if (permit.activation_id, permit.step, permit.element) in keys
+    ]
 
 
 def _key(call: Call) -> Key:
@@ -147,7 +165,8 @@ def _double(request: Request, activation: Activation) -> Outcome | None:
     if earlier is None:
         return None
     return Failed(
-        "duplicate", f"This step was given the same in activation {earlier}; it is not written twice."
+        "duplicate",
+        f"This step was given the same in activation {earlier}; it is not written twice.",
     )
 
 
@@ -156,15 +175,21 @@ def _too_large(request: Request, activation: Activation) -> Outcome | None:
     if most is None:
         return None
     if request.amount is None:
-        return Failed("guard", f"{request.subject}: what it comes to is not known beforehand. {NOT_KNOWN}")
+        return Failed(
+            "guard", f"{request.subject}: what it comes to is not known beforehand. {NOT_KNOWN}"
+        )
     if request.amount > most:
-        text = f"{request.subject}: {_money(request)} is more than the {most:,} it may write at once."
+        text = (
+            f"{request.subject}: {_money(request)} is more than the {most:,} it may write at once."
+        )
         return Failed("guard", text)
     return None
 
 
 def _unapproved(request: Request, activation: Activation) -> Outcome | None:
-    """A person is asked once per write; should it come to something else meanwhile, they are asked anew."""
+    """A person is asked once per write; should it come to something else meanwhile, they are asked
+    anew.
+    """
     above = guards.amount(request.call.guard, "approve_above")
     if above is None or (above and request.amount is not None and request.amount <= above):
         return None
@@ -207,19 +232,22 @@ def _over_the_hour(request: Request, activation: Activation) -> Outcome | None:
     most = int(guard.get("per_hour") or 0)
     if most and len(spent) >= most:
         return _wait(
-            f"{most:,} writes in the last hour are all that this step may do", spent[len(spent) - most]
+            f"{most:,} writes in the last hour are all that this step may do",
+            spent[len(spent) - most],
         )
     cap = guards.amount(guard, "amount_per_hour")
     if cap is None:
         return None
     if request.amount is None:
-        return Failed("guard", f"{request.subject}: what it comes to is not known beforehand. {NOT_KNOWN}")
-    if request.amount > cap:
-        text = (
-            f"{request.subject}: {_money(request)} is more than the {cap:,} that may be written in an hour."
+        return Failed(
+            "guard", f"{request.subject}: what it comes to is not known beforehand. {NOT_KNOWN}"
         )
+    if request.amount > cap:
+        text = f"{request.subject}: {_money(request)} is more than the {cap:,} that may be written in an hour."
         return Failed("guard", text)
-    return _over_the_amount(request, cap, [one for one in spent if one.currency == request.currency])
+    return _over_the_amount(
+        request, cap, [one for one in spent if one.currency == request.currency]
+    )
 
 
 def _over_the_amount(request: Request, cap: Decimal, spent: Sequence[Spent]) -> TryLater | None:
@@ -230,7 +258,9 @@ def _over_the_amount(request: Request, cap: Decimal, spent: Sequence[Spent]) -> 
             break
         over, last = over - one.amount, one
         if over <= 0:
-            return _wait(f"with {_money(request)} more this step would pass its {cap:,} an hour", last)
+            return _wait(
+                f"with {_money(request)} more this step would pass its {cap:,} an hour", last
+            )
     return None
 
 

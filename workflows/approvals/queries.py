@@ -15,7 +15,9 @@ def tasks(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Appro
     if search:
         about = Q(question__icontains=search) | Q(activation__subject__istartswith=search)
         rows = rows.filter(about | Q(activation__workflow_name__icontains=search))
-    return rows.order_by("expires_at", "id") if state == ApprovalState.OPEN else rows.order_by("-id")
+    return (
+        rows.order_by("expires_at", "id") if state == ApprovalState.OPEN else rows.order_by("-id")
+    )
 
 
 def counts(scope: Scope) -> dict[str, int]:

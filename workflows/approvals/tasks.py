@@ -1,7 +1,9 @@
-"""Tasks for people: asked by a step, decided once by somebody on the agency's staff, read by the step again.
+"""Tasks for people: asked by a step, decided once by somebody on the agency's staff, read by the
+step again.
 
-The activation rests as one that waits for its next attempt, until the task expires; a decision makes it due at once.
-Letters about tasks are taskjuice/notices' business: it writes to a person about everything at once.
+The activation rests as one that waits for its next attempt, until the task expires; a decision
+makes it due at once. Letters about tasks are taskjuice/notices' business: it writes to a person
+about everything at once.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -54,13 +56,19 @@ def ask(questions: Sequence[Question]) -> Mapping[tuple[int, str], Approval]:
 
 
 def decide(*, approval: Approval, approved: bool, comment: str, by: User) -> None:
-    """Once and for all: raises NotAllowed where it was decided before, has expired or was withdrawn."""
+    """Once and for all: raises NotAllowed where it was decided before, has expired or was
+    withdrawn.
+    """
     state = ApprovalState.APPROVED if approved else ApprovalState.DECLINED
     with transaction.atomic():
         taken = Approval.objects.filter(
             pk=approval.pk, state=ApprovalState.OPEN, current=True, expires_at__gt=Now()
         ).update(
-            state=state, decided_by=by, decided_name=str(by)[:254], decided_at=Now(), comment=comment.strip()
+            state=state,
+            decided_by=by,
+            decided_name=str(by)[:254],
+            decided_at=Now(),
+            comment=comment.strip(),
         )
         if not taken:
             approval.refresh_from_db()
@@ -80,7 +88,9 @@ def decide(*, approval: Approval, approved: bool, comment: str, by: User) -> Non
 def expire(approval: Approval) -> bool:
     """Whether it ended undecided; a decision made meanwhile wins."""
     return bool(
-        Approval.objects.filter(pk=approval.pk, state=ApprovalState.OPEN).update(state=ApprovalState.EXPIRED)
+        Approval.objects.filter(pk=approval.pk, state=ApprovalState.OPEN).update(
+            state=ApprovalState.EXPIRED
+        )
     )
 
 
@@ -108,7 +118,9 @@ def mend() -> None:
 
 def untold() -> "QuerySet[Approval]":
     """Return the open tasks that somebody has not been written to about, oldest first."""
-    rows = Approval.objects.filter(state=ApprovalState.OPEN, current=True, told_at=None).exclude(told=[])
+    rows = Approval.objects.filter(state=ApprovalState.OPEN, current=True, told_at=None).exclude(
+        told=[]
+    )
     return (
         rows.filter(expires_at__gt=Now())
         .select_related("agency", "workspace", "activation")
@@ -117,13 +129,17 @@ def untold() -> "QuerySet[Approval]":
 
 
 def note_told(approvals: Iterable[Approval], addresses: Mapping[int, Collection[str]]) -> None:
-    """Note who was written to about each task, by its id, or will never be; in the transaction that sends."""
+    """Note who was written to about each task, by its id, or will never be; in the transaction that
+    sends.
+    """
     for approval in approvals:
         Approval.objects.filter(pk=approval.pk).update(
             reached=Func(F("reached"), _addresses(addresses[approval.pk]), function="array_cat")
         )
     Approval.objects.filter(
-        pk__in=[approval.pk for approval in approvals], told_at=None, told__contained_by=F("reached")
+        pk__in=[approval.pk for approval in approvals],
+        told_at=None,
+        told__contained_by=F("reached"),
     ).update(told_at=Now())
 
 
@@ -145,7 +161,9 @@ def _current(activation_ids: Iterable[int]) -> dict[tuple[int, str], Approval]:
 
 
 def _store(questions: Sequence[Question]) -> None:
-    activations = Activation.objects.select_related("agency").in_bulk([q.activation_id for q in questions])
+    activations = Activation.objects.select_related("agency").in_bulk(
+        [q.activation_id for q in questions]
+    )
     agency = next(iter(activations.values())).agency  # a wave is of one connection
     rows = [_row(question, activations[question.activation_id], agency) for question in questions]
     Approval.objects.bulk_create(rows)
@@ -167,7 +185,10 @@ def _row(question: Question, activation: Activation, agency: Agency) -> Approval
 def _told(agency: Agency, chosen: Sequence[str]) -> list[str]:
     if not chosen:
         leads = agency.memberships.filter(role__in=(Role.OWNER, Role.ADMIN), user__is_active=True)
-        return [address.lower() for address in leads.order_by("pk").values_list("user__email", flat=True)]
+        return [
+            address.lower()
+            for address in leads.order_by("pk").values_list("user__email", flat=True)
+        ]
     staff = staff_addresses(agency)
     if strangers := [address for address in chosen if address.lower() not in staff]:
         raise NotOnTheTeam(", ".join(strangers))
@@ -200,25 +221,35 @@ def _why_not(approval: Approval) -> str:
 
 def address_of(approval: Approval) -> str:
     """Return where the task is decided."""
-    place = {"agency": approval.agency.slug, "workspace": approval.workspace.slug, "task": approval.pk}
+    place = {
+        "agency": approval.agency.slug,
+        "workspace": approval.workspace.slug,
+        "task": approval.pk,
+    }
     return reverse("workflows:task-detail", kwargs=place)
 
 
 def outcome_of(task: Approval, *, goes_on: bool = False) -> Outcome:
-    """Return what the asking step ends in. `goes_on`: a task that was declined is done too, and says so."""
+    """Return what the asking step ends in. `goes_on`: a task that was declined is done too, and
+    says so.
+    """
     if task.state == ApprovalState.OPEN and task.expires_at <= clock.now():
         if expire(task):
             return Stopped("Nobody decided in time.", _decision(task))
         task.refresh_from_db()
     match task.state:
         case ApprovalState.OPEN:
-            return TryLater(f"Waits for a decision: {task.question}", at=task.expires_at, counts=False)
+            return TryLater(
+                f"Waits for a decision: {task.question}", at=task.expires_at, counts=False
+            )
         case ApprovalState.APPROVED:
             return Done(_decision(task))
         case ApprovalState.DECLINED if goes_on:
             return Done(_decision(task))
         case ApprovalState.DECLINED:
-            reason = f"Declined by {task.decided_name}" + (f": {task.comment}" if task.comment else ".")
+            reason = f"Declined by {task.decided_name}" + (
+                f": {task.comment}" if task.comment else "."
+            )
             return Stopped(reason, _decision(task))
         case _:
             return Stopped("Nobody decided in time.", _decision(task))

@@ -1,4 +1,6 @@
-"""A person decided about a write that nobody could confirm: the activation that waits for it goes on, or ends."""
+"""A person decided about a write that nobody could confirm: the activation that waits for it goes
+on, or ends.
+"""
 
 from django.db.models.functions import Now
 
@@ -8,7 +10,9 @@ from workflows.models import Activation, ActivationState
 
 
 def go_on(call: Call) -> None:
-    """Inside the transaction of the decision. The step runs again and finds in the journal what became of its write."""
+    """Inside the transaction of the decision. The step runs again and finds in the journal what
+    became of its write.
+    """
     if call.activation_id is None:
         return
     waiting = Activation.objects.filter(pk=call.activation_id, state=ActivationState.UNKNOWN)

@@ -30,7 +30,9 @@ class Offers:
 def offers_of(agency: Agency) -> Offers:
     """Two queries."""
     people = (
-        agency.memberships.filter(user__is_active=True).select_related("user").order_by("user__name", "pk")
+        agency.memberships.filter(user__is_active=True)
+        .select_related("user")
+        .order_by("user__name", "pk")
     )
     colleagues = [Colleague(str(member.user), member.user.email.lower()) for member in people]
     secrets = secret_values.of(agency).values_list("name", "host")

@@ -12,7 +12,13 @@ from taskjuice.workspaces.gate import Scope
 from workflows.builder import manual_runs
 from workflows.builder import queries as builder_queries
 from workflows.builder.forms import PauseForm, SafetyForm
-from workflows.builder.views import Answer, found_workflow, page_url, publish_workflow, refuse_beyond
+from workflows.builder.views import (
+    Answer,
+    found_workflow,
+    page_url,
+    publish_workflow,
+    refuse_beyond,
+)
 from workflows.engine import lifecycle, organisation_pauses, safety_pause
 from workflows.engine.lifecycle import NotAllowed
 from workflows.models import Workflow
@@ -67,7 +73,9 @@ def pause_form(scope: Scope, workflow: Workflow, posted: object = None) -> Pause
         return None
     found = [link.connection for link in builder_queries.applications_here(scope, workflow)]
     ticked = [connection.pk for connection in found]
-    return PauseForm(posted, found=found, zone=scope.workspace.timezone, initial={"connections": ticked})
+    return PauseForm(
+        posted, found=found, zone=scope.workspace.timezone, initial={"connections": ticked}
+    )
 
 
 @require_POST

@@ -18,14 +18,17 @@ LARGEST_ID = 2**63 - 1
 class WorkflowFilter(forms.Form):
     """The list's filters, from its address. Nonsense counts as no filter."""
 
-    state = forms.ChoiceField(choices=[*WorkflowState.choices, ("elsewhere", "elsewhere")], required=False)
+    state = forms.ChoiceField(
+        choices=[*WorkflowState.choices, ("elsewhere", "elsewhere")], required=False
+    )
     q = forms.CharField(max_length=100, required=False)
     page = forms.CharField(max_length=10, required=False)
 
 
 class RunForm(forms.Form):
-    """Which event a workflow is run on by hand. `key`: of the page that asked, which starts one run however often it
-    is sent; `sure`: what it would do was shown."""
+    """Which event a workflow is run on by hand. `key`: of the page that asked, which starts one run
+    however often it is sent; `sure`: what it would do was shown.
+    """
 
     event = forms.CharField(max_length=30, required=False)
     key = forms.UUIDField(required=False)

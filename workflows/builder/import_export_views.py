@@ -39,12 +39,16 @@ def workflow_export(
     found = found_workflow(scope, workflow)
     draft = Draft.of(builder_queries.detail(scope, found).shown)
     response = HttpResponse(import_export.write(found.name, draft), content_type="application/json")
-    response["Content-Disposition"] = f'attachment; filename="{import_export.file_name(found.name)}"'
+    response["Content-Disposition"] = (
+        f'attachment; filename="{import_export.file_name(found.name)}"'
+    )
     return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def workflow_import(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
+def workflow_import(
+    request: HttpRequest, agency: str, workspace: str | None = None
+) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     form = ImportForm()
     if request.method == "POST":
@@ -57,7 +61,9 @@ def workflow_import(request: HttpRequest, agency: str, workspace: str | None = N
                 draft=draft,
                 by=scope.user,
             )
-            messages.success(request, "Imported as a draft. Choose its organisations, then publish it.")
+            messages.success(
+                request, "Imported as a draft. Choose its organisations, then publish it."
+            )
             return redirect(page_url(scope, "workflow-edit", made))
     context = {"form": form, "list": page_url(scope, "workflow-list"), "here": request.path}
     return render(request, "workflows/import.html", context, status=422 if form.is_bound else 200)

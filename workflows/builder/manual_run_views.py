@@ -1,4 +1,6 @@
-"""Running a workflow by hand on an event that a person chose: first what it would do, then for real."""
+"""Running a workflow by hand on an event that a person chose: first what it would do, then for
+real.
+"""
 
 from uuid import UUID, uuid4
 
@@ -22,7 +24,9 @@ from workflows.models import Workflow
 def workflow_run(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
-    """GET: what the live version would do on the chosen event. POST, once somebody is sure: it runs."""
+    """GET: what the live version would do on the chosen event. POST, once somebody is sure: it
+    runs.
+    """
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
     form = RunForm(request.POST if request.method == "POST" else request.GET)
@@ -44,7 +48,9 @@ def workflow_run(
     return redirect(f"{page_url(scope, 'activation-list')}{started}/")
 
 
-def _ask(request: HttpRequest, scope: Scope, workflow: Workflow, chosen: manual_runs.Chosen) -> HttpResponse:
+def _ask(
+    request: HttpRequest, scope: Scope, workflow: Workflow, chosen: manual_runs.Chosen
+) -> HttpResponse:
     steps: list[manual_runs.PlannedStep] = []
     not_tested: Trial | None = None
     try:

@@ -1,4 +1,6 @@
-"""Running a workflow by hand: on which events, and what each step would do, before anybody says yes."""
+"""Running a workflow by hand: on which events, and what each step would do, before anybody says
+yes.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +31,9 @@ LOOKED_THROUGH = 500  # newest events that are held against the trigger
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """What a step would do. `is_example`: a step before it writes, so that values from there are examples."""
+    """What a step would do. `is_example`: a step before it writes, so that values from there are
+    examples.
+    """
 
     number: int
     step: Step
@@ -49,7 +53,9 @@ class PlannedStep:
 
 
 def why_not_started(trigger_key: str, settings: Mapping[str, Any], event: Event) -> str:
-    """Say why the trigger with these cleaned settings does not start on the event; "" where it does."""
+    """Say why the trigger with these cleaned settings does not start on the event; "" where it
+    does.
+    """
     trigger = registry.triggers.get(trigger_key)
     if trigger is None:
         return "The trigger is not known here."
@@ -68,7 +74,10 @@ def marked(choices: list[Choice], draft: Draft) -> list[Choice]:
     form = trigger.form(data=dict(draft.settings)) if trigger else None
     if form is None or not form.is_valid():  # said at its fields
         return choices
-    return [replace(c, refusal=why_not_started(draft.trigger, form.cleaned_data, c.event)) for c in choices]
+    return [
+        replace(c, refusal=why_not_started(draft.trigger, form.cleaned_data, c.event))
+        for c in choices
+    ]
 
 
 def events_to_run(scope: Scope, workflow: Workflow) -> list[Choice]:
@@ -82,7 +91,9 @@ def events_to_run(scope: Scope, workflow: Workflow) -> list[Choice]:
         return builder_step_tests.recent_events(ids, version.trigger)
     has_run = Activation.objects.filter(event=OuterRef("pk"), workflow=workflow)
     newest = (
-        builder_step_tests.events_of(ids, trigger.category).exclude(Exists(has_run)).order_by("-received_at")
+        builder_step_tests.events_of(ids, trigger.category)
+        .exclude(Exists(has_run))
+        .order_by("-received_at")
     )
     found = [
         e
@@ -130,11 +141,16 @@ def plan(chosen: Chosen, user: User) -> list[PlannedStep]:
 
 
 def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> Chosen:
-    """The event that was chosen, if the live version may run on it: the trigger's own check comes first.
+    """The event that was chosen, if the live version may run on it: the trigger's own check comes
+    first.
 
     Raises NotAllowed, with why.
     """
-    version = Version.objects.select_related("workflow__agency").filter(workflow=workflow, live=True).first()
+    version = (
+        Version.objects.select_related("workflow__agency")
+        .filter(workflow=workflow, live=True)
+        .first()
+    )
     if version is None or workflow.state != WorkflowState.PUBLISHED:
         raise NotAllowed("Publish the workflow first.")
     event = builder_step_tests.event_for(connection_ids, version.trigger, typed)
@@ -146,21 +162,28 @@ def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> 
         raise NotAllowed(RAN)
     trigger = registry.triggers[version.trigger]
     return Chosen(
-        version, event, builder_step_tests.choices_of(trigger, [event])[0].subject if event.pk else ""
+        version,
+        event,
+        builder_step_tests.choices_of(trigger, [event])[0].subject if event.pk else "",
     )
 
 
 @transaction.atomic
 def run_now(*, workflow: Workflow, chosen: Chosen, key: UUID | None, by: User) -> int:
-    """Start the live version for this event; the activation's id. `key`: an event of now starts once for each.
+    """Start the live version for this event; the activation's id. `key`: an event of now starts
+    once for each.
 
     Raises NotAllowed where it has run for it.
     """
-    Workflow.objects.select_for_update(of=("self",), no_key=True).get(pk=workflow.pk)  # a double click waits
+    Workflow.objects.select_for_update(of=("self",), no_key=True).get(
+        pk=workflow.pk
+    )  # a double click waits
     event = chosen.event
     if event.pk is None:
         event.resource_id = key or event.resource_id
-        if Event.objects.filter(connection=event.connection_id, resource_id=event.resource_id).exists():
+        if Event.objects.filter(
+            connection=event.connection_id, resource_id=event.resource_id
+        ).exists():
             raise NotAllowed("It was started already.")
         event.save()
     started = intake.start_one(event, chosen.version)

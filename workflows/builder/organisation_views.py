@@ -1,4 +1,6 @@
-"""Where a workflow runs: its organisations, and pausing it at some of them while it runs at the others."""
+"""Where a workflow runs: its organisations, and pausing it at some of them while it runs at the
+others.
+"""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -35,7 +37,9 @@ def workflow_connections(
 
 
 @require_POST
-def workflow_pause_here(request: HttpRequest, agency: str, workspace: str, *, workflow: int) -> Answer:
+def workflow_pause_here(
+    request: HttpRequest, agency: str, workspace: str, *, workflow: int
+) -> Answer:
     """Pause the workflow at organisations of one client; it runs on at all the others."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)

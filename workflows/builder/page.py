@@ -1,4 +1,5 @@
-"""The builder's page as a value: read from a draft or from what was posted, changed by buttons, drawn again.
+"""The builder's page as a value: read from a draft or from what was posted, changed by buttons,
+drawn again.
 
 Fields of the POST, all of them optional unless said otherwise:
 
@@ -71,7 +72,9 @@ class Card:
         action = self.step.known_action
         if action is None:
             return None
-        form = action.form(initial=dict(self.step.input), prefix=self.prefix, use_required_attribute=False)
+        form = action.form(
+            initial=dict(self.step.input), prefix=self.prefix, use_required_attribute=False
+        )
         _with_editors(form, self.offers)
         _complain(form, self.problems)
         return form
@@ -193,9 +196,13 @@ class Builder:
         if point is not None and "trigger" not in data and "step" not in data:
             return cls.of(point.draft_for(address), offers)
         trigger = text(data, "trigger")
-        handles = [handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)]
+        handles = [
+            handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)
+        ]
         cards = [_card(data, handle, offers) for handle in handles[: MAX_STEPS + 1]]
-        earlier = {(step.name, step.action): step.options for step in before.steps} if before else {}
+        earlier = (
+            {(step.name, step.action): step.options for step in before.steps} if before else {}
+        )
         kept = [_with_options(data, card, earlier) for card in cards]
         return cls(trigger, _settings(data, trigger), kept, offers, at=text(data, "at"))
 
@@ -262,7 +269,9 @@ class Builder:
     def trigger_form(self) -> forms.Form | None:
         if self.trigger is None:
             return None
-        form = self.trigger.form(initial=self.settings, prefix="trigger", use_required_attribute=False)
+        form = self.trigger.form(
+            initial=self.settings, prefix="trigger", use_required_attribute=False
+        )
         _complain(form, [problem for problem in self.problems if problem.where == TRIGGER])
         return form
 
@@ -270,7 +279,9 @@ class Builder:
     def trigger_problems(self) -> list[str]:
         fields = self.trigger.form.base_fields if self.trigger else {}
         found = [problem for problem in self.problems if problem.where == TRIGGER]
-        return [_told(one, str(fields[one.field].label) if one.field in fields else "") for one in found]
+        return [
+            _told(one, str(fields[one.field].label) if one.field in fields else "") for one in found
+        ]
 
     @property
     def connection_problems(self) -> list[str]:
@@ -294,14 +305,21 @@ class Builder:
         if self.trigger is not None:
             values = _values("trigger", self.trigger.sample)
             found.append(Source(0, self.trigger.title, "trigger", values))
-        samples: dict[str, Any] = {"trigger": self.trigger.sample if self.trigger else {}, "steps": {}}
+        samples: dict[str, Any] = {
+            "trigger": self.trigger.sample if self.trigger else {},
+            "steps": {},
+        }
         for number, card in enumerate(self.cards, start=1):
             step = card.step
             if step.for_each:
                 item = step_options.element_of(step.for_each, samples)
                 title = f"each element, inside {step.name}"
-                found.append(Source(number, title, "item", _values("item", "" if item is None else item)))
-            found.append(Source(number, step.title, step.name, _values(f"steps.{step.name}", step.sample)))
+                found.append(
+                    Source(number, title, "item", _values("item", "" if item is None else item))
+                )
+            found.append(
+                Source(number, step.title, step.name, _values(f"steps.{step.name}", step.sample))
+            )
             samples["steps"][step.name] = step.sample
         return found
 
@@ -319,14 +337,19 @@ class Builder:
         if action is None or len(self.cards) >= MAX_STEPS:
             return self
         name = drafts.free_name(action_key, [card.step.name for card in self.cards])
-        card = Card(self._free_handle(), Step(name, action_key, self._defaults(action)), self.offers)
+        card = Card(
+            self._free_handle(), Step(name, action_key, self._defaults(action)), self.offers
+        )
         behind = next(
-            (n for n, one in enumerate(self.cards, start=1) if one.handle == self.at), len(self.cards)
+            (n for n, one in enumerate(self.cards, start=1) if one.handle == self.at),
+            len(self.cards),
         )
         return replace(self, cards=[*self.cards[:behind], card, *self.cards[behind:]], at="")
 
     def _defaults(self, action: Action) -> dict[str, Any]:
-        """An ID that is asked for is, most of the time, one that the trigger gives: its record's, or its contact's."""
+        """An ID that is asked for is, most of the time, one that the trigger gives: its record's,
+        or its contact's.
+        """
         given = self.trigger.sample if self.trigger else {}
         ids = {name: f"{{{{ trigger.{name} }}}}" for name in given}
         if self.trigger is not None and "resource_id" in given:
@@ -334,7 +357,9 @@ class Builder:
             ids[f"{record}_id"] = "{{ trigger.resource_id }}"
         fields = action.form.base_fields.items()
         return {
-            name: ids[name] for name, asked in fields if isinstance(asked, forms.UUIDField) and name in ids
+            name: ids[name]
+            for name, asked in fields
+            if isinstance(asked, forms.UUIDField) and name in ids
         }
 
 
@@ -360,17 +385,24 @@ def _card(data: QueryDict, handle: str, offers: Offers) -> Card:
     return Card(handle, step, offers)
 
 
-def _with_options(data: QueryDict, card: Card, earlier: Mapping[tuple[str, str], Mapping[str, Any]]) -> Card:
+def _with_options(
+    data: QueryDict, card: Card, earlier: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> Card:
     """What the page sent of them; what it did not send is kept from the draft that was edited."""
     kept = dict(earlier.get((card.step.name, card.step.action), {}))
     form = card.options_form
     if f"{card.options_prefix}-for_each" in data:
-        typed = {name: _raw(asked, data, form.add_prefix(name)) for name, asked in form.fields.items()}
+        typed = {
+            name: _raw(asked, data, form.add_prefix(name)) for name, asked in form.fields.items()
+        }
         kept = {key: option for key, option in kept.items() if key not in step_options.KEYS}
         kept |= step_options.as_stored(typed)
     limits = card.guard_form
     if limits is not None and f"{card.guard_prefix}-per_hour" in data:
-        typed = {name: _raw(asked, data, limits.add_prefix(name)) for name, asked in limits.fields.items()}
+        typed = {
+            name: _raw(asked, data, limits.add_prefix(name))
+            for name, asked in limits.fields.items()
+        }
         kept.pop("guard", None)
         kept |= {"guard": guard} if (guard := guards.as_stored(typed)) else {}
     return replace(card, step=replace(card.step, options=kept))
@@ -382,7 +414,9 @@ def _raw(asked: forms.Field, data: QueryDict, name: str) -> Any:
 
 
 def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
-    """The trigger's own settings as typed; those not sent begin as its form does. An unticked box is no setting."""
+    """The trigger's own settings as typed; those not sent begin as its form does. An unticked box
+    is no setting.
+    """
     trigger = registry.triggers.get(trigger_key)
     if trigger is None:
         return {}
@@ -390,7 +424,9 @@ def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
     for name, asked in trigger.form.base_fields.items():
         omitted = asked.widget.value_omitted_from_data(data, NO_FILES, f"trigger-{name}")
         found[name] = (
-            asked.initial if omitted else asked.widget.value_from_datadict(data, NO_FILES, f"trigger-{name}")
+            asked.initial
+            if omitted
+            else asked.widget.value_from_datadict(data, NO_FILES, f"trigger-{name}")
         )
     return {name: value for name, value in found.items() if value is not False}
 

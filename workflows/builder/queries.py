@@ -31,8 +31,9 @@ from workflows.models import (
 ELSEWHERE = "elsewhere"  # the list's filter: workflows of the agency that do not run at this client
 COUNTED = 10_000  # activations of one state in the last 7 days: more are shown as "10,000+"
 
-# How the activations of the last 7 days ended. Ids grow with time, so that the oldest of those days bounds them in
-# the indexes that lead to a workflow's states; nothing of the activations themselves is read.
+# How the activations of the last 7 days ended. Ids grow with time, so that the oldest of those days
+# bounds them in the indexes that lead to a workflow's states; nothing of the activations themselves
+# is read.
 FIGURES = f"""
 WITH lately AS MATERIALIZED (
     SELECT id FROM workflows_activation
@@ -73,7 +74,9 @@ class Figures:
 
     @property
     def shown_share(self) -> int | None:
-        """Per cent of the bar: of those that failed where any did, as the words beside it, else of all."""
+        """Per cent of the bar: of those that failed where any did, as the words beside it, else of
+        all.
+        """
         return None if self.rate is None else 100 - self.rate if self.bad else self.rate
 
     @property
@@ -147,7 +150,8 @@ class Client:
 def workflows(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Workflow]":
     """By name; archived ones only when asked for. In a workspace: those that listen to it.
 
-    `state` may also be `safety` (paused itself somewhere here) and `elsewhere` (not of this client; staff only).
+    `state` may also be `safety` (paused itself somewhere here) and `elsewhere` (not of this client;
+    staff only).
     """
     rows = _visible(scope)
     if state == ELSEWHERE and not scope.is_client:
@@ -162,7 +166,9 @@ def workflows(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[W
 
 
 def stopped_everywhere(scope: Scope) -> "QuerySet[Workflow]":
-    """Workflows of this scope that an earlier release stopped for safety at all their organisations at once."""
+    """Workflows of this scope that an earlier release stopped for safety at all their organisations
+    at once.
+    """
     return _visible(scope).filter(state=WorkflowState.SAFETY)
 
 
@@ -182,7 +188,11 @@ def counts(scope: Scope) -> dict[str, int]:
 def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
     """The same number of queries however many there are."""
     versions: dict[int, list[Version]] = defaultdict(list)
-    newest = Version.objects.filter(workflow=OuterRef("workflow")).order_by("-number").values("number")[:1]
+    newest = (
+        Version.objects.filter(workflow=OuterRef("workflow"))
+        .order_by("-number")
+        .values("number")[:1]
+    )
     told = Q(live=True) | Q(published_at=None) | Q(number=Subquery(newest))
     for version in Version.objects.filter(told, workflow__in=found).order_by("number"):
         versions[version.workflow_id].append(version)
@@ -193,7 +203,10 @@ def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
     pauses: dict[int, list[OrganisationPause]] = defaultdict(list)
     for pause in _pauses(scope).filter(workflow__in=found):
         pauses[pause.workflow_id].append(pause)
-    return [_row(w, versions[w.pk], links[w.pk], figures.get(w.pk, Figures()), pauses[w.pk]) for w in found]
+    return [
+        _row(w, versions[w.pk], links[w.pk], figures.get(w.pk, Figures()), pauses[w.pk])
+        for w in found
+    ]
 
 
 def one(scope: Scope, pk: int) -> Workflow | None:
@@ -218,7 +231,9 @@ class Reach:
 
 
 def reach(workflow: Workflow) -> Reach:
-    """Count where the workflow runs in the whole agency: archived clients and ended connections left out."""
+    """Count where the workflow runs in the whole agency: archived clients and ended connections
+    left out.
+    """
     rows = workflow.applications.filter(connection__workspace__archived_at=None)
     rows = rows.exclude(connection__state=ConnectionState.REVOKED)
     found = list(rows.values_list("connection__workspace_id", flat=True))
@@ -242,7 +257,9 @@ def free_name(agency: Agency, name: str) -> str:
 
 
 def detail(scope: Scope, workflow: Workflow) -> Detail:
-    versions = list(workflow.versions.select_related("published_by", "edited_by").order_by("-number"))
+    versions = list(
+        workflow.versions.select_related("published_by", "edited_by").order_by("-number")
+    )
     shown = next((version for version in versions if version.live), versions[0])
     draft = Draft.of(shown)
     steps = [StepInWords(step, step_in_words(step)) for step in draft.steps]
@@ -251,15 +268,25 @@ def detail(scope: Scope, workflow: Workflow) -> Detail:
 
 def connectable(scope: Scope) -> "QuerySet[Connection]":
     """What a workflow can be applied to from here. Archived clients and ended connections cannot."""
-    found = Connection.objects.filter(workspace__in=scope.workspaces.filter(archived_at__isnull=True))
+    found = Connection.objects.filter(
+        workspace__in=scope.workspaces.filter(archived_at__isnull=True)
+    )
     found = found.filter(agency=scope.agency).exclude(state=ConnectionState.REVOKED)
-    return found.select_related("workspace").order_by("workspace__name", "workspace_id", "name", "id")
+    return found.select_related("workspace").order_by(
+        "workspace__name", "workspace_id", "name", "id"
+    )
 
 
 def choosable(scope: Scope, workflow: Workflow) -> list[Connection]:
-    """What it can be applied to from here, and what it is applied to though it is connected no more."""
+    """What it can be applied to from here, and what it is applied to though it is connected no
+    more.
+    """
     there = {connection.pk: connection for connection in connectable(scope)}
-    gone = [link.connection for link in _applications(scope, [workflow]) if link.connection_id not in there]
+    gone = [
+        link.connection
+        for link in _applications(scope, [workflow])
+        if link.connection_id not in there
+    ]
     return [*there.values(), *gone]
 
 
@@ -289,7 +316,9 @@ def names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
 
 
 def runs_of(connection: Connection, ids: Collection[int], event_ids: Collection[int]) -> list[Run]:
-    """The connection's activations with these ids or started by these events, for the history of a record."""
+    """The connection's activations with these ids or started by these events, for the history of a
+    record.
+    """
     rows = Activation.objects.filter(Q(pk__in=ids) | Q(event__in=event_ids), connection=connection)
     rows = rows.select_related("agency", "workspace").defer("trigger_data", "outputs")
     return [_run(row) for row in rows.order_by("-id")[:SHOWN]]
@@ -297,19 +326,27 @@ def runs_of(connection: Connection, ids: Collection[int], event_ids: Collection[
 
 def _run(row: Activation) -> Run:
     url = reverse("workflows:activation-detail", args=(row.agency.slug, row.workspace.slug, row.pk))
-    return Run(row.pk, row.created_at, row.state, row.workflow_name, row.version_number, row.error, url)
+    return Run(
+        row.pk, row.created_at, row.state, row.workflow_name, row.version_number, row.error, url
+    )
 
 
 def newest_activations(scope: Scope, workflow: Workflow, count: int) -> list[Activation]:
-    found = Activation.objects.filter(workflow=workflow, workspace__in=scope.workspaces).order_by("-id")
-    return list(found.select_related("workspace", "connection").defer("trigger_data", "outputs")[:count])
+    found = Activation.objects.filter(workflow=workflow, workspace__in=scope.workspaces).order_by(
+        "-id"
+    )
+    return list(
+        found.select_related("workspace", "connection").defer("trigger_data", "outputs")[:count]
+    )
 
 
 def _visible(scope: Scope) -> "QuerySet[Workflow]":
     rows = scope.agency.workflows.all()
     if scope.workspace is None:
         return rows
-    links = WorkflowConnection.objects.filter(workflow=OuterRef("pk"), connection__workspace=scope.workspace)
+    links = WorkflowConnection.objects.filter(
+        workflow=OuterRef("pk"), connection__workspace=scope.workspace
+    )
     return rows.filter(Exists(links))
 
 
@@ -324,12 +361,16 @@ def applications_here(scope: Scope, workflow: Workflow) -> "QuerySet[WorkflowCon
 
 def _pauses(scope: Scope) -> "QuerySet[OrganisationPause]":
     """The pauses in force at organisations of this scope."""
-    found = organisation_pauses.active(agency=scope.agency, connection__workspace__in=scope.workspaces)
+    found = organisation_pauses.active(
+        agency=scope.agency, connection__workspace__in=scope.workspaces
+    )
     return found.select_related("connection__workspace").order_by("since", "pk")
 
 
 def _paused_itself(scope: Scope) -> Q:
-    """Workflows that rest for safety somewhere in this scope, or everywhere since an earlier release."""
+    """Workflows that rest for safety somewhere in this scope, or everywhere since an earlier
+    release.
+    """
     here = organisation_pauses.active(
         workflow=OuterRef("pk"), by_safety=True, connection__workspace__in=scope.workspaces
     )
@@ -337,7 +378,9 @@ def _paused_itself(scope: Scope) -> Q:
 
 
 def _applications(scope: Scope, found: Sequence[Workflow]) -> "QuerySet[WorkflowConnection]":
-    links = WorkflowConnection.objects.filter(workflow__in=found, connection__workspace__in=scope.workspaces)
+    links = WorkflowConnection.objects.filter(
+        workflow__in=found, connection__workspace__in=scope.workspaces
+    )
     return links.select_related("connection__workspace").order_by(
         "connection__workspace__name", "connection__name", "id"
     )
@@ -354,7 +397,10 @@ def _figures(scope: Scope, ids: Sequence[int]) -> dict[int, Figures]:
     }
     with database.cursor() as cursor:
         cursor.execute(FIGURES.format(place=place), values)
-        return {pk: Figures(last_at, int(good), int(bad)) for pk, last_at, good, bad in cursor.fetchall()}
+        return {
+            pk: Figures(last_at, int(good), int(bad))
+            for pk, last_at, good, bad in cursor.fetchall()
+        }
 
 
 def _row(
@@ -380,13 +426,21 @@ def _row(
 
 def author_of(activation_id: int) -> str:
     """What runs there, for the audit trail: "Thank a payer v3". Empty when the activation is gone."""
-    row = Activation.objects.filter(pk=activation_id).values_list("workflow_name", "version_number").first()
+    row = (
+        Activation.objects.filter(pk=activation_id)
+        .values_list("workflow_name", "version_number")
+        .first()
+    )
     return f"{row[0]} v{row[1]}" if row else ""
 
 
 def chains_of(activation_ids: Collection[int]) -> dict[int, list[int]]:
-    """Return, by activation, the workflows that led to what it causes: those that led to its event, and its own."""
-    rows = Activation.objects.filter(pk__in=activation_ids).values_list("pk", "workflow_id", "event__chain")
+    """Return, by activation, the workflows that led to what it causes: those that led to its event,
+    and its own.
+    """
+    rows = Activation.objects.filter(pk__in=activation_ids).values_list(
+        "pk", "workflow_id", "event__chain"
+    )
     return {
         pk: [*dict.fromkeys([*(before or []), *([] if workflow is None else [workflow])])]
         for pk, workflow, before in rows

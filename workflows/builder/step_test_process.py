@@ -1,6 +1,8 @@
-"""The process that tests one step: `python -m workflows.builder.step_test_process`, the request on its standard input.
+"""The process that tests one step: `python -m workflows.builder.step_test_process`, the request on
+its standard input.
 
-It limits itself before it looks at what a person typed. What it may take is counted from what Django itself took.
+It limits itself before it looks at what a person typed. What it may take is counted from what
+Django itself took.
 """
 
 import os

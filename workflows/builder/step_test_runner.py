@@ -1,9 +1,10 @@
-"""Testing steps, from the builder or before a run by hand: in a process of their own, so that no test holds the web
-process's interpreter.
+"""Testing steps, from the builder or before a run by hand: in a process of their own, so that no
+test holds the web process's interpreter.
 
-The web process sends the request as JSON and waits without working; the process (step_test_process.py) is held to a
-time, to processor time and to memory, and is killed beyond them. An agency has one test at a time, and a web process
-few, so that its threads stay free for everybody else. Why not the queue: docs/decisions/step-tests.md.
+The web process sends the request as JSON and waits without working; the process
+(step_test_process.py) is held to a time, to processor time and to memory, and is killed beyond
+them. An agency has one test at a time, and a web process few, so that its threads stay free for
+everybody else. Why not the queue: docs/decisions/step-tests.md.
 """
 
 import os
@@ -28,7 +29,9 @@ AT_ONCE = 2  # of one web process, which has eight threads
 WALL_SECONDS = 45.0  # one slow call of a step and what comes before it
 CLAIM_SECONDS = 60  # longer than a test can last, should its web process die
 
-BUSY = Trial("later", "Another test of your agency is running. Try it again when that one is through.")
+BUSY = Trial(
+    "later", "Another test of your agency is running. Try it again when that one is through."
+)
 CROWDED = Trial("later", "Several tests are running at the moment. Try it again in a few seconds.")
 STOPPED = Trial(
     "failed",
@@ -46,9 +49,17 @@ class NotTested(Exception):
 
 
 def run_step_test(
-    draft: Draft, position: int, event: str, connections: Sequence[int], *, agency: Agency, user: User
+    draft: Draft,
+    position: int,
+    event: str,
+    connections: Sequence[int],
+    *,
+    agency: Agency,
+    user: User,
 ) -> Trial:
-    """What the step at this position did or would do for the event, which is one of these connections'."""
+    """What the step at this position did or would do for the event, which is one of these
+    connections'.
+    """
     try:
         return _ask(draft, position, event, connections, agency, user)[0]
     except NotTested as error:
@@ -58,7 +69,9 @@ def run_step_test(
 def run_all_steps(
     draft: Draft, event: str, connections: Sequence[int], *, agency: Agency, user: User
 ) -> list[Trial]:
-    """Return what each step would do for the event, up to the one that would end the run. Raises NotTested."""
+    """Return what each step would do for the event, up to the one that would end the run. Raises
+    NotTested.
+    """
     return _ask(draft, None, event, connections, agency, user)
 
 
@@ -147,6 +160,8 @@ def _read(answered: bytes) -> list[Trial]:
 
 
 def _trial(given: dict[str, Any]) -> Trial:
-    pairs = {name: [(str(path), str(text)) for path, text in given[name]] for name in ("input", "output")}
+    pairs = {
+        name: [(str(path), str(text)) for path, text in given[name]] for name in ("input", "output")
+    }
     calls = given["calls"]
     return replace(Trial(**given | pairs), calls=None if calls is None else Decimal(str(calls)))

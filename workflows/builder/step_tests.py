@@ -1,7 +1,7 @@
 """Trying steps out on a real event before they are published.
 
-A trial reads for real and changes nothing: what would write or send is shown as it would go out, and later steps see
-that action's sample in its place. Nothing of a trial is stored.
+A trial reads for real and changes nothing: what would write or send is shown as it would go out,
+and later steps see that action's sample in its place. Nothing of a trial is stored.
 """
 
 import time
@@ -73,7 +73,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a step did or would do. `state` is done, preview, skipped, stopped, failed, later or unknown."""
+    """What a step did or would do. `state` is done, preview, skipped, stopped, failed, later or
+    unknown.
+    """
 
     state: str
     message: str = ""
@@ -86,12 +88,16 @@ class Trial:
 
 
 def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choice]:
-    """The newest events that this trigger looks at, whether or not its settings would let them pass."""
+    """The newest events that this trigger looks at, whether or not its settings would let them
+    pass.
+    """
     trigger = registry.triggers.get(trigger_key)
     if trigger is None or not connection_ids:
         return []
     if trigger.by_hand:
-        return [Choice(event_by_hand(connection), "") for connection in _connections(connection_ids)]
+        return [
+            Choice(event_by_hand(connection), "") for connection in _connections(connection_ids)
+        ]
     return choices_of(
         trigger, events_of(connection_ids, trigger.category).order_by("-received_at")[:MOST_EVENTS]
     )
@@ -104,20 +110,29 @@ def choices_of(trigger: Trigger, events: Iterable[Event]) -> list[Choice]:
     subjects = dict(known.values_list("event_id", "subject"))
     return [
         Choice(
-            e, subjects.get(e.pk) or trigger.subject(trigger.data(e)) or f"record {str(e.resource_id)[:8]}"
+            e,
+            subjects.get(e.pk)
+            or trigger.subject(trigger.data(e))
+            or f"record {str(e.resource_id)[:8]}",
         )
         for e in found
     ]
 
 
 def event_for(connection_ids: Sequence[int], trigger_key: str, typed: str) -> Event | None:
-    """The event of this id, if this trigger looks at it on one of these connections; one of now where that will do."""
+    """The event of this id, if this trigger looks at it on one of these connections; one of now
+    where that will do.
+    """
     trigger, digits = registry.triggers.get(trigger_key), typed.removeprefix(NOW)
     if trigger is None or not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         return None
     if not trigger.by_hand:
         return events_of(connection_ids, trigger.category).filter(pk=int(digits)).first()
-    chosen = [connection for connection in _connections(connection_ids) if typed == f"{NOW}{connection.pk}"]
+    chosen = [
+        connection
+        for connection in _connections(connection_ids)
+        if typed == f"{NOW}{connection.pk}"
+    ]
     return event_by_hand(chosen[0]) if chosen else None
 
 
@@ -136,13 +151,17 @@ def events_of(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]"
 
 
 def try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
-    """The step at `position`, after those before it were tried, on the organisation's day as the worker does."""
+    """The step at `position`, after those before it were tried, on the organisation's day as the
+    worker does.
+    """
     with organisation_time.reckon_by(event.connection):
         return _try_out(draft, position, event, user)
 
 
 def try_all(draft: Draft, event: Event, user: User) -> list[Trial]:
-    """Each step up to the one that would end the run, with one budget of expressions for all of them."""
+    """Each step up to the one that would end the run, with one budget of expressions for all of
+    them.
+    """
     with organisation_time.reckon_by(event.connection), evaluation_budget():
         return list(try_steps(draft, event, user))
 
@@ -184,14 +203,18 @@ def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -
             return Trial("skipped", reason), None
         elements = step.elements(context)
         contexts = (
-            [context] if elements is None else [dict(context) | {"item": e} for e in elements[:MOST_ELEMENTS]]
+            [context]
+            if elements is None
+            else [dict(context) | {"item": e} for e in elements[:MOST_ELEMENTS]]
         )
         prepared = [(each, *step.prepare(each)) for each in contexts]
     except StepError as error:
         return Trial("failed", str(error)), None
     shown = prepared[0][1] if elements is None else [filled for _, filled, _ in prepared]
     action = step.known_action()
-    calls = [Call(event.connection, user=user, context=each, guard=step.guard) for each, _, _ in prepared]
+    calls = [
+        Call(event.connection, user=user, context=each, guard=step.guard) for each, _, _ in prepared
+    ]
     rows = [data for _, _, data in prepared]
     if not all(action.reads(data) for data in rows):
         sample = action.sample if elements is None else [action.sample]
@@ -212,7 +235,9 @@ def _previewed(action: Action, previews: Sequence[Preview | Outcome | None], sho
     if not isinstance(first, Preview):
         return Trial("preview", input=_flat(shown))
     text = first.document if isinstance(first.document, str) else timeline.pretty(first.document)
-    return Trial("preview", "", _flat(shown), head=first.head, document=text, calls=action.cost.alone)
+    return Trial(
+        "preview", "", _flat(shown), head=first.head, document=text, calls=action.cost.alone
+    )
 
 
 def _told(outcomes: Sequence[Outcome], shown: Any, *, is_list: bool) -> tuple[Trial, Any]:

@@ -34,7 +34,9 @@ class CompareForm(forms.Form):
 def version_list(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
-    """All versions, and two of them compared: by default the newest with the one that is live or came before."""
+    """All versions, and two of them compared: by default the newest with the one that is live or
+    came before.
+    """
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     found = found_workflow(scope, workflow)
     detail = builder_queries.detail(scope, found)
@@ -57,7 +59,9 @@ def version_list(
 
 def _before(after: Version, versions: list[Version]) -> Version:
     """What a draft would replace; else the version before."""
-    live = next((version for version in versions if version.live and after.published_at is None), None)
+    live = next(
+        (version for version in versions if version.live and after.published_at is None), None
+    )
     earlier = next((version for version in versions if version.number < after.number), after)
     return live or earlier
 
@@ -77,5 +81,7 @@ def version_restore(
     except NotAllowed as error:
         messages.warning(request, str(error))
         return redirect(page_url(scope, "workflow-detail", found))
-    messages.success(request, f"This draft reads like version {number}. Publish it to make it live.")
+    messages.success(
+        request, f"This draft reads like version {number}. Publish it to make it live."
+    )
     return redirect(page_url(scope, "workflow-edit", found))

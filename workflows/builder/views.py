@@ -70,7 +70,8 @@ class Edit:
     @property
     def is_published(self) -> bool:
         return (
-            self.workflow is not None and self.workflow.versions.filter(published_at__isnull=False).exists()
+            self.workflow is not None
+            and self.workflow.versions.filter(published_at__isnull=False).exists()
         )
 
     @property
@@ -86,7 +87,9 @@ class Edit:
         return 1 if newest is None else newest.number + (newest.published_at is not None)
 
     def listens(self, ticked: list[int]) -> list[int]:
-        """The connections whose events can be tried: those that are ticked, or applied where ticking is over."""
+        """The connections whose events can be tried: those that are ticked, or applied where
+        ticking is over.
+        """
         within = {connection.pk for connection in self.within}
         if self.workflow is not None and self.is_published:
             ticked = sorted(builder_queries.applied(self.scope, self.workflow))
@@ -123,7 +126,9 @@ def workflow_edit(
     if found.state == WorkflowState.ARCHIVED:
         messages.warning(request, "The workflow is archived. Bring it back before you change it.")
         return redirect(page_url(scope, "workflow-detail", found))
-    edit = Edit(scope, found, lifecycle.current_content(found), builder_queries.choosable(scope, found))
+    edit = Edit(
+        scope, found, lifecycle.current_content(found), builder_queries.choosable(scope, found)
+    )
     if request.method == "POST":
         return _take(request, edit)
     assert edit.content is not None  # set above
@@ -135,7 +140,9 @@ def workflow_edit(
 
 
 def _take(request: HttpRequest, edit: Edit) -> Answer:
-    """What was posted from the builder: drawn again after a change of the page, or saved, or published."""
+    """What was posted from the builder: drawn again after a change of the page, or saved, or
+    published.
+    """
     before = edit.content.draft if edit.content else None
     offers = offers_of(edit.scope.agency)
     builder = Builder.posted(request.POST, offers, before, address=edit.scope.user.email)
@@ -164,7 +171,9 @@ def _take(request: HttpRequest, edit: Edit) -> Answer:
     )
 
 
-def _tested(request: HttpRequest, edit: Edit, builder: Builder, handle: str, ticked: list[int]) -> Builder:
+def _tested(
+    request: HttpRequest, edit: Edit, builder: Builder, handle: str, ticked: list[int]
+) -> Builder:
     """The page with what came of testing one step; the test itself runs in a process of its own."""
     typed, within, scope = request.POST.get("event", ""), edit.listens(ticked), edit.scope
 
@@ -217,13 +226,16 @@ def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> 
     except NotAllowed as error:
         messages.warning(request, str(error))
     else:
-        messages.success(request, f"Version {version.number} is live at {builder_queries.reach(workflow)}.")
+        messages.success(
+            request, f"Version {version.number} is live at {builder_queries.reach(workflow)}."
+        )
         for caution in publish_warnings.cautions(Draft.of(version))[:TOLD_CAUTIONS]:
             where = f"Step {caution.where + 1}: " if isinstance(caution.where, int) else ""
             messages.warning(request, f"{where}{caution.message}")
         for name in lifecycle.place_of(workflow).disconnected:
             messages.warning(
-                request, f"{name} is disconnected: nothing starts there until it is connected again."
+                request,
+                f"{name} is disconnected: nothing starts there until it is connected again.",
             )
     return _go(request, page_url(scope, "workflow-detail", workflow))
 
@@ -243,7 +255,8 @@ def _page(
         "edit": edit,
         "builder": builder,
         "events": manual_runs.marked(
-            builder_step_tests.recent_events(edit.listens(ticked), builder.trigger_key), builder.draft
+            builder_step_tests.recent_events(edit.listens(ticked), builder.trigger_key),
+            builder.draft,
         ),
         "reach": builder_queries.reach(edit.workflow) if edit.workflow else None,
         "event": request.POST.get("event", ""),
@@ -259,7 +272,9 @@ def _page(
         "list": page_url(edit.scope, "workflow-list"),
     }
     # htmx leaves answers alone that are not 200, and this one is to be shown.
-    return render(request, "workflows/builder.html", context, status=200 if _is_htmx(request) else status)
+    return render(
+        request, "workflows/builder.html", context, status=200 if _is_htmx(request) else status
+    )
 
 
 def found_workflow(scope: Scope, pk: int) -> Workflow:
@@ -270,7 +285,9 @@ def found_workflow(scope: Scope, pk: int) -> Workflow:
 
 
 def refuse_beyond(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer | None:
-    """The agency's page of the workflow, where from this client's place a change would reach other clients."""
+    """The agency's page of the workflow, where from this client's place a change would reach other
+    clients.
+    """
     if not builder_queries.goes_beyond(scope, workflow):
         return None
     messages.warning(

@@ -1,6 +1,8 @@
-"""How the builder edits what is more than one line of text: rows of fields, read back into one JSON value.
+"""How the builder edits what is more than one line of text: rows of fields, read back into one JSON
+value.
 
-A row is dropped when nothing is typed in it, or by the button `do=drop:<name>-<number>`; one blank row always follows.
+A row is dropped when nothing is typed in it, or by the button `do=drop:<name>-<number>`; one blank
+row always follows.
 """
 
 import re
@@ -104,7 +106,9 @@ class ValueRows(_Rows):
 
 
 class HeaderRows(ValueRows):
-    """As above, and `-secret`: the name of a secret value that follows the value, chosen among the agency's."""
+    """As above, and `-secret`: the name of a secret value that follows the value, chosen among the
+    agency's.
+    """
 
     template_name = "workflows/widgets/header_rows.html"
     columns = ("name", "value", "secret")
@@ -123,8 +127,8 @@ class HeaderRows(ValueRows):
 class FormRows(_Rows):
     """`<name>-<n>-<field of the row's form>`; stored are those that say something.
 
-    Rows that are given as one text (an expression that brings them all, JSON) are edited as that, under the field's
-    own name, until it is emptied.
+    Rows that are given as one text (an expression that brings them all, JSON) are edited as that,
+    under the field's own name, until it is emptied.
     """
 
     template_name = "workflows/widgets/form_rows.html"
@@ -148,7 +152,11 @@ class FormRows(_Rows):
         context = super().get_context(name, value, attrs)
         whole = value if isinstance(value, str) else ""
         rows = [] if whole else [*_list(value), {}]
-        context["widget"] |= {"whole": whole, "word": self.word, "rows": [self._cells(row) for row in rows]}
+        context["widget"] |= {
+            "whole": whole,
+            "word": self.word,
+            "rows": [self._cells(row) for row in rows],
+        }
         return context
 
     def _cells(self, row: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
@@ -157,7 +165,8 @@ class FormRows(_Rows):
 
 
 class AddressesInput(forms.TextInput):
-    """`<name>-pick`, repeated: colleagues who are ticked; `<name>`: any others, or what an expression gives.
+    """`<name>-pick`, repeated: colleagues who are ticked; `<name>`: any others, or what an
+    expression gives.
 
     `only_colleagues` offers no place for others, and shows those that are there to be taken away.
     """
@@ -172,7 +181,9 @@ class AddressesInput(forms.TextInput):
         picked = data.getlist(f"{name}-pick") if hasattr(data, "getlist") else []
         if name not in data and not picked:
             return None
-        return ", ".join([*dict.fromkeys(one.lower() for one in picked), *_addresses(data.get(name))])
+        return ", ".join(
+            [*dict.fromkeys(one.lower() for one in picked), *_addresses(data.get(name))]
+        )
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         known = {colleague.address for colleague in self.colleagues}
@@ -181,7 +192,10 @@ class AddressesInput(forms.TextInput):
         context = super().get_context(name, ", ".join(others), attrs)
         picked = {address.lower() for address in given}
         rows = [(colleague, colleague.address in picked) for colleague in self.colleagues]
-        context["widget"] |= {"colleagues": rows, "has_others": bool(others) or not self.use_fieldset}
+        context["widget"] |= {
+            "colleagues": rows,
+            "has_others": bool(others) or not self.use_fieldset,
+        }
         return context
 
 

@@ -31,7 +31,9 @@ WITHOUT_VALUE = frozenset({"is-empty", "is-not-empty", "is-true", "is-false"})
 
 
 def holds(condition: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether {"match": "all"|"any", "rows": [{"field", "operator", "value"}]} holds, and why not in words."""
+    """Whether {"match": "all"|"any", "rows": [{"field", "operator", "value"}]} holds, and why not
+    in words.
+    """
     rows = condition.get("rows") or []
     with evaluation_budget():
         verdicts = [_row_holds(row, data) for row in rows]
@@ -47,7 +49,9 @@ def _row_holds(row: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, s
     try:
         good = compare(left, operator, right)
     except (FilterError, BudgetSpent) as error:
-        raise ExpressionError(f"{error} In the condition {row['field']} {OPERATORS[operator]}.") from error
+        raise ExpressionError(
+            f"{error} In the condition {row['field']} {OPERATORS[operator]}."
+        ) from error
     return good, f"{_short(left)} {OPERATORS[operator]} {_short(right)}".strip() + " did not hold"
 
 
@@ -62,7 +66,9 @@ def _evaluate(field: str, data: Mapping[str, Any], *, empty_is_fine: bool) -> An
 
 
 def compare(left: Any, operator: str, right: Any) -> bool:
-    """Whether `left operator right` holds; raises FilterError where the values do not suit the operator."""
+    """Whether `left operator right` holds; raises FilterError where the values do not suit the
+    operator.
+    """
     if operator not in COMPARISONS:
         raise FilterError(f"The operator “{operator}” is not known.")
     return COMPARISONS[operator](left, right)
@@ -97,7 +103,9 @@ def _short(value: Any) -> str:
 
 def _is_one_of(left: Any, right: Any) -> bool:
     """`right` is a list that an expression gave, or texts with commas in between."""
-    elements = right if isinstance(right, list) else [part.strip() for part in as_text(right).split(",")]
+    elements = (
+        right if isinstance(right, list) else [part.strip() for part in as_text(right).split(",")]
+    )
     spend(len(elements))
     return any(_same(left, element) for element in elements)
 
@@ -107,7 +115,9 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "not-equals": lambda left, right: not _same(left, right),
     "contains": _contains,
     "not-contains": lambda left, right: not _contains(left, right),
-    "starts-with": lambda left, right: as_text(left).casefold().startswith(as_text(right).casefold()),
+    "starts-with": lambda left, right: (
+        as_text(left).casefold().startswith(as_text(right).casefold())
+    ),
     "is-empty": lambda left, _: left in (None, "", [], {}),
     "is-not-empty": lambda left, _: left not in (None, "", [], {}),
     "greater": lambda left, right: number(left) > _amount(right),

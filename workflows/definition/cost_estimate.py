@@ -12,7 +12,8 @@ ZERO = Decimal(0)
 class Estimate:
     """Calls per event: `alone` when one event comes by itself, `batched` when many come at once.
 
-    `each` names the steps that run once per element of a list, with what an element costs alone; they are on top.
+    `each` names the steps that run once per element of a list, with what an element costs alone;
+    they are on top.
     """
 
     alone: Decimal

@@ -42,7 +42,9 @@ def setting_labels(trigger_key: str) -> dict[str, str]:
 
 
 def setting_in_words(draft: Draft, name: str) -> str:
-    """A setting as chosen or typed; "" where it says nothing. A missing choice is the form's own first."""
+    """A setting as chosen or typed; "" where it says nothing. A missing choice is the form's own
+    first.
+    """
     field = _settings(draft.trigger).get(name)
     if field is None:
         return ""
@@ -79,14 +81,18 @@ def value_in_words(step: Step, name: str, value: Any) -> Iterator[tuple[str, str
     elif isinstance(value, list):
         yield from _rows_in_words(step, name, value)
     else:
-        yield _label(step, name), "" if value in (None, "", False, []) else _chosen(step, name, value)
+        yield (
+            _label(step, name),
+            "" if value in (None, "", False, []) else _chosen(step, name, value),
+        )
 
 
 def in_order(step: Step) -> list[tuple[str, Any]]:
     """Its input as its form asks for it: what is stored keeps no order."""
     fields = list(step.known_action.form.base_fields) if step.known_action else []
     return sorted(
-        step.input.items(), key=lambda pair: fields.index(pair[0]) if pair[0] in fields else len(fields)
+        step.input.items(),
+        key=lambda pair: fields.index(pair[0]) if pair[0] in fields else len(fields),
     )
 
 
@@ -115,7 +121,9 @@ def _named_in_words(given: Any) -> Iterator[tuple[str, str]]:
 
 
 def _rows_in_words(step: Step, name: str, rows: list[Any]) -> Iterator[tuple[str, str]]:
-    """`Line 1`, `Description Consulting, Quantity 2`; for other lists the field's label and what they hold."""
+    """`Line 1`, `Description Consulting, Quantity 2`; for other lists the field's label and what
+    they hold.
+    """
     field = step.known_action.form.base_fields.get(name) if step.known_action else None
     if not isinstance(field, RowsField) or not all(isinstance(row, dict) for row in rows):
         yield _label(step, name), short(", ".join(map(str, rows)))
@@ -123,7 +131,9 @@ def _rows_in_words(step: Step, name: str, rows: list[Any]) -> Iterator[tuple[str
     labels = {key: str(cell.label) for key, cell in field.row_form.base_fields.items()}
     for number, row in enumerate(rows, start=1):
         told = [
-            f"{labels.get(key, key)} {short(text)}" for key, text in row.items() if text not in (None, "")
+            f"{labels.get(key, key)} {short(text)}"
+            for key, text in row.items()
+            if text not in (None, "")
         ]
         yield f"{field.word.capitalize()} {number}", ", ".join(told)
 

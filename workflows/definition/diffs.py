@@ -29,7 +29,9 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`kind` is added, removed, moved, renamed or changed. `number` counts from 1; 0 for what starts the workflow."""
+    """`kind` is added, removed, moved, renamed or changed. `number` counts from 1; 0 for what
+    starts the workflow.
+    """
 
     kind: str
     number: int
@@ -47,7 +49,9 @@ def changes(before: Draft, after: Draft) -> list[Change]:
     for new, step in enumerate(after.steps):
         old = pairs.get(new)
         if old is None:
-            found.append(Change("added", new + 1, step.title, step.name, fields=list(_all_fields(step))))
+            found.append(
+                Change("added", new + 1, step.title, step.name, fields=list(_all_fields(step)))
+            )
             continue
         found += _of_step(before.steps[old], step, old, new, moved=old not in stayed)
     gone = [old for old in range(len(before.steps)) if old not in pairs.values()]
@@ -95,7 +99,9 @@ def _stayed(olds: Sequence[int]) -> set[int]:
 def _of_trigger(before: Draft, after: Draft) -> Iterator[Change]:
     fields = []
     if before.trigger != after.trigger:
-        fields.append(Field("What happens", trigger_title(before.trigger), trigger_title(after.trigger)))
+        fields.append(
+            Field("What happens", trigger_title(before.trigger), trigger_title(after.trigger))
+        )
     labels = setting_labels(before.trigger) | setting_labels(after.trigger)
     for name, label in labels.items():
         old, new = setting_in_words(before, name), setting_in_words(after, name)

@@ -14,17 +14,22 @@ NAME_SHAPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
 def named_values(given: Any) -> dict[str, Any]:
-    """The values that a step names, in their order: from rows {"name", "value"}, or from a mapping, as versions held
-    them before rows did."""
+    """The values that a step names, in their order: from rows {"name", "value"}, or from a mapping,
+    as versions held them before rows did.
+    """
     if isinstance(given, Mapping):
         return dict(given)
     rows = given if isinstance(given, list) else []
-    return {str(row.get("name", "")): row.get("value", "") for row in rows if isinstance(row, Mapping)}
+    return {
+        str(row.get("name", "")): row.get("value", "") for row in rows if isinstance(row, Mapping)
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step as typed; `input` holds the raw values of its action's form, `options` what else the engine reads."""
+    """One step as typed; `input` holds the raw values of its action's form, `options` what else the
+    engine reads.
+    """
 
     name: str
     action: str
@@ -33,11 +38,15 @@ class Step:
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> "Step":
-        options = {key: option for key, option in stored.items() if key not in {"name", "action", "input"}}
+        options = {
+            key: option for key, option in stored.items() if key not in {"name", "action", "input"}
+        }
         return cls(stored["name"], stored["action"], stored.get("input") or {}, options)
 
     def as_stored(self) -> dict[str, Any]:
-        return {"name": self.name, "action": self.action, "input": dict(self.input)} | dict(self.options)
+        return {"name": self.name, "action": self.action, "input": dict(self.input)} | dict(
+            self.options
+        )
 
     @property
     def known_action(self) -> Action | None:

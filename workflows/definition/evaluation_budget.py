@@ -1,8 +1,10 @@
-"""The budget of evaluating expressions: elements visited and processor time, for one step or for one whole test.
+"""The budget of evaluating expressions: elements visited and processor time, for one step or for
+one whole test.
 
-Each filter is bounded by itself, yet a field holds hundreds of expressions and a step many fields. Whoever visits
-elements of a list, or the characters of a long text, spends them here first. The time is the thread's own processor
-time, so that a busy machine refuses nothing that an idle one works out.
+Each filter is bounded by itself, yet a field holds hundreds of expressions and a step many fields.
+Whoever visits elements of a list, or the characters of a long text, spends them here first. The
+time is the thread's own processor time, so that a busy machine refuses nothing that an idle one
+works out.
 """
 
 import time
@@ -30,7 +32,9 @@ _current: ContextVar[_Budget | None] = ContextVar("evaluation_budget", default=N
 
 
 @contextmanager
-def evaluation_budget(elements: int = MOST_ELEMENTS, seconds: float = MOST_SECONDS) -> Iterator[None]:
+def evaluation_budget(
+    elements: int = MOST_ELEMENTS, seconds: float = MOST_SECONDS
+) -> Iterator[None]:
     """Share one budget among all evaluations inside; one that is open already is shared on."""
     if _current.get() is not None:
         yield

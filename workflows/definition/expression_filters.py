@@ -1,6 +1,8 @@
-"""The filters of expressions. Numbers are Decimals; every result is capped in size by the expression's cap.
+"""The filters of expressions. Numbers are Decimals; every result is capped in size by the
+expression's cap.
 
-Whatever visits the elements of a list, or a long text, spends them from the step's budget before it does.
+Whatever visits the elements of a list, or a long text, spends them from the step's budget before it
+does.
 """
 
 import calendar
@@ -18,7 +20,8 @@ from workflows.definition.evaluation_budget import spend, spend_text
 
 MAX_TEXT = 50_000
 MAX_DIGITS = 40
-# Any result of two numbers of this size fits, so that nothing is rounded on the way, and no remainder is impossible
+# Any result of two numbers of this size fits, so that nothing is rounded on the way, and no
+# remainder is impossible
 EXACT = Context(prec=10 * MAX_DIGITS, rounding=ROUND_HALF_UP)
 LONGEST_NUMBER = 200  # characters, spaces around it included
 TOO_LONG = f"The text is longer than {MAX_TEXT:,} characters."
@@ -87,7 +90,9 @@ def as_text(value: Any) -> str:
 
 
 def day(value: Any) -> date:
-    """A date from ISO text with or without a time, or as Xero writes one: /Date(1763856000000+0000)/."""
+    """A date from ISO text with or without a time, or as Xero writes one:
+    /Date(1763856000000+0000)/.
+    """
     if isinstance(value, datetime):
         return value.date()
     if isinstance(value, date):

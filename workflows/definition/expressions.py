@@ -1,6 +1,8 @@
-"""Expressions in step inputs: Liquid without tags, so that evaluation always ends; numbers are exact.
+"""Expressions in step inputs: Liquid without tags, so that evaluation always ends; numbers are
+exact.
 
-A text that is nothing but one `{{ expression }}` keeps its type; any other text renders to a string.
+A text that is nothing but one `{{ expression }}` keeps its type; any other text renders to a
+string.
 """
 
 import re
@@ -22,7 +24,13 @@ from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT
 from taskjuice.json_dates import as_iso
 from workflows.definition import evaluation_budget
 from workflows.definition.evaluation_budget import BudgetSpent, spend, spend_text
-from workflows.definition.expression_filters import FILTERS, FilterError, NothingThereError, as_text, exact
+from workflows.definition.expression_filters import (
+    FILTERS,
+    FilterError,
+    NothingThereError,
+    as_text,
+    exact,
+)
 
 MAX_SOURCE = 20_000  # characters of one field
 MAX_EXPRESSION = 2_000  # characters between braces; parsing takes more than linear time
@@ -55,7 +63,9 @@ ENVIRONMENT = _WithoutTags(undefined=StrictUndefined)
 
 
 def parse(text: str) -> BoundTemplate:
-    """The parsed text; raises ExpressionError with line and column. Long ones are not kept: parsed, they are large."""
+    """The parsed text; raises ExpressionError with line and column. Long ones are not kept: parsed,
+    they are large.
+    """
     return _parse_short(text) if len(text) <= KEPT else _parse(text)
 
 
@@ -74,7 +84,9 @@ def _parse(text: str) -> BoundTemplate:
     except BudgetSpent as error:
         raise ExpressionError(str(error)) from error
     if any(len(part) > MAX_EXPRESSION for part in BRACED.findall(text)):
-        raise ExpressionError(f"An expression in {{{{ }}}} is longer than {MAX_EXPRESSION:,} characters.")
+        raise ExpressionError(
+            f"An expression in {{{{ }}}} is longer than {MAX_EXPRESSION:,} characters."
+        )
     try:
         template = ENVIRONMENT.from_string(text)
         for expression in _all_expressions(template.nodes):
@@ -158,12 +170,16 @@ def paths(text: str) -> list[list[Any]]:
 
 
 def required_paths(text: str) -> list[list[Any]]:
-    """Those of them without which the text cannot be worked out: what `default` stands behind may be missing."""
+    """Those of them without which the text cannot be worked out: what `default` stands behind may
+    be missing.
+    """
     found: list[list[Any]] = []
     for node in parse(text).nodes:
         for expression in node.expressions():
             used = getattr(expression, "filters", None) or ()
-            spared = getattr(expression, "left", None) if used and used[0].name == "default" else None
+            spared = (
+                getattr(expression, "left", None) if used and used[0].name == "default" else None
+            )
             found += [
                 list(one.path)
                 for one in _with_children(expression)
@@ -173,7 +189,9 @@ def required_paths(text: str) -> list[list[Any]]:
 
 
 def _worked_out(node: Node, context: RenderContext, take: Callable[[Any], Any]) -> Any:
-    """Return what `take` makes of the node's value; raises ExpressionError, whatever goes wrong in it."""
+    """Return what `take` makes of the node's value; raises ExpressionError, whatever goes wrong in
+    it.
+    """
     assert isinstance(node, OutputNode)  # tags do not parse
     try:
         spend()
@@ -186,13 +204,20 @@ def _worked_out(node: Node, context: RenderContext, take: Callable[[Any], Any]) 
         raise MissingValueError(_in_words(error)) from error
     except LiquidError as error:
         raise ExpressionError(_in_words(error)) from error
-    except (ArithmeticError, RecursionError, ValueError) as error:  # beyond what a filter thought of
-        raise ExpressionError(f"This cannot be worked out ({type(error).__name__}). In {node}.") from error
+    except (
+        ArithmeticError,
+        RecursionError,
+        ValueError,
+    ) as error:  # beyond what a filter thought of
+        raise ExpressionError(
+            f"This cannot be worked out ({type(error).__name__}). In {node}."
+        ) from error
 
 
 def _whole(value: Any) -> Any:
-    """A value keeps its type, but that a date reads as everywhere else. It is stored with the step, so what is in it
-    counts."""
+    """A value keeps its type, but that a date reads as everywhere else. It is stored with the step,
+    so what is in it counts.
+    """
     if isinstance(value, str):
         spend_text(len(value))
         return as_iso(value)

@@ -8,11 +8,15 @@ from taskjuice import exact_json
 from workflows.definition import conditions
 from workflows.definition.drafts import named_values
 
-CONDITION_SHAPE = 'Give {"match": "all" or "any", "rows": [{"field": …, "operator": …, "value": …}]}.'
+CONDITION_SHAPE = (
+    'Give {"match": "all" or "any", "rows": [{"field": …, "operator": …, "value": …}]}.'
+)
 
 
 class ExactJsonField(forms.JSONField):
-    """Django's own lets more than a wrong letter through as an exception: too deep, a number of 5,000 digits."""
+    """Django's own lets more than a wrong letter through as an exception: too deep, a number of
+    5,000 digits.
+    """
 
     def to_python(self, value: Any) -> Any:
         if not isinstance(value, str) or value in self.empty_values:
@@ -24,7 +28,9 @@ class ExactJsonField(forms.JSONField):
 
 
 class ConditionField(ExactJsonField):
-    """A condition as the builder saves it. Fields and values are evaluated when it runs, not before."""
+    """A condition as the builder saves it. Fields and values are evaluated when it runs, not
+    before.
+    """
 
     def to_python(self, value: Any) -> Any:
         found = super().to_python(value)
@@ -44,12 +50,17 @@ class ConditionField(ExactJsonField):
             raise forms.ValidationError("Each condition needs a field to look at.")
         if row.get("operator") not in list(conditions.OPERATORS):
             raise forms.ValidationError("Choose one of the operators.")
-        if row["operator"] not in conditions.WITHOUT_VALUE and not str(row.get("value", "")).strip():
+        if (
+            row["operator"] not in conditions.WITHOUT_VALUE
+            and not str(row.get("value", "")).strip()
+        ):
             raise forms.ValidationError("Each condition needs a value to compare with.")
 
 
 class ValuesField(ExactJsonField):
-    """Rows {"name", "value"}, or a mapping as older versions hold them; cleaned to a mapping in their order."""
+    """Rows {"name", "value"}, or a mapping as older versions hold them; cleaned to a mapping in
+    their order.
+    """
 
     def to_python(self, value: Any) -> Any:
         found = super().to_python(value)

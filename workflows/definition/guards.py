@@ -1,6 +1,8 @@
-"""What a step's writes are held to: limits, a person's approval, what to do about doubles. Edited on its card.
+"""What a step's writes are held to: limits, a person's approval, what to do about doubles. Edited
+on its card.
 
-Stored as the step's `guard`, each only where it says something; amounts as typed, in the document's own currency:
+Stored as the step's `guard`, each only where it says something; amounts as typed, in the document's
+own currency:
 
     per_hour            so many writes in any hour, of this step at all its organisations
     amount_per_hour     so much in any hour and currency
@@ -49,18 +51,26 @@ class GuardForm(forms.Form):
         help_text="All of them together, per currency. What is more waits.",
     )
     never_above = AmountField(
-        label="Never more than", min_value=Decimal("0.01"), help_text="A larger one fails and is not written."
+        label="Never more than",
+        min_value=Decimal("0.01"),
+        help_text="A larger one fails and is not written.",
     )
     approve_above = AmountField(
         label="Needs approval above",
         min_value=Decimal(0),
         help_text="A larger one waits for somebody on your team. 0: each one does.",
     )
-    approve = forms.BooleanField(label="Somebody on your team approves each one first", required=False)
+    approve = forms.BooleanField(
+        label="Somebody on your team approves each one first", required=False
+    )
     duplicate = forms.ChoiceField(
         label="If the same was written already",
         required=False,
-        choices=[("", "write it all the same"), (SKIP, "skip the step"), (STOP, "stop the activation")],
+        choices=[
+            ("", "write it all the same"),
+            (SKIP, "skip the step"),
+            (STOP, "stop the activation"),
+        ],
     )
     days = forms.IntegerField(
         label="Within days",

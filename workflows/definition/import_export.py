@@ -3,8 +3,8 @@
     {"taskjuice": "workflow", "format": 1, "name": "…", "trigger": {"key": "…", "settings": {…}},
      "steps": [{"name": "…", "action": "…", "input": {…}, "only_if"?, "for_each"?, "on_error"?}, …]}
 
-What a file says is as little trusted as what a browser sends: only what the builder's own forms could have sent is
-taken. Whether it can be published is said on its cards, as of any draft.
+What a file says is as little trusted as what a browser sends: only what the builder's own forms
+could have sent is taken. Whether it can be published is said on its cards, as of any draft.
 """
 
 import re
@@ -93,7 +93,9 @@ def _refuse_strange(value: Any, depth: int = 0) -> None:
             raise NotReadable("This file holds a NUL character.")
         case float():  # only NaN and the infinities are: other numbers are read exactly
             raise NotReadable("This file holds a number that is none.")
-        case int() | Decimal() if not exact_json.is_within(value, digits=MOST_DIGITS, places=MOST_PLACES):
+        case int() | Decimal() if not exact_json.is_within(
+            value, digits=MOST_DIGITS, places=MOST_PLACES
+        ):
             raise NotReadable("This file holds a number that is too large or too long.")
 
 
@@ -143,7 +145,9 @@ def _options(given: Mapping[str, Any], which: str) -> dict[str, Any]:
     for name in ("then", "times", "seconds"):
         fields[name] = _scalar(on_error.get(name), f"{which}: what it does on failure")
     limits = _mapping(given.get("guard", {}), f"{which}: its limits")
-    guard = guards.as_stored({key: _scalar(value, f"{which}: its limits") for key, value in limits.items()})
+    guard = guards.as_stored(
+        {key: _scalar(value, f"{which}: its limits") for key, value in limits.items()}
+    )
     return step_options.as_stored(fields) | ({"guard": guard} if guard else {})
 
 

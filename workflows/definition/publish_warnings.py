@@ -1,4 +1,6 @@
-"""What can be published and may still fail one day: said beside the step, and once more when it is published."""
+"""What can be published and may still fail one day: said beside the step, and once more when it is
+published.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -49,7 +51,9 @@ def _texts_of(step: Step, action: Action) -> Iterator[tuple[str, str]]:
         if isinstance(asked, Templated) and isinstance(value, str):
             value = asked.parts(value)
         yield from ((name, text) for text in texts_in(_compared(value)))
-    yield from ((f"{OPTION}only_if", text) for text in texts_in(_compared(step.options.get("only_if"))))
+    yield from (
+        (f"{OPTION}only_if", text) for text in texts_in(_compared(step.options.get("only_if")))
+    )
     yield from ((f"{OPTION}for_each", text) for text in texts_in(step.for_each))
 
 
@@ -66,9 +70,13 @@ def _asks_for_emptiness(row: Mapping[str, Any]) -> bool:
 
 
 def _asked_before(steps: Sequence[Step], position: int) -> Iterator[Path]:
-    """The paths that are not empty when the step runs: its own condition says so, or a filter before it."""
+    """The paths that are not empty when the step runs: its own condition says so, or a filter
+    before it.
+    """
     conditions = [steps[position].options.get("only_if")]
-    conditions += [step.input.get("condition") for step in steps[:position] if step.action == "core/filter"]
+    conditions += [
+        step.input.get("condition") for step in steps[:position] if step.action == "core/filter"
+    ]
     for condition in conditions:
         if not isinstance(condition, Mapping) or condition.get("match") == "any":
             continue
@@ -126,7 +134,9 @@ def _of_item(step: Step, path: Path) -> list[Any]:
 
 
 def _may_be_left_out(action: Action, rest: Path) -> bool:
-    """Whether the action's output may lack any part of this path, as far as it declares what is always there."""
+    """Whether the action's output may lack any part of this path, as far as it declares what is
+    always there.
+    """
     if action.always is None:
         return False
     place = ""

@@ -1,4 +1,5 @@
-"""Under what a step runs, whatever its action: a condition, a list to go through, what to do after a failure.
+"""Under what a step runs, whatever its action: a condition, a list to go through, what to do after
+a failure.
 
 Stored beside the step's input, each only where it says something:
 
@@ -50,7 +51,9 @@ class OptionsForm(forms.Form):
         max_value=MAX_ATTEMPTS - 1,
         help_text=f"Up to {MAX_ATTEMPTS - 1} times.",
     )
-    seconds = forms.IntegerField(label="Seconds in between", required=False, min_value=10, max_value=86_400)
+    seconds = forms.IntegerField(
+        label="Seconds in between", required=False, min_value=10, max_value=86_400
+    )
 
     def clean_for_each(self) -> str:
         typed: str = self.cleaned_data["for_each"]

@@ -1,7 +1,8 @@
-"""Form fields whose texts hold expressions in a structure of their own: an address, a JSON document.
+"""Form fields whose texts hold expressions in a structure of their own: an address, a JSON
+document.
 
-What an expression gives cannot change the structure around it: in an address it is percent-encoded, in a document it
-fills the text it stands in, and stays a number where it stands alone.
+What an expression gives cannot change the structure around it: in an address it is percent-encoded,
+in a document it fills the text it stands in, and stays a number where it stands alone.
 """
 
 from collections.abc import Mapping
@@ -41,7 +42,9 @@ class UrlField(Templated):
             return text
         host = text.partition("://")[2].partition("/")[0].partition("?")[0]
         if has_expression(host):
-            raise forms.ValidationError("The host is typed as it is; expressions may follow behind it.")
+            raise forms.ValidationError(
+                "The host is typed as it is; expressions may follow behind it."
+            )
         try:
             outbound_http.target_of(BRACED.sub("x", text))
         except outbound_http.Refused as error:

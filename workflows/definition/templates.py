@@ -1,6 +1,7 @@
 """Workflows to begin with: what agencies ask for first.
 
-Each can be published as it is, but for what only the agency knows (which account, which address): that is left empty.
+Each can be published as it is, but for what only the agency knows (which account, which address):
+that is left empty.
 """
 
 from collections.abc import Mapping
@@ -26,18 +27,24 @@ class StartingPoint:
     def draft_for(self, address: str) -> Draft:
         """E-mails without a recipient go to whoever begins with it."""
         steps = [
-            replace(step, input=dict(step.input) | {"to": address}) if step.input.get("to") == "" else step
+            replace(step, input=dict(step.input) | {"to": address})
+            if step.input.get("to") == ""
+            else step
             for step in self.draft.steps
         ]
         return replace(self.draft, steps=steps)
 
 
 def _rows(*rows: tuple[str, str, str], match: str = "all") -> dict[str, Any]:
-    found = [{"field": field, "operator": operator, "value": value} for field, operator, value in rows]
+    found = [
+        {"field": field, "operator": operator, "value": value} for field, operator, value in rows
+    ]
     return {"match": match, "rows": found}
 
 
-def _email(subject: str, *lines: str, to: str = "", options: Mapping[str, Any] | None = None) -> Step:
+def _email(
+    subject: str, *lines: str, to: str = "", options: Mapping[str, Any] | None = None
+) -> Step:
     given = {"to": to, "subject": subject, "body": "\n\n".join(lines)}
     return Step("email", "core/send-email", given, options or {})
 
@@ -65,7 +72,9 @@ PAID = StartingPoint(
         [
             _email(
                 f"{SALE} is paid",
-                "{{ trigger.contact }} has paid " + SALE + ": {{ trigger.total }} {{ trigger.currency }}.",
+                "{{ trigger.contact }} has paid "
+                + SALE
+                + ": {{ trigger.total }} {{ trigger.currency }}.",
                 "Organisation: {{ trigger.organisation }}",
             )
         ],

@@ -1,4 +1,6 @@
-"""Whether what an expression gives can be what its field takes, as far as samples tell: an amount, a date, an ID."""
+"""Whether what an expression gives can be what its field takes, as far as samples tell: an amount,
+a date, an ID.
+"""
 
 import re
 from collections.abc import Iterator
@@ -14,12 +16,16 @@ from workflows.definition.drafts import Draft
 from workflows.definition.expressions import ExpressionError, evaluate
 from workflows.definition.template_fields import Templated
 
-PLAIN = re.compile(r"\s*\{\{\s*[\w.\[\]'\"-]+\s*\}\}\s*")  # what goes through a filter may become anything
+PLAIN = re.compile(
+    r"\s*\{\{\s*[\w.\[\]'\"-]+\s*\}\}\s*"
+)  # what goes through a filter may become anything
 SHOWN = 40
 
 
 def mismatches(draft: Draft, position: int) -> Iterator[tuple[str, str]]:
-    """(field, message) of the fields of one step that are nothing but one reference, to a value of another kind."""
+    """(field, message) of the fields of one step that are nothing but one reference, to a value of
+    another kind.
+    """
     step = draft.steps[position]
     if step.known_action is None:
         return

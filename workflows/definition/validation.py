@@ -24,7 +24,9 @@ GUARD = "guard."  # before the name of a field of GuardForm
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`where` is `trigger`, `connections` or a step's position from 0; `field` a field of the form there, or ""."""
+    """`where` is `trigger`, `connections` or a step's position from 0; `field` a field of the form
+    there, or "".
+    """
 
     where: str | int
     message: str
@@ -47,7 +49,8 @@ class Place:
 def problems(draft: Draft, place: Place | None = None) -> list[Problem]:
     """Everything that keeps the draft's content from being published, in the order of its cards.
 
-    With its place also what is missing there: an organisation, a secret value, a colleague, an account.
+    With its place also what is missing there: an organisation, a secret value, a colleague, an
+    account.
     """
     with evaluation_budget():
         return _problems(draft, place)
@@ -77,7 +80,9 @@ def _of_trigger(draft: Draft) -> Iterator[Problem]:
 
 def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
     step = draft.steps[position]
-    yield from (Problem(position, message, CALLED) for message in _about_name(draft.steps, position))
+    yield from (
+        Problem(position, message, CALLED) for message in _about_name(draft.steps, position)
+    )
     if step.known_action is None:
         yield Problem(position, f"This version of TaskJuice has no action {step.action}.")
         return
@@ -124,7 +129,9 @@ def _of_options(draft: Draft, position: int) -> Iterator[Problem]:
         value = step.options.get(name)
         for message in _about_references(draft, position, value, knows_item=False):
             yield Problem(position, message, OPTION + name)
-        yield from (Problem(position, message, OPTION + name) for message in _about_condition(value))
+        yield from (
+            Problem(position, message, OPTION + name) for message in _about_condition(value)
+        )
 
 
 def _about_name(steps: Sequence[Step], position: int) -> Iterator[str]:
@@ -136,12 +143,15 @@ def _about_name(steps: Sequence[Step], position: int) -> Iterator[str]:
 
 
 def form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(field, message) of the action's own form. What an expression will bring is judged when it runs."""
+    """(field, message) of the action's own form. What an expression will bring is judged when it
+    runs.
+    """
     form = action.form(data=dict(given))
     open_fields = {
         name
         for name, value in given.items()
-        if has_expression(value) and _is_judged_when_it_runs(action.form.base_fields.get(name), value)
+        if has_expression(value)
+        and _is_judged_when_it_runs(action.form.base_fields.get(name), value)
     }
     for name in sorted(open_fields):
         asked = action.form.base_fields.get(name)
@@ -156,10 +166,14 @@ def form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str,
 
 def _is_judged_when_it_runs(asked: forms.Field | None, value: Any) -> bool:
     """What is cleaned with its expressions in it is judged as it stands."""
-    return isinstance(asked, RowsField) or (isinstance(value, str) and not isinstance(asked, Templated))
+    return isinstance(asked, RowsField) or (
+        isinstance(value, str) and not isinstance(asked, Templated)
+    )
 
 
-def _about_references(draft: Draft, position: int, value: Any, *, knows_item: bool = True) -> Iterator[str]:
+def _about_references(
+    draft: Draft, position: int, value: Any, *, knows_item: bool = True
+) -> Iterator[str]:
     for text in texts_in(value):
         try:
             found = paths(text)
@@ -197,7 +211,9 @@ def _about_path(draft: Draft, position: int, path: Sequence[Any], knows_item: bo
 def _about_item(step: Step, is_known: bool) -> str:
     if not step.for_each:
         return "There is no “item” here: the step does not run once per element of a list."
-    return "" if is_known else "“item” is known only while the step runs for an element, not before."
+    return (
+        "" if is_known else "“item” is known only while the step runs for an element, not before."
+    )
 
 
 def _about_trigger_value(draft: Draft, name: str) -> str:
@@ -210,13 +226,19 @@ def _about_trigger_value(draft: Draft, name: str) -> str:
 
 
 def _about_output(step: Step, rest: Sequence[Any]) -> str:
-    """Only names that a step gives itself are known for sure; a provider may send more than its sample shows."""
+    """Only names that a step gives itself are known for sure; a provider may send more than its
+    sample shows.
+    """
     first = rest[0] if rest else None
     if not isinstance(first, str):
         return ""
     if step.for_each:
         of_lists = {"first", "last", "size"}
-        return "" if first in of_lists else f"“{step.name}” gives a list: one output per element it ran for."
+        return (
+            ""
+            if first in of_lists
+            else f"“{step.name}” gives a list: one output per element it ran for."
+        )
     if step.action != "core/set-values" or first in step.sample_of_one:
         return ""
     sets = ", ".join(step.sample_of_one) or "nothing"

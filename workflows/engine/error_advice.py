@@ -1,7 +1,7 @@
 """What a person can do about a failed activation, by the stable code of its error.
 
-`again` says whether trying again can help, `todo` what to do first. Each code has its own cause; a code that a step
-tries again by itself (`on_error`) is one that another attempt may help.
+`again` says whether trying again can help, `todo` what to do first. Each code has its own cause; a
+code that a step tries again by itself (`on_error`) is one that another attempt may help.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,17 @@ class Advice:
     reconnects: bool = False  # reconnecting is what helps
 
 
-OTHER = Advice("May help.", "Replay it; if it fails the same way, look at the step’s input.", is_final=False)
+OTHER = Advice(
+    "May help.", "Replay it; if it fails the same way, look at the step’s input.", is_final=False
+)
 ADVICE = {
     "expression": Advice(
         NEVER_BEFORE_CHANGE,
         "Edit the field that the message names, publish, then replay on the current version.",
     ),
     "too-many": Advice(
-        NEVER_BEFORE_CHANGE, "Give the step a shorter list, publish, then replay on the current version."
+        NEVER_BEFORE_CHANGE,
+        "Give the step a shorter list, publish, then replay on the current version.",
     ),
     "input": Advice(
         NEVER_WHILE_SAME,
@@ -59,7 +62,9 @@ ADVICE = {
         "May help.", "Nothing was written. Read the reason above, then replay.", is_final=False
     ),
     "busy": Advice(
-        "Helps in a moment.", "Another write of the same record was on its way. Replay it.", is_final=False
+        "Helps in a moment.",
+        "Another write of the same record was on its way. Replay it.",
+        is_final=False,
     ),
     "abandoned": Advice(
         "Does what somebody decided not to do.",
@@ -74,16 +79,24 @@ ADVICE = {
         "May do it a second time.",
         "Look whether it was done. If not, replay the step; if it was, mark it as done: the next step follows.",
     ),
-    "gave-up": Advice("Helps if what was in the way has passed.", "Look at the attempts below, then replay."),
+    "gave-up": Advice(
+        "Helps if what was in the way has passed.", "Look at the attempts below, then replay."
+    ),
     "version-gone": Advice(
-        "Cannot help on this version.", "Publish the workflow anew and replay on the current version."
+        "Cannot help on this version.",
+        "Publish the workflow anew and replay on the current version.",
     ),
     "unknown-action": Advice(
-        "Cannot help on this version.", "Publish the workflow anew and replay on the current version."
+        "Cannot help on this version.",
+        "Publish the workflow anew and replay on the current version.",
     ),
-    "needs-consent": Advice(RECONNECTED, "Xero refuses the access. Reconnect, then replay.", reconnects=True),
+    "needs-consent": Advice(
+        RECONNECTED, "Xero refuses the access. Reconnect, then replay.", reconnects=True
+    ),
     "tenant-gone": Advice(
-        RECONNECTED, "Somebody disconnected TaskJuice in Xero. Reconnect, then replay.", reconnects=True
+        RECONNECTED,
+        "Somebody disconnected TaskJuice in Xero. Reconnect, then replay.",
+        reconnects=True,
     ),
     "not-permitted": Advice(
         "Helps once somebody who may do this in Xero has reconnected.",
@@ -119,9 +132,13 @@ ADVICE = {
         " then replay.",
         is_final=False,
     ),
-    "internal": Advice("Helps once TaskJuice is fixed.", "This is a fault of ours. Its log has the details."),
+    "internal": Advice(
+        "Helps once TaskJuice is fixed.", "This is a fault of ours. Its log has the details."
+    ),
     "provider-error": OTHER,
-    "try-later": Advice("Helps after a while.", "Look at the attempts below, then replay.", is_final=False),
+    "try-later": Advice(
+        "Helps after a while.", "Look at the attempts below, then replay.", is_final=False
+    ),
 }
 NAMES = {  # of the causes, where failures are counted by them
     "expression": "An expression that cannot be worked out",

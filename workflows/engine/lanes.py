@@ -1,7 +1,8 @@
 """Lanes: one per connection, drained by one worker at a time. All times are the database's.
 
-A lane that had no turn lately starts at once. Another turn begins a second after the one before at the soonest: what
-comes meanwhile is read together with it, and a lane's look-ups stay within what Xero allows in a minute.
+A lane that had no turn lately starts at once. Another turn begins a second after the one before at
+the soonest: what comes meanwhile is read together with it, and a lane's look-ups stay within what
+Xero allows in a minute.
 """
 
 from collections.abc import Iterable
@@ -24,7 +25,8 @@ RENEW_SECONDS = 20  # between two calls a lease older than this is renewed
 PACE_SECONDS = 1.0  # from the beginning of a turn to that of the next one
 GATHER_SECONDS = 0.5  # before the first turn of a lane at rest, where more is just coming
 
-# Whether a workflow's activations wait at a connection: it is paused there in a way that holds them.
+# Whether a workflow's activations wait at a connection: it is paused there in a way that holds
+# them.
 HELD_THERE = """EXISTS (SELECT FROM workflows_organisationpause p
                           WHERE p.workflow_id = {workflow} AND p.connection_id = {connection} AND p.holds
                             AND (p.until IS NULL OR p.until > statement_timestamp()))"""
@@ -49,7 +51,8 @@ UPDATE workflows_lane SET lease_until = clock_timestamp() + %s * interval '1 sec
 
 HOLD = "SELECT FROM workflows_lane WHERE connection_id = %s AND lease_token = %s FOR UPDATE"
 
-# A wake-up that may not be taken yet is still there; one that may be was perhaps taken in vain during the turn.
+# A wake-up that may not be taken yet is still there; one that may be was perhaps taken in vain
+# during the turn.
 RELEASE = f"""
 WITH freed AS (
     UPDATE workflows_lane l
@@ -68,7 +71,8 @@ OPEN = """
 INSERT INTO workflows_lane (connection_id, lease_holder, wake_pending, parked_reason)
 SELECT id, '', false, '' FROM unnest(%(ids)s::bigint[]) AS new (id) ON CONFLICT DO NOTHING
 """
-# The rows are locked, so that a worker which just takes its wake-up sees the work or the new wake-up.
+# The rows are locked, so that a worker which just takes its wake-up sees the work or the new
+# wake-up.
 WAKE = """
 WITH locked AS MATERIALIZED (
     SELECT connection_id, wake_pending, greatest(clock_timestamp() + %(gather)s * interval '1 second',
@@ -102,7 +106,9 @@ SELECT l.connection_id
 
 
 def acquire(connection_id: int) -> Lease | None:
-    """The lane's lease; None where somebody has it, the lane is parked, or its connection or client is at rest."""
+    """The lane's lease; None where somebody has it, the lane is parked, or its connection or client
+    is at rest.
+    """
     return leases.acquire(Lane, ACQUIRE, connection_id, {"lease": LEASE_SECONDS})
 
 
@@ -133,7 +139,8 @@ def park(lease: Lease, until: datetime, reason: str) -> None:
 
 
 def release(lease: Lease, *, more: bool) -> None:
-    """Give the lane back. `more`, or a wake-up that came meanwhile, queues it again behind the others.
+    """Give the lane back. `more`, or a wake-up that came meanwhile, queues it again behind the
+    others.
 
     A lease that was lost is released by whoever has it.
     """
@@ -151,7 +158,8 @@ def release(lease: Lease, *, more: bool) -> None:
 
 
 def wake_lanes(connection_ids: Iterable[int], *, gather: bool = False) -> None:
-    """Queue these lanes, inside the transaction that made work for them; those queued already are left alone.
+    """Queue these lanes, inside the transaction that made work for them; those queued already are
+    left alone.
 
     `gather`: more is just coming, so that even a lane at rest waits for it.
     """

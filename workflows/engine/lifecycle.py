@@ -42,7 +42,9 @@ class NotAllowed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an editor works on: the draft, or what it would be forked from. `stamp` fences late editors."""
+    """What an editor works on: the draft, or what it would be forked from. `stamp` fences late
+    editors.
+    """
 
     draft: Draft
     version: Version
@@ -56,7 +58,11 @@ def current_content(workflow: Workflow) -> Content:
 
 
 def stamp_of(version: Version) -> str:
-    return f"{version.number}.published" if version.published_at else f"{version.number}.{version.revision}"
+    return (
+        f"{version.number}.published"
+        if version.published_at
+        else f"{version.number}.{version.revision}"
+    )
 
 
 def place_of(workflow: Workflow) -> Place:
@@ -96,7 +102,12 @@ def rename_workflow(*, workflow: Workflow, name: str, by: User) -> None:
         before, current.name = current.name, name
         _save_name(current)
         audit.record(
-            "workflow renamed", by=by, agency=current.agency, subject=name, before=before, after=name
+            "workflow renamed",
+            by=by,
+            agency=current.agency,
+            subject=name,
+            before=before,
+            after=name,
         )
 
 
@@ -120,7 +131,11 @@ def save_draft(*, workflow: Workflow, draft: Draft, stamp: str, by: User) -> Ver
     version.save()
     version.refresh_from_db()
     audit.record(
-        "workflow draft saved", by=by, agency=current.agency, subject=current.name, version=version.number
+        "workflow draft saved",
+        by=by,
+        agency=current.agency,
+        subject=current.name,
+        version=version.number,
     )
     return version
 
@@ -136,9 +151,11 @@ def save_workflow(
     within: Iterable[Connection],
     by: User,
 ) -> None:
-    """All that the builder holds, or nothing of it. Raises ValidationError (name taken), Stale and NotAllowed.
+    """All that the builder holds, or nothing of it. Raises ValidationError (name taken), Stale and
+    NotAllowed.
 
-    Once a version has been published, what the workflow listens to changes only on its own page, at once.
+    Once a version has been published, what the workflow listens to changes only on its own page, at
+    once.
     """
     save_draft(workflow=workflow, draft=draft, stamp=stamp, by=by)
     rename_workflow(workflow=workflow, name=name, by=by)
@@ -148,7 +165,9 @@ def save_workflow(
 
 @transaction.atomic
 def discard_draft(*, workflow: Workflow, by: User) -> None:
-    """Throw the draft away; what is published stays. Without a published version there is nothing to go back to."""
+    """Throw the draft away; what is published stays. Without a published version there is nothing
+    to go back to.
+    """
     current = _locked(workflow)
     draft = current.versions.filter(published_at=None).first()
     if draft is None:
@@ -157,13 +176,18 @@ def discard_draft(*, workflow: Workflow, by: User) -> None:
         raise NotAllowed("This draft is all there is of the workflow. Archive it instead.")
     draft.delete()
     audit.record(
-        "workflow draft discarded", by=by, agency=current.agency, subject=current.name, version=draft.number
+        "workflow draft discarded",
+        by=by,
+        agency=current.agency,
+        subject=current.name,
+        version=draft.number,
     )
 
 
 @transaction.atomic
 def publish(*, workflow: Workflow, by: User) -> Version:
-    """Freeze the draft and make it live in place of what was; activations that have begun finish on theirs.
+    """Freeze the draft and make it live in place of what was; activations that have begun finish on
+    theirs.
 
     Raises NotPublishable with everything that is wrong.
     """
@@ -186,17 +210,25 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     current.state = WorkflowState.PUBLISHED
     current.save(update_fields=["state", "updated_at"])
     safety_pause.release(current)
-    organisation_pauses.lift_safety(current)  # what failed is taken as mended; a person's pauses stay
+    organisation_pauses.lift_safety(
+        current
+    )  # what failed is taken as mended; a person's pauses stay
     current.applications.update(due_at=None)  # a schedule begins anew
     audit.record(
-        "workflow published", by=by, agency=current.agency, subject=current.name, version=version.number
+        "workflow published",
+        by=by,
+        agency=current.agency,
+        subject=current.name,
+        version=version.number,
     )
     return version
 
 
 @transaction.atomic
 def restore_version(*, workflow: Workflow, number: int, by: User) -> Version:
-    """A draft that reads like an older version, to look at and publish. Raises NotAllowed while another one waits."""
+    """A draft that reads like an older version, to look at and publish. Raises NotAllowed while
+    another one waits.
+    """
     current = _locked(workflow)
     _refuse_archived(current)
     if current.versions.filter(published_at=None).exists():
@@ -213,7 +245,11 @@ def restore_version(*, workflow: Workflow, number: int, by: User) -> Version:
     version.edited_by = by
     version.save()
     audit.record(
-        "workflow version restored", by=by, agency=current.agency, subject=current.name, version=number
+        "workflow version restored",
+        by=by,
+        agency=current.agency,
+        subject=current.name,
+        version=number,
     )
     return version
 
@@ -222,10 +258,14 @@ def restore_version(*, workflow: Workflow, number: int, by: User) -> Version:
 def apply_to(
     *, workflow: Workflow, connections: Iterable[Connection], within: Iterable[Connection], by: User
 ) -> None:
-    """Of the connections in `within`, the workflow listens to exactly `connections`; others stay as they are."""
+    """Of the connections in `within`, the workflow listens to exactly `connections`; others stay as
+    they are.
+    """
     current = _locked(workflow)
     wanted, seen = {c.pk: c for c in connections}, {c.pk: c for c in within}
-    had = set(current.applications.filter(connection__in=seen).values_list("connection_id", flat=True))
+    had = set(
+        current.applications.filter(connection__in=seen).values_list("connection_id", flat=True)
+    )
     added, removed = wanted.keys() - had, had - wanted.keys()
     current.applications.filter(connection__in=removed).delete()
     WorkflowConnection.objects.bulk_create(
@@ -282,7 +322,9 @@ def unarchive(*, workflow: Workflow, by: User) -> None:
 def _move(
     workflow: Workflow, sources: set[WorkflowState], target: WorkflowState, verb: str, by: User
 ) -> bool:
-    """To another state, or False: from any but `sources` nothing happens, so that a second click is harmless."""
+    """To another state, or False: from any but `sources` nothing happens, so that a second click is
+    harmless.
+    """
     current = _locked(workflow)
     if current.state not in sources:
         return False

@@ -1,7 +1,8 @@
 """Pauses of a workflow at single organisations: everything else of it runs on.
 
-A person's pause starts nothing for the events that come meanwhile, or keeps them waiting, as the person chose. A safety
-pause (safety.py) keeps them waiting. A pause with an end is over at that moment, whether or not the sweep has met it.
+A person's pause starts nothing for the events that come meanwhile, or keeps them waiting, as the
+person chose. A safety pause (safety.py) keeps them waiting. A pause with an end is over at that
+moment, whether or not the sweep has met it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,13 @@ from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
 from workflows.engine import lanes
-from workflows.models import Activation, ActivationState, OrganisationPause, Workflow, WorkflowConnection
+from workflows.models import (
+    Activation,
+    ActivationState,
+    OrganisationPause,
+    Workflow,
+    WorkflowConnection,
+)
 
 BATCH = 200  # pauses that one sweep ends
 
@@ -41,7 +48,9 @@ def holding(activations: Iterable[Activation]) -> dict[int, OrganisationPause]:
         connection__in={one.connection_id for one in ready},
     ).select_related("connection")
     pauses = {(pause.workflow_id, pause.connection_id): pause for pause in found}
-    kept = {one.pk: pauses.get((one.workflow_id, one.connection_id)) for one in ready if one.workflow_id}
+    kept = {
+        one.pk: pauses.get((one.workflow_id, one.connection_id)) for one in ready if one.workflow_id
+    }
     return {pk: pause for pk, pause in kept.items() if pause is not None}
 
 

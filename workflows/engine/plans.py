@@ -30,7 +30,9 @@ class StepPlan:
     action_key: str
     action: Action | None  # None: this code no longer knows the action
     input: Mapping[str, Any]
-    cleaned: Data | None = None  # ready where the action reads its input raw: one cleaning serves all
+    cleaned: Data | None = (
+        None  # ready where the action reads its input raw: one cleaning serves all
+    )
     only_if: Mapping[str, Any] | None = None
     for_each: str = ""
     goes_on: bool = False  # a failure is noted, and the activation goes on behind the step
@@ -39,14 +41,19 @@ class StepPlan:
     guard: Mapping[str, Any] = field(default_factory=dict)  # guards.py
 
     def prepare(self, context: Mapping[str, Any]) -> tuple[Data, Data]:
-        """(input as it reads with the values in, input cleaned by the action's form); raises StepError."""
+        """(input as it reads with the values in, input cleaned by the action's form); raises
+        StepError.
+        """
         action = self.known_action()
         if self.cleaned is not None:
             return dict(self.input), self.cleaned
         if action.raw:
             return dict(self.input), clean(action, self.input)
         try:
-            filled = {name: self._filled(action, name, value, context) for name, value in self.input.items()}
+            filled = {
+                name: self._filled(action, name, value, context)
+                for name, value in self.input.items()
+            }
         except ExpressionError as error:
             raise StepError("expression", str(error)) from error
         return filled, clean(action, filled)
@@ -99,14 +106,18 @@ def _messages(form: Any) -> list[str]:
     found = []
     for name, errors in form.errors.items():
         label = form.fields[name].label if name in form.fields else ""
-        found += [f"{label or name}: {error}" if name != "__all__" else str(error) for error in errors]
+        found += [
+            f"{label or name}: {error}" if name != "__all__" else str(error) for error in errors
+        ]
     return found
 
 
 @lru_cache(maxsize=1024)
 def plan(version_id: int) -> tuple[StepPlan, ...]:
     """The steps of a published version. It is frozen, so the plan of a process never goes stale."""
-    steps = Version.objects.values_list("steps", flat=True).get(pk=version_id, published_at__isnull=False)
+    steps = Version.objects.values_list("steps", flat=True).get(
+        pk=version_id, published_at__isnull=False
+    )
     return tuple(plan_of(step) for step in steps)
 
 

@@ -1,8 +1,9 @@
 """The engine: drains a lane by advancing its due activations together, wave by wave.
 
-All activations whose next step uses the same action form a wave, whatever their version; the action gets as many of
-the wave at once as it serves together, with one call where it can. Outcomes are stored when the batch is through, and
-at once after an action with effects outside. A turn is short: what it does not get to is put back for the next one.
+All activations whose next step uses the same action form a wave, whatever their version; the action
+gets as many of the wave at once as it serves together, with one call where it can. Outcomes are
+stored when the batch is through, and at once after an action with effects outside. A turn is short:
+what it does not get to is put back for the next one.
 """
 
 import logging
@@ -28,7 +29,8 @@ TURN_SECONDS = 2.0  # then the lane goes to the back of the queue, so that other
 def run_lane(connection_id: int) -> None:
     """One turn of a lane. Harmless when the lane is held, parked or empty.
 
-    A moment without database is no outcome of anything: what was claimed is put back, and the lane is free at once.
+    A moment without database is no outcome of anything: what was claimed is put back, and the lane
+    is free at once.
     """
     lease = lanes.acquire(connection_id)
     if lease is None:
@@ -67,7 +69,9 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
 
 
 def advance(batch: Batch, connection: Connection) -> bool:
-    """Run the batch's activations as far as they go; whether the lane got parked, or rests with its connection."""
+    """Run the batch's activations as far as they go; whether the lane got parked, or rests with its
+    connection.
+    """
     stands = False
     active = [run for run in batch.runs if _may_start(run)]
     while active:

@@ -1,8 +1,10 @@
-"""The safety pause: a workflow whose activations fail one after the other at an organisation rests there by itself.
+"""The safety pause: a workflow whose activations fail one after the other at an organisation rests
+there by itself.
 
-Failures in a row are counted for each organisation: what goes well or fails at one says nothing about another. While
-the pause lasts no activation of the workflow takes a step there, and what events start meanwhile waits too. Nothing is
-lost. People hear of it by their notifications (taskjuice/notices).
+Failures in a row are counted for each organisation: what goes well or fails at one says nothing
+about another. While the pause lasts no activation of the workflow takes a step there, and what
+events start meanwhile waits too. Nothing is lost. People hear of it by their notifications
+(taskjuice/notices).
 """
 
 from collections import defaultdict
@@ -30,8 +32,9 @@ GOOD, BAD = frozenset({"succeeded", "stopped"}), frozenset({"failed", "unknown"}
 
 
 def count(connection: Connection, runs: Iterable[Run]) -> None:
-    """Note how these activations of an organisation ended, in a transaction of its own, and pause what failed too
-    often in a row there."""
+    """Note how these activations of an organisation ended, in a transaction of its own, and pause
+    what failed too often in a row there.
+    """
     ended: dict[int, list[Run]] = defaultdict(list)
     for run in runs:
         if run.workflow_id is not None and run.state in GOOD | BAD:
@@ -42,7 +45,9 @@ def count(connection: Connection, runs: Iterable[Run]) -> None:
         here.filter(workflow__in=ended.keys() - failing, failures__gt=0).update(failures=0)
     if failing:
         with transaction.atomic():
-            rows = here.select_for_update(of=("self",), no_key=True).select_related("workflow__agency")
+            rows = here.select_for_update(of=("self",), no_key=True).select_related(
+                "workflow__agency"
+            )
             for application in rows.filter(workflow__in=failing).order_by("pk"):
                 _add(application, connection, ended[application.workflow_id])
 
@@ -60,7 +65,9 @@ def _add(application: WorkflowConnection, connection: Connection, ended: Sequenc
 
 def _pause(workflow: Workflow, connection: Connection, failures: int, error: str) -> None:
     """Pause the workflow there, unless somebody or an earlier failure has."""
-    OrganisationPause.objects.filter(workflow=workflow, connection=connection, until__lte=Now()).delete()
+    OrganisationPause.objects.filter(
+        workflow=workflow, connection=connection, until__lte=Now()
+    ).delete()
     _, is_new = OrganisationPause.objects.get_or_create(
         workflow=workflow,
         connection=connection,
@@ -84,7 +91,9 @@ def _pause(workflow: Workflow, connection: Connection, failures: int, error: str
 
 
 def release(workflow: Workflow) -> None:
-    """Let go what an earlier release held back everywhere. Inside the transaction that lets it run again."""
+    """Let go what an earlier release held back everywhere. Inside the transaction that lets it run
+    again.
+    """
     Workflow.objects.filter(pk=workflow.pk).update(failures=0, held=False, paused_because="")
     due = waiting(workflow).filter(next_at__lte=Now())
     lanes.wake_lanes(due.values_list("connection_id", flat=True).distinct())

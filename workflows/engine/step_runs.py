@@ -1,8 +1,8 @@
 """Turns: one activation at one step of a wave, from its input to what became of it.
 
-A step may stand under a condition (`only_if`: else it is skipped) and may run once per element of a list
-(`for_each`: its output is the list of outputs). Elements that are done are kept, so that trying a step again
-repeats none of them.
+A step may stand under a condition (`only_if`: else it is skipped) and may run once per element of a
+list (`for_each`: its output is the list of outputs). Elements that are done are kept, so that
+trying a step again repeats none of them.
 """
 
 import hashlib
@@ -58,7 +58,9 @@ class Turn:
     run: Run
     step: StepPlan
     parts: list[Part] = field(default_factory=list)
-    done: dict[int, Any] = field(default_factory=dict)  # outputs of elements, by their place in the list
+    done: dict[int, Any] = field(
+        default_factory=dict
+    )  # outputs of elements, by their place in the list
     elements: int | None = None  # how many the list has
     outcome: Outcome | Skipped | None = None
     outcomes: dict[int, Outcome] = field(default_factory=dict)  # of the elements that have run
@@ -94,17 +96,22 @@ class Turn:
             return
         if len(elements) > MAX_ELEMENTS:
             raise StepError(
-                "too-many", f"The list has {len(elements):,} elements; at most {MAX_ELEMENTS} may be run."
+                "too-many",
+                f"The list has {len(elements):,} elements; at most {MAX_ELEMENTS} may be run.",
             )
         self.elements = len(elements)
-        self.done = {int(place): output for place, output in self.run.outputs.get(self._progress, {}).items()}
+        self.done = {
+            int(place): output for place, output in self.run.outputs.get(self._progress, {}).items()
+        }
         for place, item in enumerate(elements):
             if place not in self.done:
                 self.parts.append(self._part(connection, self.run.context | {"item": item}, place))
         if not self.parts:
             self._gather()
 
-    def _part(self, connection: Connection, context: Mapping[str, Any], element: int | None) -> Part:
+    def _part(
+        self, connection: Connection, context: Mapping[str, Any], element: int | None
+    ) -> Part:
         shown, data = self.step.prepare(context)
         call = Call(
             connection,
@@ -146,7 +153,9 @@ class Turn:
         return outcome
 
     def put_back(self, why: str) -> None:
-        """The lane's turn is over before this one's; what its elements gave is kept. `why`: the provider's word."""
+        """The lane's turn is over before this one's; what its elements gave is kept. `why`: the
+        provider's word.
+        """
         for element, outcome in self.outcomes.items():
             if isinstance(outcome, Done):
                 self.done[element] = outcome.output
@@ -157,7 +166,9 @@ class Turn:
 
     def _keep_progress(self) -> None:
         if self.elements is not None:
-            self.run.outputs[self._progress] = {str(place): output for place, output in self.done.items()}
+            self.run.outputs[self._progress] = {
+                str(place): output for place, output in self.done.items()
+            }
 
     def _gather(self) -> None:
         """One outcome from those of the elements: what is not done decides, the worst first."""
@@ -172,9 +183,14 @@ class Turn:
             else:
                 left.append(_at_element(outcome, element))
         worst = [
-            one for kind in (Unknown, Failed, TryLater, Stopped) for one in left if isinstance(one, kind)
+            one
+            for kind in (Unknown, Failed, TryLater, Stopped)
+            for one in left
+            if isinstance(one, kind)
         ]
-        self.outcome = worst[0] if worst else Done([self.done[place] for place in sorted(self.done)], subject)
+        self.outcome = (
+            worst[0] if worst else Done([self.done[place] for place in sorted(self.done)], subject)
+        )
 
     def _tried_again(self, outcome: Outcome | Skipped | None) -> Outcome | Skipped | None:
         """A failure becomes a later attempt where the step asks for that."""
@@ -212,7 +228,11 @@ class Turn:
             case Failed(code, message):
                 run.fail(code, f"{name}: {message}")
             case Unknown(message):
-                run.state, run.error_code, run.error = "unknown", "unknown-outcome", f"{name}: {message}"
+                run.state, run.error_code, run.error = (
+                    "unknown",
+                    "unknown-outcome",
+                    f"{name}: {message}",
+                )
 
     def _go_on(self, output: Any) -> None:
         self.run.outputs[self.step.name] = output

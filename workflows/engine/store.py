@@ -1,4 +1,6 @@
-"""Claiming due activations and storing what became of them, each in one statement for a whole batch."""
+"""Claiming due activations and storing what became of them, each in one statement for a whole
+batch.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -17,19 +19,16 @@ from taskjuice.queue.leases import Lease
 from workflows.engine import lanes
 
 MAX_NOTE = 2000  # characters
-TOGETHER = (
-    40  # a look-up's full call: so many or a multiple of it are claimed, the rest waits a moment for more
-)
-ALONE_FROM = (
-    3  # from this attempt on an activation runs alone: should it kill its process, no other dies with it
-)
+TOGETHER = 40  # a look-up's full call: so many or a multiple of it are claimed, the rest waits a moment for more
+ALONE_FROM = 3  # from this attempt on an activation runs alone: should it kill its process, no other dies with it
 
 HELD_THERE = lanes.HELD_THERE.format(workflow="a.workflow_id", connection="a.connection_id")
 HELD_IN_LANE = lanes.HELD_THERE.format(workflow="l.workflow", connection="%(id)s")
 
-# The attempt is counted by the claim, so that a crash counts too. Rows left `running` under another lease
-# belonged to a holder that lost the lane. The workflows of the lane take turns: `listed` walks the index from one
-# to the next, so that neither a long queue nor one held back by a pause is read through.
+# The attempt is counted by the claim, so that a crash counts too. Rows left `running` under another
+# lease belonged to a holder that lost the lane. The workflows of the lane take turns: `listed`
+# walks the index from one to the next, so that neither a long queue nor one held back by a pause is
+# read through.
 CLAIM = """
 WITH RECURSIVE listed (workflow) AS (
     SELECT min(coalesce(workflow_id, 0)) FROM workflows_activation
@@ -72,7 +71,8 @@ SELECT FROM workflows_activation a LEFT JOIN workflows_workflow w ON w.id = a.wo
    AND NOT {HELD_THERE} LIMIT 1
 """  # noqa: S608 - made of constants
 
-# Those of a batch that may not take another step: cancelled, or their workflow, connection or client is at rest.
+# Those of a batch that may not take another step: cancelled, or their workflow, connection or
+# client is at rest.
 AT_REST = f"""
 SELECT a.id, a.state = 'cancelled', c.state <> 'active' OR c.paused_at IS NOT NULL OR s.archived_at IS NOT NULL
   FROM workflows_activation a JOIN connections_connection c ON c.id = a.connection_id
@@ -100,7 +100,8 @@ SELECT new.activation_id, new.position, new.name, new.action, new.attempt, new.o
   JOIN workflows_activation a ON a.id = new.activation_id AND a.lease_token = %s
 """
 
-# What became of a step is kept even where somebody cancelled the activation meanwhile; it stays cancelled.
+# What became of a step is kept even where somebody cancelled the activation meanwhile; it stays
+# cancelled.
 ACTIVATIONS = """
 UPDATE workflows_activation a
    SET state = CASE WHEN a.state = 'cancelled' THEN a.state ELSE n.state END,
@@ -178,7 +179,9 @@ class StepRecord:
 
 @dataclass(slots=True)
 class Batch:
-    """Claimed activations and the step records not yet stored. `ends`: by the monotonic clock, the turn's end."""
+    """Claimed activations and the step records not yet stored. `ends`: by the monotonic clock, the
+    turn's end.
+    """
 
     lease: Lease
     runs: Sequence[Run]
@@ -196,7 +199,9 @@ class Batch:
             self.renewed = time.monotonic()
 
     def let_go(self, active: Sequence[Run]) -> bool:
-        """Those of the active ones that may not take another step now end, or wait; whether the whole lane rests."""
+        """Those of the active ones that may not take another step now end, or wait; whether the
+        whole lane rests.
+        """
         with database.cursor() as cursor:
             cursor.execute(AT_REST, [[run.id for run in active]])
             found = {pk: (cancelled, rests) for pk, cancelled, rests in cursor.fetchall()}
@@ -275,12 +280,15 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
             subject,
             note,
         )
-        for pk, workflow, version, position, attempt, trigger, outputs, subject, note in sorted(rows)
+        for pk, workflow, version, position, attempt, trigger, outputs, subject, note in sorted(
+            rows
+        )
     ]
 
 
 def _changes(run: Run) -> dict[str, Any]:
-    # What a finished activation's steps gave stands in its step records; only those that may go on need it again.
+    # What a finished activation's steps gave stands in its step records; only those that may go on
+    # need it again.
     return {
         "id": run.id,
         "state": run.state,

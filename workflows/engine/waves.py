@@ -40,7 +40,9 @@ class Wave:
         return cls(next(iter(waves.values())))
 
     def run(self, batch: Batch, connection: Connection) -> bool:
-        """Run it as far as the lane's turn lasts and note the outcomes; whether the lane got parked."""
+        """Run it as far as the lane's turn lasts and note the outcomes; whether the lane got
+        parked.
+        """
         started = clock.now()
         turns = self._prepared(batch, connection)
         for turn in turns:
@@ -51,7 +53,9 @@ class Wave:
         return self._park(batch, turns)
 
     def _prepared(self, batch: Batch, connection: Connection) -> list[Turn]:
-        """As many as can be prepared soon, one at least: working out what a step is told may take its whole budget."""
+        """As many as can be prepared soon, one at least: working out what a step is told may take
+        its whole budget.
+        """
         turns: list[Turn] = []
         ends = time.monotonic() + PREPARE_SECONDS
         for run, step in self.members:
@@ -63,7 +67,9 @@ class Wave:
         return turns
 
     def _act(self, action: Action, turns: Sequence[Turn], batch: Batch, started: datetime) -> None:
-        """The action, on as many parts at once as it serves together; what there is no time for is put back."""
+        """The action, on as many parts at once as it serves together; what there is no time for is
+        put back.
+        """
         groups, why = _grouped(action, [(turn, part) for turn in turns for part in turn.parts]), ""
         for first in range(0, len(groups), action.together):
             if first and batch.is_over():
@@ -88,12 +94,16 @@ class Wave:
         waits = [turn.outcome for turn in turns if isinstance(turn.outcome, TryLater)]
         waits = [wait for wait in waits if wait.tenant_wide]
         for wait in waits:
-            lanes.park(batch.lease, wait.at or clock.now() + timedelta(seconds=BACK_OFF[0]), wait.reason)
+            lanes.park(
+                batch.lease, wait.at or clock.now() + timedelta(seconds=BACK_OFF[0]), wait.reason
+            )
         return bool(waits)
 
 
 def _grouped(action: Action, pairs: Sequence[tuple[Turn, Part]]) -> list[list[tuple[Turn, Part]]]:
-    """Those that share a read stand together, where the first of them stood; what does not keeps its order."""
+    """Those that share a read stand together, where the first of them stood; what does not keeps
+    its order.
+    """
     groups: dict[str | int, list[tuple[Turn, Part]]] = {}
     for place, (turn, part) in enumerate(pairs):
         key = action.read_key(part.data)
@@ -102,7 +112,9 @@ def _grouped(action: Action, pairs: Sequence[tuple[Turn, Part]]) -> list[list[tu
 
 
 def _admitted(action: Action, parts: Sequence[Part]) -> list[Outcome]:
-    """The outcomes, held back where a guard says so. Writes with a journal are asked for there: it knows amounts."""
+    """The outcomes, held back where a guard says so. Writes with a journal are asked for there: it
+    knows amounts.
+    """
     answers: list[Outcome | None] = [None] * len(parts)
     if action.effects and not action.writes:
         answers = admission.ask([admission.Request(part.call, action.title) for part in parts])
@@ -120,7 +132,9 @@ def _admitted(action: Action, parts: Sequence[Part]) -> list[Outcome]:
 
 
 def _outcomes(action: Action, parts: Sequence[Part]) -> list[Outcome]:
-    """The action's outcomes. Should it break, each part runs alone, so that a poisoned one fails alone."""
+    """The action's outcomes. Should it break, each part runs alone, so that a poisoned one fails
+    alone.
+    """
     try:
         return action.run_many([part.call for part in parts], [part.data for part in parts])
     except OUTAGE:  # of our own database: what is stored says on the next turn what was done
@@ -128,7 +142,10 @@ def _outcomes(action: Action, parts: Sequence[Part]) -> list[Outcome]:
     except Exception as error:  # a defect of ours: logged whole, told on the activation
         logger.exception("action %s broke on a wave of %d", action.key, len(parts))
         if action.effects:  # some of it may be done
-            return [Unknown("TaskJuice broke while it did this; look whether it was done.") for _ in parts]
+            return [
+                Unknown("TaskJuice broke while it did this; look whether it was done.")
+                for _ in parts
+            ]
         if len(parts) == 1:
             text = f"TaskJuice broke on this ({type(error).__name__}); its log has the rest."
             return [Failed("internal", text)]

@@ -1,4 +1,6 @@
-"""Which activations may not write now, for the journal: the lane asks the same before each step (store.AT_REST)."""
+"""Which activations may not write now, for the journal: the lane asks the same before each step
+(store.AT_REST).
+"""
 
 from collections.abc import Collection, Mapping
 

@@ -24,7 +24,9 @@ NOT_STAFF = "Only people on your team can decide; {} is not on it."
 
 class ApprovalForm(forms.Form):
     question = forms.CharField(
-        label="What is to be decided", max_length=200, help_text="For example: Pay {{ trigger.number }}?"
+        label="What is to be decided",
+        max_length=200,
+        help_text="For example: Pay {{ trigger.number }}?",
     )
     details = LongTextField(
         label="What helps to decide",
@@ -50,7 +52,10 @@ class ApprovalForm(forms.Form):
         label="When it is declined",
         required=False,
         initial=STOP,
-        choices=[(STOP, "the activation stops"), (CONTINUE, "go on; later steps can look at “approved”")],
+        choices=[
+            (STOP, "the activation stops"),
+            (CONTINUE, "go on; later steps can look at “approved”"),
+        ],
     )
 
     def clean_question(self) -> str:
@@ -62,7 +67,9 @@ class AskPerson(Action):
 
     key = "core/approval"
     title = "Ask a person"
-    description = "Makes a task for your team: the activation waits until somebody approves or declines."
+    description = (
+        "Makes a task for your team: the activation waits until somebody approves or declines."
+    )
     form = ApprovalForm
     effects = True  # somebody is written to
     sample: ClassVar[Data] = {
@@ -78,12 +85,15 @@ class AskPerson(Action):
             found = approval_tasks.ask(questions)
         except NotOnTheTeam as error:
             if len(calls) > 1:  # only whose addresses are wrong shall fail
-                return [self.run_many([call], [row])[0] for call, row in zip(calls, rows, strict=True)]
+                return [
+                    self.run_many([call], [row])[0] for call, row in zip(calls, rows, strict=True)
+                ]
             return [Failed("input", NOT_STAFF.format(error))]
         tasks = [found[q.activation_id, q.step] for q in questions]
         goes_on = [data["declined"] == CONTINUE for data in rows]
         outcomes = [
-            approval_tasks.outcome_of(task, goes_on=on) for task, on in zip(tasks, goes_on, strict=True)
+            approval_tasks.outcome_of(task, goes_on=on)
+            for task, on in zip(tasks, goes_on, strict=True)
         ]
         approval_tasks.note_taken(task for task in tasks if task.state in DECIDED)
         return outcomes
@@ -112,4 +122,6 @@ class AskPerson(Action):
 def _question(call: Call, data: Data) -> Question:
     assert call.activation_id is not None  # pages do not ask
     ends = clock.now() + timedelta(days=data["days"])
-    return Question(call.activation_id, call.step, data["question"], data["details"], data["to"], ends)
+    return Question(
+        call.activation_id, call.step, data["question"], data["details"], data["to"], ends
+    )

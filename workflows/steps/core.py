@@ -20,9 +20,7 @@ class Filter(Action):
 
     key = "core/filter"
     title = "Stop unless"
-    description = (
-        "Goes on only if the condition holds; otherwise the activation stops here, and that is fine."
-    )
+    description = "Goes on only if the condition holds; otherwise the activation stops here, and that is fine."
     form = FilterForm
     raw = True  # the condition evaluates its own fields, so that emptiness can be asked about
     together = 1  # each may take its whole budget: a turn of the lane ends between two of them

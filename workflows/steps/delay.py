@@ -43,7 +43,9 @@ class DelayForm(forms.Form):
         try:
             found = datetime.fromisoformat(text)
         except ValueError as error:
-            raise forms.ValidationError("Give a date such as 2026-12-01, or 2026-12-01T14:30.") from error
+            raise forms.ValidationError(
+                "Give a date such as 2026-12-01, or 2026-12-01T14:30."
+            ) from error
         return found if "T" in text or " " in text else datetime.combine(found.date(), MORNING)
 
     def clean(self) -> dict[str, Any]:
@@ -64,7 +66,9 @@ class Delay(Action):
     def outcome(self, call: Call, data: Data) -> Outcome:
         until = self._until(call, data)
         if until > clock.now() + LONGEST:
-            return Failed("input", f"{until.date()} is more than a year away; at most 366 days are waited.")
+            return Failed(
+                "input", f"{until.date()} is more than a year away; at most 366 days are waited."
+            )
         return Done({"until": until.isoformat()}, not_before=until if until > clock.now() else None)
 
     def _until(self, call: Call, data: Data) -> datetime:

@@ -1,4 +1,5 @@
-"""How many e-mails the workflows of an agency may send in a day, counted in the database across all workers.
+"""How many e-mails the workflows of an agency may send in a day, counted in the database across all
+workers.
 
 Counted are addresses, since a letter to twenty people is twenty e-mails. The day is UTC's.
 """
@@ -68,7 +69,9 @@ def per_day(agency_id: int) -> int:
 
 
 def today(agency_id: int) -> Today:
-    count = EmailCount.objects.filter(agency=agency_id, day=timezone.now().astimezone(UTC).date()).first()
+    count = EmailCount.objects.filter(
+        agency=agency_id, day=timezone.now().astimezone(UTC).date()
+    ).first()
     limit = per_day(agency_id)
     return Today(count.sent if count else 0, limit, bool(count and count.refused_at))
 
@@ -85,5 +88,10 @@ def set_limit(*, agency: Agency, limit: int, by: User) -> None:
     EmailLimit.objects.update_or_create(agency=agency, defaults={"per_day": limit})
     if before != limit:
         audit.record(
-            "e-mail limit changed", by=by, agency=agency, subject=agency.name, before=before, after=limit
+            "e-mail limit changed",
+            by=by,
+            agency=agency,
+            subject=agency.name,
+            before=before,
+            after=limit,
         )

@@ -1,4 +1,6 @@
-"""Who an e-mail of a workflow is from: the organisation via its agency, which also gets the answers."""
+"""Who an e-mail of a workflow is from: the organisation via its agency, which also gets the
+answers.
+"""
 
 import re
 import unicodedata
@@ -15,7 +17,9 @@ LONGEST = 60  # characters of each of the two names
 
 
 def sender_of(connection: Connection | None) -> str:
-    """Return the From header: "Harbour Café Limited via Northwind Books" at the platform's own address."""
+    """Return the From header: "Harbour Café Limited via Northwind Books" at the platform's own
+    address.
+    """
     _, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
     if connection is None:
         return str(settings.DEFAULT_FROM_EMAIL)
@@ -30,16 +34,23 @@ def readable(header: str) -> str:
 
 
 def answers_of(agency: Agency) -> str:
-    """Return the address for answers: the one that the agency set, else its owner's; "" where there is none."""
+    """Return the address for answers: the one that the agency set, else its owner's; "" where there
+    is none.
+    """
     chosen = branding.of(agency).reply_to
     if chosen:
         return chosen
-    owner = agency.memberships.filter(role=Role.OWNER, user__is_active=True).select_related("user").first()
+    owner = (
+        agency.memberships.filter(role=Role.OWNER, user__is_active=True)
+        .select_related("user")
+        .first()
+    )
     return owner.user.email if owner else ""
 
 
 def _plain(name: str) -> str:
-    """A name that can only be read as one: no line breaks, no invisible or direction-changing characters, and
-    nothing that a mail program may take for an address."""
+    """A name that can only be read as one: no line breaks, no invisible or direction-changing
+    characters, and nothing that a mail program may take for an address.
+    """
     visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in name)
     return " ".join(re.sub(r"[<>@\"\\]", " ", visible).split())[:LONGEST].rstrip()

@@ -13,16 +13,14 @@ from taskjuice.text_fields import LongTextField
 from workflows.steps import email_limit, email_sender
 
 MOST_RECIPIENTS = 20
-DAY_IS_FULL = (
-    "The agency’s {per_day:,} e-mails of today are sent; an admin can raise the limit under Settings."
-)
-TOO_MANY = (
-    "It goes to {many} addresses, and the agency allows {per_day:,} e-mails a day. Raise that under Settings."
-)
+DAY_IS_FULL = "The agency’s {per_day:,} e-mails of today are sent; an admin can raise the limit under Settings."
+TOO_MANY = "It goes to {many} addresses, and the agency allows {per_day:,} e-mails a day. Raise that under Settings."
 
 
 class AddressesField(forms.CharField):
-    """Addresses separated by commas; cleaned to a list. `only_colleagues`: nobody else is ever written to."""
+    """Addresses separated by commas; cleaned to a list. `only_colleagues`: nobody else is ever
+    written to.
+    """
 
     def __init__(self, *, only_colleagues: bool = False, **options: Any) -> None:
         super().__init__(**options)
@@ -38,7 +36,9 @@ class AddressesField(forms.CharField):
 
 
 class SendEmailForm(forms.Form):
-    to = AddressesField(label="To", help_text="Tick colleagues, type others with commas in between.")
+    to = AddressesField(
+        label="To", help_text="Tick colleagues, type others with commas in between."
+    )
     subject = forms.CharField(label="Subject", max_length=200)
     body = LongTextField(label="Text", max_length=20_000)
 
@@ -67,7 +67,9 @@ class SendEmail(Action):
             "Subject": message.subject,
         }
         lines = [f"{name}: {value}" for name, value in head.items() if value]
-        return Preview(f"E-mail to {', '.join(message.to)}", "\n".join([*lines, "", str(message.body)]))
+        return Preview(
+            f"E-mail to {', '.join(message.to)}", "\n".join([*lines, "", str(message.body)])
+        )
 
     def outcome(self, call: Call, data: Data) -> Outcome:
         """Sent within the agency's limit of the day; beyond it, it waits for the next one."""
@@ -78,7 +80,9 @@ class SendEmail(Action):
             per_day = email_limit.per_day(agency_id)
             if many > per_day:
                 return Failed("limit", TOO_MANY.format(many=many, per_day=per_day))
-            return TryLater(DAY_IS_FULL.format(per_day=per_day), at=email_limit.next_day(), counts=False)
+            return TryLater(
+                DAY_IS_FULL.format(per_day=per_day), at=email_limit.next_day(), counts=False
+            )
         outcome = super().outcome(call, data)
         if not isinstance(outcome, Done):
             email_limit.give_back(agency_id, many)

@@ -20,7 +20,8 @@ COLUMNS = (
 def list_causes(activation_ids: Collection[int]) -> dict[int, Cause]:
     """Return what started each activation, by its key; a person's replay counts as a new cause.
 
-    An event that no delivery reported and no clock made was found by comparing the local copy with the provider.
+    An event that no delivery reported and no clock made was found by comparing the local copy with
+    the provider.
     """
     causes: dict[int, Cause] = {}
     rows = Activation.objects.filter(pk__in=activation_ids).values_list(*COLUMNS)
@@ -28,6 +29,9 @@ def list_causes(activation_ids: Collection[int]) -> dict[int, Cause]:
         is_compared = category not in (None, runner.CATEGORY) and delivery_id is None
         happened_at, found_at = occurred_at or created_at, received_at if is_compared else None
         if restarted_at is not None:
-            happened_at, found_at = max(happened_at, restarted_at), found_at and max(found_at, restarted_at)
+            happened_at, found_at = (
+                max(happened_at, restarted_at),
+                found_at and max(found_at, restarted_at),
+            )
         causes[pk] = Cause(happened_at, found_at)
     return causes

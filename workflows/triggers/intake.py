@@ -1,4 +1,6 @@
-"""Events in, activations out: one per event and matching published workflow, in the caller's transaction."""
+"""Events in, activations out: one per event and matching published workflow, in the caller's
+transaction.
+"""
 
 import logging
 from collections import Counter, defaultdict
@@ -68,7 +70,9 @@ def start_activations(events: Sequence[Event]) -> Mapping[int, int]:
 
 
 def start_one(event: Event, version: Version) -> int | None:
-    """One activation of this version, asked for by a person; None where its workflow has one for this event."""
+    """One activation of this version, asked for by a person; None where its workflow has one for
+    this event.
+    """
     started = _start([_row(event, version)])
     return started[0][1] if started else None
 
@@ -78,12 +82,16 @@ def _start(rows: Sequence[Data]) -> list[tuple[int, int]]:
     with database.cursor() as cursor:
         cursor.execute(INSERT, [exact_json.dumps(rows)])
         started = cursor.fetchall()
-    lanes.wake_lanes((connection_id for _, connection_id, _ in started), gather=len(started) >= CROWD)
+    lanes.wake_lanes(
+        (connection_id for _, connection_id, _ in started), gather=len(started) >= CROWD
+    )
     return [(event_id, pk) for event_id, _, pk in started]
 
 
 def interests(trigger_keys: Collection[str]) -> list[Interest]:
-    """What published workflows listen to with these triggers, and what drafts would: theirs can be tested on it."""
+    """What published workflows listen to with these triggers, and what drafts would: theirs can be
+    tested on it.
+    """
     is_live = Q(workflow__versions__live=True, workflow__state__in=LISTENING)
     is_draft = Q(workflow__versions__published_at=None) & ~Q(workflow__state=WorkflowState.ARCHIVED)
     found = WorkflowConnection.objects.filter(
@@ -106,7 +114,9 @@ def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
         connection__workspace__archived_at=None,
         workflow__state__in=LISTENING,
     ).values_list("connection_id", "workflow_id")
-    live = Version.objects.filter(live=True, workflow__in={workflow for _, workflow in applications})
+    live = Version.objects.filter(
+        live=True, workflow__in={workflow for _, workflow in applications}
+    )
     versions = {version.workflow_id: version for version in live.select_related("workflow")}
     found: dict[int, list[Subscription]] = defaultdict(list)
     for connection_id, workflow_id in applications:

@@ -1,9 +1,10 @@
 """What starts by the clock, and what starts by hand only.
 
-Each connection that a scheduled workflow is applied to knows when it is due next (WorkflowConnection.due_at). The
-sweep of any worker node takes what is due under a lock, notes the next time and starts one activation, in one
-transaction; the event carries the due time and is unique besides. What was missed while nothing ran, while the
-connection was broken or while the one before had not begun is made up for once, for the latest time.
+Each connection that a scheduled workflow is applied to knows when it is due next
+(WorkflowConnection.due_at). The sweep of any worker node takes what is due under a lock, notes the
+next time and starts one activation, in one transaction; the event carries the due time and is
+unique besides. What was missed while nothing ran, while the connection was broken or while the one
+before had not begun is made up for once, for the latest time.
 """
 
 import uuid
@@ -68,9 +69,7 @@ class _OwnTime(Trigger):
 class OnSchedule(_OwnTime):
     key = "core/schedule"
     title = "At certain times"
-    description = (
-        "Starts every so many minutes, or daily, weekly or monthly at a time of the organisation’s day."
-    )
+    description = "Starts every so many minutes, or daily, weekly or monthly at a time of the organisation’s day."
     form = ScheduleForm
 
     def in_words(self, settings: Mapping[str, Any]) -> str:
@@ -120,11 +119,13 @@ def _listening() -> "QuerySet[WorkflowConnection]":
 
 
 def _forget_resting() -> None:
-    """What rests has no next time: it begins anew when it is brought back, or by the organisation's new time zone."""
+    """What rests has no next time: it begins anew when it is brought back, or by the organisation's
+    new time zone.
+    """
     noted = WorkflowConnection.objects.exclude(due_at=None)
-    noted.exclude(pk__in=_listening().filter(due_zone=organisation_time.ZONE_NAME).values("pk")).update(
-        due_at=None
-    )
+    noted.exclude(
+        pk__in=_listening().filter(due_zone=organisation_time.ZONE_NAME).values("pk")
+    ).update(due_at=None)
 
 
 def _note_next() -> None:
@@ -136,7 +137,9 @@ def _note_next() -> None:
 
 
 def _take_batch() -> int:
-    """How many were due; none while the activation before has not begun, or the connection cannot work."""
+    """How many were due; none while the activation before has not begun, or the connection cannot
+    work.
+    """
     unbegun = Activation.objects.filter(
         workflow=OuterRef("workflow"),
         connection=OuterRef("connection"),
@@ -146,7 +149,9 @@ def _take_batch() -> int:
     can_work = Q(connection__state=ConnectionState.ACTIVE, connection__paused_at=None)
     with transaction.atomic():
         due = _listening().filter(~Exists(unbegun), can_work, due_at__lte=clock.now())
-        locked = due.order_by("connection_id", "pk").select_for_update(of=("self",), skip_locked=True)
+        locked = due.order_by("connection_id", "pk").select_for_update(
+            of=("self",), skip_locked=True
+        )
         found = _schedules(locked[:BATCH])
         for application, schedule, zone, version in found:
             now = clock.now()
@@ -156,7 +161,10 @@ def _take_batch() -> int:
 
 
 def _note(application: WorkflowConnection, at: datetime) -> None:
-    application.due_at, application.due_zone = at, organisation_time.name_zone(application.connection)
+    application.due_at, application.due_zone = (
+        at,
+        organisation_time.name_zone(application.connection),
+    )
     application.save(update_fields=["due_at", "due_zone"])
 
 

@@ -1,5 +1,5 @@
-"""When a schedule is due. Times are the client's wall clock: a skipped hour's run comes as soon as the clocks have
-jumped, a doubled hour's run comes in its first round, once.
+"""When a schedule is due. Times are the client's wall clock: a skipped hour's run comes as soon as
+the clocks have jumped, a doubled hour's run comes in its first round, once.
 """
 
 import calendar
@@ -64,7 +64,9 @@ class ScheduleForm(forms.Form):
         needed = {MINUTES: ["minutes"], WEEK: ["weekday", "at"], MONTH: ["day", "at"]}
         for name in needed.get(data.get("every", ""), ["at"]):
             if name not in self.errors and data.get(name) in (None, ""):
-                runs = dict(self.base_fields["every"].choices).get(data.get("every"), "by the clock")  # type: ignore[attr-defined]
+                runs = dict(self.base_fields["every"].choices).get(
+                    data.get("every"), "by the clock"
+                )  # type: ignore[attr-defined]
                 self.add_error(name, f"Fill this in, since it runs {runs}.")
         return data
 
@@ -155,5 +157,7 @@ class Schedule:
 
 
 def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """In UTC. With fold 0 a doubled time means its first round, and a skipped one as long after the jump."""
+    """In UTC. With fold 0 a doubled time means its first round, and a skipped one as long after the
+    jump.
+    """
     return datetime.combine(day, at, zone).astimezone(UTC)

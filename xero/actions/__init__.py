@@ -3,7 +3,14 @@
 from xero.actions.contacts import CreateContact
 from xero.actions.invoices import CreateInvoice
 from xero.actions.payments import CreatePayment
-from xero.actions.reading import GetContact, GetInvoice, ListAccounts, ListContacts, ListInvoices, ListItems
+from xero.actions.reading import (
+    GetContact,
+    GetInvoice,
+    ListAccounts,
+    ListContacts,
+    ListInvoices,
+    ListItems,
+)
 
 __all__ = [
     "CreateContact",

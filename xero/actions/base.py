@@ -1,4 +1,6 @@
-"""What Xero's actions share: whose budget they spend, whether the grant allows them, reading once for equal inputs."""
+"""What Xero's actions share: whose budget they spend, whether the grant allows them, reading once
+for equal inputs.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -29,14 +31,18 @@ T = TypeVar("T")
 
 
 class XeroAction(Action):
-    """Raises or returns what connections.errors names; a call that must wait makes the rest of its wave wait too.
+    """Raises or returns what connections.errors names; a call that must wait makes the rest of its
+    wave wait too.
 
-    One that reads defines `fetch`, and `output` where each step picks its own from what was fetched.
+    One that reads defines `fetch`, and `output` where each step picks its own from what was
+    fetched.
     """
 
     cost = Cost(Decimal(1), Decimal(1))  # batched too: only equal reads are shared
     together = 1
-    names: ClassVar[Mapping[str, known.Naming]] = {}  # fields that name a record of the organisation
+    names: ClassVar[
+        Mapping[str, known.Naming]
+    ] = {}  # fields that name a record of the organisation
 
     def wrong_for(
         self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
@@ -55,7 +61,9 @@ class XeroAction(Action):
         return [refusal] * len(calls) if refusal else self.run_allowed(calls, rows)
 
     def refusal(self, call: Call) -> Outcome | None:
-        """Why the grant does not allow this. Only this action waits for a new consent, nothing else of the lane."""
+        """Why the grant does not allow this. Only this action waits for a new consent, nothing else
+        of the lane.
+        """
         try:
             scopes.require(self, connection_of(call))
         except errors.NeedsConsent as error:

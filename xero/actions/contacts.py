@@ -1,4 +1,6 @@
-"""Creating contacts. Their names are unique among the active ones: looked for before sending, and found again by."""
+"""Creating contacts. Their names are unique among the active ones: looked for before sending, and
+found again by.
+"""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -37,7 +39,9 @@ class ContactWriter(XeroWriter):
     def drafts(
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
-        taken = self._named(connection_of(calls[0]), [row["name"] for row in rows], calls[0].user is not None)
+        taken = self._named(
+            connection_of(calls[0]), [row["name"] for row in rows], calls[0].user is not None
+        )
         drafts: list[Draft | Outcome] = []
         for data, id in zip(rows, ids, strict=True):
             if record := taken.get(name_key(data["name"])):
@@ -54,8 +58,12 @@ class ContactWriter(XeroWriter):
     def made(self, record: Data) -> Made:
         return Made(UUID(record["ContactID"]), parse_contact(record).name, record)
 
-    def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
-        """Before sending there was no active contact of this name, so one that is there now is the one."""
+    def look_up(
+        self, connection: Connection, calls: Sequence[Call], *, by_person: bool
+    ) -> dict[UUID, Found]:
+        """Before sending there was no active contact of this name, so one that is there now is the
+        one.
+        """
         there = self._named(connection, [call.body["Name"] for call in calls], by_person)
         found = {call.pk: there.get(name_key(call.body["Name"])) for call in calls}
         return {pk: self.made(record) if record else None for pk, record in found.items()}
@@ -64,14 +72,21 @@ class ContactWriter(XeroWriter):
         record = self._named(call.connection, [named], by_person).get(name_key(named))
         return self.made(record) if record else None
 
-    def _named(self, connection: Connection, names: Iterable[str], by_person: bool) -> dict[str, Data]:
+    def _named(
+        self, connection: Connection, names: Iterable[str], by_person: bool
+    ) -> dict[str, Data]:
         """Active contacts of these names, by the key of the name.
 
-        Xero compares letter by letter: asked for are also the spellings with other blanks that the local copy knows.
+        Xero compares letter by letter: asked for are also the spellings with other blanks that the
+        local copy knows.
         """
         found: dict[str, Data] = {}
         given = [name for name in names if name]
-        spelt = contacts_called(connection, given).filter(status="ACTIVE").values_list("name", flat=True)
+        spelt = (
+            contacts_called(connection, given)
+            .filter(status="ACTIVE")
+            .values_list("name", flat=True)
+        )
         unique = list(dict.fromkeys([*given, *spelt]))
         plain = [name for name in unique if '"' not in name and "\\" not in name]
         asked: list[dict[str, str | int]] = [

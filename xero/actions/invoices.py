@@ -1,4 +1,6 @@
-"""Creating invoices and bills. Each carries the address of its call in `Url`, by which it is found again."""
+"""Creating invoices and bills. Each carries the address of its call in `Url`, by which it is found
+again.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +31,9 @@ from xero.records.fields import read_count, read_day, read_object, read_objects,
 from xero.sync.contact_names import active_contacts
 from xero.sync.mapping import INVOICES
 
-LOOKS_BACK = timedelta(hours=1)  # before the call; earlier keys of the same call carried the same mark
+LOOKS_BACK = timedelta(
+    hours=1
+)  # before the call; earlier keys of the same call carried the same mark
 PAGE_SIZE = 1000
 COPIED_AMOUNTS = (
     "The lines come from another document, whose amounts may include tax; these are taken as tax exclusive. Give what"
@@ -54,8 +58,12 @@ class InvoiceWriter(XeroWriter):
         connection = connection_of(calls[0])
         today = organisation_time.today_in(connection)
         rows = _with_contacts(connection, rows)
-        found = [self._draft(connection, data, id, today) for data, id in zip(rows, ids, strict=True)]
-        issued = [read_day(draft.body, "Date") if isinstance(draft, Draft) else None for draft in found]
+        found = [
+            self._draft(connection, data, id, today) for data, id in zip(rows, ids, strict=True)
+        ]
+        issued = [
+            read_day(draft.body, "Date") if isinstance(draft, Draft) else None for draft in found
+        ]
         found = refuse_locked(self.client(connection, calls[0].user is not None), found, issued)
         return _with_twins(connection, rows, found) if any(call.guard for call in calls) else found
 
@@ -71,8 +79,12 @@ class InvoiceWriter(XeroWriter):
         return Draft(id, subject, body, amount=_amount(data["lines"]), currency=currency)
 
     def is_about(self, sent: Data, record: Data) -> bool:
-        """The mark decides, since no other document carries it; without it all that a person would compare."""
-        mark, theirs = (CALL_IN_URL.search(read_text(one, "Url", LONGEST_URL)) for one in (sent, record))
+        """The mark decides, since no other document carries it; without it all that a person would
+        compare.
+        """
+        mark, theirs = (
+            CALL_IN_URL.search(read_text(one, "Url", LONGEST_URL)) for one in (sent, record)
+        )
         if mark and theirs:
             return mark[1] == theirs[1]
         wanted, contact = sent["Contact"], read_object(record, "Contact")
@@ -87,14 +99,23 @@ class InvoiceWriter(XeroWriter):
     def made(self, record: Data) -> Made:
         return Made(UUID(record["InvoiceID"]), parse_invoice(record).name, record)
 
-    def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
+    def look_up(
+        self, connection: Connection, calls: Sequence[Call], *, by_person: bool
+    ) -> dict[UUID, Found]:
         """One call as a rule: what this app has made since then, by its marks."""
         since = min(call.created_at for call in calls) - LOOKS_BACK
         marked: dict[str, Data] = {}
         page, pages = 1, 1
         while page <= pages:
-            params: Params = {"createdByMyApp": "true", "page": page, "pageSize": PAGE_SIZE, "unitdp": 4}
-            answer = self.client(connection, by_person).get("/Invoices", params=params, modified_since=since)
+            params: Params = {
+                "createdByMyApp": "true",
+                "page": page,
+                "pageSize": PAGE_SIZE,
+                "unitdp": 4,
+            }
+            answer = self.client(connection, by_person).get(
+                "/Invoices", params=params, modified_since=since
+            )
             for invoice in read_objects(answer, "Invoices"):
                 if found := CALL_IN_URL.search(read_text(invoice, "Url", LONGEST_URL)):
                     marked.setdefault(found[1], dict(invoice))
@@ -114,7 +135,9 @@ class InvoiceWriter(XeroWriter):
         answer = self.client(call.connection, by_person).get(
             "/Invoices", params={**by, "page": 1, "unitdp": 4}
         )
-        same = [one for one in read_objects(answer, "Invoices") if one.get("Type") == call.body["Type"]]
+        same = [
+            one for one in read_objects(answer, "Invoices") if one.get("Type") == call.body["Type"]
+        ]
         return self.made(dict(same[0])) if len(same) == 1 else None
 
 
@@ -138,7 +161,11 @@ class CreateInvoice(WriteAction):
     def cautions(self, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Copied prices mean what the document they come from says of tax."""
         lines = given.get("lines")
-        if isinstance(lines, str) and "{{" in lines and "{{" not in str(given.get("line_amount_types")):
+        if (
+            isinstance(lines, str)
+            and "{{" in lines
+            and "{{" not in str(given.get("line_amount_types"))
+        ):
             yield "line_amount_types", COPIED_AMOUNTS
 
     def named(self, given: Mapping[str, Any]) -> Iterator[known.Named]:
@@ -150,7 +177,9 @@ class CreateInvoice(WriteAction):
 def _with_twins(
     connection: Connection, rows: Sequence[Data], drafts: Sequence[Draft | Outcome]
 ) -> list[Draft | Outcome]:
-    """The local copy knows of documents with this number: of a sale anyone's, of a bill the same supplier's."""
+    """The local copy knows of documents with this number: of a sale anyone's, of a bill the same
+    supplier's.
+    """
     numbers = {row["number"] for row in rows if row["number"]}
     types = {row["type"] for row in rows}
     known = Invoice.objects.filter(connection=connection, type__in=types, number__in=numbers)
@@ -162,7 +191,9 @@ def _with_twins(
 
 
 def _with_contacts(connection: Connection, rows: Sequence[Data]) -> Sequence[Data]:
-    """A contact that is there is given by its ID: Xero would make a second one of a name with other blanks."""
+    """A contact that is there is given by its ID: Xero would make a second one of a name with other
+    blanks.
+    """
     names = [row["contact_name"] for row in rows if row["contact_name"] and not row["contact_id"]]
     known = active_contacts(connection, names) if names else {}
     return [
@@ -176,7 +207,9 @@ def _with_contacts(connection: Connection, rows: Sequence[Data]) -> Sequence[Dat
 def _twin(row: Data, there: Sequence[Invoice]) -> Twin | None:
     name = name_key(row["contact_name"])
     for one in there:
-        same_contact = row["contact_id"] == one.contact_xero_id or name == name_key(one.contact_name)
+        same_contact = row["contact_id"] == one.contact_xero_id or name == name_key(
+            one.contact_name
+        )
         if (one.type, one.number) == (row["type"], row["number"]) and (
             same_contact or one.type == forms.ACCREC
         ):
@@ -185,7 +218,9 @@ def _twin(row: Data, there: Sequence[Invoice]) -> Twin | None:
 
 
 def _amount(lines: Sequence[Data]) -> Decimal | None:
-    """As the lines add up, tax inside where their prices include it. An item's own price is known to Xero only."""
+    """As the lines add up, tax inside where their prices include it. An item's own price is known
+    to Xero only.
+    """
     if any(line["item_code"] and line["unit_amount"] is None for line in lines):
         return None
     return sum((totals.line_amount(line) for line in lines), totals.ZERO)
@@ -198,9 +233,15 @@ def address_of(connection: Connection, id: UUID) -> str:
 
 
 def invoice_body(data: Data, *, today: date, url: str) -> Data:
-    """Xero's JSON of the cleaned CreateInvoiceForm. No tax amounts: Xero works them out. ValueError: no such day."""
+    """Xero's JSON of the cleaned CreateInvoiceForm. No tax amounts: Xero works them out.
+    ValueError: no such day.
+    """
     issued = data["date"].on(today) if data["date"] else today
-    contact = {"ContactID": str(data["contact_id"])} if data["contact_id"] else {"Name": data["contact_name"]}
+    contact = (
+        {"ContactID": str(data["contact_id"])}
+        if data["contact_id"]
+        else {"Name": data["contact_name"]}
+    )
     return given(
         Type=data["type"],
         Contact=contact,

@@ -18,7 +18,9 @@ NAMED = 2  # organisations in a message; the others are counted
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How a field names a record: by its ID or by its code. `pays`: an account that takes payments is needed."""
+    """How a field names a record: by its ID or by its code. `pays`: an account that takes payments
+    is needed.
+    """
 
     kind: str
     model: type[Record]
@@ -36,7 +38,9 @@ ITEM = Naming(ITEMS, Item, "item")
 Named = tuple[str, Naming, str]  # field of the form, how it names, what it says
 
 
-def fixed(given: Mapping[str, Any], namings: Mapping[str, Naming], field: str = "") -> Iterator[Named]:
+def fixed(
+    given: Mapping[str, Any], namings: Mapping[str, Naming], field: str = ""
+) -> Iterator[Named]:
     """What is named by text as it stands; what an expression will bring is Xero's to judge."""
     for name, naming in namings.items():
         typed = given.get(name)
@@ -46,13 +50,17 @@ def fixed(given: Mapping[str, Any], namings: Mapping[str, Naming], field: str = 
 
 
 def wrong(connections: Sequence[Connection], named: Iterable[Named]) -> Iterator[tuple[str, str]]:
-    """(field, message) of what is archived, or not there, at some of these organisations, as far as they were read."""
+    """(field, message) of what is archived, or not there, at some of these organisations, as far as
+    they were read.
+    """
     wanted: dict[Naming, dict[str, str]] = defaultdict(dict)
     for field, naming, text in named:
         wanted[naming].setdefault(text, field)
     read = _read(connections) if wanted else {}
     for naming, texts in wanted.items():
-        there = [connection for connection in connections if connection.pk in read.get(naming.kind, ())]
+        there = [
+            connection for connection in connections if connection.pk in read.get(naming.kind, ())
+        ]
         states = _states(naming, there, texts)
         for text, field in texts.items():
             for words, where in _complaints(naming, text, there, states):
@@ -73,13 +81,16 @@ def _read(connections: Sequence[Connection]) -> Mapping[str, set[int]]:
 def _states(
     naming: Naming, connections: Sequence[Connection], texts: Iterable[str]
 ) -> Mapping[tuple[int, str], str]:
-    """`active`, `archived`, `deleted` … or `closed`, where payments are not taken, by connection and text.
+    """`active`, `archived`, `deleted` … or `closed`, where payments are not taken, by connection
+    and text.
 
     A code may be used again once its record is archived: the active one counts.
     """
     key: F | Upper = F("xero_id") if naming.by_id else Upper("code")
     takes: F | Value = F("takes_payments") if naming.pays else Value(True)
-    rows = naming.model._default_manager.filter(connection__in=connections).annotate(key=key, takes=takes)
+    rows = naming.model._default_manager.filter(connection__in=connections).annotate(
+        key=key, takes=takes
+    )
     found: dict[tuple[int, str], str] = {}
     named = rows.filter(key__in=[_key(naming, text) for text in texts])
     for connection, name, status, takes_payments in named.values_list(
@@ -92,7 +103,10 @@ def _states(
 
 
 def _complaints(
-    naming: Naming, text: str, connections: Sequence[Connection], states: Mapping[tuple[int, str], str]
+    naming: Naming,
+    text: str,
+    connections: Sequence[Connection],
+    states: Mapping[tuple[int, str], str],
 ) -> Iterator[tuple[str, list[str]]]:
     """(words with a place for the organisations, their names)."""
     by_state: dict[str, list[str]] = defaultdict(list)

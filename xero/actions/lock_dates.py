@@ -1,7 +1,8 @@
-"""Lock dates: Xero changes nothing that is dated on or before them (facts 4.6), so it is not asked to.
+"""Lock dates: Xero changes nothing that is dated on or before them (facts 4.6), so it is not asked
+to.
 
-One check for pages and steps. What the local copy believes to be locked is asked for anew before anything is refused:
-an organisation that was opened again must not wait for the next sync.
+One check for pages and steps. What the local copy believes to be locked is asked for anew before
+anything is refused: an organisation that was opened again must not wait for the next sync.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,9 @@ LOCKS = (("period_lock_date", "period lock date"), ("year_end_lock_date", "end o
 def refuse_locked(
     client: Client, drafts: Sequence[Draft | Outcome], days: Sequence[date | None]
 ) -> list[Draft | Outcome]:
-    """Return the drafts, those that are dated in a locked period as refused. `days`: what each is dated."""
+    """Return the drafts, those that are dated in a locked period as refused. `days`: what each is
+    dated.
+    """
     ledger = Ledger.objects.filter(pk=client.connection.pk).first()
     if ledger is None or not any(_why_locked(ledger, day) for day in days):
         return list(drafts)

@@ -1,6 +1,8 @@
-"""Recording payments. A payment has no mark of its own: what its invoice had before sending is compared with after.
+"""Recording payments. A payment has no mark of its own: what its invoice had before sending is
+compared with after.
 
-Per invoice one payment call is open at a time, of whatever step or form (a unique key of the journal).
+Per invoice one payment call is open at a time, of whatever step or form (a unique key of the
+journal).
 """
 
 from collections.abc import Sequence
@@ -47,13 +49,17 @@ class PaymentWriter(XeroWriter):
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
-        invoices = self._invoices(connection, [row["invoice_id"] for row in rows], calls[0].user is not None)
+        invoices = self._invoices(
+            connection, [row["invoice_id"] for row in rows], calls[0].user is not None
+        )
         today = organisation_time.today_in(connection)
         drafts = [
             _draft(data, id, invoices.get(data["invoice_id"]), connection, today)
             for data, id in zip(rows, ids, strict=True)
         ]
-        paid_on = [read_day(draft.body, "Date") if isinstance(draft, Draft) else None for draft in drafts]
+        paid_on = [
+            read_day(draft.body, "Date") if isinstance(draft, Draft) else None for draft in drafts
+        ]
         return refuse_locked(self.client(connection, calls[0].user is not None), drafts, paid_on)
 
     def is_about(self, sent: Data, record: Data) -> bool:
@@ -69,7 +75,9 @@ class PaymentWriter(XeroWriter):
         name = f"Payment of {payment.amount} on {payment.document.number or 'a bill'}"
         return Made(UUID(record["PaymentID"]), name, record)
 
-    def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
+    def look_up(
+        self, connection: Connection, calls: Sequence[Call], *, by_person: bool
+    ) -> dict[UUID, Found]:
         targets = [call.target for call in calls if call.target]
         invoices = self._invoices(connection, targets, by_person)
         return {call.pk: self._of(call, invoices.get(call.target)) for call in calls if call.target}
@@ -82,9 +90,13 @@ class PaymentWriter(XeroWriter):
         if len(same) == 1:
             return self.made(_whole(call, same[0], invoice))
         if same:
-            return Undecided(f"{len(same)} payments like this one have appeared on the invoice since then.")
+            return Undecided(
+                f"{len(same)} payments like this one have appeared on the invoice since then."
+            )
         if _paid(invoice) != Decimal(call.noted["paid"]) + sum(map(_amount_of, new), ZERO):
-            return Undecided("The invoice's amount paid has changed in a way its payments do not explain.")
+            return Undecided(
+                "The invoice's amount paid has changed in a way its payments do not explain."
+            )
         return None
 
     def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
@@ -95,12 +107,20 @@ class PaymentWriter(XeroWriter):
             return None
         id = as_uuid(named)
         if id is not None:
-            chosen = [one for one in read_objects(invoice, "Payments") if read_uuid(one, "PaymentID") == id]
+            chosen = [
+                one
+                for one in read_objects(invoice, "Payments")
+                if read_uuid(one, "PaymentID") == id
+            ]
         else:
-            chosen = [one for one in _new_payments(call, invoice) if _amount_of(one) == _amount(call)]
+            chosen = [
+                one for one in _new_payments(call, invoice) if _amount_of(one) == _amount(call)
+            ]
         return self.made(_whole(call, chosen[0], invoice)) if chosen else None
 
-    def _invoices(self, connection: Connection, ids: Sequence[UUID], by_person: bool) -> dict[UUID, Data]:
+    def _invoices(
+        self, connection: Connection, ids: Sequence[UUID], by_person: bool
+    ) -> dict[UUID, Data]:
         client = self.client(connection, by_person)
         found: dict[UUID, Data] = {}
         for chunk in chunks(list(dict.fromkeys(ids)), IDS_A_CALL):
@@ -146,7 +166,9 @@ def _draft(
     noted = {
         "due": str(due),
         "paid": str(_paid(invoice)),
-        "payments": [read_text(payment, "PaymentID") for payment in read_objects(invoice, "Payments")],
+        "payments": [
+            read_text(payment, "PaymentID") for payment in read_objects(invoice, "Payments")
+        ],
         "number": document.number,
     }
     subject = f"Payment of {amount} on {document.number or 'a bill'}"
@@ -163,7 +185,9 @@ def _draft(
 
 
 def _wrong_amount(amount: Decimal, due: Decimal, currency: str) -> str:
-    """Why no such payment is taken. A fraction of a currency without any only where Xero itself says it is due."""
+    """Why no such payment is taken. A fraction of a currency without any only where Xero itself
+    says it is due.
+    """
     if due <= 0:
         return NOTHING_DUE
     if amount > due:
@@ -175,7 +199,11 @@ def _wrong_amount(amount: Decimal, due: Decimal, currency: str) -> str:
 
 def payment_body(data: Data, *, amount: Decimal, today: date) -> Data:
     """Xero's JSON of the cleaned CreatePaymentForm. ValueError: no such day."""
-    account = {"AccountID": str(data["account_id"])} if data["account_id"] else {"Code": data["account_code"]}
+    account = (
+        {"AccountID": str(data["account_id"])}
+        if data["account_id"]
+        else {"Code": data["account_code"]}
+    )
     return given(
         Invoice={"InvoiceID": str(data["invoice_id"])},
         Account=account,
@@ -227,5 +255,8 @@ def _whole(call: Call, payment: Body, invoice: Data) -> Data:
 
 
 def _listed(payment: Body, invoice: Data) -> Data:
-    named = {"InvoiceID": invoice["InvoiceID"], "InvoiceNumber": read_text(invoice, "InvoiceNumber")}
+    named = {
+        "InvoiceID": invoice["InvoiceID"],
+        "InvoiceNumber": read_text(invoice, "InvoiceNumber"),
+    }
     return {**payment, "Invoice": named}

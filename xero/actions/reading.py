@@ -21,7 +21,13 @@ from xero.api import scopes
 from xero.api.client import Params
 from xero.records.documents import parse_invoice
 from xero.records.fields import Body, read_count, read_object, read_objects, read_objects_by_id
-from xero.records.master_data import AccountRecord, ItemRecord, parse_account, parse_contact, parse_item
+from xero.records.master_data import (
+    AccountRecord,
+    ItemRecord,
+    parse_account,
+    parse_contact,
+    parse_item,
+)
 from xero.sync import upsert
 from xero.sync.mapping import CONTACTS, INVOICES, KINDS, Kind
 
@@ -83,7 +89,9 @@ class LookUp(XeroAction):
         found: dict[UUID, Outcome] = {
             id: Done(record, subject=self.subject(record)) for id, record in records.items()
         }
-        missing = Failed("not-found", f"{connection_of(call).name} has no such {self.word}.", status=200)
+        missing = Failed(
+            "not-found", f"{connection_of(call).name} has no such {self.word}.", status=200
+        )
         return {id: found.get(id, missing) for id in ids}
 
 
@@ -118,8 +126,12 @@ class GetContact(LookUp):
         return parse_contact(record).name
 
 
-def _remember(connection: Connection, kind: Kind, records: Mapping[UUID, Record], began: datetime) -> None:
-    """They are whole, so the local copy takes them in, and what an event asked to read need not be read again."""
+def _remember(
+    connection: Connection, kind: Kind, records: Mapping[UUID, Record], began: datetime
+) -> None:
+    """They are whole, so the local copy takes them in, and what an event asked to read need not be
+    read again.
+    """
     try:
         with transaction.atomic():
             quick()
@@ -248,7 +260,10 @@ class ListItems(WholeList):
 
 def _paging(data: Data) -> dict[str, Any]:
     return given(
-        page=data["page"] or 1, pageSize=data["page_size"], order=data["order"], searchTerm=data["search"]
+        page=data["page"] or 1,
+        pageSize=data["page_size"],
+        order=data["order"],
+        searchTerm=data["search"],
     )
 
 

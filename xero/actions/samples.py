@@ -13,10 +13,20 @@ CONTACT: Data = {
     "LastName": "Ridgeway",
     "AccountNumber": "RU-17",
     "Phones": [
-        {"PhoneType": "DEFAULT", "PhoneNumber": "555 0199", "PhoneAreaCode": "", "PhoneCountryCode": ""}
+        {
+            "PhoneType": "DEFAULT",
+            "PhoneNumber": "555 0199",
+            "PhoneAreaCode": "",
+            "PhoneCountryCode": "",
+        }
     ],
     "Addresses": [
-        {"AddressType": "STREET", "AddressLine1": "1 College Road", "City": "Oxford", "PostalCode": "OX1 1AA"}
+        {
+            "AddressType": "STREET",
+            "AddressLine1": "1 College Road",
+            "City": "Oxford",
+            "PostalCode": "OX1 1AA",
+        }
     ],
     "IsCustomer": True,
     "IsSupplier": False,
@@ -92,12 +102,14 @@ ITEM: Data = {
 
 
 def page_of(name: str, record: Data) -> Data:
-    """A list's output: the records under Xero's name, how many there are, and which page of how many it is."""
+    """A list's output: the records under Xero's name, how many there are, and which page of how
+    many it is.
+    """
     return {name: [record], "Count": 1, "Page": 1, "PageCount": 3, "ItemCount": 213}
 
 
-# What Xero never leaves out of them (facts 4.6: whatever is empty is left out). A list of an output may be empty, so
-# that only lines are sure to be there.
+# What Xero never leaves out of them (facts 4.6: whatever is empty is left out). A list of an output
+# may be empty, so that only lines are sure to be there.
 ALWAYS_IN_INVOICE = frozenset(
     "InvoiceID Type Status Contact Contact.ContactID Contact.Name Date DateString LineAmountTypes CurrencyCode SubTotal"
     " TotalTax Total AmountDue AmountPaid UpdatedDateUTC LineItems LineItems[] LineItems[].LineItemID Payments"
@@ -115,6 +127,8 @@ ALWAYS_IN_ITEM = frozenset("ItemID Code".split())
 
 
 def always_in_list(name: str, record: frozenset[str], *, paged: bool = True) -> frozenset[str]:
-    """The same of a list's output: which of its records there are is not known, what each of them holds is."""
+    """The same of a list's output: which of its records there are is not known, what each of them
+    holds is.
+    """
     around = {name, "Count"} | ({"Page", "PageCount", "ItemCount"} if paged else set())
     return frozenset(around | {f"{name}[].{part}" for part in record})

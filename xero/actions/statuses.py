@@ -1,4 +1,5 @@
-"""Approving and voiding: a change of an invoice's or bill's status and of nothing else. For pages; no step has them.
+"""Approving and voiding: a change of an invoice's or bill's status and of nothing else. For pages;
+no step has them.
 
 Both are safe to repeat, and what became of one is seen in the status.
 """
@@ -38,7 +39,9 @@ class StatusWriter(InvoiceWriter):
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
-        there = self._there(connection, [row["invoice_id"] for row in rows], calls[0].user is not None)
+        there = self._there(
+            connection, [row["invoice_id"] for row in rows], calls[0].user is not None
+        )
         drafts = [
             self._change(connection, there.get(row["invoice_id"]), id)
             for row, id in zip(rows, ids, strict=True)
@@ -49,7 +52,9 @@ class StatusWriter(InvoiceWriter):
     def is_about(self, sent: Data, record: Data) -> bool:
         return all(agrees(record, name, sent[name]) for name in ("InvoiceID", "Status"))
 
-    def look_up(self, connection: Connection, calls: Sequence[Call], *, by_person: bool) -> dict[UUID, Found]:
+    def look_up(
+        self, connection: Connection, calls: Sequence[Call], *, by_person: bool
+    ) -> dict[UUID, Found]:
         there = self._there(connection, [UUID(call.body["InvoiceID"]) for call in calls], by_person)
         return {call.pk: self._found(there.get(UUID(call.body["InvoiceID"]))) for call in calls}
 
@@ -76,11 +81,17 @@ class StatusWriter(InvoiceWriter):
         name = document.name or "a bill"
         return Draft(id, f"{self.word.capitalize()}: {name}", body, target=document.xero_id)
 
-    def _there(self, connection: Connection, ids: Sequence[UUID], by_person: bool) -> dict[UUID, Data]:
+    def _there(
+        self, connection: Connection, ids: Sequence[UUID], by_person: bool
+    ) -> dict[UUID, Data]:
         client = self.client(connection, by_person)
         found: dict[UUID, Data] = {}
         for chunk in chunks(list(dict.fromkeys(ids)), IDS_A_CALL):
-            params: dict[str, str | int] = {"IDs": ",".join(map(str, chunk)), "page": 1, "unitdp": 4}
+            params: dict[str, str | int] = {
+                "IDs": ",".join(map(str, chunk)),
+                "page": 1,
+                "unitdp": 4,
+            }
             answer = client.get("/Invoices", params={**params, "includeArchived": "true"})
             found |= read_objects_by_id(answer, "Invoices", "InvoiceID")
         return found
@@ -99,7 +110,11 @@ class VoidWriter(StatusWriter):
     action = "xero/void-invoice"
     verb = "invoice voided"
     word = "voided"
-    moves: ClassVar[dict[str, str]] = {"DRAFT": "DELETED", "SUBMITTED": "DELETED", "AUTHORISED": "VOIDED"}
+    moves: ClassVar[dict[str, str]] = {
+        "DRAFT": "DELETED",
+        "SUBMITTED": "DELETED",
+        "AUTHORISED": "VOIDED",
+    }
 
 
 class ApproveInvoice(WriteAction):

@@ -1,4 +1,5 @@
-"""What Xero's writes share: PUT, which only creates, in batches whose elements are judged each by itself.
+"""What Xero's writes share: PUT, which only creates, in batches whose elements are judged each by
+itself.
 
 A writer of changes sets `method = "POST"` and `most = 1`, and its drafts name the record's `path`.
 """
@@ -58,17 +59,22 @@ class XeroWriter(Writer):
                 ),  # the address counts as part of what the key stands for
             )
         except errors.Invalid as error:
-            # 409: the first request with this key is still being carried out. Neither says what became of that.
+            # 409: the first request with this key is still being carried out. Neither says what
+            # became of that.
             if error.status == 409 or "Idempotency Key" in str(error):
                 raise errors.UnknownOutcome(str(error), status=error.status) from error
             raise
         elements, sent = answer.get(self.envelope), wire.decode(body)[self.envelope]
         if not isinstance(elements, list) or len(elements) != len(sent):
-            raise errors.UnknownOutcome(f"Xero's answer does not list the {self.envelope.lower()} sent.")
+            raise errors.UnknownOutcome(
+                f"Xero's answer does not list the {self.envelope.lower()} sent."
+            )
         return [self.verdict(body, element) for body, element in zip(sent, elements, strict=True)]
 
     def verdict(self, sent: Data, element: Any) -> Verdict:
-        """Judge one element of an answer. It is believed where it names a record, and that is the one asked for."""
+        """Judge one element of an answer. It is believed where it names a record, and that is the
+        one asked for.
+        """
         if not isinstance(element, dict):
             return Undecided("Xero's answer is no record.")
         reasons, is_refused = answers.read_reasons(element), answers.is_refused(element)
@@ -84,7 +90,9 @@ class XeroWriter(Writer):
         return replace(self.made(element), warnings=warnings, changed_at=_changed_at(element))
 
     def is_about(self, sent: Data, record: Data) -> bool:
-        """Whether what Xero's record says of itself is what was asked. What it leaves out says nothing."""
+        """Whether what Xero's record says of itself is what was asked. What it leaves out says
+        nothing.
+        """
         raise NotImplementedError
 
     def made(self, record: Data) -> Made:
@@ -138,9 +146,11 @@ class WriteAction(XeroAction):
         return outcomes
 
     def _keep(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Take what a write made of a record into the local copy, before anybody else's change of it is read.
+        """Take what a write made of a record into the local copy, before anybody else's change of
+        it is read.
 
-        So the change that is ours and the change that is theirs are told apart, also where they come close together.
+        So the change that is ours and the change that is theirs are told apart, also where they
+        come close together.
         """
         records = [outcome.output for outcome in outcomes if isinstance(outcome, Done)]
         if not records:

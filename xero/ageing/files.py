@@ -1,4 +1,6 @@
-"""What is owed, as a CSV file: the ages as columns, one row for each client, contact or invoice and currency."""
+"""What is owed, as a CSV file: the ages as columns, one row for each client, contact or invoice and
+currency.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import date

@@ -1,4 +1,6 @@
-"""What the ageing pages take from their addresses. What makes no sense is not applied; a wrong day says so."""
+"""What the ageing pages take from their addresses. What makes no sense is not applied; a wrong day
+says so.
+"""
 
 from datetime import date, timedelta
 from typing import Any

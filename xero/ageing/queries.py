@@ -1,8 +1,9 @@
 """Who owes what, and since when: amounts per age, never added across currencies.
 
-What was owed on a day is what is due now on invoices issued by then, plus the payments made after it. What Xero
-tells no day of cannot be undone: credits allocated, invoices voided or edited since. A day in the future adds
-nothing, it only makes older. Credits that are not allocated to an invoice are not subtracted.
+What was owed on a day is what is due now on invoices issued by then, plus the payments made after
+it. What Xero tells no day of cannot be undone: credits allocated, invoices voided or edited since.
+A day in the future adds nothing, it only makes older. Credits that are not allocated to an invoice
+are not subtracted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +32,12 @@ BYS = {
     "contact": ("connection_id", "contact_xero_id"),
     "invoice": ("connection_id", "contact_xero_id", "id"),
 }
-KEYS = {"workspace_id": "bigint", "connection_id": "bigint", "contact_xero_id": "uuid", "id": "bigint"}
+KEYS = {
+    "workspace_id": "bigint",
+    "connection_id": "bigint",
+    "contact_xero_id": "uuid",
+    "id": "bigint",
+}
 ORDERS = {
     "client": "array_position(%({clients})s::bigint[], {key})",
     "contact": "lower(contact_name)",
@@ -42,7 +48,8 @@ ORDERS = {
 }
 DEFAULT_ORDERS = {"client": "-overdue", "contact": "-overdue", "invoice": "due"}
 
-# One row for each document that was open on the day; then what its age, and its group, come to. All is read once.
+# One row for each document that was open on the day; then what its age, and its group, come to. All
+# is read once.
 OWED = """
 WITH later AS (
     SELECT i.id, sum(p.amount) AS amount
@@ -68,17 +75,24 @@ COLUMNS = (
     "i.id, i.workspace_id, i.connection_id, i.contact_xero_id, i.contact_name, i.currency,"
     " coalesce(i.due_date, i.date) + {behind} AS due"
 )
-# Where it is still the day before, or two days before, on the day meant: what is due there is so later, seen from it.
+# Where it is still the day before, or two days before, on the day meant: what is due there is so
+# later, seen from it.
 BEHIND = """(CASE WHEN i.connection_id = ANY(%(one_behind)s) THEN 1
                   WHEN i.connection_id = ANY(%(two_behind)s) THEN 2 ELSE 0 END)"""
 BUCKETS = [f"b{age}" for age in range(len(AGES))]
 AMOUNTS = {
     "sums": ", ".join(
-        [f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS {name}" for age, name in enumerate(BUCKETS)]
+        [
+            f"coalesce(sum(amount) FILTER (WHERE age = {age}), 0) AS {name}"
+            for age, name in enumerate(BUCKETS)
+        ]
         + ["coalesce(sum(amount) FILTER (WHERE age > 0), 0) AS overdue", "sum(amount) AS total"]
     ),
     "single": ", ".join(
-        [f"CASE WHEN age = {age} THEN amount ELSE 0 END AS {name}" for age, name in enumerate(BUCKETS)]
+        [
+            f"CASE WHEN age = {age} THEN amount ELSE 0 END AS {name}"
+            for age, name in enumerate(BUCKETS)
+        ]
         + ["CASE WHEN age > 0 THEN amount ELSE 0 END AS overdue", "amount AS total"]
     ),
     "buckets": ", ".join(BUCKETS),
@@ -102,7 +116,8 @@ WAYS = {
         """SELECT workspace_id, currency, {sums}, min(due) AS due, NULL::text AS contact_name
              FROM parts WHERE {where} GROUP BY workspace_id, currency""",
     ),
-    # Which of several names of a contact does not matter, and comparing them by a language's rules is slow.
+    # Which of several names of a contact does not matter, and comparing them by a language's rules
+    # is slow.
     "contact": Way(
         EACH,
         """SELECT connection_id, contact_xero_id, currency, {sums}, min(due) AS due,
@@ -118,8 +133,9 @@ WAYS = {
 ROWS = """
 SELECT {selected}, currency, contact_name, due, {buckets}, {count} AS entries
   FROM ({groups}) grouped ORDER BY {order}"""
-# The totals of each currency, then a page of the chosen one's rows. Only what they are ordered by is added up of all
-# groups; the amounts of each age, which are most of the work, of those on the page.
+# The totals of each currency, then a page of the chosen one's rows. Only what they are ordered by
+# is added up of all groups; the amounts of each age, which are most of the work, of those on the
+# page.
 TABLE = """, totals AS (
     SELECT currency, {sums}, min(due) AS due, sum(entries)::bigint AS entries
       FROM (SELECT currency, age, sum(amount) AS amount, min(due) AS due, sum(entries) AS entries
@@ -140,7 +156,8 @@ CHOSEN = "currency = (SELECT currency FROM chosen)"
 
 @dataclass(frozen=True, slots=True)
 class Owing:
-    """Which documents are meant: sales or bills (Xero's type), as of a day, of one contact or of all.
+    """Which documents are meant: sales or bills (Xero's type), as of a day, of one contact or of
+    all.
 
     `today`: the day is today, which each organisation has its own of; `on` is then the latest.
     """
@@ -227,8 +244,9 @@ def table(
     page: int | None = None,
     size: int = ON_A_PAGE,
 ) -> Table:
-    """One currency at a time: the asked one, or the most used. Most overdue first; the first page where the asked
-    one is empty."""
+    """One currency at a time: the asked one, or the most used. Most overdue first; the first page
+    where the asked one is empty.
+    """
     number = page or 1
     totals, found = _ask_table(books, owing, by, currency, sort, size, number)
     if not found and number > 1:
@@ -236,10 +254,14 @@ def table(
         totals, found = _ask_table(books, owing, by, currency, sort, size, number)
     count = found[0][-1] if found else 0
     rows = [_aged(books, owing, row) for row in found]
-    return Table([_aged(books, owing, row) for row in totals], Window(rows, number, count, size=size))
+    return Table(
+        [_aged(books, owing, row) for row in totals], Window(rows, number, count, size=size)
+    )
 
 
-def every(books: Books, owing: Owing, by: str, sort: str = "") -> Iterator[tuple[Aged, Invoice | None]]:
+def every(
+    books: Books, owing: Owing, by: str, sort: str = ""
+) -> Iterator[tuple[Aged, Invoice | None]]:
     """All rows of all currencies, for a file, with their invoices where a row is one."""
     statement = _owed(books, owing, by) + _rows(by, "true", f"currency, {_order(by, sort)}")
     found = [_aged(books, owing, row) for row in _ask(statement, books, owing)]
@@ -301,7 +323,9 @@ def _groups(by: str, where: str) -> str:
 
 
 def _on_the_page(by: str) -> str:
-    """Which parts are of a group on the page. Only a contact may be absent; `=` is what PostgreSQL can hash."""
+    """Which parts are of a group on the page. Only a contact may be absent; `=` is what PostgreSQL
+    can hash.
+    """
     same = " AND ".join(
         f"ranked.{key} {'IS NOT DISTINCT FROM' if key == 'contact_xero_id' else '='} parts.{key}"
         for key in BYS[by]
@@ -313,7 +337,9 @@ def _rows(by: str, where: str, order: str, count: str = "0") -> str:
     selected = ", ".join(
         name if name in BYS[by] else f"NULL::{type} AS {name}" for name, type in KEYS.items()
     )
-    return ROWS.format(**AMOUNTS, selected=selected, groups=_groups(by, where), count=count, order=order)
+    return ROWS.format(
+        **AMOUNTS, selected=selected, groups=_groups(by, where), count=count, order=order
+    )
 
 
 def _filters(owing: Owing, on: str) -> str:
@@ -324,10 +350,14 @@ def _filters(owing: Owing, on: str) -> str:
 
 
 def _order(by: str, sort: str) -> str:
-    """Of a list's `?sort=`; equal ones by amount, then by what they are, so that pages do not overlap."""
+    """Of a list's `?sort=`; equal ones by amount, then by what they are, so that pages do not
+    overlap.
+    """
     wanted = sort if sort.removeprefix("-") in ORDERS else DEFAULT_ORDERS[by]
     direction = "DESC" if wanted.startswith("-") else "ASC"
-    clients = "workspaces" if by == "client" else "connections"  # in the order of the clients' names
+    clients = (
+        "workspaces" if by == "client" else "connections"
+    )  # in the order of the clients' names
     column = ORDERS[wanted.removeprefix("-")].format(clients=clients, key=BYS[by][0])
     return f"{column} {direction} NULLS LAST, total DESC, {', '.join(BYS[by])}"
 

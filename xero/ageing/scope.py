@@ -1,4 +1,6 @@
-"""Whose books an ageing page adds up: the living organisations of an agency's clients, or of one client."""
+"""Whose books an ageing page adds up: the living organisations of an agency's clients, or of one
+client.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""Receivables and payables: what is owed across an agency's clients or in one of them, by age, down to the invoice."""
+"""Receivables and payables: what is owed across an agency's clients or in one of them, by age, down
+to the invoice.
+"""
 
 from dataclasses import dataclass
 from datetime import date
@@ -52,7 +54,9 @@ def receivables(request: HttpRequest, agency: str, workspace: str | None = None)
 
 
 @require_safe
-def receivables_export(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponseBase:
+def receivables_export(
+    request: HttpRequest, agency: str, workspace: str | None = None
+) -> HttpResponseBase:
     """What the page shows, in all currencies and on all its pages."""
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     asked = _asked(request, scope)
@@ -66,7 +70,9 @@ def _asked(request: HttpRequest, scope: Scope) -> Asked:
     wanted = form.wanted()
     side = wanted.get("side") or "sales"
     contact = wanted.get("contact")
-    by = wanted.get("by") or ("client" if scope.workspace is None else "invoice" if contact else "contact")
+    by = wanted.get("by") or (
+        "client" if scope.workspace is None else "invoice" if contact else "contact"
+    )
     if by == "client" and scope.workspace is not None:
         by = "contact"
     on = wanted.get("on") or there.today

@@ -1,7 +1,7 @@
 """What an answer of Xero says about what was asked (facts 4.5 and 10), before anybody believes it.
 
-Reasons and warnings can stand at any depth: at a line, at the contact's address, at the account. Each is told with
-its place, "Line 3: …", so that a form can show it at the row it belongs to.
+Reasons and warnings can stand at any depth: at a line, at the contact's address, at the account.
+Each is told with its place, "Line 3: …", so that a form can show it at the row it belongs to.
 """
 
 import re
@@ -55,7 +55,9 @@ def read_warnings(value: Any) -> list[str]:
 
 def is_refused(element: Mapping[str, Any]) -> bool:
     """Return whether Xero marks the element itself as not written."""
-    marks = {str(key).lower(): str(value).lower() for key, value in element.items() if _is_plain(value)}
+    marks = {
+        str(key).lower(): str(value).lower() for key, value in element.items() if _is_plain(value)
+    }
     return (
         marks.get("statusattributestring") == "error"
         or marks.get("haserrors") == "true"
@@ -87,8 +89,12 @@ def check_collection(path: str, answer: Mapping[str, Any]) -> None:
 
 
 def is_refusal(answer: Mapping[str, Any]) -> bool:
-    """Return whether nothing in the answer to a write was written, and each of its elements says so."""
-    found = [one for name in ID_FIELDS for one in _listed(answer.get(name)) if isinstance(one, dict)]
+    """Return whether nothing in the answer to a write was written, and each of its elements says
+    so.
+    """
+    found = [
+        one for name in ID_FIELDS for one in _listed(answer.get(name)) if isinstance(one, dict)
+    ]
     return bool(found) and all(
         read_reasons(one)
         and (is_refused(one) or not any(read_uuid(one, name) for name in ID_FIELDS.values()))
@@ -97,9 +103,15 @@ def is_refusal(answer: Mapping[str, Any]) -> bool:
 
 
 def split_place(message: str) -> tuple[str, int, str]:
-    """Take a reason apart: what it is about ("line"), which of them (from 1; 0: no number), and Xero's own words."""
+    """Take a reason apart: what it is about ("line"), which of them (from 1; 0: no number), and
+    Xero's own words.
+    """
     found = PLACED.fullmatch(message)
-    return (found["about"].lower(), int(found["number"] or 0), found["words"]) if found else ("", 0, message)
+    return (
+        (found["about"].lower(), int(found["number"] or 0), found["words"])
+        if found
+        else ("", 0, message)
+    )
 
 
 def renumber_line(message: str, number: int) -> str:
@@ -108,7 +120,9 @@ def renumber_line(message: str, number: int) -> str:
 
 
 def _told(value: Any, kind: str) -> list[str]:
-    """The messages of one kind with their places. What is also said further inside is only said there."""
+    """The messages of one kind with their places. What is also said further inside is only said
+    there.
+    """
     found = list(dict.fromkeys(_messages(value, kind)))
     inner = {(message, path[:depth]) for path, message in found for depth in range(len(path))}
     return [_placed(path, message) for path, message in found if (message, path) not in inner]

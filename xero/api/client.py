@@ -26,12 +26,17 @@ def client_for(connection: Connection, *, purpose: str = rate_limits.WORK) -> "C
 class Client:
     """Calls for one connection. Paths begin below `/api.xro/2.0`: "/Invoices".
 
-    Raises connections.errors only: RetryLater (not before its `at`), NeedsConsent, TenantGone, Invalid (with Xero's
-    messages), NotFound, and for a write whose answer is missing UnknownOutcome. The caller holds no transaction open.
+    Raises connections.errors only: RetryLater (not before its `at`), NeedsConsent, TenantGone,
+    Invalid (with Xero's messages), NotFound, and for a write whose answer is missing
+    UnknownOutcome. The caller holds no transaction open.
     """
 
     def __init__(
-        self, connection: Connection, *, whatever_state: bool = False, purpose: str = rate_limits.WORK
+        self,
+        connection: Connection,
+        *,
+        whatever_state: bool = False,
+        purpose: str = rate_limits.WORK,
     ) -> None:
         """`whatever_state`: for asking whether a connection marked as broken works after all."""
         self.connection = connection
@@ -47,7 +52,9 @@ class Client:
     def put(
         self, path: str, body: Any, *, idempotency_key: str, params: Params | None = None
     ) -> dict[str, Any]:
-        """Create. `body` is anything that wire.encode takes, or its bytes when a resend must be byte-equal."""
+        """Create. `body` is anything that wire.encode takes, or its bytes when a resend must be
+        byte-equal.
+        """
         return self._write("PUT", path, body, idempotency_key, params)
 
     def post(
@@ -56,7 +63,9 @@ class Client:
         """Update, or create where a record is not there yet."""
         return self._write("POST", path, body, idempotency_key, params)
 
-    def _write(self, method: str, path: str, body: Any, key: str, params: Params | None) -> dict[str, Any]:
+    def _write(
+        self, method: str, path: str, body: Any, key: str, params: Params | None
+    ) -> dict[str, Any]:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         data = body if isinstance(body, bytes) else wire.encode(body)
         return self._request(method, path, params=params, headers=headers, data=data)

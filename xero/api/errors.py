@@ -58,13 +58,17 @@ def refusal(response: requests.Response, *, writes: bool) -> Exception:
             return errors.UnknownOutcome(text, status=status)
         seconds = retry_after.read_retry_after(response.headers)
         return errors.RetryLater(
-            text, at=None if seconds is None else _after(min(seconds, LONGEST_REST_SECONDS)), status=status
+            text,
+            at=None if seconds is None else _after(min(seconds, LONGEST_REST_SECONDS)),
+            status=status,
         )
     return errors.Invalid([f"Xero answered with status {status}."], status=status)
 
 
 def limited(headers: Mapping[str, str], at: datetime | None = None) -> errors.RetryLater:
-    """Return the error for a 429. `at`: when calls go out again, where a budget has worked that out."""
+    """Return the error for a 429. `at`: when calls go out again, where a budget has worked that
+    out.
+    """
     limit = retry_after.read_refusal(headers)
     seconds = UNTOLD_SECONDS if limit.seconds is None else limit.seconds
     return errors.RetryLater(
@@ -75,16 +79,22 @@ def limited(headers: Mapping[str, str], at: datetime | None = None) -> errors.Re
 def messages(response: requests.Response) -> list[str]:
     """Xero's own words: the reasons wherever they stand, each with its place, else the general one."""
     body = _object(response)
-    general = next((text for key in ("message", "detail", "title") if (text := str(body.get(key) or ""))), "")
+    general = next(
+        (text for key in ("message", "detail", "title") if (text := str(body.get(key) or ""))), ""
+    )
     return _reasons(body) or [general or f"Xero answered with status {response.status_code}."]
 
 
 def _reasons(body: dict[str, Any]) -> list[str]:
-    """The reasons in the whole of it. Where its elements stand is no place that says anything to a person."""
+    """The reasons in the whole of it. Where its elements stand is no place that says anything to a
+    person.
+    """
     found = [
         reason
         for name, part in body.items()
-        for reason in answers.read_reasons({name: part} if name.lower() == "validationerrors" else part)
+        for reason in answers.read_reasons(
+            {name: part} if name.lower() == "validationerrors" else part
+        )
     ]
     return list(dict.fromkeys(found))
 
@@ -97,7 +107,9 @@ def _unauthorised(response: requests.Response) -> Exception:
         or "insufficent_scope" in challenge
         or detail == "AuthorizationUnsuccessful"
     ):
-        return errors.NeedsConsent("Xero was not asked for the permission that this needs.", status=401)
+        return errors.NeedsConsent(
+            "Xero was not asked for the permission that this needs.", status=401
+        )
     return TokenExpired(detail or "Unauthorized")
 
 
@@ -112,7 +124,9 @@ def _is_json(response: requests.Response) -> bool:
 
 
 def _object(response: requests.Response) -> dict[str, Any]:
-    """The answer's object with lower-case keys (older gateways differ in case); empty if it has none."""
+    """The answer's object with lower-case keys (older gateways differ in case); empty if it has
+    none.
+    """
     return {str(key).lower(): value for key, value in (_body(response) or {}).items()}
 
 

@@ -41,7 +41,9 @@ def verified(id_token: str, nonce: str) -> Person:
     if claims["nonce"] != nonce:
         raise ConsentFailed("not-usable", "Xero's id_token belongs to another consent.")
     names = [str(claims.get(part) or "") for part in ("given_name", "family_name")]
-    return Person(str(claims["xero_userid"]), " ".join(filter(None, names)) or str(claims.get("email") or ""))
+    return Person(
+        str(claims["xero_userid"]), " ".join(filter(None, names)) or str(claims.get("email") or "")
+    )
 
 
 def _key_for(id_token: str) -> jwt.PyJWK:

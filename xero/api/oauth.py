@@ -9,7 +9,11 @@ import jwt
 import requests
 from django.conf import settings
 from oauthlib.oauth2 import OAuth2Error, WebApplicationClient
-from oauthlib.oauth2.rfc6749.errors import InvalidClientError, InvalidGrantError, UnauthorizedClientError
+from oauthlib.oauth2.rfc6749.errors import (
+    InvalidClientError,
+    InvalidGrantError,
+    UnauthorizedClientError,
+)
 from requests.auth import HTTPBasicAuth
 from requests.exceptions import RequestException
 from requests_oauthlib import OAuth2Session
@@ -22,7 +26,10 @@ from xero.records.fields import read_count, read_text
 
 CALLBACK = "/connections/xero/callback/"
 LARGEST_ANSWER = 256 * 1024
-LIFETIME, LONGEST_LIFETIME = 1800, 3600  # seconds of an access token: as documented, and as believed
+LIFETIME, LONGEST_LIFETIME = (
+    1800,
+    3600,
+)  # seconds of an access token: as documented, and as believed
 
 if settings.XERO_IDENTITY_URL.startswith("http://"):
     # oauthlib refuses plain http; only a stand-in on this machine is spoken to so.
@@ -47,7 +54,11 @@ def exchange(*, code: str, nonce: str, verifier: str) -> Consented:
     session = _session()
     try:
         answer = session.fetch_token(
-            _token_url(), code=code, code_verifier=verifier, auth=_credentials(), include_client_id=False
+            _token_url(),
+            code=code,
+            code_verifier=verifier,
+            auth=_credentials(),
+            include_client_id=False,
         )
         tokens = _token_set(answer)
     except InvalidGrantError as error:
@@ -65,7 +76,9 @@ def exchange(*, code: str, nonce: str, verifier: str) -> Consented:
 
 def refresh(refresh_token: str) -> TokenSet:
     try:
-        answer = _session().refresh_token(_token_url(), refresh_token=refresh_token, auth=_credentials())
+        answer = _session().refresh_token(
+            _token_url(), refresh_token=refresh_token, auth=_credentials()
+        )
         tokens = _token_set(answer)
         return replace(tokens, refresh_token=tokens.refresh_token or refresh_token)
     except InvalidGrantError as error:
@@ -106,7 +119,9 @@ def revoke(refresh_token: str) -> None:
 
 
 def event_of(access_token: str) -> str:
-    """`authentication_event_id` of the consent behind a token; it came straight from Xero, so it is only read."""
+    """`authentication_event_id` of the consent behind a token; it came straight from Xero, so it is
+    only read.
+    """
     try:
         claims: dict[str, Any] = jwt.decode(access_token, options={"verify_signature": False})
     except jwt.InvalidTokenError as error:
@@ -122,7 +137,9 @@ def _consented(tokens: TokenSet, answer: dict[str, Any], nonce: str) -> Consente
     consented = Consented(tokens, user_id=person.id, user_name=person.name, event_id=event_id)
     if not tokens.refresh_token:
         raise ConsentFailed("permissions-missing", "Xero sent no refresh token.", consented)
-    missing = [scope for scope in settings.XERO_SCOPES if tokens.scopes and scope not in tokens.scopes]
+    missing = [
+        scope for scope in settings.XERO_SCOPES if tokens.scopes and scope not in tokens.scopes
+    ]
     if missing:
         raise ConsentFailed("permissions-missing", f"Not granted: {', '.join(missing)}.", consented)
     return consented
@@ -130,7 +147,10 @@ def _consented(tokens: TokenSet, answer: dict[str, Any], nonce: str) -> Consente
 
 def _token_set(answer: dict[str, Any]) -> TokenSet:
     """Return the tokens of an answer. ValueError: it holds no bearer token, whatever else it says."""
-    access_token, kind = read_text(answer, "access_token", LARGEST_ANSWER), read_text(answer, "token_type")
+    access_token, kind = (
+        read_text(answer, "access_token", LARGEST_ANSWER),
+        read_text(answer, "token_type"),
+    )
     if not access_token or kind.lower() not in ("", "bearer"):
         raise ValueError("no bearer token")
     scope, lifetime = answer.get("scope") or (), read_count(answer, "expires_in")
@@ -150,7 +170,9 @@ def _session() -> OAuth2Session:
 
 
 def _checked(response: requests.Response) -> requests.Response:
-    """A token answer that oauthlib may parse. What says nothing about the grant itself is for later."""
+    """A token answer that oauthlib may parse. What says nothing about the grant itself is for
+    later.
+    """
     status = response.status_code
     if status == 429:
         raise xero_errors.limited(response.headers)

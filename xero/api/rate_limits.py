@@ -1,12 +1,14 @@
 """Xero's rate limits as one budget per organisation, shared by every process (facts 2).
 
-Per organisation 60 calls a minute, `XERO_DAILY_LIMIT` a day, 5 at once; 10,000 a minute for the whole app. A call takes
-its place in one statement before it is sent and gives it back in one after, corrected by what Xero says is left. Nobody
-waits here: whoever finds no place gets RetryLater with the time at which there is one.
+Per organisation 60 calls a minute, `XERO_DAILY_LIMIT` a day, 5 at once; 10,000 a minute for the
+whole app. A call takes its place in one statement before it is sent and gives it back in one after,
+corrected by what Xero says is left. Nobody waits here: whoever finds no place gets RetryLater with
+the time at which there is one.
 
-Xero's windows are fixed but it does not tell when they end. We keep an interval in which the next end lies: it can only
-end later than a call that was still counted in it, and has ended when an answer shows more left than before. The last
-few calls of a window are spread over that interval, so each narrows it, and no minute is spent on waiting too long.
+Xero's windows are fixed but it does not tell when they end. We keep an interval in which the next
+end lies: it can only end later than a call that was still counted in it, and has ended when an
+answer shows more left than before. The last few calls of a window are spread over that interval, so
+each narrows it, and no minute is spent on waiting too long.
 """
 
 import random
@@ -38,13 +40,19 @@ MINUTE_SECONDS = retry_after.MINUTE_SECONDS  # a benchmark shortens the minute
 DAY_SECONDS = retry_after.DAY_SECONDS
 MINUTE_LIMIT = 60
 CONCURRENT_LIMIT = 5
-LEASE_SECONDS = 40  # a call's place when its process died; above the longest call (transport.TOTAL_SECONDS)
+LEASE_SECONDS = (
+    40  # a call's place when its process died; above the longest call (transport.TOTAL_SECONDS)
+)
 PROBES = 2  # calls of a window that look for its end; see the module's text
-DAY_PROBE_SECONDS = 1800  # with the day's share spent, one call in this time looks whether a new day began
+DAY_PROBE_SECONDS = (
+    1800  # with the day's share spent, one call in this time looks whether a new day began
+)
 APP_RESERVE = 500  # calls of the app's minute left for what is in flight anywhere
 APP_PAUSE_SECONDS = 5
 PAGE_PATIENCE = 1.5  # seconds that a page waits for one of the 5 places
-UNTOLD_SECONDS = 30.0  # how long a limit holds of which neither Xero nor our own window says when it ends
+UNTOLD_SECONDS = (
+    30.0  # how long a limit holds of which neither Xero nor our own window says when it ends
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,9 @@ class Share:
 
 SHARES = {PAGE: Share(60, 1.0, 5), WORK: Share(57, 0.98, 4), SYNC: Share(30, 0.8, 2)}
 
-# `n.now` is one reading of the clock. A window that has ended is rolled on; what is in flight may count in the new one.
-# Nobody waits for the disk: should PostgreSQL crash, the last half second of counting is learnt again from headers.
+# `n.now` is one reading of the clock. A window that has ended is rolled on; what is in flight may
+# count in the new one. Nobody waits for the disk: should PostgreSQL crash, the last half second of
+# counting is learnt again from headers.
 _QUICK = f"{QUICK} AS quick"
 _FLYING = "(SELECT count(*) FROM unnest(b.slots) s WHERE s > n.now)"
 _ROLLED = """CASE WHEN b.{0}_ends <= n.now THEN %({0})s * interval '1 second'
@@ -88,8 +97,9 @@ RETURNING n.now, b.minute_used, b.minute_ends, b.day_used, b.day_ends, b.slots[c
           cardinality(b.slots) - 1
 """  # noqa: S608 - made of the constants above
 
-# A new window although the one we knew may not end yet: what we believed was wrong (a raised limit, a clock that
-# was set, limits counted anew), and all that is left of it is that a window began at some time up to now.
+# A new window although the one we knew may not end yet: what we believed was wrong (a raised limit,
+# a clock that was set, limits counted anew), and all that is left of it is that a window began at
+# some time up to now.
 _SEEN = """CASE WHEN b.{0}_seen > clock_timestamp() THEN clock_timestamp()
                                 ELSE b.{0}_seen + %({0})s * interval '1 second' END"""
 # Corrections hold only for the window in which the place was taken.
@@ -118,8 +128,8 @@ UPDATE connections_budget b
  WHERE b.provider = %(provider)s AND b.tenant_id = %(tenant)s AND n.quick = 'off'
 """  # noqa: S608 - the same
 
-# A refusal that says when its window ends tells exactly what we want to know. One that does not is over when the
-# window that we know is over at the latest.
+# A refusal that says when its window ends tells exactly what we want to know. One that does not is
+# over when the window that we know is over at the latest.
 _UNTIL = """CASE WHEN %(pause)s::float8 IS NOT NULL THEN n.now + %(pause)s::float8 * interval '1 second'
     WHEN %(why)s = 'day' THEN greatest(b.day_ends, n.now + %(untold)s * interval '1 second')
     WHEN %(why)s = 'minute' THEN greatest(b.minute_ends, n.now + interval '1 second')
@@ -158,7 +168,9 @@ ON CONFLICT (provider, tenant_id) DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place taken for one call. `nth` and `day_nth` count it within windows that end at the latest at `…_ends`."""
+    """A place taken for one call. `nth` and `day_nth` count it within windows that end at the
+    latest at `…_ends`.
+    """
 
     tenant_id: UUID
     taken_at: datetime
@@ -173,8 +185,8 @@ class Place:
 def take(tenant_id: UUID, purpose: str = WORK) -> Place:
     """A place for one call now. Raises RetryLater, tenant-wide, with the time at which one is free.
 
-    For a page it waits up to PAGE_PATIENCE seconds for one of the five places at once. Call it outside transactions,
-    and end it with `give_back`.
+    For a page it waits up to PAGE_PATIENCE seconds for one of the five places at once. Call it
+    outside transactions, and end it with `give_back`.
     """
     patience = time.monotonic() + (PAGE_PATIENCE if purpose == PAGE else 0.0)
     while True:
@@ -190,8 +202,11 @@ def take(tenant_id: UUID, purpose: str = WORK) -> Place:
             time.sleep(0.05)
 
 
-def give_back(place: Place, headers: Mapping[str, str] | None, *, status: int = 0) -> datetime | None:
-    """The call is over. `headers` are those of its answer; {}: nothing was sent; None: nobody knows.
+def give_back(
+    place: Place, headers: Mapping[str, str] | None, *, status: int = 0
+) -> datetime | None:
+    """The call is over. `headers` are those of its answer; {}: nothing was sent; None: nobody
+    knows.
 
     Returns until when nothing goes out, where the answer was that a limit is met.
     """
@@ -207,7 +222,9 @@ def give_back(place: Place, headers: Mapping[str, str] | None, *, status: int = 
 
 
 def left(tenant_ids: Collection[UUID]) -> dict[UUID, Left]:
-    """What is left for these organisations, as far as we know; those never called are missing. One query."""
+    """What is left for these organisations, as far as we know; those never called are missing. One
+    query.
+    """
     found = Budget.objects.filter(provider=PROVIDER, tenant_id__in=[*tenant_ids, APP])
     rows = {row.tenant_id: row for row in found}
     app = rows.pop(APP, None)
@@ -256,7 +273,8 @@ def _taken(tenant_id: UUID, purpose: str) -> Place | None:
 def _refusal(tenant_id: UUID, purpose: str) -> _Refusal | None:
     """Why there was no place and when there will be one; None for a tenant that has no budget yet."""
     rows = {
-        row.tenant_id: row for row in Budget.objects.filter(provider=PROVIDER, tenant_id__in=[tenant_id, APP])
+        row.tenant_id: row
+        for row in Budget.objects.filter(provider=PROVIDER, tenant_id__in=[tenant_id, APP])
     }
     row, app = rows.get(tenant_id), rows.get(APP)
     if row is None:
@@ -267,12 +285,15 @@ def _refusal(tenant_id: UUID, purpose: str) -> _Refusal | None:
     if app and app.parked_until and app.parked_until > now:
         return _Refusal("app", app.parked_until)
     share = SHARES[purpose]
-    if row.minute_ends > now and row.minute_used >= share.minute - (0 if purpose == PAGE else PROBES):
+    if row.minute_ends > now and row.minute_used >= share.minute - (
+        0 if purpose == PAGE else PROBES
+    ):
         return _Refusal("minute", _minute_free(row, share))
     if row.day_ends > now and row.day_used >= int(settings.XERO_DAILY_LIMIT * share.day):
         probe = max(row.day_seen + timedelta(seconds=DAY_PROBE_SECONDS), now + timedelta(seconds=1))
         return _Refusal(
-            "day", row.day_ends if row.day_used >= settings.XERO_DAILY_LIMIT else min(row.day_ends, probe)
+            "day",
+            row.day_ends if row.day_used >= settings.XERO_DAILY_LIMIT else min(row.day_ends, probe),
         )
     return _Refusal("concurrent", now + timedelta(seconds=random.uniform(0.1, 0.4)))  # noqa: S311 - spreads callers
 
@@ -285,7 +306,9 @@ def _minute_free(row: Budget, share: Share) -> datetime:
 
 
 def _park(place: Place, limit: MetLimit) -> datetime | None:
-    """A limit was met after all: nothing goes out until Xero says, or until our own window of it is over."""
+    """A limit was met after all: nothing goes out until Xero says, or until our own window of it is
+    over.
+    """
     pause = limit.seconds
     if pause is None and limit.kind == CONCURRENT:
         pause = random.uniform(0.3, 1.2)  # noqa: S311 - spreads callers, guards nothing
@@ -322,7 +345,9 @@ def _release(place: Place, minute: int | None, day: int | None, *, uncounted: bo
 
 
 def _counted(headers: Mapping[str, str] | None, name: str, limit: int) -> int | None:
-    """How many calls Xero has counted in its window; negative where it grants more than the limit we know."""
+    """How many calls Xero has counted in its window; negative where it grants more than the limit
+    we know.
+    """
     left = retry_after.read_count(headers, name) if headers else None
     return None if left is None else limit - left
 

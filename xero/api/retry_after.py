@@ -1,7 +1,8 @@
 """What a 429 of Xero says: which limit was met and for how long (facts 2 and 10).
 
-`Retry-After` is a number of seconds as a rule; behind some proxies it is a date, and it can be missing or nonsense.
-Which limit was met stands in `X-Rate-Limit-Problem`; without that, in the limit of which nothing is left.
+`Retry-After` is a number of seconds as a rule; behind some proxies it is a date, and it can be
+missing or nonsense. Which limit was met stands in `X-Rate-Limit-Problem`; without that, in the
+limit of which nothing is left.
 """
 
 import re
@@ -16,7 +17,12 @@ MINUTE, DAY, CONCURRENT, APP = "minute", "day", "concurrent", "app"
 MINUTE_SECONDS = 60.0
 DAY_SECONDS = 86_400.0
 # A window of Xero's cannot last longer than this, whatever the header claims.
-LONGEST = {MINUTE: MINUTE_SECONDS, APP: MINUTE_SECONDS, CONCURRENT: MINUTE_SECONDS, DAY: DAY_SECONDS}
+LONGEST = {
+    MINUTE: MINUTE_SECONDS,
+    APP: MINUTE_SECONDS,
+    CONCURRENT: MINUTE_SECONDS,
+    DAY: DAY_SECONDS,
+}
 REMAINING = {
     "X-DayLimit-Remaining": DAY,
     "X-MinLimit-Remaining": MINUTE,
@@ -31,7 +37,9 @@ REASONS = {
 }
 SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 COUNT = re.compile(r"\d{1,9}", re.ASCII)
-MARGIN_SECONDS = 0.2  # after the end that Xero names, so that the next call is not a moment too early
+MARGIN_SECONDS = (
+    0.2  # after the end that Xero names, so that the next call is not a moment too early
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +60,13 @@ def read_refusal(headers: Mapping[str, str]) -> MetLimit:
 
 
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that `Retry-After` asks for; None where it says nothing usable, or nothing to wait for."""
+    """Return the seconds that `Retry-After` asks for; None where it says nothing usable, or nothing
+    to wait for.
+    """
     text = headers.get("Retry-After", "").strip()
-    seconds = float(text) if SECONDS.fullmatch(text) else _seconds_until(text, headers.get("Date", ""))
+    seconds = (
+        float(text) if SECONDS.fullmatch(text) else _seconds_until(text, headers.get("Date", ""))
+    )
     return seconds if seconds and seconds > 0 else None
 
 

@@ -41,7 +41,9 @@ NEEDS_OF_PAGES: dict[str, tuple[frozenset[str], ...]] = {
 
 
 def missing_scopes(action: Action, grant: Grant | None) -> list[str]:
-    """The scopes to ask for so that this action can run; empty when nothing is missing, or Xero did not say."""
+    """The scopes to ask for so that this action can run; empty when nothing is missing, or Xero did
+    not say.
+    """
     granted = set(grant.scopes) if grant else set()
     if not granted:
         return []
@@ -50,7 +52,9 @@ def missing_scopes(action: Action, grant: Grant | None) -> list[str]:
 
 
 def require(action: Action, connection: Connection) -> None:
-    """Raises NeedsConsent, naming what is missing; the connection says so too, and goes on with all else."""
+    """Raises NeedsConsent, naming what is missing; the connection says so too, and goes on with all
+    else.
+    """
     missing = missing_scopes(action, connection.grant)
     if missing:
         reason = f"“{action.title}” needs consent for {' and '.join(missing)}."

@@ -1,6 +1,7 @@
 """The wire to Xero: pooled connections, hard time limits, capped bodies, no redirects, no cookies.
 
-One adapter serves every session of a process, requests-oauthlib's too, so all of them share pool and limits.
+One adapter serves every session of a process, requests-oauthlib's too, so all of them share pool
+and limits.
 """
 
 import os
@@ -44,7 +45,9 @@ def send(
     params: Mapping[str, str | int] | None = None,
     data: bytes | None = None,
 ) -> requests.Response:
-    """One exchange, its body read. Raises NotSent or Lost; neither names a header or the address's query."""
+    """One exchange, its body read. Raises NotSent or Lost; neither names a header or the address's
+    query.
+    """
     address = f"{url}?{urlencode(params, quote_via=quote, safe=',')}" if params else url
     try:
         return _session(os.getpid()).request(method, address, headers=headers, data=data)
@@ -104,7 +107,9 @@ class Adapter(HTTPAdapter):
 
 def _body(raw: HTTPResponse, deadline: float) -> bytes:
     inflate = (
-        zlib.decompressobj(16 + zlib.MAX_WBITS) if raw.headers.get("Content-Encoding") == "gzip" else None
+        zlib.decompressobj(16 + zlib.MAX_WBITS)
+        if raw.headers.get("Content-Encoding") == "gzip"
+        else None
     )
     parts: list[bytes] = []
     size = 0

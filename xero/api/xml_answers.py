@@ -1,6 +1,8 @@
-"""Answers in XML, Xero's first language: it falls back on it for some refusals, whatever it was asked for.
+"""Answers in XML, Xero's first language: it falls back on it for some refusals, whatever it was
+asked for.
 
-Only what they say of a refusal is used; a record is never taken from them, since their numbers are texts.
+Only what they say of a refusal is used; a record is never taken from them, since their numbers are
+texts.
 """
 
 from typing import Any
@@ -31,7 +33,9 @@ class _Builder(TreeBuilder):
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """Return an answer's XML as the JSON that Xero would have sent; every value is a text. ValueError if it is none."""
+    """Return an answer's XML as the JSON that Xero would have sent; every value is a text.
+    ValueError if it is none.
+    """
     parser = XMLParser(target=_Builder())  # noqa: S314 - no document type, so no entities
     try:
         parser.feed(body)

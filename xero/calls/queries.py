@@ -54,18 +54,26 @@ def calls(workspaces: "QuerySet[Workspace]", state: str = "") -> "QuerySet[Call]
 def counts(workspaces: "QuerySet[Workspace]") -> dict[str, int]:
     """How many there are, by the keys of STATES."""
     sums = {name: Count("pk", filter=Q(state__in=states)) for name, states in STATES.items()}
-    found: dict[str, int] = Call.objects.filter(workspace__in=workspaces).aggregate(all=Count("pk"), **sums)
+    found: dict[str, int] = Call.objects.filter(workspace__in=workspaces).aggregate(
+        all=Count("pk"), **sums
+    )
     return found
 
 
 def one(workspace: Workspace, pk: Any) -> Call | None:
-    rows = workspace.calls.select_related("connection", "workspace__agency", "user", "sending", "decided_by")
+    rows = workspace.calls.select_related(
+        "connection", "workspace__agency", "user", "sending", "decided_by"
+    )
     return rows.filter(pk=pk).first()
 
 
 def detail(call: Call) -> Detail:
     related = list(_same_origin(call))
-    later = [other for other in related if other.epoch > call.epoch and other.created_at > call.created_at]
+    later = [
+        other
+        for other in related
+        if other.epoch > call.epoch and other.created_at > call.created_at
+    ]
     return Detail(
         call=call,
         sent=exact_json.pretty(call.body),
@@ -79,7 +87,11 @@ def detail(call: Call) -> Detail:
 
 def _same_origin(call: Call) -> "QuerySet[Call]":
     """Other calls of the same form or step, oldest first."""
-    others = Call.objects.filter(connection=call.connection_id).exclude(pk=call.pk).order_by("created_at")
+    others = (
+        Call.objects.filter(connection=call.connection_id)
+        .exclude(pk=call.pk)
+        .order_by("created_at")
+    )
     if call.form_key is not None:
         return others.filter(form_key=call.form_key)
     return others.filter(activation_id=call.activation_id, step=call.step, element=call.element)

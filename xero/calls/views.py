@@ -37,7 +37,9 @@ def call_list(request: HttpRequest, agency: str, workspace: str | None = None) -
 def call_detail(request: HttpRequest, agency: str, workspace: str, call: UUID) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     found = _found(scope, call)
-    template = "xero_calls/_state.html" if request.headers.get("HX-Request") else "xero_calls/detail.html"
+    template = (
+        "xero_calls/_state.html" if request.headers.get("HX-Request") else "xero_calls/detail.html"
+    )
     return render(request, template, _context(found, scope))
 
 
@@ -48,7 +50,9 @@ def call_there(request: HttpRequest, agency: str, workspace: str, call: UUID) ->
     form = ThereForm(request.POST)
     if form.is_valid():
         try:
-            decided = decisions.it_is_there(call=found, named=form.cleaned_data["named"], by=scope.user)
+            decided = decisions.it_is_there(
+                call=found, named=form.cleaned_data["named"], by=scope.user
+            )
         except (decisions.NotAllowed, errors.ProviderError) as error:
             form.add_error("named", str(error))
         else:

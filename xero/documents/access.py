@@ -1,4 +1,6 @@
-"""The way into a writing page: who may, for which organisation, and whether anything stands in the way."""
+"""The way into a writing page: who may, for which organisation, and whether anything stands in the
+way.
+"""
 
 from dataclasses import dataclass
 
@@ -23,7 +25,9 @@ class Desk:
 
     @property
     def is_blocked(self) -> bool:
-        return bool(self.connection is None or self.missing or not self.is_active or self.is_archived)
+        return bool(
+            self.connection is None or self.missing or not self.is_active or self.is_archived
+        )
 
     @property
     def is_archived(self) -> bool:
@@ -39,7 +43,9 @@ class Desk:
 
 
 def enter(request: HttpRequest, agency: str, workspace: str, action: Action) -> Desk:
-    """`?organisation=` or the form's own field says which; one that is not of this client is not found."""
+    """`?organisation=` or the form's own field says which; one that is not of this client is not
+    found.
+    """
     place = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
     connections = scope.of(place)
     given = request.POST.get("organisation") or request.GET.get("organisation")
@@ -52,7 +58,10 @@ def enter(request: HttpRequest, agency: str, workspace: str, action: Action) -> 
 
 
 def of_connection(
-    workspace: Workspace, connections: list[Connection], connection: Connection | None, action: Action
+    workspace: Workspace,
+    connections: list[Connection],
+    connection: Connection | None,
+    action: Action,
 ) -> Desk:
     missing = scopes.missing_scopes(action, connection.grant) if connection else []
     return Desk(workspace, connections, connection, missing)

@@ -1,4 +1,6 @@
-"""What the forms offer of an organisation's local copy: contacts, accounts, items, and what an item stands for."""
+"""What the forms offer of an organisation's local copy: contacts, accounts, items, and what an item
+stands for.
+"""
 
 from datetime import date
 from decimal import Decimal
@@ -49,9 +51,13 @@ def contacts(connection: Connection, term: str = "") -> "QuerySet[Contact]":
 
 
 def line_accounts(connection: Connection, type: str) -> list[tuple[str, list[Choice]]]:
-    """Accounts that a line can be booked to, in groups; what posts to bank and control accounts is Xero's own."""
+    """Accounts that a line can be booked to, in groups; what posts to bank and control accounts is
+    Xero's own.
+    """
     found = (
-        Account.objects.filter(connection=connection, status="ACTIVE").exclude(type="BANK").exclude(code="")
+        Account.objects.filter(connection=connection, status="ACTIVE")
+        .exclude(type="BANK")
+        .exclude(code="")
     )
     groups: dict[str, list[Choice]] = {}
     for account in found.order_by("code"):
@@ -60,14 +66,18 @@ def line_accounts(connection: Connection, type: str) -> list[tuple[str, list[Cho
             groups.setdefault(account.class_name, []).append(choice)
     order = CLASSES_OF_SALES if type == SALE else CLASSES_OF_BILLS
     names = [*order, *sorted(groups.keys() - set(order))]
-    return [(CLASS_NAMES.get(name, name or "Other"), groups[name]) for name in names if name in groups]
+    return [
+        (CLASS_NAMES.get(name, name or "Other"), groups[name]) for name in names if name in groups
+    ]
 
 
 def payment_accounts(connection: Connection) -> list[Choice]:
     """Bank accounts, and those that payments are enabled for: the only ones that Xero takes."""
     found = Account.objects.filter(connection=connection, status="ACTIVE", takes_payments=True)
     rows = found.order_by("-type", "code", "name").defer("body")
-    return [(str(one.xero_id), f"{one} ({one.currency})" if one.currency else str(one)) for one in rows]
+    return [
+        (str(one.xero_id), f"{one} ({one.currency})" if one.currency else str(one)) for one in rows
+    ]
 
 
 def account_codes(connection: Connection) -> set[str]:
@@ -78,13 +88,17 @@ def account_codes(connection: Connection) -> set[str]:
 def account_taxes(connection: Connection) -> dict[str, str]:
     """The tax type that an account's lines have when nothing else is said, by its code."""
     return dict(
-        Account.objects.filter(connection=connection).exclude(code="").values_list("code", "tax_type")
+        Account.objects.filter(connection=connection)
+        .exclude(code="")
+        .values_list("code", "tax_type")
     )
 
 
 def tracking(connection: Connection) -> list[tuple[str, list[str]]]:
     """The categories in use, each with its options in use, by name."""
-    found = TrackingCategory.objects.filter(connection=connection, status="ACTIVE").order_by("name", "pk")
+    found = TrackingCategory.objects.filter(connection=connection, status="ACTIVE").order_by(
+        "name", "pk"
+    )
     return [
         (name, sorted(one["name"] for one in options if one["status"] == "ACTIVE"))
         for name, options in found.values_list("name", "options")[: TrackingField.MOST]
@@ -129,7 +143,9 @@ def usual_due(ledger: Ledger | None, type: str) -> str:
 
 def currencies(connection: Connection, base: str) -> list[str]:
     """The base currency and those that documents are in."""
-    used = Tally.objects.filter(connection=connection, kind="invoice").values_list("currency", flat=True)
+    used = Tally.objects.filter(connection=connection, kind="invoice").values_list(
+        "currency", flat=True
+    )
     return sorted({base, *used} - {""})
 
 
@@ -147,7 +163,9 @@ def payable(connection: Connection, term: str) -> list[Invoice]:
 
 def _payable_of(connection: Connection, type: str, term: str) -> "QuerySet[Invoice]":
     """Oldest due first."""
-    rows = Invoice.objects.filter(connection=connection, type=type, status="AUTHORISED", amount_due__gt=0)
+    rows = Invoice.objects.filter(
+        connection=connection, type=type, status="AUTHORISED", amount_due__gt=0
+    )
     if term:
         rows = search.documents(connection, rows, term).among(rows)
     return rows.defer("body").order_by("due_date", "id")[:OFFERED_CONTACTS]

@@ -25,7 +25,9 @@ def contact_new(request: HttpRequest, agency: str, workspace: str) -> HttpRespon
     if request.method == "POST":
         return _save(request, desk, desk.connection)
     return _page(
-        request, desk, ContactPageForm(desk.connection, initial={"form_key": ContactPageForm.new_key()})
+        request,
+        desk,
+        ContactPageForm(desk.connection, initial={"form_key": ContactPageForm.new_key()}),
     )
 
 
@@ -46,16 +48,22 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection) -> HttpRespo
     return _page(request, desk, form, refused=result.messages, status=422)
 
 
-def _made(request: HttpRequest, desk: Desk, connection: Connection, result: submit.Made) -> HttpResponse:
+def _made(
+    request: HttpRequest, desk: Desk, connection: Connection, result: submit.Made
+) -> HttpResponse:
     submit.keep(connection, "contacts", result.record)
     name = parse_contact(result.record).name
     if result.again:
-        messages.info(request, f"This form made {name} when it was sent first. Nothing was sent again.")
+        messages.info(
+            request, f"This form made {name} when it was sent first. Nothing was sent again."
+        )
     else:
         messages.success(request, f"{name} is in Xero.")
     show_warnings(request, result.warnings)
     place = desk.workspace
-    return redirect("xero:contact-detail", place.agency.slug, place.slug, result.record["ContactID"])
+    return redirect(
+        "xero:contact-detail", place.agency.slug, place.slug, result.record["ContactID"]
+    )
 
 
 def _page(

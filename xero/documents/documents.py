@@ -17,7 +17,15 @@ from xero.actions import CreateInvoice
 from xero.calls.views import show_warnings, to_call
 from xero.documents import choices, line_items, row_errors, submit, tax_rates
 from xero.documents.access import Desk, enter
-from xero.documents.forms import FIRST_ROWS, DocumentForm, Offer, RowForm, posted_rows, preview, row_forms
+from xero.documents.forms import (
+    FIRST_ROWS,
+    DocumentForm,
+    Offer,
+    RowForm,
+    posted_rows,
+    preview,
+    row_forms,
+)
 from xero.fields import DayField
 from xero.ledger import scope
 from xero.ledger.queries import SALE
@@ -31,7 +39,9 @@ CREATE = CreateInvoice()
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def document_new(request: HttpRequest, agency: str, workspace: str, type: str) -> HttpResponse:
-    """A POST whose button is no way of saving only edits the rows, previews the totals and asks anew."""
+    """A POST whose button is no way of saving only edits the rows, previews the totals and asks
+    anew.
+    """
     desk = enter(request, agency, workspace, CREATE)
     if desk.connection is None or desk.is_blocked:
         return _page(request, desk, type, status=409 if request.method == "POST" else 200)
@@ -70,7 +80,9 @@ def _edit(request: HttpRequest, desk: Desk, connection: Connection, type: str) -
     before = posted_rows(request.POST)
     after = line_items.edited(before, do, offer)
     values = {name: request.POST[name] for name in DocumentForm.base_fields if name in request.POST}
-    if do == "organisation" or "form_key" not in values:  # another ledger: nothing of it was sent yet
+    if (
+        do == "organisation" or "form_key" not in values
+    ):  # another ledger: nothing of it was sent yet
         values["form_key"] = str(DocumentForm.new_key())
     form = DocumentForm(offer, initial=values)
     rows = row_forms(offer, after, quiet=True)
@@ -97,16 +109,22 @@ def _save(request: HttpRequest, desk: Desk, connection: Connection, type: str) -
     rows = row_forms(offer, posted_rows(request.POST) or [{}] * FIRST_ROWS)
     row_errors.show(rows, refused)
     totals = preview(offer, rows, request.POST.get("line_amount_types", ""))
-    return _page(request, desk, type, form=form, rows=rows, totals=totals, refused=refused, status=422)
+    return _page(
+        request, desk, type, form=form, rows=rows, totals=totals, refused=refused, status=422
+    )
 
 
-def _made(request: HttpRequest, desk: Desk, connection: Connection, result: submit.Made) -> HttpResponse:
+def _made(
+    request: HttpRequest, desk: Desk, connection: Connection, result: submit.Made
+) -> HttpResponse:
     record = parse_invoice(result.record)
     submit.keep(connection, "invoices", result.record)
     noun = "Invoice" if record.type == SALE else "Bill"
     named = f"{noun} {record.number}".strip()
     if result.again:
-        messages.info(request, f"This form made {named} when it was sent first. Nothing was sent again.")
+        messages.info(
+            request, f"This form made {named} when it was sent first. Nothing was sent again."
+        )
     else:
         messages.success(request, f"{named} is in Xero.")
     show_warnings(request, result.warnings)
@@ -145,7 +163,11 @@ def _page(
 
 
 def _of_form(
-    desk: Desk, connection: Connection, form: DocumentForm, rows: list[RowForm], totals: Totals | None
+    desk: Desk,
+    connection: Connection,
+    form: DocumentForm,
+    rows: list[RowForm],
+    totals: Totals | None,
 ) -> dict[str, Any]:
     offer = form.offer
     totals = totals or preview(offer, rows, str(form["line_amount_types"].value() or ""))
@@ -195,7 +217,11 @@ def _with_status(data: QueryDict) -> QueryDict:
 def _named(connection: Connection, xero_id: str) -> str:
     """The name of the contact whose page led here."""
     try:
-        found = Contact.objects.filter(connection=connection, xero_id=xero_id).first() if xero_id else None
+        found = (
+            Contact.objects.filter(connection=connection, xero_id=xero_id).first()
+            if xero_id
+            else None
+        )
     except ValidationError:  # no id at all
         return ""
     return found.name if found else ""

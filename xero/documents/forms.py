@@ -1,4 +1,5 @@
-"""The actions' own forms, dressed for a page: names instead of ids, selects of the local copy, one row per line.
+"""The actions' own forms, dressed for a page: names instead of ids, selects of the local copy, one
+row per line.
 
 Whatever is chosen must be of the organisation that the form is for; everything else is not found.
 """
@@ -94,10 +95,16 @@ class Offer:
 class RowForm(LineForm):
     """One row of the page's table. `quiet`: while it is being filled in it shows no errors."""
 
-    def __init__(self, offer: Offer, number: int, values: Mapping[str, Any], *, quiet: bool = False) -> None:
+    def __init__(
+        self, offer: Offer, number: int, values: Mapping[str, Any], *, quiet: bool = False
+    ) -> None:
         prefix = f"lines-{number}"
         blank = is_blank(values)
-        data = None if blank or quiet else {f"{prefix}-{name}": value for name, value in values.items()}
+        data = (
+            None
+            if blank or quiet
+            else {f"{prefix}-{name}": value for name, value in values.items()}
+        )
         super().__init__(data, prefix=prefix, initial=dict(values) or {"quantity": "1"})
         self.offer, self.number, self.blank = offer, number, blank
         self._dress()
@@ -136,14 +143,19 @@ class RowForm(LineForm):
             given = {}
         offered = dict(self.offer.tracking)
         names = [*offered, *(name for name in given if name not in offered)]
-        return [self._tracking_select(name, offered.get(name, []), given.get(name, "")) for name in names]
+        return [
+            self._tracking_select(name, offered.get(name, []), given.get(name, ""))
+            for name in names
+        ]
 
     def _tracking_select(self, name: str, options: Sequence[str], given: str) -> SafeString:
         shown = [*options, *([given] if given and given not in options else [])]
         pairs = [(TrackingField.pair(name, option), option) for option in shown]
         label = f"{name} of line {self.number + 1}"
         widget = forms.Select(choices=[("", f"{name} –"), *pairs], attrs={"aria-label": label})
-        return widget.render(f"{self.prefix}-tracking", TrackingField.pair(name, given) if given else "")
+        return widget.render(
+            f"{self.prefix}-tracking", TrackingField.pair(name, given) if given else ""
+        )
 
     def clean_tracking(self) -> list[dict[str, str]]:
         given: list[dict[str, str]] = self.cleaned_data["tracking"]
@@ -179,14 +191,18 @@ class RowForm(LineForm):
         return bool(self.errors.keys() & {"quantity", "unit_amount", "discount_rate"})
 
     def for_preview(self) -> dict[str, Any] | None:
-        """The values, completed as Xero would: from the item, then from the account. None: nothing to reckon with."""
+        """The values, completed as Xero would: from the item, then from the account. None: nothing
+        to reckon with.
+        """
         if self.blank or self.is_unreadable:
             return None
         item = self.offer.item(self.cleaned_data.get("item_code", "")) or {}
         line = {name: self.cleaned_data.get(name) for name in LINE_FIELDS}
         line |= {name: item.get(name) for name, value in line.items() if value in (None, "")}
         line["unit_amount"] = None if line["unit_amount"] is None else Decimal(line["unit_amount"])
-        line["tax_type"] = line["tax_type"] or self.offer.account_taxes.get(line["account_code"] or "", "")
+        line["tax_type"] = line["tax_type"] or self.offer.account_taxes.get(
+            line["account_code"] or "", ""
+        )
         return line
 
 
@@ -212,7 +228,9 @@ class RowsField(LinesField):
 
 
 class DocumentForm(OnceForm, CreateInvoiceForm):
-    """An invoice or a bill. `contact_name` is looked up in the local copy; a new one needs the person's word."""
+    """An invoice or a bill. `contact_name` is looked up in the local copy; a new one needs the
+    person's word.
+    """
 
     new_contact = forms.BooleanField(label="Add as a new contact", required=False)
 
@@ -227,7 +245,11 @@ class DocumentForm(OnceForm, CreateInvoiceForm):
         self.fields["lines"] = RowsField(offer)
         self.fields["line_amount_types"].required = True
         contact = self.fields["contact_name"]
-        contact.label, contact.help_text, contact.required = ("From" if self.is_bill else "To"), "", False
+        contact.label, contact.help_text, contact.required = (
+            ("From" if self.is_bill else "To"),
+            "",
+            False,
+        )
         if self.is_bill:
             self.fields["number"].help_text = "The supplier’s own."
             del self.fields["reference"]
@@ -281,7 +303,9 @@ class PaymentPageForm(OnceForm, CreatePaymentForm):
         account = self.fields["account_id"]
         account.required, account.help_text = True, "Bank accounts, and others that take payments."
         account.error_messages["required"] = "Choose the account that the money went through."
-        account.widget = forms.Select(choices=[("", "Choose"), *choices.payment_accounts(invoice.connection)])
+        account.widget = forms.Select(
+            choices=[("", "Choose"), *choices.payment_accounts(invoice.connection)]
+        )
         self.fields["amount"].required, self.fields["amount"].help_text = True, ""
 
     def clean_account_id(self) -> UUID:
@@ -314,11 +338,15 @@ class VoidForm(forms.Form):
 
 
 def posted_rows(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows as typed; of many times more than a document may have only the first are shown again."""
+    """The rows as typed; of many times more than a document may have only the first are shown
+    again.
+    """
     return list(LinesWidget().value_from_datadict(data, {}, "lines") or [])[:MOST_SHOWN]
 
 
-def row_forms(offer: Offer, values: Sequence[Mapping[str, Any]], *, quiet: bool = False) -> list[RowForm]:
+def row_forms(
+    offer: Offer, values: Sequence[Mapping[str, Any]], *, quiet: bool = False
+) -> list[RowForm]:
     return [RowForm(offer, number, row, quiet=quiet) for number, row in enumerate(values)]
 
 

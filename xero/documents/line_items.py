@@ -1,4 +1,6 @@
-"""What the buttons of an invoice's table do to its rows: add, remove, fill from an item. Nothing is sent."""
+"""What the buttons of an invoice's table do to its rows: add, remove, fill from an item. Nothing is
+sent.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +14,9 @@ ADDED = {"add1": 1, "add5": 5}
 
 
 def edited(rows: Rows, do: str, offer: Offer) -> Rows:
-    """`do` is a button's value: add1, add5, remove-3, item-3; anything else fills blanks from the items."""
+    """`do` is a button's value: add1, add5, remove-3, item-3; anything else fills blanks from the
+    items.
+    """
     word, _, place = do.partition("-")
     number = int(place) if place.isascii() and place.isdigit() and len(place) < 5 else -1
     if do in ADDED:

@@ -83,14 +83,20 @@ def _save(request: HttpRequest, desk: Desk, invoice: Invoice) -> HttpResponse:
     form.take_refusal(result.messages)
     submit.read_again(invoice.connection, invoice.xero_id)
     return _page(
-        request, desk, _invoice(desk, str(invoice.xero_id)), form, refused=result.messages, status=422
+        request,
+        desk,
+        _invoice(desk, str(invoice.xero_id)),
+        form,
+        refused=result.messages,
+        status=422,
     )
 
 
 def _made(request: HttpRequest, desk: Desk, invoice: Invoice, result: submit.Made) -> HttpResponse:
     if result.again:
         messages.info(
-            request, "This form’s payment was recorded when it was sent first. Nothing was sent again."
+            request,
+            "This form’s payment was recorded when it was sent first. Nothing was sent again.",
         )
     else:
         submit.keep(invoice.connection, "payments", result.record)

@@ -22,13 +22,17 @@ APPROVE, VOID = ApproveInvoice(), VoidInvoice()
 
 
 @require_POST
-def document_approve(request: HttpRequest, agency: str, workspace: str, document: UUID) -> HttpResponse:
+def document_approve(
+    request: HttpRequest, agency: str, workspace: str, document: UUID
+) -> HttpResponse:
     desk, invoice = _enter(request, agency, workspace, document, APPROVE)
     return _change(request, desk, invoice, APPROVE, "It is approved.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def document_void(request: HttpRequest, agency: str, workspace: str, document: UUID) -> HttpResponse:
+def document_void(
+    request: HttpRequest, agency: str, workspace: str, document: UUID
+) -> HttpResponse:
     desk, invoice = _enter(request, agency, workspace, document, VOID)
     words = invoice.number or invoice.contact_name or "void"
     form = VoidForm(words, request.POST if request.method == "POST" else None)
@@ -57,9 +61,13 @@ def _enter(
     return of_connection(place, connections, invoice.connection, action), invoice
 
 
-def _change(request: HttpRequest, desk: Desk, invoice: Invoice, action: Action, done: str) -> HttpResponse:
+def _change(
+    request: HttpRequest, desk: Desk, invoice: Invoice, action: Action, done: str
+) -> HttpResponse:
     """One click of this state of the document is one write: the key is made of both."""
-    key = uuid5(invoice.xero_id, f"{action.key} {invoice.connection_id} {invoice.updated_utc.isoformat()}")
+    key = uuid5(
+        invoice.xero_id, f"{action.key} {invoice.connection_id} {invoice.updated_utc.isoformat()}"
+    )
     data = {"invoice_id": invoice.xero_id}
     result = submit.send(action, invoice.connection, data, form_key=key, by=gate.person(request))
     if isinstance(result, submit.Open):

@@ -1,4 +1,6 @@
-"""From a page's valid form to what became of it: made, refused, or somewhere on its way with a page of its own."""
+"""From a page's valid form to what became of it: made, refused, or somewhere on its way with a page
+of its own.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -62,15 +64,24 @@ def send(action: Action, connection: Connection, data: Data, *, form_key: UUID, 
 
 
 def keep(connection: Connection, kind: str, record: Body) -> None:
-    """Into the local copy at once, so that the page that follows shows it; its contact's balance soon after."""
+    """Into the local copy at once, so that the page that follows shows it; its contact's balance
+    soon after.
+    """
     upsert.take_in(connection, kind, [record])
     if contact := parse_contact_reference(record).xero_id:
         upsert.mark_stale([(connection.pk, CONTACTS, contact)])
 
 
 def read_again(connection: Connection, xero_id: UUID) -> None:
-    """An invoice that a write has changed; if Xero cannot be asked now, the next round of reading brings it."""
-    params: dict[str, str | int] = {"IDs": str(xero_id), "page": 1, "unitdp": 4, "includeArchived": "true"}
+    """An invoice that a write has changed; if Xero cannot be asked now, the next round of reading
+    brings it.
+    """
+    params: dict[str, str | int] = {
+        "IDs": str(xero_id),
+        "page": 1,
+        "unitdp": 4,
+        "includeArchived": "true",
+    }
     try:
         answer = client_for(connection, purpose=rate_limits.PAGE).get("/Invoices", params=params)
     except errors.ProviderError:

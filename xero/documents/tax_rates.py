@@ -1,7 +1,8 @@
-"""The tax rates of an organisation, as Xero's TaxRates list them: for choosing one, and for the preview of totals.
+"""The tax rates of an organisation, as Xero's TaxRates list them: for choosing one, and for the
+preview of totals.
 
-They change once in years, so they are kept for an hour. A page that is only looked at asks nobody: it shows what is
-kept, and what the chart of accounts tells.
+They change once in years, so they are kept for an hour. A page that is only looked at asks nobody:
+it shows what is kept, and what the chart of accounts tells.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,14 @@ KEPT_SECONDS = 3600
 KEPT_AFTER_FAILURE_SECONDS = 60
 SALE = "ACCREC"
 # What a rate is reported as decides on which side it can stand; those not named here stand on both.
-SALES_ONLY = {"OUTPUT", "SALESOUTPUT", "EXEMPTOUTPUT", "EXEMPTEXPORT", "ECOUTPUT", "ECOUTPUTSERVICES"}
+SALES_ONLY = {
+    "OUTPUT",
+    "SALESOUTPUT",
+    "EXEMPTOUTPUT",
+    "EXEMPTEXPORT",
+    "ECOUTPUT",
+    "ECOUTPUTSERVICES",
+}
 PURCHASES_ONLY = {
     "INPUT",
     "PURCHASESINPUT",
@@ -59,11 +67,15 @@ def known(connection: Connection) -> dict[str, TaxRate]:
 
 
 def fresh(connection: Connection) -> dict[str, TaxRate]:
-    """As `known`, but Xero is asked where nothing is kept. Where it cannot be asked now, what is known."""
+    """As `known`, but Xero is asked where nothing is kept. Where it cannot be asked now, what is
+    known.
+    """
     if cache.get(_key(connection)) is None:
         try:
             answer = client_for(connection, purpose=rate_limits.PAGE).get("/TaxRates")
-        except errors.ProviderError:  # the preview says that it does not know; the form works all the same
+        except (
+            errors.ProviderError
+        ):  # the preview says that it does not know; the form works all the same
             cache.set(_key(connection), {}, KEPT_AFTER_FAILURE_SECONDS)
         else:
             cache.set(_key(connection), _read(answer), KEPT_SECONDS)

@@ -13,6 +13,10 @@ urlpatterns = [
     path(f"{HERE}/contacts/find/", documents.contact_find, name="contact-find"),
     path(f"{HERE}/contacts/new/", contacts.contact_new, name="contact-new"),
     path(f"{HERE}/payments/new/", payments.payment_new, name="payment-new"),
-    path(f"{HERE}/invoices/<uuid:document>/approve/", statuses.document_approve, name="document-approve"),
+    path(
+        f"{HERE}/invoices/<uuid:document>/approve/",
+        statuses.document_approve,
+        name="document-approve",
+    ),
     path(f"{HERE}/invoices/<uuid:document>/void/", statuses.document_void, name="document-void"),
 ]

@@ -1,4 +1,6 @@
-"""The lists as CSV files: every row that the filter leaves, in the list's order, with codes as Xero spells them."""
+"""The lists as CSV files: every row that the filter leaves, in the list's order, with codes as Xero
+spells them.
+"""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -21,11 +23,11 @@ PAYMENTS = (
     "date type direction:kind.direction status document:kind.document invoice:invoice_number contact:contact_name"
     " account:account_code reference currency amount reconciled xero_id"
 )
-CONTACTS = "name email status customer:is_customer supplier:is_supplier receivable payable overdue xero_id"
-ACCOUNTS = "code name class:class_name type tax_type currency status takes_payments xero_id"
-ITEMS = (
-    "code name sold:is_sold sale_price bought:is_purchased purchase_price tracked:is_tracked quantity xero_id"
+CONTACTS = (
+    "name email status customer:is_customer supplier:is_supplier receivable payable overdue xero_id"
 )
+ACCOUNTS = "code name class:class_name type tax_type currency status takes_payments xero_id"
+ITEMS = "code name sold:is_sold sale_price bought:is_purchased purchase_price tracked:is_tracked quantity xero_id"
 
 
 def response(place: Place, noun: str, columns: str, rows: "QuerySet[Any]") -> StreamingHttpResponse:
@@ -33,7 +35,9 @@ def response(place: Place, noun: str, columns: str, rows: "QuerySet[Any]") -> St
     named = [column.partition(":") for column in columns.split()]
     fields = [field or heading for heading, _, field in named]
     lines = (_line(row, fields) for row in rows.iterator(CHUNK))
-    return csv_response(f"{noun}-{place.workspace.slug}.csv", [heading for heading, *_ in named], lines)
+    return csv_response(
+        f"{noun}-{place.workspace.slug}.csv", [heading for heading, *_ in named], lines
+    )
 
 
 def _line(row: Any, fields: Sequence[str]) -> list[object]:

@@ -1,4 +1,6 @@
-"""What the lists take from their addresses. A field that makes no sense is shown with its error and not applied."""
+"""What the lists take from their addresses. A field that makes no sense is shown with its error and
+not applied.
+"""
 
 from typing import Any
 
@@ -26,7 +28,9 @@ class Day(forms.DateField):
 class _Amount(forms.DecimalField):
     def __init__(self, label: str) -> None:
         widget = forms.TextInput(attrs={"inputmode": "decimal"})
-        super().__init__(label=label, required=False, max_digits=15, decimal_places=4, widget=widget)
+        super().__init__(
+            label=label, required=False, max_digits=15, decimal_places=4, widget=widget
+        )
 
 
 class ListForm(forms.Form):
@@ -55,7 +59,9 @@ class DocumentForm(ListForm):
     """Invoices and bills. `on` says which date the range is about."""
 
     q = _Search("Number, reference, contact or amount")
-    on = forms.ChoiceField(label="Date", required=False, choices=[("date", "Issued"), ("due", "Due")])
+    on = forms.ChoiceField(
+        label="Date", required=False, choices=[("date", "Issued"), ("due", "Due")]
+    )
     since = Day("From")
     until = Day("To")
     least = _Amount("At least")

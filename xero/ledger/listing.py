@@ -1,10 +1,10 @@
 """Long lists, cut to what a page can show at the same cost for a thousand rows and for a million.
 
-Pages are numbered and bounded: nobody leafs through 200 of them, and the last ones are the first ones of the order
-turned around. A count or a sum under a filter looks at a bounded number of rows; beyond it the page says "more than".
-So does an order that no index has under the filter: it is that of the newest so many rows, and the page says so. (To
-walk another order's index until the filter lets enough through takes seconds where the two belong together, as
-numbers and dates do.)
+Pages are numbered and bounded: nobody leafs through 200 of them, and the last ones are the first
+ones of the order turned around. A count or a sum under a filter looks at a bounded number of rows;
+beyond it the page says "more than". So does an order that no index has under the filter: it is that
+of the newest so many rows, and the page says so. (To walk another order's index until the filter
+lets enough through takes seconds where the two belong together, as numbers and dates do.)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,9 @@ Row = TypeVar("Row", bound=Model)
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What documents in one currency come to; of payments, those of one direction (xero/records/payment_types.py)."""
+    """What documents in one currency come to; of payments, those of one direction
+    (xero/records/payment_types.py).
+    """
 
     currency: str
     documents: int
@@ -76,7 +78,11 @@ class Window(Generic[Row]):
     @property
     def following(self) -> int | None:
         more = self.capped or self.last < self.count
-        return self.number + 1 if more and len(self.rows) == self.size and self.number < LAST_PAGE else None
+        return (
+            self.number + 1
+            if more and len(self.rows) == self.size and self.number < LAST_PAGE
+            else None
+        )
 
     @property
     def is_end_of_paging(self) -> bool:
@@ -93,14 +99,18 @@ def window(
     capped: bool = False,
     size: int = ON_A_PAGE,
 ) -> "Window[Row]":
-    """The page asked for, or the last one there is. With `base`: of the first COUNTED rows in that order."""
+    """The page asked for, or the last one there is. With `base`: of the first COUNTED rows in that
+    order.
+    """
     there = LAST_PAGE if capped else min(LAST_PAGE, max(1, -(-count // size)))
     number = min(page or 1, there)
     start = (number - 1) * size
     if not count:
         return Window([], number, count, capped, size)
     if base in (None, order):
-        return Window(list(rows.order_by(*order)[start : start + size]), number, count, capped, size)
+        return Window(
+            list(rows.order_by(*order)[start : start + size]), number, count, capped, size
+        )
     wanted = _ids(rows.order_by(*base), order, start, size)
     found = rows.model._default_manager.filter(pk__in=wanted).defer("body").order_by(*order)
     return Window(list(found), number, count, capped, size)
@@ -111,14 +121,18 @@ def _ids(rows: "QuerySet[Any]", order: Order, start: int, size: int) -> RawSQL:
     columns = [field.removeprefix("-") for field in order]
     sql, params = rows.values_list(*columns)[:COUNTED].query.sql_with_params()
     by = ", ".join(
-        f"{name}{' DESC' * field.startswith('-')}" for name, field in zip(columns, order, strict=True)
+        f"{name}{' DESC' * field.startswith('-')}"
+        for name, field in zip(columns, order, strict=True)
     )
-    # Only names of columns, numbers and Django's own SQL are put together here; values stay parameters.
+    # Only names of columns, numbers and Django's own SQL are put together here; values stay
+    # parameters.
     return RawSQL(f"SELECT id FROM ({sql}) AS d ORDER BY {by} LIMIT {size} OFFSET {start}", params)  # noqa: S608, S611
 
 
 def order_of(sort: str, sorts: Mapping[str, Order], default: str) -> Order:
-    """By `sort` (a name, `-` before it turns it around), then by id in the same direction, as the indexes are."""
+    """By `sort` (a name, `-` before it turns it around), then by id in the same direction, as the
+    indexes are.
+    """
     wanted = sort if sort.removeprefix("-") in sorts else default
     turned = "-" if wanted.startswith("-") else ""
     return tuple(f"{turned}{field}" for field in (*sorts[wanted.removeprefix("-")], "id"))
@@ -127,7 +141,8 @@ def order_of(sort: str, sorts: Mapping[str, Order], default: str) -> Order:
 def sums(
     rows: "QuerySet[Any]", columns: tuple[str, str, str], *, live: str, bound: int = COUNTED
 ) -> list[Total]:
-    """Per currency, of the first `bound` + 1 rows; `live` is the SQL condition of rows whose amounts count.
+    """Per currency, of the first `bound` + 1 rows; `live` is the SQL condition of rows whose
+    amounts count.
 
     All types together are one sum, except payments': those are per direction.
     """
@@ -151,7 +166,9 @@ def sums(
 
 
 def add_up(totals: Iterable[Total]) -> list[Total]:
-    """One for each currency and direction; the most used currency first, in it what was received first."""
+    """One for each currency and direction; the most used currency first, in it what was received
+    first.
+    """
     found: dict[tuple[str, str], Total] = {}
     documents: dict[str, int] = {}
     for one in totals:

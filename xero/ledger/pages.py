@@ -9,7 +9,14 @@ from django.db.models import QuerySet
 
 from connections.models import Connection
 from xero.ledger import files, queries
-from xero.ledger.forms import AccountForm, ContactForm, DocumentForm, ItemForm, ListForm, PaymentForm
+from xero.ledger.forms import (
+    AccountForm,
+    ContactForm,
+    DocumentForm,
+    ItemForm,
+    ListForm,
+    PaymentForm,
+)
 from xero.ledger.queries import BILL, SALE, Listing, Wanted
 
 
@@ -29,19 +36,39 @@ class ListPage:
 
 def _documents(noun: str, type: str) -> ListPage:
     listing, rows = partial(queries.documents, type=type), partial(queries.all_documents, type=type)
-    return ListPage(noun, "invoices", "documents", DocumentForm, listing, rows, files.DOCUMENTS, type)
+    return ListPage(
+        noun, "invoices", "documents", DocumentForm, listing, rows, files.DOCUMENTS, type
+    )
 
 
 INVOICES = _documents("invoices", SALE)
 BILLS = _documents("bills", BILL)
 PAYMENTS = ListPage(
-    "payments", "payments", "payments", PaymentForm, queries.payments, queries.all_payments, files.PAYMENTS
+    "payments",
+    "payments",
+    "payments",
+    PaymentForm,
+    queries.payments,
+    queries.all_payments,
+    files.PAYMENTS,
 )
 CONTACTS = ListPage(
-    "contacts", "contacts", "contacts", ContactForm, queries.contacts, queries.all_contacts, files.CONTACTS
+    "contacts",
+    "contacts",
+    "contacts",
+    ContactForm,
+    queries.contacts,
+    queries.all_contacts,
+    files.CONTACTS,
 )
 ACCOUNTS = ListPage(
-    "accounts", "accounts", "accounts", AccountForm, queries.accounts, queries.all_accounts, files.ACCOUNTS
+    "accounts",
+    "accounts",
+    "accounts",
+    AccountForm,
+    queries.accounts,
+    queries.all_accounts,
+    files.ACCOUNTS,
 )
 ITEMS = ListPage("items", "items", "items", ItemForm, queries.items, queries.all_items, files.ITEMS)
 ALL = (INVOICES, BILLS, PAYMENTS, CONTACTS, ACCOUNTS, ITEMS)

@@ -9,7 +9,18 @@ from django.db.models import Count, Model, Q, QuerySet
 
 from connections.models import Connection
 from xero.ledger import search
-from xero.ledger.listing import COUNTED, ON_A_PAGE, Order, Row, Total, Window, add_up, order_of, sums, window
+from xero.ledger.listing import (
+    COUNTED,
+    ON_A_PAGE,
+    Order,
+    Row,
+    Total,
+    Window,
+    add_up,
+    order_of,
+    sums,
+    window,
+)
 from xero.ledger.search import GONE, Found
 from xero.models import Account, Contact, Invoice, Item, Payment, Tally
 from xero.records.payment_types import REFUNDS, describe_type
@@ -71,15 +82,18 @@ ACCOUNT_SORTS = {
 DOCUMENT_SUMS = ("total", "amount_paid", "amount_due")
 PAYMENT_SUMS = ("amount", "0", "0")
 
-Wanted = Mapping[str, Any]  # what a list's form says (forms.py); `narrow`: more than the tab filters
+Wanted = Mapping[
+    str, Any
+]  # what a list's form says (forms.py); `narrow`: more than the tab filters
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A list page: its rows, how many each tab holds, and the sums of what the filter leaves.
 
-    `totals` None: the filter leaves more than is summed at once. `searched`: the search brought no more than its limit,
-    so something may be missing. `part_ordered`: only the newest COUNTED are in this order.
+    `totals` None: the filter leaves more than is summed at once. `searched`: the search brought no
+    more than its limit, so something may be missing. `part_ordered`: only the newest COUNTED are in
+    this order.
     """
 
     window: Window[Any]
@@ -114,7 +128,13 @@ def documents(connection: Connection, wanted: Wanted, *, type: str) -> Listing:
         for name, status in TABS.items()
     }
     return _listing(
-        rows.defer("body"), wanted, counts, order, base, totals=totals, searched=bool(found and found.cut)
+        rows.defer("body"),
+        wanted,
+        counts,
+        order,
+        base,
+        totals=totals,
+        searched=bool(found and found.cut),
     )
 
 
@@ -129,13 +149,19 @@ def _order_of_documents(wanted: Wanted) -> Order:
 
 
 def _base_of_documents(order: Order, wanted: Wanted, found: Found | None) -> Order:
-    """The order itself where an index has it under this filter (a search brings few rows), else newest first."""
+    """The order itself where an index has it under this filter (a search brings few rows), else
+    newest first.
+    """
     if found is not None or not (wanted["narrow"] or _tab(wanted, TABS)):
         return order
     ranged = "due_date" if wanted.get("on") == "due" else "date"
     is_ranged = wanted.get("since") is not None or wanted.get("until") is not None
     indexed = [ranged] if is_ranged else ["date", "due_date"]
-    return order if len(order) == 2 and order[0].removeprefix("-") in indexed else (f"-{ranged}", "-id")
+    return (
+        order
+        if len(order) == 2 and order[0].removeprefix("-") in indexed
+        else (f"-{ranged}", "-id")
+    )
 
 
 def _filtered_documents(
@@ -176,7 +202,13 @@ def payments(connection: Connection, wanted: Wanted) -> Listing:
         for name in ("", *PAYMENT_TABS, "deleted")
     }
     return _listing(
-        rows.defer("body"), wanted, counts, order, base, totals=totals, searched=bool(found and found.cut)
+        rows.defer("body"),
+        wanted,
+        counts,
+        order,
+        base,
+        totals=totals,
+        searched=bool(found and found.cut),
     )
 
 
@@ -195,7 +227,9 @@ def _in_payment_tab(tally: Tally, tab: str) -> bool:
     return tally.status == "AUTHORISED" and (tab == "" or tally.type in PAYMENT_TABS[tab])
 
 
-def _filtered_payments(connection: Connection, wanted: Wanted) -> "tuple[QuerySet[Payment], Found | None]":
+def _filtered_payments(
+    connection: Connection, wanted: Wanted
+) -> "tuple[QuerySet[Payment], Found | None]":
     tab = _tab(wanted, {**PAYMENT_TABS, "deleted": ""})
     status = "DELETED" if tab == "deleted" else "AUTHORISED"
     rows = Payment.objects.filter(connection=connection, status=status)
@@ -222,9 +256,9 @@ def contacts(connection: Connection, wanted: Wanted) -> Listing:
 
 
 def all_contacts(connection: Connection, wanted: Wanted) -> "QuerySet[Contact]":
-    rows = Contact.objects.filter(CONTACT_TABS[_tab(wanted, CONTACT_TABS)], connection=connection).defer(
-        "body"
-    )
+    rows = Contact.objects.filter(
+        CONTACT_TABS[_tab(wanted, CONTACT_TABS)], connection=connection
+    ).defer("body")
     return _containing(rows, wanted).order_by(*_order_of_contacts(wanted))
 
 
@@ -276,7 +310,9 @@ def items(connection: Connection, wanted: Wanted) -> Listing:
 
 def all_items(connection: Connection, wanted: Wanted) -> "QuerySet[Item]":
     rows = Item.objects.filter(connection=connection, status="ACTIVE").defer("body")
-    flag = {"sold": "is_sold", "bought": "is_purchased", "tracked": "is_tracked"}.get(wanted.get("tab", ""))
+    flag = {"sold": "is_sold", "bought": "is_purchased", "tracked": "is_tracked"}.get(
+        wanted.get("tab", "")
+    )
     if flag:
         rows = rows.filter(**{flag: True})
     return _containing(rows, wanted).order_by(*_order_of_items(wanted))
@@ -337,7 +373,9 @@ def _listing(
     capped = count > COUNTED and (totals is None or wanted["narrow"])
     part_ordered = count > COUNTED and base not in (None, order)
     count = min(count, COUNTED) if capped else count
-    found = window(rows, wanted.get("page"), order, base=base, count=count, capped=capped, size=size)
+    found = window(
+        rows, wanted.get("page"), order, base=base, count=count, capped=capped, size=size
+    )
     return Listing(found, counts, None if capped else totals, searched, part_ordered)
 
 

@@ -27,7 +27,9 @@ def merged_into(contact: Contact) -> Contact | None:
     """Return the contact that this one was merged into at Xero, once it is here."""
     if contact.record.merged_into is None:
         return None
-    rows = Contact.objects.filter(connection=contact.connection_id, xero_id=contact.record.merged_into)
+    rows = Contact.objects.filter(
+        connection=contact.connection_id, xero_id=contact.record.merged_into
+    )
     return rows.defer("body").first()
 
 
@@ -41,20 +43,26 @@ def taxes_of(invoice: Invoice) -> "list[tuple[str, Decimal]]":
     found: dict[str, Decimal] = {}
     for line in invoice.record.lines:
         if line.tax_type:
-            found[line.tax_type] = found.get(line.tax_type, Decimal(0)) + (line.tax_amount or Decimal(0))
+            found[line.tax_type] = found.get(line.tax_type, Decimal(0)) + (
+                line.tax_amount or Decimal(0)
+            )
     return sorted(found.items())
 
 
 def account_of(payment: Payment) -> Account | None:
     if payment.account_xero_id is None:
         return None
-    return Account.objects.filter(connection=payment.connection_id, xero_id=payment.account_xero_id).first()
+    return Account.objects.filter(
+        connection=payment.connection_id, xero_id=payment.account_xero_id
+    ).first()
 
 
 def invoice_of(payment: Payment) -> Invoice | None:
     if payment.invoice_xero_id is None:
         return None
-    found = Invoice.objects.filter(connection=payment.connection_id, xero_id=payment.invoice_xero_id)
+    found = Invoice.objects.filter(
+        connection=payment.connection_id, xero_id=payment.invoice_xero_id
+    )
     return found.defer("body").first()
 
 

@@ -1,4 +1,6 @@
-"""Whose ledger a page shows: one organisation at a time, since books and currencies are never added across."""
+"""Whose ledger a page shows: one organisation at a time, since books and currencies are never added
+across.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,11 +42,15 @@ class Place:
     @property
     def today(self) -> date:
         """Where the organisation is; of a client without one, there is nothing to date."""
-        return organisation_time.today_in(self.connection) if self.connection else timezone.localdate()
+        return (
+            organisation_time.today_in(self.connection) if self.connection else timezone.localdate()
+        )
 
 
 def find(workspace: Workspace, query: Mapping[str, str]) -> Place:
-    """The place that a page's `?organisation=` names; the first by name without it or where it names none."""
+    """The place that a page's `?organisation=` names; the first by name without it or where it
+    names none.
+    """
     connections = of(workspace)
     wanted = query.get("organisation", "")
     chosen = next((one for one in connections if str(one.pk) == wanted), None)
@@ -57,7 +63,9 @@ def of(workspace: Workspace) -> list[Connection]:
 
 
 def in_xero(connection: Connection, page: str) -> str:
-    """The address that opens a page of this organisation in Xero; empty while its short code is not known."""
+    """The address that opens a page of this organisation in Xero; empty while its short code is not
+    known.
+    """
     ledger: Ledger | None = getattr(connection, "ledger", None)
     code = (ledger.short_code if ledger else "") or str(connection.details.get("short_code", ""))
     return f"{XERO_DOOR}?shortcode={quote(code)}&redirecturl={quote(page)}" if code else ""

@@ -1,7 +1,8 @@
 """Searches of documents and payments: what a term may mean, the most particular meaning first.
 
-Each meaning is a range of an index, read no further than a limit, so a search for what is everywhere costs no more than
-one for what is rare. Insides of numbers and references are found by their grams (xero/search_index.py).
+Each meaning is a range of an index, read no further than a limit, so a search for what is
+everywhere costs no more than one for what is rare. Insides of numbers and references are found by
+their grams (xero/search_index.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,13 +29,16 @@ GONE = ("VOIDED", "DELETED")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`matches`: (id, currency, status, type, amounts …) of each row. `cut`: there may be more than these."""
+    """`matches`: (id, currency, status, type, amounts …) of each row. `cut`: there may be more than
+    these.
+    """
 
     matches: Sequence[tuple[Any, ...]]
     cut: bool
 
     def among(self, rows: "QuerySet[Row]") -> "QuerySet[Row]":
-        # An array: a thousand parameters would take longer to write than the database takes to find them.
+        # An array: a thousand parameters would take longer to write than the database takes to find
+        # them.
         return rows.filter(
             pk__in=RawSQL("SELECT unnest(%s::bigint[])", [[match[0] for match in self.matches]])
         )
@@ -75,8 +79,13 @@ def documents(connection: Connection, rows: "QuerySet[Invoice]", term: str) -> F
 
 
 def payments(connection: Connection, rows: "QuerySet[Payment]", term: str) -> Found:
-    begins = [rows.filter(invoice_number_key__startswith=term), rows.filter(reference_key__startswith=term)]
-    inside = rows.exclude(Q(invoice_number_key__startswith=term) | Q(reference_key__startswith=term))
+    begins = [
+        rows.filter(invoice_number_key__startswith=term),
+        rows.filter(reference_key__startswith=term),
+    ]
+    inside = rows.exclude(
+        Q(invoice_number_key__startswith=term) | Q(reference_key__startswith=term)
+    )
     return _found(
         [
             rows.filter(invoice_number_tail=_bare(term)),
@@ -95,8 +104,12 @@ def contacts_called(connection: Connection, term: str) -> "QuerySet[Contact, UUI
     return named.values_list("xero_id", flat=True)[:MATCHING_CONTACTS]
 
 
-def _found(meanings: "Sequence[QuerySet[Any]]", inside: "QuerySet[Any]", amounts: Sequence[str]) -> Found:
-    """`meanings` in one statement. What has the term `inside` is only looked for while they brought too few."""
+def _found(
+    meanings: "Sequence[QuerySet[Any]]", inside: "QuerySet[Any]", amounts: Sequence[str]
+) -> Found:
+    """`meanings` in one statement. What has the term `inside` is only looked for while they brought
+    too few.
+    """
     columns = ("pk", "currency", "status", "type", *amounts)
     first, *others = (rows.order_by().values_list(*columns)[: SEARCHED + 1] for rows in meanings)
     found = dict.fromkeys(first.union(*others, all=True))
@@ -111,7 +124,11 @@ def _of_amount(rows: "QuerySet[Row]", field: str, term: str) -> "list[QuerySet[R
         amount = Decimal(term.replace(",", ""))
     except InvalidOperation:
         return []
-    return [rows.filter(**{field: amount})] if exact_json.is_within(amount, digits=15, places=4) else []
+    return (
+        [rows.filter(**{field: amount})]
+        if exact_json.is_within(amount, digits=15, places=4)
+        else []
+    )
 
 
 def _bare(term: str) -> str:

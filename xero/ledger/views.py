@@ -27,7 +27,9 @@ from xero.sync import schedule as sync_schedule
 @require_safe
 def record_list(request: HttpRequest, agency: str, workspace: str, page: ListPage) -> HttpResponse:
     """The whole page, or its inner part for htmx."""
-    place = ledger_scope.find(gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET)
+    place = ledger_scope.find(
+        gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET
+    )
     form = page.form(request.GET)
     wanted = form.wanted()
     tab = wanted.get("tab", "")
@@ -52,8 +54,12 @@ def record_list(request: HttpRequest, agency: str, workspace: str, page: ListPag
 
 
 @require_safe
-def record_export(request: HttpRequest, agency: str, workspace: str, page: ListPage) -> HttpResponseBase:
-    place = ledger_scope.find(gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET)
+def record_export(
+    request: HttpRequest, agency: str, workspace: str, page: ListPage
+) -> HttpResponseBase:
+    place = ledger_scope.find(
+        gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET
+    )
     if place.connection is None:
         raise Http404("No organisation is connected.")
     rows = page.rows(place.connection, page.form(request.GET).wanted())
@@ -66,14 +72,18 @@ def document_detail(
 ) -> HttpResponse:
     invoice = _found(request, agency, workspace, Invoice, document)
     if invoice.type != type:
-        return redirect(ledger_scope.document_address(invoice.connection.workspace, invoice.type, document))
+        return redirect(
+            ledger_scope.document_address(invoice.connection.workspace, invoice.type, document)
+        )
     lines = invoice.record.lines
     context = {
         "invoice": invoice,
         "type": type,
         "lines": lines,
         "has_discounts": any(line.discount_rate or line.discount_amount for line in lines),
-        "accounts": records.account_names(invoice.connection, (line.account_code for line in lines)),
+        "accounts": records.account_names(
+            invoice.connection, (line.account_code for line in lines)
+        ),
         "taxes": records.taxes_of(invoice),
         "payments": records.payments_of(invoice),
         "history": record_history.of_record(invoice.connection, invoice.xero_id, "INVOICE"),
@@ -85,7 +95,9 @@ def document_detail(
 
 
 @require_safe
-def contact_detail(request: HttpRequest, agency: str, workspace: str, contact: UUID) -> HttpResponse:
+def contact_detail(
+    request: HttpRequest, agency: str, workspace: str, contact: UUID
+) -> HttpResponse:
     found = _found(request, agency, workspace, Contact, contact)
     context = {
         "contact": found,
@@ -98,7 +110,9 @@ def contact_detail(request: HttpRequest, agency: str, workspace: str, contact: U
 
 
 @require_safe
-def payment_detail(request: HttpRequest, agency: str, workspace: str, payment: UUID) -> HttpResponse:
+def payment_detail(
+    request: HttpRequest, agency: str, workspace: str, payment: UUID
+) -> HttpResponse:
     found = _found(request, agency, workspace, Payment, payment)
     context = {
         "payment": found,
@@ -110,7 +124,9 @@ def payment_detail(request: HttpRequest, agency: str, workspace: str, payment: U
 
 
 @require_safe
-def account_detail(request: HttpRequest, agency: str, workspace: str, account: UUID) -> HttpResponse:
+def account_detail(
+    request: HttpRequest, agency: str, workspace: str, account: UUID
+) -> HttpResponse:
     found = _found(request, agency, workspace, Account, account)
     return _detail(request, "account", found.connection, "accounts", account=found)
 
@@ -125,7 +141,9 @@ def item_detail(request: HttpRequest, agency: str, workspace: str, item: UUID) -
 
 
 @require_POST
-def ledger_refresh(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+def ledger_refresh(
+    request: HttpRequest, agency: str, workspace: str, connection: int
+) -> HttpResponse:
     """Have the ledger read anew, and go back to where the person pressed."""
     place = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
     found = next((one for one in ledger_scope.of(place) if one.pk == connection), None)
@@ -138,7 +156,9 @@ def ledger_refresh(request: HttpRequest, agency: str, workspace: str, connection
 
 
 @require_safe
-def ledger_freshness(request: HttpRequest, agency: str, workspace: str, connection: int) -> HttpResponse:
+def ledger_freshness(
+    request: HttpRequest, agency: str, workspace: str, connection: int
+) -> HttpResponse:
     """The progress of a read, asked for every few seconds; when it is over, the page loads anew."""
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     assert scope.workspace is not None  # a slug was given
@@ -169,7 +189,9 @@ def _detail(
     return render(request, f"xero/{template}.html", common | context)
 
 
-def _found(request: HttpRequest, agency: str, workspace: str, model: type[One], xero_id: UUID) -> One:
+def _found(
+    request: HttpRequest, agency: str, workspace: str, model: type[One], xero_id: UUID
+) -> One:
     place = gate.enter_workspace(request, agency, workspace, level=gate.READ)
     found = records.one(model, place, xero_id)
     if found is None:

@@ -1,7 +1,8 @@
-"""Invoices, bills and payments of Xero, typed: with xero/records/master_data.py the one reader of raw bodies.
+"""Invoices, bills and payments of Xero, typed: with xero/records/master_data.py the one reader of
+raw bodies.
 
-Pages, forms, files, steps and writers read these. Texts are empty where Xero sent none; what may be absent otherwise
-is None, and its type says so.
+Pages, forms, files, steps and writers read these. Texts are empty where Xero sent none; what may be
+absent otherwise is None, and its type says so.
 """
 
 import datetime as dt
@@ -32,9 +33,11 @@ from xero.records.payment_types import (
 
 LONGEST_TEXT = 4000  # of a line's description
 LONGEST_NAME = 500
-# The URL of a document that we wrote leads to its call here (xero/actions/invoices.py): this is the call's key.
+# The URL of a document that we wrote leads to its call here (xero/actions/invoices.py): this is the
+# call's key.
 CALL_IN_URL = re.compile(r"/calls/([0-9a-f-]{36})/$")
-# Lists of a record that say what it was credited by: the kind, and how Xero calls its id and number.
+# Lists of a record that say what it was credited by: the kind, and how Xero calls its id and
+# number.
 CREDITS = (
     ("CreditNotes", CREDIT_NOTE, "CreditNoteID", "CreditNoteNumber"),
     ("Overpayments", OVERPAYMENT, "OverpaymentID", "OverpaymentNumber"),
@@ -180,7 +183,9 @@ def parse_line(body: Body) -> LineRecord:
 def parse_contact_reference(body: Body) -> ContactReference:
     """Return the contact of a document."""
     contact = read_object(body, "Contact")
-    return ContactReference(read_uuid(contact, "ContactID"), read_text(contact, "Name", LONGEST_NAME))
+    return ContactReference(
+        read_uuid(contact, "ContactID"), read_text(contact, "Name", LONGEST_NAME)
+    )
 
 
 def parse_payment_reference(body: Body) -> PaymentReference:
@@ -210,7 +215,8 @@ def parse_credits(body: Body) -> tuple[CreditRecord, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PaidDocument:
-    """What a payment is for. `kind`: invoice, credit-note, overpayment, prepayment; empty where Xero names none.
+    """What a payment is for. `kind`: invoice, credit-note, overpayment, prepayment; empty where
+    Xero names none.
 
     `number` and `currency` are the document's; of an invoice or bill, `type` says which.
     """
@@ -264,15 +270,21 @@ PAID_DOCUMENTS = (
 
 
 def parse_paid_document(body: Body) -> PaidDocument:
-    """Return what a payment is for, wherever Xero put it: refunded documents stand under `Invoice` too (facts 10)."""
+    """Return what a payment is for, wherever Xero put it: refunded documents stand under `Invoice`
+    too (facts 10).
+    """
     for name, kind, id_field, number_field in PAID_DOCUMENTS:
         if found := read_object(body, name):
-            return _paid_document(found, kind, read_uuid(found, id_field), read_text(found, number_field))
+            return _paid_document(
+                found, kind, read_uuid(found, id_field), read_text(found, number_field)
+            )
     kind = describe_type(read_text(body, "PaymentType", 30)).document
     if found := read_object(body, "Invoice"):
         type = TYPES_BY_DOCUMENT.get(read_text(found, "Type", 20), "")
         kind = describe_type(type).document or kind or INVOICE
-        return _paid_document(found, kind, read_uuid(found, "InvoiceID"), read_text(found, "InvoiceNumber"))
+        return _paid_document(
+            found, kind, read_uuid(found, "InvoiceID"), read_text(found, "InvoiceNumber")
+        )
     if number := read_text(body, "CreditNoteNumber"):
         return _paid_document({}, CREDIT_NOTE, None, number)
     return _paid_document({}, kind, None, read_text(body, "InvoiceNumber"))

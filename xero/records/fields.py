@@ -1,9 +1,9 @@
 """Single fields of Xero's raw JSON, each read to one type, whatever Xero sent or left out.
 
-Xero leaves out what is empty, also fields that pages like to rely on, and may send an amount as text or as "" (facts
-4.6 in section 10). So nothing here raises: what is absent, or is no such value, is None or empty. Whole records are
-read by document_records.py and master_records.py beside this file, rows by xero/sync/mapping.py; nothing else reads a
-raw body.
+Xero leaves out what is empty, also fields that pages like to rely on, and may send an amount as
+text or as "" (facts 4.6 in section 10). So nothing here raises: what is absent, or is no such
+value, is None or empty. Whole records are read by document_records.py and master_records.py beside
+this file, rows by xero/sync/mapping.py; nothing else reads a raw body.
 """
 
 import re
@@ -24,12 +24,18 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def read_text(body: Body, name: str, longest: int = 255) -> str:
-    """Return the text; empty where there is none. Numbers are spelled out, lists and objects are no text."""
+    """Return the text; empty where there is none. Numbers are spelled out, lists and objects are no
+    text.
+    """
     value = body.get(name)
     if value is None or isinstance(value, (dict, list)):
         return ""
     text = str(value)
-    return text[:longest] if text.isascii() and "\0" not in text else UNSTORABLE.sub("\ufffd", text)[:longest]
+    return (
+        text[:longest]
+        if text.isascii() and "\0" not in text
+        else UNSTORABLE.sub("\ufffd", text)[:longest]
+    )
 
 
 def read_flag(body: Body, name: str) -> bool:
@@ -41,14 +47,18 @@ def read_uuid(body: Body, name: str) -> UUID | None:
     """Return the id; None also for the zero id."""
     value = body.get(name)
     try:
-        found = value if isinstance(value, UUID) else UUID(value) if isinstance(value, str) else None
+        found = (
+            value if isinstance(value, UUID) else UUID(value) if isinstance(value, str) else None
+        )
     except ValueError:
         return None
     return None if found == NO_ID else found
 
 
 def read_amount(body: Body, name: str) -> Decimal | None:
-    """Return the amount, rate or quantity, also where it came as text; None where it is absent or no amount."""
+    """Return the amount, rate or quantity, also where it came as text; None where it is absent or
+    no amount.
+    """
     value = body.get(name)
     if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
         return None
@@ -77,7 +87,9 @@ def read_day(body: Body, name: str) -> date | None:
         text = body.get(field)
         if isinstance(text, str):
             try:
-                return date.fromisoformat(text[:10]) if text.endswith("T00:00:00") else wire.day(text)
+                return (
+                    date.fromisoformat(text[:10]) if text.endswith("T00:00:00") else wire.day(text)
+                )
             except ValueError:
                 continue
     return None

@@ -1,4 +1,6 @@
-"""A document's lines in the names of our form, so that a step can copy them: Xero's outputs carry Xero's names."""
+"""A document's lines in the names of our form, so that a step can copy them: Xero's outputs carry
+Xero's names.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,16 +15,14 @@ XEROS = frozenset(
     "AccountCode Description DiscountAmount DiscountRate ItemCode LineAmount LineItemID Quantity TaxType Tracking"
     " UnitAmount".split()
 )
-AMOUNT_OFF = (
-    "A line with a fixed amount off ({0}) cannot be copied: give the lines one by one, the discount in %."
-)
+AMOUNT_OFF = "A line with a fixed amount off ({0}) cannot be copied: give the lines one by one, the discount in %."
 
 
 def as_form_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return one of Xero's lines as a row of LineForm, and any other row as it is.
 
-    What Xero works out itself (tax and line amounts) and its own ids are left behind. Raises ValidationError where
-    the copy would come to another amount.
+    What Xero works out itself (tax and line amounts) and its own ids are left behind. Raises
+    ValidationError where the copy would come to another amount.
     """
     if XEROS.isdisjoint(row):
         return row

@@ -1,6 +1,7 @@
 """Contacts, accounts, items, tracking categories, tax rates and organisations of Xero, typed.
 
-As in xero/records/documents.py: texts are empty and everything else is None where Xero sent nothing of use.
+As in xero/records/documents.py: texts are empty and everything else is None where Xero sent nothing
+of use.
 """
 
 from dataclasses import dataclass
@@ -97,12 +98,22 @@ def parse_phone(body: Body) -> PhoneRecord:
     """Return the phone; its number is empty where only codes were sent."""
     number = read_text(body, "PhoneNumber", 50)
     parts = (read_text(body, "PhoneCountryCode", 20), read_text(body, "PhoneAreaCode", 20), number)
-    return PhoneRecord(read_text(body, "PhoneType", 20), " ".join(filter(None, parts)) if number else "")
+    return PhoneRecord(
+        read_text(body, "PhoneType", 20), " ".join(filter(None, parts)) if number else ""
+    )
 
 
 def parse_address(body: Body) -> AddressRecord:
     """Return the address on one line; empty where nothing says a place."""
-    fields = ("AddressLine1", "AddressLine2", "AddressLine3", "AddressLine4", "City", "Region", "PostalCode")
+    fields = (
+        "AddressLine1",
+        "AddressLine2",
+        "AddressLine3",
+        "AddressLine4",
+        "City",
+        "Region",
+        "PostalCode",
+    )
     parts = (read_text(body, name, LONGEST_NAME) for name in (*fields, "Country"))
     return AddressRecord(read_text(body, "AddressType", 20), " ".join(filter(None, parts)))
 
@@ -147,7 +158,8 @@ def parse_account(body: Body) -> AccountRecord:
 class ItemPrices:
     """What an item brings into a line, on the side of sales or of purchases.
 
-    A tracked item's purchases are booked to stock: they have a `cost_account_code` instead of an `account_code`.
+    A tracked item's purchases are booked to stock: they have a `cost_account_code` instead of an
+    `account_code`.
     """
 
     unit_price: Decimal | None
@@ -229,7 +241,8 @@ def parse_tax_rate(body: Body) -> TaxRateRecord:
 class OrganisationRecord:
     """An organisation. Its lock dates: nothing dated up to them can be changed.
 
-    `sale_days`, `bill_days`: its terms of payment in days after the issue date; None where they count otherwise.
+    `sale_days`, `bill_days`: its terms of payment in days after the issue date; None where they
+    count otherwise.
     """
 
     name: str

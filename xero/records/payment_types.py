@@ -6,12 +6,19 @@ Money received and money paid are different things and never added up in one tot
 from dataclasses import dataclass
 
 RECEIVED, PAID = "received", "paid"
-INVOICE, CREDIT_NOTE, OVERPAYMENT, PREPAYMENT = "invoice", "credit-note", "overpayment", "prepayment"
+INVOICE, CREDIT_NOTE, OVERPAYMENT, PREPAYMENT = (
+    "invoice",
+    "credit-note",
+    "overpayment",
+    "prepayment",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentType:
-    """`document_type`: how Xero calls the type of the document; `refund`: what is refunded, in words."""
+    """`document_type`: how Xero calls the type of the document; `refund`: what is refunded, in
+    words.
+    """
 
     direction: str
     document: str
@@ -23,7 +30,9 @@ TYPES = {
     "ACCRECPAYMENT": PaymentType(RECEIVED, INVOICE, "ACCREC"),
     "ACCPAYPAYMENT": PaymentType(PAID, INVOICE, "ACCPAY"),
     "ARCREDITPAYMENT": PaymentType(PAID, CREDIT_NOTE, "ACCRECCREDIT", "Refund of a credit note"),
-    "AROVERPAYMENTPAYMENT": PaymentType(PAID, OVERPAYMENT, "AROVERPAYMENT", "Refund of an overpayment"),
+    "AROVERPAYMENTPAYMENT": PaymentType(
+        PAID, OVERPAYMENT, "AROVERPAYMENT", "Refund of an overpayment"
+    ),
     "ARPREPAYMENTPAYMENT": PaymentType(PAID, PREPAYMENT, "ARPREPAYMENT", "Refund of a prepayment"),
     "APCREDITPAYMENT": PaymentType(
         RECEIVED, CREDIT_NOTE, "ACCPAYCREDIT", "Refund of a supplier’s credit note"

@@ -6,12 +6,16 @@ from typing import Any
 
 from taskjuice import exact_json, json_dates
 
-ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?(Z|[+-]\d\d:?\d\d)?")
+ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?(Z|[+-]\d\d:?\d\d)?"
+)
 EPOCH = json_dates.EPOCH
 
 
 def instant(text: str) -> datetime:
-    """An aware UTC datetime from `/Date(…)/` or ISO text (without zone: UTC). ValueError if it is neither."""
+    """An aware UTC datetime from `/Date(…)/` or ISO text (without zone: UTC). ValueError if it is
+    neither.
+    """
     return json_dates.parse_json_date(text) or _from_iso(text)
 
 

@@ -1,4 +1,6 @@
-"""The sandbox's own time: real time plus a shift, so that tokens, limits and keys can be made to expire at once."""
+"""The sandbox's own time: real time plus a shift, so that tokens, limits and keys can be made to
+expire at once.
+"""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,6 @@
-"""What the sandbox can be told: options of the command line, each also an environment variable XERO_SANDBOX_<NAME>."""
+"""What the sandbox can be told: options of the command line, each also an environment variable
+XERO_SANDBOX_<NAME>.
+"""
 
 import argparse
 import os
@@ -13,7 +15,9 @@ DEFAULT_REDIRECT_URI = "http://localhost:8000/connections/xero/callback/"
 
 @dataclass
 class Config:
-    """Seconds and milliseconds as the names say. The fields of TUNABLE may be changed while the sandbox runs."""
+    """Seconds and milliseconds as the names say. The fields of TUNABLE may be changed while the
+    sandbox runs.
+    """
 
     host: str = "127.0.0.1"
     port: int = 9900
@@ -82,7 +86,11 @@ def _add(parser: argparse.ArgumentParser, name: str, default: object) -> None:
     if isinstance(default, bool):
         on = default if given is None else given.lower() in {"1", "true", "yes"}
         parser.add_argument(
-            option, dest=name, action=argparse.BooleanOptionalAction, default=on, help=HELP.get(name)
+            option,
+            dest=name,
+            action=argparse.BooleanOptionalAction,
+            default=on,
+            help=HELP.get(name),
         )
     elif isinstance(default, tuple):
         parser.add_argument(option, dest=name, action="append", default=None, help=HELP.get(name))
@@ -90,7 +98,12 @@ def _add(parser: argparse.ArgumentParser, name: str, default: object) -> None:
         kind = int if default is None else type(default)
         start = default if given is None else given  # argparse converts a text default with `type`
         parser.add_argument(
-            option, dest=name, type=kind, default=start, choices=CHOICES.get(name), help=HELP.get(name)
+            option,
+            dest=name,
+            type=kind,
+            default=start,
+            choices=CHOICES.get(name),
+            help=HELP.get(name),
         )
 
 
@@ -102,5 +115,7 @@ def parse(arguments: Sequence[str] | None = None) -> Config:
     for field in fields(Config):
         _add(parser, field.name, field.default)
     values = vars(parser.parse_args(arguments))
-    uris = values["redirect_uris"] or (_environment("redirect_uris") or DEFAULT_REDIRECT_URI).split(",")
+    uris = values["redirect_uris"] or (_environment("redirect_uris") or DEFAULT_REDIRECT_URI).split(
+        ","
+    )
     return Config(**{**values, "redirect_uris": tuple(uris)})

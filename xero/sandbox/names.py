@@ -12,8 +12,25 @@ TRADES = (
     "Joinery",
 )
 _ORGANISATIONS = ("Harbour & Vine Catering Limited", "Pennine Cycle Works Ltd", "Demo Company (AU)")
-_MORE = ("Kestrel", "Northlight", "Redwood", "Saltmarsh", "Copper Lane", "Fernhill", "Quayside", "Milestone")
-_KINDS = ("Landscapes", "Physiotherapy", "Joinery", "Interiors", "Electrical", "Veterinary Clinic", "Bakery")
+_MORE = (
+    "Kestrel",
+    "Northlight",
+    "Redwood",
+    "Saltmarsh",
+    "Copper Lane",
+    "Fernhill",
+    "Quayside",
+    "Milestone",
+)
+_KINDS = (
+    "Landscapes",
+    "Physiotherapy",
+    "Joinery",
+    "Interiors",
+    "Electrical",
+    "Veterinary Clinic",
+    "Bakery",
+)
 _SUFFIX = {"NZ": "Limited", "GB": "Ltd", "AU": "Pty Ltd"}
 COUNTRY_NAMES = {"NZ": "New Zealand", "GB": "United Kingdom", "AU": "Australia"}
 REGIONS = ("Eastside", "North", "South", "West Coast")
@@ -112,7 +129,12 @@ _PRODUCTS = (
         ("GB1-White", "Golf balls - white single", "Golf balls - white single", "5.60"),
         ("BOOK", "Guide book", "'Fish out of Water: Finding Your Brand'", "19.95"),
         ("DEV-H", "Development work", "Development work - developer on site, per day", "650.00"),
-        ("PMBr", "Project management", "Project management and implementation, branding work", "1500.00"),
+        (
+            "PMBr",
+            "Project management",
+            "Project management and implementation, branding work",
+            "1500.00",
+        ),
         ("TSS-M", "T-shirt, medium", "T-shirt, medium, black", "40.00"),
         ("SIGN", "Shop sign", "Shop sign, painted", "880.00"),
         ("CARDS", "Business cards", "Business cards, 500", "129.00"),

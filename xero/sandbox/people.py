@@ -28,7 +28,9 @@ class Person:
 
 
 PEOPLE = (
-    Person("mere", "Mere", "Tamihana", "mere@northwindbooks.example", "Bookkeeper, all organisations"),
+    Person(
+        "mere", "Mere", "Tamihana", "mere@northwindbooks.example", "Bookkeeper, all organisations"
+    ),
     Person("oliver", "Oliver", "Grant", "oliver@client.example", "Owner of one organisation"),
     Person("priya", "Priya", "Nair", "priya@auditors.example", "Read only"),
 )
@@ -37,7 +39,9 @@ BY_ID = {person.id: person for person in PEOPLE}
 
 
 def visible(person: Person, tenants: Sequence[str]) -> list[str]:
-    """The bookkeeper sees every organisation, the owner the first, the read-only adviser all others."""
+    """The bookkeeper sees every organisation, the owner the first, the read-only adviser all
+    others.
+    """
     if person.key == "oliver":
         return list(tenants[:1])
     if person.key == "priya":

@@ -1,4 +1,6 @@
-"""Organisations to play with: believable, and the same for everybody who seeds with the same number on the same day."""
+"""Organisations to play with: believable, and the same for everybody who seeds with the same number
+on the same day.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -54,7 +56,9 @@ class Maker:
         """The organisation comes last: a seeding that was cut short is done anew."""
         organisation = Organisation(self.organisation(), books.storage)
         organisation.seed("tax_rate", {tax.type: tax.document() for tax in self.plan.country.taxes})
-        organisation.seed("account", {document["AccountID"]: document for document in self.accounts()})
+        organisation.seed(
+            "account", {document["AccountID"]: document for document in self.accounts()}
+        )
         organisation.seed(
             "tracking", {document["TrackingCategoryID"]: document for document in self.tracking()}
         )
@@ -97,7 +101,11 @@ class Maker:
             "LineOfBusiness": names.TRADES[self.index % len(names.TRADES)],
             "Addresses": [self._address(0) | {"AddressType": "STREET"}],
             "Phones": [
-                {"PhoneType": "OFFICE", "PhoneNumber": "555 0100", "PhoneCountryCode": country.dialling_code}
+                {
+                    "PhoneType": "OFFICE",
+                    "PhoneNumber": "555 0100",
+                    "PhoneCountryCode": country.dialling_code,
+                }
             ],
             "ExternalLinks": [],
             "PaymentTerms": {"Sales": {"Day": 20, "Type": "DAYSAFTERBILLDATE"}},
@@ -115,7 +123,11 @@ class Maker:
     def accounts(self) -> Iterator[Document]:
         for place, document in enumerate(accounts(self.plan.country)):
             at = self.today_ms - 890 * DAY_MS + place * 1000
-            yield {"AccountID": self.plan.account_ids[document["Code"]], **document, "UpdatedDateUTC": at}
+            yield {
+                "AccountID": self.plan.account_ids[document["Code"]],
+                **document,
+                "UpdatedDateUTC": at,
+            }
 
     def tracking(self) -> Iterator[Document]:
         """Two in use, as many as Xero allows, and one that is over."""
@@ -125,7 +137,11 @@ class Maker:
                 "Name": name,
                 "Status": status,
                 "Options": [
-                    {"TrackingOptionID": self.plan.id("option", option), "Name": option, "Status": status}
+                    {
+                        "TrackingOptionID": self.plan.id("option", option),
+                        "Name": option,
+                        "Status": status,
+                    }
                     for option in options
                 ],
                 "UpdatedDateUTC": self.today_ms - 700 * DAY_MS + place * 1000,
@@ -167,7 +183,9 @@ class Maker:
         supplier = place % 3 == 2
         name = names.contact(self.index, place, supplier=supplier)
         first, last = names.person(self.random)
-        host = "".join(letter for letter in name.lower() if letter.isascii() and letter.isalnum())[:40]
+        host = "".join(letter for letter in name.lower() if letter.isascii() and letter.isalnum())[
+            :40
+        ]
         contact: Document = {
             "ContactID": self.plan.id("contact", place),
             "ContactStatus": "ARCHIVED" if place % 20 == 19 else "ACTIVE",

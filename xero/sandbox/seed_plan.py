@@ -35,7 +35,9 @@ class Plan:
         self.tenant_id = str(self.space)
         self.today_ms = midnight(today)
         self.rates = {tax.type: Decimal(tax.rate) for tax in self.country.taxes}
-        self.account_tax = {account["Code"]: account["TaxType"] for account in accounts(self.country)}
+        self.account_tax = {
+            account["Code"]: account["TaxType"] for account in accounts(self.country)
+        }
         self.account_ids = {code: self.id("account", code) for code in self.account_tax}
 
     def id(self, kind: str, key: object) -> str:

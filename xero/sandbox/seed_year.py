@@ -38,18 +38,27 @@ class Year:
     def _document(self, place: int, bill: bool, day: date, party: Party, number: str) -> Document:
         random = self.random
         types = "Inclusive" if random.random() < 0.1 else "Exclusive"
-        lines = [self._line(place, n, bill, party, types) for n in range(random.choice((1, 1, 1, 2, 2, 3)))]
-        amounts = [(line["LineAmount"], line["TaxAmount"], line.get("Discount", ZERO)) for line in lines]
+        lines = [
+            self._line(place, n, bill, party, types)
+            for n in range(random.choice((1, 1, 1, 2, 2, 3)))
+        ]
+        amounts = [
+            (line["LineAmount"], line["TaxAmount"], line.get("Discount", ZERO)) for line in lines
+        ]
         found = totals(amounts, types)
         due = day + timedelta(days=random.choice((7, 14, 20, 20, 30)))
         status = self._status(day, due)
-        at = min(midnight(day) + random.randrange(7 * 3600, 18 * 3600) * 1000, self.plan.today_ms - 1000)
+        at = min(
+            midnight(day) + random.randrange(7 * 3600, 18 * 3600) * 1000, self.plan.today_ms - 1000
+        )
         return {
             "InvoiceID": self.plan.id("invoice", place),
             "Type": "ACCPAY" if bill else "ACCREC",
             "Status": status,
             "InvoiceNumber": number,
-            "Reference": "" if bill or random.random() < 0.5 else f"PO {random.randrange(1000, 10_000)}",
+            "Reference": ""
+            if bill or random.random() < 0.5
+            else f"PO {random.randrange(1000, 10_000)}",
             "ContactID": party.id,
             "Date": day.isoformat(),
             "DueDate": due.isoformat(),
@@ -62,7 +71,9 @@ class Year:
             "AmountPaid": ZERO,
             "AmountCredited": ZERO,
             "AmountDue": ZERO if status in {"VOIDED", "DELETED"} else found.total,
-            "SentToContact": not bill and status in {"AUTHORISED", "PAID"} and random.random() < 0.8,
+            "SentToContact": not bill
+            and status in {"AUTHORISED", "PAID"}
+            and random.random() < 0.8,
             "CurrencyCode": party.currency,
             "CurrencyRate": day_rate(self.country.currency, party.currency),
             "UpdatedDateUTC": at,
@@ -93,10 +104,20 @@ class Year:
         else:
             products = names.products(self.plan.index)
             item, _, words, listed = products[random.randrange(len(products))]
-            quantity, price, account = Decimal(f"{random.randrange(1, 9)}.0000"), Decimal(listed), "200"
+            quantity, price, account = (
+                Decimal(f"{random.randrange(1, 9)}.0000"),
+                Decimal(listed),
+                "200",
+            )
         rate = Decimal("10.00") if not bill and random.random() < 0.06 else None
-        found = complete_line(quantity=quantity, unit_amount=price, line_amount=None, discount_rate=rate)
-        tax = self.plan.account_tax[account] if party.currency == self.country.currency else self.country.none
+        found = complete_line(
+            quantity=quantity, unit_amount=price, line_amount=None, discount_rate=rate
+        )
+        tax = (
+            self.plan.account_tax[account]
+            if party.currency == self.country.currency
+            else self.country.none
+        )
         line: Document = {
             "LineItemID": self.plan.id("line", f"{place}/{n}"),
             **({"ItemCode": item} if item else {}),
@@ -123,7 +144,9 @@ class Year:
         return line
 
     def _pay(self, invoice: Document) -> Iterator[Document]:
-        """Payments of a paid invoice, or a part payment of one in six open ones; the invoice is changed to match."""
+        """Payments of a paid invoice, or a part payment of one in six open ones; the invoice is
+        changed to match.
+        """
         part = invoice["Status"] == "AUTHORISED" and self.random.random() < 0.17
         if invoice["Status"] != "PAID" and not part:
             return
@@ -149,7 +172,10 @@ class Year:
 
     def _payment(self, invoice: Document, n: int, day: date, amount: Decimal) -> Document:
         foreign = invoice["CurrencyCode"] != self.country.currency
-        at = min(midnight(day) + self.random.randrange(8 * 3600, 20 * 3600) * 1000, self.plan.today_ms - 1000)
+        at = min(
+            midnight(day) + self.random.randrange(8 * 3600, 20 * 3600) * 1000,
+            self.plan.today_ms - 1000,
+        )
         return {
             "PaymentID": self.plan.id("payment", f"{invoice['InvoiceID']}/{n}"),
             "InvoiceID": invoice["InvoiceID"],

@@ -67,5 +67,10 @@ def serve(config: Config) -> None:
     app = application(config)
     log.info("Xero sandbox (not Xero) at http://%s:%s/", config.host, config.port)
     web.run_app(
-        app, host=config.host, port=config.port, access_log=access_log, print=None, shutdown_timeout=1
+        app,
+        host=config.host,
+        port=config.port,
+        access_log=access_log,
+        print=None,
+        shutdown_timeout=1,
     )

@@ -13,9 +13,7 @@ CREATE TABLE IF NOT EXISTS records (
     place INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (kind, id)
 )
 """
-_UPSERT = (
-    "INSERT INTO records (kind, id, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
-)
+_UPSERT = "INSERT INTO records (kind, id, body) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
 
 
 def _encode(document: Mapping[str, Any]) -> str:
@@ -26,7 +24,8 @@ def _encode(document: Mapping[str, Any]) -> str:
 class Storage:
     """JSON documents by (kind, id) that survive a restart; path None keeps them in memory only.
 
-    Numbers with a point come back as Decimal, digit for digit; whole numbers as int. May be used from several threads.
+    Numbers with a point come back as Decimal, digit for digit; whole numbers as int. May be used
+    from several threads.
     """
 
     def __init__(self, path: Path | None) -> None:

@@ -31,7 +31,9 @@ class World:
         self.storage = storage = Storage(config.database)
         self.clock = Clock(storage)
         self.books = Books(storage, self.clock)
-        self.books.seed(organisations=config.organisations, invoices=config.invoices, seed=config.seed)
+        self.books.seed(
+            organisations=config.organisations, invoices=config.invoices, seed=config.seed
+        )
         self.organisations = self.books.organisations
         self.apps = Apps(storage, config)
         self.keys = Keys(storage)

@@ -1,12 +1,13 @@
 """What became of invoices, as events: found in the local copy, however the news came to it.
 
-A webhook says only that an invoice changed. The local copy knows what it was before and what it is now, so whoever
-brings a newer row (the refresh after an event, a round, a step that reads it) leaves a Change, and here it becomes
-an event that workflows can be started by. One event per invoice and change: Xero's time of the change is part of
-what is unique about it.
+A webhook says only that an invoice changed. The local copy knows what it was before and what it is
+now, so whoever brings a newer row (the refresh after an event, a round, a step that reads it)
+leaves a Change, and here it becomes an event that workflows can be started by. One event per
+invoice and change: Xero's time of the change is part of what is unique about it.
 
-An event's details: kind ("sales invoice" or "bill"), type, number, reference, contact, contact_id, date and
-due_date (ISO), currency, total, status, amount_due, and previous_status, previous_amount_due (absent when new).
+An event's details: kind ("sales invoice" or "bill"), type, number, reference, contact, contact_id,
+date and due_date (ISO), currency, total, status, amount_due, and previous_status,
+previous_amount_due (absent when new).
 """
 
 from collections.abc import Sequence
@@ -26,9 +27,16 @@ from taskjuice import exact_json
 from xero.models import Change
 
 CATEGORY = "INVOICE STATE"
-TRIGGERS = ("xero/invoice-status", "xero/invoice-approved", "xero/invoice-paid", "xero/amount-due-changed")
+TRIGGERS = (
+    "xero/invoice-status",
+    "xero/invoice-approved",
+    "xero/invoice-paid",
+    "xero/amount-due-changed",
+)
 BATCH = 500
-TOO_OLD = timedelta(days=7)  # found late, after a long break: nobody expects an e-mail about it any more
+TOO_OLD = timedelta(
+    days=7
+)  # found late, after a long break: nobody expects an e-mail about it any more
 
 INSERT = """
 INSERT INTO connections_event
@@ -46,7 +54,9 @@ RETURNING id
 
 
 def announce() -> int:
-    """The sweep: changes that somebody listens for become events and start workflows; how many events."""
+    """The sweep: changes that somebody listens for become events and start workflows; how many
+    events.
+    """
     with transaction.atomic():
         waiting = Change.objects.order_by("id").select_for_update(skip_locked=True)
         changes = list(waiting[:BATCH])
@@ -55,7 +65,8 @@ def announce() -> int:
         wanted = {interest.connection_id for interest in registry.listening(TRIGGERS)}
         since = timezone.now() - TOO_OLD
         rows = [_row(c) for c in changes if c.connection_id in wanted and c.at > since]
-        # The row's own time of change says whose change it is: that of a write's answer, or another.
+        # The row's own time of change says whose change it is: that of a write's answer, or
+        # another.
         marks = echoes.marks([Sight(pk, kind, id, at) for pk, kind, id, at, _ in rows])
         events = store(CATEGORY, rows, marks)
         fan_out.announce(events)
@@ -67,7 +78,9 @@ Row = tuple[int, str, Any, Any, Any]  # connection id, type, resource id, occurr
 
 
 def store(category: str, rows: Sequence[Row], marks: Sequence[dict[str, Any]]) -> list[Event]:
-    """The events that are new, each once however often it is offered. `marks`: what led to each (echoes.py)."""
+    """The events that are new, each once however often it is offered. `marks`: what led to each
+    (echoes.py).
+    """
     if not rows:
         return []
     homes = Connection.objects.select_related("workspace").in_bulk({row[0] for row in rows})

@@ -12,7 +12,9 @@ ASKED_AT_ONCE = 50
 
 
 def contact_called(connection: Connection, name: str) -> Contact | None:
-    """The contact of this name, an active one before an archived one, one that is written so before others."""
+    """The contact of this name, an active one before an archived one, one that is written so before
+    others.
+    """
     return min(
         contacts_called(connection, [name])[:ASKED_AT_ONCE],
         key=lambda one: (one.status != "ACTIVE", one.name != name, one.pk),
@@ -26,7 +28,9 @@ def contacts_called(connection: Connection, names: Iterable[str]) -> "QuerySet[C
     found = Contact.objects.filter(connection=connection).defer("body").order_by("id")
     if not keys:
         return found.none()
-    return found.filter(Q(*(Q(search_key__startswith=f"{key}\n") for key in sorted(keys)), _connector=Q.OR))
+    return found.filter(
+        Q(*(Q(search_key__startswith=f"{key}\n") for key in sorted(keys)), _connector=Q.OR)
+    )
 
 
 def active_contacts(connection: Connection, names: Sequence[str]) -> dict[str, Contact]:

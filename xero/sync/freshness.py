@@ -14,7 +14,9 @@ def of_ledger(ledger: Ledger, kind: str = "") -> Freshness:
     return Freshness(
         connection_id=ledger.pk,
         as_of=own.finished_at if own else ledger.finished_at,
-        busy=ledger.started_at is not None or ledger.asked_at is not None or ledger.finished_at is None,
+        busy=ledger.started_at is not None
+        or ledger.asked_at is not None
+        or ledger.finished_at is None,
         first=ledger.first_finished_at is None,
         kind=running.kind if running else "",
         done=running.done if running else 0,

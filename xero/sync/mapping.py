@@ -1,4 +1,6 @@
-"""Xero's records as rows of the local copy. Whatever cannot be a row raises Unusable and is left out, with a word."""
+"""Xero's records as rows of the local copy. Whatever cannot be a row raises Unusable and is left
+out, with a word.
+"""
 
 import re
 import unicodedata
@@ -29,7 +31,13 @@ from xero.records.payment_types import INVOICE
 
 Row = dict[str, Any]
 
-INVOICES, CONTACTS, PAYMENTS, ACCOUNTS, ITEMS = "invoices", "contacts", "payments", "accounts", "items"
+INVOICES, CONTACTS, PAYMENTS, ACCOUNTS, ITEMS = (
+    "invoices",
+    "contacts",
+    "payments",
+    "accounts",
+    "items",
+)
 TRACKING = "tracking categories"
 ZERO = Decimal(0)
 LONGEST_KEY = 255
@@ -45,8 +53,8 @@ class Unusable(Exception):
 class Kind:
     """One kind of record: where Xero keeps it and how it becomes a row.
 
-    `paged`: Xero pages it and takes If-Modified-Since; the others come whole in one answer. `by_ids`: several can be
-    asked for by `IDs`.
+    `paged`: Xero pages it and takes If-Modified-Since; the others come whole in one answer.
+    `by_ids`: several can be asked for by `IDs`.
     """
 
     name: str
@@ -188,7 +196,10 @@ def tracking_category(body: Body) -> Row:
         "name": read_text(body, "Name", 100),
         "status": read_text(body, "Status", 20) or "ACTIVE",
         "options": [
-            {"name": read_text(one, "Name", 100), "status": read_text(one, "Status", 20) or "ACTIVE"}
+            {
+                "name": read_text(one, "Name", 100),
+                "status": read_text(one, "Status", 20) or "ACTIVE",
+            }
             for one in options
         ],
     }
@@ -207,8 +218,26 @@ KINDS: dict[str, Kind] = {
             tracking_category,
             paged=False,
         ),
-        Kind(CONTACTS, "/Contacts", "Contacts", Contact, contact, paged=True, by_ids=True, archived=True),
-        Kind(INVOICES, "/Invoices", "Invoices", Invoice, invoice, paged=True, by_ids=True, archived=True),
+        Kind(
+            CONTACTS,
+            "/Contacts",
+            "Contacts",
+            Contact,
+            contact,
+            paged=True,
+            by_ids=True,
+            archived=True,
+        ),
+        Kind(
+            INVOICES,
+            "/Invoices",
+            "Invoices",
+            Invoice,
+            invoice,
+            paged=True,
+            by_ids=True,
+            archived=True,
+        ),
         Kind(PAYMENTS, "/Payments", "Payments", Payment, payment, paged=True),
     )
 }
@@ -225,7 +254,9 @@ def short_key(text: str) -> str:
 
 
 def tail(text: str) -> str:
-    """The last word of a number or reference without leading zeros: `42` of INV-0042. Empty where it is all."""
+    """The last word of a number or reference without leading zeros: `42` of INV-0042. Empty where
+    it is all.
+    """
     whole = short_key(text)
     words = WORDS.findall(whole)
     last = (words[-1].lstrip("0") or words[-1]) if words else ""
@@ -233,7 +264,9 @@ def tail(text: str) -> str:
 
 
 def _common(body: Body, id_field: str, *, undated: bool = False) -> Row:
-    """Accounts and items may come without a date of change: then any newer answer wins over the older one."""
+    """Accounts and items may come without a date of change: then any newer answer wins over the
+    older one.
+    """
     xero_id = read_uuid(body, id_field)
     if xero_id is None:
         raise Unusable(f"no {id_field}")
@@ -250,7 +283,9 @@ def _price(body: Body, name: str) -> Decimal | None:
 
 
 def _amount(body: Body, name: str) -> Decimal:
-    """What Xero sent; nothing is 0. Strict, unlike a page: these are added up. The column keeps 4 decimals."""
+    """What Xero sent; nothing is 0. Strict, unlike a page: these are added up. The column keeps 4
+    decimals.
+    """
     value = body.get(name)
     if value is None or value == "":
         return ZERO

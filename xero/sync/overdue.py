@@ -1,7 +1,8 @@
-"""Invoices and bills that have been overdue for as many days as a workflow wants to know, once per due date.
+"""Invoices and bills that have been overdue for as many days as a workflow wants to know, once per
+due date.
 
-A day begins here at eight in the organisation's time zone: nobody is chased at midnight. What became overdue before the
-workflow was published, or more than a week ago, starts nothing.
+A day begins here at eight in the organisation's time zone: nobody is chased at midnight. What
+became overdue before the workflow was published, or more than a week ago, starts nothing.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,9 @@ def announce() -> int:
         key = (interest.connection_id, int(days))
         wanted[key] = min(wanted.get(key, interest.since), interest.since)
     homes = Connection.objects.select_related("workspace").in_bulk({pk for pk, _ in wanted})
-    return sum(_announce_days(homes[pk], days, since) for (pk, days), since in sorted(wanted.items()))
+    return sum(
+        _announce_days(homes[pk], days, since) for (pk, days), since in sorted(wanted.items())
+    )
 
 
 def _announce_days(connection: Connection, days: int, since: datetime) -> int:
@@ -62,7 +65,9 @@ def _announce_days(connection: Connection, days: int, since: datetime) -> int:
 
 
 def _marks(connection: Connection, rows: Sequence[changes.Row]) -> list[dict[str, Any]]:
-    """Time makes a document overdue, not the workflow that made it: only what that workflow set off is told apart."""
+    """Time makes a document overdue, not the workflow that made it: only what that workflow set off
+    is told apart.
+    """
     origins = echoes.origins(connection.pk, {row[2] for row in rows})
     return [{"ours": False, "undecided": False, "chain": origins.get(row[2], [])} for row in rows]
 
@@ -70,7 +75,13 @@ def _marks(connection: Connection, rows: Sequence[changes.Row]) -> list[dict[str
 def _row(invoice: Invoice, days: int, zone: ZoneInfo) -> changes.Row:
     assert invoice.due_date is not None  # asked for
     at = datetime.combine(invoice.due_date + timedelta(days=days), MORNING, zone)
-    return invoice.connection_id, f"{days} DAYS", invoice.xero_id, at, _details(invoice) | {"days": days}
+    return (
+        invoice.connection_id,
+        f"{days} DAYS",
+        invoice.xero_id,
+        at,
+        _details(invoice) | {"days": days},
+    )
 
 
 def _details(invoice: Invoice) -> dict[str, Any]:

@@ -15,14 +15,17 @@ from xero.forms import ACCPAY
 from xero.models import Contact, Invoice, Ledger, Payment
 from xero.records.documents import CALL_IN_URL
 
-CLOCKS_DIFFER = timedelta(minutes=1)  # Xero's, by which records are dated, and the one that dated the backup
+CLOCKS_DIFFER = timedelta(
+    minutes=1
+)  # Xero's, by which records are dated, and the one that dated the backup
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownRecord:
     """A record that Xero has since the backup and that no write of this database made.
 
-    `is_ours`: it carries our mark. Payments and contacts can carry none, so those may be a person's or another app's.
+    `is_ours`: it carries our mark. Payments and contacts can carry none, so those may be a person's
+    or another app's.
     """
 
     organisation: str
@@ -33,7 +36,9 @@ class UnknownRecord:
 
 
 def open_points(row: Reconciliation) -> Iterator[str]:
-    """Ledgers that were not read since the restore. Broken connections cannot be, and write nothing either."""
+    """Ledgers that were not read since the restore. Broken connections cannot be, and write nothing
+    either.
+    """
     unread = Ledger.objects.filter(
         Q(finished_at=None) | Q(finished_at__lt=row.begun_at) | Q(recover_since__isnull=False),
         connection__state=ConnectionState.ACTIVE,
@@ -43,7 +48,9 @@ def open_points(row: Reconciliation) -> Iterator[str]:
 
 
 def list_unknown_records(row: Reconciliation) -> Iterator[UnknownRecord]:
-    """Yield what may have been written after the backup, as far as the ledgers have been read, by organisation."""
+    """Yield what may have been written after the backup, as far as the ledgers have been read, by
+    organisation.
+    """
     since = row.since - CLOCKS_DIFFER
     with_ledger = Connection.objects.filter(ledger__isnull=False).select_related("workspace")
     for connection in with_ledger.order_by("workspace__name", "name", "pk"):
@@ -53,15 +60,19 @@ def list_unknown_records(row: Reconciliation) -> Iterator[UnknownRecord]:
         yield from _unmarked(connection, _contacts(connection, organisation, since))
 
 
-def _invoices(connection: Connection, organisation: str, since: datetime) -> Iterator[UnknownRecord]:
-    """Invoices and bills that carry the address of a call which is not here. What carries none is not ours."""
+def _invoices(
+    connection: Connection, organisation: str, since: datetime
+) -> Iterator[UnknownRecord]:
+    """Invoices and bills that carry the address of a call which is not here. What carries none is
+    not ours.
+    """
     marked = Invoice.objects.filter(
         connection=connection, updated_utc__gte=since, body__Url__startswith=settings.BASE_URL
     )
     found: dict[UUID, UnknownRecord] = {}
-    for xero_id, type_, number, url in marked.values_list("xero_id", "type", "number", "body__Url").order_by(
-        "pk"
-    ):
+    for xero_id, type_, number, url in marked.values_list(
+        "xero_id", "type", "number", "body__Url"
+    ).order_by("pk"):
         if mark := CALL_IN_URL.search(str(url)):
             kind = "bill" if type_ == ACCPAY else "invoice"
             found[UUID(mark[1])] = UnknownRecord(organisation, kind, number, xero_id, is_ours=True)
@@ -69,18 +80,24 @@ def _invoices(connection: Connection, organisation: str, since: datetime) -> Ite
     yield from (record for call, record in found.items() if call in unknown)
 
 
-def _payments(connection: Connection, organisation: str, since: datetime) -> Iterator[UnknownRecord]:
-    new = Payment.objects.filter(connection=connection, updated_utc__gte=since, first_updated_utc__gte=since)
+def _payments(
+    connection: Connection, organisation: str, since: datetime
+) -> Iterator[UnknownRecord]:
+    new = Payment.objects.filter(
+        connection=connection, updated_utc__gte=since, first_updated_utc__gte=since
+    )
     for payment in new.exclude(status="DELETED").defer("body").order_by("pk"):
-        amount = (
-            f"{payment.amount:,.{currencies.shown(payment.amount, payment.currency)}f} {payment.currency}"
-        )
+        amount = f"{payment.amount:,.{currencies.shown(payment.amount, payment.currency)}f} {payment.currency}"
         name = f"of {amount} on {payment.invoice_number or payment.contact_name}, {payment.date}"
         yield UnknownRecord(organisation, "payment", name, payment.xero_id)
 
 
-def _contacts(connection: Connection, organisation: str, since: datetime) -> Iterator[UnknownRecord]:
-    new = Contact.objects.filter(connection=connection, updated_utc__gte=since, first_updated_utc__gte=since)
+def _contacts(
+    connection: Connection, organisation: str, since: datetime
+) -> Iterator[UnknownRecord]:
+    new = Contact.objects.filter(
+        connection=connection, updated_utc__gte=since, first_updated_utc__gte=since
+    )
     for name, xero_id in new.order_by("name", "pk").values_list("name", "xero_id"):
         yield UnknownRecord(organisation, "contact", name, xero_id)
 

@@ -1,7 +1,9 @@
-"""Changes that no webhook told of: found in the local copy after a read, they become events marked recovered.
+"""Changes that no webhook told of: found in the local copy after a read, they become events marked
+recovered.
 
-Two things start a look: a gap in the webhooks' sequence numbers, and a connection that has been silent for long while
-the subscription as such works. A change counts as told when an event names its record at that time or later.
+Two things start a look: a gap in the webhooks' sequence numbers, and a connection that has been
+silent for long while the subscription as such works. A change counts as told when an event names
+its record at that time or later.
 """
 
 import logging
@@ -45,19 +47,26 @@ SELECT r.xero_id, r.updated_utc, r.updated_utc = r.first_updated_utc
 
 
 def note_events(events: Sequence[Event]) -> Mapping[int, int]:
-    """The ear for new events, inside the transaction that stores them: what they name is stale here."""
+    """The ear for new events, inside the transaction that stores them: what they name is stale
+    here.
+    """
     upsert.mark_stale(
-        [(e.connection_id, KIND_OF[e.category], e.resource_id) for e in events if e.category in KIND_OF]
+        [
+            (e.connection_id, KIND_OF[e.category], e.resource_id)
+            for e in events
+            if e.category in KIND_OF
+        ]
     )
     return {}
 
 
 def after_round(connection: Connection, *, begun: datetime) -> None:
-    """The ledger was read from `begun` on: look for changes that should have been told, if there is a reason to.
+    """The ledger was read from `begun` on: look for changes that should have been told, if there is
+    a reason to.
 
-    The mark on the ledger (`recover_since` to `recover_until`) goes once all of its time has been looked at. What
-    changed a moment ago may still be told, and what changed after the read began may not be here yet: that is left
-    to the next round, which comes as soon as it can tell.
+    The mark on the ledger (`recover_since` to `recover_until`) goes once all of its time has been
+    looked at. What changed a moment ago may still be told, and what changed after the read began
+    may not be here yet: that is left to the next round, which comes as soon as it can tell.
     """
     ledger = Ledger.objects.get(pk=connection.pk)
     since = ledger.recover_since or _silent_since(connection, ledger)
@@ -79,11 +88,15 @@ def after_round(connection: Connection, *, begun: datetime) -> None:
 
 def recover(connection: Connection, since: datetime, until: datetime) -> list[Event]:
     """Store and announce events for changes of this time that nobody told; those that are new."""
-    untold = [event for category in TABLE_OF for event in _untold(connection, category, since, until)]
+    untold = [
+        event for category in TABLE_OF for event in _untold(connection, category, since, until)
+    ]
     if not untold:
         return []
     with transaction.atomic():
-        found = parsing.insert_events([(connection, None, event) for event in untold], recovered=True)
+        found = parsing.insert_events(
+            [(connection, None, event) for event in untold], recovered=True
+        )
         fan_out.announce(found)
     logger.warning(
         "connection %s: %d events recovered since %s", connection.pk, len(found), since.isoformat()
@@ -108,17 +121,23 @@ def watch() -> None:
 
 
 def _silent_since(connection: Connection, ledger: Ledger) -> datetime | None:
-    """When this connection was last heard of, if that is long ago although webhooks do come for this app."""
+    """When this connection was last heard of, if that is long ago although webhooks do come for
+    this app.
+    """
     followed = SequenceWatch.objects.filter(last_sequence__isnull=False).exists()
     heard = Connection.objects.values_list("last_webhook_at", flat=True).get(pk=connection.pk)
     last = heard or ledger.first_finished_at
     return last if followed and last is not None and last < clock.now() - SILENCE else None
 
 
-def _untold(connection: Connection, category: str, since: datetime, until: datetime) -> list[ReportedEvent]:
+def _untold(
+    connection: Connection, category: str, since: datetime, until: datetime
+) -> list[ReportedEvent]:
     start = max(since, connection.connected_at)
     with database.cursor() as cursor:
-        cursor.execute(UNTOLD.format(table=TABLE_OF[category]), [connection.pk, start, until, category])
+        cursor.execute(
+            UNTOLD.format(table=TABLE_OF[category]), [connection.pk, start, until, category]
+        )
         return [
             ReportedEvent(
                 tenant_id=connection.tenant_id,
@@ -148,7 +167,9 @@ def _follow(watched: SequenceWatch, delivery: Delivery) -> None:
     expected = first if watched.last_sequence is None else watched.last_sequence + 1
     if first > expected:
         SequenceGap.objects.get_or_create(
-            first=expected, last=first - 1, defaults={"since": watched.last_at or delivery.received_at}
+            first=expected,
+            last=first - 1,
+            defaults={"since": watched.last_at or delivery.received_at},
         )
     if first < expected:
         _close(first, last)
@@ -158,11 +179,15 @@ def _follow(watched: SequenceWatch, delivery: Delivery) -> None:
 
 def _close(first: int, last: int) -> None:
     """A delivery came late: gaps that it fills are none."""
-    SequenceGap.objects.filter(first__gte=first, last__lte=last, closed_at=None).update(closed_at=Now())
+    SequenceGap.objects.filter(first__gte=first, last__lte=last, closed_at=None).update(
+        closed_at=Now()
+    )
 
 
 def sequence_of(body: bytes) -> tuple[int, int] | None:
-    """First and last sequence number of a delivery; None for an intent-to-receive and what cannot be read."""
+    """First and last sequence number of a delivery; None for an intent-to-receive and what cannot
+    be read.
+    """
     try:
         document: Any = exact_json.loads(body)
     except ValueError:

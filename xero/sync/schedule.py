@@ -29,8 +29,9 @@ UPDATE xero_ledger l
 RETURNING clock_timestamp()
 """
 
-# Ledgers with something to read that nobody reads for, that may be read now and whose wake-up is absent or lost.
-# Records that events named wait two seconds for company, and ten since the last of them were read.
+# Ledgers with something to read that nobody reads for, that may be read now and whose wake-up is
+# absent or lost. Records that events named wait two seconds for company, and ten since the last of
+# them were read.
 WAITING = """
 SELECT l.connection_id
   FROM xero_ledger l JOIN connections_connection c ON c.id = l.connection_id
@@ -56,7 +57,9 @@ def acquire(connection_id: int) -> Lease | None:
 def hold(lease: Lease) -> Ledger:
     """Inside a transaction: the row, locked and the lease renewed, or LeaseLost."""
     ledger = (
-        Ledger.objects.select_for_update().filter(pk=lease.connection_id, lease_token=lease.token).first()
+        Ledger.objects.select_for_update()
+        .filter(pk=lease.connection_id, lease_token=lease.token)
+        .first()
     )
     if ledger is None:
         raise LeaseLost
@@ -90,13 +93,19 @@ def begin(connection: Connection) -> None:
 
 
 def ask(connection: Connection) -> None:
-    """A person wants it fresh: as soon as Xero's limits allow. What waits for a limit goes on waiting."""
+    """A person wants it fresh: as soon as Xero's limits allow. What waits for a limit goes on
+    waiting.
+    """
     begin(connection)
     Ledger.objects.filter(pk=connection.pk).update(asked_at=Now())
 
 
-def catch_up(since: datetime, *, provider: str = "xero", connection_ids: Sequence[int] | None = None) -> int:
-    """Deliveries may be missing since then: have every ledger, or these, look for what they would have told."""
+def catch_up(
+    since: datetime, *, provider: str = "xero", connection_ids: Sequence[int] | None = None
+) -> int:
+    """Deliveries may be missing since then: have every ledger, or these, look for what they would
+    have told.
+    """
     ledgers = Ledger.objects.filter(
         connection__provider=provider,
         connection__state=ConnectionState.ACTIVE,

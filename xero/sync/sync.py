@@ -1,8 +1,10 @@
-"""Reading a ledger: in rounds of one pass per kind of record, in slices short enough for a queue's task.
+"""Reading a ledger: in rounds of one pass per kind of record, in slices short enough for a queue's
+task.
 
-A round runs every fifteen minutes, when a connection begins to work and when a person asks. Its passes read what
-changed since the last one, five minutes of overlap included; the first and the weekly one read everything, which also
-covers what `If-Modified-Since` misses at Xero (facts 4.2). In between, records that events name are read by their ids.
+A round runs every fifteen minutes, when a connection begins to work and when a person asks. Its
+passes read what changed since the last one, five minutes of overlap included; the first and the
+weekly one read everything, which also covers what `If-Modified-Since` misses at Xero (facts 4.2).
+In between, records that events name are read by their ids.
 """
 
 import logging
@@ -34,7 +36,8 @@ logger = logging.getLogger(__name__)
 
 ORGANISATION = "organisation"
 ORDER = (ORGANISATION, ACCOUNTS, ITEMS, TRACKING, CONTACTS, INVOICES, PAYMENTS)
-# They change rarely and cost a call each. No webhook tells of them, and lock dates and the zone matter at once.
+# They change rarely and cost a call each. No webhook tells of them, and lock dates and the zone
+# matter at once.
 SELDOM = {
     ORGANISATION: timedelta(minutes=45),
     ACCOUNTS: timedelta(hours=6),
@@ -177,7 +180,9 @@ def _running(ledger: Ledger) -> Part | None:
 
 
 def _advance(lease: Lease, connection: Connection, part: Part) -> bool:
-    """The next answer of this pass. A kind that Xero refuses is left with its reason; the others go on."""
+    """The next answer of this pass. A kind that Xero refuses is left with its reason; the others go
+    on.
+    """
     try:
         if part.kind == ORGANISATION:
             _read_organisation(lease, connection, part)
@@ -210,7 +215,9 @@ def _read_organisation(lease: Lease, connection: Connection, part: Part) -> None
 def _read_whole(lease: Lease, connection: Connection, part: Part) -> None:
     kind = KINDS[part.kind]
     params: dict[str, str | int] = {"unitdp": 4} if part.kind == ITEMS else {}
-    bodies = _bodies(client_for(connection, purpose=rate_limits.SYNC).get(kind.path, params=params), kind)
+    bodies = _bodies(
+        client_for(connection, purpose=rate_limits.SYNC).get(kind.path, params=params), kind
+    )
     rows, _ = kind.rows(bodies)
     with transaction.atomic():
         sync_schedule.hold(lease)
@@ -257,7 +264,10 @@ def _page_params(kind: Kind, page: int) -> dict[str, str | int]:
 def _count(part: Part, answer: Mapping[str, Any], found: int) -> bool:
     """Note the progress; whether this was the last page."""
     pagination = read_object(answer, "pagination")
-    size, items = read_count(pagination, "pageSize") or PAGE_SIZE, read_count(pagination, "itemCount")
+    size, items = (
+        read_count(pagination, "pageSize") or PAGE_SIZE,
+        read_count(pagination, "itemCount"),
+    )
     if items is None:
         part.done += found
         return found < size
@@ -269,9 +279,11 @@ def _count(part: Part, answer: Mapping[str, Any], found: int) -> bool:
 
 
 def _move_on(part: Part, changes: list[datetime]) -> None:
-    """To the next page, by the time of the last change seen: pages by number shift when a record changes meanwhile.
+    """To the next page, by the time of the last change seen: pages by number shift when a record
+    changes meanwhile.
 
-    By number only while one second holds more changes than a page, or where the answer is not in order.
+    By number only while one second holds more changes than a page, or where the answer is not in
+    order.
     """
     if changes and changes == sorted(changes):
         since = changes[-1].replace(microsecond=0) - timedelta(seconds=1)
@@ -297,18 +309,24 @@ def _bodies(answer: Mapping[str, Any], kind: Kind) -> list[Mapping[str, Any]]:
 
 
 def _stale_kind(ledger: Ledger) -> str | None:
-    """The kind to refresh now, once there is a ledger to refresh and the others had time to be named too."""
+    """The kind to refresh now, once there is a ledger to refresh and the others had time to be
+    named too.
+    """
     if ledger.first_finished_at is None:
         return None
     if ledger.refreshed_at is not None and ledger.refreshed_at > clock.now() - BETWEEN_REFRESHES:
         return None
     brought = ledger.parts.filter(running=True, full=False).values("kind")  # by the pass that runs
-    waiting = Stale.objects.filter(connection_id=ledger.pk, at__lt=Now() - COMPANY).exclude(kind__in=brought)
+    waiting = Stale.objects.filter(connection_id=ledger.pk, at__lt=Now() - COMPANY).exclude(
+        kind__in=brought
+    )
     return waiting.order_by("at").values_list("kind", flat=True).first()
 
 
 def _refresh(lease: Lease, connection: Connection, kind_name: str) -> bool:
-    """Few are read by their ids. Of many, one read of what changed lately brings nearly all; the rest come by id."""
+    """Few are read by their ids. Of many, one read of what changed lately brings nearly all; the
+    rest come by id.
+    """
     part = Part.objects.filter(ledger=lease.connection_id, kind=kind_name).first()
     waiting = Stale.objects.filter(connection=connection, kind=kind_name)
     untried = waiting.filter(tries=0)
@@ -329,7 +347,9 @@ def _read_ids(lease: Lease, connection: Connection, kind: Kind, ids: list[UUID])
     began = clock.now()
     params = _page_params(kind, 1) | {"IDs": ",".join(map(str, ids)), "pageSize": 100}
     try:
-        bodies = _bodies(client_for(connection, purpose=rate_limits.SYNC).get(kind.path, params=params), kind)
+        bodies = _bodies(
+            client_for(connection, purpose=rate_limits.SYNC).get(kind.path, params=params), kind
+        )
     except (errors.NeedsConsent, errors.TenantGone, errors.Invalid, errors.NotFound) as error:
         logger.warning(
             "connection %s: records of %s cannot be refreshed: %s", connection.pk, kind.name, error
@@ -351,6 +371,9 @@ def _read_ids(lease: Lease, connection: Connection, kind: Kind, ids: list[UUID])
 
 def _back_off(lease: Lease, reason: str) -> None:
     """After a failure that named no time: longer with each one in a row."""
-    failures = Ledger.objects.filter(pk=lease.connection_id).values_list("failures", flat=True).first() or 0
+    failures = (
+        Ledger.objects.filter(pk=lease.connection_id).values_list("failures", flat=True).first()
+        or 0
+    )
     pause = min(timedelta(seconds=5 * 2 ** min(failures, 10)), LONGEST_BACK_OFF)
     sync_schedule.put_off(lease, clock.now() + pause, reason, failed=True)

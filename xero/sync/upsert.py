@@ -1,4 +1,6 @@
-"""Records into the local copy: one statement for a whole answer of Xero's, never back in time, the same twice."""
+"""Records into the local copy: one statement for a whole answer of Xero's, never back in time, the
+same twice.
+"""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +55,9 @@ class Taken:
 
 
 def take_in(connection: Connection, kind_name: str, bodies: Sequence[Mapping[str, Any]]) -> Taken:
-    """Store records as Xero just sent them (whole ones: with lines, `unitdp=4`). Call it wherever some were read."""
+    """Store records as Xero just sent them (whole ones: with lines, `unitdp=4`). Call it wherever
+    some were read.
+    """
     kind = KINDS[kind_name]
     rows, refused = kind.rows(list(bodies))
     for reason in refused:
@@ -68,9 +72,13 @@ def take_in(connection: Connection, kind_name: str, bodies: Sequence[Mapping[str
 def _read_documents_of_merged(
     connection: Connection, bodies: Sequence[Mapping[str, Any]], changed: Sequence[UUID]
 ) -> None:
-    """A merged contact's documents are another contact's now, though Xero does not call them changed."""
+    """A merged contact's documents are another contact's now, though Xero does not call them
+    changed.
+    """
     records = map(parse_contact, bodies)
-    merged = [one.xero_id for one in records if one.merged_into is not None and one.xero_id in changed]
+    merged = [
+        one.xero_id for one in records if one.merged_into is not None and one.xero_id in changed
+    ]
     if merged:
         of_them = Invoice.objects.filter(connection=connection, contact_xero_id__in=merged)
         open_ids = of_them.filter(status__in=OPEN).values_list("xero_id", flat=True)
@@ -81,25 +89,37 @@ def drop_missing(connection: Connection, kind_name: str, present: Iterable[UUID]
     """Kinds that come whole: what did not come is deleted at Xero. It stays here, marked."""
     assert not KINDS[kind_name].paged
     rows = KINDS[kind_name].model._default_manager.filter(connection=connection)
-    return rows.exclude(xero_id__in=list(present)).exclude(status="DELETED").update(status="DELETED")
+    return (
+        rows.exclude(xero_id__in=list(present)).exclude(status="DELETED").update(status="DELETED")
+    )
 
 
-def forget_stale(connection: Connection, kind_name: str, ids: Sequence[UUID], *, before: datetime) -> None:
-    """These were read, by a call that began at `before`: only marks made later still ask for a read."""
+def forget_stale(
+    connection: Connection, kind_name: str, ids: Sequence[UUID], *, before: datetime
+) -> None:
+    """These were read, by a call that began at `before`: only marks made later still ask for a
+    read.
+    """
     with transaction.atomic():
         Stale.objects.filter(pk__in=lock_stale(connection, kind_name, ids), at__lte=before).delete()
 
 
-def lock_stale(connection: Connection, kind_name: str, ids: Sequence[UUID] | None = None) -> list[int]:
-    """Lock marks, all or those of `ids`, before the caller's transaction changes them; return their keys.
+def lock_stale(
+    connection: Connection, kind_name: str, ids: Sequence[UUID] | None = None
+) -> list[int]:
+    """Lock marks, all or those of `ids`, before the caller's transaction changes them; return their
+    keys.
 
-    All copies lock them in the order of the ids, as `mark_stale` writes them: else they deadlock. Change only these
-    keys then: another statement would also meet marks that were made since, in whatever order.
+    All copies lock them in the order of the ids, as `mark_stale` writes them: else they deadlock.
+    Change only these keys then: another statement would also meet marks that were made since, in
+    whatever order.
     """
     marks = Stale.objects.filter(connection=connection, kind=kind_name)
     if ids is not None:
         marks = marks.filter(xero_id__in=ids)
-    return list(marks.order_by("xero_id").select_for_update(of=("self",)).values_list("pk", flat=True))
+    return list(
+        marks.order_by("xero_id").select_for_update(of=("self",)).values_list("pk", flat=True)
+    )
 
 
 def mark_stale(marks: Sequence[tuple[int, str, UUID]]) -> None:

@@ -57,13 +57,19 @@ def _status_pill(status: str) -> SafeString:
 @register.filter
 def days_overdue(document: Invoice, today: date) -> int:
     """How many days the due date is past while money is still due; 0 when nothing is overdue."""
-    open_ = document.status == "AUTHORISED" and document.amount_due > 0 and document.due_date is not None
+    open_ = (
+        document.status == "AUTHORISED"
+        and document.amount_due > 0
+        and document.due_date is not None
+    )
     return max(0, (today - document.due_date).days) if open_ and document.due_date else 0
 
 
 @register.filter
 def of(mapping: Mapping[str, Any], key: Any) -> Any:
-    """`{{ names|of:code }}`: the value under a key that is itself a variable; empty when there is none."""
+    """`{{ names|of:code }}`: the value under a key that is itself a variable; empty when there is
+    none.
+    """
     return mapping.get(str(key), "")
 
 
@@ -80,11 +86,15 @@ def account_class(code: str) -> str:
 
 @register.filter
 def figure(number: Decimal | int | None) -> str:
-    """A quantity, rate or unit price without needless zeros, but with two decimals where there are any."""
+    """A quantity, rate or unit price without needless zeros, but with two decimals where there are
+    any.
+    """
     if number is None or number == "":
         return ""
     places = -int(Decimal(number).normalize().as_tuple().exponent)
-    return formats.number_format(number, decimal_pos=max(places, 2) if places > 0 else 0, force_grouping=True)
+    return formats.number_format(
+        number, decimal_pos=max(places, 2) if places > 0 else 0, force_grouping=True
+    )
 
 
 @register.filter

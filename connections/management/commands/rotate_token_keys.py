@@ -19,7 +19,9 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--check", action="store_true", help="fail while an old key is still needed")
+        parser.add_argument(
+            "--check", action="store_true", help="fail while an old key is still needed"
+        )
         parser.add_argument(
             "--status", action="store_true", help="say how far each node is and what comes next"
         )
@@ -35,7 +37,9 @@ class Command(BaseCommand):
         try:
             done = token_rotation.rotate(batch=max(1, options["batch"]))
         except token_rotation.NotKnownEverywhere as error:
-            raise CommandError(f"{error} Nothing was changed; put it at the end there first.") from error
+            raise CommandError(
+                f"{error} Nothing was changed; put it at the end there first."
+            ) from error
         self.stdout.write(f"{done} secrets encrypted anew with key {encryption.current_key_id()}.")
         self._check()
 
@@ -44,9 +48,15 @@ class Command(BaseCommand):
         for key in dict.fromkeys([*encryption.key_ids(), *uses]):
             known = "" if key in encryption.key_ids() else ", which TOKEN_KEYS does not hold"
             self.stdout.write(f"key {key or '(not noted)'}{known}: {uses.get(key, 0)} secrets")
-        old = {key: count for key, count in uses.items() if key != encryption.current_key_id() and count}
+        old = {
+            key: count
+            for key, count in uses.items()
+            if key != encryption.current_key_id() and count
+        }
         if old:
-            raise CommandError(f"{sum(old.values())} secrets still need an older key; keep it in TOKEN_KEYS.")
+            raise CommandError(
+                f"{sum(old.values())} secrets still need an older key; keep it in TOKEN_KEYS."
+            )
         nodes = key_rotation.list_nodes(encryption.SETTING)
         if behind := [node for node in nodes if node.keys[:1] != (encryption.current_key_id(),)]:
             raise CommandError(f"Not first on every node yet: {'; '.join(map(str, behind))}.")
@@ -59,6 +69,8 @@ class Command(BaseCommand):
             for node in nodes:
                 self.stdout.write(f"  {node}")
             if needed is not None:
-                stored = ", ".join(f"{key or '(not noted)'} {count}" for key, count in sorted(needed.items()))
+                stored = ", ".join(
+                    f"{key or '(not noted)'} {count}" for key, count in sorted(needed.items())
+                )
                 self.stdout.write(f"  stored secrets by key: {stored or 'none'}")
             self.stdout.write(f"  next: {key_rotation.advise(nodes, needed)}")

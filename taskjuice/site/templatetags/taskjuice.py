@@ -1,4 +1,6 @@
-"""Template tags and filters of the product, available in every template (docs/design-system.md shows each)."""
+"""Template tags and filters of the product, available in every template (docs/design-system.md
+shows each).
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -28,7 +30,9 @@ ICON_OF_TONE = {"good": "check", "warn": "warning", "bad": "error", "info": "inf
 @register.simple_tag
 @lru_cache(maxsize=512)  # a list has some in every row
 def icon(name: str, label: str = "") -> SafeString:
-    """An inline SVG. With a `label` it speaks for itself; without one it is decoration beside a text."""
+    """An inline SVG. With a `label` it speaks for itself; without one it is decoration beside a
+    text.
+    """
     if label:
         return format_html(
             '<svg class="icon" viewBox="0 0 24 24" role="img" aria-label="{}"><path d="{}"/></svg>',
@@ -75,7 +79,9 @@ def exact(at: datetime | None, empty: str = "never") -> SafeString:
     if at is None:
         return format_html('<span class="muted">{}</span>', empty)
     return format_html(
-        '<time datetime="{}">{}</time>', at.isoformat(timespec="seconds"), _exact(timezone.localtime(at))
+        '<time datetime="{}">{}</time>',
+        at.isoformat(timespec="seconds"),
+        _exact(timezone.localtime(at)),
     )
 
 
@@ -122,13 +128,17 @@ def duration(span: timedelta | None) -> str:
 
 @register.simple_tag
 def amount(number: Decimal | None, currency: str = "", base: str = "") -> SafeString:
-    """An amount of money with its currency's decimals, and its code when that is not the base currency."""
+    """An amount of money with its currency's decimals, and its code when that is not the base
+    currency.
+    """
     if number is None:
         return SafeString("")
     decimals = currencies.shown(Decimal(number), currency or base)
     text = f"{number:,.{decimals}f}".replace("-", "\u2212")
     if currency and currency != base:
-        return format_html('<span class="amount"><span class="currency">{}</span>{}</span>', currency, text)
+        return format_html(
+            '<span class="amount"><span class="currency">{}</span>{}</span>', currency, text
+        )
     return format_html('<span class="amount">{}</span>', text)
 
 
@@ -154,7 +164,9 @@ def bar(whole: int, *parts: int) -> str:
 
 @register.simple_tag
 def stack(parts: Sequence[Any], label: str, whole: Decimal | None = None) -> SafeString:
-    """A bar of stacked parts, each with `place` (its colour, 0 to 4), `name`, `amount`. `whole` is its full length."""
+    """A bar of stacked parts, each with `place` (its colour, 0 to 4), `name`, `amount`. `whole` is
+    its full length.
+    """
     full = sum((part.amount for part in parts), Decimal(0)) if whole is None else whole
     drawn, start = [], Decimal(0)
     for part in parts:
@@ -174,15 +186,26 @@ def stack(parts: Sequence[Any], label: str, whole: Decimal | None = None) -> Saf
 
 @register.simple_tag(takes_context=True)
 def url_with(context: Context, **changes: Any) -> str:
-    """This page's query string with some parameters changed; None drops one. The page number always drops."""
-    kept = {name: values for name, values in context["request"].GET.lists() if name not in {"page", *changes}}
+    """This page's query string with some parameters changed; None drops one. The page number always
+    drops.
+    """
+    kept = {
+        name: values
+        for name, values in context["request"].GET.lists()
+        if name not in {"page", *changes}
+    }
     changed = {name: [str(value)] for name, value in changes.items() if value not in (None, "")}
     return f"?{urlencode(kept | changed, doseq=True)}"
 
 
 @register.inclusion_tag("components/chip.html", takes_context=True)
 def chip(
-    context: Context, parameter: str, value: str, text: str, count: int | None = None, tone: str = ""
+    context: Context,
+    parameter: str,
+    value: str,
+    text: str,
+    count: int | None = None,
+    tone: str = "",
 ) -> dict[str, Any]:
     """A filter link with a count: sets `?parameter=value` (empty: no filter)."""
     request: HttpRequest = context["request"]
@@ -196,12 +219,21 @@ def chip(
 
 
 @register.inclusion_tag("components/sort.html", takes_context=True)
-def sort(context: Context, field: str, text: str, css: str = "", default: str = "") -> dict[str, Any]:
-    """A sortable column header: `?sort=field`, then `?sort=-field`. `default` is the sort without a parameter."""
+def sort(
+    context: Context, field: str, text: str, css: str = "", default: str = ""
+) -> dict[str, Any]:
+    """A sortable column header: `?sort=field`, then `?sort=-field`. `default` is the sort without a
+    parameter.
+    """
     current = context["request"].GET.get("sort", "") or default
     direction = {field: "ascending", f"-{field}": "descending"}.get(current, "")
     following = f"-{field}" if direction == "ascending" else field
-    return {"href": url_with(context, sort=following), "direction": direction, "text": text, "css": css}
+    return {
+        "href": url_with(context, sort=following),
+        "direction": direction,
+        "text": text,
+        "css": css,
+    }
 
 
 @register.inclusion_tag("components/pagination.html", takes_context=True)
@@ -214,7 +246,9 @@ def pagination(context: Context, page: "Page[Any]") -> dict[str, Any]:
 
 @register.filter
 def may(scope: Scope | None, level: str) -> bool:
-    """`{% if scope|may:"admin" %}`: whether the person may do this here. Levels: read, work, admin, own."""
+    """`{% if scope|may:"admin" %}`: whether the person may do this here. Levels: read, work, admin,
+    own.
+    """
     return scope is not None and scope.may(level)
 
 
@@ -222,7 +256,9 @@ def may(scope: Scope | None, level: str) -> bool:
 def words(fact: object) -> str:
     """A fact of the audit trail as a person reads it: `colour #000000, reply to none`."""
     if isinstance(fact, dict):
-        return ", ".join(f"{str(name).replace('_', ' ')} {words(value)}" for name, value in fact.items())
+        return ", ".join(
+            f"{str(name).replace('_', ' ')} {words(value)}" for name, value in fact.items()
+        )
     if isinstance(fact, list):
         return ", ".join(map(words, fact))
     if isinstance(fact, bool):
@@ -249,7 +285,9 @@ SYSTEMS = (
 
 @register.filter
 def browser(agent: str) -> str:
-    """`Firefox on Windows` for a User-Agent header; its first 40 characters when it names nothing known."""
+    """`Firefox on Windows` for a User-Agent header; its first 40 characters when it names nothing
+    known.
+    """
     name = next((name for mark, name in BROWSERS if mark in agent), "")
     system = next((name for mark, name in SYSTEMS if mark in agent), "")
     return f"{name} on {system}" if name and system else name or agent[:40] or "Unknown"

@@ -47,7 +47,9 @@ def visit(visitor: Client, sandbox: SandboxProcess, *organisations: str, token: 
 # -- the agency --
 
 
-def test_link_is_sent_by_letter_and_stored_as_a_hash(as_admin: Client, workspace: Workspace) -> None:
+def test_link_is_sent_by_letter_and_stored_as_a_hash(
+    as_admin: Client, workspace: Workspace
+) -> None:
     answer = as_admin.post(f"{LINKS}new/", {"email": "Mere@Harbour.example"})
     link = ConnectLink.objects.get()
     assert answer["Location"] == f"{LINKS}{link.pk}/"
@@ -56,13 +58,18 @@ def test_link_is_sent_by_letter_and_stored_as_a_hash(as_admin: Client, workspace
     assert message.subject == "TaskJuice: Northwind Books asks you to connect Xero"
     token = sent_token()
     assert len(token) == 43
-    assert (link.token_hash, link.state) == (hashlib.sha256(token.encode()).hexdigest(), LinkState.SENT)
+    assert (link.token_hash, link.state) == (
+        hashlib.sha256(token.encode()).hexdigest(),
+        LinkState.SENT,
+    )
     assert (link.expires_at - timezone.now()).days == 6
     verbs = AuditEntry.objects.order_by("-id").values_list("verb", "subject", "actor_name")
     assert verbs[0] == ("connect link sent", "mere@harbour.example", "admin@northwind.example")
 
 
-def test_link_without_an_address_is_shown_once_to_be_copied(as_admin: Client, workspace: Workspace) -> None:
+def test_link_without_an_address_is_shown_once_to_be_copied(
+    as_admin: Client, workspace: Workspace
+) -> None:
     answer = as_admin.post(f"{LINKS}new/", {"email": ""})
     link = ConnectLink.objects.get()
     found = re.search(r"http://localhost:8000/link/([\w-]+)/", answer.content.decode())
@@ -89,13 +96,17 @@ def test_letter_that_cannot_be_sent_leaves_a_link_to_copy(
 
 
 @pytest.mark.parametrize("email", ["nobody", "a@b", "x" * 300 + "@example.com", "\x00@example.com"])
-def test_wrong_address_is_refused_and_kept(as_admin: Client, workspace: Workspace, email: str) -> None:
+def test_wrong_address_is_refused_and_kept(
+    as_admin: Client, workspace: Workspace, email: str
+) -> None:
     answer = as_admin.post(f"{LINKS}new/", {"email": email})
     assert (answer.status_code, ConnectLink.objects.count()) == (422, 0)
     assert email.replace("\x00", "") in answer.content.decode().replace("\x00", "")
 
 
-def test_second_open_link_to_the_same_person_is_refused(as_admin: Client, workspace: Workspace) -> None:
+def test_second_open_link_to_the_same_person_is_refused(
+    as_admin: Client, workspace: Workspace
+) -> None:
     make_link(workspace, email="mere@harbour.example")
     answer = as_admin.post(f"{LINKS}new/", {"email": "mere@harbour.example"})
     assert answer.status_code == 422
@@ -139,7 +150,10 @@ def test_copying_shows_a_new_link_and_ends_the_old(
     page = as_admin.post(f"{LINKS}{link.pk}/copy/").content.decode()
     found = re.search(r"http://localhost:8000(/link/[\w-]+/)", page)
     assert found is not None
-    assert [as_anonymous.get(path).status_code for path in (f"/link/{TOKEN}/", found[1])] == [404, 200]
+    assert [as_anonymous.get(path).status_code for path in (f"/link/{TOKEN}/", found[1])] == [
+        404,
+        200,
+    ]
 
 
 def test_revoked_link_is_over_for_everybody(
@@ -147,7 +161,10 @@ def test_revoked_link_is_over_for_everybody(
 ) -> None:
     link = make_link(workspace, token=TOKEN)
     as_admin.post(f"{LINKS}{link.pk}/revoke/")
-    assert (state_of(link), as_anonymous.get(f"/link/{TOKEN}/").status_code) == (LinkState.REVOKED, 410)
+    assert (state_of(link), as_anonymous.get(f"/link/{TOKEN}/").status_code) == (
+        LinkState.REVOKED,
+        410,
+    )
     assert as_anonymous.post(f"/link/{TOKEN}/start/").status_code == 410
     for verb in ("remind", "copy", "revoke"):
         assert as_admin.post(f"{LINKS}{link.pk}/{verb}/").status_code == 302
@@ -159,7 +176,10 @@ def test_link_of_another_client_or_agency_is_not_found(
 ) -> None:
     link = make_link(other_workspace)
     assert as_admin.get(f"{LINKS}{link.pk}/").status_code == 404
-    assert as_stranger.get(f"/northwind/kauri-builders/connections/links/{link.pk}/").status_code == 404
+    assert (
+        as_stranger.get(f"/northwind/kauri-builders/connections/links/{link.pk}/").status_code
+        == 404
+    )
 
 
 def test_list_filters_and_asks_the_same_for_one_row_and_thirty(
@@ -167,7 +187,9 @@ def test_list_filters_and_asks_the_same_for_one_row_and_thirty(
 ) -> None:
     make_link(workspace, email="open@x.example")
     make_link(workspace, email="late@x.example", expires_at=timezone.now() - timedelta(days=1))
-    make_link(workspace, email="used@x.example", chosen_at=timezone.now(), connected_at=timezone.now())
+    make_link(
+        workspace, email="used@x.example", chosen_at=timezone.now(), connected_at=timezone.now()
+    )
 
     def shown(**query: str) -> list[str]:
         page = as_member.get("/northwind/connections/links/", query).context["page"]
@@ -221,7 +243,10 @@ def test_looking_changes_nothing(as_anonymous: Client, workspace: Workspace) -> 
     before = ConnectLink.objects.values().get()
     for method in (as_anonymous.get, as_anonymous.head, as_anonymous.get):
         assert method(f"/link/{TOKEN}/").status_code == 200
-    assert (ConnectLink.objects.values().get(), as_anonymous.cookies.get("session")) == (before, None)
+    assert (ConnectLink.objects.values().get(), as_anonymous.cookies.get("session")) == (
+        before,
+        None,
+    )
     assert as_anonymous.get(f"/link/{TOKEN}/start/").status_code == 405
     assert state_of(link) == LinkState.SENT
 
@@ -250,7 +275,10 @@ def test_visitor_connects_and_the_link_is_used(
     organisation = sandbox.organisation()
     answer = visit(as_anonymous, sandbox, organisation["tenant_id"])
     consent = Consent.objects.get()
-    assert (answer["Location"], state_of(link)) == (f"/link/choose/{consent.pk}/", LinkState.CONSENTED)
+    assert (answer["Location"], state_of(link)) == (
+        f"/link/choose/{consent.pk}/",
+        LinkState.CONSENTED,
+    )
     page = as_anonymous.get(answer["Location"]).content.decode()
     assert "may Northwind Books work with?" in page
     done = as_anonymous.post(answer["Location"], {"tenants": [organisation["tenant_id"]]})
@@ -261,10 +289,16 @@ def test_visitor_connects_and_the_link_is_used(
         LinkState.CONNECTED,
         [organisation["name"]],
     )
-    assert (connection.state, connection.connected_by, connection.connected_through) == ("active", None, link)
+    assert (connection.state, connection.connected_by, connection.connected_through) == (
+        "active",
+        None,
+        link,
+    )
     assert "Thank you." in as_anonymous.get(done["Location"]).content.decode()
     assert as_anonymous.post(f"/link/{TOKEN}/start/").status_code == 410
-    who = AuditEntry.objects.filter(verb="organisation connected").values_list("actor_name", flat=True)
+    who = AuditEntry.objects.filter(verb="organisation connected").values_list(
+        "actor_name", flat=True
+    )
     assert list(who) == ["mere@harbour.example (connect link)"]
     assert "By link" in as_admin.get("/northwind/connections/").content.decode()
 
@@ -321,7 +355,9 @@ def test_nothing_chosen_gives_the_consent_back(
     assert (state_of(link), sandbox.api("GET", "connections")) == (LinkState.CANCELLED, [])
 
 
-def test_declining_ends_the_link_with_its_reason(as_anonymous: Client, workspace: Workspace) -> None:
+def test_declining_ends_the_link_with_its_reason(
+    as_anonymous: Client, workspace: Workspace
+) -> None:
     link = make_link(workspace, token=TOKEN)
     answer = as_anonymous.post(f"/link/{TOKEN}/decline/", {"reason": "We <b>left</b> Xero."})
     assert "You declined" in answer.content.decode()
@@ -340,7 +376,11 @@ def test_link_revoked_on_the_way_gives_the_tokens_back(
     path = callback_path(sandbox.allow(begun["Location"], sandbox.organisation()["tenant_id"]))
     ConnectLink.objects.update(revoked_at=Now())
     answer = as_anonymous.get(path)
-    assert (answer.status_code, Grant.objects.count(), state_of(link)) == (400, 0, LinkState.REVOKED)
+    assert (answer.status_code, Grant.objects.count(), state_of(link)) == (
+        400,
+        0,
+        LinkState.REVOKED,
+    )
     assert "This link is over" in answer.content.decode()
 
 
@@ -400,7 +440,9 @@ def test_reconnecting_by_link_mends_the_same_organisation(
     assert (Connection.objects.get().state, state_of(link)) == ("active", LinkState.CONNECTED)
 
 
-def test_links_in_bulk_go_to_whom_is_known(as_admin: Client, agency: Agency, workspace: Workspace) -> None:
+def test_links_in_bulk_go_to_whom_is_known(
+    as_admin: Client, agency: Agency, workspace: Workspace
+) -> None:
     through = make_link(workspace, email="mere@harbour.example", chosen_at=timezone.now())
     one = make_connection(workspace, state="error", connected_through=through)
     two = make_connection(make_workspace(agency), state="error")
@@ -411,7 +453,10 @@ def test_links_in_bulk_go_to_whom_is_known(as_admin: Client, agency: Agency, wor
     assert (answer.status_code, mail.outbox) == (422, [])
     as_admin.post(url, {f"email-{one.pk}": "mere@harbour.example", f"email-{two.pk}": ""})
     made = ConnectLink.objects.latest("id")
-    assert (made.reconnects, [message.to for message in mail.outbox]) == (one, [["mere@harbour.example"]])
+    assert (made.reconnects, [message.to for message in mail.outbox]) == (
+        one,
+        [["mere@harbour.example"]],
+    )
 
 
 def test_sending_in_bulk_again_after_a_failed_letter_writes_nobody_twice(
@@ -434,7 +479,9 @@ def test_sending_in_bulk_again_after_a_failed_letter_writes_nobody_twice(
     assert "did not take this letter" in answer.content.decode()
     assert form_of(as_admin, url, good).help_text == "good@x.example has an open link for it."
     monkeypatch.setattr(all_letters, "post", post)
-    assert as_admin.post(url, typed).status_code == 422  # a second click: the first may still be on its way
+    assert (
+        as_admin.post(url, typed).status_code == 422
+    )  # a second click: the first may still be on its way
     ConnectLink.objects.filter(sent_at=None).update(
         expires_at=timezone.now() + lifecycle.LIFE - lifecycle.PAUSE
     )
@@ -453,7 +500,9 @@ def test_letter_that_failed_is_sent_anew_with_the_same_link(
     as_admin: Client, as_anonymous: Client, workspace: Workspace
 ) -> None:
     minute_ago = timezone.now() + lifecycle.LIFE - lifecycle.PAUSE
-    link = make_link(workspace, email="mere@x.example", sent_at=None, expires_at=minute_ago, token=TOKEN)
+    link = make_link(
+        workspace, email="mere@x.example", sent_at=None, expires_at=minute_ago, token=TOKEN
+    )
     as_admin.post(f"{LINKS}new/", {"email": "mere@x.example"})
     assert [each.pk for each in ConnectLink.objects.all()] == [link.pk]
     paths = (f"/link/{TOKEN}/", f"/link/{sent_token()}/")
@@ -481,7 +530,9 @@ def test_link_is_started_so_many_times_an_hour_and_no_more(
 ) -> None:
     link = make_link(workspace, token=TOKEN)
     answers = [Client().post(f"/link/{TOKEN}/start/") for _ in range(link_progress.MOST_STARTS + 3)]
-    assert [answer.status_code for answer in answers] == [302] * link_progress.MOST_STARTS + [429] * 3
+    assert [answer.status_code for answer in answers] == [302] * link_progress.MOST_STARTS + [
+        429
+    ] * 3
     assert "Started too often" in answers[-1].content.decode()
     assert Consent.objects.count() == link_progress.MOST_STARTS
     Consent.objects.update(created_at=Now() - timedelta(hours=1))
@@ -489,7 +540,9 @@ def test_link_is_started_so_many_times_an_hour_and_no_more(
     assert state_of(link) == LinkState.OPENED
 
 
-def test_starts_at_the_same_moment_are_counted(workspace: Workspace, sandbox: SandboxProcess) -> None:
+def test_starts_at_the_same_moment_are_counted(
+    workspace: Workspace, sandbox: SandboxProcess
+) -> None:
     make_link(workspace, token=TOKEN)
 
     def one(_: int) -> int:

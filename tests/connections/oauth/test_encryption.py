@@ -1,4 +1,6 @@
-"""Secrets at rest: sealed to their owner, readable through a change of keys, refused when a key was taken too early."""
+"""Secrets at rest: sealed to their owner, readable through a change of keys, refused when a key was
+taken too early.
+"""
 
 from datetime import timedelta
 from io import StringIO
@@ -17,7 +19,10 @@ from taskjuice.queue import heartbeat
 from taskjuice.queue.models import Heartbeat
 from tests.factories import make_grant
 
-OLD, NEW = "b2xkLWtleS1vbGQta2V5LW9sZC1rZXktb2xkLWtleS0=", "bmV3LWtleS1uZXcta2V5LW5ldy1rZXktbmV3LWtleS0="
+OLD, NEW = (
+    "b2xkLWtleS1vbGQta2V5LW9sZC1rZXktb2xkLWtleS0=",
+    "bmV3LWtleS1uZXcta2V5LW5ldy1rZXktbmV3LWtleS0=",
+)
 
 
 @pytest.fixture
@@ -31,7 +36,9 @@ def sealed_grant(number: int = 0) -> Grant:
     owner = grants.owner_of("xero", "app", user)
     return make_grant(
         provider_user_id=user,
-        tokens=encryption.seal(owner, {"access_token": f"a{number}", "refresh_token": f"r{number}"}),
+        tokens=encryption.seal(
+            owner, {"access_token": f"a{number}", "refresh_token": f"r{number}"}
+        ),
         key_id=encryption.current_key_id(),
     )
 
@@ -121,9 +128,13 @@ def test_rotation_cut_short_goes_on(old_key: Any, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.django_db
-def test_rotation_leaves_a_grant_refreshed_meanwhile(old_key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rotation_leaves_a_grant_refreshed_meanwhile(
+    old_key: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grant = sealed_grant()
-    fresh = encryption.seal("grant:xero:app:user-0", {"access_token": "new", "refresh_token": "new"})
+    fresh = encryption.seal(
+        "grant:xero:app:user-0", {"access_token": "new", "refresh_token": "new"}
+    )
     old_key.TOKEN_KEYS = [NEW, OLD]
     reseal = encryption.reseal
 
@@ -153,12 +164,16 @@ def test_check_refuses_a_key_taken_away_too_early(old_key: Any) -> None:
 def has_keys(node: str, *keys: str, kind: str = "worker") -> None:
     """A living node that names these keys."""
     known = {"TOKEN_KEYS": [encryption.key_id(key) for key in keys]}
-    Heartbeat.objects.update_or_create(node=node, defaults={"kind": kind, "keys": known, "beat_at": Now()})
+    Heartbeat.objects.update_or_create(
+        node=node, defaults={"kind": kind, "keys": known, "beat_at": Now()}
+    )
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", ["web", "worker"])
-def test_rotation_is_refused_while_a_living_node_does_not_know_the_key(old_key: Any, kind: str) -> None:
+def test_rotation_is_refused_while_a_living_node_does_not_know_the_key(
+    old_key: Any, kind: str
+) -> None:
     grant = sealed_grant()
     old_key.TOKEN_KEYS = [NEW, OLD]
     has_keys("first", NEW, OLD)
@@ -185,7 +200,9 @@ def test_status_says_what_each_node_knows_and_what_comes_next(old_key: Any) -> N
         has_keys("two", *two, kind="web")
         return run("--status").partition("SECRET_KEY")[0]
 
-    assert f"web two: {old}\n  worker one: {old}\n  stored secrets by key: {old} 1\n" in status([OLD], [OLD])
+    assert f"web two: {old}\n  worker one: {old}\n  stored secrets by key: {old} 1\n" in status(
+        [OLD], [OLD]
+    )
     assert f"next: {new} is known to 1 of 2. If it is new: put it at the end on web two." in status(
         [OLD, NEW], [OLD]
     )

@@ -1,4 +1,6 @@
-"""Tokens kept alive: refreshed once whoever asks, never lost to a crash, never believed dead too early."""
+"""Tokens kept alive: refreshed once whoever asks, never lost to a crash, never believed dead too
+early.
+"""
 
 import hashlib
 import os
@@ -112,7 +114,9 @@ def test_fresh_token_is_served_without_asking(grant: Grant, sandbox: SandboxProc
     assert outcomes() == []
 
 
-@pytest.mark.parametrize("left", [timedelta(minutes=4, seconds=55), timedelta(0), timedelta(days=-1)])
+@pytest.mark.parametrize(
+    "left", [timedelta(minutes=4, seconds=55), timedelta(0), timedelta(days=-1)]
+)
 def test_token_is_refreshed_when_under_five_minutes_are_left(
     grant: Grant, sandbox: SandboxProcess, left: timedelta
 ) -> None:
@@ -120,7 +124,10 @@ def test_token_is_refreshed_when_under_five_minutes_are_left(
     expire(left)
     token = grants.access_token(grant)
     after = secrets(grant)
-    assert (token, after["previous_refresh_token"]) == (after["access_token"], before["refresh_token"])
+    assert (token, after["previous_refresh_token"]) == (
+        after["access_token"],
+        before["refresh_token"],
+    )
     assert after["refresh_token"] != before["refresh_token"]
     assert outcomes() == ["refreshed"]
 
@@ -157,8 +164,13 @@ def test_killed_refresh_is_recovered_inside_the_grace(
             grants.access_token(grant)  # the dead process still holds the lease
         Grant.objects.update(lease_until=Now() - timedelta(seconds=1))
     token = grants.access_token(grant)
-    assert (token, Connection.objects.get().state) == (secrets(grant)["access_token"], ConnectionState.ACTIVE)
-    assert issued(sandbox).get("refresh_token_in_grace", 0) == (1 if point == "after-response" else 0)
+    assert (token, Connection.objects.get().state) == (
+        secrets(grant)["access_token"],
+        ConnectionState.ACTIVE,
+    )
+    assert issued(sandbox).get("refresh_token_in_grace", 0) == (
+        1 if point == "after-response" else 0
+    )
     assert issued(sandbox).get("invalid_grant", 0) == 0
 
 
@@ -177,7 +189,10 @@ def test_late_writer_cannot_overwrite_a_newer_token(
     time.sleep(0.2)
     token = grants.access_token(grant)
     answer = late.hear()
-    assert answer == [str(secrets(grant) and grant.version), hashlib.sha256(token.encode()).hexdigest()]
+    assert answer == [
+        str(secrets(grant) and grant.version),
+        hashlib.sha256(token.encode()).hexdigest(),
+    ]
     assert secrets(grant)["access_token"] == token
     assert outcomes() == ["refreshed", "race"]
 
@@ -230,9 +245,13 @@ def test_pause_doubles_with_failures_in_a_row_and_with_no_others(
     assert outcomes() == [*["transient"] * 3, "refreshed", "transient"]
 
 
-def test_token_at_hand_serves_while_refreshing_is_impossible(grant: Grant, sandbox: SandboxProcess) -> None:
+def test_token_at_hand_serves_while_refreshing_is_impossible(
+    grant: Grant, sandbox: SandboxProcess
+) -> None:
     expire(timedelta(minutes=2))
-    sandbox.api("POST", "faults", {"kind": "error_500_before", "path": "/connect/token", "remaining": None})
+    sandbox.api(
+        "POST", "faults", {"kind": "error_500_before", "path": "/connect/token", "remaining": None}
+    )
     assert [grants.access_token(grant) for _ in range(3)] == [secrets(grant)["access_token"]] * 3
     assert outcomes() == ["transient"]
 
@@ -244,7 +263,9 @@ def test_refusal_is_not_believed_when_newer_tokens_are_stored(
     ask = grants._ask
 
     def overtaken(held: Any, token: str) -> Any:
-        Grant.objects.update(version=F("version") + 1, access_expires_at=Now() + timedelta(minutes=30))
+        Grant.objects.update(
+            version=F("version") + 1, access_expires_at=Now() + timedelta(minutes=30)
+        )
         raise errors.NeedsConsent("invalid_grant")
 
     monkeypatch.setattr(grants, "_ask", overtaken)

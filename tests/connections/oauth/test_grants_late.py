@@ -1,4 +1,6 @@
-"""What the clock does to tokens. It runs only forwards in the sandbox, so these tests have one of their own each."""
+"""What the clock does to tokens. It runs only forwards in the sandbox, so these tests have one of
+their own each.
+"""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,6 @@
-"""The way back from Xero with everything that can be wrong with it: nothing is exchanged, nobody sees an error 500."""
+"""The way back from Xero with everything that can be wrong with it: nothing is exchanged, nobody
+sees an error 500.
+"""
 
 import threading
 from datetime import timedelta
@@ -72,7 +74,9 @@ def test_callback_without_our_state_is_refused(
 def test_callback_with_repeated_or_contradicting_parameters_is_refused(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess, extra: str
 ) -> None:
-    path = callback_path(sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"]))
+    path = callback_path(
+        sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
+    )
     answer = as_admin.get(f"{path}&{extra}")
     assert answer.status_code == 400
     assert nothing_happened(sandbox)
@@ -82,7 +86,9 @@ def test_callback_with_repeated_or_contradicting_parameters_is_refused(
 def test_callback_without_a_usable_code_is_refused(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess, code: str | None
 ) -> None:
-    query = {"state": state_of(start(as_admin, workspace))} | ({} if code is None else {"code": code})
+    query = {"state": state_of(start(as_admin, workspace))} | (
+        {} if code is None else {"code": code}
+    )
     answer = as_admin.get(f"{CALLBACK}?{urlencode(query)}")
     assert answer.status_code == 400
     assert nothing_happened(sandbox)
@@ -99,7 +105,9 @@ def test_callback_with_a_code_of_two_lines_fails_cleanly(
 def test_callback_used_twice_is_refused_the_second_time(
     as_admin: Client, agency: Agency, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
-    path = callback_path(sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"]))
+    path = callback_path(
+        sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
+    )
     assert as_admin.get(path).status_code == 302
     again = as_admin.get(path)
     assert again.status_code == 400
@@ -111,7 +119,9 @@ def test_callback_used_twice_is_refused_the_second_time(
 def test_callback_older_than_ten_minutes_is_refused(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
-    path = callback_path(sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"]))
+    path = callback_path(
+        sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
+    )
     Consent.objects.update(created_at=Now() - timedelta(minutes=11))
     answer = as_admin.get(path)
     assert answer.status_code == 400
@@ -128,14 +138,18 @@ def test_callback_of_another_person_or_session_is_refused(
     workspace: Workspace,
     sandbox: SandboxProcess,
 ) -> None:
-    path = callback_path(sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"]))
+    path = callback_path(
+        sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
+    )
     others = [as_owner, sign_in(admin), as_anonymous]
     assert [other.get(path).status_code for other in others] == [400, 400, 400]
     assert nothing_happened(sandbox)
     assert as_admin.get(path).status_code == 302
 
 
-def test_callback_of_another_provider_is_not_found(as_admin: Client, sandbox: SandboxProcess) -> None:
+def test_callback_of_another_provider_is_not_found(
+    as_admin: Client, sandbox: SandboxProcess
+) -> None:
     assert as_admin.get("/connections/elsewhere/callback/?state=a&code=b").status_code == 404
 
 
@@ -165,7 +179,9 @@ def test_refused_consent_shows_a_friendly_page(
 def test_right_lost_between_start_and_callback_is_forbidden(
     as_admin: Client, admin: User, agency: Agency, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
-    path = callback_path(sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"]))
+    path = callback_path(
+        sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
+    )
     Membership.objects.filter(user=admin).update(role="member")
     assert len(sandbox.api("GET", "connections")) == 1  # Xero counts it from the consent on
     assert as_admin.get(path).status_code == 403
@@ -201,7 +217,9 @@ def test_right_lost_during_the_exchange_gives_the_tokens_back(
 def test_archived_client_is_forbidden(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
-    path = callback_path(sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"]))
+    path = callback_path(
+        sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
+    )
     Workspace.objects.update(archived_at=Now())
     assert as_admin.get(path).status_code == 403
     assert was_given_back(sandbox)
@@ -212,7 +230,9 @@ def test_parallel_callbacks_exchange_once_and_all_arrive(
 ) -> None:
     from xero.provider import XeroProvider
 
-    path = callback_path(sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"]))
+    path = callback_path(
+        sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
+    )
     exchange, wait = XeroProvider.exchange, consents.wait_for_exchange
     under_way = threading.Barrier(4, timeout=20)  # the exchange goes on when the others wait for it
     answers: list[tuple[int, str]] = []
@@ -246,7 +266,11 @@ def test_parallel_callbacks_exchange_once_and_all_arrive(
 
 
 def test_choice_of_another_person_is_not_found(
-    as_admin: Client, as_owner: Client, as_member: Client, workspace: Workspace, sandbox: SandboxProcess
+    as_admin: Client,
+    as_owner: Client,
+    as_member: Client,
+    workspace: Workspace,
+    sandbox: SandboxProcess,
 ) -> None:
     answer = come_back(
         as_admin, sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
@@ -270,7 +294,10 @@ def test_choice_made_twice_connects_once(
 
 
 def test_code_never_reaches_the_log(
-    as_admin: Client, workspace: Workspace, sandbox: SandboxProcess, caplog: pytest.LogCaptureFixture
+    as_admin: Client,
+    workspace: Workspace,
+    sandbox: SandboxProcess,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     redirect = sandbox.allow(start(as_admin, workspace), sandbox.organisation()["tenant_id"])
     code = parse_qs(urlsplit(redirect).query)["code"][0]
@@ -281,7 +308,8 @@ def test_code_never_reaches_the_log(
 
 
 @pytest.mark.parametrize(
-    "scopes", ["openid profile email accounting.contacts", "offline_access openid accounting.contacts"]
+    "scopes",
+    ["openid profile email accounting.contacts", "offline_access openid accounting.contacts"],
 )
 def test_tokens_with_too_little_are_refused_and_given_back(
     as_admin: Client, workspace: Workspace, sandbox: SandboxProcess, settings: Any, scopes: str

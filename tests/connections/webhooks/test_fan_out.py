@@ -36,7 +36,9 @@ def fan_out_flag(db: None) -> None:
     Wake.objects.get_or_create(name="fan-out")
 
 
-def report(*connections: Connection, resource: str = "", category: str = "INVOICE", at: str = "") -> bytes:
+def report(
+    *connections: Connection, resource: str = "", category: str = "INVOICE", at: str = ""
+) -> bytes:
     return json.dumps(
         {
             "events": [
@@ -67,7 +69,9 @@ def test_store_queues_one_wake_up_for_a_burst() -> None:
 def test_statement_that_stores_a_delivery_is_prepared_once_where_the_session_is_ours(
     is_direct: bool, prepared: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Behind a pooler in transaction mode, as PgBouncer, the next statement may meet another session."""
+    """Behind a pooler in transaction mode, as PgBouncer, the next statement may meet another
+    session.
+    """
     database.ensure_connection()
     with database.cursor() as cursor:
         cursor.execute("DEALLOCATE ALL")
@@ -115,7 +119,11 @@ def test_events_of_an_archived_client_are_kept_and_start_nothing(workspace: Work
     Workspace.objects.update(archived_at=timezone.now())
     receiver.store("xero", report(connection))
     fan_out.fan_out()
-    assert (Event.objects.count(), Activation.objects.count(), verdicts()) == (1, 0, ["no subscriber"])
+    assert (Event.objects.count(), Activation.objects.count(), verdicts()) == (
+        1,
+        0,
+        ["no subscriber"],
+    )
 
 
 def test_workflow_may_want_the_changes_of_workflows(workspace: Workspace) -> None:
@@ -187,9 +195,15 @@ def test_organisation_in_two_agencies_gives_each_its_own_event(
     make_workflow(theirs.agency, theirs)
     receiver.store("xero", report(ours))
     fan_out.fan_out()
-    assert set(Event.objects.values_list("workspace", flat=True)) == {workspace.pk, foreign_workspace.pk}
+    assert set(Event.objects.values_list("workspace", flat=True)) == {
+        workspace.pk,
+        foreign_workspace.pk,
+    }
     assert (
-        Activation.objects.filter(agency=F("workflow__agency"), connection__agency=F("agency")).count() == 2
+        Activation.objects.filter(
+            agency=F("workflow__agency"), connection__agency=F("agency")
+        ).count()
+        == 2
     )
 
 
@@ -197,7 +211,11 @@ def test_mixed_delivery_keeps_the_known_part(workspace: Workspace) -> None:
     known = make_connection(workspace)
     receiver.store("xero", report(known, Connection(tenant_id=uuid4())))
     fan_out.fan_out()
-    assert (verdicts(), Event.objects.count(), StrayEvent.objects.count()) == (["no subscriber"], 1, 1)
+    assert (verdicts(), Event.objects.count(), StrayEvent.objects.count()) == (
+        ["no subscriber"],
+        1,
+        1,
+    )
 
 
 @pytest.fixture
@@ -229,14 +247,18 @@ def poisoned_delivery(workspace: Workspace, poison: str) -> tuple[Delivery, Conn
     """One with three events of which the second is poisoned, taken in."""
     connection = make_connection(workspace)
     make_workflow(workspace.agency, connection)
-    events = [json.loads(report(connection, resource=each))["events"][0] for each in ("", poison, "")]
+    events = [
+        json.loads(report(connection, resource=each))["events"][0] for each in ("", poison, "")
+    ]
     receiver.store("xero", json.dumps({"events": events}).encode())
     fan_out.fan_out()
     return Delivery.objects.get(), connection
 
 
 def test_poisoned_event_fails_alone_in_its_delivery(workspace: Workspace, poison: str) -> None:
-    """F11: the others run; the poisoned one is stored, seen, and can be replayed when the cause is mended."""
+    """F11: the others run; the poisoned one is stored, seen, and can be replayed when the cause is
+    mended.
+    """
     delivery, _ = poisoned_delivery(workspace, poison)
     assert (delivery.state, delivery.verdict, delivery.events, delivery.activations) == (
         "failed",
@@ -277,7 +299,9 @@ def test_trouble_of_the_database_is_no_fault_of_a_delivery(
     assert Delivery.objects.get().state == "waiting"
 
 
-def test_delivery_that_commits_after_the_last_look_wakes_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delivery_that_commits_after_the_last_look_wakes_for_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Its statement still saw a wake-up queued, which was taken before it could be seen."""
     receiver.store("xero", b"{}")
     fan_out.fan_out()
@@ -290,7 +314,9 @@ def test_delivery_that_commits_after_the_last_look_wakes_for_itself(monkeypatch:
     assert OrmQ.objects.count() == 1  # that one will see both
 
 
-def test_flag_stays_up_while_deliveries_come(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flag_stays_up_while_deliveries_come(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So that a burst keeps one copy of the fan-out busy, and not all workers."""
     connection = make_connection(workspace)
     process, flags = fan_out._process, []
@@ -308,7 +334,9 @@ def test_flag_stays_up_while_deliveries_come(workspace: Workspace, monkeypatch: 
     assert not Wake.objects.get(name="fan-out").pending
 
 
-def test_fan_out_lets_others_have_their_turn(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fan_out_lets_others_have_their_turn(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(fan_out, "BATCH", 2)
     monkeypatch.setattr(fan_out, "TURN_SECONDS", 0.0)
     connection = make_connection(workspace)
@@ -322,9 +350,15 @@ def test_fan_out_lets_others_have_their_turn(workspace: Workspace, monkeypatch: 
 
 def test_event_older_than_what_is_remembered_is_kept_apart(workspace: Workspace) -> None:
     long_ago = datetime.now(UTC) - parsing.ACCEPTED - timedelta(hours=1)
-    receiver.store("xero", report(make_connection(workspace), at=long_ago.strftime("%Y-%m-%dT%H:%M:%S")))
+    receiver.store(
+        "xero", report(make_connection(workspace), at=long_ago.strftime("%Y-%m-%dT%H:%M:%S"))
+    )
     fan_out.fan_out()
-    assert (Event.objects.count(), StrayEvent.objects.get().reason, verdicts()) == (0, "too old", ["ignored"])
+    assert (Event.objects.count(), StrayEvent.objects.get().reason, verdicts()) == (
+        0,
+        "too old",
+        ["ignored"],
+    )
 
 
 def test_last_webhook_is_noted_on_the_connection(workspace: Workspace) -> None:

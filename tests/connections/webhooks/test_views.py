@@ -42,7 +42,10 @@ def listed(answer: Any) -> list[int]:
 
 
 def test_list_shows_deliveries_of_the_agencys_clients_only(
-    as_member: Client, workspace: Workspace, other_workspace: Workspace, foreign_workspace: Workspace
+    as_member: Client,
+    workspace: Workspace,
+    other_workspace: Workspace,
+    foreign_workspace: Workspace,
 ) -> None:
     ours, other = deliver(make_connection(workspace)), deliver(make_connection(other_workspace))
     deliver(make_connection(foreign_workspace))
@@ -63,7 +66,10 @@ def test_verdict_filters(as_member: Client, workspace: Workspace) -> None:
     heard = deliver(connection)
     assert listed(as_member.get("/northwind/deliveries/?verdict=valid")) == [heard.pk]
     assert listed(as_member.get("/northwind/deliveries/?verdict=no+subscriber")) == [quiet.pk]
-    assert listed(as_member.get("/northwind/deliveries/?verdict=nonsense&before=-7")) == [heard.pk, quiet.pk]
+    assert listed(as_member.get("/northwind/deliveries/?verdict=nonsense&before=-7")) == [
+        heard.pk,
+        quiet.pk,
+    ]
 
 
 def test_older_ones_follow_on_the_next_page(as_member: Client, workspace: Workspace) -> None:
@@ -158,7 +164,8 @@ def test_body_stays_hidden_after_the_agencys_own_other_client_is_erased(
     erase(other_workspace, owner)
     assert "ENTROPY" not in as_member.get(f"/northwind/deliveries/{delivery.pk}/").content.decode()
     assert (
-        "ENTROPY" not in as_member.get(f"/northwind/harbour-cafe/deliveries/{delivery.pk}/").content.decode()
+        "ENTROPY"
+        not in as_member.get(f"/northwind/harbour-cafe/deliveries/{delivery.pk}/").content.decode()
     )
 
 
@@ -196,7 +203,9 @@ def test_replay_starts_what_was_published_since_and_nothing_twice(
     as_member.post(url)
     assert Activation.objects.count() == 2
     assert list(
-        AuditEntry.objects.filter(verb="replayed a delivery").values_list("details__started", flat=True)
+        AuditEntry.objects.filter(verb="replayed a delivery").values_list(
+            "details__started", flat=True
+        )
     ) == [
         1,
         0,
@@ -240,7 +249,9 @@ def test_time_to_answer_is_stored_with_the_delivery_and_shown(
     measured = Delivery.objects.latest("pk")
     assert measured.answer_ms is not None
     assert measured.answer_ms > 0
-    assert f"{measured.answer_ms:.1f} ms" in as_member.get("/northwind/deliveries/").content.decode()
+    assert (
+        f"{measured.answer_ms:.1f} ms" in as_member.get("/northwind/deliveries/").content.decode()
+    )
 
 
 def replay_window(client: Client, since: datetime, until: datetime) -> Any:
@@ -260,7 +271,9 @@ def test_window_is_counted_then_replayed_and_nothing_happens_twice(
     make_event(theirs, delivery=make_delivery())
     make_workflow(workspace.agency, connection)
     for _ in range(2):
-        count, answer = replay_window(as_member, now - timedelta(hours=24), now + timedelta(hours=1))
+        count, answer = replay_window(
+            as_member, now - timedelta(hours=24), now + timedelta(hours=1)
+        )
         assert (count, answer["Location"]) == (2, "/northwind/deliveries/")
         assert Activation.objects.count() == 2
     started = AuditEntry.objects.filter(verb="replayed a delivery").order_by("pk")
@@ -292,7 +305,9 @@ def test_gaps_and_how_they_were_healed_are_shown(as_member: Client) -> None:
     SequenceGap.objects.create(first=20, last=20, since=at, closed_at=at)
     SequenceGap.objects.create(first=30, last=31, since=at)
     text = as_member.get("/northwind/deliveries/").content.decode()
-    assert [word in text for word in ("11–14", "Read instead", "Came late", "Waits to be read")] == [True] * 4
+    assert [
+        word in text for word in ("11–14", "Read instead", "Came late", "Waits to be read")
+    ] == [True] * 4
 
 
 def test_look_for_missed_changes_has_only_our_ledgers_read(

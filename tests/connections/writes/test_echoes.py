@@ -1,4 +1,6 @@
-"""Events that a step's own write caused start nothing; what people change, even a second later, starts all of it."""
+"""Events that a step's own write caused start nothing; what people change, even a second later,
+starts all of it.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +14,13 @@ from connections.integrations import ReportedEvent
 from connections.models import Call, CallState, Connection, Delivery, Event, Mention, Sending
 from connections.webhooks import fan_out, parsing
 from taskjuice.workspaces.models import Workspace
-from tests.factories import make_activation, make_call, make_connection, make_delivery, make_workflow
+from tests.factories import (
+    make_activation,
+    make_call,
+    make_connection,
+    make_delivery,
+    make_workflow,
+)
 from workflows.models import Activation, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +69,12 @@ def wrote(
 
 
 def told(
-    connection: Connection, at: datetime, *, resource: UUID = RECORD, type: str = "UPDATE", **fields: Any
+    connection: Connection,
+    at: datetime,
+    *,
+    resource: UUID = RECORD,
+    type: str = "UPDATE",
+    **fields: Any,
 ) -> Event:
     """An event as a delivery brings it, taken in and announced."""
     reported = ReportedEvent(connection.tenant_id, "INVOICE", type, resource, at)
@@ -197,7 +210,9 @@ def test_creation_that_comes_before_the_answer_that_names_it_waits(
     for record, later in ((ours, 0), (theirs, 2)):
         told(connection, moment + timedelta(seconds=later), resource=record, type="CREATE")
     assert Event.objects.filter(undecided=True).count() == 2
-    Call.objects.filter(pk=call.pk).update(state=CallState.CONFIRMED, record_id=ours, changed_at=moment)
+    Call.objects.filter(pk=call.pk).update(
+        state=CallState.CONFIRMED, record_id=ours, changed_at=moment
+    )
     fan_out.announce_decided()
     assert dict(Event.objects.values_list("resource_id", "ours")) == {ours: True, theirs: False}
     assert Activation.objects.get(event__resource_id=theirs)
@@ -213,7 +228,9 @@ def test_write_found_by_a_look_up_claims_what_changed_while_its_request_was_unde
 
 
 def test_workflow_is_never_started_by_what_it_led_to(connection: Connection) -> None:
-    """Also not by way of another, and although both want what workflows change: a causes b causes a."""
+    """Also not by way of another, and although both want what workflows change: a causes b causes
+    a.
+    """
     first, second = (wanting_own(make_workflow(connection.agency, connection)) for _ in range(2))
     start = told(connection, DONE - timedelta(minutes=1), resource=uuid4())
     assert Activation.objects.filter(event=start).count() == 2
@@ -233,7 +250,9 @@ def test_batch_of_events_is_judged_by_as_many_queries_as_one(
 ) -> None:
     def tell(count: int) -> None:
         moments = [DONE - timedelta(days=1, minutes=n) for n in range(count)]
-        reported = [ReportedEvent(connection.tenant_id, "INVOICE", "UPDATE", uuid4(), at) for at in moments]
+        reported = [
+            ReportedEvent(connection.tenant_id, "INVOICE", "UPDATE", uuid4(), at) for at in moments
+        ]
         parsing.insert_events([(connection, None, one) for one in reported])
 
     for count in (1, 30):

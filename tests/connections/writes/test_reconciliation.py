@@ -1,6 +1,8 @@
-"""After a restore from a backup nothing is written twice: writes wait, are looked up, and doubtful ones ask a person.
+"""After a restore from a backup nothing is written twice: writes wait, are looked up, and doubtful
+ones ask a person.
 
-"Restored" here: the rows that came after the backup are taken away; Xero keeps what was written meanwhile.
+"Restored" here: the rows that came after the backup are taken away; Xero keeps what was written
+meanwhile.
 """
 
 from collections.abc import Iterator
@@ -49,7 +51,9 @@ def connection(running: SandboxProcess, settings: Any, workspace: Workspace) -> 
 
 
 class Step:
-    """A step that makes one invoice, of this activation or of one that a webhook of `at` caused: an hour ago."""
+    """A step that makes one invoice, of this activation or of one that a webhook of `at` caused: an
+    hour ago.
+    """
 
     def __init__(
         self,
@@ -59,19 +63,30 @@ class Step:
         at: datetime | None = None,
         activation: Activation | None = None,
     ) -> None:
-        self.sandbox, self.connection, self.name = sandbox, connection, f"Restored {uuid4().hex[:10]}"
+        self.sandbox, self.connection, self.name = (
+            sandbox,
+            connection,
+            f"Restored {uuid4().hex[:10]}",
+        )
         self.activation = activation or make_activation(
             make_workflow(connection.agency, connection, steps=STEPS),
             connection,
             event=make_event(
-                connection, delivery=make_delivery(), occurred_at=at or clock.now() - timedelta(hours=1)
+                connection,
+                delivery=make_delivery(),
+                occurred_at=at or clock.now() - timedelta(hours=1),
             ),
         )
 
     def run(self, **of: Any) -> Outcome:
         action = registry.actions[ACTION]
         whose = of or {"activation_id": self.activation.pk, "step": "write"}
-        given = {"contact_name": self.name, "status": "AUTHORISED", "due_date": "+30", "lines": LINES}
+        given = {
+            "contact_name": self.name,
+            "status": "AUTHORISED",
+            "due_date": "+30",
+            "lines": LINES,
+        }
         return action.run_many([ActionCall(self.connection, **whose)], [clean(action, given)])[0]
 
     def there(self) -> int:
@@ -107,7 +122,9 @@ def test_nothing_is_written_while_a_reconciliation_is_open(step: Step, owner: Us
     assert (step.there(), Call.objects.count()) == (0, 0)
 
 
-def test_step_that_wrote_after_the_backup_asks_a_person_and_writes_once(step: Step, owner: User) -> None:
+def test_step_that_wrote_after_the_backup_asks_a_person_and_writes_once(
+    step: Step, owner: User
+) -> None:
     assert isinstance(step.run(), Done)
     reconciliation.release(restore(), force=True)
     outcome = step.run()
@@ -166,9 +183,13 @@ def test_replay_by_a_person_after_the_restore_is_not_doubted(step: Step, owner: 
 def test_change_that_is_dated_anew_after_the_restore_is_doubted(
     running: SandboxProcess, connection: Connection
 ) -> None:
-    """Approved after the backup, touched again after the restore: the comparison finds both as one change."""
+    """Approved after the backup, touched again after the restore: the comparison finds both as one
+    change.
+    """
     tenant = str(connection.tenant_id)
-    draft = running.xero("GET", tenant, 'Invoices?where=Status=="DRAFT"&page=1')["Invoices"][0]["InvoiceID"]
+    draft = running.xero("GET", tenant, 'Invoices?where=Status=="DRAFT"&page=1')["Invoices"][0][
+        "InvoiceID"
+    ]
     workflow = make_workflow(connection.agency, connection, trigger="xero/invoice-approved")
     schedule.begin(connection)
     read_all(connection)
@@ -203,7 +224,9 @@ def test_write_that_the_backup_thinks_unsent_is_looked_up_and_found(step: Step) 
 def test_write_that_is_not_in_xero_goes_out_only_after_the_release(step: Step) -> None:
     assert isinstance(step.run(), Done)
     Call.objects.update(state=CallState.INTENDED, record_id=None, answer=None, settled_at=None)
-    Call.objects.update(body=Call.objects.get().body | {"Url": f"http://localhost:8000/x/y/calls/{uuid4()}/"})
+    Call.objects.update(
+        body=Call.objects.get().body | {"Url": f"http://localhost:8000/x/y/calls/{uuid4()}/"}
+    )
     row = reconciliation.begin(since=timezone.now() - timedelta(minutes=90))
     assert reconciliation.look_up() == 1
     assert (Call.objects.get().state, step.there()) == (CallState.INTENDED, 1)
@@ -212,7 +235,9 @@ def test_write_that_is_not_in_xero_goes_out_only_after_the_release(step: Step) -
 
 def test_command_leads_through_it(step: Step) -> None:
     Ledger.objects.create(
-        connection=step.connection, workspace=step.connection.workspace, first_finished_at=timezone.now()
+        connection=step.connection,
+        workspace=step.connection.workspace,
+        first_finished_at=timezone.now(),
     )
     assert command("begin", "--since", "2026-01-02T03:04:05Z").startswith(
         "Writes are held. Start web and workers"
@@ -222,11 +247,14 @@ def test_command_leads_through_it(step: Step) -> None:
         command("begin", "--since", "2026-01-02")
     with pytest.raises(CommandError, match="Not everything has been compared yet"):
         command("status")
-    with pytest.raises(CommandError, match=f"the ledger of {step.connection.name} has not been read since"):
+    with pytest.raises(
+        CommandError, match=f"the ledger of {step.connection.name} has not been read since"
+    ):
         command("release")
     Ledger.objects.update(finished_at=timezone.now() + timedelta(seconds=1), recover_since=None)
     assert (
-        command("status").splitlines()[-1] == "Everything has been compared: `reconcile release` may follow."
+        command("status").splitlines()[-1]
+        == "Everything has been compared: `reconcile release` may follow."
     )
     assert command("release").startswith("Writes go out again.")
     assert command("status") == "No reconciliation is open; writes go out.\n"

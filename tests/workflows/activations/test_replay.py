@@ -71,7 +71,9 @@ def connection(workspace: Workspace) -> Connection:
 
 def ran(connection: Connection, steps: Sequence[dict[str, Any]]) -> Activation:
     """An activation of a workflow with these steps, after one turn of its lane."""
-    activation = make_activation(make_workflow(connection.agency, connection, steps=list(steps)), connection)
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=list(steps)), connection
+    )
     return again(activation)
 
 
@@ -130,7 +132,9 @@ def test_replay_never_repeats_a_finished_write(
 def edited(workflow: Workflow, by: User, *steps: dict[str, Any]) -> None:
     """Publish these steps as the next version."""
     drawn = Draft(
-        "xero/invoice-event", {"change": "any"}, [Step(s["name"], s["action"], s["input"]) for s in steps]
+        "xero/invoice-event",
+        {"change": "any"},
+        [Step(s["name"], s["action"], s["input"]) for s in steps],
     )
     stamp = lifecycle.current_content(workflow).stamp
     lifecycle.save_draft(workflow=workflow, draft=drawn, stamp=stamp, by=by)
@@ -175,8 +179,12 @@ def test_replay_begins_only_where_it_was_reached(
 
 
 @pytest.mark.parametrize("state", ["ready", "running"])
-def test_replay_of_one_on_its_way_is_refused(connection: Connection, member: User, state: str) -> None:
-    activation = make_activation(make_workflow(connection.agency, connection, steps=[step("a")]), connection)
+def test_replay_of_one_on_its_way_is_refused(
+    connection: Connection, member: User, state: str
+) -> None:
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=[step("a")]), connection
+    )
     Activation.objects.update(state=state)
     with pytest.raises(NotAllowed, match="still on its way"):
         replay.replay(activation=activation, position=0, by=member)
@@ -204,7 +212,9 @@ def test_replay_after_the_workflow_was_deleted_is_refused(
 
 
 def test_cancel_ends_what_waits_and_is_noted(connection: Connection, member: User) -> None:
-    activation = make_activation(make_workflow(connection.agency, connection, steps=[step("a")]), connection)
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=[step("a")]), connection
+    )
     replay.cancel(activation=activation, by=member)
     activation = again(activation)
     assert (activation.state, activation.attempt, activation.finished_at is not None) == (
@@ -220,7 +230,9 @@ def test_cancel_ends_what_waits_and_is_noted(connection: Connection, member: Use
 def test_cancel_of_a_running_one_is_not_undone_by_its_worker(
     connection: Connection, count: type[Count], member: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    activation = make_activation(make_workflow(connection.agency, connection, steps=[step("a")]), connection)
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=[step("a")]), connection
+    )
     during = Count.run
 
     def run(self: Count, call: Call, data: Data) -> Data:

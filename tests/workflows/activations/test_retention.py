@@ -1,4 +1,6 @@
-"""What is old goes, month by month; what has not ended stays, and nothing that is forgotten can happen twice."""
+"""What is old goes, month by month; what has not ended stays, and nothing that is forgotten can
+happen twice.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -16,7 +18,14 @@ from connections.models import Connection, Delivery, Event, Refusal, StrayEvent,
 from connections.webhooks import fan_out, receiver
 from taskjuice.partitions import later, month_of
 from taskjuice.queue import pruning, sweeping, tasks
-from tests.factories import make_activation, make_call, make_delivery, make_event, make_grant, make_workflow
+from tests.factories import (
+    make_activation,
+    make_call,
+    make_delivery,
+    make_event,
+    make_grant,
+    make_workflow,
+)
 from workflows.activations import retention as activation_retention
 from workflows.models import Activation, StepRun
 
@@ -175,7 +184,10 @@ def test_steps_of_what_goes_on_survive_their_month(connection: Connection) -> No
     Activation.objects.filter(pk=lately.pk).update(finished_at=timezone.now())
     make_history(connection, ago=VERY_OLD)
     pruning.prune()
-    assert list(StepRun.objects.order_by("id").values_list("activation", flat=True)) == [waits.pk, lately.pk]
+    assert list(StepRun.objects.order_by("id").values_list("activation", flat=True)) == [
+        waits.pk,
+        lately.pk,
+    ]
     Activation.objects.update(state="succeeded", finished_at=timezone.now() - VERY_OLD)
     pruning.prune()
     assert (StepRun.objects.count(), Activation.objects.count()) == (0, 0)
@@ -198,7 +210,9 @@ def test_months_are_made_once() -> None:
     assert partitions() >= {f"workflows_steprun_{later(month_of(timezone.now()), 3):%Y_%m}"}
 
 
-def test_role_that_does_not_own_the_tables_leaves_the_months_to_their_owner(connection: Connection) -> None:
+def test_role_that_does_not_own_the_tables_leaves_the_months_to_their_owner(
+    connection: Connection,
+) -> None:
     split(month_of(timezone.now() - VERY_OLD))
     make_history(connection, ago=VERY_OLD)
     with database.cursor() as cursor:

@@ -65,7 +65,16 @@ def step_run(activation: Activation, position: int, outcome: str, **fields: Any)
 def test_list_is_filtered_by_state_with_counts(
     as_member: Client, workflow: Workflow, connection: Connection
 ) -> None:
-    for state in ("ready", "running", "failed", "failed", "unknown", "succeeded", "stopped", "cancelled"):
+    for state in (
+        "ready",
+        "running",
+        "failed",
+        "failed",
+        "unknown",
+        "succeeded",
+        "stopped",
+        "cancelled",
+    ):
         make_activation(workflow, connection, state=state, subject=state)
     assert counts(as_member) == {
         "All": "8",
@@ -88,7 +97,11 @@ def test_counts_stop_where_nobody_counts_on(
     monkeypatch.setattr(activation_queries, "COUNTED", 2)
     for _ in range(4):
         make_activation(workflow, connection, state="failed")
-    assert (counts(as_member)["All"], counts(as_member)["Failed"], counts(as_member)["Stopped"]) == (
+    assert (
+        counts(as_member)["All"],
+        counts(as_member)["Failed"],
+        counts(as_member)["Stopped"],
+    ) == (
         "2+",
         "2+",
         "0",
@@ -134,7 +147,9 @@ def test_wrong_filters_count_as_none(
     assert subjects(as_member, f"{LIST}?{query}") == ["INV-1"]
 
 
-def test_pages_neither_skip_nor_repeat(as_member: Client, workflow: Workflow, connection: Connection) -> None:
+def test_pages_neither_skip_nor_repeat(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
     numbers = [f"INV-{number:03}" for number in range(120)]
     for number in numbers:
         make_activation(workflow, connection, subject=number)
@@ -178,7 +193,10 @@ def test_client_sees_only_their_own(
     assert as_client_user.get(f"{place}{mine.pk}/").status_code == 200
     assert as_client_user.get(f"{place}{other.pk}/").status_code == 404
     assert as_client_user.post(f"{place}{mine.pk}/replay/").status_code == 403
-    assert as_client_user.post(f"{place}bulk/", {"do": "replay", "activation": [mine.pk]}).status_code == 403
+    assert (
+        as_client_user.post(f"{place}bulk/", {"do": "replay", "activation": [mine.pk]}).status_code
+        == 403
+    )
 
 
 def test_poll_answers_only_when_something_changed(
@@ -211,7 +229,9 @@ def test_page_polls_only_while_it_may_change(
     assert b"data-poll" in as_member.get(f"{LIST}?before={older}").content
 
 
-def test_parked_lane_says_until_when(as_member: Client, workflow: Workflow, connection: Connection) -> None:
+def test_parked_lane_says_until_when(
+    as_member: Client, workflow: Workflow, connection: Connection
+) -> None:
     activation = make_activation(workflow, connection)
     until = timezone.now() + timedelta(minutes=7)
     Lane.objects.create(
@@ -227,10 +247,14 @@ def test_failures_are_grouped_by_cause_and_replayed_together(
 ) -> None:
     failed = {"state": "failed", "position": 0}
     for number in range(3):
-        make_activation(workflow, connection, **failed, error_code="not-found", error=f"No {number}.")
+        make_activation(
+            workflow, connection, **failed, error_code="not-found", error=f"No {number}."
+        )
     make_activation(workflow, connection, **failed, error_code="invalid", error="Wrong.")
     abroad = make_connection(foreign_workspace)
-    make_activation(make_workflow(foreign_workspace.agency, abroad), abroad, **failed, error_code="not-found")
+    make_activation(
+        make_workflow(foreign_workspace.agency, abroad), abroad, **failed, error_code="not-found"
+    )
     causes = as_member.get(f"{LIST}?state=failed").context["causes"]
     assert [(cause.code, cause.count, cause.error) for cause in causes.shown] == [
         ("not-found", 3, "No 2."),
@@ -265,7 +289,9 @@ def test_replay_by_cause_takes_exactly_what_was_counted(
     """A card of the newest failures says how many; older ones with the same cause are left alone."""
     monkeypatch.setattr(activation_queries, "CAUSES_OF", 2)
     failed = {"state": "failed", "error_code": "not-found", "position": 0}
-    old, *counted = [make_activation(workflow, connection, subject=f"INV-{n}", **failed) for n in range(3)]
+    old, *counted = [
+        make_activation(workflow, connection, subject=f"INV-{n}", **failed) for n in range(3)
+    ]
     (cause,) = as_member.get(f"{LIST}?state=failed").context["causes"].shown
     later = make_activation(workflow, connection, **failed)
     address = f"{LIST}bulk/?{cause.query}"
@@ -285,7 +311,9 @@ def test_more_than_one_go_takes_is_said(
 ) -> None:
     monkeypatch.setattr(activation_queries, "BULK", 2)
     for number in range(3):
-        make_activation(workflow, connection, state="failed", error_code="gone", subject=f"INV-{number}")
+        make_activation(
+            workflow, connection, state="failed", error_code="gone", subject=f"INV-{number}"
+        )
     (cause,) = as_member.get(f"{LIST}?state=failed").context["causes"].shown
     asked = as_member.post(f"{LIST}bulk/?{cause.query}", {"do": "replay", "all": "on"})
     assert "In all 3 fit; these are the oldest 2 of them" in asked.content.decode()
@@ -304,7 +332,11 @@ def test_page_that_asks_names_what_would_be_sent_and_written(
     asked = as_member.post(f"{LIST}bulk/", {"do": "replay", "activation": ids})
     outlook = asked.context["outlook"]
     assert (outlook.writing, outlook.sending) == (2, 1)
-    assert [(len(line.writes), len(line.sends)) for line in outlook.lines] == [(1, 1), (1, 0), (0, 0)]
+    assert [(len(line.writes), len(line.sends)) for line in outlook.lines] == [
+        (1, 1),
+        (1, 0),
+        (0, 0),
+    ]
     text = asked.content.decode()
     assert "2 may write to the books, 1 may send something" in text
     assert "Send an e-mail (1)" in text
@@ -336,7 +368,10 @@ def test_causes_that_are_not_all_say_so(
     assert (len(page.context["causes"].shown), page.context["causes"].total) == (8, 10)
     assert "the 8 most frequent of 10 causes" in page.content.decode()
     every = as_member.get(f"{LIST}?state=failed&every_cause=on")
-    assert (len(every.context["causes"].shown), "most frequent" in every.content.decode()) == (10, False)
+    assert (len(every.context["causes"].shown), "most frequent" in every.content.decode()) == (
+        10,
+        False,
+    )
 
 
 def test_bulk_does_what_it_can_and_says_what_not(
@@ -383,7 +418,11 @@ def test_detail_opens_the_failure_and_says_what_to_do(
         error="large: Oh.",
     )
     step_run(
-        activation, 0, "done", output={"Total": Decimal("1200.50"), "Contact": {"Name": "Ridgeway"}}, wave=40
+        activation,
+        0,
+        "done",
+        output={"Total": Decimal("1200.50"), "Contact": {"Name": "Ridgeway"}},
+        wave=40,
     )
     step_run(activation, 1, "failed", error_code="expression", error="Oh.", provider_status=400)
     answer = as_member.get(f"{LIST}{activation.pk}/")
@@ -423,7 +462,8 @@ def test_replay_button_runs_it_again_from_there(
 
 
 @pytest.mark.parametrize(
-    "posted", [{"position": "x"}, {"position": -1}, {"position": 2}, {"on": "newest"}, {"position": 10**20}]
+    "posted",
+    [{"position": "x"}, {"position": -1}, {"position": 2}, {"on": "newest"}, {"position": 10**20}],
 )
 def test_replay_without_sense_changes_nothing(
     as_member: Client, workflow: Workflow, connection: Connection, posted: dict[str, Any]
@@ -448,13 +488,25 @@ def test_hostile_values_are_shown_as_text(
 RECORD = "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10"
 
 
-@pytest.mark.parametrize("told", [{"type": "ACCPAY"}, {"type": "UPDATE"}], ids=["told", "looked up"])
-def test_open_in_xero_finds_bills(workflow: Workflow, workspace: Workspace, told: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "told", [{"type": "ACCPAY"}, {"type": "UPDATE"}], ids=["told", "looked up"]
+)
+def test_open_in_xero_finds_bills(
+    workflow: Workflow, workspace: Workspace, told: dict[str, str]
+) -> None:
     known = make_connection(workspace, details={"short_code": "!ab"})
-    bill = {"InvoiceID": RECORD, "Type": "ACCPAY", "Status": "AUTHORISED", "Contact": {"ContactID": RECORD}}
+    bill = {
+        "InvoiceID": RECORD,
+        "Type": "ACCPAY",
+        "Status": "AUTHORISED",
+        "Contact": {"ContactID": RECORD},
+    }
     upsert.take_in(known, "invoices", [bill | {"UpdatedDateUTC": "2026-11-23T09:00:00"}])
     activation = make_activation(workflow, known, trigger_data={"resource_id": RECORD} | told)
-    assert f"/AccountsPayable/View.aspx%3FInvoiceID%3D{RECORD}" in timeline.story(activation).document_href
+    assert (
+        f"/AccountsPayable/View.aspx%3FInvoiceID%3D{RECORD}"
+        in timeline.story(activation).document_href
+    )
 
 
 def test_open_in_xero_picks_the_organisation(
@@ -503,9 +555,12 @@ def test_every_combination_of_filters_leaves_what_it_says(
     """Each has its own way through the table (walks.py); none may lose or add one."""
     other = make_workflow(connection.agency, connection, elsewhere, name="Other")
     for number in range(40):
-        state, code = (("failed", "invalid"), ("failed", "gave-up"), ("ready", "waiting"), ("stopped", ""))[
-            number % 4
-        ]
+        state, code = (
+            ("failed", "invalid"),
+            ("failed", "gave-up"),
+            ("ready", "waiting"),
+            ("stopped", ""),
+        )[number % 4]
         make_activation(
             workflow if number % 3 else other,
             connection if number % 5 else elsewhere,

@@ -83,15 +83,21 @@ def test_activation_waits_until_somebody_decides(connection: Connection, member:
         "comment": "Fine",
     }
     assert output(activation, "then") == {"said": "Fine"}
-    assert list(AuditEntry.objects.values_list("verb", "subject")) == [("task approved", "Pay INV-0042?")]
+    assert list(AuditEntry.objects.values_list("verb", "subject")) == [
+        ("task approved", "Pay INV-0042?")
+    ]
 
 
 @pytest.mark.parametrize(
     ("declined", "state"), [("stop", "stopped"), ("continue", "succeeded"), ("", "stopped")]
 )
-def test_declined_stops_or_continues(connection: Connection, member: User, declined: str, state: str) -> None:
+def test_declined_stops_or_continues(
+    connection: Connection, member: User, declined: str, state: str
+) -> None:
     activation = asked(connection, declined=declined)
-    approval_tasks.decide(approval=Approval.objects.get(), approved=False, comment="Too much", by=member)
+    approval_tasks.decide(
+        approval=Approval.objects.get(), approved=False, comment="Too much", by=member
+    )
     assert again(activation).state == state
     assert output(activation)["approved"] is False
 
@@ -107,7 +113,9 @@ def test_nobody_decides_in_time(connection: Connection, member: User) -> None:
     assert Approval.objects.get().state == "expired"
 
 
-def test_it_is_asked_and_told_once_however_often_the_step_runs(connection: Connection, owner: User) -> None:
+def test_it_is_asked_and_told_once_however_often_the_step_runs(
+    connection: Connection, owner: User
+) -> None:
     activation = asked(connection)
     for _ in range(3):
         replay.resume(activation=activation, by=owner)
@@ -126,16 +134,18 @@ def test_chosen_colleagues_are_told(connection: Connection, member: User, admin:
     assert Approval.objects.get().told == [member.email, admin.email]
 
 
-def test_strangers_and_client_users_cannot_be_asked(connection: Connection, client_user: User) -> None:
+def test_strangers_and_client_users_cannot_be_asked(
+    connection: Connection, client_user: User
+) -> None:
     activation = asked(connection, to=client_user.email)
     assert (activation.state, activation.error_code) == ("failed", "input")
     assert "Only people on your team can decide" in activation.error
     assert Approval.objects.count() == 0
     step = Step("ask", "core/approval", {"question": "Pay?", "days": "7", "to": "a@b.example"})
     draft = Draft("xero/invoice-event", {"change": "any"}, [step])
-    assert [(p.where, p.field) for p in problems(draft, Place(connection.agency, [connection]))] == [
-        (0, "to")
-    ]
+    assert [
+        (p.where, p.field) for p in problems(draft, Place(connection.agency, [connection]))
+    ] == [(0, "to")]
 
 
 def test_first_decision_counts(connection: Connection, member: User, admin: User) -> None:
@@ -148,7 +158,9 @@ def test_first_decision_counts(connection: Connection, member: User, admin: User
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_people_at_once_make_one_decision(connection: Connection, member: User, admin: User) -> None:
+def test_two_people_at_once_make_one_decision(
+    connection: Connection, member: User, admin: User
+) -> None:
     asked(connection)
     task, gate, results = Approval.objects.get(), threading.Barrier(2), []
 
@@ -211,7 +223,9 @@ def test_eighty_tasks_are_one_letter_and_nothing_more_within_a_quarter_of_an_hou
 def test_colleague_who_left_is_not_waited_for(connection: Connection, owner: User) -> None:
     workflow = asked(connection, to="").workflow
     assert workflow is not None
-    task = make_approval(make_activation(workflow, connection), told=[owner.email, "gone@northwind.example"])
+    task = make_approval(
+        make_activation(workflow, connection), told=[owner.email, "gone@northwind.example"]
+    )
     mailing.send_immediate()
     task.refresh_from_db()
     assert (sorted(task.reached), task.told_at is not None) == (
@@ -277,7 +291,9 @@ def test_member_approves_on_the_page(connection: Connection, as_member: Client) 
     assert "Max Member has approved this already." in second
 
 
-def test_activation_offers_the_decision_and_comes_back(connection: Connection, as_member: Client) -> None:
+def test_activation_offers_the_decision_and_comes_back(
+    connection: Connection, as_member: Client
+) -> None:
     activation = asked(connection)
     page = f"/northwind/harbour-cafe/activations/{activation.pk}/"
     task = Approval.objects.get()
@@ -287,10 +303,14 @@ def test_activation_offers_the_decision_and_comes_back(connection: Connection, a
     assert f'formaction="{place}decline/"' in shown
     answer = as_member.post(f"{place}decline/", {"next": page})
     assert answer["Location"] == page
-    assert as_member.post(f"{place}decline/", {"next": "https://evil.example/"})["Location"] == place
+    assert (
+        as_member.post(f"{place}decline/", {"next": "https://evil.example/"})["Location"] == place
+    )
 
 
-def test_comment_that_is_too_long_is_kept_and_said(connection: Connection, as_member: Client) -> None:
+def test_comment_that_is_too_long_is_kept_and_said(
+    connection: Connection, as_member: Client
+) -> None:
     asked(connection)
     task = Approval.objects.get()
     answer = as_member.post(f"/northwind/tasks/{task.pk}/approve/", {"comment": "x" * 1001})
@@ -301,7 +321,9 @@ def test_comment_that_is_too_long_is_kept_and_said(connection: Connection, as_me
 
 def test_client_user_sees_no_task(connection: Connection, as_client_user: Client) -> None:
     activation = asked(connection)
-    shown = as_client_user.get(f"/northwind/harbour-cafe/activations/{activation.pk}/").content.decode()
+    shown = as_client_user.get(
+        f"/northwind/harbour-cafe/activations/{activation.pk}/"
+    ).content.decode()
     assert "Approve" not in shown
 
 
@@ -312,7 +334,10 @@ def test_list_filters_and_counts(connection: Connection, as_member: Client, memb
     page = as_member.get("/northwind/tasks/?state=open").content.decode()
     assert "Pay INV-0042?" in page
     assert "Question 0" not in page
-    assert "Question 1" in as_member.get("/northwind/harbour-cafe/tasks/?q=question 1").content.decode()
+    assert (
+        "Question 1"
+        in as_member.get("/northwind/harbour-cafe/tasks/?q=question 1").content.decode()
+    )
     assert "No task fits" in as_member.get("/northwind/tasks/?q=nothing").content.decode()
 
 
@@ -322,7 +347,11 @@ def test_open_tasks_need_attention(
     asked(connection)
     item = Attention(Scope(member, agency, None, WORK, is_client=False)).tasks
     assert item is not None
-    assert (item.count, item.name, item.href) == (1, "Pay INV-0042?", "/northwind/tasks/?state=open")
+    assert (item.count, item.name, item.href) == (
+        1,
+        "Pay INV-0042?",
+        "/northwind/tasks/?state=open",
+    )
 
 
 @pytest.mark.parametrize("place", ["/northwind/tasks/", "/northwind/harbour-cafe/tasks/"])

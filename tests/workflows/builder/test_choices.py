@@ -1,4 +1,6 @@
-"""What the builder lets people choose or fill in row by row instead of typing it: colleagues, lines of an invoice."""
+"""What the builder lets people choose or fill in row by row instead of typing it: colleagues, lines
+of an invoice.
+"""
 
 import json
 import re
@@ -27,8 +29,18 @@ NEW = "/northwind/workflows/new/"
 
 
 def posted(action: str, **given: Any) -> dict[str, Any]:
-    typed = {"name": "Chosen", "trigger": "core/manual", "step": ["s1"], "called-s1": "one", "do": "again"}
-    return typed | {"step-s1-action": action} | {f"step-s1-{name}": value for name, value in given.items()}
+    typed = {
+        "name": "Chosen",
+        "trigger": "core/manual",
+        "step": ["s1"],
+        "called-s1": "one",
+        "do": "again",
+    }
+    return (
+        typed
+        | {"step-s1-action": action}
+        | {f"step-s1-{name}": value for name, value in given.items()}
+    )
 
 
 def shown(client: Client, action: str, **given: Any) -> tuple[str, Any]:
@@ -44,7 +56,9 @@ def ticked(page: str, field: str) -> list[str]:
     return re.findall(rf'name="step-s1-{field}-pick" value="([^"]*)"[^>]* checked', page)
 
 
-@pytest.mark.parametrize(("action", "has_others"), [("core/send-email", True), ("core/approval", False)])
+@pytest.mark.parametrize(
+    ("action", "has_others"), [("core/send-email", True), ("core/approval", False)]
+)
 def test_colleagues_are_ticked(
     as_member: Client, agency: Agency, admin: User, stranger: User, action: str, has_others: bool
 ) -> None:
@@ -72,11 +86,13 @@ def test_typed_address_of_a_colleague_becomes_a_tick(as_member: Client, admin: U
 
 def test_stranger_in_a_task_is_shown_so_that_it_can_be_taken_away() -> None:
     widget = AddressesInput([Colleague("Max", "max@a.example")], only_colleagues=True)
-    assert 'value="gone@a.example"' in widget.render("to", "gone@a.example, max@a.example", {"id": "x"})
-    assert 'type="text"' not in widget.render("to", "max@a.example", {"id": "x"})
-    assert widget.value_from_datadict(QueryDict("to-pick=MAX@a.example&to-pick=max@a.example"), {}, "to") == (
-        "max@a.example"
+    assert 'value="gone@a.example"' in widget.render(
+        "to", "gone@a.example, max@a.example", {"id": "x"}
     )
+    assert 'type="text"' not in widget.render("to", "max@a.example", {"id": "x"})
+    assert widget.value_from_datadict(
+        QueryDict("to-pick=MAX@a.example&to-pick=max@a.example"), {}, "to"
+    ) == ("max@a.example")
     assert widget.value_from_datadict(QueryDict("to-pick=&x=1"), {}, "to") == ""
     assert widget.value_from_datadict(QueryDict("x=1"), {}, "to") is None
 
@@ -84,7 +100,12 @@ def test_stranger_in_a_task_is_shown_so_that_it_can_be_taken_away() -> None:
 # -- rows of an invoice --
 
 LINES = [
-    {"description": "{{ trigger.client }}", "quantity": "2", "unit_amount": "10.50", "account_code": "200"},
+    {
+        "description": "{{ trigger.client }}",
+        "quantity": "2",
+        "unit_amount": "10.50",
+        "account_code": "200",
+    },
     {"item_code": "W", "tracking": "Region: North"},
 ]
 
@@ -135,7 +156,10 @@ def test_cells_with_expressions_are_judged_when_it_runs() -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([{"description": "x", "quantity": "many"}], "Line 1, Quantity: Give a number, such as 1234.50."),
+        (
+            [{"description": "x", "quantity": "many"}],
+            "Line 1, Quantity: Give a number, such as 1234.50.",
+        ),
         (
             [{"description": "{{ trigger.client }}", "quantity": "many"}],
             "Line 1, Quantity: Give a number, such as 1234.50.",
@@ -167,13 +191,20 @@ def test_lines_are_filled_and_cleaned_when_it_runs() -> None:
 
 
 def test_lines_are_told_compared_exported_and_imported() -> None:
-    before, after = Draft("core/manual", {}, [invoice(*LINES)]), Draft("core/manual", {}, [invoice(LINES[0])])
+    before, after = (
+        Draft("core/manual", {}, [invoice(*LINES)]),
+        Draft("core/manual", {}, [invoice(LINES[0])]),
+    )
     assert step_in_words(before.steps[0])[1:] == [
         "Line 1: Description {{ trigger.client }}, Quantity 2, Unit price 10.50, Account 200",
         "Line 2: Item W, Tracking Region: North",
     ]
     ((field,),) = [change.fields for change in changes(before, after)]
-    assert (field.label, field.before, field.after) == ("Line 2", "Item W, Tracking Region: North", "nothing")
+    assert (field.label, field.before, field.after) == (
+        "Line 2",
+        "Item W, Tracking Region: North",
+        "nothing",
+    )
     assert import_export.read(import_export.write("Mine", before)) == ("Mine", before)
     for wrong in ({"a": "b"}, [["x"]], [{"description": ["x"]}]):
         document = json.loads(import_export.write("Mine", before))

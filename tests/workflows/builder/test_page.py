@@ -58,12 +58,19 @@ def edit(workflow: Workflow) -> str:
     return f"/northwind/workflows/{workflow.pk}/edit/"
 
 
-def test_template_is_created_and_published_in_two_posts(as_member: Client, connection: Connection) -> None:
-    made = as_member.post(NEW, {"template": "large-invoice", "connections": [connection.pk], "do": "save"})
+def test_template_is_created_and_published_in_two_posts(
+    as_member: Client, connection: Connection
+) -> None:
+    made = as_member.post(
+        NEW, {"template": "large-invoice", "connections": [connection.pk], "do": "save"}
+    )
     workflow = Workflow.objects.get()
     assert (made.status_code, made["Location"]) == (302, edit(workflow))
     published = as_member.post(f"/northwind/workflows/{workflow.pk}/publish/")
-    assert (published.status_code, published["Location"]) == (302, f"/northwind/workflows/{workflow.pk}/")
+    assert (published.status_code, published["Location"]) == (
+        302,
+        f"/northwind/workflows/{workflow.pk}/",
+    )
     version = workflow.versions.get()
     assert (version.live, version.number, version.trigger) == (True, 1, "xero/invoice-event")
     assert [step["action"] for step in version.steps] == [
@@ -90,8 +97,12 @@ def test_pages_render(as_member: Client, draft: Workflow) -> None:
     assert as_member.get("/northwind/activations/").status_code == 200
 
 
-def test_template_is_created_and_published_in_one_post(as_member: Client, connection: Connection) -> None:
-    as_member.post(NEW, {"template": "large-invoice", "connections": [connection.pk], "do": "publish"})
+def test_template_is_created_and_published_in_one_post(
+    as_member: Client, connection: Connection
+) -> None:
+    as_member.post(
+        NEW, {"template": "large-invoice", "connections": [connection.pk], "do": "publish"}
+    )
     assert Version.objects.get().live
 
 
@@ -99,7 +110,9 @@ def test_template_is_published_at_the_clients_own_pages(
     as_member: Client, connection: Connection, workspace: Workspace
 ) -> None:
     place = "/northwind/harbour-cafe/workflows/"
-    made = as_member.post(f"{place}new/", {"template": "large-invoice", "connections": [connection.pk]})
+    made = as_member.post(
+        f"{place}new/", {"template": "large-invoice", "connections": [connection.pk]}
+    )
     workflow = Workflow.objects.get()
     assert made["Location"] == f"{place}{workflow.pk}/edit/"
     assert as_member.post(f"{place}{workflow.pk}/publish/")["Location"] == f"{place}{workflow.pk}/"
@@ -122,10 +135,16 @@ def shape(response: Any) -> list[tuple[str, str]]:
     return [(card.handle, card.step.action) for card in builder_of(response).cards]
 
 
-def test_buttons_change_the_page_and_keep_what_was_typed(as_member: Client, draft: Workflow) -> None:
+def test_buttons_change_the_page_and_keep_what_was_typed(
+    as_member: Client, draft: Workflow
+) -> None:
     typed = fields(draft, name="Typed 🍊 name", **{"step-s1-invoice_id": "half typed {{ trig"})
     added = as_member.post(edit(draft), typed | {"do": "add:core/filter"})
-    assert shape(added) == [("s1", "xero/get-invoice"), ("s2", "core/set-values"), ("s3", "core/filter")]
+    assert shape(added) == [
+        ("s1", "xero/get-invoice"),
+        ("s2", "core/set-values"),
+        ("s3", "core/filter"),
+    ]
     assert added.context["name"] == "Typed 🍊 name"
     assert builder_of(added).cards[0].step.input == {"invoice_id": "half typed {{ trig"}
     moved = as_member.post(edit(draft), typed | {"do": "up:s2"})
@@ -137,7 +156,9 @@ def test_buttons_change_the_page_and_keep_what_was_typed(as_member: Client, draf
     assert draft.versions.get().steps[1]["action"] == "core/filter"  # nothing of it was saved
 
 
-def test_duplicated_step_stands_below_under_a_name_of_its_own(as_member: Client, draft: Workflow) -> None:
+def test_duplicated_step_stands_below_under_a_name_of_its_own(
+    as_member: Client, draft: Workflow
+) -> None:
     typed = fields(draft, **{"step-s1-options-for_each": "{{ trigger.type }}"})
     copied = as_member.post(edit(draft), typed | {"do": "copy:s1"})
     assert shape(copied) == [
@@ -178,7 +199,9 @@ def test_two_steps_of_one_kind_get_names_of_their_own(as_member: Client, draft: 
 
 def test_saved_draft_keeps_every_kind_of_text(as_member: Client, draft: Workflow) -> None:
     text = 'Zoë said "5 < 6" 🍊 \\u0000 \x00end' + "x" * 5000
-    saved = as_member.post(edit(draft), fields(draft, **{"step-s2-values-0-value": text}) | {"do": "save"})
+    saved = as_member.post(
+        edit(draft), fields(draft, **{"step-s2-values-0-value": text}) | {"do": "save"}
+    )
     assert saved.status_code == 302
     rows = [{"name": "note", "value": text.replace("\x00", "")}]
     assert draft.versions.get().steps[1]["input"] == {"values": rows}
@@ -189,7 +212,10 @@ def test_saved_draft_keeps_every_kind_of_text(as_member: Client, draft: Workflow
 def test_values_keep_the_order_they_were_typed_in(as_member: Client, draft: Workflow) -> None:
     typed = fields(draft)
     for number, name in enumerate(["zebra", "a", "longer_name", "b"]):
-        typed |= {f"step-s2-values-{number}-name": name, f"step-s2-values-{number}-value": str(number)}
+        typed |= {
+            f"step-s2-values-{number}-name": name,
+            f"step-s2-values-{number}-value": str(number),
+        }
     as_member.post(edit(draft), typed | {"do": "save"})
     shown = as_member.get(edit(draft)).content.decode()
     names = re.findall(r'name="step-s2-values-\d+-name"[^>]* value="(\w*)"', shown)
@@ -208,36 +234,60 @@ def test_problems_are_listed_with_links_to_their_cards(as_member: Client, draft:
     assert not draft.versions.get().live
 
 
-def test_published_version_stays_while_its_draft_is_edited(as_member: Client, draft: Workflow) -> None:
+def test_published_version_stays_while_its_draft_is_edited(
+    as_member: Client, draft: Workflow
+) -> None:
     as_member.post(f"/northwind/workflows/{draft.pk}/publish/")
     as_member.post(edit(draft), fields(draft) | {"do": "save"})
-    assert list(draft.versions.order_by("number").values_list("number", "live")) == [(1, True), (2, False)]
+    assert list(draft.versions.order_by("number").values_list("number", "live")) == [
+        (1, True),
+        (2, False),
+    ]
     as_member.post(edit(draft), fields(draft) | {"do": "publish"})
-    assert list(draft.versions.order_by("number").values_list("number", "live")) == [(1, False), (2, True)]
+    assert list(draft.versions.order_by("number").values_list("number", "live")) == [
+        (1, False),
+        (2, True),
+    ]
 
 
 def test_builder_asks_before_it_publishes_at_several_clients(
-    as_member: Client, draft: Workflow, connection: Connection, other_workspace: Workspace, owner: User
+    as_member: Client,
+    draft: Workflow,
+    connection: Connection,
+    other_workspace: Workspace,
+    owner: User,
 ) -> None:
-    """The clients are ticked on the page before the first version; from then on they are out of sight."""
+    """The clients are ticked on the page before the first version; from then on they are out of
+    sight.
+    """
     asks = "takes effect at once at"
     other = make_connection(other_workspace)
-    lifecycle.apply_to(workflow=draft, connections=[connection, other], within=[connection, other], by=owner)
+    lifecycle.apply_to(
+        workflow=draft, connections=[connection, other], within=[connection, other], by=owner
+    )
     assert asks not in as_member.get(edit(draft)).content.decode()
     as_member.post(f"/northwind/workflows/{draft.pk}/publish/")
     page = as_member.get(edit(draft)).content.decode()
     assert f"Version 2 {asks} 2 organisations of 2 clients." in page
     assert "Publish at 2 organisations" in page
     as_member.post(edit(draft), fields(draft) | {"do": "save"})
-    assert f"Version 2 {asks} 2 organisations of 2 clients." in as_member.get(edit(draft)).content.decode()
-    lifecycle.apply_to(workflow=draft, connections=[connection], within=[connection, other], by=owner)
+    assert (
+        f"Version 2 {asks} 2 organisations of 2 clients."
+        in as_member.get(edit(draft)).content.decode()
+    )
+    lifecycle.apply_to(
+        workflow=draft, connections=[connection], within=[connection, other], by=owner
+    )
     assert asks not in as_member.get(edit(draft)).content.decode()
 
 
 def test_second_editor_keeps_what_they_typed_and_decides(
     as_member: Client, sign_in: SignIn, admin: User, draft: Workflow
 ) -> None:
-    mine, theirs = fields(draft, name="Mine"), fields(draft, name="Theirs", **{"called-s1": "looked_up"})
+    mine, theirs = (
+        fields(draft, name="Mine"),
+        fields(draft, name="Theirs", **{"called-s1": "looked_up"}),
+    )
     assert sign_in(admin).post(edit(draft), mine | {"do": "save"}).status_code == 302
     told = as_member.post(edit(draft), theirs | {"do": "save"})
     assert told.status_code == 409
@@ -245,14 +295,17 @@ def test_second_editor_keeps_what_they_typed_and_decides(
     assert (told.context["name"], builder_of(told).cards[0].step.name) == ("Theirs", "looked_up")
     draft.refresh_from_db()
     assert (draft.name, draft.versions.get().steps[0]["name"]) == ("Mine", "invoice")
-    taken = as_member.post(edit(draft), theirs | {"do": "save", "stamp": told.context["stale_stamp"]})
+    taken = as_member.post(
+        edit(draft), theirs | {"do": "save", "stamp": told.context["stale_stamp"]}
+    )
     assert taken.status_code == 302
     draft.refresh_from_db()
     assert (draft.name, draft.versions.get().steps[0]["name"]) == ("Theirs", "looked_up")
 
 
 @pytest.mark.parametrize(
-    "stamp", ["", "1", "0.0", "1.published", "9.9", "'; DROP TABLE", "\x00", "1.999999999999999999999"]
+    "stamp",
+    ["", "1", "0.0", "1.published", "9.9", "'; DROP TABLE", "\x00", "1.999999999999999999999"],
 )
 def test_wrong_stamp_saves_nothing(as_member: Client, draft: Workflow, stamp: str) -> None:
     before = draft.versions.values().get()
@@ -279,13 +332,18 @@ def test_client_of_another_workspace_is_no_choice_in_this_one(
 ) -> None:
     other = make_connection(other_workspace)
     place = f"/northwind/harbour-cafe/workflows/{draft.pk}/edit/"
-    assert as_member.post(place, fields(draft, connections=[other.pk]) | {"do": "save"}).status_code == 422
+    assert (
+        as_member.post(place, fields(draft, connections=[other.pk]) | {"do": "save"}).status_code
+        == 422
+    )
 
 
 @pytest.mark.parametrize(
     "name", ["", "   ", "x" * 101, "nul\x00byte"], ids=["empty", "blank", "too long", "nul"]
 )
-def test_wrong_names_are_told_and_nothing_is_lost(as_member: Client, draft: Workflow, name: str) -> None:
+def test_wrong_names_are_told_and_nothing_is_lost(
+    as_member: Client, draft: Workflow, name: str
+) -> None:
     answer = as_member.post(edit(draft), fields(draft, name=name) | {"do": "save"})
     assert answer.status_code == 422
     assert answer.context["form"].errors.keys() == {"name"}
@@ -360,12 +418,18 @@ def test_archived_workflow_is_not_edited(as_member: Client, draft: Workflow) -> 
 
 
 def test_an_actions_own_name_is_not_the_steps(as_member: Client, draft: Workflow) -> None:
-    contact = {"step-s2-action": "xero/create-contact", "called-s2": "contact", "step-s2-name": "Tui Studio"}
+    contact = {
+        "step-s2-action": "xero/create-contact",
+        "called-s2": "contact",
+        "step-s2-name": "Tui Studio",
+    }
     as_member.post(edit(draft), fields(draft, **contact) | {"do": "save"})
     stored = draft.versions.get().steps[1]
     assert (stored["name"], stored["input"]["name"]) == ("contact", "Tui Studio")
     page = as_member.get(edit(draft)).content.decode()
-    assert page.count('name="step-s2-name" value="Tui Studio"') == page.count('name="called-s2"') == 1
+    assert (
+        page.count('name="step-s2-name" value="Tui Studio"') == page.count('name="called-s2"') == 1
+    )
 
 
 def test_no_action_has_a_field_that_every_card_has() -> None:

@@ -47,7 +47,9 @@ def posted(connection: Connection, **changes: Any) -> dict[str, Any]:
         "step-s2-values-0-value": "text",
     }
     found |= {
-        f"step-{handle}-options-{name}": value for handle in ("s1", "s2") for name, value in options.items()
+        f"step-{handle}-options-{name}": value
+        for handle in ("s1", "s2")
+        for name, value in options.items()
     }
     return found | {name.replace("__", "-options-"): value for name, value in changes.items()}
 
@@ -79,10 +81,14 @@ STORED = {
 
 
 def test_options_left_alone_are_not_stored(as_member: Client, connection: Connection) -> None:
-    assert [step.keys() for step in saved(as_member, connection)] == [{"name", "action", "input"}] * 2
+    assert [step.keys() for step in saved(as_member, connection)] == [
+        {"name", "action", "input"}
+    ] * 2
 
 
-def test_options_are_stored_shown_again_and_told_in_words(as_member: Client, connection: Connection) -> None:
+def test_options_are_stored_shown_again_and_told_in_words(
+    as_member: Client, connection: Connection
+) -> None:
     step = saved(as_member, connection, **FULL)[1]
     assert {key: step[key] for key in step_options.KEYS} == STORED
     workflow = Workflow.objects.get()
@@ -99,7 +105,9 @@ def test_options_are_stored_shown_again_and_told_in_words(as_member: Client, con
     ]
 
 
-def test_options_survive_publishing_and_a_second_save(as_member: Client, connection: Connection) -> None:
+def test_options_survive_publishing_and_a_second_save(
+    as_member: Client, connection: Connection
+) -> None:
     before = saved(as_member, connection, **FULL)
     workflow = Workflow.objects.get()
     assert as_member.post(f"/northwind/workflows/{workflow.pk}/publish/").status_code == 302
@@ -161,14 +169,21 @@ def test_wrong_options_are_told_at_their_field(
 @pytest.mark.parametrize("action", ["core/filter", "core/delay"])
 def test_filter_and_wait_do_not_run_once_per_element(action: str) -> None:
     found = problems(
-        Draft("xero/invoice-event", steps=[Step("one", action, {}, {"for_each": "{{ trigger.type }}"})])
+        Draft(
+            "xero/invoice-event",
+            steps=[Step("one", action, {}, {"for_each": "{{ trigger.type }}"})],
+        )
     )
     assert step_options.WITHOUT_LIST[action] in [problem.message for problem in found]
 
 
 def test_output_of_a_repeated_step_is_a_list() -> None:
-    repeated = Step("each", "core/set-values", {"values": {"a": "1"}}, {"for_each": "{{ trigger.type }}"})
-    good = Step("good", "core/set-values", {"values": {"b": "{{ steps.each[0].a }}{{ steps.each.size }}"}})
+    repeated = Step(
+        "each", "core/set-values", {"values": {"a": "1"}}, {"for_each": "{{ trigger.type }}"}
+    )
+    good = Step(
+        "good", "core/set-values", {"values": {"b": "{{ steps.each[0].a }}{{ steps.each.size }}"}}
+    )
     bad = Step("bad", "core/set-values", {"values": {"b": "{{ steps.each.a }}"}})
     found = problems(Draft("xero/invoice-event", {"change": "any"}, [repeated, good, bad]))
     assert [(problem.where, problem.message) for problem in found] == [

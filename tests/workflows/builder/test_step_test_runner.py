@@ -1,4 +1,6 @@
-"""A step is tested in a process of its own: one at a time per agency, bounded, and the page says what came of it."""
+"""A step is tested in a process of its own: one at a time per agency, bounded, and the page says
+what came of it.
+"""
 
 import os
 import subprocess
@@ -19,7 +21,9 @@ from workflows.builder.step_tests import Trial
 from workflows.definition.drafts import Draft, Step
 
 NOTE = Step(
-    "note", "core/set-values", {"values": {"id": "{{ trigger.resource_id }}", "n": "{{ 1 | plus: 0.10 }}"}}
+    "note",
+    "core/set-values",
+    {"values": {"id": "{{ trigger.resource_id }}", "n": "{{ 1 | plus: 0.10 }}"}},
 )
 NEW = "/northwind/workflows/new/"
 
@@ -43,7 +47,9 @@ def try_step(event: Event, user: User, agency: Agency) -> Trial:
 def child(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes that are started look at the tests' database."""
     info = database.connection.info
-    url = f"postgres://{info.user}:@/{info.dbname}?host={quote(info.host, safe='')}&port={info.port}"
+    url = (
+        f"postgres://{info.user}:@/{info.dbname}?host={quote(info.host, safe='')}&port={info.port}"
+    )
     monkeypatch.setenv("DATABASE_URL", url)
 
 
@@ -85,7 +91,10 @@ def test_page_shows_what_the_process_found(
         {"id": str(event.resource_id), "n": "1.1"}
     ]
     Event.objects.all().delete()
-    assert try_step(event, owner, agency).message == "This event is not there any more. Choose another."
+    assert (
+        try_step(event, owner, agency).message
+        == "This event is not there any more. Choose another."
+    )
     monkeypatch.setattr(step_test_runner, "WALL_SECONDS", 0.01)
     assert try_step(event, owner, agency) == STOPPED
     monkeypatch.undo()  # the process finds no database and dies
@@ -171,7 +180,9 @@ def test_whole_test_has_one_budget_of_expressions(
     )
 
     def at(position: int) -> Trial:
-        return run_step_test(draft, position, str(event.pk), [event.connection_id], agency=agency, user=owner)
+        return run_step_test(
+            draft, position, str(event.pk), [event.connection_id], agency=agency, user=owner
+        )
 
     assert at(1).state == "done"  # alone it is fine
     assert at(9).state == "failed"

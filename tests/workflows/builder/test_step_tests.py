@@ -84,7 +84,9 @@ def test_step_reads_for_real_and_shows_what_came_of_it(
 
 def test_e_mail_is_shown_and_not_sent(event: Event, owner: User, xero: list[Outcome]) -> None:
     step = Step(
-        "mail", "core/send-email", {"to": "a@b.example", "subject": "{{ steps.note.total }}", "body": "x"}
+        "mail",
+        "core/send-email",
+        {"to": "a@b.example", "subject": "{{ steps.note.total }}", "body": "x"},
     )
     trial = tried(event, owner, LOOK_UP, NOTE, step)
     assert (trial.state, trial.input[1]) == ("preview", ("subject", "1201"))
@@ -92,7 +94,11 @@ def test_e_mail_is_shown_and_not_sent(event: Event, owner: User, xero: list[Outc
 
 
 def test_e_mail_is_shown_as_it_would_go_out(event: Event, owner: User) -> None:
-    given = {"to": "a@b.example, c@d.example", "subject": "It is {{ trigger.type }}", "body": "Hello,\n\nbye"}
+    given = {
+        "to": "a@b.example, c@d.example",
+        "subject": "It is {{ trigger.type }}",
+        "body": "Hello,\n\nbye",
+    }
     trial = tried(event, owner, Step("mail", "core/send-email", given))
     assert (trial.state, trial.head, trial.calls) == (
         "preview",
@@ -133,7 +139,9 @@ def test_request_is_shown_with_its_secrets_masked_and_not_sent(
 ) -> None:
     make_secret(agency, "crm_token", host="localhost", value="s3cret-token-of-the-crm")
     headers = [{"name": "Authorization", "value": "Bearer", "secret": "crm_token"}]
-    trial = tried(event, owner, request(receiver, headers=headers, json='{"kind": "{{ trigger.type }}"}'))
+    trial = tried(
+        event, owner, request(receiver, headers=headers, json='{"kind": "{{ trigger.type }}"}')
+    )
     assert (trial.state, trial.calls) == ("preview", Decimal(0))
     assert trial.head == f"POST http://localhost:{receiver.port}/in/UPDATE"
     head, _, body = trial.document.partition("\n\n")
@@ -156,8 +164,12 @@ def test_get_reads_for_real(event: Event, owner: User, receiver: Receiver) -> No
 @pytest.fixture
 def previews(monkeypatch: pytest.MonkeyPatch) -> list[Preview | Outcome]:
     """What making a contact would come to."""
-    found: list[Preview | Outcome] = [Preview("PUT /Contacts", {"Contacts": [{"Name": "New UPDATE"}]})]
-    monkeypatch.setattr(registry.actions["xero/create-contact"], "preview", lambda call, data: found[0])
+    found: list[Preview | Outcome] = [
+        Preview("PUT /Contacts", {"Contacts": [{"Name": "New UPDATE"}]})
+    ]
+    monkeypatch.setattr(
+        registry.actions["xero/create-contact"], "preview", lambda call, data: found[0]
+    )
     return found
 
 
@@ -184,7 +196,9 @@ def test_write_is_shown_and_not_made_and_later_steps_see_its_sample(
     assert JournalCall.objects.count() == 0
 
 
-def test_list_is_tried_for_its_first_elements(event: Event, owner: User, xero: list[Outcome]) -> None:
+def test_list_is_tried_for_its_first_elements(
+    event: Event, owner: User, xero: list[Outcome]
+) -> None:
     each = {"for_each": "{{ steps.invoice.LineItems }}"}
     lines = Step("lines", "core/set-values", {"values": {"text": "{{ item.Description }}"}}, each)
     trial = tried(event, owner, LOOK_UP, lines)
@@ -209,21 +223,33 @@ def test_what_xero_refuses_is_told(
 
 
 def test_condition_that_says_no_is_told(event: Event, owner: User) -> None:
-    no = {"match": "all", "rows": [{"field": "{{ trigger.type }}", "operator": "equals", "value": "CREATE"}]}
+    no = {
+        "match": "all",
+        "rows": [{"field": "{{ trigger.type }}", "operator": "equals", "value": "CREATE"}],
+    }
     note = Step("note", "core/set-values", {"values": {"a": "b"}})
     assert tried(event, owner, Step("only", "core/filter", {"condition": no})).state == "stopped"
     assert (
-        tried(event, owner, Step("a", "core/set-values", {"values": {"a": "b"}}, {"only_if": no}), note).state
+        tried(
+            event,
+            owner,
+            Step("a", "core/set-values", {"values": {"a": "b"}}, {"only_if": no}),
+            note,
+        ).state
         == "done"
     )
     assert (
-        tried(event, owner, Step("a", "core/set-values", {"values": {"a": "b"}}, {"only_if": no})).state
+        tried(
+            event, owner, Step("a", "core/set-values", {"values": {"a": "b"}}, {"only_if": no})
+        ).state
         == "skipped"
     )
 
 
 def test_unfinished_step_is_not_run(event: Event, owner: User) -> None:
-    trial = tried(event, owner, Step("invoice", "xero/get-invoice", {"invoice_id": "{{ steps.gone.ID }}"}))
+    trial = tried(
+        event, owner, Step("invoice", "xero/get-invoice", {"invoice_id": "{{ steps.gone.ID }}"})
+    )
     assert (trial.state, trial.message) == (
         "failed",
         "First finish what is missing: No earlier step is called “gone”.",
@@ -261,13 +287,18 @@ def test_button_on_a_card_tests_it_on_the_chosen_event(
 
 
 @pytest.mark.parametrize("typed", ["", "0", "-1", "x", "9" * 40, "1; DROP", "²"])
-def test_nonsense_for_an_event_is_told(as_member: Client, connection: Connection, typed: str) -> None:
+def test_nonsense_for_an_event_is_told(
+    as_member: Client, connection: Connection, typed: str
+) -> None:
     page = as_member.post(NEW, posted(connection, event=typed))
     assert page.context["builder"].cards[0].trial.state == "failed"
 
 
 def test_events_of_others_and_of_unticked_organisations_are_no_choice(
-    as_member: Client, connection: Connection, other_workspace: Workspace, foreign_workspace: Workspace
+    as_member: Client,
+    connection: Connection,
+    other_workspace: Workspace,
+    foreign_workspace: Workspace,
 ) -> None:
     unticked, foreign = (
         make_event(make_connection(other_workspace)),
@@ -275,20 +306,26 @@ def test_events_of_others_and_of_unticked_organisations_are_no_choice(
     )
     for event in (unticked, foreign, make_event(connection, category="CONTACT")):
         page = as_member.post(
-            NEW, posted(connection, event=event.pk, connections=[connection.pk, foreign.connection_id])
+            NEW,
+            posted(connection, event=event.pk, connections=[connection.pk, foreign.connection_id]),
         )
         assert page.context["builder"].cards[0].trial.state == "failed"
         assert page.context["events"] == []
 
 
-def test_recent_events_are_named_by_what_is_known_of_them(agency: Agency, connection: Connection) -> None:
+def test_recent_events_are_named_by_what_is_known_of_them(
+    agency: Agency, connection: Connection
+) -> None:
     known, unknown = make_event(connection), make_event(connection)
     workflow = make_workflow(agency, connection)
     make_activation(workflow, connection, event=known, subject="INV-0042")
     old = make_event(connection)
     Event.objects.filter(pk=old.pk).update(received_at=timezone.now() - timedelta(days=31))
     found = builder_step_tests.recent_events([connection.pk], "xero/invoice-event")
-    assert [choice.subject for choice in found] == [f"record {str(unknown.resource_id)[:8]}", "INV-0042"]
+    assert [choice.subject for choice in found] == [
+        f"record {str(unknown.resource_id)[:8]}",
+        "INV-0042",
+    ]
 
 
 # -- by hand --
@@ -313,7 +350,9 @@ def run(client: Client, workflow: Workflow, event: Event) -> Any:
     return client.post(address, {"event": event.pk, "key": asked.context["key"], "sure": "on"})
 
 
-def test_workflow_is_run_by_hand_once_per_event(as_member: Client, live: Workflow, event: Event) -> None:
+def test_workflow_is_run_by_hand_once_per_event(
+    as_member: Client, live: Workflow, event: Event
+) -> None:
     page = as_member.get(f"/northwind/workflows/{live.pk}/")
     assert [choice.event for choice in page.context["events"]] == [event]
     first = run(as_member, live, event)
@@ -322,7 +361,11 @@ def test_workflow_is_run_by_hand_once_per_event(as_member: Client, live: Workflo
     assert run(as_member, live, event)["Location"] == f"/northwind/workflows/{live.pk}/"
     runner.run_lane(event.connection_id)
     activation.refresh_from_db()
-    assert (Activation.objects.count(), activation.state, activation.event) == (1, "succeeded", event)
+    assert (Activation.objects.count(), activation.state, activation.event) == (
+        1,
+        "succeeded",
+        event,
+    )
     assert activation.run_by == "Max Member"
     for path in ("/northwind/activations/", f"/northwind/activations/{activation.pk}/"):
         assert "by hand" in as_member.get(path).content.decode()
@@ -331,7 +374,9 @@ def test_workflow_is_run_by_hand_once_per_event(as_member: Client, live: Workflo
 
 
 @pytest.mark.parametrize("state", ["paused", "archived", "draft"])
-def test_what_is_not_live_is_not_run(as_member: Client, live: Workflow, event: Event, state: str) -> None:
+def test_what_is_not_live_is_not_run(
+    as_member: Client, live: Workflow, event: Event, state: str
+) -> None:
     Workflow.objects.filter(pk=live.pk).update(state=state)
     run(as_member, live, event)
     assert Activation.objects.count() == 0
@@ -358,7 +403,11 @@ PAY_AND_MAIL = [
         "action": "core/send-email",
         "input": {"to": "payer@ridgeway.test", "subject": "Paid in full", "body": "Thank you"},
     },
-    {"name": "contact", "action": "xero/create-contact", "input": {"name": "New {{ trigger.type }}"}},
+    {
+        "name": "contact",
+        "action": "xero/create-contact",
+        "input": {"name": "New {{ trigger.type }}"},
+    },
 ]
 
 
@@ -368,7 +417,9 @@ def test_event_that_the_trigger_refuses_is_not_run(
     """A draft that changed is no invoice that was paid, though both are told in the same category."""
     thank = make_workflow(agency, connection, trigger="xero/invoice-paid", steps=PAY_AND_MAIL[:1])
     told = {"type": "ACCREC", "total": Decimal(100), "status": "DRAFT", "amount_due": Decimal(100)}
-    draft = make_event(connection, category=registry.triggers["xero/invoice-paid"].category, details=told)
+    draft = make_event(
+        connection, category=registry.triggers["xero/invoice-paid"].category, details=told
+    )
     page = as_member.get(f"/northwind/workflows/{thank.pk}/")
     assert page.context["events"] == []
     answer = as_member.post(
@@ -428,7 +479,9 @@ def test_page_that_asks_first_reads_in_a_process_and_not_beside_another_test(
     says: str,
     runs: bool,
 ) -> None:
-    """The web process tries no step itself: it asks for them, once, and says when that could not be done."""
+    """The web process tries no step itself: it asks for them, once, and says when that could not be
+    done.
+    """
     asked: list[bytes] = []
 
     def process(request: bytes) -> bytes:
@@ -439,7 +492,9 @@ def test_page_that_asks_first_reads_in_a_process_and_not_beside_another_test(
     monkeypatch.setattr(step_test_runner, "ask_process", process)
     if answered is None:
         cache.add(f"step-test-{agency.pk}", True)
-    page = as_member.get(f"/northwind/workflows/{live.pk}/run/", {"event": event.pk}).content.decode()
+    page = as_member.get(
+        f"/northwind/workflows/{live.pk}/run/", {"event": event.pk}
+    ).content.decode()
     assert len(asked) == (0 if answered is None else 1)
     assert says in page
     assert ("Run it now" in page, "Try again" in page) == (runs, not runs)
@@ -448,14 +503,20 @@ def test_page_that_asks_first_reads_in_a_process_and_not_beside_another_test(
 
 def test_nothing_is_chosen_beforehand(as_member: Client, live: Workflow, event: Event) -> None:
     page = as_member.get(f"/northwind/workflows/{live.pk}/").content.decode()
-    assert '<select name="event" id="id_run_event" required><option value="">Choose…</option>' in page
+    assert (
+        '<select name="event" id="id_run_event" required><option value="">Choose…</option>' in page
+    )
     builder = as_member.get(f"/northwind/workflows/{live.pk}/edit/").content.decode()
-    assert '<select name="event" id="id_event"><option value="">Choose an event…</option>' in builder
+    assert (
+        '<select name="event" id="id_event"><option value="">Choose an event…</option>' in builder
+    )
 
 
 def test_builder_marks_events_that_would_not_start_it(
     as_member: Client, connection: Connection, event: Event
 ) -> None:
     page = as_member.post(NEW, posted(connection, **{"trigger-change": "CREATE"}))
-    assert [(choice.event, bool(choice.refusal)) for choice in page.context["events"]] == [(event, True)]
+    assert [(choice.event, bool(choice.refusal)) for choice in page.context["events"]] == [
+        (event, True)
+    ]
     assert "would not start it" in page.content.decode()

@@ -42,7 +42,12 @@ def test_list_says_what_to_do_first(as_member: Client, as_client_user: Client) -
 
 
 def test_list_is_filtered_by_state_and_name(as_member: Client, agency: Agency) -> None:
-    for name, state in [("Alpha", "published"), ("Beta", "draft"), ("Gamma", "archived"), ("Alps", "paused")]:
+    for name, state in [
+        ("Alpha", "published"),
+        ("Beta", "draft"),
+        ("Gamma", "archived"),
+        ("Alps", "paused"),
+    ]:
         make_workflow(agency, name=name, state=state)
     assert names(as_member, LIST) == ["Alpha", "Alps", "Beta"]
     assert names(as_member, f"{LIST}?state=archived") == ["Gamma"]
@@ -61,7 +66,11 @@ def test_client_sees_only_workflows_that_listen_to_them_and_only_their_part(
     place = "/northwind/harbour-cafe/workflows/"
     assert names(as_client_user, place) == ["Both"]
     page = as_client_user.get(f"{place}{both.pk}/").content.decode()
-    assert ("Harbour Café Limited" in page, "Kauri" in page, "INV-ELSEWHERE" in page) == (True, False, False)
+    assert ("Harbour Café Limited" in page, "Kauri" in page, "INV-ELSEWHERE" in page) == (
+        True,
+        False,
+        False,
+    )
     assert as_client_user.get(f"{place}{other.pk}/").status_code == 404
     assert as_client_user.get(f"{place}{10**30}/").status_code == 404
 
@@ -84,10 +93,14 @@ def test_foreign_workflow_is_not_found(as_member: Client, foreign_workspace: Wor
     assert Workflow.objects.values_list("state", flat=True).get() == "published"
 
 
-def test_figures_are_of_the_last_7_days(as_member: Client, agency: Agency, connection: Connection) -> None:
+def test_figures_are_of_the_last_7_days(
+    as_member: Client, agency: Agency, connection: Connection
+) -> None:
     workflow = make_workflow(agency, connection)
     make_activation(workflow, connection, state="failed", created_at="2020-01-01T00:00Z")
-    for state in ["succeeded"] * 6 + ["stopped"] * 2 + ["failed", "unknown", "running", "cancelled"]:
+    for state in (
+        ["succeeded"] * 6 + ["stopped"] * 2 + ["failed", "unknown", "running", "cancelled"]
+    ):
         make_activation(workflow, connection, state=state)
     for path in (LIST, "/northwind/harbour-cafe/workflows/"):
         (row,) = as_member.get(path).context["rows"]
@@ -123,7 +136,11 @@ def test_figures_beyond_what_is_counted_say_so(
 def row_of(activation: Activation) -> dict[str, Any]:
     """Its columns, for a copy."""
     names = [column.attname for column in Activation._meta.concrete_fields]
-    return {name: getattr(activation, name) for name in names if name not in {"id", "created_at", "next_at"}}
+    return {
+        name: getattr(activation, name)
+        for name in names
+        if name not in {"id", "created_at", "next_at"}
+    }
 
 
 def test_list_runs_the_same_queries_for_1_and_30(
@@ -143,7 +160,9 @@ def test_list_runs_the_same_queries_for_1_and_30(
         as_member.get(LIST)
 
 
-def test_detail_tells_the_steps_in_words(as_member: Client, agency: Agency, connection: Connection) -> None:
+def test_detail_tells_the_steps_in_words(
+    as_member: Client, agency: Agency, connection: Connection
+) -> None:
     workflow = make_workflow(agency, connection, steps=LARGE_INVOICE.draft.steps_as_stored())
     detail = as_member.get(f"{LIST}{workflow.pk}/").context["detail"]
     assert detail.trigger == "An invoice or bill changes"
@@ -162,7 +181,9 @@ def test_detail_of_a_workflow_from_newer_code_still_opens(
     assert as_member.get(f"{LIST}{workflow.pk}/edit/").status_code == 200
 
 
-def test_verbs_change_the_state_and_say_so(as_member: Client, agency: Agency, connection: Connection) -> None:
+def test_verbs_change_the_state_and_say_so(
+    as_member: Client, agency: Agency, connection: Connection
+) -> None:
     workflow = make_workflow(agency, connection)
     seen = []
     for verb in ("pause", "resume", "archive", "unarchive"):
@@ -190,18 +211,27 @@ def test_connections_change_at_once_and_only_here(
     foreign_workspace: Workspace,
 ) -> None:
     workflow = make_workflow(agency, connection, elsewhere)
-    as_member.post(f"/northwind/harbour-cafe/workflows/{workflow.pk}/connections/", {"connections": []})
+    as_member.post(
+        f"/northwind/harbour-cafe/workflows/{workflow.pk}/connections/", {"connections": []}
+    )
     assert list(workflow.applications.values_list("connection_id", flat=True)) == [elsewhere.pk]
     foreign = make_connection(foreign_workspace)
-    as_member.post(f"{LIST}{workflow.pk}/connections/", {"connections": [connection.pk, foreign.pk]})
+    as_member.post(
+        f"{LIST}{workflow.pk}/connections/", {"connections": [connection.pk, foreign.pk]}
+    )
     assert list(workflow.applications.values_list("connection_id", flat=True)) == [elsewhere.pk]
 
 
-def test_client_user_changes_nothing(as_client_user: Client, agency: Agency, connection: Connection) -> None:
+def test_client_user_changes_nothing(
+    as_client_user: Client, agency: Agency, connection: Connection
+) -> None:
     workflow = make_workflow(agency, connection)
     for verb in ("publish", "pause-here", "resume-here", "connections"):
         assert (
-            as_client_user.post(f"/northwind/harbour-cafe/workflows/{workflow.pk}/{verb}/").status_code == 403
+            as_client_user.post(
+                f"/northwind/harbour-cafe/workflows/{workflow.pk}/{verb}/"
+            ).status_code
+            == 403
         )
 
 
@@ -215,10 +245,15 @@ def test_connections_know_which_live_workflows_they_feed(
     assert found == {connection.pk: ["A", "B"], elsewhere.pk: ["A"]}
 
 
-def test_history_survives_its_workflow(as_member: Client, agency: Agency, connection: Connection) -> None:
+def test_history_survives_its_workflow(
+    as_member: Client, agency: Agency, connection: Connection
+) -> None:
     activation = make_activation(
         make_workflow(agency, connection, name="Gone"), connection, state="succeeded"
     )
     Workflow.objects.all().delete()
-    assert "Gone (deleted)" in as_member.get(f"/northwind/activations/{activation.pk}/").content.decode()
+    assert (
+        "Gone (deleted)"
+        in as_member.get(f"/northwind/activations/{activation.pk}/").content.decode()
+    )
     assert Activation.objects.count() == 1

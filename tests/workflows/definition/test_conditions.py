@@ -77,7 +77,8 @@ def test_reason_names_the_values() -> None:
 
 def test_value_may_be_an_expression() -> None:
     assert (
-        holds(condition("all", ("{{ x }}", "equals", "{{ y }}")), {"x": 3, "y": Decimal("3.00")})[0] is True
+        holds(condition("all", ("{{ x }}", "equals", "{{ y }}")), {"x": 3, "y": Decimal("3.00")})[0]
+        is True
     )
 
 

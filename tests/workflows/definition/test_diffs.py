@@ -105,7 +105,10 @@ def test_another_action_under_the_same_name_is_another_step() -> None:
 
 
 def test_what_starts_it_is_told() -> None:
-    before, after = draft(MAIL, documents="ACCREC"), draft(MAIL, trigger="xero/invoice-overdue", days=7)
+    before, after = (
+        draft(MAIL, documents="ACCREC"),
+        draft(MAIL, trigger="xero/invoice-overdue", days=7),
+    )
     (change,) = changes(before, after)
     assert (change.number, change.title) == (0, "Starts when")
     assert change.fields == [
@@ -115,7 +118,8 @@ def test_what_starts_it_is_told() -> None:
     ]
 
 
-# -- the page ---------------------------------------------------------------------------------------------------------
+# -- the page
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Expressions of a step share one budget, and no text that a person gave ends in anything but words at its field."""
+"""Expressions of a step share one budget, and no text that a person gave ends in anything but words
+at its field.
+"""
 
 import time
 from decimal import Decimal
@@ -86,7 +88,10 @@ def test_lane_outlives_steps_that_ask_for_too_much(connection: Connection) -> No
         "name": "stop",
         "action": "core/filter",
         "input": {
-            "condition": {"match": "all", "rows": [{"field": SUMS, "operator": "equals", "value": "1"}]}
+            "condition": {
+                "match": "all",
+                "rows": [{"field": SUMS, "operator": "equals", "value": "1"}],
+            }
         },
     }
     for step in (note, stop):
@@ -107,7 +112,8 @@ def test_lane_outlives_steps_that_ask_for_too_much(connection: Connection) -> No
 def test_checking_a_draft_is_bounded_as_a_whole() -> None:
     text = "{{ trigger.type | append: 'a' }}" * 600
     steps = [
-        Step(f"s{n}", "core/set-values", {"values": {f"v{m}": text for m in range(50)}}) for n in range(50)
+        Step(f"s{n}", "core/set-values", {"values": {f"v{m}": text for m in range(50)}})
+        for n in range(50)
     ]
     began = time.thread_time()
     found = problems(Draft("xero/invoice-event", {"change": "any"}, steps))
@@ -115,7 +121,8 @@ def test_checking_a_draft_is_bounded_as_a_whole() -> None:
     assert any("to work out" in one.message or "in all" in one.message for one in found)
 
 
-# -- numbers, JSON, ids ------------------------------------------------------------------------------------------
+# -- numbers, JSON, ids
+# ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -152,7 +159,13 @@ def test_numbers_and_days_that_are_none_are_said(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[1e99999999999999999999]", "[-1e-99999999999999999999]", "[" + "9" * 5000 + "]", "[" * 100_000]
+    "text",
+    [
+        "[1e99999999999999999999]",
+        "[-1e-99999999999999999999]",
+        "[" + "9" * 5000 + "]",
+        "[" * 100_000,
+    ],
 )
 def test_reader_of_exact_json_knows_one_refusal(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -161,7 +174,9 @@ def test_reader_of_exact_json_knows_one_refusal(text: str) -> None:
         exact_json.loads(text.encode())
 
 
-@pytest.mark.parametrize("typed", ["1" * 1_100_000, Decimal("1e999999999"), 10**400, Decimal("sNaN")])
+@pytest.mark.parametrize(
+    "typed", ["1" * 1_100_000, Decimal("1e999999999"), 10**400, Decimal("sNaN")]
+)
 def test_amount_beyond_all_bounds_is_said_at_its_field(typed: Any) -> None:
     form_field = AmountField(label="Amount")
     with pytest.raises(ValidationError):
@@ -177,7 +192,14 @@ FILE = (
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "number",
-    ["1e999999999", "-1e999999999", "1e-999999999", "1e99999999999999999999", "9" * 5000, "0e999999999"],
+    [
+        "1e999999999",
+        "-1e999999999",
+        "1e-999999999",
+        "1e99999999999999999999",
+        "9" * 5000,
+        "0e999999999",
+    ],
 )
 def test_import_of_a_number_that_is_none_is_refused(as_member: Client, number: str) -> None:
     given = SimpleUploadedFile("w.json", (FILE % number).encode())
@@ -205,7 +227,9 @@ def test_stored_body_that_is_no_json_is_said_on_its_page(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("text", ["[" * 5000, "[" + "9" * 5000 + "]", "[1e99999999999999999999]", "no"])
+@pytest.mark.parametrize(
+    "text", ["[" * 5000, "[" + "9" * 5000 + "]", "[1e99999999999999999999]", "no"]
+)
 @pytest.mark.parametrize(
     ("action", "name"),
     [("core/filter", "condition"), ("core/set-values", "values"), ("core/http-request", "headers")],
@@ -228,7 +252,9 @@ def test_id_that_is_none_is_not_ticked(as_member: Client, connection: Connection
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("term", ["1e999999999", "1e-999999999", "1e99999999999999999999", "-1e30", "sNaN"])
+@pytest.mark.parametrize(
+    "term", ["1e999999999", "1e-999999999", "1e99999999999999999999", "-1e30", "sNaN"]
+)
 def test_search_for_an_amount_beyond_all_bounds_finds_nothing(
     as_member: Client, connection: Connection, term: str
 ) -> None:

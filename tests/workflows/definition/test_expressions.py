@@ -45,7 +45,10 @@ VALUES = {
     "{{ steps.invoice.Total }}": Decimal("1150.00"),
     "{{ steps.invoice.Sent }}": True,
     "{{ steps.invoice.LineItems[1].Code }}": "310",
-    "{{ steps.invoice.LineItems | last | default: 'x' }}": {"Amount": Decimal("0.2"), "Code": "310"},
+    "{{ steps.invoice.LineItems | last | default: 'x' }}": {
+        "Amount": Decimal("0.2"),
+        "Code": "310",
+    },
     "{{ steps.invoice.Total | times: 0.15 | round: 2 }}": Decimal("172.50"),
     "{{ 0.1 | plus: 0.2 }}": Decimal("0.3"),
     "{{ 10 | divided_by: 4 }}": Decimal("2.5"),
@@ -105,7 +108,11 @@ HOSTILE = {
     "parentheses": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}",
     "nested brackets": "{{ a" + "[a" * 3000 + "]" * 3000 + " }}",
     "many filters": "{{ 1" + " | plus: 1" * 1900 + " | explode }}",
-    "growing": "{{ 'x'" + " | append: 'xxxxxxxxxxxxxxxxxxxx'" * 50 + "| replace: 'x', '" + "y" * 100 + "' }}",
+    "growing": "{{ 'x'"
+    + " | append: 'xxxxxxxxxxxxxxxxxxxx'" * 50
+    + "| replace: 'x', '"
+    + "y" * 100
+    + "' }}",
     "replace nothing": "{{ 'x' | replace: '', 'yyyyyyyyyyyyyyyyyyyy' }}",
     "replace chain": "{{ 'x'" + " | replace: 'x', 'xxxxxxxxxxxxxxxxxxxx'" * 7 + " }}",
     "squaring": "{{ 999999999" + " | times: 999999999" * 40 + " }}",
@@ -162,7 +169,10 @@ def test_hostile_text_ends_quickly_and_small(ends: dict[str, dict[str, Any]], na
 
 
 def test_data_is_never_read_as_an_expression() -> None:
-    assert evaluate("{{ steps.invoice.Contact.Name }}", DATA) == "Ridgeway “& Sons” {{ trigger.number }}"
+    assert (
+        evaluate("{{ steps.invoice.Contact.Name }}", DATA)
+        == "Ridgeway “& Sons” {{ trigger.number }}"
+    )
 
 
 def test_output_of_odd_characters_survives() -> None:
@@ -170,7 +180,9 @@ def test_output_of_odd_characters_survives() -> None:
 
 
 def test_fill_keeps_shapes_and_types() -> None:
-    found = fill({"a": ["{{ trigger.number }}", 3, None], "b": {"c": "n {{ trigger.number }}"}}, DATA)
+    found = fill(
+        {"a": ["{{ trigger.number }}", 3, None], "b": {"c": "n {{ trigger.number }}"}}, DATA
+    )
     assert found == {"a": [7, 3, None], "b": {"c": "n 7"}}
 
 
@@ -180,7 +192,9 @@ def test_has_expression_looks_everywhere() -> None:
 
 
 def test_references_lists_the_paths_that_are_read() -> None:
-    text = "{{ steps.invoice.Total | plus: trigger.number }} {{ steps['invoice'].LineItems[0].Code }}"
+    text = (
+        "{{ steps.invoice.Total | plus: trigger.number }} {{ steps['invoice'].LineItems[0].Code }}"
+    )
     assert references(text) == [
         "steps.invoice.Total",
         "trigger.number",
@@ -188,7 +202,11 @@ def test_references_lists_the_paths_that_are_read() -> None:
     ]
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-(10**10), max_value=10**10))
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=2, min_value=-(10**10), max_value=10**10
+    )
+)
 def test_adding_and_taking_away_is_exact(amount: Decimal) -> None:
     assert evaluate("{{ x | plus: 0.1 | minus: 0.1 }}", {"x": amount}) == amount
 

@@ -43,13 +43,21 @@ def pay() -> Iterator[PayWriter]:
 
 
 def due(
-    workflow: Workflow, connection: Connection, *amounts: Any, currency: str = "NZD", reference: str = ""
+    workflow: Workflow,
+    connection: Connection,
+    *amounts: Any,
+    currency: str = "NZD",
+    reference: str = "",
 ) -> list[Activation]:
     found = [
         make_activation(
             workflow,
             connection,
-            trigger_data={"amount": amount, "currency": currency, "reference": reference or f"r{number}"},
+            trigger_data={
+                "amount": amount,
+                "currency": currency,
+                "reference": reference or f"r{number}",
+            },
         )
         for number, amount in enumerate(amounts)
     ]
@@ -75,7 +83,9 @@ def an_hour_later() -> None:
     Permit.objects.update(given_at=F("given_at") - timedelta(hours=1))
 
 
-def test_writes_above_the_hours_number_wait_their_turn(pay: PayWriter, connection: Connection) -> None:
+def test_writes_above_the_hours_number_wait_their_turn(
+    pay: PayWriter, connection: Connection
+) -> None:
     waiting = due(guarded(connection, per_hour="2"), connection, 1, 2, 3, 4, 5)[2]
     assert run(connection) == ["succeeded", "succeeded", "ready", "ready", "ready"]
     waiting.refresh_from_db()
@@ -89,7 +99,9 @@ def test_writes_above_the_hours_number_wait_their_turn(pay: PayWriter, connectio
     assert pay.written == [1, 2, 3, 4]
 
 
-def test_amounts_above_the_hours_sum_wait_per_currency(pay: PayWriter, connection: Connection) -> None:
+def test_amounts_above_the_hours_sum_wait_per_currency(
+    pay: PayWriter, connection: Connection
+) -> None:
     workflow = guarded(connection, amount_per_hour="1,000")
     due(workflow, connection, 600, 500, 400)
     due(workflow, connection, 1000, currency="USD")
@@ -131,7 +143,9 @@ def test_a_retry_is_not_counted_again(pay: PayWriter, connection: Connection) ->
     due(guarded(connection, per_hour="1"), connection, 1)
     (activation,) = Activation.objects.all()
     run(connection)
-    Activation.objects.update(state="ready", position=0, finished_at=None)  # as if the outcome had been lost
+    Activation.objects.update(
+        state="ready", position=0, finished_at=None
+    )  # as if the outcome had been lost
     assert run(connection) == ["succeeded"]
     assert (pay.written, Permit.objects.count()) == ([1], 1)
     assert Permit.objects.get().activation == activation
@@ -154,9 +168,15 @@ def effect(connection: Connection, *numbers: int, **guard: Any) -> list[Activati
         "input": {"number": "{{ trigger.number }}"},
         "guard": guard,
     }
-    wait = {"name": "wait", "action": "core/delay", "input": {"length": "1", "unit": "days", "until": ""}}
+    wait = {
+        "name": "wait",
+        "action": "core/delay",
+        "input": {"length": "1", "unit": "days", "until": ""},
+    }
     workflow = make_workflow(connection.agency, connection, steps=[given, wait])
-    return [make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers]
+    return [
+        make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers
+    ]
 
 
 def test_what_was_cancelled_before_it_was_done_takes_nobodys_place(
@@ -205,7 +225,9 @@ def test_the_same_again_is_not_written(
     assert pay.written == [7]
 
 
-def test_without_the_guard_the_same_is_written_again(pay: PayWriter, connection: Connection) -> None:
+def test_without_the_guard_the_same_is_written_again(
+    pay: PayWriter, connection: Connection
+) -> None:
     due(guarded(connection, per_hour="9"), connection, 7, 7, reference="same")
     assert (run(connection), pay.written) == (["succeeded", "succeeded"], [7, 7])
 
@@ -224,7 +246,9 @@ def test_the_same_at_another_client_or_long_ago_is_no_double(
     assert pay.written == [7, 7, 7]
 
 
-def test_what_the_provider_has_already_goes_to_later_steps(pay: PayWriter, connection: Connection) -> None:
+def test_what_the_provider_has_already_goes_to_later_steps(
+    pay: PayWriter, connection: Connection
+) -> None:
     pay.there.add("same")
     note = {
         "name": "note",
@@ -253,7 +277,9 @@ def test_elements_of_a_list_are_counted_one_by_one(pay: PayWriter, connection: C
 
 def test_e_mails_are_held_to_a_number_too(connection: Connection) -> None:
     letter = {"to": "a@b.example", "subject": "{{ trigger.n }}", "body": "x"}
-    steps = [{"name": "mail", "action": "core/send-email", "input": letter, "guard": {"per_hour": "2"}}]
+    steps = [
+        {"name": "mail", "action": "core/send-email", "input": letter, "guard": {"per_hour": "2"}}
+    ]
     workflow = make_workflow(connection.agency, connection, steps=steps)
     for number in range(4):
         make_activation(workflow, connection, trigger_data={"n": str(number)})
@@ -293,7 +319,8 @@ def test_permits_go_with_their_activation(pay: PayWriter, connection: Connection
     assert Permit.objects.count() == 0
 
 
-# -- approval ---------------------------------------------------------------------------------------------------------
+# -- approval
+# ---------------------------------------------------------------------------------------------------------
 
 
 def decide(approved: bool, by: User, comment: str = "") -> None:
@@ -358,8 +385,17 @@ def test_an_e_mail_can_wait_for_approval_on_its_activations_page(
     connection: Connection, as_member: Client
 ) -> None:
     letter = {"to": "a@b.example", "subject": "Hello", "body": "x"}
-    steps = [{"name": "mail", "action": "core/send-email", "input": letter, "guard": {"approve_above": "0"}}]
-    activation = make_activation(make_workflow(connection.agency, connection, steps=steps), connection)
+    steps = [
+        {
+            "name": "mail",
+            "action": "core/send-email",
+            "input": letter,
+            "guard": {"approve_above": "0"},
+        }
+    ]
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=steps), connection
+    )
     run(connection)
     page = f"/northwind/activations/{activation.pk}/"
     story = as_member.get(page).context["story"]
@@ -369,7 +405,8 @@ def test_an_e_mail_can_wait_for_approval_on_its_activations_page(
     assert "a@b.example" in [address for letter in mail.outbox for address in letter.to]
 
 
-# -- the settings -----------------------------------------------------------------------------------------------------
+# -- the settings
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_settings_survive_the_form(pay: PayWriter) -> None:
@@ -403,12 +440,19 @@ def test_settings_survive_the_form(pay: PayWriter) -> None:
         ({"duplicate": "skip", "days": "0"}, "days"),
     ],
 )
-def test_nonsense_is_refused_at_its_field(pay: PayWriter, typed: dict[str, str], field: str) -> None:
+def test_nonsense_is_refused_at_its_field(
+    pay: PayWriter, typed: dict[str, str], field: str
+) -> None:
     assert [name for name, _ in guards.errors(Pay(), guards.as_stored(typed))] == [field]
 
 
 def test_steps_without_amounts_have_no_limits_by_amount() -> None:
     letter = registry.actions["core/send-email"]
-    assert list(guards.GuardForm(action=letter).fields) == ["per_hour", "approve", "duplicate", "days"]
+    assert list(guards.GuardForm(action=letter).fields) == [
+        "per_hour",
+        "approve",
+        "duplicate",
+        "days",
+    ]
     assert guards.as_stored({"approve": True}) == {"approve_above": "0"}
     assert not guards.guards(registry.actions["xero/get-invoice"])

@@ -79,12 +79,17 @@ def test_exported_file_is_imported_as_a_draft_with_its_options(
     assert exported["Content-Disposition"] == 'attachment; filename="n-que-name.json"'
     answer = upload(as_member, exported.content)
     made = Workflow.objects.latest("pk")
-    assert (answer.status_code, answer["Location"]) == (302, f"/northwind/workflows/{made.pk}/edit/")
+    assert (answer.status_code, answer["Location"]) == (
+        302,
+        f"/northwind/workflows/{made.pk}/edit/",
+    )
     assert (made.name, made.state, made.applications.count()) == ("Ünïque name! (2)", "draft", 0)
     assert made.versions.get().steps == content()["steps"]
 
 
-def test_published_settings_are_exported_and_taken(as_member: Client, connection: Connection) -> None:
+def test_published_settings_are_exported_and_taken(
+    as_member: Client, connection: Connection
+) -> None:
     point = {"template": "large-bill", "connections": [connection.pk], "do": "publish"}
     as_member.post("/northwind/workflows/new/", point)
     exported = as_member.get(f"/northwind/workflows/{Workflow.objects.get().pk}/export/")
@@ -94,7 +99,9 @@ def test_published_settings_are_exported_and_taken(as_member: Client, connection
 
 
 def test_what_is_not_known_here_is_imported_and_told_on_its_card(as_member: Client) -> None:
-    strange = content(steps=[{"name": "x", "action": "other/thing", "input": {"deep": {"a": ["b"]}}}])
+    strange = content(
+        steps=[{"name": "x", "action": "other/thing", "input": {"deep": {"a": ["b"]}}}]
+    )
     assert upload(as_member, json.dumps(strange).encode()).status_code == 302
     page = as_member.get(f"/northwind/workflows/{Workflow.objects.get().pk}/edit/")
     assert [p.message for p in page.context["builder"].problems] == [
@@ -146,7 +153,10 @@ def broken(path: list[Any], value: Any) -> bytes:
         broken(["steps", 0, "secret"], "x"),
         broken(["steps", 1, "input", "values"], {"a": ["x"]}),
         broken(["steps", 1, "input", "values"], [{"name": "a", "value": {}}]),
-        broken(["steps", 1], {"name": "a", "action": "core/filter", "input": {"condition": {"match": []}}}),
+        broken(
+            ["steps", 1],
+            {"name": "a", "action": "core/filter", "input": {"condition": {"match": []}}},
+        ),
         broken(["steps", 1, "only_if"], "x"),
         broken(["steps", 1, "only_if", "rows"], "x"),
         broken(["steps", 1, "only_if", "rows", 0], "x"),
@@ -184,11 +194,26 @@ STEPS = st.fixed_dictionaries(
     {
         "name": st.just("a"),
         "action": st.sampled_from(
-            ["core/filter", "core/set-values", "core/delay", "xero/create-invoice", "xero/get-invoice"]
+            [
+                "core/filter",
+                "core/set-values",
+                "core/delay",
+                "xero/create-invoice",
+                "xero/get-invoice",
+            ]
         ),
         "input": st.dictionaries(
             st.sampled_from(
-                ["condition", "values", "until", "length", "invoice_id", "date", "lines", "line_items"]
+                [
+                    "condition",
+                    "values",
+                    "until",
+                    "length",
+                    "invoice_id",
+                    "date",
+                    "lines",
+                    "line_items",
+                ]
             ),
             ANYTHING,
         ),

@@ -1,4 +1,6 @@
-"""What a provider may leave out is said before it is missing; a document's dates and lines can be passed on."""
+"""What a provider may leave out is said before it is missing; a document's dates and lines can be
+passed on.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -91,7 +93,9 @@ def test_elements_of_a_list_are_looked_at_as_well() -> None:
 
 def test_output_of_a_step_that_may_be_skipped_is_said() -> None:
     only = when("{{ trigger.type }}", "equals", "CREATE")
-    other = Step("other", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"}, {"only_if": only})
+    other = Step(
+        "other", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"}, {"only_if": only}
+    )
     assert told(other, note("{{ steps.other.Total }}")) == [(2, "text")]
     assert told(other, note("{{ steps.other.Total | default: 0 }}")) == []
     assert told(other, note("{{ steps.other.Total }}", only_if=only)) == []
@@ -114,7 +118,9 @@ def test_builder_and_publishing_say_it_and_publish(as_member: Client, workspace:
     page = as_member.get(f"/northwind/workflows/{workflow.pk}/edit/").content.decode()
     assert page.count(said) == 1
     assert "{{ steps.invoice.DueDateString | default: &#x27;…&#x27; }}" in page
-    done = as_member.post(f"/northwind/workflows/{workflow.pk}/publish/", follow=True).content.decode()
+    done = as_member.post(
+        f"/northwind/workflows/{workflow.pk}/publish/", follow=True
+    ).content.decode()
     assert "Version 1 is live at" in done
     assert f"Step 2: {said}" in done
 
@@ -214,5 +220,7 @@ def test_line_whose_copy_would_come_to_another_amount_is_refused() -> None:
 
 def test_step_that_copies_lines_is_given_them_whole() -> None:
     step = Step("copy", "xero/create-invoice", BILL | {"lines": "{{ steps.invoice.LineItems }}"})
-    _, cleaned = plan_of(step.as_stored()).prepare({"steps": {"invoice": {"LineItems": [XEROS_LINE] * 2}}})
+    _, cleaned = plan_of(step.as_stored()).prepare(
+        {"steps": {"invoice": {"LineItems": [XEROS_LINE] * 2}}}
+    )
     assert [line["account_code"] for line in cleaned["lines"]] == ["400", "400"]

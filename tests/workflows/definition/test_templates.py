@@ -55,7 +55,9 @@ def test_starting_point_asks_for_what_only_the_agency_knows(
 
 
 @pytest.mark.parametrize("key", [key for key in STARTING_POINTS if key not in ASKS])
-def test_starting_point_is_published_in_one_post(as_member: Client, connection: Connection, key: str) -> None:
+def test_starting_point_is_published_in_one_post(
+    as_member: Client, connection: Connection, key: str
+) -> None:
     assert problems(STARTING_POINTS[key].draft_for("me@example.com")) == []
     as_member.post(NEW, {"template": key, "connections": [connection.pk], "do": "publish"})
     version = Version.objects.get()
@@ -94,13 +96,22 @@ def sent() -> list[tuple[list[str], str]]:
 
 
 def test_paid_tells_me(as_member: Client, connection: Connection) -> None:
-    done = run(as_member, connection, "paid", status="PAID", amount_due=0, previous_status="AUTHORISED")
+    done = run(
+        as_member, connection, "paid", status="PAID", amount_due=0, previous_status="AUTHORISED"
+    )
     assert (done.state, done.subject) == ("succeeded", "INV-0042")
     assert sent() == [(["member@northwind.example"], "INV-0042 is paid")]
 
 
 def test_payer_is_thanked(as_member: Client, connection: Connection, customer: Data) -> None:
-    run(as_member, connection, "thank-payer", status="PAID", amount_due=0, previous_status="AUTHORISED")
+    run(
+        as_member,
+        connection,
+        "thank-payer",
+        status="PAID",
+        amount_due=0,
+        previous_status="AUTHORISED",
+    )
     assert sent() == [(["accounts@ridgeway.example"], "Thank you for paying INV-0042")]
 
 
@@ -109,12 +120,19 @@ def test_payer_without_an_address_is_let_be(
 ) -> None:
     customer["EmailAddress"] = ""
     done = run(
-        as_member, connection, "thank-payer", status="PAID", amount_due=0, previous_status="AUTHORISED"
+        as_member,
+        connection,
+        "thank-payer",
+        status="PAID",
+        amount_due=0,
+        previous_status="AUTHORISED",
     )
     assert (done.state, sent()) == ("succeeded", [])
 
 
-def test_overdue_invoice_is_chased(as_member: Client, connection: Connection, customer: Data) -> None:
+def test_overdue_invoice_is_chased(
+    as_member: Client, connection: Connection, customer: Data
+) -> None:
     run(as_member, connection, "chase-overdue", days=7)
     assert sent() == [(["accounts@ridgeway.example"], "A reminder: INV-0042 was due on 2026-11-10")]
     assert "6000 NZD of INV-0042 has been due since 2026-11-10." in mail.outbox[0].body
@@ -138,7 +156,9 @@ def test_part_payment_is_noted(as_member: Client, connection: Connection) -> Non
     assert done.step_runs.get(name="note").output == {"paid": 4500, "left": 1500}
 
 
-def test_draft_is_asked_for_again_after_three_days(as_member: Client, connection: Connection) -> None:
+def test_draft_is_asked_for_again_after_three_days(
+    as_member: Client, connection: Connection
+) -> None:
     done = run(as_member, connection, "forgotten-draft", status="DRAFT")
     assert (done.state, done.position) == ("ready", 1)
     assert (done.next_at - done.created_at).days in {2, 3}

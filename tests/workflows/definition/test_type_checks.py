@@ -1,4 +1,6 @@
-"""An expression that brings the wrong kind of value is said before anything runs; what nobody can know is let be."""
+"""An expression that brings the wrong kind of value is said before anything runs; what nobody can
+know is let be.
+"""
 
 from typing import Any
 
@@ -11,7 +13,9 @@ from workflows.definition.validation import problems
 
 INVOICE = Step("invoice", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"})
 CALL = Step("call", "core/http-request", {"method": "GET", "url": "https://api.example.com/"})
-NAMED = Step("named", "core/set-values", {"values": [{"name": "sum", "value": "{{ trigger.contact }}"}]})
+NAMED = Step(
+    "named", "core/set-values", {"values": [{"name": "sum", "value": "{{ trigger.contact }}"}]}
+)
 
 
 def said(field: str, typed: str, **options: Any) -> list[tuple[str, str]]:
@@ -25,7 +29,10 @@ def said(field: str, typed: str, **options: Any) -> list[tuple[str, str]]:
     ("field", "typed"),
     [
         ("amount", "{{ trigger.total }}"),
-        ("amount", "{{ trigger.amount_due }}"),  # nothing is due of a paid one: another amount may be right
+        (
+            "amount",
+            "{{ trigger.amount_due }}",
+        ),  # nothing is due of a paid one: another amount may be right
         ("amount", "{{ steps.invoice.Total }}"),
         ("amount", "{{ steps.named.sum }}"),
         ("amount", "{{ steps.call.body.price }}"),
@@ -75,7 +82,9 @@ def test_other_kinds_are_said_at_the_field(field: str, typed: str, message: str)
 
 
 def test_address_must_be_one() -> None:
-    mail = Step("mail", "core/send-email", {"to": "{{ trigger.contact }}", "subject": "x", "body": "x"})
+    mail = Step(
+        "mail", "core/send-email", {"to": "{{ trigger.contact }}", "subject": "x", "body": "x"}
+    )
     (found,) = problems(Draft("xero/invoice-paid", {"documents": "ACCREC"}, [mail]))
     assert (found.field, found.message.partition(". ")[2]) == ("to", "Enter a valid email address.")
 

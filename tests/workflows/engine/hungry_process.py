@@ -1,7 +1,8 @@
-"""A worker's process that takes one turn of a lane with a step that takes all the memory it may have.
+"""A worker's process that takes one turn of a lane with a step that takes all the memory it may
+have.
 
-`python -m tests.workflows.engine.hungry_process <connection id>`. What the kernel does to it on a full machine it does
-here to itself, since a test may not fill the machine.
+`python -m tests.workflows.engine.hungry_process <connection id>`. What the kernel does to it on a
+full machine it does here to itself, since a test may not fill the machine.
 """
 
 import os

@@ -1,4 +1,6 @@
-"""Every code that an activation can fail with has its own advice, and only what may change is tried again."""
+"""Every code that an activation can fail with has its own advice, and only what may change is tried
+again.
+"""
 
 import re
 
@@ -62,7 +64,9 @@ def test_refused_address_and_missing_secret_are_not_tried_again(
     given = {"method": "POST", "url": url, "json": "{}", "headers": headers}
     step = {"name": "call", "action": "core/http-request", "input": given}
     step["on_error"] = {"then": "stop", "times": 3, "seconds": 10}
-    activation = make_activation(make_workflow(connection.agency, connection, steps=[step]), connection)
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=[step]), connection
+    )
     lanes.wake_lanes([connection.pk])
     runner.run_lane(connection.pk)
     activation.refresh_from_db()
@@ -82,6 +86,7 @@ def test_missing_right_in_xero_is_told_as_such_with_reconnect(
     page = as_member.get(f"/northwind/harbour-cafe/activations/{activation.pk}/").content.decode()
     assert "reconnect as somebody whose role allows it" in page
     assert (
-        f'href="/northwind/harbour-cafe/connections/{connection.pk}/">Reconnect Harbour Café Limited' in page
+        f'href="/northwind/harbour-cafe/connections/{connection.pk}/">Reconnect Harbour Café Limited'
+        in page
     )
     assert "Correct the record in Xero" not in page

@@ -1,4 +1,6 @@
-"""A step that takes down its process is given up after a few attempts; the activations beside it end."""
+"""A step that takes down its process is given up after a few attempts; the activations beside it
+end.
+"""
 
 import os
 import signal
@@ -26,7 +28,9 @@ def take_turn(connection: Connection) -> int:
     db = database.connection.info
     url = f"postgres://{db.user}:@/{db.dbname}?host={quote(db.host, safe='')}&port={db.port}"
     command = [sys.executable, "-m", "tests.workflows.engine.hungry_process", str(connection.pk)]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | {"DATABASE_URL": url}, check=False).returncode
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"DATABASE_URL": url}, check=False
+    ).returncode
 
 
 def test_step_that_kills_its_process_is_given_up_and_the_others_end(
@@ -45,5 +49,7 @@ def test_step_that_kills_its_process_is_given_up_and_the_others_end(
         if not Activation.objects.filter(state__in=["ready", "running"]).exists():
             break
     assert ends.count(-signal.SIGKILL) <= MAX_ATTEMPTS
-    states = {one.trigger_data["number"]: (one.state, one.error_code) for one in Activation.objects.all()}
+    states = {
+        one.trigger_data["number"]: (one.state, one.error_code) for one in Activation.objects.all()
+    }
     assert states == {1: ("succeeded", ""), 2: ("succeeded", ""), 13: ("failed", "gave-up")}

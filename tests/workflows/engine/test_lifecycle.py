@@ -27,7 +27,9 @@ def note(text: str, name: str = "note") -> Step:
     return Step(name, "core/set-values", {"values": {"text": text}})
 
 
-def unless(field: str, operator: str = "greater", amount: str = "1,000", name: str = "large") -> Step:
+def unless(
+    field: str, operator: str = "greater", amount: str = "1,000", name: str = "large"
+) -> Step:
     row = {"field": field, "operator": operator, "value": amount}
     return Step(name, "core/filter", {"condition": {"match": "all", "rows": [row]}})
 
@@ -44,13 +46,19 @@ def connection(workspace: Workspace) -> Connection:
 @pytest.fixture
 def workflow(agency: Agency, connection: Connection, owner: User) -> Workflow:
     return lifecycle.create_workflow(
-        agency=agency, name="Note", draft=draft(INVOICE, note("a")), connections=[connection], by=owner
+        agency=agency,
+        name="Note",
+        draft=draft(INVOICE, note("a")),
+        connections=[connection],
+        by=owner,
     )
 
 
 def save(workflow: Workflow, by: User, *steps: Step, stamp: str = "", **settings: str) -> Version:
     stamp = stamp or lifecycle.current_content(workflow).stamp
-    return lifecycle.save_draft(workflow=workflow, draft=draft(*steps, **settings), stamp=stamp, by=by)
+    return lifecycle.save_draft(
+        workflow=workflow, draft=draft(*steps, **settings), stamp=stamp, by=by
+    )
 
 
 def numbers(workflow: Workflow) -> list[tuple[int, bool, bool]]:
@@ -59,7 +67,9 @@ def numbers(workflow: Workflow) -> list[tuple[int, bool, bool]]:
     return [(number, live, at is not None) for number, live, at in rows]
 
 
-def test_create_makes_a_draft_that_starts_nothing(workflow: Workflow, connection: Connection) -> None:
+def test_create_makes_a_draft_that_starts_nothing(
+    workflow: Workflow, connection: Connection
+) -> None:
     assert numbers(workflow) == [(1, False, False)]
     assert workflow.state == "draft"
     assert start_activations([make_event(connection)]) == {}
@@ -80,7 +90,9 @@ def test_publish_makes_the_draft_live_and_events_start_it(
     assert start_activations([event]) == {event.pk: 1}
 
 
-def test_publish_of_an_edit_replaces_what_was_live(workflow: Workflow, owner: User, member: User) -> None:
+def test_publish_of_an_edit_replaces_what_was_live(
+    workflow: Workflow, owner: User, member: User
+) -> None:
     lifecycle.publish(workflow=workflow, by=owner)
     assert save(workflow, member, INVOICE, note("b")).number == 2
     assert numbers(workflow) == [(1, True, True), (2, False, False)]
@@ -142,7 +154,9 @@ def test_published_version_is_frozen_by_the_database(
     assert workflow.versions.values().get() == before
 
 
-def test_second_editor_is_told_and_overwrites_nothing(workflow: Workflow, owner: User, member: User) -> None:
+def test_second_editor_is_told_and_overwrites_nothing(
+    workflow: Workflow, owner: User, member: User
+) -> None:
     both_began_with = lifecycle.current_content(workflow).stamp
     save(workflow, owner, INVOICE, note("mine"), stamp=both_began_with)
     with pytest.raises(Stale) as told:
@@ -152,7 +166,9 @@ def test_second_editor_is_told_and_overwrites_nothing(workflow: Workflow, owner:
     assert lifecycle.current_content(workflow).draft == draft(INVOICE, note("mine"))
 
 
-def test_editor_of_a_draft_published_meanwhile_is_told(workflow: Workflow, owner: User, member: User) -> None:
+def test_editor_of_a_draft_published_meanwhile_is_told(
+    workflow: Workflow, owner: User, member: User
+) -> None:
     began_with = lifecycle.current_content(workflow).stamp
     lifecycle.publish(workflow=workflow, by=owner)
     with pytest.raises(Stale):
@@ -200,11 +216,23 @@ def test_paused_and_archived_workflows_start_nothing(
 ) -> None:
     lifecycle.publish(workflow=workflow, by=owner)
     seen = []
-    for verb in (lifecycle.pause, lifecycle.resume, lifecycle.archive, lifecycle.unarchive, lifecycle.resume):
+    for verb in (
+        lifecycle.pause,
+        lifecycle.resume,
+        lifecycle.archive,
+        lifecycle.unarchive,
+        lifecycle.resume,
+    ):
         verb(workflow=workflow, by=owner)
         workflow.refresh_from_db()
         seen.append((workflow.state, sum(start_activations([make_event(connection)]).values())))
-    assert seen == [("paused", 0), ("published", 1), ("archived", 0), ("paused", 0), ("published", 1)]
+    assert seen == [
+        ("paused", 0),
+        ("published", 1),
+        ("archived", 0),
+        ("paused", 0),
+        ("published", 1),
+    ]
 
 
 def test_archived_workflow_takes_no_changes(workflow: Workflow, owner: User) -> None:
@@ -231,7 +259,13 @@ def test_every_change_is_in_the_audit_trail(workflow: Workflow, owner: User) -> 
     save(workflow, owner, note("b"))
     lifecycle.discard_draft(workflow=workflow, by=owner)
     lifecycle.rename_workflow(workflow=workflow, name="Noted", by=owner)
-    for verb in (lifecycle.pause, lifecycle.pause, lifecycle.resume, lifecycle.archive, lifecycle.unarchive):
+    for verb in (
+        lifecycle.pause,
+        lifecycle.pause,
+        lifecycle.resume,
+        lifecycle.archive,
+        lifecycle.unarchive,
+    ):
         verb(workflow=workflow, by=owner)
     verbs = AuditEntry.objects.filter(actor=owner).order_by("id").values_list("verb", flat=True)
     assert list(verbs) == [
@@ -256,7 +290,11 @@ def test_starting_points_are_publishable() -> None:
     [
         (draft(), "trigger", "at least one step"),
         (draft(note("a"), trigger="xero/gone"), "trigger", "Choose what starts"),
-        (draft(note("a"), change="DELETED"), "trigger", "DELETED is not one of the available choices"),
+        (
+            draft(note("a"), change="DELETED"),
+            "trigger",
+            "DELETED is not one of the available choices",
+        ),
         (draft(Step("x", "xero/gone", {})), 0, "has no action xero/gone"),
         (draft(Step("invoice", "xero/get-invoice", {"invoice_id": ""})), 0, "required"),
         (draft(Step("invoice", "xero/get-invoice", {"invoice_id": "INV-0042"})), 0, "no Xero ID"),
@@ -275,14 +313,32 @@ def test_starting_points_are_publishable() -> None:
         (draft(note("a", name="")), 0, "letters, digits and underscores"),
         (draft(note("a"), note("{{ steps.note.other }}", name="b")), 1, "there is no “other”"),
         (draft(INVOICE, unless("Total")), 1, "only a word"),
-        (draft(INVOICE, unless("{{ steps.invoice.Total }}", operator="larger")), 1, "one of the operators"),
-        (draft(INVOICE, unless("{{ steps.invoice.Total }}", amount="")), 1, "value to compare with"),
+        (
+            draft(INVOICE, unless("{{ steps.invoice.Total }}", operator="larger")),
+            1,
+            "one of the operators",
+        ),
+        (
+            draft(INVOICE, unless("{{ steps.invoice.Total }}", amount="")),
+            1,
+            "value to compare with",
+        ),
         (draft(INVOICE, unless("")), 1, "needs a field"),
-        (draft(Step("f", "core/filter", {"condition": {"match": "all", "rows": []}})), 0, "between 1 and 20"),
-        (draft(Step("v", "core/set-values", {"values": {"1 x": "a"}})), 0, "does not begin with a digit"),
+        (
+            draft(Step("f", "core/filter", {"condition": {"match": "all", "rows": []}})),
+            0,
+            "between 1 and 20",
+        ),
+        (
+            draft(Step("v", "core/set-values", {"values": {"1 x": "a"}})),
+            0,
+            "does not begin with a digit",
+        ),
     ],
 )
-def test_publish_names_what_is_wrong_and_where(content: Draft, where: str | int, words: str) -> None:
+def test_publish_names_what_is_wrong_and_where(
+    content: Draft, where: str | int, words: str
+) -> None:
     (found,) = problems(content)
     assert isinstance(found, Problem)
     assert found.where == where

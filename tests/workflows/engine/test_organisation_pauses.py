@@ -71,7 +71,12 @@ def test_pause_here_stops_it_at_this_client_only(
     entry = AuditEntry.objects.get(verb="workflow paused here")
     assert (entry.workspace, entry.details) == (
         connection.workspace,
-        {"organisation": connection.name, "until": None, "why": "Their year end", "events": "start nothing"},
+        {
+            "organisation": connection.name,
+            "until": None,
+            "why": "Their year end",
+            "events": "start nothing",
+        },
     )
 
 
@@ -156,7 +161,9 @@ def test_no_verb_in_a_clients_place_reaches_the_others(
     workflow.refresh_from_db()
     assert (workflow.state, workflow.name, workflow.pause_after) == ("published", "Chase", 20)
     page = as_member.get(here).content.decode()
-    offered = [text for text in ("Pause here", "Remove here", "Change for all 2 clients") if text in page]
+    offered = [
+        text for text in ("Pause here", "Remove here", "Change for all 2 clients") if text in page
+    ]
     assert offered == ["Pause here", "Remove here", "Change for all 2 clients"]
     for path in ("edit/", "archive/", "safety/", '/pause/"'):
         assert f'{here}{path}"' not in page
@@ -187,7 +194,9 @@ def test_remove_here_and_add_here(
     as_member: Client, here: str, workflow: Workflow, connection: Connection, elsewhere: Connection
 ) -> None:
     as_member.post(f"{here}connections/")
-    left = WorkflowConnection.objects.filter(workflow=workflow).values_list("connection_id", flat=True)
+    left = WorkflowConnection.objects.filter(workflow=workflow).values_list(
+        "connection_id", flat=True
+    )
     assert list(left) == [elsewhere.pk]
     page = as_member.get(here).content.decode()
     assert "It does not run here." in page
@@ -207,4 +216,7 @@ def test_client_user_sees_no_workflow_that_does_not_run_here(
     WorkflowConnection.objects.filter(connection=connection).delete()
     assert as_client_user.get(here).status_code == 404
     listed = as_client_user.get("/northwind/harbour-cafe/workflows/?state=elsewhere")
-    assert (list(listed.context["rows"]), "Not at this client" in listed.content.decode()) == ([], False)
+    assert (list(listed.context["rows"]), "Not at this client" in listed.content.decode()) == (
+        [],
+        False,
+    )

@@ -46,10 +46,14 @@ NOTE = {
 }
 
 
-def due(connection: Connection, *numbers: Any, steps: Sequence[Any] = (LOOK, OVER, NOTE)) -> list[Activation]:
+def due(
+    connection: Connection, *numbers: Any, steps: Sequence[Any] = (LOOK, OVER, NOTE)
+) -> list[Activation]:
     """Activations of a workflow of their own."""
     workflow = make_workflow(connection.agency, connection, steps=list(steps))
-    found = [make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers]
+    found = [
+        make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers
+    ]
     lanes.wake_lanes([connection.pk])
     return found
 
@@ -74,7 +78,10 @@ def test_history_holds_input_output_and_wave(look: Look, connection: Connection)
         (1, "over", "done", 1, 1),
         (2, "note", "done", 1, 1),
     ]
-    assert (rows[0].input, rows[0].output) == ({"number": Decimal("1500.50")}, {"number": Decimal("1500.50")})
+    assert (rows[0].input, rows[0].output) == (
+        {"number": Decimal("1500.50")},
+        {"number": Decimal("1500.50")},
+    )
     assert rows[2].output == {"note": "It is 1500.50."}
     activation.refresh_from_db()
     assert activation.finished_at is not None
@@ -110,7 +117,9 @@ def test_missing_name_fails_its_activation_alone(look: Look, connection: Connect
     )
 
 
-def test_input_that_the_form_refuses_fails_with_the_field_named(look: Look, connection: Connection) -> None:
+def test_input_that_the_form_refuses_fails_with_the_field_named(
+    look: Look, connection: Connection
+) -> None:
     (activation,) = due(connection, "many")
     runner.run_lane(connection.pk)
     activation.refresh_from_db()
@@ -157,7 +166,9 @@ def test_passing_trouble_is_tried_again_later_and_in_the_end_given_up(
     assert StepRun.objects.count() == MAX_ATTEMPTS
 
 
-def test_limit_of_the_tenant_parks_the_lane_and_costs_no_attempt(look: Look, connection: Connection) -> None:
+def test_limit_of_the_tenant_parks_the_lane_and_costs_no_attempt(
+    look: Look, connection: Connection
+) -> None:
     until = timezone.now() + timedelta(minutes=30)
 
     def refuse(data: Data) -> None:
@@ -177,7 +188,9 @@ def test_limit_of_the_tenant_parks_the_lane_and_costs_no_attempt(look: Look, con
 def test_tenant_parked_for_an_hour_costs_the_others_nothing(
     look: Look, connection: Connection, other_workspace: Workspace
 ) -> None:
-    """Events that come meanwhile queue one message in all, which ends at once; another tenant's run as ever."""
+    """Events that come meanwhile queue one message in all, which ends at once; another tenant's run
+    as ever.
+    """
     elsewhere = make_connection(other_workspace)
     due(connection, 1)
     Lane.objects.update(parked_until=timezone.now() + timedelta(hours=1), wake_pending=False)
@@ -201,14 +214,19 @@ def test_broken_connection_waits_for_its_mending(look: Look, connection: Connect
     look.behave = refuse
     due(connection, 2000)
     runner.run_lane(connection.pk)
-    assert (states(), Lane.objects.get().parked_reason) == (["ready"], "Xero no longer accepts this consent.")
+    assert (states(), Lane.objects.get().parked_reason) == (
+        ["ready"],
+        "Xero no longer accepts this consent.",
+    )
     look.behave = None
     lanes.unpark(connection.pk)
     runner.run_lane(connection.pk)
     assert states() == ["succeeded"]
 
 
-@pytest.mark.parametrize("changes", [{"state": "error"}, {"state": "revoked"}, {"paused_at": timezone.now()}])
+@pytest.mark.parametrize(
+    "changes", [{"state": "error"}, {"state": "revoked"}, {"paused_at": timezone.now()}]
+)
 def test_lane_of_a_connection_that_does_not_work_stands_still(
     look: Look, connection: Connection, changes: dict[str, Any]
 ) -> None:
@@ -218,7 +236,9 @@ def test_lane_of_a_connection_that_does_not_work_stands_still(
     assert (states(), look.waves) == (["ready"], [])
 
 
-def test_lane_of_an_archived_client_stands_still_until_it_is_back(look: Look, connection: Connection) -> None:
+def test_lane_of_an_archived_client_stands_still_until_it_is_back(
+    look: Look, connection: Connection
+) -> None:
     due(connection, 2000)
     Workspace.objects.update(archived_at=timezone.now())
     runner.run_lane(connection.pk)
@@ -350,7 +370,10 @@ def test_wake_up_during_a_turn_is_not_lost(look: Look, connection: Connection) -
     due(connection, 2000)
     OrmQ.objects.all().delete()
     runner.run_lane(connection.pk)
-    assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 1)  # it waits in the queue
+    assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (
+        True,
+        1,
+    )  # it waits in the queue
     runner.run_lane(connection.pk)
     assert states() == ["succeeded", "succeeded"]
 
@@ -358,7 +381,9 @@ def test_wake_up_during_a_turn_is_not_lost(look: Look, connection: Connection) -
 def test_wake_up_that_was_taken_in_vain_during_a_turn_is_queued_again(
     look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A turn may last longer than the pace: then another worker takes the message and finds the lane held."""
+    """A turn may last longer than the pace: then another worker takes the message and finds the
+    lane held.
+    """
     monkeypatch.setattr(lanes, "PACE_SECONDS", 0.0)
 
     def more_comes(data: Data) -> None:
@@ -378,7 +403,9 @@ def test_wake_up_that_was_taken_in_vain_during_a_turn_is_queued_again(
 
 def waits() -> list[bool]:
     """Of each queued message, whether it may be taken only later."""
-    return [row.lock > timezone.now() for row in OrmQ.objects.order_by("id") if row.lock is not None]
+    return [
+        row.lock > timezone.now() for row in OrmQ.objects.order_by("id") if row.lock is not None
+    ]
 
 
 def test_lane_at_rest_starts_at_once_and_again_a_second_later_at_the_soonest(
@@ -392,12 +419,16 @@ def test_lane_at_rest_starts_at_once_and_again_a_second_later_at_the_soonest(
     assert Lane.objects.filter(woken_at=F("turn_at") + timedelta(seconds=1)).exists()
 
 
-def test_lane_waits_for_more_when_many_events_come_at_once(look: Look, connection: Connection) -> None:
+def test_lane_waits_for_more_when_many_events_come_at_once(
+    look: Look, connection: Connection
+) -> None:
     lanes.wake_lanes([connection.pk], gather=True)
     assert waits() == [True]
 
 
-def test_turn_takes_full_calls_and_leaves_the_rest_for_a_second(look: Look, connection: Connection) -> None:
+def test_turn_takes_full_calls_and_leaves_the_rest_for_a_second(
+    look: Look, connection: Connection
+) -> None:
     """A call that reads forty costs what a call that reads two does, and more may be coming."""
     due(connection, *range(2000, 2000 + 2 * TOGETHER + 2))
     OrmQ.objects.all().delete()
@@ -432,7 +463,9 @@ def test_sweep_frees_the_lane_of_a_dead_process(look: Look, connection: Connecti
     assert states() == ["succeeded"]
 
 
-def test_try_later_with_a_time_waits_for_it(look: Look, connection: Connection, monkeypatch: Any) -> None:
+def test_try_later_with_a_time_waits_for_it(
+    look: Look, connection: Connection, monkeypatch: Any
+) -> None:
     at = timezone.now() + timedelta(hours=1)
     monkeypatch.setattr(Look, "outcome", lambda *_: TryLater("later", at=at))
     (activation,) = due(connection, 1)
@@ -441,7 +474,9 @@ def test_try_later_with_a_time_waits_for_it(look: Look, connection: Connection, 
     assert (activation.state, activation.next_at, activation.error) == ("ready", at, "later")
 
 
-def test_unknown_outcome_waits_for_a_person(look: Look, connection: Connection, monkeypatch: Any) -> None:
+def test_unknown_outcome_waits_for_a_person(
+    look: Look, connection: Connection, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(Look, "outcome", lambda *_: Unknown("No answer came."))
     (activation,) = due(connection, 1)
     runner.run_lane(connection.pk)
@@ -449,7 +484,9 @@ def test_unknown_outcome_waits_for_a_person(look: Look, connection: Connection, 
     assert (activation.state, activation.error) == ("unknown", "look: No answer came.")
 
 
-def test_subject_is_what_the_first_step_names(look: Look, connection: Connection, monkeypatch: Any) -> None:
+def test_subject_is_what_the_first_step_names(
+    look: Look, connection: Connection, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(Look, "outcome", lambda *_: Done({"number": 1}, subject="INV-0042"))
     (activation,) = due(connection, 1, steps=[LOOK])
     runner.run_lane(connection.pk)
@@ -458,7 +495,10 @@ def test_subject_is_what_the_first_step_names(look: Look, connection: Connection
 
 
 def test_queries_of_a_turn_do_not_grow_with_its_activations(
-    look: Look, connection: Connection, django_assert_num_queries: Any, django_assert_max_num_queries: Any
+    look: Look,
+    connection: Connection,
+    django_assert_num_queries: Any,
+    django_assert_max_num_queries: Any,
 ) -> None:
     due(connection, *range(2))
     with django_assert_max_num_queries(40) as few:
@@ -570,7 +610,9 @@ def test_turn_that_ends_within_a_list_repeats_no_element(
     assert StepRun.objects.get().output == [{"number": number} for number in (1, 2, 3, 4, 5)]
 
 
-def test_effects_are_stored_before_others_get_their_turn(look: Look, connection: Connection) -> None:
+def test_effects_are_stored_before_others_get_their_turn(
+    look: Look, connection: Connection
+) -> None:
     """Of many e-mails only those under way can go out twice should the process die."""
     seen: list[int] = []
     effect = registry.actions["test/effect"]
@@ -585,7 +627,9 @@ def test_effects_are_stored_before_others_get_their_turn(look: Look, connection:
 def test_what_has_effects_waits_for_the_disk_and_all_else_does_not(
     look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A crash of PostgreSQL may bring reads and conditions back, which do no harm; an e-mail may not go out twice."""
+    """A crash of PostgreSQL may bring reads and conditions back, which do no harm; an e-mail may
+    not go out twice.
+    """
     commits: list[str] = []
 
     def hold(lease: Lease) -> None:
@@ -634,7 +678,9 @@ def test_limit_met_halfway_makes_the_rest_wait_without_asking(
     look: Look, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(data: Data) -> None:
-        raise RetryLater("Enough for now.", at=timezone.now() + timedelta(minutes=1), tenant_wide=True)
+        raise RetryLater(
+            "Enough for now.", at=timezone.now() + timedelta(minutes=1), tenant_wide=True
+        )
 
     monkeypatch.setattr(Look, "together", 2)
     look.behave = refuse

@@ -1,5 +1,6 @@
-"""The safety pause: what fails again and again at an organisation stops there by itself, loses nothing, and asks a
-person once."""
+"""The safety pause: what fails again and again at an organisation stops there by itself, loses
+nothing, and asks a person once.
+"""
 
 import pytest
 from django.core import mail
@@ -33,7 +34,12 @@ def refuse_odd(data: Data) -> None:
 def workflow(connection: Connection, look: Look) -> Workflow:
     look.behave = refuse_odd
     return make_workflow(
-        connection.agency, connection, steps=[LOOK], name="Chase", pause_after=3, trigger="xero/contact-event"
+        connection.agency,
+        connection,
+        steps=[LOOK],
+        name="Chase",
+        pause_after=3,
+        trigger="xero/contact-event",
     )
 
 
@@ -58,7 +64,9 @@ def failures(connection: Connection) -> int:
 
 
 def paused() -> list[tuple[int, bool, str]]:
-    return list(OrganisationPause.objects.order_by("pk").values_list("connection", "by_safety", "why"))
+    return list(
+        OrganisationPause.objects.order_by("pk").values_list("connection", "by_safety", "why")
+    )
 
 
 def resume(workflow: Workflow, connection: Connection, by: User) -> None:
@@ -94,7 +102,9 @@ def test_what_goes_well_at_one_client_hides_no_failures_of_another(
     assert [one for one, *_ in paused()] == [connection.pk]
 
 
-def test_one_that_ends_well_begins_the_count_anew(workflow: Workflow, connection: Connection) -> None:
+def test_one_that_ends_well_begins_the_count_anew(
+    workflow: Workflow, connection: Connection
+) -> None:
     run(workflow, connection, 1, 3)
     run(workflow, connection, 2)
     assert (paused(), failures(connection)) == ([], 0)
@@ -152,7 +162,9 @@ def test_those_under_way_when_it_pauses_take_no_further_step(
     assert (activation.state, activation.position, activation.attempt) == ("ready", 1, 0)
 
 
-def test_sweep_does_not_wake_a_lane_for_what_is_held(workflow: Workflow, connection: Connection) -> None:
+def test_sweep_does_not_wake_a_lane_for_what_is_held(
+    workflow: Workflow, connection: Connection
+) -> None:
     run(workflow, connection, 1, 3, 5)
     run(workflow, connection, 2)
     OrmQ.objects.all().delete()
@@ -213,7 +225,9 @@ def test_team_is_told_once_and_no_more_once_it_runs_again(
     assert not Incident.objects.filter(kind="safety", closed_at=None).exists()
 
 
-def test_page_says_why_and_resumes(workflow: Workflow, connection: Connection, as_member: Client) -> None:
+def test_page_says_why_and_resumes(
+    workflow: Workflow, connection: Connection, as_member: Client
+) -> None:
     run(workflow, connection, 1, 3, 5)
     run(workflow, connection, 2)
     agency = as_member.get(f"/northwind/workflows/{workflow.pk}/").content.decode()
@@ -228,7 +242,9 @@ def test_page_says_why_and_resumes(workflow: Workflow, connection: Connection, a
     activation = Activation.objects.get(state="ready")
     for path in ("", f"{activation.pk}/"):
         assert "is paused" in as_member.get(f"/northwind/activations/{path}").content.decode()
-    assert as_member.post(f"{address}resume-here/", {"connections": connection.pk}).status_code == 302
+    assert (
+        as_member.post(f"{address}resume-here/", {"connections": connection.pk}).status_code == 302
+    )
     assert "paused itself" not in as_member.get(address).content.decode()
     assert AuditEntry.objects.get(verb="workflow resumed here").workspace == connection.workspace
 
@@ -251,7 +267,9 @@ def test_new_version_ends_safety_pauses_and_no_others(
     organisation_pauses.pause(
         workflow=workflow, connections=[elsewhere], until=None, why="", holds=False, by=member
     )
-    draft = Draft("xero/contact-event", {"change": "any"}, [Step("note", "core/note", {"text": "Fine"})])
+    draft = Draft(
+        "xero/contact-event", {"change": "any"}, [Step("note", "core/note", {"text": "Fine"})]
+    )
     stamp = lifecycle.current_content(workflow).stamp
     lifecycle.save_draft(workflow=workflow, draft=draft, stamp=stamp, by=member)
     lifecycle.publish(workflow=workflow, by=member)
@@ -283,5 +301,9 @@ def test_client_user_reads_the_reason_and_changes_nothing(
     run(workflow, connection, 1, 3, 5)
     address = f"/northwind/harbour-cafe/workflows/{workflow.pk}/"
     page = as_client_user.get(address).content.decode()
-    assert ("paused itself" in page, "then resume" in page, "resume-here" in page) == (True, False, False)
+    assert ("paused itself" in page, "then resume" in page, "resume-here" in page) == (
+        True,
+        False,
+        False,
+    )
     assert as_client_user.post(f"{address}resume-here/").status_code == 403

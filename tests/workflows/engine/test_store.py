@@ -29,7 +29,9 @@ def test_claim_reads_no_more_than_what_is_due(look: Look, connection: Connection
 
 
 def rows_read_by_claim(lease: Lease, due: Activation) -> int:
-    """Take the due activation and give it back. What earlier tests left dead in indexes counts in each call."""
+    """Take the due activation and give it back. What earlier tests left dead in indexes counts in
+    each call.
+    """
     with database.cursor() as cursor:
         cursor.execute("ANALYZE workflows_activation")
     before = rows_read()

@@ -48,11 +48,18 @@ def again(activation: Activation) -> Activation:
 
 
 def outcomes(activation: Activation) -> list[tuple[str, str]]:
-    return list(StepRun.objects.filter(activation=activation).order_by("id").values_list("name", "outcome"))
+    return list(
+        StepRun.objects.filter(activation=activation).order_by("id").values_list("name", "outcome")
+    )
 
 
 def only_if(field: str, operator: str, value: str) -> dict[str, Any]:
-    return {"only_if": {"match": "all", "rows": [{"field": field, "operator": operator, "value": value}]}}
+    return {
+        "only_if": {
+            "match": "all",
+            "rows": [{"field": field, "operator": operator, "value": value}],
+        }
+    }
 
 
 def test_step_whose_condition_holds_runs(look: Look, connection: Connection) -> None:
@@ -71,14 +78,19 @@ def test_step_whose_condition_fails_is_skipped_and_the_rest_goes_on(
         "input": {"values": {"x": "{{ steps.look | default: 'no' }}"}},
     }
     activation = run(connection, step | only_if("{{ trigger.n }}", "greater", "5"), note, n=3)
-    assert (activation.state, outcomes(activation)) == ("succeeded", [("look", "skipped"), ("note", "done")])
+    assert (activation.state, outcomes(activation)) == (
+        "succeeded",
+        [("look", "skipped"), ("note", "done")],
+    )
     assert look.seen == []
     records = {row.name: row for row in StepRun.objects.filter(activation=activation)}
     assert records["look"].error == "3 is greater than 5 did not hold"
     assert records["note"].output == {"x": "no"}
 
 
-def test_condition_that_cannot_be_judged_fails_the_activation(look: Look, connection: Connection) -> None:
+def test_condition_that_cannot_be_judged_fails_the_activation(
+    look: Look, connection: Connection
+) -> None:
     step = {"name": "look", "action": "test/look", "input": {"number": "7"}}
     activation = run(connection, step | only_if("{{ trigger.gone }}", "greater", "5"))
     assert (activation.state, activation.error_code) == ("failed", "expression")
@@ -92,7 +104,9 @@ def test_for_each_runs_once_per_element_in_one_wave(look: Look, connection: Conn
     assert records["total"].output == {"sum": Decimal("6.60")}
 
 
-def test_for_each_over_an_empty_list_gives_an_empty_list(look: Look, connection: Connection) -> None:
+def test_for_each_over_an_empty_list_gives_an_empty_list(
+    look: Look, connection: Connection
+) -> None:
     activation = run(connection, EACH, TOTAL, lines=[])
     assert (activation.state, look.waves) == ("succeeded", [])
     assert StepRun.objects.get(activation=activation, name="each").output == []
@@ -100,7 +114,10 @@ def test_for_each_over_an_empty_list_gives_an_empty_list(look: Look, connection:
 
 def test_for_each_over_something_else_says_so(look: Look, connection: Connection) -> None:
     activation = run(connection, EACH, lines="many")
-    assert (activation.state, activation.error) == ("failed", "each: {{ trigger.lines }} is not a list.")
+    assert (activation.state, activation.error) == (
+        "failed",
+        "each: {{ trigger.lines }} is not a list.",
+    )
 
 
 def test_for_each_is_limited(look: Look, connection: Connection) -> None:
@@ -115,12 +132,17 @@ def test_elements_that_are_done_are_not_repeated(look: Look, connection: Connect
 
     look.behave = wait_for_the_second
     activation = run(connection, EACH, TOTAL, lines=LINES)
-    assert (activation.state, look.seen) == ("ready", [Decimal("1.10"), Decimal("2.20"), Decimal("3.30")])
+    assert (activation.state, look.seen) == (
+        "ready",
+        [Decimal("1.10"), Decimal("2.20"), Decimal("3.30")],
+    )
     look.behave = None
     again(activation)
     assert activation.state == "succeeded"
     assert look.seen[3:] == [Decimal("2.20")]
-    assert StepRun.objects.get(activation=activation, name="total").output == {"sum": Decimal("6.60")}
+    assert StepRun.objects.get(activation=activation, name="total").output == {
+        "sum": Decimal("6.60")
+    }
 
 
 def test_failed_element_is_named(look: Look, connection: Connection) -> None:
@@ -160,7 +182,9 @@ def test_step_may_go_on_after_its_failure(look: Look, connection: Connection) ->
 def test_step_may_be_tried_again_after_a_failure(look: Look, connection: Connection) -> None:
     failing(look)
     before = timezone.now()
-    activation = run(connection, STEP | {"on_error": {"then": "stop", "times": 2, "seconds": 600}}, NOTE)
+    activation = run(
+        connection, STEP | {"on_error": {"then": "stop", "times": 2, "seconds": 600}}, NOTE
+    )
     assert (activation.state, activation.error) == ("ready", "No.")
     assert activation.next_at - before >= timedelta(seconds=600)
     again(activation)
@@ -170,7 +194,10 @@ def test_step_may_be_tried_again_after_a_failure(look: Look, connection: Connect
 
 
 def test_wrong_input_is_not_tried_again(look: Look, connection: Connection) -> None:
-    step = STEP | {"input": {"number": "many"}, "on_error": {"then": "stop", "times": 5, "seconds": 1}}
+    step = STEP | {
+        "input": {"number": "many"},
+        "on_error": {"then": "stop", "times": 5, "seconds": 1},
+    }
     assert run(connection, step).state == "failed"
 
 
@@ -182,7 +209,11 @@ def test_success_clears_what_was_said_while_it_waited(look: Look, connection: Co
     activation = run(connection, STEP)
     assert activation.error == "Not now."
     look.behave = None
-    assert (again(activation).state, activation.error, activation.error_code) == ("succeeded", "", "")
+    assert (again(activation).state, activation.error, activation.error_code) == (
+        "succeeded",
+        "",
+        "",
+    )
 
 
 def test_done_may_rest_the_activation(look: Look, connection: Connection, monkeypatch: Any) -> None:

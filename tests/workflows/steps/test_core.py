@@ -142,7 +142,9 @@ def test_trouble_with_the_mail_server(
     assert (activation.state, activation.error_code) == (state, code)
 
 
-@pytest.mark.parametrize("to", ["", "nobody", "a@example.com, nobody", ",".join(["a@example.com"] * 21)])
+@pytest.mark.parametrize(
+    "to", ["", "nobody", "a@example.com, nobody", ",".join(["a@example.com"] * 21)]
+)
 def test_email_form_refuses_wrong_addresses(to: str) -> None:
     form = SendEmailForm(data=MAIL | {"to": to})
     assert not form.is_valid()

@@ -1,4 +1,6 @@
-"""E-mails of workflows: who they are from, who gets the answers, and how many there may be in a day."""
+"""E-mails of workflows: who they are from, who gets the answers, and how many there may be in a
+day.
+"""
 
 from datetime import UTC, timedelta
 from email.utils import parseaddr
@@ -37,7 +39,9 @@ def workflow(agency: Agency, connection: Connection, owner: User) -> Workflow:
 
 
 def run(workflow: Workflow, connection: Connection, *to: str) -> list[Activation]:
-    made = [make_activation(workflow, connection, trigger_data={"to": addresses}) for addresses in to]
+    made = [
+        make_activation(workflow, connection, trigger_data={"to": addresses}) for addresses in to
+    ]
     lanes.wake_lanes([connection.pk])
     runner.run_lane(connection.pk)
     return list(Activation.objects.filter(pk__in=[one.pk for one in made]).order_by("pk"))
@@ -74,7 +78,9 @@ def test_answers_go_where_the_agency_says(
         "",
     ],
 )
-def test_no_name_breaks_out_of_the_header(workflow: Workflow, connection: Connection, name: str) -> None:
+def test_no_name_breaks_out_of_the_header(
+    workflow: Workflow, connection: Connection, name: str
+) -> None:
     Connection.objects.filter(pk=connection.pk).update(name=name[:200])
     run(workflow, connection, "payer@ridgeway.test")
     header = str(mail.outbox[0].message()["From"])
@@ -91,7 +97,9 @@ def test_beyond_the_days_limit_it_waits_for_tomorrow_and_says_why(
     workflow: Workflow, connection: Connection, agency: Agency, owner: User, as_owner: Client
 ) -> None:
     email_limit.set_limit(agency=agency, limit=3, by=owner)
-    sent, waits, refused = run(workflow, connection, "a@x.test, b@x.test", "c@x.test, d@x.test", "e@x.test")
+    sent, waits, refused = run(
+        workflow, connection, "a@x.test, b@x.test", "c@x.test, d@x.test", "e@x.test"
+    )
     assert (sent.state, waits.state, refused.state) == ("succeeded", "ready", "succeeded")
     assert waits.error == (
         "The agency’s 3 e-mails of today are sent; an admin can raise the limit under Settings."
@@ -115,7 +123,9 @@ def test_more_addresses_than_a_days_limit_fail_in_clear_words(
     email_limit.set_limit(agency=agency, limit=1, by=owner)
     (failed,) = run(workflow, connection, "a@x.test, b@x.test")
     assert (failed.state, failed.error_code) == ("failed", "limit")
-    assert failed.error.startswith("mail: It goes to 2 addresses, and the agency allows 1 e-mails a day.")
+    assert failed.error.startswith(
+        "mail: It goes to 2 addresses, and the agency allows 1 e-mails a day."
+    )
 
 
 def test_what_the_mail_server_refuses_is_not_counted(
@@ -134,4 +144,7 @@ def test_limit_is_saved_on_the_settings_page(as_owner: Client, agency: Agency) -
     assert email_limit.per_day(agency.pk) == 40
     as_owner.post("/northwind/settings/emails/", {"per_day": "-1"})
     assert email_limit.per_day(agency.pk) == 40
-    assert AuditEntry.objects.get(verb="e-mail limit changed").details == {"before": 500, "after": 40}
+    assert AuditEntry.objects.get(verb="e-mail limit changed").details == {
+        "before": 500,
+        "after": 40,
+    }

@@ -22,9 +22,17 @@ from workflows.models import Activation, Workflow, WorkflowConnection
 from workflows.triggers import runner as trigger_runner
 from workflows.triggers.schedule import Schedule, ScheduleForm
 
-AUCKLAND, BERLIN, UTC_ZONE = ZoneInfo("Pacific/Auckland"), ZoneInfo("Europe/Berlin"), ZoneInfo("UTC")
+AUCKLAND, BERLIN, UTC_ZONE = (
+    ZoneInfo("Pacific/Auckland"),
+    ZoneInfo("Europe/Berlin"),
+    ZoneInfo("UTC"),
+)
 STEPS = [
-    {"name": "note", "action": "core/note", "input": {"text": "{{ trigger.weekday }} {{ trigger.date }}"}}
+    {
+        "name": "note",
+        "action": "core/note",
+        "input": {"text": "{{ trigger.weekday }} {{ trigger.date }}"},
+    }
 ]
 
 
@@ -44,8 +52,18 @@ def due(plan: Schedule, zone: ZoneInfo, start: str, count: int) -> list[str]:
 
 
 WHEN = {
-    "daily": (schedule(every="day", at="09:00"), UTC_ZONE, "2026-11-23T08:59", ["23 09:00", "24 09:00"]),
-    "at the very time": (schedule(every="day", at="09:00"), UTC_ZONE, "2026-11-23T09:00", ["24 09:00"]),
+    "daily": (
+        schedule(every="day", at="09:00"),
+        UTC_ZONE,
+        "2026-11-23T08:59",
+        ["23 09:00", "24 09:00"],
+    ),
+    "at the very time": (
+        schedule(every="day", at="09:00"),
+        UTC_ZONE,
+        "2026-11-23T09:00",
+        ["24 09:00"],
+    ),
     "in the zone": (
         schedule(every="day", at="09:00"),
         AUCKLAND,
@@ -286,7 +304,9 @@ def test_broken_connection_is_made_up_for_once_when_it_is_mended(
 
 
 @pytest.mark.django_db
-def test_times_do_not_pile_up_before_a_lane_that_stands(daily: Workflow, owner: User, clock: Clock) -> None:
+def test_times_do_not_pile_up_before_a_lane_that_stands(
+    daily: Workflow, owner: User, clock: Clock
+) -> None:
     plan_it(daily, owner, every="minutes", minutes="5")
     trigger_runner.start_due()
     for minute in range(5, 60, 5):
@@ -370,7 +390,10 @@ def test_manual_workflow_runs_by_hand_as_often_as_wanted(
     workflow = make_workflow(connection.agency, connection, trigger="core/manual", steps=STEPS)
     page = f"/northwind/workflows/{workflow.pk}/"
     choice = f"now-{connection.pk}"
-    assert f'<option value="{choice}">Now · {connection.name}</option>' in as_owner.get(page).content.decode()
+    assert (
+        f'<option value="{choice}">Now · {connection.name}</option>'
+        in as_owner.get(page).content.decode()
+    )
     for _ in range(2):
         key = as_owner.get(f"{page}run/", {"event": choice}).context["key"]
         for _ in range(2):  # a double click is one run
@@ -382,7 +405,9 @@ def test_manual_workflow_runs_by_hand_as_often_as_wanted(
 
 
 @pytest.mark.django_db
-def test_schedule_can_be_tested_before_anything_was_due(connection: Connection, owner: User) -> None:
+def test_schedule_can_be_tested_before_anything_was_due(
+    connection: Connection, owner: User
+) -> None:
     (choice,) = step_tests.recent_events([connection.pk], "core/schedule")
     event = step_tests.event_for([connection.pk], "core/schedule", choice.value)
     assert event is not None

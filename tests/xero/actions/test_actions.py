@@ -1,4 +1,6 @@
-"""The eight actions against the sandbox: what they send fits Xero's OpenAPI file, what they give is exact."""
+"""The eight actions against the sandbox: what they send fits Xero's OpenAPI file, what they give is
+exact.
+"""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -47,7 +49,9 @@ def connection(sandbox: SandboxProcess, workspace: Workspace) -> Connection:
 
 def run(connection: Connection, key: str, *inputs: Data, **call: Any) -> list[Outcome]:
     action = registry.actions[key]
-    values: list[dict[str, Any]] = [{"activation_id": n + 1, "step": "s"} | call for n in range(len(inputs))]
+    values: list[dict[str, Any]] = [
+        {"activation_id": n + 1, "step": "s"} | call for n in range(len(inputs))
+    ]
     calls = [ActionCall(connection, **value) for value in values]
     return action.run_many(calls, [clean(action, row) for row in inputs])
 
@@ -58,7 +62,9 @@ def done(connection: Connection, key: str, data: Data, **call: Any) -> Data:
     return dict(outcome.output)
 
 
-def ledger(sandbox: SandboxProcess, connection: Connection, kind: str, where: str = "") -> list[Data]:
+def ledger(
+    sandbox: SandboxProcess, connection: Connection, kind: str, where: str = ""
+) -> list[Data]:
     query = f"?where={where}&page=1&pageSize=1000" if where else "?page=1&pageSize=1000"
     answer = sandbox.xero("GET", str(connection.tenant_id), kind + query)
     return list(answer[kind])
@@ -68,7 +74,12 @@ def invoice(contact: str, **more: Any) -> Data:
     return {
         "contact_name": contact,
         "lines": [
-            {"description": "Consulting", "quantity": "2", "unit_amount": "12.3456", "account_code": "200"}
+            {
+                "description": "Consulting",
+                "quantity": "2",
+                "unit_amount": "12.3456",
+                "account_code": "200",
+            }
         ],
     } | more
 
@@ -93,12 +104,17 @@ def check_sent() -> None:
     """All bodies in the journal, as they went out."""
     for call in Call.objects.select_related("sending"):
         check_request(
-            "accounting.yaml", call.sending.method, call.sending.path, wire.decode(bytes(call.sending.body))
+            "accounting.yaml",
+            call.sending.method,
+            call.sending.path,
+            wire.decode(bytes(call.sending.body)),
         )
 
 
 def test_the_eight_keys_are_registered() -> None:
-    assert sorted(key for key in registry.actions if key.startswith("xero/")) == sorted(scopes.NEEDS)
+    assert sorted(key for key in registry.actions if key.startswith("xero/")) == sorted(
+        scopes.NEEDS
+    )
 
 
 @pytest.mark.parametrize("key", scopes.NEEDS)
@@ -111,7 +127,9 @@ def test_every_action_describes_itself(key: str) -> None:
 
 def test_lists_give_pages_of_xeros_records(sandbox: SandboxProcess, connection: Connection) -> None:
     found = done(
-        connection, "xero/list-invoices", {"type": "accrec", "statuses": "authorised", "page_size": 2}
+        connection,
+        "xero/list-invoices",
+        {"type": "accrec", "statuses": "authorised", "page_size": 2},
     )
     assert [one["Type"] for one in found["Invoices"]] == ["ACCREC", "ACCREC"]
     assert (found["Count"], found["Page"]) == (2, 1)
@@ -123,7 +141,9 @@ def test_lists_give_pages_of_xeros_records(sandbox: SandboxProcess, connection: 
     assert found["Invoices"][0]["LineItems"]
 
 
-def test_list_of_invoices_takes_every_filter(sandbox: SandboxProcess, connection: Connection) -> None:
+def test_list_of_invoices_takes_every_filter(
+    sandbox: SandboxProcess, connection: Connection
+) -> None:
     one = an_invoice_to_pay(sandbox, connection)
     day = one["DateString"][:10]
     filters = {
@@ -160,16 +180,23 @@ def test_accounts_that_take_payments(sandbox: SandboxProcess, connection: Connec
 
 def test_items_by_code(sandbox: SandboxProcess, connection: Connection) -> None:
     one = done(connection, "xero/list-items", {"sold": True})["Items"][0]
-    assert done(connection, "xero/list-items", {"codes": one["Code"]}) == {"Items": [one], "Count": 1}
+    assert done(connection, "xero/list-items", {"codes": one["Code"]}) == {
+        "Items": [one],
+        "Count": 1,
+    }
 
 
-def test_equal_reads_of_a_wave_are_one_call(sandbox: SandboxProcess, connection: Connection) -> None:
+def test_equal_reads_of_a_wave_are_one_call(
+    sandbox: SandboxProcess, connection: Connection
+) -> None:
     sandbox.api("DELETE", "counters")
     run(connection, "xero/list-accounts", *[{}] * 20)
     assert sum(entry["count"] for entry in sandbox.api("GET", "counters")) == 1
 
 
-def test_invoice_is_created_with_all_its_fields(sandbox: SandboxProcess, connection: Connection) -> None:
+def test_invoice_is_created_with_all_its_fields(
+    sandbox: SandboxProcess, connection: Connection
+) -> None:
     contact = a_contact(sandbox, connection)
     data = {
         "type": "ACCREC",
@@ -193,21 +220,35 @@ def test_invoice_is_created_with_all_its_fields(sandbox: SandboxProcess, connect
         ],
     }
     made = done(connection, "xero/create-invoice", data)
-    assert (made["InvoiceNumber"], made["Reference"], made["Status"]) == ("TJ-1", "Autumn", "AUTHORISED")
+    assert (made["InvoiceNumber"], made["Reference"], made["Status"]) == (
+        "TJ-1",
+        "Autumn",
+        "AUTHORISED",
+    )
     assert made["DueDateString"] == "2026-11-30T00:00:00"
     assert [line["UnitAmount"] for line in made["LineItems"]] == [Decimal("1000.1234")]
     call = Call.objects.get()
     assert made["Url"] == f"http://localhost:8000/northwind/harbour-cafe/calls/{call.pk}/"
-    assert (call.state, str(call.record_id), call.record_name) == ("confirmed", made["InvoiceID"], "TJ-1")
+    assert (call.state, str(call.record_id), call.record_name) == (
+        "confirmed",
+        made["InvoiceID"],
+        "TJ-1",
+    )
     check_sent()
 
 
 def test_bill_is_created(sandbox: SandboxProcess, connection: Connection) -> None:
     lines = [{"description": "Paper", "quantity": 1, "unit_amount": "30"}]
     made = done(
-        connection, "xero/create-invoice", invoice("New Supplier", type="ACCPAY", number="B-7", lines=lines)
+        connection,
+        "xero/create-invoice",
+        invoice("New Supplier", type="ACCPAY", number="B-7", lines=lines),
     )
-    assert (made["Type"], made["InvoiceNumber"], made["Contact"]["Name"]) == ("ACCPAY", "B-7", "New Supplier")
+    assert (made["Type"], made["InvoiceNumber"], made["Contact"]["Name"]) == (
+        "ACCPAY",
+        "B-7",
+        "New Supplier",
+    )
     check_sent()
 
 
@@ -217,7 +258,10 @@ def test_a_wave_of_creates_is_one_request_judged_by_element(
     sandbox.api("DELETE", "counters")
     rows = [invoice("Wave") for _ in range(60)]
     rows[7] = invoice(
-        "Wave", status="AUTHORISED", due_date="+30", lines=[{"description": "No account", "unit_amount": 5}]
+        "Wave",
+        status="AUTHORISED",
+        due_date="+30",
+        lines=[{"description": "No account", "unit_amount": 5}],
     )
     outcomes = run(connection, "xero/create-invoice", *rows)
     assert [type(outcome) for outcome in outcomes] == [Done] * 7 + [Failed] + [Done] * 52
@@ -231,7 +275,9 @@ def test_a_wave_of_creates_is_one_request_judged_by_element(
     check_sent()
 
 
-def test_a_step_that_ran_gives_what_it_made(sandbox: SandboxProcess, connection: Connection) -> None:
+def test_a_step_that_ran_gives_what_it_made(
+    sandbox: SandboxProcess, connection: Connection
+) -> None:
     first = done(connection, "xero/create-invoice", invoice("Once"))
     again = done(connection, "xero/create-invoice", invoice("Once"))
     assert again == first
@@ -258,7 +304,9 @@ def test_a_refused_form_may_be_corrected(
     assert refused == Failed("duplicate", "Invoice # must be unique.", status=200)
     assert Call.objects.get().messages == ["Invoice # must be unique."]
     assert (
-        done(connection, "xero/create-invoice", invoice("Form", number="F-9"), **page)["InvoiceNumber"]
+        done(connection, "xero/create-invoice", invoice("Form", number="F-9"), **page)[
+            "InvoiceNumber"
+        ]
         == "F-9"
     )
 
@@ -278,7 +326,9 @@ def test_contact_is_created_once_per_name(sandbox: SandboxProcess, connection: C
     assert made["PaymentTerms"]["Sales"] == {"Day": 14, "Type": "DAYSAFTERBILLDATE"}
     (taken,) = run(connection, "xero/create-contact", data, activation_id=99)
     assert isinstance(taken, Failed)
-    assert taken.message.startswith("The contact name Tāne & Sons is already assigned to another contact.")
+    assert taken.message.startswith(
+        "The contact name Tāne & Sons is already assigned to another contact."
+    )
     assert taken.existing is not None
     assert (taken.code, taken.existing["ContactID"]) == ("duplicate", made["ContactID"])
     check_sent()
@@ -316,7 +366,14 @@ def test_two_payments_of_one_invoice_go_one_after_the_other(
     assert isinstance(second, TryLater)
     assert not second.counts
     assert isinstance(run(connection, "xero/create-payment", part, part)[1], Done)
-    assert len(ledger(sandbox, connection, "Payments", f'Invoice.InvoiceID==Guid("{one["InvoiceID"]}")')) == 2
+    assert (
+        len(
+            ledger(
+                sandbox, connection, "Payments", f'Invoice.InvoiceID==Guid("{one["InvoiceID"]}")'
+            )
+        )
+        == 2
+    )
 
 
 def test_another_organisations_invoice_is_not_found(
@@ -337,9 +394,7 @@ def test_another_organisations_invoice_is_not_found(
 def test_missing_scope_waits_for_consent_and_breaks_nothing(
     sandbox: SandboxProcess, workspace: Workspace, settings: Any
 ) -> None:
-    granular = (
-        "openid profile email offline_access accounting.invoices accounting.contacts accounting.settings.read"
-    )
+    granular = "openid profile email offline_access accounting.invoices accounting.contacts accounting.settings.read"
     settings.XERO_SCOPES = granular.split()
     connection = link(sandbox, workspace, scope=granular)
     data = {"invoice_id": str(uuid4()), "account_code": "090", "amount": "1"}
@@ -359,18 +414,28 @@ def test_a_guarded_write_knows_what_is_there_and_what_it_comes_to(
     seen: list[tuple[str, Decimal | None, str, bool]] = []
 
     def look(requests: Sequence[admission.Request]) -> list[Outcome | None]:
-        seen.extend((one.subject, one.amount, one.currency, one.twin is not None) for one in requests)
+        seen.extend(
+            (one.subject, one.amount, one.currency, one.twin is not None) for one in requests
+        )
         return [None] * len(requests)
 
     monkeypatch.setattr(admission, "_gatekeepers", [look])
     guard = {"guard": {"duplicate": "skip"}}
     done(connection, "xero/create-invoice", invoice("Guarded", currency="USD"), **guard)
     item = {"item_code": "BOOK", "quantity": "2"}
-    run(connection, "xero/create-invoice", invoice("Guarded", lines=[item]), activation_id=2, **guard)
+    run(
+        connection,
+        "xero/create-invoice",
+        invoice("Guarded", lines=[item]),
+        activation_id=2,
+        **guard,
+    )
     first = an_invoice_to_pay(sandbox, connection)
     pay = {"invoice_id": first["InvoiceID"], "account_id": a_bank(sandbox, connection)["AccountID"]}
     for number in (3, 4):
-        done(connection, "xero/create-payment", pay | {"amount": "10"}, activation_id=number, **guard)
+        done(
+            connection, "xero/create-payment", pay | {"amount": "10"}, activation_id=number, **guard
+        )
     subject = f"Payment of 10 on {first['InvoiceNumber']}"
     assert seen == [
         ("Invoice to Guarded", Decimal("24.69"), "USD", False),
@@ -386,7 +451,9 @@ def test_a_number_that_the_local_copy_knows_is_a_twin(
     there = an_invoice_to_pay(sandbox, connection)
     upsert.take_in(connection, INVOICES, [there])
     writer, call = InvoiceWriter(), ActionCall(connection, guard={"duplicate": "skip"})
-    data = clean(registry.actions["xero/create-invoice"], invoice("Other", number=there["InvoiceNumber"]))
+    data = clean(
+        registry.actions["xero/create-invoice"], invoice("Other", number=there["InvoiceNumber"])
+    )
     (draft,) = writer.drafts([call], [data], [uuid4()])
     assert isinstance(draft, Draft)
     assert draft.twin is not None
@@ -403,7 +470,12 @@ def test_a_preview_is_the_exact_document_and_sends_nothing(
     action = registry.actions["xero/create-payment"]
     data = clean(
         action,
-        {"invoice_id": first["InvoiceID"], "account_code": "090", "amount": "10", "date": "2026-11-02"},
+        {
+            "invoice_id": first["InvoiceID"],
+            "account_code": "090",
+            "amount": "10",
+            "date": "2026-11-02",
+        },
     )
     preview = action.preview(ActionCall(connection, user=owner), data)
     payment = {
@@ -433,12 +505,16 @@ def test_read_only_role_is_told_as_such_and_reading_goes_on(
         {"name": "Rimu Rentals"},
         {"name": "Kea Kites"},
     )
-    assert {(type(one), getattr(one, "code", "")) for one in outcomes} == {(Failed, "not-permitted")}
+    assert {(type(one), getattr(one, "code", "")) for one in outcomes} == {
+        (Failed, "not-permitted")
+    }
     assert "role" in str(outcomes[0])
     assert "Reconnect as somebody whose role allows it." in str(outcomes[0])
     assert list(Call.objects.values_list("state", flat=True)) == ["failed"] * 3
     writes = [one for one in sandbox.api("GET", "counters") if one["method"] == "PUT"]
-    assert [one["count"] for one in writes] == [1]  # a missing right is no bad element: it is asked for once
+    assert [one["count"] for one in writes] == [
+        1
+    ]  # a missing right is no bad element: it is asked for once
     connection.refresh_from_db()
     assert (connection.state, connection.problem) == ("active", ConnectionProblem.NOT_PERMITTED)
     assert done(connection, "xero/list-accounts", {})["Count"] > 0
@@ -449,7 +525,9 @@ def test_equal_reads_of_a_wave_are_one_call_whatever_each_picks(
     sandbox: SandboxProcess, connection: Connection, key: str
 ) -> None:
     sandbox.api("DELETE", "counters")
-    outcomes = run(connection, key, *({"codes": [code]} for code in ("090", "200", "LUNCH", "", "404") * 8))
+    outcomes = run(
+        connection, key, *({"codes": [code]} for code in ("090", "200", "LUNCH", "", "404") * 8)
+    )
     assert all(isinstance(one, Done) for one in outcomes)
     assert sum(one["count"] for one in sandbox.api("GET", "counters")) == 1
     picked = [one.output["Count"] for one in outcomes if isinstance(one, Done)]
@@ -467,7 +545,11 @@ def test_contacts_are_read_forty_a_call(sandbox: SandboxProcess, connection: Con
         *({"contact_id": id} for id in [*(c["ContactID"] for c in found), gone]),
     )
     assert sum(one["count"] for one in sandbox.api("GET", "counters")) == 1
-    assert [one.output["Name"] for one in outcomes if isinstance(one, Done)] == [c["Name"] for c in found]
+    assert [one.output["Name"] for one in outcomes if isinstance(one, Done)] == [
+        c["Name"] for c in found
+    ]
     assert isinstance(outcomes[-1], Failed)
     assert outcomes[-1].code == "not-found"
-    assert Contact.objects.filter(connection=connection).count() == len(found)  # the local copy took them in
+    assert Contact.objects.filter(connection=connection).count() == len(
+        found
+    )  # the local copy took them in

@@ -1,4 +1,6 @@
-"""Each action of Xero's as a step of a workflow and as a page; all that is sent is held against Xero's file."""
+"""Each action of Xero's as a step of a workflow and as a page; all that is sent is held against
+Xero's file.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -66,7 +68,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 def there(sandbox: SandboxProcess, connection: Connection, kind: str) -> list[Data]:
-    return list(sandbox.xero("GET", str(connection.tenant_id), f"{kind}?page=1&pageSize=1000")[kind])
+    return list(
+        sandbox.xero("GET", str(connection.tenant_id), f"{kind}?page=1&pageSize=1000")[kind]
+    )
 
 
 def to_pay(sandbox: SandboxProcess, connection: Connection) -> Data:
@@ -76,7 +80,11 @@ def to_pay(sandbox: SandboxProcess, connection: Connection) -> Data:
 
 def bank(sandbox: SandboxProcess, connection: Connection) -> str:
     found = there(sandbox, connection, "Accounts")
-    return str(next(one for one in found if one["Type"] == "BANK" and one["Status"] == "ACTIVE")["AccountID"])
+    return str(
+        next(one for one in found if one["Type"] == "BANK" and one["Status"] == "ACTIVE")[
+            "AccountID"
+        ]
+    )
 
 
 def lines() -> list[Data]:
@@ -97,7 +105,12 @@ def lines() -> list[Data]:
 Step = tuple[Callable[[SandboxProcess, Connection], Data], str, str]
 STEPS: dict[str, Step] = {
     "xero/list-invoices": (
-        lambda *_: {"type": "ACCREC", "statuses": ["AUTHORISED"], "order": "Date DESC", "page_size": "5"},
+        lambda *_: {
+            "type": "ACCREC",
+            "statuses": ["AUTHORISED"],
+            "order": "Date DESC",
+            "page_size": "5",
+        },
         "GET /Invoices",
         "Invoices",
     ),
@@ -123,7 +136,9 @@ STEPS: dict[str, Step] = {
         "InvoiceID",
     ),
     "xero/get-contact": (
-        lambda sandbox, connection: {"contact_id": there(sandbox, connection, "Contacts")[0]["ContactID"]},
+        lambda sandbox, connection: {
+            "contact_id": there(sandbox, connection, "Contacts")[0]["ContactID"]
+        },
         "GET /Contacts",
         "ContactID",
     ),
@@ -175,7 +190,9 @@ def test_action_runs_as_a_step(
 ) -> None:
     given, request, result = STEPS[key]
     step = {"name": "do", "action": key, "input": given(running, connection)}
-    activation = make_activation(make_workflow(connection.agency, connection, steps=[step]), connection)
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=[step]), connection
+    )
     lanes.wake_lanes([connection.pk])
     runner.run_lane(connection.pk)
     activation.refresh_from_db()
@@ -213,7 +230,9 @@ def creates(path: str, model: Any, **typed: str) -> Show:
         answer = client.post(f"{HERE}/{path}", {"form_key": str(uuid4()), **typed})
         assert answer.status_code == 302, answer.context["form"].errors
         (made,) = set(model.objects.values_list("xero_id", flat=True)) - before
-        assert Call.objects.filter(record_id=made).values_list("state", flat=True).get() == "confirmed"
+        assert (
+            Call.objects.filter(record_id=made).values_list("state", flat=True).get() == "confirmed"
+        )
 
     return fill_in
 
@@ -263,7 +282,9 @@ PAGES: dict[str, Show] = {
 }
 
 
-def test_each_action_runs_as_a_page(as_member: Client, connection: Connection, sent: list[str]) -> None:
+def test_each_action_runs_as_a_page(
+    as_member: Client, connection: Connection, sent: list[str]
+) -> None:
     sync_schedule.begin(connection)
     read_all(connection)
     for show in PAGES.values():

@@ -33,12 +33,18 @@ def books(workspace: Workspace) -> Connection:
 def make_books(workspace: Workspace, **fields: Any) -> Connection:
     link = make_connection(workspace, **fields)
     now = timezone.now()
-    Ledger.objects.create(connection=link, workspace=workspace, base_currency="NZD", finished_at=now)
+    Ledger.objects.create(
+        connection=link, workspace=workspace, base_currency="NZD", finished_at=now
+    )
     return link
 
 
-def make_invoice(link: Connection, due: str | Decimal = "100", late: int = 0, **fields: Any) -> Invoice:
-    """A sale of which `due` is open, due `late` days before today and issued thirty days before that."""
+def make_invoice(
+    link: Connection, due: str | Decimal = "100", late: int = 0, **fields: Any
+) -> Invoice:
+    """A sale of which `due` is open, due `late` days before today and issued thirty days before
+    that.
+    """
     due_date = TODAY - timedelta(days=late)
     values = {
         "type": "ACCREC",
@@ -57,7 +63,12 @@ def make_invoice(link: Connection, due: str | Decimal = "100", late: int = 0, **
 
 
 def make_payment(invoice: Invoice, amount: str, on: date, **fields: Any) -> Payment:
-    values = {"type": "ACCRECPAYMENT", "status": "AUTHORISED", "date": on, "amount": Decimal(amount)}
+    values = {
+        "type": "ACCRECPAYMENT",
+        "status": "AUTHORISED",
+        "date": on,
+        "amount": Decimal(amount),
+    }
     named = {"invoice_xero_id": invoice.xero_id, "currency": invoice.currency}
     return Payment.objects.create(**_record(invoice.connection), **values | named | fields)
 
@@ -79,7 +90,10 @@ def shown(client: Client, path: str = ALL, **query: Any) -> list[tuple[str, list
     context = client.get(path, AGES | query).context
     name = "client" if context["asked"].by == "client" else "contact"
     return [
-        (row.book.client if name == "client" else row.contact_name, [int(amount) for amount in row.amounts])
+        (
+            row.book.client if name == "client" else row.contact_name,
+            [int(amount) for amount in row.amounts],
+        )
         for row, _ in context.get("rows", [])
     ]
 
@@ -88,7 +102,9 @@ def shown(client: Client, path: str = ALL, **query: Any) -> list[tuple[str, list
     ("late", "place"),
     [(-5, 0), (0, 0), (1, 1), (30, 1), (31, 2), (60, 2), (61, 3), (90, 3), (91, 4), (1000, 4)],
 )
-def test_days_overdue_decide_the_age(as_member: Client, books: Connection, late: int, place: int) -> None:
+def test_days_overdue_decide_the_age(
+    as_member: Client, books: Connection, late: int, place: int
+) -> None:
     make_invoice(books, late=late)
     assert shown(as_member) == [("Harbour Café", [100 if at == place else 0 for at in range(5)])]
 
@@ -112,7 +128,9 @@ def test_currencies_are_never_added(as_member: Client, books: Connection) -> Non
     assert shown(as_member) == [("Harbour Café", [150, 0, 0, 0, 0])]
     assert shown(as_member, currency="USD") == [("Harbour Café", [30, 0, 0, 0, 0])]
     assert shown(as_member, currency="nonsense") == [("Harbour Café", [150, 0, 0, 0, 0])]
-    assert shown(as_member, currency="USD", by="contact") == [("Ridgeway University", [30, 0, 0, 0, 0])]
+    assert shown(as_member, currency="USD", by="contact") == [
+        ("Ridgeway University", [30, 0, 0, 0, 0])
+    ]
 
 
 def test_most_overdue_stand_first_and_columns_sort(
@@ -121,13 +139,27 @@ def test_most_overdue_stand_first_and_columns_sort(
     make_invoice(books, "500", late=-1)
     make_invoice(make_books(other_workspace), "20", late=40)
     assert [name for name, _ in shown(as_member)] == ["Kauri Builders", "Harbour Café"]
-    assert [name for name, _ in shown(as_member, sort="-total")] == ["Harbour Café", "Kauri Builders"]
-    assert [name for name, _ in shown(as_member, sort="client")] == ["Harbour Café", "Kauri Builders"]
-    assert [name for name, _ in shown(as_member, sort="-age2")] == ["Kauri Builders", "Harbour Café"]
-    assert [name for name, _ in shown(as_member, sort="amount_due;--")] == ["Kauri Builders", "Harbour Café"]
+    assert [name for name, _ in shown(as_member, sort="-total")] == [
+        "Harbour Café",
+        "Kauri Builders",
+    ]
+    assert [name for name, _ in shown(as_member, sort="client")] == [
+        "Harbour Café",
+        "Kauri Builders",
+    ]
+    assert [name for name, _ in shown(as_member, sort="-age2")] == [
+        "Kauri Builders",
+        "Harbour Café",
+    ]
+    assert [name for name, _ in shown(as_member, sort="amount_due;--")] == [
+        "Kauri Builders",
+        "Harbour Café",
+    ]
 
 
-def test_drill_down_leads_from_client_to_contact_to_invoice(as_member: Client, books: Connection) -> None:
+def test_drill_down_leads_from_client_to_contact_to_invoice(
+    as_member: Client, books: Connection
+) -> None:
     make_invoice(books, "100", late=10)
     oldest = make_invoice(books, "50", late=70)
     make_invoice(books, "30", contact_xero_id=BAYSIDE, contact_name="Bayside Club")
@@ -142,7 +174,9 @@ def test_drill_down_leads_from_client_to_contact_to_invoice(as_member: Client, b
     assert f"/northwind/harbour-cafe/invoices/{oldest.xero_id}/" in answer.content.decode()
 
 
-def test_contacts_of_two_organisations_are_two_rows(as_member: Client, workspace: Workspace) -> None:
+def test_contacts_of_two_organisations_are_two_rows(
+    as_member: Client, workspace: Workspace
+) -> None:
     for link in (make_books(workspace), make_books(workspace)):
         make_invoice(link, "10")
     assert shown(as_member, by="contact") == [("Ridgeway University", [10, 0, 0, 0, 0])] * 2
@@ -157,7 +191,9 @@ def test_documents_of_no_contact_are_a_row_too(as_member: Client, books: Connect
     assert shown(as_member, by="contact", sort="contact") == rows
 
 
-def test_approved_document_with_nothing_due_is_not_open(as_member: Client, books: Connection) -> None:
+def test_approved_document_with_nothing_due_is_not_open(
+    as_member: Client, books: Connection
+) -> None:
     credited = make_invoice(books, "0", total=Decimal(80), date=TODAY)
     assert shown(as_member, by="invoice") == []
     make_payment(credited, "50", TODAY + timedelta(days=1))
@@ -214,9 +250,14 @@ def test_others_books_stay_out(
     make_invoice(make_books(other_workspace, state=ConnectionState.REVOKED), "1000")
     other = make_books(other_workspace)
     make_invoice(other, "2")
-    assert shown(as_member) == [("Kauri Builders", [2, 0, 0, 0, 0]), ("Harbour Café", [1, 0, 0, 0, 0])]
+    assert shown(as_member) == [
+        ("Kauri Builders", [2, 0, 0, 0, 0]),
+        ("Harbour Café", [1, 0, 0, 0, 0]),
+    ]
     assert shown(as_client_user, HERE) == [("Ridgeway University", [1, 0, 0, 0, 0])]
-    assert shown(as_client_user, HERE, organisation=other.pk) == [("Ridgeway University", [1, 0, 0, 0, 0])]
+    assert shown(as_client_user, HERE, organisation=other.pk) == [
+        ("Ridgeway University", [1, 0, 0, 0, 0])
+    ]
     assert as_client_user.get(ALL).status_code == 404
 
 
@@ -257,7 +298,9 @@ def export(client: Client, path: str, **query: Any) -> list[str]:
 def test_pages_do_not_overlap(as_member: Client, books: Connection) -> None:
     for number in range(120):
         contact = UUID(int=number)
-        make_invoice(books, "10", late=number % 3, contact_xero_id=contact, contact_name=f"C{number % 7}")
+        make_invoice(
+            books, "10", late=number % 3, contact_xero_id=contact, contact_name=f"C{number % 7}"
+        )
     seen = [
         row.contact_id
         for page in (1, 2, 3)
@@ -301,7 +344,10 @@ def test_home_shows_what_is_owed_and_who_is_most_overdue(
     late = timezone.localdate() - timedelta(days=12)
     make_invoice(books, "100", due_date=late, date=late)
     make_invoice(
-        make_books(other_workspace), "40", due_date=timezone.localdate() + timedelta(days=9), date=late
+        make_books(other_workspace),
+        "40",
+        due_date=timezone.localdate() + timedelta(days=9),
+        date=late,
     )
     make_invoice(books, "5", currency="USD", date=late)
     owed = as_owner.get("/northwind/").context["cards"].owed
@@ -309,4 +355,6 @@ def test_home_shows_what_is_owed_and_who_is_most_overdue(
     assert [(row.book.client, row.overdue) for row in owed.worst] == [("Harbour Café", 100)]
     assert [one.currency for one in owed.others] == ["USD"]
     inside = as_client_user.get("/northwind/harbour-cafe/").context["cards"].owed
-    assert [(row.contact_name, row.overdue) for row in inside.worst] == [("Ridgeway University", 100)]
+    assert [(row.contact_name, row.overdue) for row in inside.worst] == [
+        ("Ridgeway University", 100)
+    ]

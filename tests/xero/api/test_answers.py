@@ -1,4 +1,6 @@
-"""What an answer says of what was asked: reasons and warnings with their places, and whether it is an answer at all."""
+"""What an answer says of what was asked: reasons and warnings with their places, and whether it is
+an answer at all.
+"""
 
 from typing import Any
 
@@ -79,7 +81,9 @@ def test_place_of_a_reason_is_taken_apart(reason: str, parts: tuple[str, int, st
 
 
 def test_line_is_numbered_anew() -> None:
-    assert answers.renumber_line("Line 2, tracking 1: Line 2: x", 5) == "Line 5, tracking 1: Line 2: x"
+    assert (
+        answers.renumber_line("Line 2, tracking 1: Line 2: x", 5) == "Line 5, tracking 1: Line 2: x"
+    )
 
 
 @pytest.mark.parametrize(
@@ -157,7 +161,10 @@ NOT_MADE = f"""<Invoice><InvoiceID>{ZERO}</InvoiceID><ValidationErrors><Validati
     [
         (in_xml(NOT_MADE), errors.Invalid),
         (in_xml(MADE), errors.UnknownOutcome),
-        (in_xml(NOT_MADE, MADE), errors.UnknownOutcome),  # part of it may be written: it is looked up
+        (
+            in_xml(NOT_MADE, MADE),
+            errors.UnknownOutcome,
+        ),  # part of it may be written: it is looked up
         (in_xml(), errors.UnknownOutcome),
     ],
 )

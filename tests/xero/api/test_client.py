@@ -45,7 +45,9 @@ def calls(sandbox: SandboxProcess, path: str) -> int:  # noqa: F811
 
 
 def test_numbers_are_exact(connection: Connection) -> None:
-    invoice = client_for(connection).get("/Invoices", params={"page": 1, "pageSize": 1})["Invoices"][0]
+    invoice = client_for(connection).get("/Invoices", params={"page": 1, "pageSize": 1})[
+        "Invoices"
+    ][0]
     assert isinstance(invoice["Total"], Decimal | int)
 
 
@@ -88,12 +90,18 @@ def test_missing_answer_is_later_for_reads_and_unknown_for_writes(
         client.get("/Contacts", params={"page": 1})
     fault(sandbox, kind)
     with pytest.raises(write):
-        client.put("/Contacts", {"Contacts": [{"Name": f"N {uuid4()}"}]}, idempotency_key=str(uuid4()))
+        client.put(
+            "/Contacts", {"Contacts": [{"Name": f"N {uuid4()}"}]}, idempotency_key=str(uuid4())
+        )
 
 
 @pytest.mark.parametrize(
     ("kind", "seconds", "least", "most"),
-    [("limit_minute", 30, 29, 32), ("limit_day", 20_000, 19_999, 20_002), ("limit_concurrent", 0, 0, 3)],
+    [
+        ("limit_minute", 30, 29, 32),
+        ("limit_day", 20_000, 19_999, 20_002),
+        ("limit_concurrent", 0, 0, 3),
+    ],
 )
 def test_limits_say_when_to_come_back(
     connection: Connection,
@@ -113,7 +121,9 @@ def test_limits_say_when_to_come_back(
     assert (raised.value.tenant_wide, raised.value.status) == (True, 429)
 
 
-@pytest.mark.parametrize("retry_after", ["date", "missing", "-20", "99999999999999999999", "in a while"])
+@pytest.mark.parametrize(
+    "retry_after", ["date", "missing", "-20", "99999999999999999999", "in a while"]
+)
 def test_day_limit_parks_for_hours_however_it_is_said(
     connection: Connection,
     sandbox: SandboxProcess,  # noqa: F811
@@ -135,7 +145,9 @@ def test_day_limit_parks_for_hours_however_it_is_said(
 
 def test_validation_messages_are_xeros_own(connection: Connection) -> None:
     with pytest.raises(errors.Invalid) as raised:
-        client_for(connection).put("/Contacts", {"Contacts": [{"Name": ""}]}, idempotency_key=str(uuid4()))
+        client_for(connection).put(
+            "/Contacts", {"Contacts": [{"Name": ""}]}, idempotency_key=str(uuid4())
+        )
     assert raised.value.messages
     assert raised.value.status == 400
 
@@ -192,7 +204,8 @@ def test_missing_scope_asks_for_consent_and_keeps_the_rest_working(connection: C
     assert client_for(connection).get("/Organisation")["Organisations"]
 
 
-# -- answers that the sandbox cannot give ------------------------------------------------------------------
+# -- answers that the sandbox cannot give
+# ------------------------------------------------------------------
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -229,7 +242,9 @@ def strange_xero(settings: Any) -> Iterator[Callable[[Answer], None]]:
     server.server_close()
 
 
-def respond(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str) -> None:
+def respond(
+    handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str
+) -> None:
     handler.send_response(status)
     for name, value in {
         "Content-Type": "application/json",
@@ -241,10 +256,24 @@ def respond(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **h
     handler.wfile.write(body)
 
 
-def test_organisations_without_ids_of_their_own_are_left_out(strange_xero: Callable[[Answer], None]) -> None:
-    good = {"id": str(uuid4()), "tenantId": str(uuid4()), "tenantType": "ORGANISATION", "tenantName": "Kea"}
+def test_organisations_without_ids_of_their_own_are_left_out(
+    strange_xero: Callable[[Answer], None],
+) -> None:
+    good = {
+        "id": str(uuid4()),
+        "tenantId": str(uuid4()),
+        "tenantType": "ORGANISATION",
+        "tenantName": "Kea",
+    }
     zeros = str(UUID(int=0))
-    entries = [None, {}, good | {"id": "x"}, good | {"tenantId": zeros}, good | {"tenantId": None}, good]
+    entries = [
+        None,
+        {},
+        good | {"id": "x"},
+        good | {"tenantId": zeros},
+        good | {"tenantId": None},
+        good,
+    ]
     strange_xero(lambda handler: respond(handler, json.dumps(entries).encode()))
     found = XeroProvider().tenants("token")
     assert [(str(one.id), str(one.tenant_id), one.name) for one in found] == [
@@ -280,8 +309,12 @@ def test_refresh_token_that_is_not_renewed_stays(
     assert (tokens.access_token, tokens.refresh_token, tokens.expires_in) == ("a", "old", 1700)
 
 
-def test_redirect_is_not_followed(connection: Connection, strange_xero: Callable[[Answer], None]) -> None:
-    strange_xero(lambda handler: respond(handler, b"", 302, Location="http://127.0.0.1:1/elsewhere"))
+def test_redirect_is_not_followed(
+    connection: Connection, strange_xero: Callable[[Answer], None]
+) -> None:
+    strange_xero(
+        lambda handler: respond(handler, b"", 302, Location="http://127.0.0.1:1/elsewhere")
+    )
     with pytest.raises(errors.RetryLater):
         client_for(connection).get("/Invoices")
     with pytest.raises(errors.UnknownOutcome):

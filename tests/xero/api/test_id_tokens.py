@@ -1,4 +1,6 @@
-"""Who gave the consent: only an id_token signed by Xero, for our app, for this very consent, counts."""
+"""Who gave the consent: only an id_token signed by Xero, for our app, for this very consent,
+counts.
+"""
 
 import json
 import time
@@ -20,7 +22,10 @@ OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 @pytest.fixture(autouse=True)
 def published(settings: Any, db: None) -> None:
     """Xero's signing key, as fetched before."""
-    key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key())) | {"kid": "one", "alg": "RS256"}
+    key = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key())) | {
+        "kid": "one",
+        "alg": "RS256",
+    }
     cache.set(f"xero-keys:{settings.XERO_IDENTITY_URL}", {"keys": [key]}, 60)
 
 
@@ -39,12 +44,16 @@ def claims(settings: Any, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def signed(content: dict[str, Any], key: Any = KEY, algorithm: str = "RS256", kid: str = "one") -> str:
+def signed(
+    content: dict[str, Any], key: Any = KEY, algorithm: str = "RS256", kid: str = "one"
+) -> str:
     return jwt.encode(content, key, algorithm=algorithm, headers={"kid": kid})
 
 
 def test_valid_token_names_the_person(settings: Any) -> None:
-    assert id_tokens.verified(signed(claims(settings)), "n") == id_tokens.Person("u", "Mere Tamihana")
+    assert id_tokens.verified(signed(claims(settings)), "n") == id_tokens.Person(
+        "u", "Mere Tamihana"
+    )
 
 
 @pytest.mark.parametrize(

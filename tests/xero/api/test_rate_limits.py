@@ -116,7 +116,9 @@ def test_answer_with_more_left_than_before_shows_a_new_window() -> None:
 
 
 def test_windows_begun_anew_too_early_never_make_anybody_wait_longer_than_one() -> None:
-    for _ in range(5):  # Xero's limit was raised, or its count begins anew, again and again within one minute
+    for _ in range(
+        5
+    ):  # Xero's limit was raised, or its count begins anew, again and again within one minute
         for _ in range(10):
             call()
         call(minute=59)
@@ -223,7 +225,9 @@ def test_day_limit_of_which_a_date_is_said_holds_until_then() -> None:
     now = timezone.now()
     headers = {
         "X-Rate-Limit-Problem": "day",
-        "Date": format_datetime(now - timedelta(hours=1), usegmt=True),  # its clock is an hour behind ours
+        "Date": format_datetime(
+            now - timedelta(hours=1), usegmt=True
+        ),  # its clock is an hour behind ours
         "Retry-After": format_datetime(now + timedelta(hours=4), usegmt=True),
     }
     until = rate_limits.give_back(rate_limits.take(TENANT), headers, status=429)
@@ -260,7 +264,9 @@ def test_apps_limit_that_does_not_say_how_long_parks_everybody_for_a_while() -> 
 
 
 def test_nonsense_in_headers_is_no_count() -> None:
-    nonsense = dict.fromkeys(["X-MinLimit-Remaining", "X-DayLimit-Remaining", "X-AppMinLimit-Remaining"], "²")
+    nonsense = dict.fromkeys(
+        ["X-MinLimit-Remaining", "X-DayLimit-Remaining", "X-AppMinLimit-Remaining"], "²"
+    )
     rate_limits.give_back(rate_limits.take(TENANT), nonsense, status=200)
     assert rate_limits.take(TENANT).nth == 1  # not counted by Xero, as far as anybody can say
 
@@ -290,7 +296,8 @@ def test_more_than_the_known_limit_is_used(settings: Any) -> None:
     assert row().minute_used <= 1
 
 
-# -- against the sandbox --------------------------------------------------------------------------------------
+# -- against the sandbox
+# --------------------------------------------------------------------------------------
 
 
 MINUTE = 6
@@ -339,7 +346,10 @@ class Queue:
 
 @pytest.mark.django_db(transaction=True)
 def test_300_calls_use_every_minute_and_disturb_nobody(
-    fast_sandbox: SandboxProcess, workspace: Workspace, settings: Any, monkeypatch: pytest.MonkeyPatch
+    fast_sandbox: SandboxProcess,
+    workspace: Workspace,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rate_limits, "MINUTE_SECONDS", float(MINUTE))
     point_at(settings, fast_sandbox)
@@ -357,17 +367,26 @@ def test_300_calls_use_every_minute_and_disturb_nobody(
         time.sleep(MINUTE / 2.5)
     took = queue.finished_at - started
     calls = fast_sandbox.api("GET", "calls")
-    answered = Counter((entry["tenant_id"], entry["status"]) for entry in calls if entry["tenant_id"])
-    assert answered == {(str(busy.tenant_id), 200): 300 + clicks, (str(other.tenant_id), 200): clicks}
+    answered = Counter(
+        (entry["tenant_id"], entry["status"]) for entry in calls if entry["tenant_id"]
+    )
+    assert answered == {
+        (str(busy.tenant_id), 200): 300 + clicks,
+        (str(other.tenant_id), 200): clicks,
+    }
     assert waits["page"] < 2
     assert waits["other"] < 2
-    # so many whole minutes, the part of the first that was left, and one for a machine that does other things too
+    # so many whole minutes, the part of the first that was left, and one for a machine that does
+    # other things too
     assert took < ((300 + clicks) / 57 + 1.5) * MINUTE
 
 
 @pytest.mark.django_db(transaction=True)
 def test_many_processes_at_once_stay_below_five(
-    fast_sandbox: SandboxProcess, workspace: Workspace, settings: Any, monkeypatch: pytest.MonkeyPatch
+    fast_sandbox: SandboxProcess,
+    workspace: Workspace,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rate_limits, "MINUTE_SECONDS", float(MINUTE))
     fast_sandbox.api("POST", "reset", {"connections": True})
@@ -384,5 +403,7 @@ def test_many_processes_at_once_stay_below_five(
         if name.endswith(str(connection.tenant_id))
     )
     assert 2 <= limits["most"] <= 5
-    answered = Counter(entry["status"] for entry in fast_sandbox.api("GET", "calls") if entry["tenant_id"])
+    answered = Counter(
+        entry["status"] for entry in fast_sandbox.api("GET", "calls") if entry["tenant_id"]
+    )
     assert answered == {200: 41}

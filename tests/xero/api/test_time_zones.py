@@ -19,7 +19,9 @@ from xero.api import time_zones
 def test_every_time_zone_of_xeros_file_is_known() -> None:
     names = openapi.load("accounting.yaml")["components"]["schemas"]["TimeZone"]["enum"]
     assert {time_zones.iana(name) for name in names} <= available_timezones()
-    assert [name for name in names if not name.startswith("UTC") and time_zones.words(name) == name] == []
+    assert [
+        name for name in names if not name.startswith("UTC") and time_zones.words(name) == name
+    ] == []
 
 
 @pytest.mark.parametrize(

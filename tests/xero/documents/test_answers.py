@@ -1,4 +1,6 @@
-"""Odd answers of Xero as a person and a step meet them: refused inside, warned, not made at all, of another record."""
+"""Odd answers of Xero as a person and a step meet them: refused inside, warned, not made at all, of
+another record.
+"""
 
 from typing import Any
 from uuid import uuid4
@@ -28,7 +30,9 @@ def odd(sandbox: SandboxProcess, kind: str, method: str = "PUT", **more: Any) ->
 def run_step(connection: Connection, action: str, values: dict[str, Any]) -> Activation:
     """A workflow of one step, run by the lane."""
     steps = [{"name": "write", "action": action, "input": values}]
-    activation = make_activation(make_workflow(connection.agency, connection, steps=steps), connection)
+    activation = make_activation(
+        make_workflow(connection.agency, connection, steps=steps), connection
+    )
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
     runner.run_lane(connection.pk)
@@ -39,10 +43,16 @@ def run_step(connection: Connection, action: str, values: dict[str, Any]) -> Act
 def invoice_step(connection: Connection, **more: Any) -> dict[str, Any]:
     lines = [{"description": "Work", "quantity": 1, "unit_amount": "80", "account_code": "200"}]
     contact = str(contact_of(connection).xero_id)
-    return {"contact_id": contact, "due_date": "+30", "number": f"S-{uuid4().hex[:8]}", "lines": lines} | more
+    return {
+        "contact_id": contact,
+        "due_date": "+30",
+        "number": f"S-{uuid4().hex[:8]}",
+        "lines": lines,
+    } | more
 
 
-# -- why it was refused -------------------------------------------------------------------------------------
+# -- why it was refused
+# -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("as_xml", [False, True])
@@ -106,7 +116,9 @@ def test_reason_inside_the_account_is_shown_at_the_account(
     as_member: Client, connection: Connection, sandbox: SandboxProcess
 ) -> None:
     odd(sandbox, "answer_reasons_inside")
-    invoice = Invoice.objects.filter(connection=connection, status="AUTHORISED", amount_due__gt=0)[0]
+    invoice = Invoice.objects.filter(connection=connection, status="AUTHORISED", amount_due__gt=0)[
+        0
+    ]
     account = Account.objects.filter(connection=connection, takes_payments=False)[0]
     data = {
         "form_key": str(uuid4()), "invoice": str(invoice.xero_id), "account_id": str(account.xero_id),
@@ -118,7 +130,9 @@ def test_reason_inside_the_account_is_shown_at_the_account(
     }
 
 
-def test_step_says_which_line_was_refused_and_why(connection: Connection, sandbox: SandboxProcess) -> None:
+def test_step_says_which_line_was_refused_and_why(
+    connection: Connection, sandbox: SandboxProcess
+) -> None:
     odd(sandbox, "answer_reasons_inside")
     good = {"description": "Work", "quantity": 1, "unit_amount": "80", "account_code": "200"}
     values = invoice_step(
@@ -135,7 +149,8 @@ def test_step_says_which_line_was_refused_and_why(connection: Connection, sandbo
     )
 
 
-# -- written, with a warning --------------------------------------------------------------------------------
+# -- written, with a warning
+# --------------------------------------------------------------------------------
 
 
 def test_warning_is_shown_on_the_page_that_follows_the_call_and_the_history(
@@ -166,7 +181,8 @@ def test_warning_of_a_step_is_in_its_output_and_on_its_activation(
     assert f"Warning: {WARNING}" in page
 
 
-# -- not made, or not what was asked ------------------------------------------------------------------------
+# -- not made, or not what was asked
+# ------------------------------------------------------------------------
 
 
 def test_element_without_an_id_is_not_made(
@@ -174,10 +190,16 @@ def test_element_without_an_id_is_not_made(
 ) -> None:
     odd(sandbox, "answer_unmade")
     answer = as_member.post(NEW, filled(connection))
-    assert (answer.status_code, answer.context["refused"]) == (422, ["Xero refused this without saying why."])
+    assert (answer.status_code, answer.context["refused"]) == (
+        422,
+        ["Xero refused this without saying why."],
+    )
     odd(sandbox, "answer_unmade")
     activation = run_step(connection, "xero/create-invoice", invoice_step(connection))
-    assert (activation.state, activation.error) == ("failed", "write: Xero refused this without saying why.")
+    assert (activation.state, activation.error) == (
+        "failed",
+        "write: Xero refused this without saying why.",
+    )
     assert set(Call.objects.values_list("state", flat=True)) == {CallState.FAILED}
 
 
@@ -218,5 +240,7 @@ def test_look_up_that_lists_nothing_does_not_say_that_it_is_not_there(
     call = Call.objects.get()
     assert answer["Location"] == f"{PLACE}/calls/{call.pk}/"
     assert call.state == CallState.SENT
-    found = sandbox.xero("GET", str(connection.tenant_id), f"Invoices?searchTerm={mark}&page=1")["Invoices"]
+    found = sandbox.xero("GET", str(connection.tenant_id), f"Invoices?searchTerm={mark}&page=1")[
+        "Invoices"
+    ]
     assert (len(found), Sending.objects.get().times) == (1, 1)

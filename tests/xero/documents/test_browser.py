@@ -30,31 +30,44 @@ NEW = "/northwind/harbour-cafe/invoices/new/"
 
 @pytest.fixture
 def page(
-    live_server: LiveServer, as_member: Client, connection: Connection, monkeypatch: pytest.MonkeyPatch
+    live_server: LiveServer,
+    as_member: Client,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Page]:
     path = shutil.which("chromium") or CHROMIUM
     if not shutil.which(path):
         if os.environ.get("TASKJUICE_REQUIRE_BROWSER"):
             pytest.fail("Chromium is not installed, and this run may not do without it.")
         pytest.skip("Chromium is not installed; `make test` installs it where it may.")
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Playwright's event loop runs in this thread too
+    monkeypatch.setenv(
+        "DJANGO_ALLOW_ASYNC_UNSAFE", "1"
+    )  # Playwright's event loop runs in this thread too
     cookie = as_member.cookies[settings.SESSION_COOKIE_NAME].value
     before = set(threading.enumerate())
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        context = browser.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 900})
-        context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+        context = browser.new_context(
+            base_url=live_server.url, viewport={"width": 1280, "height": 900}
+        )
+        context.add_cookies(
+            [{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}]
+        )
         context.set_default_timeout(15_000)
         yield context.new_page()
         connections.close_all()  # the loop has its own
         browser.close()
-    for thread in set(threading.enumerate()) - before:  # the server's, each with a connection to the database
+    for thread in (
+        set(threading.enumerate()) - before
+    ):  # the server's, each with a connection to the database
         thread.join(10)
 
 
 def test_invoice_is_filled_in_previewed_and_approved(page: Page, connection: Connection) -> None:
     contact = Contact.objects.filter(connection=connection, status="ACTIVE").latest("name")
-    item = Item.objects.filter(connection=connection, is_sold=True, sale_price__gt=0).earliest("code")
+    item = Item.objects.filter(connection=connection, is_sold=True, sale_price__gt=0).earliest(
+        "code"
+    )
     page.goto(NEW)
     rates = page.get_by_label("Tax rate of line 1").locator("option")
     expect(rates.filter(has_text="15% GST on Income")).to_have_count(1)
@@ -82,8 +95,12 @@ def test_invoice_is_filled_in_previewed_and_approved(page: Page, connection: Con
     assert Call.objects.count() == 1
 
 
-def test_what_is_typed_while_an_item_fills_its_line_stays(page: Page, connection: Connection) -> None:
-    item = Item.objects.filter(connection=connection, is_sold=True, sale_price__gt=0).earliest("code")
+def test_what_is_typed_while_an_item_fills_its_line_stays(
+    page: Page, connection: Connection
+) -> None:
+    item = Item.objects.filter(connection=connection, is_sold=True, sale_price__gt=0).earliest(
+        "code"
+    )
     page.goto(NEW)
     expect(page.locator("#lines[hx-trigger]")).to_have_count(0)  # the tax rates are there
     held: list[Route] = []

@@ -1,4 +1,6 @@
-"""The page of a new invoice or bill against the sandbox: what is typed arrives exactly, once, or is explained."""
+"""The page of a new invoice or bill against the sandbox: what is typed arrives exactly, once, or is
+explained.
+"""
 
 import re
 from decimal import Decimal
@@ -83,10 +85,16 @@ def test_invoice_is_made_and_shown(as_member: Client, connection: Connection) ->
 @pytest.mark.parametrize(
     ("do", "status"), [("draft", "DRAFT"), ("submit", "SUBMITTED"), ("approve", "AUTHORISED")]
 )
-def test_button_decides_the_status(do: str, status: str, as_member: Client, connection: Connection) -> None:
+def test_button_decides_the_status(
+    do: str, status: str, as_member: Client, connection: Connection
+) -> None:
     line = {"lines__0__discount_rate": "", "lines__0__account_code": "400"}
-    as_member.post(NEW_BILL, filled(connection, do, status="PAID", number=(number := str(uuid4())), **line))
-    assert [(i.type, i.status) for i in Invoice.objects.filter(number=number)] == [("ACCPAY", status)]
+    as_member.post(
+        NEW_BILL, filled(connection, do, status="PAID", number=(number := str(uuid4())), **line)
+    )
+    assert [(i.type, i.status) for i in Invoice.objects.filter(number=number)] == [
+        ("ACCPAY", status)
+    ]
 
 
 def test_second_click_makes_no_second_invoice(
@@ -116,15 +124,25 @@ def test_total_that_is_previewed_is_xeros(as_member: Client, connection: Connect
         made = as_member.post(NEW, data | {"do": "draft"})
         invoice = Invoice.objects.get(xero_id=made["Location"].split("/")[-2])
         tax = sum(shown.taxes.values(), Decimal(0))
-        assert (shown.sub_total, tax, shown.total) == (invoice.sub_total, invoice.total_tax, invoice.total)
+        assert (shown.sub_total, tax, shown.total) == (
+            invoice.sub_total,
+            invoice.total_tax,
+            invoice.total,
+        )
 
 
-def test_preview_answers_htmx_with_the_sums_alone(as_member: Client, connection: Connection) -> None:
+def test_preview_answers_htmx_with_the_sums_alone(
+    as_member: Client, connection: Connection
+) -> None:
     answer = as_member.post(
         f"{NEW}?part=sums", filled(connection, "update"), headers={"HX-Request": "true"}
     ).content.decode()
     assert answer.strip().startswith('<div id="sums"')
-    assert ["1,800.22" in answer, "270.03" in answer, "15% GST on Income" in answer] == [True, True, True]
+    assert ["1,800.22" in answer, "270.03" in answer, "15% GST on Income" in answer] == [
+        True,
+        True,
+        True,
+    ]
     assert 'id="amount-0" hx-swap-oob="true"' in answer
     assert "<html" not in answer
 
@@ -154,9 +172,14 @@ def test_buttons_of_the_table_edit_rows_and_send_nothing(
 def test_item_fills_its_line(as_member: Client, connection: Connection) -> None:
     blank = {f"lines__0__{name}": "" for name in ("description", "unit_amount", "account_code")}
     code = as_member.get(NEW).context["items"][0].code
-    answer = as_member.post(NEW, filled(connection, "item-0", lines__0__item_code=code.lower(), **blank))
+    answer = as_member.post(
+        NEW, filled(connection, "item-0", lines__0__item_code=code.lower(), **blank)
+    )
     row = answer.context["rows"][0][0]
-    values = {name: row[name].value() for name in ("item_code", "description", "unit_amount", "account_code")}
+    values = {
+        name: row[name].value()
+        for name in ("item_code", "description", "unit_amount", "account_code")
+    }
     assert values["item_code"] == code
     assert all(values.values())
 
@@ -221,8 +244,12 @@ def test_wrong_field_is_explained(
 @pytest.mark.parametrize(
     "text", ["😀 Ünïcode", "\u202esdrawkcab", "a\u200bb", "<script>alert(1)</script>", "{{ x }}"]
 )
-def test_any_text_arrives_as_it_was_typed(text: str, as_member: Client, connection: Connection) -> None:
-    as_member.post(NEW, filled(connection, lines__0__description=text, reference=(mark := str(uuid4()))))
+def test_any_text_arrives_as_it_was_typed(
+    text: str, as_member: Client, connection: Connection
+) -> None:
+    as_member.post(
+        NEW, filled(connection, lines__0__description=text, reference=(mark := str(uuid4())))
+    )
     invoice = Invoice.objects.get(reference=mark)
     assert [line["Description"] for line in invoice.body["LineItems"]] == [text]
     page = as_member.get(f"/northwind/harbour-cafe/invoices/{invoice.xero_id}/").content.decode()
@@ -248,9 +275,14 @@ def test_contact_is_found_whatever_its_case(as_member: Client, connection: Conne
 def test_contacts_are_offered_for_what_is_typed(as_member: Client, connection: Connection) -> None:
     contact = contact_of(connection)
     part = contact.name[1:6].lower()
-    answer = as_member.get(f"/northwind/harbour-cafe/contacts/find/?contact_name={part}").content.decode()
+    answer = as_member.get(
+        f"/northwind/harbour-cafe/contacts/find/?contact_name={part}"
+    ).content.decode()
     assert contact.name in re.findall('<option value="([^"]*)">', answer)
-    assert as_member.get("/northwind/harbour-cafe/contacts/find/?contact_name=%00zzzz").status_code == 200
+    assert (
+        as_member.get("/northwind/harbour-cafe/contacts/find/?contact_name=%00zzzz").status_code
+        == 200
+    )
 
 
 def test_archived_account_is_refused_in_xeros_words_at_its_row(
@@ -265,7 +297,9 @@ def test_archived_account_is_refused_in_xeros_words_at_its_row(
     assert answer.context["rows"][0][0]["account_code"].value() == "498"
 
 
-def test_archived_contact_is_refused_in_xeros_words(as_member: Client, connection: Connection) -> None:
+def test_archived_contact_is_refused_in_xeros_words(
+    as_member: Client, connection: Connection
+) -> None:
     gone = Contact.objects.filter(connection=connection, status="ARCHIVED")[0]
     answer = as_member.post(NEW, filled(connection, contact_name=gone.name))
     assert answer.context["refused"] == answer.context["form"].errors["contact_name"]
@@ -281,13 +315,17 @@ def test_locked_period_is_refused_at_the_date(
     read_all(locked)
     answer = as_member.post(NEW, filled(locked, date="2024-01-31"))
     assert answer.context["form"].errors == {"date": answer.context["refused"]}
-    assert answer.context["refused"][0].startswith("The document date cannot be before the period lock date")
+    assert answer.context["refused"][0].startswith(
+        "The document date cannot be before the period lock date"
+    )
 
 
 def test_duplicate_number_is_refused_at_the_number_and_may_be_corrected(
     as_member: Client, connection: Connection
 ) -> None:
-    taken = Invoice.objects.filter(connection=connection, type="ACCREC").exclude(number="")[0].number
+    taken = (
+        Invoice.objects.filter(connection=connection, type="ACCREC").exclude(number="")[0].number
+    )
     data = filled(connection, number=taken)
     answer = as_member.post(NEW, data)
     assert (answer.status_code, answer.context["form"].errors) == (
@@ -298,7 +336,9 @@ def test_duplicate_number_is_refused_at_the_number_and_may_be_corrected(
     assert [call.state for call in Call.objects.order_by("created_at")] == ["failed", "confirmed"]
 
 
-def test_missing_scope_asks_for_consent(as_member: Client, as_admin: Client, connection: Connection) -> None:
+def test_missing_scope_asks_for_consent(
+    as_member: Client, as_admin: Client, connection: Connection
+) -> None:
     scopes = ["accounting.contacts", "accounting.settings", "accounting.transactions.read"]
     Grant.objects.filter(connections=connection).update(scopes=scopes)
     page = as_member.get(NEW).content.decode()
@@ -390,30 +430,45 @@ def test_key_of_another_kind_of_form_is_refused(as_member: Client, connection: C
     as_member.post(NEW, data)
     made = {"form_key": data["form_key"], "name": f"Somebody {uuid4()}"}
     answer = as_member.post("/northwind/harbour-cafe/contacts/new/", made)
-    assert answer.context["refused"] == ["This form was used for something else already. Open the page anew."]
+    assert answer.context["refused"] == [
+        "This form was used for something else already. Open the page anew."
+    ]
     assert Call.objects.count() == 1
 
 
-def test_due_date_starts_with_the_organisations_terms(as_member: Client, connection: Connection) -> None:
+def test_due_date_starts_with_the_organisations_terms(
+    as_member: Client, connection: Connection
+) -> None:
     assert as_member.get(NEW).context["form"]["due_date"].value() == "+20"
     assert as_member.get(NEW_BILL).context["form"]["due_date"].value() == ""
 
 
-def test_contact_whose_page_led_here_is_filled_in(as_member: Client, connection: Connection) -> None:
+def test_contact_whose_page_led_here_is_filled_in(
+    as_member: Client, connection: Connection
+) -> None:
     contact = contact_of(connection)
     assert (
         as_member.get(f"{NEW}?contact={contact.xero_id}").context["form"]["contact_name"].value()
         == contact.name
     )
     for nobody in (uuid4(), "x"):
-        assert as_member.get(f"{NEW}?contact={nobody}").context["form"]["contact_name"].value() == ""
+        assert (
+            as_member.get(f"{NEW}?contact={nobody}").context["form"]["contact_name"].value() == ""
+        )
 
 
 def test_rows_end_where_a_form_ends(as_member: Client, connection: Connection) -> None:
     rows = {
         f"lines__{n}__{name}": ""
         for n in range(MOST_LINES - 2)
-        for name in ("item_code", "description", "unit_amount", "discount_rate", "account_code", "tax_type")
+        for name in (
+            "item_code",
+            "description",
+            "unit_amount",
+            "discount_rate",
+            "account_code",
+            "tax_type",
+        )
     }
     answer = as_member.post(NEW, filled(connection, "add5", **rows))
     assert (answer.status_code, len(answer.context["rows"])) == (200, MOST_LINES)
@@ -440,7 +495,10 @@ def test_tracking_is_offered_as_xero_has_it(as_member: Client, connection: Conne
 
 
 def test_tracking_of_a_line_arrives_in_xero(as_member: Client, connection: Connection) -> None:
-    chosen = [TrackingField.pair("Region", "North"), TrackingField.pair("Team", "Sales: new customers")]
+    chosen = [
+        TrackingField.pair("Region", "North"),
+        TrackingField.pair("Team", "Sales: new customers"),
+    ]
     as_member.post(NEW, filled(connection, reference="tracked") | {"lines-0-tracking": chosen})
     (line,) = Invoice.objects.get(reference="tracked").body["LineItems"]
     assert [(one["Name"], one["Option"]) for one in line["Tracking"]] == [
@@ -451,11 +509,15 @@ def test_tracking_of_a_line_arrives_in_xero(as_member: Client, connection: Conne
     check_request("accounting.yaml", "PUT", "/Invoices", wire.decode(bytes(call.sending.body)))
 
 
-def test_tracking_stays_chosen_while_rows_are_edited(as_member: Client, connection: Connection) -> None:
+def test_tracking_stays_chosen_while_rows_are_edited(
+    as_member: Client, connection: Connection
+) -> None:
     chosen = ["", TrackingField.pair("Team", "Support")]
     data = filled(connection, "add1") | {"lines-0-tracking": chosen}
     page = as_member.post(NEW, data).content.decode()
-    assert re.findall(r'<option value="([^"]+)" selected>(?:Support|North)', page) == ["Team\tSupport"]
+    assert re.findall(r'<option value="([^"]+)" selected>(?:Support|North)', page) == [
+        "Team\tSupport"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -486,7 +548,9 @@ def test_archived_client_says_so_instead_of_a_form(
 
 
 def many_lines(connection: Connection, count: int, **more: Any) -> dict[str, Any]:
-    """A form of so many lines with every field that the page has, tracking twice, as a browser posts it."""
+    """A form of so many lines with every field that the page has, tracking twice, as a browser
+    posts it.
+    """
     pairs = [TrackingField.pair(name, options[0]) for name, options in choices.tracking(connection)]
     rows: dict[str, Any] = {}
     for n in range(count):
@@ -498,12 +562,18 @@ def many_lines(connection: Connection, count: int, **more: Any) -> dict[str, Any
             f"lines-{n}-account_code": "200",
             f"lines-{n}-tracking": [*pairs, ""][:2],
         }
-    fields = {name: value for name, value in filled(connection).items() if not name.startswith("lines-")}
+    fields = {
+        name: value for name, value in filled(connection).items() if not name.startswith("lines-")
+    }
     return fields | rows | more
 
 
-def test_document_of_as_many_lines_as_are_allowed_is_made(as_member: Client, connection: Connection) -> None:
-    answer = as_member.post(NEW, many_lines(connection, MOST_LINES, reference=(mark := str(uuid4()))))
+def test_document_of_as_many_lines_as_are_allowed_is_made(
+    as_member: Client, connection: Connection
+) -> None:
+    answer = as_member.post(
+        NEW, many_lines(connection, MOST_LINES, reference=(mark := str(uuid4())))
+    )
     invoice = Invoice.objects.get(reference=mark)
     assert answer["Location"] == f"/northwind/harbour-cafe/invoices/{invoice.xero_id}/"
     assert len(invoice.body["LineItems"]) == MOST_LINES
@@ -511,7 +581,9 @@ def test_document_of_as_many_lines_as_are_allowed_is_made(as_member: Client, con
     assert len(page.context["rows"]) == MOST_LINES
 
 
-def test_document_of_more_lines_says_so_and_keeps_them(as_member: Client, connection: Connection) -> None:
+def test_document_of_more_lines_says_so_and_keeps_them(
+    as_member: Client, connection: Connection
+) -> None:
     answer = as_member.post(NEW, many_lines(connection, MOST_LINES + 30))
     assert answer.status_code == 422
     assert answer.context["form"].errors == {"lines": ["Give at most 200 lines."]}
@@ -520,7 +592,9 @@ def test_document_of_more_lines_says_so_and_keeps_them(as_member: Client, connec
     assert Call.objects.count() == 0
 
 
-def test_longest_texts_that_are_allowed_can_be_sent(as_member: Client, connection: Connection) -> None:
+def test_longest_texts_that_are_allowed_can_be_sent(
+    as_member: Client, connection: Connection
+) -> None:
     rows = {f"lines-{n}-description": "😀" * 4000 for n in range(MOST_LINES)}
     typed = urlencode(many_lines(connection, MOST_LINES, do="update") | rows, doseq=True)
     answer = as_member.post(NEW, typed, content_type="application/x-www-form-urlencoded")

@@ -50,7 +50,11 @@ def paid(connection: Connection, **more: Any) -> dict[str, str]:
         connection=connection, status="AUTHORISED", amount_due__gt=1, currency=base
     ).earliest("pk")
     account = Account.objects.filter(connection=connection, takes_payments=True).earliest("code")
-    return {"invoice_id": str(invoice.xero_id), "account_id": str(account.xero_id), "amount": "1.00"} | more
+    return {
+        "invoice_id": str(invoice.xero_id),
+        "account_id": str(account.xero_id),
+        "amount": "1.00",
+    } | more
 
 
 def post_payment(client: Client, values: dict[str, str]) -> Any:
@@ -71,7 +75,9 @@ def test_locked_day_is_refused_on_pages_and_in_steps_without_asking_xero(
     assert (activation.state, activation.error) == ("failed", f"write: {words_of(day)}")
     activation = run_step(locked, "xero/create-payment", paid(locked, date=day.isoformat()))
     assert (activation.state, activation.error) == ("failed", f"write: {words_of(day)}")
-    old = Invoice.objects.filter(connection=locked, status="AUTHORISED", date__lte=day, amount_paid=0).first()
+    old = Invoice.objects.filter(
+        connection=locked, status="AUTHORISED", date__lte=day, amount_paid=0
+    ).first()
     assert old is not None
     refused = as_member.post(
         f"{PLACE}/invoices/{old.xero_id}/void/", {"typed": old.number or old.contact_name}
@@ -86,7 +92,9 @@ def test_end_of_year_lock_holds_too_and_what_was_opened_again_is_asked_for(
     as_member: Client, connection: Connection, sandbox: SandboxProcess
 ) -> None:
     Ledger.objects.filter(pk=connection.pk).update(year_end_lock_date=date(2099, 12, 31))
-    assert as_member.post(NEW, filled(connection)).status_code == 302  # Xero says now that nothing is locked
+    assert (
+        as_member.post(NEW, filled(connection)).status_code == 302
+    )  # Xero says now that nothing is locked
     assert Ledger.objects.get(pk=connection.pk).year_end_lock_date is None
 
 

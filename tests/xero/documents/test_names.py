@@ -1,4 +1,6 @@
-"""Contacts whose names hold other blanks than people can type, and texts of several lines as a browser sends them."""
+"""Contacts whose names hold other blanks than people can type, and texts of several lines as a
+browser sends them.
+"""
 
 import importlib
 from typing import Any
@@ -31,13 +33,17 @@ def stored(connection: Connection, sandbox: SandboxProcess) -> list[Contact]:
     """Such contacts, as an import brought them into Xero and the sync into the local copy."""
     mark = uuid4().hex[:8]
     for spelt in SPELT:
-        made = sandbox.xero("PUT", str(connection.tenant_id), "Contacts", {"Name": spelt.format(mark)})
+        made = sandbox.xero(
+            "PUT", str(connection.tenant_id), "Contacts", {"Name": spelt.format(mark)}
+        )
         upsert.take_in(connection, CONTACTS, made["Contacts"])
     return [Contact.objects.get(connection=connection, name=spelt.format(mark)) for spelt in SPELT]
 
 
 def named_at_xero(sandbox: SandboxProcess, connection: Connection, name: str) -> list[str]:
-    found = sandbox.xero("GET", str(connection.tenant_id), "Contacts?page=1&pageSize=1000")["Contacts"]
+    found = sandbox.xero("GET", str(connection.tenant_id), "Contacts?page=1&pageSize=1000")[
+        "Contacts"
+    ]
     return [one["ContactID"] for one in found if " ".join(one["Name"].split()) == name]
 
 
@@ -65,7 +71,9 @@ def test_contact_of_such_a_name_is_there_already(
         shown = " ".join(contact.name.split())
         data = {"form_key": str(uuid4()), "organisation": str(connection.pk), "name": shown}
         answer = as_member.post(f"{PLACE}/contacts/new/", data)
-        assert answer.context["form"].errors == {"name": ["There is a contact of this name already."]}
+        assert answer.context["form"].errors == {
+            "name": ["There is a contact of this name already."]
+        }
         activation = run_step(connection, "xero/create-contact", {"name": shown})
         assert activation.state == "failed"
         assert named_at_xero(sandbox, connection, shown) == [str(contact.xero_id)]
@@ -82,7 +90,9 @@ def test_step_gives_the_contact_that_is_there(
         assert named_at_xero(sandbox, connection, shown) == [str(contact.xero_id)]
 
 
-def test_what_is_stored_is_found_after_the_migration(connection: Connection, stored: list[Contact]) -> None:
+def test_what_is_stored_is_found_after_the_migration(
+    connection: Connection, stored: list[Contact]
+) -> None:
     migration: Any = importlib.import_module("xero.migrations.0010_names_with_blanks")
     before = dict(Contact.objects.values_list("pk", "search_key"))
     migration.backwards(apps, None)
@@ -109,4 +119,7 @@ def test_line_end_counts_once_and_reaches_xero_as_one_character(
         NEW, filled(connection, lines__0__description="one\rtwo\r\n\nthree", reference="cr")
     )
     assert lone.status_code == 302
-    assert Invoice.objects.get(reference="cr").body["LineItems"][0]["Description"] == "one\ntwo\n\nthree"
+    assert (
+        Invoice.objects.get(reference="cr").body["LineItems"][0]["Description"]
+        == "one\ntwo\n\nthree"
+    )

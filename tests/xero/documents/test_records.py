@@ -28,7 +28,10 @@ LOCKED_ORGANISATION = 1  # the second of the sandbox has a lock date
 def check_sent() -> None:
     for call in Call.objects.select_related("sending"):
         check_request(
-            "accounting.yaml", call.sending.method, call.sending.path, wire.decode(bytes(call.sending.body))
+            "accounting.yaml",
+            call.sending.method,
+            call.sending.path,
+            wire.decode(bytes(call.sending.body)),
         )
 
 
@@ -37,7 +40,12 @@ def check_sent() -> None:
 
 def test_contact_is_made_once_and_shown(as_member: Client, connection: Connection) -> None:
     name = f"Kōwhai & Sons {uuid4()}"
-    data = {"form_key": str(uuid4()), "name": f"  {name} ", "email": "hello@kowhai.example", "city": "Nelson"}
+    data = {
+        "form_key": str(uuid4()),
+        "name": f"  {name} ",
+        "email": "hello@kowhai.example",
+        "city": "Nelson",
+    }
     first, second = as_member.post(NEW_CONTACT, data), as_member.post(NEW_CONTACT, data)
     contact = Contact.objects.get(name=name)
     assert first["Location"] == second["Location"] == f"{HERE}/contacts/{contact.xero_id}/"
@@ -66,19 +74,25 @@ def test_wrong_contact_is_explained(
     assert Call.objects.count() == 0
 
 
-def test_known_name_is_refused_before_anything_is_sent(as_member: Client, connection: Connection) -> None:
+def test_known_name_is_refused_before_anything_is_sent(
+    as_member: Client, connection: Connection
+) -> None:
     known = Contact.objects.filter(connection=connection, status="ACTIVE").earliest("name")
     answer = as_member.post(NEW_CONTACT, {"form_key": str(uuid4()), "name": known.name.upper()})
     assert answer.context["form"].errors == {"name": ["There is a contact of this name already."]}
     assert f"contacts/{known.xero_id}/" in answer.content.decode()
 
 
-def test_name_that_only_xero_knows_is_refused_in_its_words(as_member: Client, connection: Connection) -> None:
+def test_name_that_only_xero_knows_is_refused_in_its_words(
+    as_member: Client, connection: Connection
+) -> None:
     known = Contact.objects.filter(connection=connection, status="ACTIVE").earliest("name")
     Contact.objects.filter(connection=connection).delete()
     answer = as_member.post(NEW_CONTACT, {"form_key": str(uuid4()), "name": known.name})
     (message,) = answer.context["refused"]
-    assert message.startswith(f"The contact name {known.name} is already assigned to another contact.")
+    assert message.startswith(
+        f"The contact name {known.name} is already assigned to another contact."
+    )
     assert answer.context["form"].errors == {"name": [message]}
 
 
@@ -98,7 +112,9 @@ def to_pay(connection: Connection, type: str = "ACCREC") -> Invoice:
 
 
 def bank(connection: Connection) -> Account:
-    return Account.objects.filter(connection=connection, type="BANK", status="ACTIVE", currency="NZD")[0]
+    return Account.objects.filter(
+        connection=connection, type="BANK", status="ACTIVE", currency="NZD"
+    )[0]
 
 
 def payment(invoice: Invoice, account: Account | None = None, **more: Any) -> dict[str, str]:
@@ -211,7 +227,9 @@ def test_payment_in_a_locked_period_is_refused_at_the_date(
     assert answer.context["form"].errors == {"date": answer.context["refused"]}
 
 
-def test_document_to_pay_is_found_by_number_and_contact(as_member: Client, connection: Connection) -> None:
+def test_document_to_pay_is_found_by_number_and_contact(
+    as_member: Client, connection: Connection
+) -> None:
     invoice = to_pay(connection)
     for term in (invoice.number, invoice.number.lower()):
         found = as_member.get(NEW_PAYMENT, {"q": term}).context["documents"]
@@ -222,7 +240,10 @@ def test_document_to_pay_is_found_by_number_and_contact(as_member: Client, conne
 
 
 def test_records_of_other_clients_are_not_found(
-    as_member: Client, connection: Connection, foreign_workspace: Workspace, other_workspace: Workspace
+    as_member: Client,
+    connection: Connection,
+    foreign_workspace: Workspace,
+    other_workspace: Workspace,
 ) -> None:
     own = to_pay(connection)
     for place in (foreign_workspace, other_workspace):
@@ -233,7 +254,9 @@ def test_records_of_other_clients_are_not_found(
         assert as_member.post(f"{HERE}/invoices/{document}/approve/").status_code == 404
         assert as_member.post(f"{HERE}/invoices/{document}/void/").status_code == 404
         answer = as_member.post(NEW_PAYMENT, payment(own, account_id=ids["account"]))
-        assert answer.context["form"].errors == {"account_id": [f"{connection.name} has no such account."]}
+        assert answer.context["form"].errors == {
+            "account_id": [f"{connection.name} has no such account."]
+        }
     assert Call.objects.count() == 0
 
 
@@ -241,11 +264,15 @@ def test_records_of_other_clients_are_not_found(
 
 
 def of_status(connection: Connection, status: str) -> Invoice:
-    found = Invoice.objects.filter(connection=connection, status=status, type="ACCREC", amount_paid=0)
+    found = Invoice.objects.filter(
+        connection=connection, status=status, type="ACCREC", amount_paid=0
+    )
     return found.latest("date")
 
 
-def test_draft_is_approved_and_nothing_else_of_it_changes(as_member: Client, connection: Connection) -> None:
+def test_draft_is_approved_and_nothing_else_of_it_changes(
+    as_member: Client, connection: Connection
+) -> None:
     draft = of_status(connection, "DRAFT")
     before = draft.body["LineItems"]
     answer = as_member.post(f"{HERE}/invoices/{draft.xero_id}/approve/")
@@ -298,11 +325,16 @@ def test_draft_is_deleted(as_member: Client, connection: Connection) -> None:
     assert draft.status == "DELETED"
 
 
-def test_paid_invoice_is_not_voided_and_xero_says_why(as_member: Client, connection: Connection) -> None:
+def test_paid_invoice_is_not_voided_and_xero_says_why(
+    as_member: Client, connection: Connection
+) -> None:
     paid = Invoice.objects.filter(connection=connection, status="AUTHORISED", amount_paid__gt=0)[0]
     url = f"{HERE}/invoices/{paid.xero_id}/void/"
     answer = as_member.post(url, {"typed": paid.number or paid.contact_name}, follow=True)
-    assert "This document cannot be edited as it has a payment or credit note" in answer.content.decode()
+    assert (
+        "This document cannot be edited as it has a payment or credit note"
+        in answer.content.decode()
+    )
     paid.refresh_from_db()
     assert (paid.status, Call.objects.get().state) == ("AUTHORISED", CallState.FAILED)
 
@@ -317,7 +349,11 @@ def test_paid_invoice_is_not_voided_and_xero_says_why(as_member: Client, connect
     ],
 )
 def test_document_offers_what_its_status_allows(
-    status: str, offered: list[str], as_member: Client, as_client_user: Client, connection: Connection
+    status: str,
+    offered: list[str],
+    as_member: Client,
+    as_client_user: Client,
+    connection: Connection,
 ) -> None:
     found = Invoice.objects.filter(connection=connection, status=status, type="ACCREC")
     invoice = (found.filter(amount_paid=0) if status != "PAID" else found)[0]

@@ -29,7 +29,9 @@ def test_two_requests_at_once_are_one_invoice(
     data = {
         "do": "draft",
         "form_key": str(uuid4()),
-        "contact_name": Contact.objects.filter(connection=connection, status="ACTIVE").earliest("name").name,
+        "contact_name": Contact.objects.filter(connection=connection, status="ACTIVE")
+        .earliest("name")
+        .name,
         "line_amount_types": "Exclusive",
         "reference": mark,
         "lines-0-description": "Consulting",
@@ -51,7 +53,9 @@ def test_two_requests_at_once_are_one_invoice(
             time.sleep(0.01)
         later = pool.submit(send)
         first, second = earlier.result(90), later.result(90)
-    found = sandbox.xero("GET", str(connection.tenant_id), f"Invoices?searchTerm={mark}&page=1")["Invoices"]
+    found = sandbox.xero("GET", str(connection.tenant_id), f"Invoices?searchTerm={mark}&page=1")[
+        "Invoices"
+    ]
     assert [one["Reference"] for one in found] == [mark]
     assert first == second == f"/northwind/harbour-cafe/invoices/{found[0]['InvoiceID']}/"
     assert Call.objects.count() == 1

@@ -1,4 +1,6 @@
-"""The ledger's lists, on rows made here: tabs, filters, orders, totals, search, files, and the number of queries."""
+"""The ledger's lists, on rows made here: tabs, filters, orders, totals, search, files, and the
+number of queries.
+"""
 
 import csv
 import io
@@ -30,7 +32,9 @@ NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace, name="Harbour & Vine")
     sync_schedule.begin(found)
-    Ledger.objects.filter(pk=found.pk).update(base_currency="NZD", first_finished_at=NOW, finished_at=NOW)
+    Ledger.objects.filter(pk=found.pk).update(
+        base_currency="NZD", first_finished_at=NOW, finished_at=NOW
+    )
     return found
 
 
@@ -80,25 +84,39 @@ def test_awaiting_payment_starts_with_what_was_due_first(
     assert numbers(as_client_user, "tab=authorised") == ["B", "C", "A"]
 
 
-def test_tabs_count_and_voided_are_only_under_all(as_client_user: Client, connection: Connection) -> None:
+def test_tabs_count_and_voided_are_only_under_all(
+    as_client_user: Client, connection: Connection
+) -> None:
     statuses = ["DRAFT", "DRAFT", "SUBMITTED", "AUTHORISED", "PAID", "VOIDED", "DELETED"]
-    upsert.take_in(connection, "invoices", [invoice(f"N{i}", Status=s) for i, s in enumerate(statuses)])
+    upsert.take_in(
+        connection, "invoices", [invoice(f"N{i}", Status=s) for i, s in enumerate(statuses)]
+    )
     upsert.take_in(connection, "invoices", [invoice("a bill", Type="ACCPAY")])
     answer = as_client_user.get("/northwind/harbour-cafe/invoices/")
     listing_ = answer.context["listing"]
     assert listing_.tabs == {"": 7, "draft": 2, "submitted": 1, "authorised": 1, "paid": 1}
-    assert [(t.currency, t.documents, t.total) for t in listing_.totals] == [("NZD", 7, Decimal("575.0000"))]
+    assert [(t.currency, t.documents, t.total) for t in listing_.totals] == [
+        ("NZD", 7, Decimal("575.0000"))
+    ]
     assert numbers(as_client_user, noun="bills") == ["a bill"]
 
 
 def test_totals_are_per_currency_and_never_added_across(
     as_client_user: Client, connection: Connection
 ) -> None:
-    bodies = [invoice("A"), invoice("B"), invoice("C", CurrencyCode="USD", AmountDue=Decimal("0.05"))]
+    bodies = [
+        invoice("A"),
+        invoice("B"),
+        invoice("C", CurrencyCode="USD", AmountDue=Decimal("0.05")),
+    ]
     upsert.take_in(connection, "invoices", bodies)
     for query in ("", "q=ridge", "since=2026-10-01"):
         upsert.take_in(connection, "contacts", [])
-        found = as_client_user.get(f"/northwind/harbour-cafe/invoices/?{query}").context["listing"].totals
+        found = (
+            as_client_user.get(f"/northwind/harbour-cafe/invoices/?{query}")
+            .context["listing"]
+            .totals
+        )
         if query == "q=ridge":  # no contact is known by that name here: nothing is found
             assert found == []
             continue
@@ -141,10 +159,17 @@ def test_totals_are_per_currency_and_never_added_across(
         ("page=99", ["S-9", "INV-0420", "INV-0042"]),
     ],
 )
-def test_filters_find(query: str, found: list[str], as_client_user: Client, connection: Connection) -> None:
+def test_filters_find(
+    query: str, found: list[str], as_client_user: Client, connection: Connection
+) -> None:
     cafe = str(uuid4())
     contacts = [
-        {"ContactID": cafe, "Name": "Café du Port", "ContactStatus": "ACTIVE", "UpdatedDateUTC": "/Date(0)/"}
+        {
+            "ContactID": cafe,
+            "Name": "Café du Port",
+            "ContactStatus": "ACTIVE",
+            "UpdatedDateUTC": "/Date(0)/",
+        }
     ]
     upsert.take_in(connection, "contacts", contacts)
     other = invoice(
@@ -157,12 +182,17 @@ def test_filters_find(query: str, found: list[str], as_client_user: Client, conn
         DueDateString="2026-12-05T00:00:00",
     )
     zoo = {"ContactID": str(uuid4()), "Name": "Ridgeway Zoo"}
-    sales = [invoice("INV-0042", DateString="2026-10-31T00:00:00"), invoice("INV-0420", Contact=zoo)]
+    sales = [
+        invoice("INV-0042", DateString="2026-10-31T00:00:00"),
+        invoice("INV-0420", Contact=zoo),
+    ]
     upsert.take_in(connection, "invoices", [*sales, other])
     assert numbers(as_client_user, query) == found
 
 
-def test_filter_shows_the_error_of_a_wrong_field(as_client_user: Client, connection: Connection) -> None:
+def test_filter_shows_the_error_of_a_wrong_field(
+    as_client_user: Client, connection: Connection
+) -> None:
     page = as_client_user.get("/northwind/harbour-cafe/invoices/?since=2026-02-30").content.decode()
     assert "Enter a valid date." in page
 
@@ -173,9 +203,15 @@ def test_overdue_says_how_many_days(
     monkeypatch.setattr(organisation_time, "today_in", lambda connection: date(2026, 11, 27))
     late = {"A": "2026-11-15", "B": "2026-11-26", "C": "2026-11-27"}
     bodies = [invoice(number, DueDateString=f"{day}T00:00:00") for number, day in late.items()]
-    upsert.take_in(connection, "invoices", [*bodies, invoice("D", Status="PAID", AmountDue=Decimal(0))])
+    upsert.take_in(
+        connection, "invoices", [*bodies, invoice("D", Status="PAID", AmountDue=Decimal(0))]
+    )
     page = as_client_user.get("/northwind/harbour-cafe/invoices/").content.decode()
-    assert [text in page for text in ("12 days overdue", "1 day overdue", "0 day")] == [True, True, False]
+    assert [text in page for text in ("12 days overdue", "1 day overdue", "0 day")] == [
+        True,
+        True,
+        False,
+    ]
     assert page.count("overdue</span>") == 2
 
 
@@ -190,10 +226,16 @@ def test_lists_ask_as_often_for_thirty_rows_as_for_one(
             connection, "invoices", sales + [invoice(f"B{i}", Type="ACCPAY") for i in range(count)]
         )
         ids = [{"UpdatedDateUTC": changed, "Name": f"N{i}", "Code": f"C{i}"} for i in range(count)]
-        for kind, field in (("contacts", "ContactID"), ("accounts", "AccountID"), ("items", "ItemID")):
+        for kind, field in (
+            ("contacts", "ContactID"),
+            ("accounts", "AccountID"),
+            ("items", "ItemID"),
+        ):
             upsert.take_in(connection, kind, [each | {field: str(uuid4())} for each in ids])
         paid = {"Status": "AUTHORISED", "PaymentType": "ACCRECPAYMENT", "Amount": Decimal(5)}
-        upsert.take_in(connection, "payments", [each | paid | {"PaymentID": str(uuid4())} for each in ids])
+        upsert.take_in(
+            connection, "payments", [each | paid | {"PaymentID": str(uuid4())} for each in ids]
+        )
 
     def asked(query: str) -> int:
         with CaptureQueriesContext(database) as queries:
@@ -298,14 +340,22 @@ def test_search_puts_the_whole_number_before_its_parts(
     assert "INV-0042" in numbers(as_client_user, "q=42")
 
 
-def test_payments_are_found_by_the_inside_of_a_number(as_client_user: Client, connection: Connection) -> None:
+def test_payments_are_found_by_the_inside_of_a_number(
+    as_client_user: Client, connection: Connection
+) -> None:
     paid = {"Status": "AUTHORISED", "PaymentType": "ACCRECPAYMENT", "Amount": Decimal(5)}
     changed = f"/Date({int(NOW.timestamp() * 1000)}+0000)/"
     for number in ("INV-2024-0042-A", "INV-2024-0043-A"):
-        body = paid | {"PaymentID": str(uuid4()), "UpdatedDateUTC": changed, "Invoice": invoice(number)}
+        body = paid | {
+            "PaymentID": str(uuid4()),
+            "UpdatedDateUTC": changed,
+            "Invoice": invoice(number),
+        }
         upsert.take_in(connection, "payments", [body])
     answer = as_client_user.get("/northwind/harbour-cafe/payments/?q=-0042")
-    assert [row.invoice_number for row in answer.context["listing"].window.rows] == ["INV-2024-0042-A"]
+    assert [row.invoice_number for row in answer.context["listing"].window.rows] == [
+        "INV-2024-0042-A"
+    ]
 
 
 def test_part_for_htmx_is_the_list_alone(as_client_user: Client, connection: Connection) -> None:
@@ -348,7 +398,10 @@ def test_workspace_with_two_organisations_shows_one_at_a_time(
 
 
 def test_other_workspaces_rows_are_not_there(
-    as_client_user: Client, connection: Connection, other_workspace: Workspace, foreign_workspace: Workspace
+    as_client_user: Client,
+    connection: Connection,
+    other_workspace: Workspace,
+    foreign_workspace: Workspace,
 ) -> None:
     for place in (other_workspace, foreign_workspace):
         foreign = make_connection(place)
@@ -371,7 +424,9 @@ def test_refresh_is_for_staff_and_comes_back(
     assert away["Location"] == "/northwind/harbour-cafe/invoices/"
 
 
-def test_freshness_shows_progress_then_reloads(as_client_user: Client, connection: Connection) -> None:
+def test_freshness_shows_progress_then_reloads(
+    as_client_user: Client, connection: Connection
+) -> None:
     address = f"/northwind/harbour-cafe/ledger/{connection.pk}/freshness/?kind=invoices"
     Ledger.objects.update(started_at=NOW)
     Ledger.objects.get().parts.create(kind="invoices", running=True, done=3000, total=10000)

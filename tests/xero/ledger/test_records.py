@@ -71,12 +71,25 @@ def test_invoice_shows_lines_tax_and_totals_as_xero_has_them(
     body = invoice("INV-7", LineItems=lines, CurrencyCode="USD", CurrencyRate=Decimal("0.612300"))
     upsert.take_in(connection, "invoices", [body])
     text = page(as_client_user, f"invoices/{body['InvoiceID']}/")
-    shown = ["Consulting &lt;b&gt;", "12.3456", "Region: North", "Sales", "10 %", "at 0.6123", "Tax OUTPUT2"]
+    shown = [
+        "Consulting &lt;b&gt;",
+        "12.3456",
+        "Region: North",
+        "Sales",
+        "10 %",
+        "at 0.6123",
+        "Tax OUTPUT2",
+    ]
     assert [part for part in shown if part not in text] == []
-    assert records.taxes_of(Invoice.objects.get()) == [("OUTPUT2", Decimal("3.71")), ("ZERO", Decimal(0))]
+    assert records.taxes_of(Invoice.objects.get()) == [
+        ("OUTPUT2", Decimal("3.71")),
+        ("ZERO", Decimal(0)),
+    ]
 
 
-def test_invoice_lists_its_payments_and_history(as_client_user: Client, connection: Connection) -> None:
+def test_invoice_lists_its_payments_and_history(
+    as_client_user: Client, connection: Connection
+) -> None:
     body = invoice("INV-7")
     paid = {
         "PaymentID": str(uuid4()),
@@ -88,7 +101,9 @@ def test_invoice_lists_its_payments_and_history(as_client_user: Client, connecti
         "Invoice": body,
     }
     upsert.take_in(connection, "invoices", [body])
-    upsert.take_in(connection, "payments", [paid, paid | {"PaymentID": str(uuid4()), "Status": "DELETED"}])
+    upsert.take_in(
+        connection, "payments", [paid, paid | {"PaymentID": str(uuid4()), "Status": "DELETED"}]
+    )
     make_event(connection, resource_id=body["InvoiceID"], type="CREATE", recovered=True)
     text = page(as_client_user, f"invoices/{body['InvoiceID']}/")
     assert text.count("/payments/") == 1 + text.count('href="/northwind/harbour-cafe/payments/"')
@@ -119,11 +134,17 @@ def test_history_has_events_activations_and_calls_newest_first(
     make_call(connection, subject="Another invoice")
     path = f"{HERE}/invoices/{body['InvoiceID']}/"
     found = [
-        entry.event or entry.call or entry.run.workflow for entry in as_member.get(path).context["history"]
+        entry.event or entry.call or entry.run.workflow
+        for entry in as_member.get(path).context["history"]
     ]
     assert found == [paid, "Pay it", made, "Thank the payer", came]
     text = page(as_member, f"invoices/{body['InvoiceID']}/")
-    links = [f"deliveries/{delivery.pk}/", f"activations/{run.pk}/", f"calls/{made.pk}/", f"calls/{paid.pk}/"]
+    links = [
+        f"deliveries/{delivery.pk}/",
+        f"activations/{run.pk}/",
+        f"calls/{made.pk}/",
+        f"calls/{paid.pk}/",
+    ]
     assert [link for link in links if f'href="{HERE}/{link}"' not in text] == []
     assert "Out of paper." in text
     assert member.email in text
@@ -140,7 +161,9 @@ def test_client_users_see_the_history_without_links_to_deliveries(
     assert "/deliveries/" not in text
 
 
-def test_history_asks_as_often_for_many_entries_as_for_one(as_member: Client, connection: Connection) -> None:
+def test_history_asks_as_often_for_many_entries_as_for_one(
+    as_member: Client, connection: Connection
+) -> None:
     body = invoice("INV-7")
     upsert.take_in(connection, "invoices", [body])
     workflow = make_workflow(connection.agency, connection)
@@ -198,7 +221,12 @@ def test_bill_asked_for_as_an_invoice_leads_to_the_bill(
 
 
 def test_contact_shows_its_documents(as_client_user: Client, connection: Connection) -> None:
-    contact = {"ContactID": str(uuid4()), "Name": "Tui & Co", "UpdatedDateUTC": LATER, "IsCustomer": True}
+    contact = {
+        "ContactID": str(uuid4()),
+        "Name": "Tui & Co",
+        "UpdatedDateUTC": LATER,
+        "IsCustomer": True,
+    }
     upsert.take_in(connection, "contacts", [contact])
     upsert.take_in(connection, "invoices", [invoice("INV-1", Contact=contact), invoice("INV-2")])
     text = page(as_client_user, f"contacts/{contact['ContactID']}/")
@@ -212,4 +240,6 @@ def test_unknown_status_is_shown_as_xero_spells_it(
 ) -> None:
     body = invoice("INV-7", Status=status, LineItems=None, Contact=None)
     upsert.take_in(connection, "invoices", [body])
-    assert (status or "INV-7").capitalize()[0] in page(as_client_user, f"invoices/{body['InvoiceID']}/")
+    assert (status or "INV-7").capitalize()[0] in page(
+        as_client_user, f"invoices/{body['InvoiceID']}/"
+    )

@@ -1,4 +1,6 @@
-"""Refunds of overpayments, prepayments and credit notes: whose they are, in which currency, and which way they went."""
+"""Refunds of overpayments, prepayments and credit notes: whose they are, in which currency, and
+which way they went.
+"""
 
 import csv
 import importlib
@@ -47,7 +49,12 @@ def paid(type: str, amount: int, **document: Any) -> dict[str, Any]:
 
 def overpayment(**fields: Any) -> dict[str, Any]:
     """As Xero lists it: under `Invoice`, with a type of its own."""
-    nested = {"Type": "AROVERPAYMENT", "InvoiceID": str(uuid4()), "InvoiceNumber": "", "Contact": CUSTOMER}
+    nested = {
+        "Type": "AROVERPAYMENT",
+        "InvoiceID": str(uuid4()),
+        "InvoiceNumber": "",
+        "Contact": CUSTOMER,
+    }
     return paid("AROVERPAYMENTPAYMENT", 70, Invoice=nested | {"CurrencyCode": "NZD"} | fields)
 
 
@@ -62,7 +69,12 @@ def credit_note() -> dict[str, Any]:
 
 
 def sale(amount: int) -> dict[str, Any]:
-    nested = {"Type": "ACCREC", "InvoiceID": str(uuid4()), "InvoiceNumber": "INV-3", "CurrencyCode": "NZD"}
+    nested = {
+        "Type": "ACCREC",
+        "InvoiceID": str(uuid4()),
+        "InvoiceNumber": "INV-3",
+        "CurrencyCode": "NZD",
+    }
     return paid("ACCRECPAYMENT", amount, Invoice=nested | {"Contact": CUSTOMER})
 
 
@@ -72,8 +84,16 @@ def test_refunds_have_contact_currency_and_number_and_no_invoice(connection: Con
         "currency", "contact_name", "invoice_number", "invoice_xero_id"
     )
     name = CUSTOMER["Name"]
-    assert list(rows) == [("NZD", name, "", None), ("USD", name, "", None), ("NZD", name, "CN-0031", None)]
-    assert [row.kind.direction for row in Payment.objects.order_by("amount")] == ["paid", "paid", "received"]
+    assert list(rows) == [
+        ("NZD", name, "", None),
+        ("USD", name, "", None),
+        ("NZD", name, "CN-0031", None),
+    ]
+    assert [row.kind.direction for row in Payment.objects.order_by("amount")] == [
+        "paid",
+        "paid",
+        "received",
+    ]
 
 
 @pytest.mark.parametrize("query", ["", "least=1", "q=Ridgeway"])
@@ -83,7 +103,9 @@ def test_money_received_and_money_paid_are_never_one_total(
     """The total of a whole tab, of a filter, and of a search are reckoned in three places."""
     contact = CUSTOMER | {"UpdatedDateUTC": CHANGED}
     upsert.take_in(connection, "contacts", [contact])
-    upsert.take_in(connection, "payments", [sale(100), sale(11), overpayment(), prepayment(), credit_note()])
+    upsert.take_in(
+        connection, "payments", [sale(100), sale(11), overpayment(), prepayment(), credit_note()]
+    )
     listing = as_member.get(f"{HERE}/payments/?{query}").context["listing"]
     found = [(one.currency, one.direction, one.documents, one.total) for one in listing.totals]
     assert found == [
@@ -93,7 +115,9 @@ def test_money_received_and_money_paid_are_never_one_total(
     ]
 
 
-def test_refunds_have_a_tab_and_say_in_words_what_they_are(as_member: Client, connection: Connection) -> None:
+def test_refunds_have_a_tab_and_say_in_words_what_they_are(
+    as_member: Client, connection: Connection
+) -> None:
     upsert.take_in(connection, "payments", [sale(100), overpayment(), credit_note()])
     text = page(as_member, "payments/?tab=refunds")
     assert "Refund of an overpayment" in text
@@ -115,13 +139,19 @@ def test_file_says_direction_and_document(as_member: Client, connection: Connect
     answer = as_member.get(f"{HERE}/payments/export/")
     text = answer.getvalue().decode()
     (row,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
-    assert (row["direction"], row["document"], row["invoice"]) == ("received", "credit-note", "CN-0031")
+    assert (row["direction"], row["document"], row["invoice"]) == (
+        "received",
+        "credit-note",
+        "CN-0031",
+    )
 
 
 def test_payment_in_an_unnamed_currency_is_not_counted_as_the_base_currency(
     as_member: Client, connection: Connection
 ) -> None:
-    upsert.take_in(connection, "payments", [sale(5), paid("ARCREDITPAYMENT", 6, CreditNoteNumber="CN-1")])
+    upsert.take_in(
+        connection, "payments", [sale(5), paid("ARCREDITPAYMENT", 6, CreditNoteNumber="CN-1")]
+    )
     text = page(as_member, "payments/")
     assert "Paid: 1 payment in a currency that Xero did not name" in text
     assert "Received: 1 payment in NZD" in text

@@ -1,4 +1,6 @@
-"""Records from which Xero left something out, or sent an amount as text: their pages show what there is."""
+"""Records from which Xero left something out, or sent an amount as text: their pages show what
+there is.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -47,7 +49,9 @@ def draft(*lines: dict[str, Any], **fields: Any) -> dict[str, Any]:
 def test_page_of_a_draft_whose_lines_have_neither_account_nor_amounts(
     as_member: Client, connection: Connection
 ) -> None:
-    body = draft({"Description": "Only words", "Tracking": []}, {"Description": "Twice", "Quantity": "2.0"})
+    body = draft(
+        {"Description": "Only words", "Tracking": []}, {"Description": "Twice", "Quantity": "2.0"}
+    )
     upsert.take_in(connection, "invoices", [body])
     text = page(as_member, f"invoices/{body['InvoiceID']}/")
     assert "Only words" in text
@@ -78,7 +82,12 @@ def test_page_of_a_document_whose_amounts_are_texts_or_empty(
 def test_line_without_an_account_shows_none_even_where_an_account_has_no_code(
     as_member: Client, connection: Connection
 ) -> None:
-    bank = {"AccountID": str(uuid4()), "Name": "Savings without a code", "Type": "BANK", "Status": "ACTIVE"}
+    bank = {
+        "AccountID": str(uuid4()),
+        "Name": "Savings without a code",
+        "Type": "BANK",
+        "Status": "ACTIVE",
+    }
     upsert.take_in(connection, "accounts", [bank])
     body = draft({"Description": "Not coded", "LineAmount": Decimal(80), "AccountCode": ""})
     upsert.take_in(connection, "invoices", [body])
@@ -91,7 +100,12 @@ def test_line_without_an_account_shows_none_even_where_an_account_has_no_code(
 def test_page_of_a_tracked_item_names_the_account_of_its_cost(
     as_member: Client, connection: Connection
 ) -> None:
-    cost = {"AccountID": str(uuid4()), "Code": "310", "Name": "Cost of goods sold", "Type": "DIRECTCOSTS"}
+    cost = {
+        "AccountID": str(uuid4()),
+        "Code": "310",
+        "Name": "Cost of goods sold",
+        "Type": "DIRECTCOSTS",
+    }
     upsert.take_in(connection, "accounts", [cost])
     tracked = {
         "ItemID": str(uuid4()),
@@ -114,21 +128,32 @@ def test_item_page_and_form_stand_whatever_its_details_hold(
     as_member: Client, connection: Connection, details: Any
 ) -> None:
     item = {"ItemID": str(uuid4()), "Code": "EMPTY", "IsSold": True, "IsPurchased": True}
-    upsert.take_in(connection, "items", [item | {"SalesDetails": details, "PurchaseDetails": details}])
+    upsert.take_in(
+        connection, "items", [item | {"SalesDetails": details, "PurchaseDetails": details}]
+    )
     page(as_member, f"items/{item['ItemID']}/")
     offered = choices.item_fields(connection, "EMPTY", "ACCREC")
     assert offered is not None
-    assert offered.get("unit_amount") == (Decimal("9.50") if details == {"UnitPrice": "9.5"} else None)
+    assert offered.get("unit_amount") == (
+        Decimal("9.50") if details == {"UnitPrice": "9.5"} else None
+    )
 
 
 def test_line_reads_what_is_absent_as_none() -> None:
     line = parse_line({"Tracking": None, "Quantity": True, "UnitAmount": "NaN", "LineAmount": [1]})
-    assert (line.quantity, line.unit_amount, line.line_amount, line.tax_amount) == (None, None, None, None)
+    assert (line.quantity, line.unit_amount, line.line_amount, line.tax_amount) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert (line.account_code, line.tracking) == ("", ())
 
 
 def test_amounts_beyond_any_money_are_none() -> None:
-    huge = parse_invoice({"Total": Decimal("1E+999999"), "AmountDue": "9" * 5000, "SubTotal": "Infinity"})
+    huge = parse_invoice(
+        {"Total": Decimal("1E+999999"), "AmountDue": "9" * 5000, "SubTotal": "Infinity"}
+    )
     assert (huge.total, huge.amount_due, huge.sub_total) == (None, None, None)
     assert parse_invoice({"Total": Decimal("1E-999999")}).total == 0
 
@@ -150,7 +175,9 @@ def test_number_that_no_column_holds_stops_no_other_record(
         page(as_member, f"invoices/{body['InvoiceID']}/")
     total = wire.decode(wire.encode([draft(Total="odd"), draft()]).replace(b'"odd"', odd.encode()))
     assert upsert.take_in(connection, "invoices", total).skipped == (Decimal(odd) > 1)
-    assert Invoice.objects.filter(total=0).count() == (4 if Decimal(odd) > 1 or odd.startswith("0.") else 5)
+    assert Invoice.objects.filter(total=0).count() == (
+        4 if Decimal(odd) > 1 or odd.startswith("0.") else 5
+    )
 
 
 def test_instants_and_days_at_the_ends_of_the_calendar_are_shown(
@@ -173,7 +200,9 @@ def test_text_whose_small_letters_are_more_than_its_capitals_fits(connection: Co
 
 
 def test_lists_of_anything_but_objects_are_empty() -> None:
-    odd = parse_invoice({"LineItems": "none", "Payments": [None, 1], "Contact": [], "CreditNotes": {}})
+    odd = parse_invoice(
+        {"LineItems": "none", "Payments": [None, 1], "Contact": [], "CreditNotes": {}}
+    )
     assert (odd.lines, odd.payments, odd.contact.name, odd.credits) == ((), (), "", ())
 
 
@@ -199,7 +228,9 @@ def test_terms_of_payment_are_days_or_nothing(terms: Any, days: int | None) -> N
 
 
 @pytest.mark.parametrize("system", [{"odd": 1}, ["DEBTORS"], 7, None, "DEBTORS", "GST"])
-def test_account_is_offered_for_lines_unless_it_is_xeros_own(connection: Connection, system: Any) -> None:
+def test_account_is_offered_for_lines_unless_it_is_xeros_own(
+    connection: Connection, system: Any
+) -> None:
     body = {"AccountID": str(uuid4()), "Code": "610", "Name": "Any", "SystemAccount": system}
     upsert.take_in(connection, "accounts", [body])
     offered = [] if system == "DEBTORS" else [("Other", [("610", "610 Any")])]
@@ -215,7 +246,9 @@ def test_what_a_payment_is_for_is_found_wherever_xero_puts_it() -> None:
     assert parse_paid_document({}).kind == ""
 
 
-def test_accounts_page_of_an_account_that_says_nothing(as_member: Client, connection: Connection) -> None:
+def test_accounts_page_of_an_account_that_says_nothing(
+    as_member: Client, connection: Connection
+) -> None:
     body = {"AccountID": str(uuid4()), "Description": {"odd": 1}}
     upsert.take_in(connection, "accounts", [body])
     assert as_member.get(f"{HERE}/accounts/{body['AccountID']}/").status_code == 200

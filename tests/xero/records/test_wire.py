@@ -68,7 +68,11 @@ def test_requests_carry_iso() -> None:
     assert wire.iso_instant(at) == "2026-11-22T12:02:03"
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=4))
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=4
+    )
+)
 def test_amounts_stay_exact(amount: Decimal) -> None:
     body = wire.encode({"Amount": amount, "Date": date(2026, 1, 2)})
     assert wire.decode(body) == {"Amount": amount, "Date": "2026-01-02"}

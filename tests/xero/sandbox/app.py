@@ -17,7 +17,9 @@ SCOPES = (
     "accounting.payments"
 )
 VERIFIER = "v" * 43
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+CHALLENGE = (
+    base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+)
 
 
 def query_of(url: str) -> dict[str, str]:
@@ -27,7 +29,9 @@ def query_of(url: str) -> dict[str, str]:
 class App:
     """One registered app and, after `connect`, one user's tokens."""
 
-    def __init__(self, sandbox: SandboxProcess, client_id: str = "", secret: str | None = "") -> None:
+    def __init__(
+        self, sandbox: SandboxProcess, client_id: str = "", secret: str | None = ""
+    ) -> None:
         self.sandbox = sandbox
         self.client_id = client_id or sandbox.client_id
         self.secret = sandbox.client_secret if secret == "" else secret
@@ -47,20 +51,28 @@ class App:
         }
         return f"{self.sandbox.base_url}/identity/connect/authorize?{urlencode(query)}"
 
-    def code(self, *organisations: str, user: str = "mere", scope: str = SCOPES, **more: str) -> str:
+    def code(
+        self, *organisations: str, user: str = "mere", scope: str = SCOPES, **more: str
+    ) -> str:
         redirect = self.sandbox.allow(self.authorize_url(scope, **more), *organisations, user=user)
         return query_of(redirect)["code"]
 
     def token(self, **form: str) -> requests.Response:
         auth = None if self.secret is None else (self.client_id, self.secret)
         data = form if self.secret else {"client_id": self.client_id, **form}
-        return self.session.post(f"{self.sandbox.base_url}/connect/token", data=data, auth=auth, timeout=10)
+        return self.session.post(
+            f"{self.sandbox.base_url}/connect/token", data=data, auth=auth, timeout=10
+        )
 
     def exchange(self, code: str, **more: str) -> requests.Response:
-        return self.token(grant_type="authorization_code", code=code, redirect_uri=REDIRECT_URI, **more)
+        return self.token(
+            grant_type="authorization_code", code=code, redirect_uri=REDIRECT_URI, **more
+        )
 
     def refresh(self, token: str = "") -> requests.Response:
-        return self.token(grant_type="refresh_token", refresh_token=token or self.tokens["refresh_token"])
+        return self.token(
+            grant_type="refresh_token", refresh_token=token or self.tokens["refresh_token"]
+        )
 
     def connect(self, index: int = 0, *, user: str = "mere", scope: str = SCOPES) -> "App":
         """Consents to the organisation of this index and keeps the tokens."""
@@ -75,7 +87,9 @@ class App:
 
     def identity(self, method: str, path: str, token: str = "") -> requests.Response:
         headers = {"Authorization": f"Bearer {token or self.tokens['access_token']}"}
-        return self.session.request(method, f"{self.sandbox.base_url}/{path}", headers=headers, timeout=10)
+        return self.session.request(
+            method, f"{self.sandbox.base_url}/{path}", headers=headers, timeout=10
+        )
 
     def call(
         self, method: str, path: str, body: Any = None, *, timeout: float = 10, **headers: str

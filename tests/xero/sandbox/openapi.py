@@ -1,8 +1,9 @@
-"""Holds requests and answers against Xero's own OpenAPI files, `../shared/xero/*.yaml` seen from the project root.
+"""Holds requests and answers against Xero's own OpenAPI files, `../shared/xero/*.yaml` seen from
+the project root.
 
-The files are looser than Xero (nothing is required, any extra property passes), so the check is stricter than they
-are: an object may carry only the properties its schema names. What Xero really does otherwise is in DIFFERENCES, with
-reasons.
+The files are looser than Xero (nothing is required, any extra property passes), so the check is
+stricter than they are: an object may carry only the properties its schema names. What Xero really
+does otherwise is in DIFFERENCES, with reasons.
 """
 
 import os
@@ -28,7 +29,9 @@ ERRORS = {"type": "array", "items": {"$ref": "#/components/schemas/ValidationErr
 
 @dataclass(frozen=True)
 class Difference:
-    """Where Xero's file and the live API part; `schema` names a component, or is "*Envelope" for every list wrapper."""
+    """Where Xero's file and the live API part; `schema` names a component, or is "*Envelope" for
+    every list wrapper.
+    """
 
     schema: str
     add: dict[str, Any]
@@ -48,15 +51,25 @@ DIFFERENCES = (
     ),
     Difference(
         "Invoice",
-        {"DateString": LOCAL_DATE, "DueDateString": LOCAL_DATE, "InvoicePaymentServices": {"type": "array"}},
+        {
+            "DateString": LOCAL_DATE,
+            "DueDateString": LOCAL_DATE,
+            "InvoicePaymentServices": {"type": "array"},
+        },
         "returned by the live API, shown in the file's own examples, absent from its schema",
     ),
-    Difference("LineItem", {"ValidationErrors": ERRORS}, "returned on errors, absent from the schema"),
     Difference(
-        "Phone", {"ValidationErrors": ERRORS}, "echoed in 400 answers (the file's createContacts example)"
+        "LineItem", {"ValidationErrors": ERRORS}, "returned on errors, absent from the schema"
     ),
     Difference(
-        "Address", {"ValidationErrors": ERRORS}, "echoed in 400 answers (the file's createContacts example)"
+        "Phone",
+        {"ValidationErrors": ERRORS},
+        "echoed in 400 answers (the file's createContacts example)",
+    ),
+    Difference(
+        "Address",
+        {"ValidationErrors": ERRORS},
+        "echoed in 400 answers (the file's createContacts example)",
     ),
     Difference(
         "Contact",
@@ -70,16 +83,19 @@ DIFFERENCES = (
     ),
 )
 
-# Answers that the file does not describe at all, so nothing can be held against it: it knows 200, 204 and 400 only.
+# Answers that the file does not describe at all, so nothing can be held against it: it knows 200,
+# 204 and 400 only.
 UNDESCRIBED_STATUSES = {401, 403, 404, 412, 413, 429, 500, 501, 503}
-# createPayment: the schema says a bare Payment, the example and the live API take {"Payments": [...]} as well.
-# Every write takes the single object as well as the wrapper (Xero's page "requests and responses").
-# An element echoed in a 400 is the whole object with its errors; the schema Element names only the ids.
+# createPayment: the schema says a bare Payment, the example and the live API take {"Payments":
+# [...]} as well. Every write takes the single object as well as the wrapper (Xero's page "requests
+# and responses"). An element echoed in a 400 is the whole object with its errors; the schema
+# Element names only the ids.
 TEXT_OF = {"integer": r"\d+", "boolean": "true|false"}  # as a query spells them
 USUAL_HEADERS = {"Authorization", "Content-Type", "Accept"}
 OPEN_SCHEMAS = {"Element", "ValidationError"}
 LIVE_PATHS = {"/Organisations": "/Organisation"}  # both work on the live API
-# The identity file writes /Connections, the live address is /connections: paths are matched without regard to case.
+# The identity file writes /Connections, the live address is /connections: paths are matched without
+# regard to case.
 
 
 class _Loader(yaml.CSafeLoader):
@@ -106,10 +122,13 @@ def load(name: str) -> dict[str, Any]:
 
 
 def check_response(spec: str, method: str, path: str, status: int, body: Any) -> None:
-    """Raises AssertionError with every place where the parsed JSON `body` is not what the file `spec` describes."""
+    """Raises AssertionError with every place where the parsed JSON `body` is not what the file
+    `spec` describes.
+    """
     described = _operation(spec, method, path)["responses"].get(str(status))
     if described is None and status == 400:
-        # the file gives a 400 to writes only, and to some of them; a bad `where` is refused on reads
+        # the file gives a 400 to writes only, and to some of them; a bad `where` is refused on
+        # reads
         check_schema(spec, "Error", body)
         return
     if described is None:
@@ -123,7 +142,9 @@ def check_response(spec: str, method: str, path: str, status: int, body: Any) ->
 
 
 def _accepted(body: Any) -> Any:
-    """The answer without the elements that were refused: they come back as sent, whatever limit they break."""
+    """The answer without the elements that were refused: they come back as sent, whatever limit
+    they break.
+    """
     if not isinstance(body, dict):
         return body
     return {
@@ -139,21 +160,34 @@ def _accepted(body: Any) -> Any:
 
 
 def check_request(spec: str, method: str, path: str, body: Any) -> None:
-    """Raises AssertionError when `body` is no request that the file describes, wrapped or a single object."""
+    """Raises AssertionError when `body` is no request that the file describes, wrapped or a single
+    object.
+    """
     schema = _operation(spec, method, path)["requestBody"]["content"]["application/json"]["schema"]
     wrapper, single = _both_forms(spec, schema)
-    wrapped = isinstance(body, dict) and body.keys() <= _resolve(spec, wrapper).get("properties", {}).keys()
+    wrapped = (
+        isinstance(body, dict)
+        and body.keys() <= _resolve(spec, wrapper).get("properties", {}).keys()
+    )
     _check(spec, wrapper if wrapped else single, body, answer=False)
 
 
 def check_parameters(
     spec: str, method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str]
 ) -> None:
-    """Raises AssertionError when a query's parameter or one of Xero's own headers is not as the file has it."""
-    described = [_resolve(spec, one) for one in _operation(spec, method, path).get("parameters", [])]
+    """Raises AssertionError when a query's parameter or one of Xero's own headers is not as the
+    file has it.
+    """
+    described = [
+        _resolve(spec, one) for one in _operation(spec, method, path).get("parameters", [])
+    ]
     known = {(one["in"], one["name"].lower()): one for one in described}
     given = {("query", name.lower()): value for name, value in query.items()}
-    given |= {("header", name.lower()): value for name, value in headers.items() if name not in USUAL_HEADERS}
+    given |= {
+        ("header", name.lower()): value
+        for name, value in headers.items()
+        if name not in USUAL_HEADERS
+    }
     missing = [key for key, one in known.items() if one.get("required") and key not in given]
     missing = [key for key in missing if key[0] != "path"]
     assert not missing, f"{method} {path} goes without {missing}"
@@ -162,7 +196,9 @@ def check_parameters(
     for key, value in given.items():
         schema = _resolve(spec, known[key].get("schema", {}))
         if schema.get("type") in TEXT_OF:
-            assert re.fullmatch(TEXT_OF[schema["type"]], str(value)), f"{method} {path}: {key[1]}={value}"
+            assert re.fullmatch(TEXT_OF[schema["type"]], str(value)), (
+                f"{method} {path}: {key[1]}={value}"
+            )
         longest = known[key].get("schema", {}).get("maxLength", 128)
         assert key[1] != "idempotency-key" or len(str(value)) <= longest
 
@@ -177,16 +213,26 @@ def _both_forms(spec: str, schema: dict[str, Any]) -> tuple[dict[str, Any], dict
     properties = _resolve(spec, schema).get("properties", {})
     if name + "s" in load(spec).get("components", {}).get("schemas", {}):
         return {"$ref": f"#/components/schemas/{name}s"}, schema
-    if name == "PaymentDelete":  # the schema is bare, the file's example and the live API have the wrapper
-        return {"type": "object", "properties": {"Payments": {"type": "array", "items": schema}}}, schema
-    lists = [value["items"] for key, value in properties.items() if key == name and "items" in value]
+    if (
+        name == "PaymentDelete"
+    ):  # the schema is bare, the file's example and the live API have the wrapper
+        return {
+            "type": "object",
+            "properties": {"Payments": {"type": "array", "items": schema}},
+        }, schema
+    lists = [
+        value["items"] for key, value in properties.items() if key == name and "items" in value
+    ]
     return schema, (lists[0] if lists else schema)
 
 
 def _operation(spec: str, method: str, path: str) -> dict[str, Any]:
     document = load(spec)
     path = LIVE_PATHS.get(path, path)
-    for template, operations in {**document.get("paths", {}), **document.get("webhooks", {})}.items():
+    for template, operations in {
+        **document.get("paths", {}),
+        **document.get("webhooks", {}),
+    }.items():
         pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(template))
         if re.fullmatch(pattern, path, re.IGNORECASE) and method.lower() in operations:
             operation = operations[method.lower()]
@@ -221,7 +267,9 @@ def _problems(spec: str, schema: dict[str, Any], body: Any, answer: bool) -> Ite
         format_checker=_FORMATS,
     )
     return iter(
-        sorted(validator.iter_errors(body), key=lambda problem: list(map(str, problem.absolute_path)))
+        sorted(
+            validator.iter_errors(body), key=lambda problem: list(map(str, problem.absolute_path))
+        )
     )
 
 
@@ -230,17 +278,23 @@ def _strict(spec: str, answer: bool) -> dict[str, Any]:
     schemas = deepcopy(load(spec).get("components", {}).get("schemas", {}))
     for name, schema in schemas.items():
         for difference in DIFFERENCES:
-            envelope = difference.schema == "*Envelope" and answer and name + "|" in _wrappers(schemas)
+            envelope = (
+                difference.schema == "*Envelope" and answer and name + "|" in _wrappers(schemas)
+            )
             if difference.schema == name or envelope:
                 schema.setdefault("properties", {}).update(deepcopy(difference.add))
     return {
-        "components": {"schemas": {name: _tighten(schema, name, answer) for name, schema in schemas.items()}}
+        "components": {
+            "schemas": {name: _tighten(schema, name, answer) for name, schema in schemas.items()}
+        }
     }
 
 
 def _wrappers(schemas: dict[str, Any]) -> str:
     """Names of the schemas that hold a list under their own name, as "Invoices|Contacts|"."""
-    return "".join(f"{name}|" for name, schema in schemas.items() if name in schema.get("properties", {}))
+    return "".join(
+        f"{name}|" for name, schema in schemas.items() if name in schema.get("properties", {})
+    )
 
 
 def _tighten(node: Any, name: str, answer: bool) -> Any:
@@ -261,10 +315,15 @@ def _tighten(node: Any, name: str, answer: bool) -> Any:
     }
     if "properties" in out:
         # a property may itself be called "description" or "type": go through the values only
-        out["properties"] = {key: _tighten(value, "", answer) for key, value in out["properties"].items()}
+        out["properties"] = {
+            key: _tighten(value, "", answer) for key, value in out["properties"].items()
+        }
         if name not in OPEN_SCHEMAS:
             out["additionalProperties"] = False
-    return {key: value if key == "properties" else _tighten(value, "", answer) for key, value in out.items()}
+    return {
+        key: value if key == "properties" else _tighten(value, "", answer)
+        for key, value in out.items()
+    }
 
 
 def _is_uuid(value: object) -> bool:

@@ -64,7 +64,9 @@ class Receiver:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))
         right = base64.b64encode(hmac.digest(self.key.encode(), body, hashlib.sha256)).decode()
         valid = handler.headers["x-xero-signature"] == right
-        self.received.append(Received(body, {k.lower(): v for k, v in handler.headers.items()}, valid))
+        self.received.append(
+            Received(body, {k.lower(): v for k, v in handler.headers.items()}, valid)
+        )
         time.sleep(self.answer.delay)
         handler.send_response(self.answer.right if valid else self.answer.wrong)
         handler.send_header("Content-Length", str(len(self.answer.body)))

@@ -34,14 +34,16 @@ def test_auth_event_id_finds_what_this_consent_granted(sandbox: SandboxProcess) 
 def test_another_users_connections_are_not_listed(sandbox: SandboxProcess) -> None:
     App(sandbox).connect(1)
     owner = App(sandbox).connect(0, user="oliver")
-    assert [connection["tenantId"] for connection in owner.identity("GET", "connections").json()] == [
-        owner.tenant
-    ]
+    assert [
+        connection["tenantId"] for connection in owner.identity("GET", "connections").json()
+    ] == [owner.tenant]
 
 
 def test_delete_disconnects_and_calls_are_refused(app: App) -> None:
     [connection] = app.identity("GET", "connections").json()
-    statuses = [app.identity("DELETE", f"connections/{connection['id']}").status_code for _ in range(2)]
+    statuses = [
+        app.identity("DELETE", f"connections/{connection['id']}").status_code for _ in range(2)
+    ]
     answer = app.call("GET", "Organisation")
     assert statuses == [204, 404]
     assert (answer.status_code, answer.json()["Detail"]) == (403, "AuthenticationUnsuccessful")
@@ -65,9 +67,9 @@ def test_reconnecting_keeps_created_and_changes_updated(app: App) -> None:
 
 
 def test_consent_without_a_new_organisation_gives_an_empty_list(app: App) -> None:
-    redirect = app.sandbox.api("POST", "consent", {"url": app.authorize_url(), "organisations": []})[
-        "redirect"
-    ]
+    redirect = app.sandbox.api(
+        "POST", "consent", {"url": app.authorize_url(), "organisations": []}
+    )["redirect"]
     app.tokens = app.exchange(redirect.split("code=")[1].split("&")[0]).json()
     event = app.claims()["authentication_event_id"]
     assert app.identity("GET", f"connections?authEventId={event}").json() == []

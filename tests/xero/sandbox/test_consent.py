@@ -11,12 +11,18 @@ def post(url: str, **form: str) -> requests.Response:
     return requests.post(url, data=form, allow_redirects=False, timeout=10)
 
 
-def test_consent_page_offers_the_organisations_that_the_person_sees(sandbox: SandboxProcess) -> None:
+def test_consent_page_offers_the_organisations_that_the_person_sees(
+    sandbox: SandboxProcess,
+) -> None:
     names = [organisation["name"] for organisation in sandbox.api("GET", "organisations")]
     url = App(sandbox).authorize_url()
-    shown = {user: requests.get(f"{url}&sandbox_user={user}", timeout=10).text for user in ("mere", "oliver")}
+    shown = {
+        user: requests.get(f"{url}&sandbox_user={user}", timeout=10).text
+        for user in ("mere", "oliver")
+    }
     offered = {
-        user: [name for name in names if name.replace("&", "&amp;") in text] for user, text in shown.items()
+        user: [name for name in names if name.replace("&", "&amp;") in text]
+        for user, text in shown.items()
     }
     assert offered == {"mere": names, "oliver": names[:1]}
 
@@ -61,7 +67,9 @@ def test_bad_request_is_answered_on_xeros_own_page(
 
 def test_granular_app_may_not_ask_for_broad_scopes(sandbox: SandboxProcess) -> None:
     sandbox.api(
-        "POST", "apps/newer", {"redirect_uris": [REDIRECT_URI], "scopes": "granular", "client_secret": "s"}
+        "POST",
+        "apps/newer",
+        {"redirect_uris": [REDIRECT_URI], "scopes": "granular", "client_secret": "s"},
     )
     app = App(sandbox, "newer", "s")
     statuses = {
@@ -76,7 +84,9 @@ def test_granular_app_may_not_ask_for_broad_scopes(sandbox: SandboxProcess) -> N
 
 
 def test_one_organisation_per_consent_unless_bulk_connect_is_on(sandbox: SandboxProcess) -> None:
-    tenants = [organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")[:2]]
+    tenants = [
+        organisation["tenant_id"] for organisation in sandbox.api("GET", "organisations")[:2]
+    ]
     bulk = {"redirect_uris": [REDIRECT_URI], "client_secret": "s", "bulk_connect": True}
     sandbox.api("POST", "apps/bulk", bulk)
     form = [("user", "mere"), ("action", "allow"), *(("tenant", tenant) for tenant in tenants)]
@@ -86,7 +96,9 @@ def test_one_organisation_per_consent_unless_bulk_connect_is_on(sandbox: Sandbox
         app.authorize_url(),
         app.authorize_url(acr_values="bulk_connect:false"),
     ]
-    statuses = [requests.post(url, data=form, allow_redirects=False, timeout=10).status_code for url in urls]
+    statuses = [
+        requests.post(url, data=form, allow_redirects=False, timeout=10).status_code for url in urls
+    ]
     assert statuses == [400, 302, 400]
 
 

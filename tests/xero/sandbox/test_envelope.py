@@ -29,10 +29,16 @@ def test_one_character_off_decodes_to_other_bytes(key: str, raw: bytes) -> None:
 
 
 @given(st.lists(st.tuples(st.uuids(), st.uuids(), st.datetimes()), min_size=1, max_size=5))
-def test_body_is_json_that_says_what_happened(events: list[tuple[object, object, datetime]]) -> None:
-    written = [envelope.event(str(tenant), "INVOICE", "UPDATE", str(id), at) for tenant, id, at in events]
+def test_body_is_json_that_says_what_happened(
+    events: list[tuple[object, object, datetime]],
+) -> None:
+    written = [
+        envelope.event(str(tenant), "INVOICE", "UPDATE", str(id), at) for tenant, id, at in events
+    ]
     body = json.loads(envelope.body(written, 7, 6 + len(events)))
-    assert [(event["tenantId"], event["resourceId"], event["eventDateUtc"]) for event in body["events"]] == [
+    assert [
+        (event["tenantId"], event["resourceId"], event["eventDateUtc"]) for event in body["events"]
+    ] == [
         (str(tenant), str(id), at.isoformat(timespec="milliseconds")) for tenant, id, at in events
     ]
     assert (body["firstEventSequence"], body["lastEventSequence"]) == (7, 6 + len(events))

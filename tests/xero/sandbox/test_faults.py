@@ -25,7 +25,11 @@ def exists(app: App, name: str) -> bool:
     ("kind", "status", "headers"),
     [
         ("limit_minute", 429, {"X-Rate-Limit-Problem": "minute", "Retry-After": "7"}),
-        ("limit_day", 429, {"X-Rate-Limit-Problem": "day", "Retry-After": "7", "X-DayLimit-Remaining": "0"}),
+        (
+            "limit_day",
+            429,
+            {"X-Rate-Limit-Problem": "day", "Retry-After": "7", "X-DayLimit-Remaining": "0"},
+        ),
         ("limit_concurrent", 429, {"X-Rate-Limit-Problem": "concurrent", "Retry-After": None}),
         ("error_500_before", 500, {}),
         ("error_503_before", 503, {"Content-Type": "text/plain; charset=utf-8"}),
@@ -46,7 +50,9 @@ def test_fault_answers_once_and_nothing_is_executed(
 
 
 @pytest.mark.parametrize(("kind", "status"), [("error_500_after", 500), ("error_503_after", 503)])
-def test_fault_after_execution_answers_badly_but_has_written(app: App, kind: str, status: int) -> None:
+def test_fault_after_execution_answers_badly_but_has_written(
+    app: App, kind: str, status: int
+) -> None:
     name = f"After {uuid4()}"
     fault(app, kind)
     assert app.contact(name, key := str(uuid4())).status_code == status
@@ -110,7 +116,14 @@ def test_fault_may_last_until_switched_off(app: App) -> None:
 
 def test_fault_meets_only_what_it_matches(sandbox: SandboxProcess) -> None:
     first, second = App(sandbox).connect(0), App(sandbox).connect(1)
-    fault(first, "error_503_before", remaining=None, path="*/Accounts", method="GET", tenant_id=first.tenant)
+    fault(
+        first,
+        "error_503_before",
+        remaining=None,
+        path="*/Accounts",
+        method="GET",
+        tenant_id=first.tenant,
+    )
     statuses = {
         "path": first.call("GET", "Organisation").status_code,
         "tenant": second.call("GET", "Accounts").status_code,

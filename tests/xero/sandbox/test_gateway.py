@@ -59,14 +59,23 @@ SCOPE_TABLE: list[tuple[str, dict[str, str]]] = [
         "accounting.transactions",
         {"GET Invoices": "ok", "PUT Invoices": "ok", "GET Payments": "ok", "GET Items": "no"},
     ),
-    ("accounting.transactions.read", {"GET Invoices": "ok", "PUT Invoices": "no", "GET Contacts": "no"}),
+    (
+        "accounting.transactions.read",
+        {"GET Invoices": "ok", "PUT Invoices": "no", "GET Contacts": "no"},
+    ),
     (
         "accounting.invoices",
         {"GET Invoices": "ok", "PUT Invoices": "ok", "GET Payments": "no", "GET Items": "ok"},
     ),
-    ("accounting.invoices.read", {"GET Invoices": "ok", "PUT Invoices": "no", "POST Invoices": "no"}),
+    (
+        "accounting.invoices.read",
+        {"GET Invoices": "ok", "PUT Invoices": "no", "POST Invoices": "no"},
+    ),
     ("accounting.payments", {"GET Invoices": "no", "GET Payments": "ok", "PUT Payments": "ok"}),
-    ("accounting.contacts.read", {"GET Contacts": "ok", "PUT Contacts": "no", "GET Accounts": "no"}),
+    (
+        "accounting.contacts.read",
+        {"GET Contacts": "ok", "PUT Contacts": "no", "GET Accounts": "no"},
+    ),
     (
         "accounting.settings.read",
         {"GET Accounts": "ok", "GET Organisation": "ok", "GET Items": "ok", "GET Invoices": "no"},
@@ -101,18 +110,25 @@ def test_tenant_that_this_user_did_not_connect_is_403(sandbox: SandboxProcess) -
     App(sandbox).connect(1)
     other = App(sandbox).connect(0, user="oliver")
     assert (
-        other.call("GET", "Organisation", xero_tenant_id=sandbox.organisation(1)["tenant_id"]).status_code
+        other.call(
+            "GET", "Organisation", xero_tenant_id=sandbox.organisation(1)["tenant_id"]
+        ).status_code
         == 403
     )
     assert (
-        app.call("GET", "Organisation", xero_tenant_id=sandbox.organisation(1)["tenant_id"]).status_code
+        app.call(
+            "GET", "Organisation", xero_tenant_id=sandbox.organisation(1)["tenant_id"]
+        ).status_code
         == 200
     )
 
 
 def test_read_only_person_cannot_write(sandbox: SandboxProcess) -> None:
     app = App(sandbox).connect(1, user="priya")
-    assert (app.call("GET", "Contacts").status_code, app.contact("Nobody").status_code) == (200, 403)
+    assert (app.call("GET", "Contacts").status_code, app.contact("Nobody").status_code) == (
+        200,
+        403,
+    )
 
 
 def test_each_answer_tells_what_is_left(app: App) -> None:
@@ -153,7 +169,10 @@ def test_app_minute_limit_counts_all_organisations(sandbox: SandboxProcess) -> N
     sandbox.api("POST", "settings", {"app_minute_limit": 1})
     answers = [app.call("GET", "Organisation") for app in (first, second)]
     assert [answer.status_code for answer in answers] == [200, 429]
-    assert (answers[1].headers["X-Rate-Limit-Problem"], answers[1].headers["X-AppMinLimit-Remaining"]) == (
+    assert (
+        answers[1].headers["X-Rate-Limit-Problem"],
+        answers[1].headers["X-AppMinLimit-Remaining"],
+    ) == (
         "appminute",
         "0",
     )
@@ -172,7 +191,9 @@ def test_same_key_and_request_give_the_first_answer_again(app: App) -> None:
     name = f"Twice {uuid4()}"
     first, again = app.contact(name, "key-a"), app.contact(name, "key-a")
     assert (first.status_code, again.content) == (200, first.content)
-    assert int(first.headers["X-MinLimit-Remaining"]) - int(again.headers["X-MinLimit-Remaining"]) == 1
+    assert (
+        int(first.headers["X-MinLimit-Remaining"]) - int(again.headers["X-MinLimit-Remaining"]) == 1
+    )
 
 
 def test_remembered_error_is_given_again(app: App) -> None:
@@ -183,7 +204,11 @@ def test_remembered_error_is_given_again(app: App) -> None:
 def test_same_key_with_another_request_is_refused(app: App) -> None:
     app.contact(f"One {uuid4()}", "key-b")
     answer = app.contact(f"Two {uuid4()}", "key-b")
-    assert problem(answer) == (400, "Bad Request", "Idempotency Key key-b is used with a different request")
+    assert problem(answer) == (
+        400,
+        "Bad Request",
+        "Idempotency Key key-b is used with a different request",
+    )
 
 
 def test_key_is_forgotten_after_six_minutes(app: App) -> None:

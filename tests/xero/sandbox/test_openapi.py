@@ -11,7 +11,10 @@ def examples() -> dict[str, Any]:
     load("accounting.yaml")
     found = json.loads((FOLDER / "examples.json").read_text())
     return {
-        key: {k: json.loads(v) if isinstance(v, str) and v[:1] in "{[" else v for k, v in value.items()}
+        key: {
+            k: json.loads(v) if isinstance(v, str) and v[:1] in "{[" else v
+            for k, v in value.items()
+        }
         for key, value in found.items()
         if isinstance(value, dict)
     }
@@ -21,7 +24,9 @@ def examples() -> dict[str, Any]:
     "name", ["getInvoices", "getItems", "getTaxRates", "getOrganisations", "getAccounts"]
 )
 def test_checker_accepts_the_examples_of_xeros_file(examples: dict[str, Any], name: str) -> None:
-    check_response("accounting.yaml", "GET", examples[name]["path"], 200, examples[name]["response_200"])
+    check_response(
+        "accounting.yaml", "GET", examples[name]["path"], 200, examples[name]["response_200"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,11 +44,17 @@ def test_checker_accepts_the_requests_of_xeros_file(examples: dict[str, Any], na
 
 def test_checker_refuses_unknown_fields_wrong_types_and_plain_dates() -> None:
     with pytest.raises(AssertionError, match="Colour"):
-        check_response("accounting.yaml", "GET", "/Invoices", 200, {"Invoices": [{"Colour": "red"}]})
+        check_response(
+            "accounting.yaml", "GET", "/Invoices", 200, {"Invoices": [{"Colour": "red"}]}
+        )
     with pytest.raises(AssertionError, match="Invoices/0/Total"):
-        check_response("accounting.yaml", "GET", "/Invoices", 200, {"Invoices": [{"Total": "1.00"}]})
+        check_response(
+            "accounting.yaml", "GET", "/Invoices", 200, {"Invoices": [{"Total": "1.00"}]}
+        )
     with pytest.raises(AssertionError, match="Invoices/0/Date"):
-        check_response("accounting.yaml", "GET", "/Invoices", 200, {"Invoices": [{"Date": "2026-01-01"}]})
+        check_response(
+            "accounting.yaml", "GET", "/Invoices", 200, {"Invoices": [{"Date": "2026-01-01"}]}
+        )
     with pytest.raises(AssertionError, match="never answers 418"):
         check_response("accounting.yaml", "GET", "/Invoices", 418, {})
     with pytest.raises(AssertionError, match="Status"):

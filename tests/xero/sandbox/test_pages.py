@@ -28,7 +28,9 @@ def post(sandbox: SandboxProcess, path: str, form: Any, **headers: str) -> reque
 
 @pytest.mark.parametrize("path", PAGES)
 def test_page_says_that_it_is_not_xero(sandbox: SandboxProcess, path: str) -> None:
-    assert re.findall(r'<p class="ribbon">(.*?)\.', get(sandbox, path)) == ["Xero sandbox – not Xero"]
+    assert re.findall(r'<p class="ribbon">(.*?)\.', get(sandbox, path)) == [
+        "Xero sandbox – not Xero"
+    ]
 
 
 @pytest.mark.parametrize("ledger", LEDGERS)
@@ -46,7 +48,9 @@ def test_invoices_can_be_filtered_by_status(sandbox: SandboxProcess) -> None:
     assert set(re.findall(r'<span class="pill \w+">(\w+)</span>', text)) == {"Paid"}
 
 
-def test_invoice_is_created_edited_paid_and_each_change_is_told(app: App, receiver: Receiver) -> None:
+def test_invoice_is_created_edited_paid_and_each_change_is_told(
+    app: App, receiver: Receiver
+) -> None:
     sandbox, tenant = app.sandbox, app.tenant
     sandbox.api("POST", "subscription", {"url": receiver.url})
     contact = sandbox.xero("GET", tenant, "Contacts?page=1&where=IsCustomer==true")["Contacts"][0][
@@ -57,12 +61,20 @@ def test_invoice_is_created_edited_paid_and_each_change_is_told(app: App, receiv
         "reference": "Page", "status": "AUTHORISED", "amounts": "Exclusive", "line_id": ["", ""],
         "description": ["Work", ""], "quantity": ["2", ""], "unit": ["50", ""], "account": ["200", ""],
     }  # fmt: skip
-    path = post(sandbox, f"/organisations/{tenant}/invoices/new", form).headers["Location"].split("?")[0]
+    path = (
+        post(sandbox, f"/organisations/{tenant}/invoices/new", form)
+        .headers["Location"]
+        .split("?")[0]
+    )
     id = path.rsplit("/", 1)[1]
     assert post(sandbox, path, {"action": "save", "reference": "Changed"}).status_code == 303
     assert post(sandbox, path, {"action": "pay"}).status_code == 303
     invoice = sandbox.xero("GET", tenant, f"Invoices/{id}")["Invoices"][0]
-    assert (invoice["Reference"], invoice["Status"], invoice["SubTotal"]) == ("Changed", "PAID", 100)
+    assert (invoice["Reference"], invoice["Status"], invoice["SubTotal"]) == (
+        "Changed",
+        "PAID",
+        100,
+    )
     wait_for(lambda: len(receiver.events()) == 3)
     assert [(event["resourceId"], event["eventType"]) for event in receiver.events()] == [
         (id, "CREATE"),
@@ -71,7 +83,9 @@ def test_invoice_is_created_edited_paid_and_each_change_is_told(app: App, receiv
     ]
 
 
-def test_refused_invoice_shows_xeros_words_and_keeps_what_was_typed(sandbox: SandboxProcess) -> None:
+def test_refused_invoice_shows_xeros_words_and_keeps_what_was_typed(
+    sandbox: SandboxProcess,
+) -> None:
     tenant = sandbox.organisation()["tenant_id"]
     contact = sandbox.xero("GET", tenant, "Contacts?page=1")["Contacts"][0]["ContactID"]
     form = {
@@ -86,7 +100,9 @@ def test_refused_invoice_shows_xeros_words_and_keeps_what_was_typed(sandbox: San
 
 def test_contact_is_changed_and_archived(sandbox: SandboxProcess) -> None:
     tenant = sandbox.organisation()["tenant_id"]
-    contact = sandbox.xero("PUT", tenant, "Contacts", {"Name": "Before & after"})["Contacts"][0]["ContactID"]
+    contact = sandbox.xero("PUT", tenant, "Contacts", {"Name": "Before & after"})["Contacts"][0][
+        "ContactID"
+    ]
     path = f"/organisations/{tenant}/contacts/{contact}"
     assert 'value="Before &amp; after"' in get(sandbox, path)
     post(sandbox, path, {"name": "After & before", "email": "a@b.example", "archived": "1"})
@@ -116,8 +132,15 @@ def test_fault_is_switched_on_and_off(sandbox: SandboxProcess) -> None:
     assert post(sandbox, "/faults", form | {"count": "many"}).status_code == 400
 
 
-def test_subscription_is_saved_and_probes_are_shown(sandbox: SandboxProcess, receiver: Receiver) -> None:
-    form = {"action": "save", "url": receiver.url, "key": receiver.key, "category": ["INVOICE", "CONTACT"]}
+def test_subscription_is_saved_and_probes_are_shown(
+    sandbox: SandboxProcess, receiver: Receiver
+) -> None:
+    form = {
+        "action": "save",
+        "url": receiver.url,
+        "key": receiver.key,
+        "category": ["INVOICE", "CONTACT"],
+    }
     assert post(sandbox, "/webhooks", form).status_code == 303
     text = get(sandbox, "/webhooks")
     assert len(re.findall("✓ (?:wrong|right) signature", text)) == 4

@@ -58,7 +58,12 @@ def test_undelivered_events_survive_a_kill(tmp_path: Path, receiver: Receiver) -
 
 
 def test_seeding_cut_short_is_done_again(tmp_path: Path) -> None:
-    options = ["--organisations=1", "--invoices=6000", f"--data={tmp_path}", f"--port={free_port()}"]
+    options = [
+        "--organisations=1",
+        "--invoices=6000",
+        f"--data={tmp_path}",
+        f"--port={free_port()}",
+    ]
     seeding = subprocess.Popen([sys.executable, "-m", "xero.sandbox", *options], cwd=ROOT)
     wait_for(lambda: bytes_in(tmp_path) > 200_000)  # some of it, and far from all
     seeding.kill()
@@ -76,7 +81,9 @@ def test_day_count_survives_a_restart(tmp_path: Path) -> None:
         app = App(sandbox).connect()
         before = app.call("GET", "Organisation").headers["X-DayLimit-Remaining"]
         sandbox.restart()
-        assert int(app.call("GET", "Organisation").headers["X-DayLimit-Remaining"]) == int(before) - 1
+        assert (
+            int(app.call("GET", "Organisation").headers["X-DayLimit-Remaining"]) == int(before) - 1
+        )
 
 
 def test_manage_py_command_becomes_the_sandbox(tmp_path: Path) -> None:
@@ -92,7 +99,9 @@ def test_manage_py_command_becomes_the_sandbox(tmp_path: Path) -> None:
 
 
 def test_interrupted_load_finishes_nothing_twice(tmp_path: Path) -> None:
-    """Writes under keys while the process is killed: repeating them afterwards makes each contact once."""
+    """Writes under keys while the process is killed: repeating them afterwards makes each contact
+    once.
+    """
     with SandboxProcess(data=tmp_path, port=free_port(), minute_limit=10_000) as sandbox:
         app = App(sandbox).connect()
         names = [f"Contact {number}" for number in range(60)]
@@ -101,7 +110,9 @@ def test_interrupted_load_finishes_nothing_twice(tmp_path: Path) -> None:
         sandbox.process.wait(timeout=5)
         sandbox.restart()
         repeated = [app.contact(name, f"key {name}").status_code for name in names[:answered]]
-        found = app.call("GET", "Contacts?searchTerm=Contact&page=1&pageSize=1000").json()["Contacts"]
+        found = app.call("GET", "Contacts?searchTerm=Contact&page=1&pageSize=1000").json()[
+            "Contacts"
+        ]
         made = [contact["Name"] for contact in found if contact["Name"].startswith("Contact ")]
         assert repeated == [200] * answered
         assert sorted(set(made)) == sorted(made)

@@ -13,7 +13,9 @@ def test_storage_keeps_documents_over_a_restart(tmp_path: Path) -> None:
     first.save_many("contact", {"b": {"Name": "B"}, "c": {"Name": "C"}})
     first.close()
     again = Storage(path)
-    assert again.load("invoice") == {"a": {"Total": Decimal("10.10"), "Lines": [1, None, True, "ä"]}}
+    assert again.load("invoice") == {
+        "a": {"Total": Decimal("10.10"), "Lines": [1, None, True, "ä"]}
+    }
     assert str(again.load("invoice")["a"]["Total"]) == "10.10"
     assert again.load("contact") == {"b": {"Name": "B"}, "c": {"Name": "C"}}
     again.close()

@@ -96,7 +96,9 @@ def test_code_dies_after_five_minutes(sandbox: SandboxProcess) -> None:
 def test_code_is_bound_to_redirect_uri_and_client(sandbox: SandboxProcess) -> None:
     sandbox.api("POST", "apps/other", {"client_secret": "s"})
     app, other = App(sandbox), App(sandbox, "other", "s")
-    wrong_uri = app.token(grant_type="authorization_code", code=app.code(), redirect_uri="http://localhost/")
+    wrong_uri = app.token(
+        grant_type="authorization_code", code=app.code(), redirect_uri="http://localhost/"
+    )
     assert error(wrong_uri) == (400, "invalid_grant")
     assert error(other.exchange(app.code())) == (400, "invalid_grant")
 
@@ -113,7 +115,9 @@ def test_app_may_have_two_secrets_while_one_is_replaced(sandbox: SandboxProcess)
 
 
 @pytest.mark.parametrize("secret", ["", None])
-def test_pkce_is_checked_with_and_without_a_secret(sandbox: SandboxProcess, secret: str | None) -> None:
+def test_pkce_is_checked_with_and_without_a_secret(
+    sandbox: SandboxProcess, secret: str | None
+) -> None:
     app = App(sandbox, sandbox.client_id + ("-PKCE" if secret is None else ""), secret)
     answers = [
         app.exchange(app.code(**PKCE), code_verifier=VERIFIER),
@@ -222,12 +226,17 @@ def test_token_body_fits_xeros_file(app: App) -> None:
 
 def test_userinfo_describes_the_person(app: App) -> None:
     answer = app.identity("GET", "connect/userinfo")
-    assert (answer.json()["email"], answer.json()["given_name"]) == ("mere@northwindbooks.example", "Mere")
+    assert (answer.json()["email"], answer.json()["given_name"]) == (
+        "mere@northwindbooks.example",
+        "Mere",
+    )
     assert app.identity("GET", "connect/userinfo", "nonsense").status_code == 401
 
 
 def test_discovery_names_endpoints_that_exist(sandbox: SandboxProcess) -> None:
-    document = requests.get(f"{sandbox.base_url}/.well-known/openid-configuration", timeout=10).json()
+    document = requests.get(
+        f"{sandbox.base_url}/.well-known/openid-configuration", timeout=10
+    ).json()
     statuses = {
         name: requests.get(document[name], timeout=10).status_code
         for name in ("jwks_uri", "authorization_endpoint", "token_endpoint", "userinfo_endpoint")

@@ -31,7 +31,9 @@ def subscribe(sandbox: SandboxProcess, url: str, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def subscribed(app: App, receiver: Receiver) -> Iterator[App]:
-    """Connected and proven, nothing received yet. The subscription ends with the test, its events with it."""
+    """Connected and proven, nothing received yet. The subscription ends with the test, its events
+    with it.
+    """
     assert subscribe(app.sandbox, receiver.url, categories=["INVOICE", "CONTACT"])["status"] == "ok"
     receiver.received.clear()
     yield app
@@ -91,7 +93,9 @@ def test_intent_to_receive_fails_in_xeros_words(
     assert sandbox.api("POST", "subscription/intent-to-receive")["status"] == "ok"
 
 
-def test_receiver_that_is_away_or_too_slow_fails(sandbox: SandboxProcess, receiver: Receiver) -> None:
+def test_receiver_that_is_away_or_too_slow_fails(
+    sandbox: SandboxProcess, receiver: Receiver
+) -> None:
     sandbox.api("POST", "settings", {"webhook_timeout_seconds": 0.3})
     receiver.answer = Answer(delay=0.6)
     slow = subscribe(sandbox, receiver.url)["probes"][0]
@@ -101,7 +105,9 @@ def test_receiver_that_is_away_or_too_slow_fails(sandbox: SandboxProcess, receiv
     assert away["status"] is None
 
 
-def test_change_is_delivered_with_xeros_bytes_and_signature(subscribed: App, receiver: Receiver) -> None:
+def test_change_is_delivered_with_xeros_bytes_and_signature(
+    subscribed: App, receiver: Receiver
+) -> None:
     before = subscribed.sandbox.api("GET", "subscription")["sequence"]
     created = subscribed.contact(f"Told {uuid4()}").json()["Contacts"][0]["ContactID"]
     wait_for(receiver.events)
@@ -125,7 +131,9 @@ def test_change_is_delivered_with_xeros_bytes_and_signature(subscribed: App, rec
 def test_changes_by_hand_are_delivered_in_one_batch(subscribed: App, receiver: Receiver) -> None:
     subscribed.sandbox.api("POST", "settings", {"webhook_delay_ms": 300})
     for _ in range(3):
-        subscribed.sandbox.xero("PUT", subscribed.tenant, "Contacts", {"Name": f"By hand {uuid4()}"})
+        subscribed.sandbox.xero(
+            "PUT", subscribed.tenant, "Contacts", {"Name": f"By hand {uuid4()}"}
+        )
     wait_for(lambda: len(receiver.events()) == 3)
     subscribed.sandbox.api("POST", "settings", {"webhook_delay_ms": 20})
     [delivery] = receiver.received
@@ -140,11 +148,14 @@ def test_payment_tells_of_its_invoice(subscribed: App, receiver: Receiver) -> No
     subscribed.sandbox.api("POST", f"organisations/{subscribed.tenant}/pay", body)
     wait_for(receiver.events)
     assert {
-        (event["eventCategory"], event["eventType"], event["resourceId"]) for event in receiver.events()
+        (event["eventCategory"], event["eventType"], event["resourceId"])
+        for event in receiver.events()
     } == {("INVOICE", "UPDATE", invoice["InvoiceID"])}
 
 
-def test_nothing_is_told_of_organisations_that_are_not_connected(subscribed: App, receiver: Receiver) -> None:
+def test_nothing_is_told_of_organisations_that_are_not_connected(
+    subscribed: App, receiver: Receiver
+) -> None:
     other = subscribed.sandbox.organisation(2)["tenant_id"]
     subscribed.sandbox.xero("PUT", other, "Contacts", {"Name": f"Elsewhere {uuid4()}"})
     subscribed.sandbox.xero("PUT", subscribed.tenant, "Contacts", {"Name": f"Here {uuid4()}"})
@@ -197,7 +208,8 @@ def test_body_in_the_answer_counts_as_failure(subscribed: App, receiver: Receive
 
 
 @pytest.mark.parametrize(
-    ("kind", "deliveries"), [("webhook_duplicate", [True, True]), ("webhook_wrong_signature", [False, True])]
+    ("kind", "deliveries"),
+    [("webhook_duplicate", [True, True]), ("webhook_wrong_signature", [False, True])],
 )
 def test_delivery_fault_repeats_or_forges(
     subscribed: App, receiver: Receiver, kind: str, deliveries: list[bool]
@@ -242,7 +254,12 @@ def test_test_event_and_skipped_numbers(subscribed: App, receiver: Receiver) -> 
     before = subscribed.sandbox.api("GET", "subscription")["sequence"]
     subscribed.sandbox.api("POST", "subscription/skip", {"count": 5})
     id = str(uuid4())
-    body = {"tenant_id": subscribed.tenant, "resource_id": id, "category": "INVOICE", "type": "CREATE"}
+    body = {
+        "tenant_id": subscribed.tenant,
+        "resource_id": id,
+        "category": "INVOICE",
+        "type": "CREATE",
+    }
     subscribed.sandbox.api("POST", "events", body)
     wait_for(receiver.events)
     [event] = receiver.events()

@@ -1,4 +1,6 @@
-"""What becomes of invoices starts workflows: once per change, only what is listened for, with exact figures."""
+"""What becomes of invoices starts workflows: once per change, only what is listened for, with exact
+figures.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -46,8 +48,12 @@ def take(connection: Connection) -> Callable[..., None]:
 def listening(
     connection: Connection, trigger: str, *, since: datetime | None = None, **settings: Any
 ) -> Workflow:
-    workflow = make_workflow(connection.agency, connection, trigger=trigger, steps=[STEP], published=False)
-    workflow.versions.update(trigger_settings=settings, live=True, published_at=since or timezone.now())
+    workflow = make_workflow(
+        connection.agency, connection, trigger=trigger, steps=[STEP], published=False
+    )
+    workflow.versions.update(
+        trigger_settings=settings, live=True, published_at=since or timezone.now()
+    )
     Workflow.objects.filter(pk=workflow.pk).update(state="published")
     return workflow
 
@@ -78,7 +84,9 @@ def test_payment_of_an_invoice_starts_once_with_its_figures(
     assert Change.objects.count() == 0
 
 
-def test_change_offered_twice_starts_once(connection: Connection, take: Callable[..., None]) -> None:
+def test_change_offered_twice_starts_once(
+    connection: Connection, take: Callable[..., None]
+) -> None:
     listening(connection, "xero/invoice-paid")
     take(Status="PAID", AmountDue=0)
     kept = Change.objects.values().get()
@@ -129,14 +137,18 @@ def test_each_trigger_knows_its_changes(
     assert found == expected
 
 
-def test_first_read_of_a_ledger_starts_nothing(connection: Connection, take: Callable[..., None]) -> None:
+def test_first_read_of_a_ledger_starts_nothing(
+    connection: Connection, take: Callable[..., None]
+) -> None:
     Ledger.objects.update(first_finished_at=None)
     listening(connection, "xero/invoice-status", status="any")
     take(Status="PAID", AmountDue=0)
     assert (Change.objects.count(), started()) == (0, [])
 
 
-def test_what_nobody_listens_for_becomes_no_event(connection: Connection, take: Callable[..., None]) -> None:
+def test_what_nobody_listens_for_becomes_no_event(
+    connection: Connection, take: Callable[..., None]
+) -> None:
     paused = listening(connection, "xero/invoice-paid")
     Workflow.objects.filter(pk=paused.pk).update(state="paused")
     listening(connection, "xero/invoice-event", change="any")
@@ -166,7 +178,9 @@ def test_unfinished_draft_does_not_disturb_the_sweep(connection: Connection, day
     assert overdue.announce() == 0
 
 
-def test_change_found_very_late_starts_nothing(connection: Connection, take: Callable[..., None]) -> None:
+def test_change_found_very_late_starts_nothing(
+    connection: Connection, take: Callable[..., None]
+) -> None:
     listening(connection, "xero/invoice-paid")
     take(Status="PAID", AmountDue=0)
     Change.objects.update(at=timezone.now() - timedelta(days=8))
@@ -203,7 +217,14 @@ def at(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> Callable[[str],
 
 def owed(take: Callable[..., None], due: date, **fields: Any) -> None:
     take(
-        **({"Status": "AUTHORISED", "AmountDue": 50, "DueDateString": f"{due.isoformat()}T00:00:00"} | fields)
+        **(
+            {
+                "Status": "AUTHORISED",
+                "AmountDue": 50,
+                "DueDateString": f"{due.isoformat()}T00:00:00",
+            }
+            | fields
+        )
     )
 
 
@@ -224,7 +245,11 @@ def test_overdue_invoice_starts_once_in_the_clients_morning(
         at("2026-11-18 09:00"),
     ] == [1, 0, 0]
     data = Activation.objects.get().trigger_data
-    assert (data["days"], data["amount_due"], data["due_date"]) == (7, Decimal("50.00"), "2026-11-10")
+    assert (data["days"], data["amount_due"], data["due_date"]) == (
+        7,
+        Decimal("50.00"),
+        "2026-11-10",
+    )
 
 
 def test_due_date_moved_on_counts_anew(
@@ -249,7 +274,10 @@ def test_due_date_moved_on_counts_anew(
     ],
 )
 def test_what_is_not_owed_is_not_chased(
-    fields: dict[str, Any], connection: Connection, take: Callable[..., None], at: Callable[[str], int]
+    fields: dict[str, Any],
+    connection: Connection,
+    take: Callable[..., None],
+    at: Callable[[str], int],
 ) -> None:
     chasing(connection, 7, date(2026, 11, 1))
     owed(take, date(2026, 11, 10), **fields)

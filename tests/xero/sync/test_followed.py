@@ -1,4 +1,6 @@
-"""What people change inside Xero reaches the local copy by the regular reads, without anybody asking for it."""
+"""What people change inside Xero reaches the local copy by the regular reads, without anybody
+asking for it.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -71,7 +73,10 @@ def test_connection_client_and_ledger_follow_the_organisation(
     read_an_hour_later(connection)
     connection.refresh_from_db()
     details = connection.details
-    assert (connection.name, details["legal_name"]) == ("Renamed Trading", "Renamed Trading Limited")
+    assert (connection.name, details["legal_name"]) == (
+        "Renamed Trading",
+        "Renamed Trading Limited",
+    )
     assert details["timezone"] == "America/New_York"
     assert Workspace.objects.get(pk=connection.workspace_id).timezone == "America/New_York"
     assert Ledger.objects.get().period_lock_date == date(2026, 10, 31)
@@ -97,7 +102,9 @@ def test_merged_contact_names_the_other_and_its_open_documents_follow(
 def test_invoice_says_what_it_was_credited_by(
     connection: Connection, sandbox: SandboxProcess, as_admin: Client
 ) -> None:
-    found = Invoice.objects.filter(type="ACCREC", status="AUTHORISED", amount_due__gt=60, amount_paid=0)
+    found = Invoice.objects.filter(
+        type="ACCREC", status="AUTHORISED", amount_due__gt=60, amount_paid=0
+    )
     invoice = found.order_by("pk")[0]
     due = invoice.amount_due
     applied = (
@@ -113,10 +120,18 @@ def test_invoice_says_what_it_was_credited_by(
     assert due - invoice.amount_due == invoice.amount_credited == Decimal("55.10")
     stored = Invoice.objects.get(pk=invoice.pk).record.credits
     assert [(one.kind, one.amount, one.date, one.number) for one in stored] == [
-        (kind, Decimal(amount), date.fromisoformat(day), number) for kind, amount, day, number in applied
+        (kind, Decimal(amount), date.fromisoformat(day), number)
+        for kind, amount, day, number in applied
     ]
     text = page(as_admin, f"invoices/{invoice.xero_id}/")
-    shown = ("Credited by", "Credit note CN-0815", "Overpayment", "Prepayment", "20.10", "7 Nov 2026")
+    shown = (
+        "Credited by",
+        "Credit note CN-0815",
+        "Overpayment",
+        "Prepayment",
+        "20.10",
+        "7 Nov 2026",
+    )
     assert [part for part in shown if part not in text] == []
 
 
@@ -136,7 +151,13 @@ def test_refunds_made_in_xero_are_listed_with_contact_currency_and_direction(
     contact = Contact.objects.filter(status="ACTIVE").order_by("pk")[0]
     made = {}
     for (kind, sale), (amount, currency, title, _) in REFUNDS.items():
-        fields = {"kind": kind, "sale": sale, "amount": amount, "date": "2026-11-05", "currency": currency}
+        fields = {
+            "kind": kind,
+            "sale": sale,
+            "amount": amount,
+            "date": "2026-11-05",
+            "currency": currency,
+        }
         number = {"number": f"CN-09{amount[:2]}"} if kind == "credit-note" else {}
         rate = {"rate": "0.61"} if currency == "USD" else {}
         refund = by_hand(
@@ -149,7 +170,11 @@ def test_refunds_made_in_xero_are_listed_with_contact_currency_and_direction(
     stored = {str(row.amount)[:5]: row for row in Payment.objects.filter(xero_id__in=made)}
     for amount, currency, _, direction in REFUNDS.values():
         row = stored[amount]
-        assert (row.currency, row.kind.direction, row.invoice_xero_id) == (currency, direction, None)
+        assert (row.currency, row.kind.direction, row.invoice_xero_id) == (
+            currency,
+            direction,
+            None,
+        )
         assert row.contact_xero_id == contact.xero_id
     listed = page(as_admin, "payments/?tab=refunds")
     for id, title in made.items():
@@ -158,7 +183,9 @@ def test_refunds_made_in_xero_are_listed_with_contact_currency_and_direction(
         assert (title in text, contact.name in text) == (True, True)
         answer = sandbox.xero("GET", str(connection.tenant_id), f"Payments/{id}")
         openapi.check_response("accounting.yaml", "GET", f"/Payments/{id}", 200, answer)
-    theirs = requests.get(f"{sandbox.base_url}/organisations/{connection.tenant_id}/payments", timeout=10)
+    theirs = requests.get(
+        f"{sandbox.base_url}/organisations/{connection.tenant_id}/payments", timeout=10
+    )
     assert theirs.status_code == 200
     sandbox.xero("POST", str(connection.tenant_id), f"Payments/{id}", {"Status": "DELETED"})
 
@@ -169,7 +196,9 @@ def test_what_is_empty_is_left_out_and_pages_show_the_rest(
     tenant = str(connection.tenant_id)
     contact = sandbox.xero("PUT", tenant, "Contacts", {"Name": "Nothing But A Name"})["Contacts"][0]
     bill = {"Type": "ACCPAY", "Contact": {"ContactID": contact["ContactID"]}, "Status": "DRAFT"}
-    draft = sandbox.xero("PUT", tenant, "Invoices", bill | {"LineItems": [{"Description": "Later"}]})
+    draft = sandbox.xero(
+        "PUT", tenant, "Invoices", bill | {"LineItems": [{"Description": "Later"}]}
+    )
     invoice = draft["Invoices"][0]
     for record in (invoice, contact, invoice["Contact"]):
         assert {name for name, value in record.items() if value in ("", None)} == set()

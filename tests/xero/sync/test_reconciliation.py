@@ -1,6 +1,8 @@
-"""What Xero has since the backup and this database does not know, read from the sandbox after a restore.
+"""What Xero has since the backup and this database does not know, read from the sandbox after a
+restore.
 
-"Restored" here: the journal's rows are taken away. tests/survival/test_restore.py restores a base backup.
+"Restored" here: the journal's rows are taken away. tests/survival/test_restore.py restores a base
+backup.
 """
 
 from collections.abc import Iterator
@@ -26,7 +28,12 @@ from xero.sync import schedule as sync_schedule
 
 pytestmark = pytest.mark.django_db
 LINES = [{"description": "Work", "quantity": 1, "unit_amount": "80", "account_code": "200"}]
-DOCUMENT = {"contact_name": "Restored Limited", "status": "AUTHORISED", "due_date": "+30", "lines": LINES}
+DOCUMENT = {
+    "contact_name": "Restored Limited",
+    "status": "AUTHORISED",
+    "due_date": "+30",
+    "lines": LINES,
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +64,9 @@ def write(connection: Connection, action_key: str, number: int, **given: Any) ->
 
 
 def status() -> list[str]:
-    """The lines that `reconcile status` prints; its last words are an error while something is open."""
+    """The lines that `reconcile status` prints; its last words are an error while something is
+    open.
+    """
     out = StringIO()
     with pytest.raises(CommandError, match="Not everything has been compared yet"):
         call_command("reconcile", "status", stdout=out)

@@ -67,11 +67,15 @@ def change(sandbox: SandboxProcess, connection: Connection, *invoices: Invoice) 
 
 def editable(count: int) -> list[Invoice]:
     return list(
-        Invoice.objects.filter(status__in=["DRAFT", "SUBMITTED", "AUTHORISED"], amount_paid=0)[:count]
+        Invoice.objects.filter(status__in=["DRAFT", "SUBMITTED", "AUTHORISED"], amount_paid=0)[
+            :count
+        ]
     )
 
 
-def test_event_refreshes_what_it_names(connection: Connection, sandbox_process: SandboxProcess) -> None:
+def test_event_refreshes_what_it_names(
+    connection: Connection, sandbox_process: SandboxProcess
+) -> None:
     (one,) = editable(1)
     change(sandbox_process, connection, one)
     tell(connection, one.xero_id)
@@ -139,11 +143,15 @@ def quiet(workspace: Workspace) -> Connection:
     return found
 
 
-def test_untold_change_becomes_a_recovered_event_once_and_starts_its_workflow(quiet: Connection) -> None:
+def test_untold_change_becomes_a_recovered_event_once_and_starts_its_workflow(
+    quiet: Connection,
+) -> None:
     make_workflow(quiet.agency, quiet)
     id = changed_invoice(quiet, 10)
     since = timezone.now() - timedelta(hours=1)
-    assert [(e.resource_id, e.recovered, e.type) for e in recovered(quiet, since)] == [(id, True, "CREATE")]
+    assert [(e.resource_id, e.recovered, e.type) for e in recovered(quiet, since)] == [
+        (id, True, "CREATE")
+    ]
     assert recovered(quiet, since) == []
     assert (Event.objects.count(), Activation.objects.count()) == (1, 1)
 
@@ -221,8 +229,12 @@ def later(seconds: float) -> None:
     Ledger.objects.update(**marks)
 
 
-def test_changes_of_just_before_a_gap_was_noticed_are_recovered_by_a_later_round(quiet: Connection) -> None:
-    """A busy organisation: most of what was withheld changed less than two minutes before the first read."""
+def test_changes_of_just_before_a_gap_was_noticed_are_recovered_by_a_later_round(
+    quiet: Connection,
+) -> None:
+    """A busy organisation: most of what was withheld changed less than two minutes before the first
+    read.
+    """
     for minutes_ago in (10, 1.5, 1, 0.2):
         changed_invoice(quiet, minutes_ago)
     sync_schedule.catch_up(timezone.now() - timedelta(minutes=12))
@@ -273,9 +285,12 @@ def test_silence_that_ends_between_two_rounds_hides_nothing(quiet: Connection) -
 
 
 @pytest.mark.parametrize(
-    "numbers", [[(1, 3), (4, 6)], [(4, 6), (7, 7), (1, 3)], [(1, 3), (1, 3), (4, 4)], [(0, 0), (1, 2)]]
+    "numbers",
+    [[(1, 3), (4, 6)], [(4, 6), (7, 7), (1, 3)], [(1, 3), (1, 3), (4, 4)], [(0, 0), (1, 2)]],
 )
-def test_numbers_without_a_gap_start_nothing(numbers: list[tuple[int, int]], quiet: Connection) -> None:
+def test_numbers_without_a_gap_start_nothing(
+    numbers: list[tuple[int, int]], quiet: Connection
+) -> None:
     for first, last in numbers:
         deliver(first, last)
     recovery.watch()

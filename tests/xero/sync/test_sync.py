@@ -51,9 +51,9 @@ def test_first_read_brings_everything(connection: Connection, sandbox: SandboxPr
     }
     assert found == {name: there[name] for name in found}
     assert ledger.base_currency == "NZD"
-    assert {part.kind: (part.done, part.total) for part in Part.objects.exclude(kind="organisation")} == {
-        name: (count, count) for name, count in (found | {"tracking categories": 2}).items()
-    }
+    assert {
+        part.kind: (part.done, part.total) for part in Part.objects.exclude(kind="organisation")
+    } == {name: (count, count) for name, count in (found | {"tracking categories": 2}).items()}
     connection.refresh_from_db()
     assert connection.last_sync_at is not None
 
@@ -68,7 +68,9 @@ def some_invoice(**fields: Any) -> Invoice:
     return found
 
 
-def change(sandbox: SandboxProcess, connection: Connection, invoice: Invoice, **fields: Any) -> None:
+def change(
+    sandbox: SandboxProcess, connection: Connection, invoice: Invoice, **fields: Any
+) -> None:
     """A person edits it inside Xero."""
     sandbox.xero("POST", str(connection.tenant_id), f"Invoices/{invoice.xero_id}", fields)
 
@@ -94,7 +96,9 @@ def test_voided_invoice_and_archived_contact_are_followed(
     connection: Connection, sandbox: SandboxProcess
 ) -> None:
     read_all(connection)
-    invoice = some_invoice(status="AUTHORISED", amount_paid=0, type="ACCREC", date__gte="2026-11-01")
+    invoice = some_invoice(
+        status="AUTHORISED", amount_paid=0, type="ACCREC", date__gte="2026-11-01"
+    )
     change(sandbox, connection, invoice, Status="VOIDED")
     contact = Contact.objects.filter(status="ACTIVE").first()
     assert contact is not None
@@ -120,7 +124,9 @@ def test_small_pages_bring_everything(
 def test_record_that_changes_during_a_read_hides_no_other(
     connection: Connection, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It moves to the end of Xero's order, so what stood behind it moves one place forward, over a page's edge."""
+    """It moves to the end of Xero's order, so what stood behind it moves one place forward, over a
+    page's edge.
+    """
     monkeypatch.setattr(sync, "PAGE_SIZE", 50)
     monkeypatch.setattr(sync, "SLICE_SECONDS", 0.0)
     while not Invoice.objects.exists():
@@ -131,14 +137,19 @@ def test_record_that_changes_during_a_read_hides_no_other(
         sync_schedule.release(lease, more=False)
     assert Invoice.objects.count() == 50
     change(
-        sandbox, connection, some_invoice(status__in=["DRAFT", "AUTHORISED"]), Url="https://example.com/moved"
+        sandbox,
+        connection,
+        some_invoice(status__in=["DRAFT", "AUTHORISED"]),
+        Url="https://example.com/moved",
     )
     monkeypatch.undo()
     read_all(connection)
     assert Invoice.objects.count() == sandbox.organisation()["invoices"]
 
 
-def test_limit_puts_the_read_off_until_xero_says(connection: Connection, sandbox: SandboxProcess) -> None:
+def test_limit_puts_the_read_off_until_xero_says(
+    connection: Connection, sandbox: SandboxProcess
+) -> None:
     sandbox.api("POST", "faults", {"kind": "limit_minute", "seconds": 20})
     sync.run_ledger(connection.pk)
     ledger = Ledger.objects.get()
@@ -192,7 +203,9 @@ def test_broken_connection_is_not_read(connection: Connection) -> None:
     assert Ledger.objects.get().started_at is None
 
 
-def test_missing_permission_leaves_one_kind_out(workspace: Workspace, sandbox: SandboxProcess) -> None:
+def test_missing_permission_leaves_one_kind_out(
+    workspace: Workspace, sandbox: SandboxProcess
+) -> None:
     scope = "offline_access openid profile email accounting.invoices accounting.contacts accounting.settings"
     connection = link(sandbox, workspace, scope=scope)
     sync_schedule.begin(connection)

@@ -35,9 +35,13 @@ def connection(workspace: Workspace) -> Connection:
 
 def test_later_replaces_earlier_and_not_the_other_way_round(connection: Connection) -> None:
     body = invoice("A", UpdatedDateUTC=LATER, Status="PAID")
-    first = upsert.take_in(connection, "invoices", [body | {"UpdatedDateUTC": EARLIER, "Status": "DRAFT"}])
+    first = upsert.take_in(
+        connection, "invoices", [body | {"UpdatedDateUTC": EARLIER, "Status": "DRAFT"}]
+    )
     second = upsert.take_in(connection, "invoices", [body])
-    third = upsert.take_in(connection, "invoices", [body | {"UpdatedDateUTC": EARLIER, "Status": "DRAFT"}])
+    third = upsert.take_in(
+        connection, "invoices", [body | {"UpdatedDateUTC": EARLIER, "Status": "DRAFT"}]
+    )
     assert [len(taken.changed) for taken in (first, second, third)] == [1, 1, 0]
     row = Invoice.objects.get()
     assert (row.status, row.body["Status"]) == ("PAID", "PAID")
@@ -61,12 +65,16 @@ def test_thousand_records_take_one_statement(connection: Connection) -> None:
 
 def test_record_named_twice_in_an_answer_is_taken_once(connection: Connection) -> None:
     body = invoice("A", UpdatedDateUTC=EARLIER)
-    upsert.take_in(connection, "invoices", [body | {"UpdatedDateUTC": LATER, "Status": "PAID"}, body])
+    upsert.take_in(
+        connection, "invoices", [body | {"UpdatedDateUTC": LATER, "Status": "PAID"}, body]
+    )
     assert Invoice.objects.get().status == "PAID"
 
 
 def test_amounts_stay_exact(connection: Connection) -> None:
-    upsert.take_in(connection, "invoices", [invoice("A", Total=Decimal("1234567890.1"), AmountDue=0)])
+    upsert.take_in(
+        connection, "invoices", [invoice("A", Total=Decimal("1234567890.1"), AmountDue=0)]
+    )
     row = Invoice.objects.get()
     assert (row.total, row.amount_due, row.body["Total"]) == (
         Decimal("1234567890.1000"),
@@ -109,17 +117,27 @@ def test_strange_but_possible_records_are_taken(connection: Connection) -> None:
     }
     upsert.take_in(connection, "invoices", [invoice(**strange)])  # type: ignore[arg-type]
     row = Invoice.objects.get()
-    assert (row.number, row.contact_name, row.due_date) == ("nul \ufffd and half \ufffd a pair", "", None)
+    assert (row.number, row.contact_name, row.due_date) == (
+        "nul \ufffd and half \ufffd a pair",
+        "",
+        None,
+    )
     assert (str(row.date), len(row.reference)) == ("1967-06-20", 255)
 
 
 def test_tallies_follow_every_change(connection: Connection) -> None:
     bodies = [invoice(f"N{i}", Status="DRAFT", UpdatedDateUTC=EARLIER) for i in range(4)]
     upsert.take_in(connection, "invoices", bodies)
-    upsert.take_in(connection, "invoices", [bodies[0] | {"Status": "PAID", "UpdatedDateUTC": LATER}])
-    upsert.take_in(connection, "invoices", [bodies[1] | {"CurrencyCode": "USD", "UpdatedDateUTC": LATER}])
+    upsert.take_in(
+        connection, "invoices", [bodies[0] | {"Status": "PAID", "UpdatedDateUTC": LATER}]
+    )
+    upsert.take_in(
+        connection, "invoices", [bodies[1] | {"CurrencyCode": "USD", "UpdatedDateUTC": LATER}]
+    )
     Invoice.objects.filter(number="N3").delete()
-    found = {(t.status, t.currency): (t.documents, t.total) for t in Tally.objects.exclude(documents=0)}
+    found = {
+        (t.status, t.currency): (t.documents, t.total) for t in Tally.objects.exclude(documents=0)
+    }
     assert found == {
         ("DRAFT", "NZD"): (1, Decimal("115.0000")),
         ("DRAFT", "USD"): (1, Decimal("115.0000")),
@@ -131,16 +149,25 @@ def test_renamed_contact_is_renamed_in_its_documents(connection: Connection) -> 
     id = str(uuid4())
     contact = {"ContactID": id, "Name": "Old name", "UpdatedDateUTC": EARLIER}
     upsert.take_in(connection, "contacts", [contact])
-    upsert.take_in(connection, "invoices", [invoice("A", Contact={"ContactID": id, "Name": "Old name"})])
-    upsert.take_in(connection, "contacts", [contact | {"Name": "New name", "UpdatedDateUTC": LATER}])
+    upsert.take_in(
+        connection, "invoices", [invoice("A", Contact={"ContactID": id, "Name": "Old name"})]
+    )
+    upsert.take_in(
+        connection, "contacts", [contact | {"Name": "New name", "UpdatedDateUTC": LATER}]
+    )
     assert Invoice.objects.get().contact_name == "New name"
 
 
 def test_account_that_comes_no_longer_is_deleted_and_may_come_back(connection: Connection) -> None:
-    sales, fees = ({"AccountID": str(uuid4()), "Code": code, "Name": code} for code in ("200", "404"))
+    sales, fees = (
+        {"AccountID": str(uuid4()), "Code": code, "Name": code} for code in ("200", "404")
+    )
     upsert.take_in(connection, "accounts", [sales, fees])
     upsert.drop_missing(connection, "accounts", [UUID(sales["AccountID"])])
-    assert dict(Account.objects.values_list("code", "status")) == {"200": "ACTIVE", "404": "DELETED"}
+    assert dict(Account.objects.values_list("code", "status")) == {
+        "200": "ACTIVE",
+        "404": "DELETED",
+    }
     upsert.take_in(connection, "accounts", [sales, fees])
     assert dict(Account.objects.values_list("code", "status")) == {"200": "ACTIVE", "404": "ACTIVE"}
 
@@ -183,7 +210,11 @@ def test_payment_knows_its_invoice_and_contact(connection: Connection) -> None:
         "42",
         "Ridgeway University",
     )
-    assert (str(row.date), row.amount, row.account_code) == ("2025-11-16", Decimal("50.5000"), "090")
+    assert (str(row.date), row.amount, row.account_code) == (
+        "2025-11-16",
+        Decimal("50.5000"),
+        "090",
+    )
 
 
 @pytest.mark.parametrize(
@@ -217,7 +248,11 @@ def test_contact_balances_are_read(connection: Connection) -> None:
     body = {"ContactID": str(uuid4()), "Name": "Tui", "UpdatedDateUTC": LATER, "Balances": balances}
     upsert.take_in(connection, "contacts", [body])
     row = Contact.objects.get()
-    assert (row.receivable, row.overdue, row.payable) == (Decimal("10.5"), Decimal("3.25"), Decimal(7))
+    assert (row.receivable, row.overdue, row.payable) == (
+        Decimal("10.5"),
+        Decimal("3.25"),
+        Decimal(7),
+    )
 
 
 @pytest.mark.django_db(transaction=True)
@@ -238,7 +273,9 @@ def test_marks_are_locked_in_one_order_by_whoever_marks_and_forgets(connection: 
             connections.close_all()
 
     def forget() -> None:
-        upsert.forget_stale(connection, "invoices", ids[::-1], before=timezone.now() + timedelta(hours=1))
+        upsert.forget_stale(
+            connection, "invoices", ids[::-1], before=timezone.now() + timedelta(hours=1)
+        )
 
     actions = (forget, lambda: upsert.mark_stale(marks)) * 2
     threads = [threading.Thread(target=work, args=(action,)) for action in actions]

@@ -1,7 +1,7 @@
 """Built-in action: call an address on the internet.
 
-GET reads, the others may change something: those carry an Idempotency-Key, are journaled before they are sent, and
-end as “needs a decision” where no answer says what became of them.
+GET reads, the others may change something: those carry an Idempotency-Key, are journaled before
+they are sent, and end as “needs a decision” where no answer says what became of them.
 """
 
 import time
@@ -11,7 +11,17 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, TryLater, Unknown
+from connections.integrations import (
+    Action,
+    Call,
+    Data,
+    Done,
+    Failed,
+    Outcome,
+    Preview,
+    TryLater,
+    Unknown,
+)
 from connections.models import Connection
 from connections.secrets import values as secret_values
 from taskjuice import outbound_http
@@ -23,18 +33,26 @@ from taskjuice.workspaces.models import Agency
 from workflows.definition.template_fields import JsonText, UrlField
 from workflows.steps.http import journal as http_journal
 from workflows.steps.http.fields import HeadersField, PairsField
-from workflows.steps.http.requests import Prepared, changes, host_of, masked, opened, prepared, wrong_secret
+from workflows.steps.http.requests import (
+    Prepared,
+    changes,
+    host_of,
+    masked,
+    opened,
+    prepared,
+    wrong_secret,
+)
 from workflows.steps.http.responses import outcome_of
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 AT_ONCE = 8
-BEGIN_WITHIN = (
-    5.0  # seconds of a wave in which requests begin; with one's 30 s it stays below the watchdog's 40
-)
+BEGIN_WITHIN = 5.0  # seconds of a wave in which requests begin; with one's 30 s it stays below the watchdog's 40
 
 
 class HttpRequestForm(forms.Form):
-    method = forms.ChoiceField(label="Method", initial="POST", choices=[(name, name) for name in METHODS])
+    method = forms.ChoiceField(
+        label="Method", initial="POST", choices=[(name, name) for name in METHODS]
+    )
     url = UrlField(
         label="Address",
         max_length=outbound_http.LONGEST_URL,
@@ -57,7 +75,10 @@ class HttpRequestForm(forms.Form):
         ' "{{ trigger.total }}"}. One that stands alone keeps its type: a number is sent as a number.',
     )
     text = LongTextField(
-        label="Or a text body", required=False, max_length=100_000, widget=forms.Textarea(attrs={"rows": 3})
+        label="Or a text body",
+        required=False,
+        max_length=100_000,
+        widget=forms.Textarea(attrs={"rows": 3}),
     )
 
     def clean(self) -> dict[str, Any]:
@@ -65,7 +86,9 @@ class HttpRequestForm(forms.Form):
         if data.get("json") and data.get("text"):
             self.add_error("text", "Give a JSON body or a text body, not both.")
         if data.get("method") == "GET" and (data.get("json") or data.get("text")):
-            self.add_error("method", "A GET request has no body. Choose POST, or leave the body empty.")
+            self.add_error(
+                "method", "A GET request has no body. Choose POST, or leave the body empty."
+            )
         return data
 
 
@@ -105,7 +128,9 @@ class HttpRequest(Action):
         self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
     ) -> Iterable[tuple[str, str]]:
         headers = given.get("headers")
-        rows = [row for row in headers if isinstance(row, dict)] if isinstance(headers, list) else []
+        rows = (
+            [row for row in headers if isinstance(row, dict)] if isinstance(headers, list) else []
+        )
         names = {str(row["secret"]) for row in rows if row.get("secret")}
         hosts = dict(secret_values.of(agency).filter(name__in=names).values_list("name", "host"))
         for name in sorted(names):
@@ -116,14 +141,18 @@ class HttpRequest(Action):
 def _journaled(requests: Sequence[Prepared]) -> list[Outcome]:
     """Sent together, those that may change something never twice."""
     changing = [one for one in requests if one.may_change]
-    noted = http_journal.begin({http_journal.place_of(one.call): one.key for one in changing if one.key})
+    noted = http_journal.begin(
+        {http_journal.place_of(one.call): one.key for one in changing if one.key}
+    )
     decided: dict[int, Outcome] = {}
     for one in changing:
         known = noted[http_journal.place_of(one.call)]
         if known.output is not None:
             decided[id(one)] = Done(known.output)
         elif known.is_open:
-            decided[id(one)] = Unknown("TaskJuice was interrupted while it sent this; see at the receiver.")
+            decided[id(one)] = Unknown(
+                "TaskJuice was interrupted while it sent this; see at the receiver."
+            )
     fresh = [one for one in requests if id(one) not in decided]
     sent = dict(zip(map(id, fresh), _send_all(fresh), strict=True))
     outputs = {
@@ -136,29 +165,39 @@ def _journaled(requests: Sequence[Prepared]) -> list[Outcome]:
 
 
 def _send_all(requests: Sequence[Prepared]) -> list[Outcome]:
-    """Some at once; what does not get its turn soon waits for the lane's next, so that no worker is held for long."""
+    """Some at once; what does not get its turn soon waits for the lane's next, so that no worker is
+    held for long.
+    """
     if not requests:
         return []
     ends = time.monotonic() + BEGIN_WITHIN
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(requests)), thread_name_prefix="http-step") as pool:
+    with ThreadPoolExecutor(
+        max_workers=min(AT_ONCE, len(requests)), thread_name_prefix="http-step"
+    ) as pool:
         return list(pool.map(lambda one: _in_time(one, ends), requests))
 
 
 def _in_time(request: Prepared, ends: float) -> Outcome:
     if time.monotonic() > ends:
-        return TryLater("Waits for its turn: the requests before it took long.", at=clock.now(), counts=False)
+        return TryLater(
+            "Waits for its turn: the requests before it took long.", at=clock.now(), counts=False
+        )
     return _send(request)
 
 
 def _send(request: Prepared) -> Outcome:
     try:
-        answer = outbound_http.send(request.method, request.url, headers=request.headers, body=request.body)
+        answer = outbound_http.send(
+            request.method, request.url, headers=request.headers, body=request.body
+        )
     except Refused as error:
         return Failed("address", str(error))
     except NotSent as error:
         return TryLater(str(error))
     except Lost as error:
         return (
-            Unknown(f"{error} It may have been carried out.") if request.may_change else TryLater(str(error))
+            Unknown(f"{error} It may have been carried out.")
+            if request.may_change
+            else TryLater(str(error))
         )
     return outcome_of(request, answer)

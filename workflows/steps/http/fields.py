@@ -46,7 +46,9 @@ class PairsField(ExactJsonField):
 
 
 class HeadersField(PairsField):
-    """Rows {"name", "value", "secret"}: the secret value of this name follows the value, behind a space."""
+    """Rows {"name", "value", "secret"}: the secret value of this name follows the value, behind a
+    space.
+    """
 
     columns = ("name", "value", "secret")
 
@@ -58,11 +60,17 @@ class HeadersField(PairsField):
         if name.lower() in OURS:
             raise forms.ValidationError(f"The header {name} is set by TaskJuice itself.")
         if CONTROL.search(row["value"]):
-            raise forms.ValidationError(f"The header {name} holds a line break or another control character.")
+            raise forms.ValidationError(
+                f"The header {name} holds a line break or another control character."
+            )
         if not row["value"].isprintable() or max(row["value"], default="") > "\xff":
-            raise forms.ValidationError(f"The header {name} holds a character that headers cannot carry.")
+            raise forms.ValidationError(
+                f"The header {name} holds a character that headers cannot carry."
+            )
         if row["secret"] and not SECRET_NAME.fullmatch(row["secret"]):
-            raise forms.ValidationError("Give the name of a secret value as it is; no expressions there.")
+            raise forms.ValidationError(
+                "Give the name of a secret value as it is; no expressions there."
+            )
 
 
 def _text(value: Any) -> str:

@@ -1,7 +1,7 @@
 """The journal of requests that may have changed something at their receiver.
 
-A note is committed before the request goes out and the output after, so a step that runs again (its process was
-killed, its lane was lost) neither sends twice nor forgets what it got.
+A note is committed before the request goes out and the output after, so a step that runs again (its
+process was killed, its lane was lost) neither sends twice nor forgets what it got.
 """
 
 import uuid
@@ -19,7 +19,9 @@ Place = tuple[int, str, int]  # activation, step, element
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """`output` of an earlier turn, or None; `is_open`: sent before, and nobody knows what became of it."""
+    """`output` of an earlier turn, or None; `is_open`: sent before, and nobody knows what became of
+    it.
+    """
 
     output: Data | None = None
     is_open: bool = False
@@ -60,7 +62,10 @@ def _note(fresh: Sequence[Place], wanted: Mapping[Place, uuid.UUID]) -> None:
     SentRequest.objects.bulk_create(
         [
             SentRequest(
-                activation_id=activation, step=step, element=element, key=wanted[activation, step, element]
+                activation_id=activation,
+                step=step,
+                element=element,
+                key=wanted[activation, step, element],
             )
             for activation, step, element in fresh
         ],

@@ -24,7 +24,9 @@ class Prepared:
     headers: Mapping[str, str]
     body: bytes | None
     key: UUID | None = None
-    hidden: Sequence[str] = field(repr=False, default=())  # secret values, for taking them out of the answer
+    hidden: Sequence[str] = field(
+        repr=False, default=()
+    )  # secret values, for taking them out of the answer
 
     @property
     def may_change(self) -> bool:
@@ -72,7 +74,9 @@ def prepared(call: Call, data: Data, secrets: Secrets) -> Prepared | Failed:
         _set(headers, row["name"], value)
     if not changes(data["method"]):
         return Prepared(call, data["method"], url, headers, body, hidden=hidden)
-    key = http_journal.key_of(call, data["method"], url, body or b"") if call.activation_id else None
+    key = (
+        http_journal.key_of(call, data["method"], url, body or b"") if call.activation_id else None
+    )
     headers |= {"Idempotency-Key": str(key or "one of its own for each run")}
     return Prepared(call, data["method"], url, headers, body, key, hidden)
 

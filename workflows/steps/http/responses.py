@@ -17,7 +17,9 @@ GATEWAY_ERRORS = frozenset({502, 504})  # whoever answered does not know what be
 LATER = frozenset({429, 503})
 SHOWN = 300  # characters of a refusal's text
 REMOVED = "[removed]"
-KEPT_HEADERS = frozenset({"content-type", "location", "etag", "last-modified", "link", "x-request-id"})
+KEPT_HEADERS = frozenset(
+    {"content-type", "location", "etag", "last-modified", "link", "x-request-id"}
+)
 
 
 def outcome_of(request: Prepared, answer: Answer) -> Outcome:
@@ -34,17 +36,23 @@ def outcome_of(request: Prepared, answer: Answer) -> Outcome:
         return Unknown(f"{words}: it may have been carried out.", status=status)
     if status >= 500 and not request.may_change:
         return TryLater(f"{words}.", status=status)
-    said = " ".join(_hide(answer.body[: 4 * SHOWN].decode("utf-8", "replace"), request).split())[:SHOWN]
+    said = " ".join(_hide(answer.body[: 4 * SHOWN].decode("utf-8", "replace"), request).split())[
+        :SHOWN
+    ]
     code = "credentials" if status in {401, 403, 407} else "refused"
     return Failed(code, f"{words}{': ' + said if said else '.'}", status=status)
 
 
 def _done(request: Prepared, answer: Answer) -> Outcome:
-    """The answer, as later steps see it. Whatever cannot be read of it, a request that changes is done."""
+    """The answer, as later steps see it. Whatever cannot be read of it, a request that changes is
+    done.
+    """
     output: Data = {
         "status": answer.status,
         "headers": {
-            name: _hide(value, request) for name, value in answer.headers.items() if name in KEPT_HEADERS
+            name: _hide(value, request)
+            for name, value in answer.headers.items()
+            if name in KEPT_HEADERS
         },
         "body": None,
     }
@@ -77,7 +85,9 @@ def _read(text: str, content_type: str) -> Any:
 
 
 def _hide(text: str, request: Prepared) -> str:
-    """Return the text without the request's secrets, should the receiver echo them, also as JSON writes them."""
+    """Return the text without the request's secrets, should the receiver echo them, also as JSON
+    writes them.
+    """
     for value in request.hidden:
         for spelling in {value, exact_json.dumps(value)[1:-1], json.dumps(value)[1:-1]}:
             text = text.replace(spelling, REMOVED)
@@ -85,7 +95,9 @@ def _hide(text: str, request: Prepared) -> str:
 
 
 def _retry_at(answer: Answer) -> datetime | None:
-    """When the receiver said (seconds, or a date), at most a day ahead; None leaves it to the back-off."""
+    """When the receiver said (seconds, or a date), at most a day ahead; None leaves it to the
+    back-off.
+    """
     told = answer.headers.get("retry-after", "").strip()
     latest = clock.now() + LONGEST_WAIT
     if told.isascii() and told.isdigit():

@@ -11,9 +11,7 @@ from connections.writes import reconciliation
 from xero.sync.reconciliation import UnknownRecord, list_unknown_records
 
 OURS = "Written to Xero by TaskJuice after the backup, and unknown here:"
-ANYBODYS = (
-    "New in Xero since the backup. Xero does not say whether TaskJuice, a person or another app made it:"
-)
+ANYBODYS = "New in Xero since the backup. Xero does not say whether TaskJuice, a person or another app made it:"
 NAME_IT = "if a change that needs a decision is this one, choose “It is there” and give {0}."
 WHAT_TO_DO = {
     "invoice": NAME_IT,
@@ -33,11 +31,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("step", choices=["begin", "status", "release"])
         parser.add_argument("--since", type=_instant, help="when the backup was made, ISO 8601")
-        parser.add_argument("--force", action="store_true", help="release although something is open")
+        parser.add_argument(
+            "--force", action="store_true", help="release although something is open"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
-            {"begin": self._begin, "status": self._status, "release": self._release}[options["step"]](options)
+            {"begin": self._begin, "status": self._status, "release": self._release}[
+                options["step"]
+            ](options)
         except reconciliation.NotAllowed as error:
             raise CommandError(str(error)) from error
 
@@ -79,14 +81,18 @@ class Command(BaseCommand):
         if row is None:
             raise CommandError("No reconciliation is open.")
         reconciliation.release(row, force=options["force"])
-        self.stdout.write("Writes go out again. Steps that may have written before the restore ask a person.")
+        self.stdout.write(
+            "Writes go out again. Steps that may have written before the restore ask a person."
+        )
 
 
 def _describe(record: UnknownRecord) -> str:
     by_id = f"ID {record.xero_id}"
     named = record.name if record.name and record.kind != "payment" else by_id
     do = WHAT_TO_DO[record.kind].format(named)
-    return f"{record.organisation}: {record.kind} {record.name or 'without a number'} ({by_id}): {do}"
+    return (
+        f"{record.organisation}: {record.kind} {record.name or 'without a number'} ({by_id}): {do}"
+    )
 
 
 def _instant(text: str) -> datetime:

@@ -14,7 +14,9 @@ class Command(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         if find_spec("aiohttp") is None:
-            sys.exit("The sandbox is not part of this install; `uv sync --locked --extra demo` adds it.")
+            sys.exit(
+                "The sandbox is not part of this install; `uv sync --locked --extra demo` adds it."
+            )
         # before Django reads the options: they are the sandbox's, --help included
         self.handle(*argv[2:])
 

@@ -1,4 +1,6 @@
-"""The accounting half of the stand-in Xero: ledgers, and the answers that Xero's Accounting API would give."""
+"""The accounting half of the stand-in Xero: ledgers, and the answers that Xero's Accounting API
+would give.
+"""
 
 from xero.sandbox.accounting.books import Books
 from xero.sandbox.accounting.ledger import Organisation

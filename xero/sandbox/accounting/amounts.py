@@ -1,4 +1,6 @@
-"""Money as Xero computes it: Decimal only, half up, tax per line to two places and only then summed."""
+"""Money as Xero computes it: Decimal only, half up, tax per line to two places and only then
+summed.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,11 +45,16 @@ class Totals:
 
 class LineTotalDiffers(Exception):
     def __init__(self, given: Decimal, expected: Decimal) -> None:
-        super().__init__(f"The line total {given} does not match the expected line total {expected}")
+        super().__init__(
+            f"The line total {given} does not match the expected line total {expected}"
+        )
 
 
 def expected_line(
-    quantity: Decimal, unit_amount: Decimal, discount_rate: Decimal | None, discount_amount: Decimal | None
+    quantity: Decimal,
+    unit_amount: Decimal,
+    discount_rate: Decimal | None,
+    discount_amount: Decimal | None,
 ) -> tuple[Decimal, Decimal]:
     """LineAmount and the discount in it; `discount_rate` in per cent."""
     gross = quantity * unit_amount
@@ -67,7 +74,9 @@ def complete_line(
     discount_amount: Decimal | None = None,
     unitdp: int = 2,
 ) -> Line:
-    """Fills in what is absent of the three amounts; raises LineTotalDiffers when all are there and disagree."""
+    """Fills in what is absent of the three amounts; raises LineTotalDiffers when all are there and
+    disagree.
+    """
     unit = None if unit_amount is None else round_to(unit_amount, unit_step(unitdp))
     if line_amount is not None and (quantity is None or unit is None):
         return _derive(quantity, unit, line_amount, unitdp)
@@ -79,7 +88,9 @@ def complete_line(
     return Line(quantity, unit, expected, discount)
 
 
-def _derive(quantity: Decimal | None, unit: Decimal | None, line_amount: Decimal, unitdp: int) -> Line:
+def _derive(
+    quantity: Decimal | None, unit: Decimal | None, line_amount: Decimal, unitdp: int
+) -> Line:
     line_amount = cents(line_amount)
     if unit:
         return Line(round_to(line_amount / unit, FOUR_PLACES), unit, line_amount)

@@ -29,7 +29,9 @@ _XML_WANTED = ("text/xml", "application/xml")
 
 @contextmanager
 def many_objects() -> Iterator[None]:
-    """Millions of objects come to stay: the cycle collector need not walk them while they come, nor ever again."""
+    """Millions of objects come to stay: the cycle collector need not walk them while they come, nor
+    ever again.
+    """
     gc.disable()
     try:
         yield
@@ -40,7 +42,9 @@ def many_objects() -> Iterator[None]:
 
 
 class Books:
-    """`clock` says what time it is, with or without a zone (then UTC); `new_id` makes the ids of new records."""
+    """`clock` says what time it is, with or without a zone (then UTC); `new_id` makes the ids of
+    new records.
+    """
 
     def __init__(
         self, storage: Storage, clock: Callable[[], datetime], new_id: Callable[[], UUID] = uuid4
@@ -78,7 +82,8 @@ class Books:
         return Work(self._organisations[tenant_id], self.now, actor, self._new_id)
 
     def seed(self, *, organisations: int = 3, invoices: int | None = None, seed: int = 1) -> None:
-        """Fills in what is absent; `invoices` is how many invoices and bills each organisation gets (None: 300).
+        """Fills in what is absent; `invoices` is how many invoices and bills each organisation gets
+        (None: 300).
 
         The same seed on the same day makes the same books, ids included.
         """
@@ -86,7 +91,9 @@ class Books:
             seeds.fill(self, organisations, invoices, seed)
 
     def handle(self, tenant_id: str, user_actor: str, request: Request) -> Response:
-        """Everything past authentication, scope and limits. `user_actor` is who writes: createdByMyApp goes by it."""
+        """Everything past authentication, scope and limits. `user_actor` is who writes:
+        createdByMyApp goes by it.
+        """
         organisation = self._organisations.get(tenant_id)
         if organisation is None:
             return _refusal(request, NotFound())
@@ -146,14 +153,18 @@ class _Call:
         if name is not None:
             page = read_one(self.organisation, self.renderer, resource, name, self.query)
         else:
-            page = read_list(self.organisation, self.renderer, resource, self.request, self.query, self.actor)
+            page = read_list(
+                self.organisation, self.renderer, resource, self.request, self.query, self.actor
+            )
         return self._listed(resource.plural, page)
 
     def _id(self, resource: Resource, name: str) -> str:
         documents = self.organisation.documents(resource.kind)
         if name.lower() in documents:
             return name.lower()
-        named = self.organisation.ids_with(resource.kind, resource.key, name) if resource.key else set()
+        named = (
+            self.organisation.ids_with(resource.kind, resource.key, name) if resource.key else set()
+        )
         if not named:
             raise NotFound
         return max(named, key=lambda id: documents[id]["UpdatedDateUTC"])
@@ -161,7 +172,9 @@ class _Call:
     def _write(self, resource: Resource, id: str | None) -> Response:
         if self.oddity == "answer_unmade":
             given = elements(resource, self.request)
-            return self._listed(resource.plural, Page([dump(unmade(resource, one)) for one in given]))
+            return self._listed(
+                resource.plural, Page([dump(unmade(resource, one)) for one in given])
+            )
         work = Work(self.organisation, self.now, self.actor, self.new_id)
         outcomes = write(work, resource, self.request, self.query, id)
         refused = [outcome for outcome in outcomes if outcome.messages]
@@ -172,7 +185,9 @@ class _Call:
                 "Message": "A validation exception occurred",
             }
             return _answer(
-                self.request, 400, dump(body | {"Elements": [self._echo(resource, one) for one in refused]})
+                self.request,
+                400,
+                dump(body | {"Elements": [self._echo(resource, one) for one in refused]}),
             )
         changes = work.commit()
         bodies = [self._written(resource, outcome) for outcome in outcomes]
@@ -188,7 +203,9 @@ class _Call:
         id = next(other for other in documents if other != outcome.id) if mixed_up else outcome.id
         document = self.renderer.document(resource.kind, id, "one", unitdp(self.query))
         if self.oddity == "answer_warned":
-            return dump(document | {"StatusAttributeString": "WARNING", "Warnings": [{"Message": WARNING}]})
+            return dump(
+                document | {"StatusAttributeString": "WARNING", "Warnings": [{"Message": WARNING}]}
+            )
         return dump(document | {"StatusAttributeString": "OK"})
 
     def _echo(self, resource: Resource, outcome: Outcome) -> dict[str, Any]:
@@ -219,7 +236,9 @@ class _Call:
         return _answer(self.request, 200, head + b",".join(page.bodies) + b"]}", changes)
 
 
-def _answer(request: Request, status: int, body: bytes, changes: tuple[Change, ...] = ()) -> Response:
+def _answer(
+    request: Request, status: int, body: bytes, changes: tuple[Change, ...] = ()
+) -> Response:
     """In JSON where it is asked for, else in XML, as Xero does."""
     accept = "" if request.oddity == "answer_xml" else request.headers.get("accept", "").lower()
     if "json" in accept and not any(accept.startswith(wanted) for wanted in _XML_WANTED):

@@ -1,4 +1,6 @@
-"""Charts of accounts and tax rates of New Zealand, the United Kingdom and Australia, like those Xero starts with."""
+"""Charts of accounts and tax rates of New Zealand, the United Kingdom and Australia, like those
+Xero starts with.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +12,9 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Tax:
-    """`applies` names the account classes by first letter: Assets, eQuity, Expenses, Liabilities, Revenue."""
+    """`applies` names the account classes by first letter: Assets, eQuity, Expenses, Liabilities,
+    Revenue.
+    """
 
     name: str
     type: str
@@ -21,7 +25,12 @@ class Tax:
 
     def document(self) -> Document:
         rate = Decimal(self.rate)
-        component = {"Name": self.component, "Rate": rate, "IsCompound": False, "IsNonRecoverable": False}
+        component = {
+            "Name": self.component,
+            "Rate": rate,
+            "IsCompound": False,
+            "IsNonRecoverable": False,
+        }
         return {
             "Name": self.name,
             "TaxType": self.type,
@@ -150,15 +159,27 @@ def accounts(country: Country) -> Iterable[Document]:
     """Account documents without AccountID and UpdatedDateUTC."""
     taxes = {"s": country.sales, "p": country.purchases, "n": country.none}
     yield _bank("090", "Business Cheque Account", country.currency, country.bank_number, country)
-    yield _bank("091", "Business Savings Account", country.currency, country.bank_number[:-2] + "25", country)
     yield _bank(
-        "092", f"{country.foreign} Account", country.foreign, country.bank_number[:-2] + "88", country
+        "091",
+        "Business Savings Account",
+        country.currency,
+        country.bank_number[:-2] + "25",
+        country,
+    )
+    yield _bank(
+        "092",
+        f"{country.foreign} Account",
+        country.foreign,
+        country.bank_number[:-2] + "88",
+        country,
     )
     # As one that came with a bank feed: Xero gives it no code.
     yield _bank("", "Term Deposit", country.currency, country.bank_number[:-2] + "40", country)
     for code, name, type_, class_, tax, system in _ACCOUNTS:
         named = {"GST": "VAT" if country.code == "GB" else "GST"}.get(system, name)
-        yield _account(code, named, type_, class_, taxes[tax]) | ({"SystemAccount": system} if system else {})
+        yield _account(code, named, type_, class_, taxes[tax]) | (
+            {"SystemAccount": system} if system else {}
+        )
     yield _account(ARCHIVED_ACCOUNT, "Yellow Pages", "EXPENSE", "EXPENSE", country.purchases) | {
         "Status": "ARCHIVED"
     }

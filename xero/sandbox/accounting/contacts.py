@@ -16,9 +16,18 @@ _EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>.]+")
 
 def create(work: Work, given: Document) -> Document:
     """Rules of PUT: a name or number that is taken is an error, never an update."""
-    document: Document = {"ContactStatus": "ACTIVE", "ContactPersons": [], "Addresses": [], "Phones": []}
+    document: Document = {
+        "ContactStatus": "ACTIVE",
+        "ContactPersons": [],
+        "Addresses": [],
+        "Phones": [],
+    }
     document.update(given | _lists({}, given))
-    document |= {"ContactID": str(work.new_id()), "UpdatedDateUTC": work.now_ms, "Actor": work.actor}
+    document |= {
+        "ContactID": str(work.new_id()),
+        "UpdatedDateUTC": work.now_ms,
+        "Actor": work.actor,
+    }
     check(work, document)
     return work.put("contact", document, "CREATE")
 
@@ -43,7 +52,12 @@ def match(work: Work, given: Document) -> Document | None:
 
 
 def update(work: Work, existing: Document, given: Document) -> Document:
-    document = {**existing, **given, "ContactID": existing["ContactID"], "UpdatedDateUTC": work.now_ms}
+    document = {
+        **existing,
+        **given,
+        "ContactID": existing["ContactID"],
+        "UpdatedDateUTC": work.now_ms,
+    }
     document |= _lists(existing, given)
     check(work, document)
     return work.put("contact", document, "UPDATE")
@@ -64,7 +78,8 @@ def active_named(work: Work, name: str) -> Document | None:
 def for_invoice(work: Work, given: Document | None) -> Document:
     """The contact that an invoice names, made or changed on the way as Xero does it.
 
-    Fields beside the ContactID change the contact; its ContactPersons are lost then unless they are sent along.
+    Fields beside the ContactID change the contact; its ContactPersons are lost then unless they are
+    sent along.
     """
     if not given:
         raise Invalid("A Contact must be specified for this type of transaction")
@@ -148,7 +163,11 @@ def _taken_errors(work: Work, contact: Document) -> list[str]:
     errors = []
     name, number = contact.get("Name", ""), contact.get("ContactNumber", "")
     same_name = active_named(work, name)
-    if contact["ContactStatus"] == "ACTIVE" and same_name and same_name["ContactID"] != contact["ContactID"]:
+    if (
+        contact["ContactStatus"] == "ACTIVE"
+        and same_name
+        and same_name["ContactID"] != contact["ContactID"]
+    ):
         errors.append(
             f"The contact name {name} is already assigned to another contact."
             " The contact name must be unique across all active contacts."
@@ -171,7 +190,10 @@ def _differs(existing: Document, given: Document) -> bool:
 def _lists(existing: Document, given: Document) -> Document:
     """The addresses and phones that the contact has once `given` is taken in."""
     keys = {"Addresses": "AddressType", "Phones": "PhoneType"}
-    return {field: _merged(existing.get(field, []), given.get(field, []), key) for field, key in keys.items()}
+    return {
+        field: _merged(existing.get(field, []), given.get(field, []), key)
+        for field, key in keys.items()
+    }
 
 
 def _merged(existing: list[Document], given: list[Document], key: str) -> list[Document]:

@@ -52,7 +52,9 @@ class HighVolume(Refused):
 class PlainRefusal(Exception):
     """Refused outside the API's own error shape: a status with a text of some type."""
 
-    def __init__(self, status: int, text: str, content_type: str = "text/plain; charset=utf-8") -> None:
+    def __init__(
+        self, status: int, text: str, content_type: str = "text/plain; charset=utf-8"
+    ) -> None:
         super().__init__(text)
         self.status = status
         self.text = text.encode()
@@ -67,7 +69,9 @@ class NotFound(PlainRefusal):
 
 
 class Reason(str):
-    """Why an element is refused, and where inside it: ("LineItems", 2), ("Contact", "Addresses", 0)."""
+    """Why an element is refused, and where inside it: ("LineItems", 2), ("Contact", "Addresses",
+    0).
+    """
 
     __slots__ = ("place",)
     place: tuple[str | int, ...]

@@ -47,7 +47,9 @@ class Parser:
         if self.place < len(self.tokens):
             self._fail("Syntax error")
 
-    def _chain(self, part: Callable[[], Node], joins: set[str], join: Callable[[Any], bool]) -> Node:
+    def _chain(
+        self, part: Callable[[], Node], joins: set[str], join: Callable[[Any], bool]
+    ) -> Node:
         nodes = [part()]
         while self._peek() in joins:
             self.place += 1
@@ -88,7 +90,9 @@ class Parser:
         if types == {"date", "instant"}:
             left, right = as_instant(left), as_instant(right)
         elif len(types) > 1 or (types <= {"text", "guid", "bool"} and sign not in {"==", "!="}):
-            self._fail(f"Operator '{sign}' incompatible with operand types '{left.type}' and '{right.type}'")
+            self._fail(
+                f"Operator '{sign}' incompatible with operand types '{left.type}' and '{right.type}'"
+            )
         compare, get_left, get_right = COMPARE[sign], left.evaluate, right.evaluate
         kinds = {
             left.optimised or ("literal" if left.literal else ""),
@@ -98,7 +102,9 @@ class Parser:
         if right.literal:
             value = get_right({})
             return Node(
-                "bool", lambda document: compare(get_left(document), value), "yes" if optimised else ""
+                "bool",
+                lambda document: compare(get_left(document), value),
+                "yes" if optimised else "",
             )
         return Node(
             "bool",
@@ -170,7 +176,9 @@ class Parser:
         kind, token = self._next()
         self._expect(")")
         try:
-            return str(UUID(unquoted(token))) if kind == "text" else self._fail("Guid needs a string")
+            return (
+                str(UUID(unquoted(token))) if kind == "text" else self._fail("Guid needs a string")
+            )
         except ValueError:
             self._fail("Guid should contain 32 digits with 4 dashes")
 
@@ -197,7 +205,11 @@ class Parser:
             moment = datetime.combine(day, time(hour, minute, second, millisecond * 1000))
         except ValueError:
             self._fail("Year, Month, and Day parameters describe an un-representable DateTime")
-        return literal("date", day.isoformat()) if len(numbers) == 3 else literal("instant", to_ms(moment))
+        return (
+            literal("date", day.isoformat())
+            if len(numbers) == 3
+            else literal("instant", to_ms(moment))
+        )
 
     def _moment(self, text: str) -> Node:
         day = read_date(text)
@@ -221,7 +233,9 @@ class Parser:
         if texts and lower in CHANGES:
             self._expect(")")
             change = CHANGES[lower]
-            return Node("text", lambda document: None if (value := get(document)) is None else change(value))
+            return Node(
+                "text", lambda document: None if (value := get(document)) is None else change(value)
+            )
         if not texts or lower not in TESTS:
             self._fail(f"No applicable method '{name}' exists in type '{node.type}'")
         argument = self._operand()
@@ -229,7 +243,9 @@ class Parser:
         if argument.type != "text":
             self._fail(f"No applicable method '{name}' exists in type 'String'")
         test = TESTS[lower]
-        return Node("bool", lambda document: test(get(document) or "", argument.evaluate(document) or ""))
+        return Node(
+            "bool", lambda document: test(get(document) or "", argument.evaluate(document) or "")
+        )
 
     def _tokens(self, text: str) -> list[tuple[str, str]]:
         out, place = [], 0

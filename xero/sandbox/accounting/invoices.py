@@ -62,7 +62,11 @@ def create(work: Work, given: Document, unitdp: int) -> Document:
         invoice["InvoiceNumber"] = next_number(work)
     contact = contacts.for_invoice(work, given.get("Contact"))
     invoice["ContactID"] = contact["ContactID"]
-    currency = given.get("CurrencyCode") or contact.get("DefaultCurrency") or work.organisation.base_currency
+    currency = (
+        given.get("CurrencyCode")
+        or contact.get("DefaultCurrency")
+        or work.organisation.base_currency
+    )
     given = given | {"CurrencyCode": currency}
     _take(work, invoice, given)
     invoice["LineItems"] = given["LineItems"]
@@ -73,7 +77,9 @@ def create(work: Work, given: Document, unitdp: int) -> Document:
 def create_or_update(work: Work, given: Document, unitdp: int) -> Document:
     """Rules of POST: matched by InvoiceID, else by number (a bill's number within its contact)."""
     existing = match(work, given)
-    return create(work, given, unitdp) if existing is None else update(work, existing, given, unitdp)
+    return (
+        create(work, given, unitdp) if existing is None else update(work, existing, given, unitdp)
+    )
 
 
 def update_by_id(work: Work, id: str, given: Document, unitdp: int) -> Document:
@@ -110,7 +116,9 @@ def update(work: Work, existing: Document, given: Document, unitdp: int) -> Docu
     _refuse_move(existing, status)
     locks.refuse_locked_document(work, existing["Date"])
     if status in {"VOIDED", "DELETED"}:
-        return work.put("invoice", _closed(existing, status) | {"UpdatedDateUTC": work.now_ms}, "UPDATE")
+        return work.put(
+            "invoice", _closed(existing, status) | {"UpdatedDateUTC": work.now_ms}, "UPDATE"
+        )
     invoice = {**existing, "Status": status}
     if given.get("Contact"):
         invoice["ContactID"] = contacts.for_invoice(work, given["Contact"])["ContactID"]
@@ -120,7 +128,9 @@ def update(work: Work, existing: Document, given: Document, unitdp: int) -> Docu
     merged = _lines_to_check(existing, invoice, given)
     invoice = _settled(_checked(work, invoice, merged, unitdp))
     silent = has_payments(existing) and changed_fields(existing, invoice) <= SILENT_WHEN_PAID
-    return work.put("invoice", invoice if silent else invoice | {"UpdatedDateUTC": work.now_ms}, "UPDATE")
+    return work.put(
+        "invoice", invoice if silent else invoice | {"UpdatedDateUTC": work.now_ms}, "UPDATE"
+    )
 
 
 def has_payments(invoice: Document) -> bool:
@@ -138,7 +148,12 @@ def next_number(work: Work) -> str:
 def with_payments(invoice: Document, paid: Decimal, last_paid: str | None) -> Document:
     """The invoice when payments of `paid` altogether are on it, the last of them dated `last_paid`."""
     due = invoice["Total"] - paid - invoice["AmountCredited"]
-    out = {**invoice, "AmountPaid": paid, "AmountDue": due, "Status": "AUTHORISED" if due else "PAID"}
+    out = {
+        **invoice,
+        "AmountPaid": paid,
+        "AmountDue": due,
+        "Status": "AUTHORISED" if due else "PAID",
+    }
     out.pop("FullyPaidOnDate", None)
     return out if due else out | {"FullyPaidOnDate": last_paid or invoice["Date"]}
 
@@ -182,12 +197,16 @@ def _take(work: Work, invoice: Document, given: Document) -> None:
         moved = given["CurrencyCode"].upper() != invoice.get("CurrencyCode")
         invoice["CurrencyCode"] = given["CurrencyCode"].upper()
         if moved:
-            invoice["CurrencyRate"] = day_rate(work.organisation.base_currency, invoice["CurrencyCode"])
+            invoice["CurrencyRate"] = day_rate(
+                work.organisation.base_currency, invoice["CurrencyCode"]
+            )
     if "CurrencyRate" in given and invoice["CurrencyCode"] != work.organisation.base_currency:
         invoice["CurrencyRate"] = given["CurrencyRate"]
 
 
-def _checked(work: Work, invoice: Document, given_lines: list[Document] | None, unitdp: int) -> Document:
+def _checked(
+    work: Work, invoice: Document, given_lines: list[Document] | None, unitdp: int
+) -> Document:
     """The invoice with lines and totals; `given_lines` None leaves them as they are."""
     errors = _document_errors(work, invoice)
     try:
@@ -248,13 +267,17 @@ def _number_taken(work: Work, invoice: Document) -> bool:
     )
 
 
-def _lines_to_check(existing: Document, invoice: Document, given: Document) -> list[Document] | None:
+def _lines_to_check(
+    existing: Document, invoice: Document, given: Document
+) -> list[Document] | None:
     if "LineItems" in given:
         if not given["LineItems"]:
             raise Invalid("One or more line items must be specified")
         return lines.merge(existing["LineItems"], given["LineItems"])
     moved = existing["LineAmountTypes"] != invoice["LineAmountTypes"]
-    untaxed = [{key: line[key] for key in line if key != "TaxAmount"} for line in existing["LineItems"]]
+    untaxed = [
+        {key: line[key] for key in line if key != "TaxAmount"} for line in existing["LineItems"]
+    ]
     return [line | {"Kept": True} for line in (untaxed if moved else existing["LineItems"])]
 
 
@@ -267,7 +290,9 @@ def _refuse_edit_of_paid(existing: Document, invoice: Document, given: Document)
     for line in sent:
         before = by_id.pop(line.get("LineItemID", ""), None)
         if before is None:
-            raise Invalid("To update fields on a paid invoice line item, you must supply a LineItemID")
+            raise Invalid(
+                "To update fields on a paid invoice line item, you must supply a LineItemID"
+            )
         if {key for key, value in line.items() if value != before.get(key)} - OPEN_IN_PAID_LINE:
             raise Invalid(ALLOCATED)
     if by_id:

@@ -1,8 +1,9 @@
 """One organisation's books in memory, indexed for the look-ups that the API offers.
 
-Documents are never changed in place: a change is a new dict handed to `apply`. They carry Xero's field names,
-with three differences: dates are "2026-03-31", UpdatedDateUTC is whole milliseconds, and other documents are named by
-id alone (ContactID, InvoiceID, AccountID). `handle` answers in Xero's own JSON.
+Documents are never changed in place: a change is a new dict handed to `apply`. They carry Xero's
+field names, with three differences: dates are "2026-03-31", UpdatedDateUTC is whole milliseconds,
+and other documents are named by id alone (ContactID, InvoiceID, AccountID). `handle` answers in
+Xero's own JSON.
 """
 
 from bisect import bisect_left, insort
@@ -36,7 +37,9 @@ class Timeline:
         self._entries: list[tuple[int, str]] = []
 
     def fill(self, documents: Mapping[str, Document]) -> None:
-        self._entries = sorted((document["UpdatedDateUTC"], id) for id, document in documents.items())
+        self._entries = sorted(
+            (document["UpdatedDateUTC"], id) for id, document in documents.items()
+        )
 
     def add(self, at: int, id: str) -> None:
         insort(self._entries, (at, id))
@@ -57,7 +60,9 @@ class Timeline:
 
 
 class Organisation:
-    """`document` is Xero's Organisation JSON; invoices, contacts, payments, accounts and items are dicts by id."""
+    """`document` is Xero's Organisation JSON; invoices, contacts, payments, accounts and items are
+    dicts by id.
+    """
 
     def __init__(self, document: Document, storage: Storage) -> None:
         self.document = document
@@ -71,7 +76,9 @@ class Organisation:
         for kind in ID_FIELDS:
             stored = storage.load(self._kind_in_storage(kind))
             lacks = _LATER_FIELDS.get(kind, {})
-            self._fill(kind, {id: lacks | document for id, document in stored.items()} if lacks else stored)
+            self._fill(
+                kind, {id: lacks | document for id, document in stored.items()} if lacks else stored
+            )
 
     @property
     def tenant_id(self) -> str:
@@ -114,7 +121,11 @@ class Organisation:
 
     def apply(self, changed: Mapping[str, Mapping[str, Document]]) -> None:
         """Stores new and changed documents (by kind and id), durable before anybody can read them."""
-        stored = {self._kind_in_storage(kind): documents for kind, documents in changed.items() if documents}
+        stored = {
+            self._kind_in_storage(kind): documents
+            for kind, documents in changed.items()
+            if documents
+        }
         if stored:
             self._storage.save_kinds(stored)
         for kind, documents in changed.items():
@@ -207,7 +218,11 @@ def keys_of(kind: str, document: Document) -> Iterable[tuple[str, str]]:
 def serial(number: str) -> int:
     """The n of "INV-000n", or 0."""
     prefix, digits = number[: len(NUMBER_PREFIX)], number[len(NUMBER_PREFIX) :]
-    return int(digits) if prefix.upper() == NUMBER_PREFIX and digits.isascii() and digits.isdigit() else 0
+    return (
+        int(digits)
+        if prefix.upper() == NUMBER_PREFIX and digits.isascii() and digits.isdigit()
+        else 0
+    )
 
 
 def rate_of(tax_rate: Document) -> Decimal:

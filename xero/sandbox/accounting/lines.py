@@ -33,7 +33,14 @@ _APPLIES = {
     "LIABILITY": "CanApplyToLiabilities",
     "REVENUE": "CanApplyToRevenue",
 }
-_SALES_ONLY = {"OUTPUT", "SALESOUTPUT", "EXEMPTOUTPUT", "EXEMPTEXPORT", "ECOUTPUT", "ECOUTPUTSERVICES"}
+_SALES_ONLY = {
+    "OUTPUT",
+    "SALESOUTPUT",
+    "EXEMPTOUTPUT",
+    "EXEMPTEXPORT",
+    "ECOUTPUT",
+    "ECOUTPUTSERVICES",
+}
 _PURCHASES_ONLY = {
     "INPUT",
     "PURCHASESINPUT",
@@ -61,13 +68,16 @@ def complete(work: Work, invoice: Document, given: list[Document], unitdp: int) 
 
 def sums(invoice: Document) -> Totals:
     amounts = [
-        (line["LineAmount"], line["TaxAmount"], line.get("Discount", ZERO)) for line in invoice["LineItems"]
+        (line["LineAmount"], line["TaxAmount"], line.get("Discount", ZERO))
+        for line in invoice["LineItems"]
     ]
     return totals(amounts, invoice["LineAmountTypes"])
 
 
 def merge(existing: list[Document], given: list[Document]) -> list[Document]:
-    """Xero's rule for a supplied array: known LineItemID changed, others new, those not in the array gone."""
+    """Xero's rule for a supplied array: known LineItemID changed, others new, those not in the
+    array gone.
+    """
     by_id = {line["LineItemID"]: line for line in existing}
     return [
         _merge(by_id[line["LineItemID"]], line) if line.get("LineItemID") in by_id else _fresh(line)
@@ -80,9 +90,14 @@ def _fresh(line: Document) -> Document:
 
 
 def _merge(before: Document, given: Document) -> Document:
-    """What is not sent stays; a line amount is worked out anew when what it is made of is sent without it."""
+    """What is not sent stays; a line amount is worked out anew when what it is made of is sent
+    without it.
+    """
     line = {**before, **given}
-    if given.get("TaxType", before.get("TaxType")) != before.get("TaxType") and "TaxAmount" not in given:
+    if (
+        given.get("TaxType", before.get("TaxType")) != before.get("TaxType")
+        and "TaxAmount" not in given
+    ):
         del line["TaxAmount"]
     if not given.keys() & set(_NUMBERS):
         return line | {"Kept": True}
@@ -105,7 +120,9 @@ def _complete(work: Work, invoice: Document, given: Document, unitdp: int) -> Do
     line = _from_item(work, invoice, given, errors)
     account = _account(work, invoice, line, errors)
     rate = _tax(work, invoice, line, account, errors)
-    errors += [f"The {key} is out of range." for key in _NUMBERS if abs(line.get(key, ZERO)) >= LIMIT]
+    errors += [
+        f"The {key} is out of range." for key in _NUMBERS if abs(line.get(key, ZERO)) >= LIMIT
+    ]
     errors += _discount_errors(invoice, line)
     if invoice["Status"] != "DRAFT" and not line.get("Description"):
         errors.append("The description field is mandatory for each line item.")
@@ -116,10 +133,21 @@ def _complete(work: Work, invoice: Document, given: Document, unitdp: int) -> Do
         raise Invalid(*errors)
     amounts = _amounts(line, unitdp)
     tax = line.get("TaxAmount") if invoice["LineAmountTypes"] != "NoTax" else None
-    tax = tax_on(amounts["LineAmount"], rate, invoice["LineAmountTypes"]) if tax is None else cents(tax)
+    tax = (
+        tax_on(amounts["LineAmount"], rate, invoice["LineAmountTypes"])
+        if tax is None
+        else cents(tax)
+    )
     kept = {
         key: line[key]
-        for key in ("ItemCode", "Description", "AccountCode", "TaxType", "DiscountRate", "DiscountAmount")
+        for key in (
+            "ItemCode",
+            "Description",
+            "AccountCode",
+            "TaxType",
+            "DiscountRate",
+            "DiscountAmount",
+        )
         if line.get(key) not in (None, "")
     }
     return {
@@ -133,8 +161,14 @@ def _complete(work: Work, invoice: Document, given: Document, unitdp: int) -> Do
 
 def _amounts(line: Document, unitdp: int) -> Document:
     if line.get("Kept"):
-        return {key: line[key] for key in ("Quantity", "UnitAmount", "LineAmount", "Discount") if key in line}
-    only_words = not any(line.get(key) is not None for key in ("Quantity", "UnitAmount", "LineAmount"))
+        return {
+            key: line[key]
+            for key in ("Quantity", "UnitAmount", "LineAmount", "Discount")
+            if key in line
+        }
+    only_words = not any(
+        line.get(key) is not None for key in ("Quantity", "UnitAmount", "LineAmount")
+    )
     if only_words:
         return {"Quantity": Decimal("0.0000"), "UnitAmount": ZERO, "LineAmount": ZERO}
     try:
@@ -169,7 +203,9 @@ def _from_item(work: Work, invoice: Document, given: Document, errors: list[str]
     words = item.get("Description" if sale else "PurchaseDescription")
     defaults = {
         "Description": words,
-        "UnitAmount": None if {"UnitAmount", "LineAmount"} & given.keys() else details.get("UnitPrice"),
+        "UnitAmount": None
+        if {"UnitAmount", "LineAmount"} & given.keys()
+        else details.get("UnitPrice"),
         "AccountCode": details.get("AccountCode"),
         "TaxType": details.get("TaxType"),
     }
@@ -196,7 +232,9 @@ def _account(work: Work, invoice: Document, line: Document, errors: list[str]) -
         errors.append(f"Account code '{code}' is not a valid code for this document.")
         return None
     if found[0]["Status"] != "ACTIVE":
-        gone = "has been archived, or has been deleted. Each line item must reference a valid account."
+        gone = (
+            "has been archived, or has been deleted. Each line item must reference a valid account."
+        )
         errors.append(f"Account code '{code}' {gone}")
         return None
     return found[0]
@@ -219,7 +257,9 @@ def _tax(
             f"The TaxType code {code} does not exist or cannot be used for this type of transaction."
         )
     if account is not None and (rate is None or (given and not rate[_APPLIES[account["Class"]]])):
-        errors.append(f"The TaxType code '{code}' cannot be used with account code '{account['Code']}'.")
+        errors.append(
+            f"The TaxType code '{code}' cannot be used with account code '{account['Code']}'."
+        )
     line["TaxType"] = code
     return ZERO if rate is None else rate_of(rate)
 
@@ -246,7 +286,9 @@ def _tracking(work: Work, line: Document, errors: list[str]) -> list[Document]:
     out = []
     for choice in given:
         known = work.all_with("tracking", "Name", choice.get("Name", "")) or [
-            category for category in [work.find("tracking", choice.get("TrackingCategoryID"))] if category
+            category
+            for category in [work.find("tracking", choice.get("TrackingCategoryID"))]
+            if category
         ]
         options = [
             option

@@ -23,4 +23,6 @@ def refuse_locked_document(work: Work, day: str) -> None:
     for field, words in _LOCKS:
         locked = read_date(work.organisation.document.get(field, ""))
         if locked and day <= locked:
-            raise Invalid(f"The document cannot be edited as it is currently dated before the {words}")
+            raise Invalid(
+                f"The document cannot be edited as it is currently dated before the {words}"
+            )

@@ -14,7 +14,9 @@ Evaluate = Callable[[Document], Any]
 
 @dataclass(frozen=True)
 class Field:
-    """`type` is text, guid, number, date, instant or bool; `optimised` says what Xero has an index for."""
+    """`type` is text, guid, number, date, instant or bool; `optimised` says what Xero has an index
+    for.
+    """
 
     type: str
     get: Evaluate
@@ -67,7 +69,9 @@ def as_instant(node: Node) -> Node:
     get = node.evaluate
     return Node(
         "instant",
-        lambda document: None if (day := get(document)) is None else to_ms(datetime.fromisoformat(day)),
+        lambda document: (
+            None if (day := get(document)) is None else to_ms(datetime.fromisoformat(day))
+        ),
         node.optimised,
         node.literal,
     )

@@ -58,7 +58,9 @@ def delete(work: Work, id: str, given: Document) -> Document:
 def of_invoice(work: Work, invoice_id: str) -> list[Document]:
     """Payments that stand, oldest first."""
     standing = [
-        one for one in work.all_with("payment", "InvoiceID", invoice_id) if one["Status"] != "DELETED"
+        one
+        for one in work.all_with("payment", "InvoiceID", invoice_id)
+        if one["Status"] != "DELETED"
     ]
     return sorted(standing, key=lambda payment: (payment["Date"], payment["PaymentID"]))
 
@@ -67,7 +69,9 @@ def _book(work: Work, invoice: Document) -> None:
     payments = of_invoice(work, invoice["InvoiceID"])
     paid = sum((payment["Amount"] for payment in payments), ZERO)
     last = max((payment["Date"] for payment in payments), default=None)
-    work.put("invoice", with_payments(invoice, paid, last) | {"UpdatedDateUTC": work.now_ms}, "UPDATE")
+    work.put(
+        "invoice", with_payments(invoice, paid, last) | {"UpdatedDateUTC": work.now_ms}, "UPDATE"
+    )
 
 
 def _invoice(work: Work, given: Document, errors: list[str]) -> Document | None:
@@ -82,10 +86,13 @@ def _invoice(work: Work, given: Document, errors: list[str]) -> Document | None:
         numbered = work.all_with("invoice", "InvoiceNumber", named["InvoiceNumber"])
         # of several with one number, the one that can be paid
         found = next(
-            (one for one in numbered if one["Status"] == "AUTHORISED"), numbered[0] if numbered else None
+            (one for one in numbered if one["Status"] == "AUTHORISED"),
+            numbered[0] if numbered else None,
         )
     if found is None:
-        errors.append("Invoice could not be found" if named else "Payment must be made against an Invoice")
+        errors.append(
+            "Invoice could not be found" if named else "Payment must be made against an Invoice"
+        )
         return None
     if found["Status"] not in {"AUTHORISED", "PAID"}:
         errors.append("Payments can only be made against Authorised documents")
@@ -99,11 +106,17 @@ def _account(work: Work, given: Document, errors: list[str]) -> Document | None:
     if found is None and "AccountID" not in named and named.get("Code"):
         found = next(iter(work.all_with("account", "Code", named["Code"])), None)
     if found is None:
-        text = "Account could not be found" if named else "An Account must be specified for this payment."
+        text = (
+            "Account could not be found"
+            if named
+            else "An Account must be specified for this payment."
+        )
         errors.append(Reason(text, "Account"))
         return None
     if found["Status"] != "ACTIVE":
-        errors.append(Reason("The account has been archived and cannot be used for payments.", "Account"))
+        errors.append(
+            Reason("The account has been archived and cannot be used for payments.", "Account")
+        )
         return None
     if found["Type"] != "BANK" and not found["EnablePaymentsToAccount"]:
         errors.append(Reason("Account type is invalid for making payments", "Account"))
@@ -135,7 +148,9 @@ def _rate(given: Document, invoice: Document) -> Decimal:
     return rate
 
 
-def _document(work: Work, given: Document, invoice: Document, account: Document, amount: Decimal) -> Document:
+def _document(
+    work: Work, given: Document, invoice: Document, account: Document, amount: Decimal
+) -> Document:
     rate = _rate(given, invoice)
     same = account.get("CurrencyCode", work.organisation.base_currency) == invoice["CurrencyCode"]
     return {

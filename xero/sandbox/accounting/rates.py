@@ -21,11 +21,17 @@ CURRENCIES = frozenset(_PER_DOLLAR)
 
 def rate_errors(rate: Decimal) -> list[str]:
     """Xero keeps six places; a rate of none of them, or beyond all currencies, is refused."""
-    return [] if SIX_PLACES <= rate < 1_000_000_000 else ["The currency rate must be greater than zero."]
+    return (
+        []
+        if SIX_PLACES <= rate < 1_000_000_000
+        else ["The currency rate must be greater than zero."]
+    )
 
 
 def day_rate(base: str, currency: str) -> Decimal | None:
-    """Units of `currency` for one of `base`, as Xero's CurrencyRate; None for a currency no organisation here has."""
+    """Units of `currency` for one of `base`, as Xero's CurrencyRate; None for a currency no
+    organisation here has.
+    """
     if currency not in _PER_DOLLAR:
         return None
     return round_to(_PER_DOLLAR[currency] / _PER_DOLLAR[base], SIX_PLACES)

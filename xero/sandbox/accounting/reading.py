@@ -37,7 +37,9 @@ def read_one(
     if id is None or id not in organisation.documents(resource.kind):
         named = organisation.ids_with(resource.kind, resource.key, name) if resource.key else set()
         id = max(
-            named, key=lambda one: organisation.documents(resource.kind)[one]["UpdatedDateUTC"], default=None
+            named,
+            key=lambda one: organisation.documents(resource.kind)[one]["UpdatedDateUTC"],
+            default=None,
         )
     if id is None:
         raise NotFound
@@ -106,7 +108,11 @@ def _slice(
 
 
 def _paging(resource: Resource, query: Query) -> tuple[int, int] | None:
-    asked = "page" in query or "pagesize" in query or (resource.summaries and _true(query, "summaryonly"))
+    asked = (
+        "page" in query
+        or "pagesize" in query
+        or (resource.summaries and _true(query, "summaryonly"))
+    )
     if not resource.paged or not asked:
         return None
     page, size = _whole(query, "page", 1), _whole(query, "pagesize", 100)
@@ -115,7 +121,11 @@ def _paging(resource: Resource, query: Query) -> tuple[int, int] | None:
 
 def _whole(query: Query, name: str, default: int) -> int:
     given = query.get(name, "").strip() or str(default)
-    if not given.removeprefix("-").isascii() or not given.removeprefix("-").isdigit() or len(given) > 9:
+    if (
+        not given.removeprefix("-").isascii()
+        or not given.removeprefix("-").isdigit()
+        or len(given) > 9
+    ):
         raise QueryParse(f"The {name} parameter must be a whole number")
     return int(given)
 
@@ -131,7 +141,9 @@ def _view(resource: Resource, query: Query, paged: bool) -> str:
     return "page" if paged or not resource.summaries else "list"
 
 
-def _candidates(organisation: Organisation, resource: Resource, query: Query, since: int | None) -> list[str]:
+def _candidates(
+    organisation: Organisation, resource: Resource, query: Query, since: int | None
+) -> list[str]:
     chosen = _chosen(organisation, resource, query, since)
     return organisation.timelines[resource.kind].ids(since) if chosen is None else chosen
 
@@ -139,7 +151,9 @@ def _candidates(organisation: Organisation, resource: Resource, query: Query, si
 def _chosen(
     organisation: Organisation, resource: Resource, query: Query, since: int | None
 ) -> list[str] | None:
-    """Ids named by IDs, InvoiceNumbers or ContactIDs (all of those that are given must hold), or None."""
+    """Ids named by IDs, InvoiceNumbers or ContactIDs (all of those that are given must hold), or
+    None.
+    """
     found: list[set[str]] = []
     documents = organisation.documents(resource.kind)
     if resource.summaries and "ids" in query:
@@ -147,15 +161,21 @@ def _chosen(
     if resource.kind == "invoice" and query.get("invoicenumbers"):
         numbers = _commas(query["invoicenumbers"])
         found.append(
-            set().union(*(organisation.ids_with("invoice", "InvoiceNumber", number) for number in numbers))
+            set().union(
+                *(organisation.ids_with("invoice", "InvoiceNumber", number) for number in numbers)
+            )
         )
     if resource.kind == "invoice" and query.get("contactids"):
         contacts = _guids(query["contactids"])
-        found.append(set().union(*(organisation.ids_with("invoice", "ContactID", id) for id in contacts)))
+        found.append(
+            set().union(*(organisation.ids_with("invoice", "ContactID", id) for id in contacts))
+        )
     if not found:
         return None
     ids = set.intersection(*found)
-    recent = ids if since is None else {id for id in ids if documents[id]["UpdatedDateUTC"] >= since}
+    recent = (
+        ids if since is None else {id for id in ids if documents[id]["UpdatedDateUTC"] >= since}
+    )
     return sorted(recent, key=lambda id: (documents[id]["UpdatedDateUTC"], id))
 
 
@@ -181,7 +201,9 @@ def _filters(
     return filters
 
 
-def _search(organisation: Organisation, resource: Resource, term: str) -> Callable[[Document], bool]:
+def _search(
+    organisation: Organisation, resource: Resource, term: str
+) -> Callable[[Document], bool]:
     def matches(document: Document) -> bool:
         texts = [document.get(name) or "" for name in resource.search]
         if resource.kind == "invoice":
@@ -191,16 +213,22 @@ def _search(organisation: Organisation, resource: Resource, term: str) -> Callab
     return matches
 
 
-def _refuse_high_volume(organisation: Organisation, resource: Resource, query: Query, where: Filter) -> None:
+def _refuse_high_volume(
+    organisation: Organisation, resource: Resource, query: Query, where: Filter
+) -> None:
     if len(organisation.documents(resource.kind)) <= HIGH_VOLUME:
         return
     fields = {part.split()[0].lower() for part in query.get("order", "").split(",") if part.split()}
     if not where.optimised or fields - _OPTIMISED_ORDER:
         many = f"more than {HIGH_VOLUME:,} {resource.plural.lower()}"
-        raise HighVolume(f"This organisation has {many} and you are not filtering them efficiently.")
+        raise HighVolume(
+            f"This organisation has {many} and you are not filtering them efficiently."
+        )
 
 
-def _ordered(organisation: Organisation, resource: Resource, ids: list[str], query: Query) -> list[str]:
+def _ordered(
+    organisation: Organisation, resource: Resource, ids: list[str], query: Query
+) -> list[str]:
     """`ids` come in the default order, which stays the order among equals."""
     if not query.get("order"):
         return ids

@@ -1,7 +1,8 @@
 """Documents as Xero's JSON.
 
-Invoices have four views: "one" (get by id: whole contact), "page" (paged list: contact by name, with lines), "list"
-(unpaged list: no lines) and "summary" (summaryOnly). Contacts: "one" and "page" with balances, "list" without.
+Invoices have four views: "one" (get by id: whole contact), "page" (paged list: contact by name,
+with lines), "list" (unpaged list: no lines) and "summary" (summaryOnly). Contacts: "one" and "page"
+with balances, "list" without.
 """
 
 from decimal import Decimal
@@ -27,14 +28,18 @@ _SUMMARY_DROPS = {
 
 
 class Renderer:
-    """Of one organisation on one day (overdue depends on it); remembers the bytes it made until a document changes."""
+    """Of one organisation on one day (overdue depends on it); remembers the bytes it made until a
+    document changes.
+    """
 
     def __init__(self, organisation: Organisation, today: str) -> None:
         self.organisation = organisation
         self.today = today
 
     def json(self, kind: str, id: str, view: str, unitdp: int) -> bytes:
-        if kind == "invoice" and view == "one":  # shows the whole contact, which other documents change
+        if (
+            kind == "invoice" and view == "one"
+        ):  # shows the whole contact, which other documents change
             return dump(self.document(kind, id, view, unitdp))
         name = f"{view}{unitdp}{self.today}" if kind == "contact" else f"{view}{unitdp}"
         found = self.organisation.cached(id, name)
@@ -67,21 +72,27 @@ class Renderer:
             "InvoiceNumber": invoice["InvoiceNumber"],
             "Reference": invoice["Reference"],
             "Payments": [
-                self._payment_in_invoice(payment) for payment in self._payments(invoice["InvoiceID"])
+                self._payment_in_invoice(payment)
+                for payment in self._payments(invoice["InvoiceID"])
             ],
             **_credits(invoice),
             **{
-                name: invoice[name] for name in ("AmountDue", "AmountPaid", "AmountCredited", "SentToContact")
+                name: invoice[name]
+                for name in ("AmountDue", "AmountPaid", "AmountCredited", "SentToContact")
             },
             "CurrencyRate": round_to(invoice["CurrencyRate"], SIX_PLACES),
             "HasErrors": False,
             "IsDiscounted": bool(invoice["TotalDiscount"]),
             "HasAttachments": False,
-            "Contact": self.contact(contact, "embedded") if view == "one" else _contact_summary(contact),
+            "Contact": self.contact(contact, "embedded")
+            if view == "one"
+            else _contact_summary(contact),
             **_dates(invoice),
             "Status": invoice["Status"],
             "LineAmountTypes": invoice["LineAmountTypes"],
-            "LineItems": [] if view == "list" else [line(one, unitdp) for one in invoice["LineItems"]],
+            "LineItems": []
+            if view == "list"
+            else [line(one, unitdp) for one in invoice["LineItems"]],
             **{name: invoice[name] for name in ("SubTotal", "TotalTax", "Total")},
             **_updated(invoice["UpdatedDateUTC"]),
             "CurrencyCode": invoice["CurrencyCode"],
@@ -106,7 +117,9 @@ class Renderer:
             "IsSupplier": "ACCPAY" in roles,
             "IsCustomer": "ACCREC" in roles,
             **{
-                name: contact[name] for name in (*_CONTACT_DEFAULTS, "MergedToContactID") if contact.get(name)
+                name: contact[name]
+                for name in (*_CONTACT_DEFAULTS, "MergedToContactID")
+                if contact.get(name)
             },
         }
         if view in {"one", "page"}:
@@ -116,7 +129,9 @@ class Renderer:
         return out | {"HasValidationErrors": False}
 
     def payment(self, payment: Document, view: str, unitdp: int) -> Document:
-        """`view` "one" carries the whole invoice and the account's name, "page" what identifies them."""
+        """`view` "one" carries the whole invoice and the account's name, "page" what identifies
+        them.
+        """
         account = self.organisation.accounts[payment["AccountID"]]
         shown = {name: account[name] for name in ("AccountID", "Code") if account.get(name)}
         return {
@@ -137,7 +152,9 @@ class Renderer:
         }
 
     def _paid_document(self, payment: Document, view: str, unitdp: int) -> Document:
-        """Of a refund it is an overpayment, prepayment or credit note; a customer's overpayment comes as an invoice."""
+        """Of a refund it is an overpayment, prepayment or credit note; a customer's overpayment
+        comes as an invoice.
+        """
         refunded = payment.get("Refunded")
         if refunded is None:
             invoice = self.organisation.invoices[payment["InvoiceID"]]
@@ -157,7 +174,15 @@ class Renderer:
         whole = _filled(self.invoice(invoice, "page", unitdp))
         if view == "one":
             return whole | {"Payments": []}
-        names = ("Type", "InvoiceID", "InvoiceNumber", "Contact", "CurrencyCode", "HasErrors", "IsDiscounted")
+        names = (
+            "Type",
+            "InvoiceID",
+            "InvoiceNumber",
+            "Contact",
+            "CurrencyCode",
+            "HasErrors",
+            "IsDiscounted",
+        )
         empty: Document = {
             "Payments": [],
             "CreditNotes": [],
@@ -201,7 +226,11 @@ class Renderer:
 
     def _balances(self, contact_id: str) -> Document:
         """In the base currency; absent, as in Xero, for a contact that owes and is owed nothing."""
-        sums = {(type_, when): ZERO for type_ in ("ACCREC", "ACCPAY") for when in ("Outstanding", "Overdue")}
+        sums = {
+            (type_, when): ZERO
+            for type_ in ("ACCREC", "ACCPAY")
+            for when in ("Outstanding", "Overdue")
+        }
         for one in self._documents_of(contact_id):
             if one["Status"] == "AUTHORISED":
                 due = cents(one["AmountDue"] / one["CurrencyRate"])
@@ -229,7 +258,9 @@ def line(document: Document, unitdp: int) -> Document:
     out: Document = {key: document[key] for key in ("ItemCode", "Description") if key in document}
     out["UnitAmount"] = round_to(document["UnitAmount"], unit_step(unitdp))
     out |= {
-        key: document[key] for key in ("TaxType", "TaxAmount", "LineAmount", "AccountCode") if key in document
+        key: document[key]
+        for key in ("TaxType", "TaxAmount", "LineAmount", "AccountCode")
+        if key in document
     }
     out |= {"Tracking": document["Tracking"], "Quantity": document["Quantity"]}
     out |= {key: document[key] for key in ("DiscountRate", "DiscountAmount") if key in document}
@@ -238,7 +269,10 @@ def line(document: Document, unitdp: int) -> Document:
 
 def account(document: Document) -> Document:
     shown = {key: value for key, value in document.items() if key != "Actor"}
-    return shown | {"HasAttachments": False, "UpdatedDateUTC": instant_on_wire(document["UpdatedDateUTC"])}
+    return shown | {
+        "HasAttachments": False,
+        "UpdatedDateUTC": instant_on_wire(document["UpdatedDateUTC"]),
+    }
 
 
 def tracking(document: Document) -> Document:
@@ -249,7 +283,9 @@ def tracking(document: Document) -> Document:
 def item(document: Document, unitdp: int) -> Document:
     def prices(details: Document) -> Document:
         price = (
-            {"UnitPrice": round_to(details["UnitPrice"], unit_step(unitdp))} if "UnitPrice" in details else {}
+            {"UnitPrice": round_to(details["UnitPrice"], unit_step(unitdp))}
+            if "UnitPrice" in details
+            else {}
         )
         return _filled(details) | price
 
@@ -273,14 +309,22 @@ def _dates(invoice: Document) -> Document:
 
 
 def _credits(invoice: Document) -> Document:
-    """What was set off against it. A number that is empty is left out, as overpayments and prepayments have none."""
+    """What was set off against it. A number that is empty is left out, as overpayments and
+    prepayments have none.
+    """
     out: Document = {"CreditNotes": [], "Prepayments": [], "Overpayments": []}
     for one in invoice.get("Credits", []):
         kind = one["Kind"]
         numbered = {f"{kind}Number": one["Number"]} if one["Number"] else {}
         dated = {"DateString": f"{one['Date']}T00:00:00", "Date": date_on_wire(one["Date"])}
         out[f"{kind}s"].append(
-            {f"{kind}ID": one["ID"], **numbered, "AppliedAmount": one["Amount"], **dated, "LineItems": []}
+            {
+                f"{kind}ID": one["ID"],
+                **numbered,
+                "AppliedAmount": one["Amount"],
+                **dated,
+                "LineItems": [],
+            }
         )
     return out
 
@@ -290,8 +334,18 @@ def _updated(ms: int) -> dict[str, Any]:
 
 
 def _contact_summary(contact: Document) -> Document:
-    empty: dict[str, Any] = {"Addresses": [], "Phones": [], "ContactGroups": [], "ContactPersons": []}
-    return {"ContactID": contact["ContactID"], "Name": contact["Name"], **empty, "HasValidationErrors": False}
+    empty: dict[str, Any] = {
+        "Addresses": [],
+        "Phones": [],
+        "ContactGroups": [],
+        "ContactPersons": [],
+    }
+    return {
+        "ContactID": contact["ContactID"],
+        "Name": contact["Name"],
+        **empty,
+        "HasValidationErrors": False,
+    }
 
 
 def _addresses(contact: Document) -> list[Document]:

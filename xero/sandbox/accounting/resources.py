@@ -1,4 +1,6 @@
-"""What can be listed: its fields for `where` and `order`, what `searchTerm` looks at, how a record is found by name."""
+"""What can be listed: its fields for `where` and `order`, what `searchTerm` looks at, how a record
+is found by name.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ Fields = Mapping[str, Field]
 
 @dataclass(frozen=True)
 class Resource:
-    """`plural` is the path and the JSON key; `key` the indexed field that a path may name instead of the id."""
+    """`plural` is the path and the JSON key; `key` the indexed field that a path may name instead
+    of the id.
+    """
 
     plural: str
     singular: str
@@ -35,10 +39,16 @@ def _plain(type: str, optimised: str, *names: str) -> dict[str, Field]:
 
 
 def _of(
-    name: str, id_field: str, documents: Mapping[str, Document], type: str = "text", optimised: str = ""
+    name: str,
+    id_field: str,
+    documents: Mapping[str, Document],
+    type: str = "text",
+    optimised: str = "",
 ) -> Field:
     """A field of the document that `id_field` points to; a refund is of no invoice."""
-    return Field(type, lambda document: documents.get(document.get(id_field, ""), {}).get(name), optimised)
+    return Field(
+        type, lambda document: documents.get(document.get(id_field, ""), {}).get(name), optimised
+    )
 
 
 def invoice_fields(organisation: Organisation) -> Fields:
@@ -135,7 +145,9 @@ def item_fields(organisation: Organisation) -> Fields:
     def price(side: str) -> Field:
         return Field(
             "number",
-            lambda document: cents(document[side]["UnitPrice"]) if "UnitPrice" in document[side] else None,
+            lambda document: (
+                cents(document[side]["UnitPrice"]) if "UnitPrice" in document[side] else None
+            ),
         )
 
     return {
@@ -150,7 +162,10 @@ def item_fields(organisation: Organisation) -> Fields:
 
 
 def tracking_fields(_: Organisation) -> Fields:
-    return {**_plain("text", "equal", "Name", "Status"), **_plain("guid", "equal", "TrackingCategoryID")}
+    return {
+        **_plain("text", "equal", "Name", "Status"),
+        **_plain("guid", "equal", "TrackingCategoryID"),
+    }
 
 
 INVOICES = Resource(
@@ -162,13 +177,17 @@ CONTACTS = Resource(
     ("Name", "FirstName", "LastName", "EmailAddress", "ContactNumber", "CompanyNumber"), summaries=True,
 )  # fmt: skip
 PAYMENTS = Resource("Payments", "Payment", "payment", "PaymentID", "", True, payment_fields)
-ACCOUNTS = Resource("Accounts", "Account", "account", "AccountID", "", False, account_fields, writable=False)
+ACCOUNTS = Resource(
+    "Accounts", "Account", "account", "AccountID", "", False, account_fields, writable=False
+)
 ITEMS = Resource("Items", "Item", "item", "ItemID", "Code", False, item_fields, writable=False)
 TRACKING = Resource(
     "TrackingCategories", "TrackingCategory", "tracking", "TrackingCategoryID", "", False, tracking_fields,
     writable=False, dated=False,
 )  # fmt: skip
-RESOURCES = {one.plural.lower(): one for one in (INVOICES, CONTACTS, PAYMENTS, ACCOUNTS, ITEMS, TRACKING)}
+RESOURCES = {
+    one.plural.lower(): one for one in (INVOICES, CONTACTS, PAYMENTS, ACCOUNTS, ITEMS, TRACKING)
+}
 # what Xero's Accounting API has beside these
 ELSEWHERE = frozenset(
     name.lower()

@@ -1,6 +1,8 @@
-"""What a written object may carry: field by field, read strictly, unknown fields ignored as Xero ignores them.
+"""What a written object may carry: field by field, read strictly, unknown fields ignored as Xero
+ignores them.
 
-A value of the wrong kind refuses the whole request (ErrorNumber 14); what breaks a rule is for the rules to say.
+A value of the wrong kind refuses the whole request (ErrorNumber 14); what breaks a rule is for the
+rules to say.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +19,9 @@ Document = dict[str, Any]
 
 def _bad(value: Any, kind: str, path: str) -> PostDataInvalid:
     given = f"{type(value).__name__} to {kind}: {str(value)[:100]}"
-    return PostDataInvalid(f"JSON for post data was invalid,Could not convert {given}. Path '{path}'.")
+    return PostDataInvalid(
+        f"JSON for post data was invalid,Could not convert {given}. Path '{path}'."
+    )
 
 
 def text(value: Any, path: str) -> str:
@@ -34,7 +38,11 @@ def number(value: Any, path: str) -> Decimal:
     except InvalidOperation:
         raise _bad(value, "Decimal", path) from None
     # .NET's decimal ends near 7.9e28; its fraction at 28 digits
-    if not amount.is_finite() or abs(amount) >= Decimal("1e20") or (amount and amount.adjusted() < -28):
+    if (
+        not amount.is_finite()
+        or abs(amount) >= Decimal("1e20")
+        or (amount and amount.adjusted() < -28)
+    ):
         raise _bad(value, "Decimal", path)
     return amount
 
@@ -97,7 +105,9 @@ def one(shape: Mapping[str, Read]) -> Read:
 
 
 def read_object(shape: Mapping[str, Read], value: Any, path: str) -> Document:
-    """Known fields of `value` under their proper names (Xero does not mind case); null is the same as absent."""
+    """Known fields of `value` under their proper names (Xero does not mind case); null is the same
+    as absent.
+    """
     if not isinstance(value, dict):
         raise _bad(value, "Object", path)
     names = {name.lower(): name for name in shape}
@@ -157,7 +167,8 @@ LINE: Mapping[str, Read] = {
     "LineItemID": guid,
     **dict.fromkeys(("Description", "ItemCode", "AccountCode", "TaxType"), text),
     **dict.fromkeys(
-        ("Quantity", "UnitAmount", "LineAmount", "TaxAmount", "DiscountRate", "DiscountAmount"), number
+        ("Quantity", "UnitAmount", "LineAmount", "TaxAmount", "DiscountRate", "DiscountAmount"),
+        number,
     ),
     "AccountID": guid,
     "Tracking": many(TRACKING),

@@ -18,7 +18,9 @@ class Filter:
 
 
 def parse_where(text: str, fields: Mapping[str, Field], resource: str) -> Filter:
-    """Raises QueryParse for anything that is not a whole, well-typed expression over `fields` (names in lower case)."""
+    """Raises QueryParse for anything that is not a whole, well-typed expression over `fields`
+    (names in lower case).
+    """
     if len(text) > LONGEST:
         raise QueryParse("The where expression is too long")
     parser = Parser(text, fields, resource)

@@ -1,4 +1,6 @@
-"""Dates, amounts and JSON as they travel. Inside, a date is "2026-03-31" and an instant is whole milliseconds (UTC)."""
+"""Dates, amounts and JSON as they travel. Inside, a date is "2026-03-31" and an instant is whole
+milliseconds (UTC).
+"""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +15,9 @@ JSON_TYPE = "application/json; charset=utf-8"
 ZERO_ID = "00000000-0000-0000-0000-000000000000"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  naive is UTC in here
 _MS_DATE = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/")
-_ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,7})?(?:Z|[+-]\d{2}:\d{2})?)?")
+_ISO_DATE = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,7})?(?:Z|[+-]\d{2}:\d{2})?)?"
+)
 
 
 def naive_utc(moment: datetime) -> datetime:
@@ -47,7 +51,9 @@ def instant_as_text(ms: int) -> str:
 
 
 def read_date(text: str) -> str | None:
-    """The day that a request names, or None when Xero would not take it (a blank between date and time, 31 June)."""
+    """The day that a request names, or None when Xero would not take it (a blank between date and
+    time, 31 June).
+    """
     if match := _MS_DATE.fullmatch(text):
         try:
             return from_ms(int(match[1])).date().isoformat()
@@ -72,7 +78,9 @@ def dump(value: Mapping[str, Any]) -> bytes:
 
 
 def load(body: bytes) -> Any:
-    """Parsed JSON with Decimals. Raises ValueError for anything that is no JSON, NaN and Infinity included."""
+    """Parsed JSON with Decimals. Raises ValueError for anything that is no JSON, NaN and Infinity
+    included.
+    """
     return simplejson.loads(body.decode("utf-8-sig"), use_decimal=True, parse_constant=_no_constant)
 
 

@@ -1,4 +1,6 @@
-"""The changes of one request: read through, all or nothing, undone element by element where Xero allows a mixture."""
+"""The changes of one request: read through, all or nothing, undone element by element where Xero
+allows a mixture.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -50,7 +52,11 @@ class Work:
         ids = set(self.organisation.ids_with(kind, key, value))
         touched = self.changed.get(kind, {})
         ids -= touched.keys()
-        ids |= {id for id, document in touched.items() if (key, value.lower()) in keys_of(kind, document)}
+        ids |= {
+            id
+            for id, document in touched.items()
+            if (key, value.lower()) in keys_of(kind, document)
+        }
         return [self.get(kind, id) for id in sorted(ids)]
 
     def put(self, kind: str, document: Document, change: str | None) -> Document:

@@ -1,4 +1,6 @@
-"""PUT and POST: bodies read, elements written one after the other, answers and refusals in Xero's words."""
+"""PUT and POST: bodies read, elements written one after the other, answers and refusals in Xero's
+words.
+"""
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
@@ -23,7 +25,9 @@ _DATES = ("Date", "DueDate", "ExpectedPaymentDate", "PlannedPaymentDate")
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one element: the id of what was written, or the reasons that refuse it beside what was sent."""
+    """Of one element: the id of what was written, or the reasons that refuse it beside what was
+    sent.
+    """
 
     id: str
     given: Document
@@ -41,17 +45,25 @@ def elements(resource: Resource, request: Request) -> list[Document]:
     raw = _parsed(resource, request)
     if not isinstance(raw, dict):
         raise PostDataInvalid("JSON for post data was invalid, an object is expected")
-    wrapper = next((value for key, value in raw.items() if key.lower() == resource.plural.lower()), None)
+    wrapper = next(
+        (value for key, value in raw.items() if key.lower() == resource.plural.lower()), None
+    )
     found = [raw] if wrapper is None else wrapper if isinstance(wrapper, list) else [wrapper]
     if not found:
         raise PostDataInvalid(f"No {resource.plural} were found in the body of the request")
-    return [read_object(SHAPES[resource.kind], one, f"{resource.plural}[{n}]") for n, one in enumerate(found)]
+    return [
+        read_object(SHAPES[resource.kind], one, f"{resource.plural}[{n}]")
+        for n, one in enumerate(found)
+    ]
 
 
 def _parsed(resource: Resource, request: Request) -> Any:
     if not request.body.strip():
         raise PostDataInvalid("The body of the request is empty")
-    if "json" not in request.headers.get("content-type", "").lower() and request.body.lstrip()[:1] == b"<":
+    if (
+        "json" not in request.headers.get("content-type", "").lower()
+        and request.body.lstrip()[:1] == b"<"
+    ):
         return xml.read(request.body, resource.plural, resource.singular, SHAPES[resource.kind])
     try:
         return load(request.body)
@@ -59,7 +71,9 @@ def _parsed(resource: Resource, request: Request) -> Any:
         raise PostDataInvalid(f"JSON for post data was invalid,{problem}"[:300]) from None
 
 
-def write(work: Work, resource: Resource, request: Request, query: Query, id: str | None) -> list[Outcome]:
+def write(
+    work: Work, resource: Resource, request: Request, query: Query, id: str | None
+) -> list[Outcome]:
     """Writes every element. Without summarizeErrors=false one bad element undoes all of them."""
     given = elements(resource, request)
     if id is not None and len(given) != 1:
@@ -76,22 +90,30 @@ def lenient(query: Query) -> bool:
 
 
 def unmade(resource: Resource, given: Document) -> Document:
-    """An element that Xero did not make, in a good answer: an id of zeros, HasErrors, and not a word why."""
+    """An element that Xero did not make, in a good answer: an id of zeros, HasErrors, and not a
+    word why.
+    """
     return {resource.id_field: ZERO_ID, **given, "HasErrors": True}
 
 
 def echo(resource: Resource, outcome: Outcome, *, inside: bool = False) -> Document:
-    """A refused element as Xero sends it back: what was sent, an id of zeros where there is none, the messages.
+    """A refused element as Xero sends it back: what was sent, an id of zeros where there is none,
+    the messages.
 
     `inside`: each reason stands only where it belongs, at a line, at the contact.
     """
-    shown = {name: date_on_wire(value) if name in _DATES else value for name, value in outcome.given.items()}
+    shown = {
+        name: date_on_wire(value) if name in _DATES else value
+        for name, value in outcome.given.items()
+    }
     marks: dict[str, Any] = {"invoice": {"HasErrors": True}, "account": {}}.get(
         resource.kind, {"HasValidationErrors": True}
     )
     refused = {resource.id_field: ZERO_ID, **shown, **marks}
     if not inside:
-        return refused | {"ValidationErrors": [{"Message": message} for message in outcome.messages]}
+        return refused | {
+            "ValidationErrors": [{"Message": message} for message in outcome.messages]
+        }
     refused = deepcopy(refused)
     for reason in outcome.reasons:
         node: Any = refused

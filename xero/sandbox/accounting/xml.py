@@ -1,4 +1,6 @@
-"""The API's first language: what an answer looks like without `Accept: application/json`, and simple XML bodies."""
+"""The API's first language: what an answer looks like without `Accept: application/json`, and
+simple XML bodies.
+"""
 
 import re
 from collections.abc import Mapping
@@ -49,7 +51,9 @@ def answer(body: bytes) -> bytes:
 
 
 def error(body: bytes, singular: str = "") -> bytes:
-    """The JSON error `body` as Xero's ApiException document; its elements are of the type `singular`."""
+    """The JSON error `body` as Xero's ApiException document; its elements are of the type
+    `singular`.
+    """
     root = Element("ApiException", _SCHEMAS)
     _fill(root, load(body))
     for element in root.iter("DataContractBase"):
@@ -58,7 +62,9 @@ def error(body: bytes, singular: str = "") -> bytes:
 
 
 def read(body: bytes, plural: str, singular: str, shape: Mapping[str, Read]) -> Any:
-    """A body like <Invoices><Invoice>…</Invoice></Invoices>, or one bare element, as the JSON of the same."""
+    """A body like <Invoices><Invoice>…</Invoice></Invoices>, or one bare element, as the JSON of
+    the same.
+    """
     try:
         root = fromstring(body, XMLParser(target=_Builder()))  # noqa: S314  no document type, so no entities
     except (ParseError, ValueError, LookupError) as problem:

@@ -12,7 +12,9 @@ class Counters:
     """`calls` by (tenant id or "", method, endpoint, status); `recent` newest last. In memory only."""
 
     calls: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)
-    recent: deque[tuple[float, str, str, str, int, str]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    recent: deque[tuple[float, str, str, str, int, str]] = field(
+        default_factory=lambda: deque(maxlen=KEPT)
+    )
 
     def count(
         self, at: float, tenant_id: str, method: str, url: str, endpoint: str, status: int, key: str

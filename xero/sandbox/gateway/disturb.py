@@ -34,7 +34,9 @@ async def before(fault: Fault | None, request: web.Request) -> web.Response | No
     return None
 
 
-async def after(fault: Fault | None, request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+async def after(
+    fault: Fault | None, request: web.Request, answer: web.StreamResponse
+) -> web.StreamResponse:
     """What goes out instead of, or as, the executed call's answer."""
     kind = fault.kind if fault else ""
     if kind in {"error_500_after", "error_500_remembered"}:
@@ -75,7 +77,11 @@ async def _silence(request: web.Request, seconds: float) -> None:
     """Until the time is over or the caller has gone."""
     end = time.monotonic() + seconds
     # polled: a transport tells nobody that it closed
-    while time.monotonic() < end and request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+    while (
+        time.monotonic() < end
+        and request.transport is not None
+        and not request.transport.is_closing()
+    ):
         await asyncio.sleep(0.05)
 
 

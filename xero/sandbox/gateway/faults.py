@@ -46,10 +46,12 @@ ACCOUNTING = "/api.xro/*"
 
 @dataclass
 class Fault:
-    """`remaining` None means always. `path` may hold * and ?; `method` and `tenant_id` empty mean any.
+    """`remaining` None means always. `path` may hold * and ?; `method` and `tenant_id` empty mean
+    any.
 
-    `seconds`: how late a slow answer is, how long silence lasts, or the Retry-After of a 429 (0: its window).
-    `retry_after`: how that is written: "" in seconds, "date", "missing", or any text, which is sent as it stands.
+    `seconds`: how late a slow answer is, how long silence lasts, or the Retry-After of a 429 (0:
+    its window). `retry_after`: how that is written: "" in seconds, "date", "missing", or any text,
+    which is sent as it stands.
     """
 
     kind: str

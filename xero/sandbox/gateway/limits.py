@@ -1,4 +1,5 @@
-"""Xero's rate limits: 5 at once, 60 a minute and N a day per organisation and app; 10,000 a minute per app.
+"""Xero's rate limits: 5 at once, 60 a minute and N a day per organisation and app; 10,000 a minute
+per app.
 
 Fixed windows whose start differs per organisation. Refused calls are not counted.
 """
@@ -17,7 +18,9 @@ DAY = 24 * 3600
 
 @dataclass(frozen=True)
 class Refusal:
-    """`problem` is X-Rate-Limit-Problem; `retry_after` in seconds, None when Xero sends no Retry-After."""
+    """`problem` is X-Rate-Limit-Problem; `retry_after` in seconds, None when Xero sends no
+    Retry-After.
+    """
 
     problem: str
     retry_after: int | None
@@ -118,7 +121,9 @@ class Limits:
         return {
             "X-DayLimit-Remaining": str(max(0, config.daily_limit - meter.day.used)),
             "X-MinLimit-Remaining": str(max(0, config.minute_limit - meter.minute.used)),
-            "X-AppMinLimit-Remaining": str(max(0, config.app_minute_limit - self._app(client_id).used)),
+            "X-AppMinLimit-Remaining": str(
+                max(0, config.app_minute_limit - self._app(client_id).used)
+            ),
         }
 
     def flush(self) -> None:
@@ -126,7 +131,10 @@ class Limits:
         changed = {name: meter for name, meter in self.meters.items() if meter.changed}
         if not changed:
             return
-        days = {name: {"index": meter.day.index, "used": meter.day.used} for name, meter in changed.items()}
+        days = {
+            name: {"index": meter.day.index, "used": meter.day.used}
+            for name, meter in changed.items()
+        }
         self.storage.save_many("day_limits", days)
         for meter in changed.values():
             meter.changed = False

@@ -35,7 +35,9 @@ def token_expired(at: datetime) -> web.Response:
 
 
 def scope_missing() -> web.Response:
-    return problem(401, "AuthorizationUnsuccessful", {"WWW-Authenticate": "Bearer error=insufficient_scope"})
+    return problem(
+        401, "AuthorizationUnsuccessful", {"WWW-Authenticate": "Bearer error=insufficient_scope"}
+    )
 
 
 def not_connected() -> web.Response:
@@ -45,7 +47,8 @@ def not_connected() -> web.Response:
 def too_many(refusal: Refusal, headers: Mapping[str, str], written: str = "") -> web.Response:
     """Without a body: what Xero's holds is not known, so nobody may read one.
 
-    `written`: how Retry-After is sent: "" in seconds, "date" as some proxies do, "missing", or this very text.
+    `written`: how Retry-After is sent: "" in seconds, "date" as some proxies do, "missing", or this
+    very text.
     """
     answer = web.Response(status=429, headers={**headers, "X-Rate-Limit-Problem": refusal.problem})
     if refusal.retry_after is not None and written != "missing":

@@ -1,7 +1,8 @@
 """Idempotency-Key: the first answer again, for six minutes, per app (facts 4.4).
 
-The organisation counts as part of the request, though Xero's page names method, URL and body only. What Xero does while
-the first call is still running is not known; here the second is refused with 409.
+The organisation counts as part of the request, though Xero's page names method, URL and body only.
+What Xero does while the first call is still running is not known; here the second is refused with
+409.
 """
 
 import hashlib
@@ -42,13 +43,17 @@ class Replays:
         stored = {id: _parse(document) for id, document in storage.load("replays").items()}
         self._known = dict(sorted(stored.items(), key=lambda item: item[1].at))
 
-    def begin(self, client_id: str, key: str, url: str, tenant_id: str, request: Request) -> Response | None:
+    def begin(
+        self, client_id: str, key: str, url: str, tenant_id: str, request: Request
+    ) -> Response | None:
         """The remembered answer, or None for a first call: then `finish` or `abandon` must follow.
 
         Raises ReplayError for a key that is too long, in use, or of another request.
         """
         if len(key) > LONGEST_KEY:
-            raise ReplayError(400, f"Idempotency Key must not be longer than {LONGEST_KEY} characters")
+            raise ReplayError(
+                400, f"Idempotency Key must not be longer than {LONGEST_KEY} characters"
+            )
         self._forget_old()
         name = f"{client_id}:{key}"
         fingerprint = _fingerprint(url, tenant_id, request)

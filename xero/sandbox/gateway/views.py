@@ -42,7 +42,13 @@ async def accounting(request: web.Request) -> web.StreamResponse:
     key = request.headers.get("Idempotency-Key", "")
     endpoint = path.split("/", 2)[1] if "/" in path else ""
     world.counters.count(
-        world.clock.timestamp(), tenant, request.method, request.path_qs, endpoint, answer.status, key
+        world.clock.timestamp(),
+        tenant,
+        request.method,
+        request.path_qs,
+        endpoint,
+        answer.status,
+        key,
     )
     if not answer.prepared:
         answer.headers["X-Correlation-Id"] = str(uuid4())
@@ -65,7 +71,9 @@ async def _answer(world: World, request: web.Request) -> web.StreamResponse:
     return await _limited(world, request, access, tenant)
 
 
-async def _limited(world: World, request: web.Request, access: Access, tenant: str) -> web.StreamResponse:
+async def _limited(
+    world: World, request: web.Request, access: Access, tenant: str
+) -> web.StreamResponse:
     meter = world.limits.meter(access.client_id, tenant)
     fault = world.faults.take(request.method, request.path, tenant) if world.faults.active else None
     refusal = world.limits.enter(access.client_id, meter)
@@ -80,7 +88,9 @@ async def _limited(world: World, request: web.Request, access: Access, tenant: s
         world.limits.leave(meter)
 
 
-def _refused_by(fault: Fault | None, world: World, access: Access, meter: Meter) -> web.Response | None:
+def _refused_by(
+    fault: Fault | None, world: World, access: Access, meter: Meter
+) -> web.Response | None:
     if fault is None:
         return None
     if fault.kind == "token_expired":
@@ -91,7 +101,9 @@ def _refused_by(fault: Fault | None, world: World, access: Access, meter: Meter)
         return None
     refusal = _pretended(fault, meter, world.clock.timestamp())
     headers = dict(world.limits.headers(access.client_id, meter))
-    exhausted = {"minute": "X-MinLimit-Remaining", "day": "X-DayLimit-Remaining"}.get(refusal.problem)
+    exhausted = {"minute": "X-MinLimit-Remaining", "day": "X-DayLimit-Remaining"}.get(
+        refusal.problem
+    )
     left = {**headers, exhausted: "0"} if exhausted else headers
     return problems.too_many(refusal, left, fault.retry_after)
 
@@ -105,7 +117,12 @@ def _pretended(fault: Fault, meter: Meter, now: float) -> Refusal:
 
 
 async def _disturbed(
-    world: World, request: web.Request, access: Access, tenant: str, fault: Fault | None, meter: Meter
+    world: World,
+    request: web.Request,
+    access: Access,
+    tenant: str,
+    fault: Fault | None,
+    meter: Meter,
 ) -> web.StreamResponse:
     limit_headers = world.limits.headers(access.client_id, meter)
     instead = await disturb.before(fault, request)
@@ -143,7 +160,9 @@ async def _idempotent(
 
 def _failed(answer: Response) -> Response:
     error = disturb.server_error()
-    return Response(500, {"content-type": "application/json"}, (error.text or "").encode(), answer.changes)
+    return Response(
+        500, {"content-type": "application/json"}, (error.text or "").encode(), answer.changes
+    )
 
 
 async def _call(request: web.Request, oddity: str) -> Request:

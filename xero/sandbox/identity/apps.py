@@ -10,7 +10,8 @@ from xero.sandbox.storage import Storage
 
 @dataclass(frozen=True)
 class App:
-    """`client_secret` None makes it a PKCE app; it may be two with a comma between, as at Xero while one is replaced.
+    """`client_secret` None makes it a PKCE app; it may be two with a comma between, as at Xero
+    while one is replaced.
 
     `scopes` is both, broad or granular.
     """
@@ -31,7 +32,9 @@ class App:
 
 
 class Apps:
-    """By client id. The first is the one the command line describes; the webhook subscription belongs to it."""
+    """By client id. The first is the one the command line describes; the webhook subscription
+    belongs to it.
+    """
 
     def __init__(self, storage: Storage, config: Config) -> None:
         self._storage = storage
@@ -40,7 +43,9 @@ class Apps:
         self._register(config)
 
     def _register(self, config: Config) -> None:
-        """What the command line asks for wins; what it leaves at its default stays as it was changed on the page."""
+        """What the command line asks for wins; what it leaves at its default stays as it was
+        changed on the page.
+        """
         main = self._known(config.client_id, "TaskJuice", config)
         changes: dict[str, Any] = {"client_secret": config.client_secret}
         if config.app_scopes != Config.app_scopes:
@@ -64,10 +69,14 @@ class Apps:
         self._storage.save("apps", app.client_id, asdict(app))
 
     def change(self, client_id: str, changes: dict[str, Any]) -> App:
-        """Registers a new app when the id is unknown. Raises TypeError for a field that apps do not have."""
+        """Registers a new app when the id is unknown. Raises TypeError for a field that apps do not
+        have.
+        """
         known = self.by_id.get(client_id)
         app = (
-            replace(known, **changes) if known else App(client_id=client_id, **{"name": client_id, **changes})
+            replace(known, **changes)
+            if known
+            else App(client_id=client_id, **{"name": client_id, **changes})
         )
         self.save(app)
         return app

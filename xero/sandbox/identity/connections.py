@@ -12,7 +12,9 @@ from xero.sandbox.storage import Storage
 
 @dataclass(frozen=True)
 class Connection:
-    """Times as Xero writes them: no zone, seven digits. A deleted one is kept: reconnecting keeps `created`."""
+    """Times as Xero writes them: no zone, seven digits. A deleted one is kept: reconnecting keeps
+    `created`.
+    """
 
     id: str
     client_id: str
@@ -43,7 +45,9 @@ class Connections:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
-        self._all = {key: Connection(**document) for key, document in storage.load("connections").items()}
+        self._all = {
+            key: Connection(**document) for key, document in storage.load("connections").items()
+        }
         self._index()
 
     def _index(self) -> None:
@@ -53,15 +57,23 @@ class Connections:
 
     def _save(self, *changed: Connection) -> None:
         self._all.update({connection.key: connection for connection in changed})
-        self._storage.save_many("connections", {connection.key: asdict(connection) for connection in changed})
+        self._storage.save_many(
+            "connections", {connection.key: asdict(connection) for connection in changed}
+        )
         self._index()
 
-    def connect(self, client_id: str, user_id: str, tenants: Iterable[str], auth_event_id: str) -> None:
+    def connect(
+        self, client_id: str, user_id: str, tenants: Iterable[str], auth_event_id: str
+    ) -> None:
         """One consent: makes or renews a connection per organisation."""
         at = _stamp(self._clock())
-        self._save(*(self._renewed(client_id, user_id, tenant, auth_event_id, at) for tenant in tenants))
+        self._save(
+            *(self._renewed(client_id, user_id, tenant, auth_event_id, at) for tenant in tenants)
+        )
 
-    def _renewed(self, client_id: str, user_id: str, tenant_id: str, event: str, at: str) -> Connection:
+    def _renewed(
+        self, client_id: str, user_id: str, tenant_id: str, event: str, at: str
+    ) -> Connection:
         known = self._all.get(f"{client_id}:{user_id}:{tenant_id}")
         if known is None:
             return Connection(str(uuid4()), client_id, user_id, tenant_id, event, at, at)

@@ -13,7 +13,9 @@ DENIED = "TenantConsent status DENIED"
 
 
 class ConsentError(Exception):
-    """Shown on Xero's own page, never sent back to the app: the app's address cannot be trusted, or is no use."""
+    """Shown on Xero's own page, never sent back to the app: the app's address cannot be trusted, or
+    is no use.
+    """
 
     def __init__(self, error: str, description: str) -> None:
         super().__init__(description)

@@ -30,7 +30,9 @@ class GrantError(Exception):
 
 @dataclass(frozen=True)
 class Grant:
-    """What one consent gave: carried by its code and by every token that follows from it. Times in whole seconds."""
+    """What one consent gave: carried by its code and by every token that follows from it. Times in
+    whole seconds.
+    """
 
     client_id: str
     user_id: str
@@ -68,11 +70,16 @@ class Grants:
     def __init__(self, storage: Storage, clock: Clock) -> None:
         self._storage = storage
         self._clock = clock
-        self.codes = {id: Code(**_grant(document)) for id, document in storage.load("codes").items()}
-        self.tokens = {
-            id: RefreshToken(**_grant(document)) for id, document in storage.load("refresh_tokens").items()
+        self.codes = {
+            id: Code(**_grant(document)) for id, document in storage.load("codes").items()
         }
-        self._consents = {id: document["scopes"] for id, document in storage.load("consents").items()}
+        self.tokens = {
+            id: RefreshToken(**_grant(document))
+            for id, document in storage.load("refresh_tokens").items()
+        }
+        self._consents = {
+            id: document["scopes"] for id, document in storage.load("consents").items()
+        }
         self.issued: Counter[str] = Counter()
         self.history: deque[dict[str, Any]] = deque(maxlen=1000)
 
@@ -98,10 +105,14 @@ class Grants:
 
     def issue_code(self, grant: Grant, redirect_uri: str, nonce: str, challenge: str) -> str:
         code = token_urlsafe(32)
-        self._save_code(code, Code(grant, redirect_uri, nonce, challenge, self._now() + CODE_SECONDS))
+        self._save_code(
+            code, Code(grant, redirect_uri, nonce, challenge, self._now() + CODE_SECONDS)
+        )
         return code
 
-    def exchange(self, app: App, code: str, redirect_uri: str, verifier: str) -> tuple[Code, str | None]:
+    def exchange(
+        self, app: App, code: str, redirect_uri: str, verifier: str
+    ) -> tuple[Code, str | None]:
         """The code's grant and its first refresh token, None without offline_access."""
         known = self.codes.get(code)
         if known is None or known.grant.client_id != app.client_id:
@@ -128,13 +139,17 @@ class Grants:
             raise self._refuse("refresh token unused for 60 days", app)
         if known.first_used is not None and now - known.first_used > GRACE_SECONDS:
             raise self._refuse("refresh token used before", app)
-        self._note("refresh_token" if known.first_used is None else "refresh_token_in_grace", known.grant)
+        self._note(
+            "refresh_token" if known.first_used is None else "refresh_token_in_grace", known.grant
+        )
         if known.first_used is None:
             self._save_token(token, replace(known, first_used=now))
         return known.grant, self._save_token(token_urlsafe(32), RefreshToken(known.grant, now))
 
     def revoke(self, app: App, token: str) -> Grant | None:
-        """Every token of this user and app; None when the token is not the app's (the answer is 200 all the same)."""
+        """Every token of this user and app; None when the token is not the app's (the answer is 200
+        all the same).
+        """
         known = self.tokens.get(token)
         if known is None or known.grant.client_id != app.client_id:
             return None
@@ -152,7 +167,9 @@ class Grants:
 
     def _revoke_event(self, auth_event_id: str) -> None:
         self._revoke(
-            token for token, known in self.tokens.items() if known.grant.auth_event_id == auth_event_id
+            token
+            for token, known in self.tokens.items()
+            if known.grant.auth_event_id == auth_event_id
         )
 
     def _revoke(self, tokens: Iterable[str]) -> None:

@@ -56,7 +56,12 @@ class Keys:
         return access
 
     def _verify(self, token: str) -> Access:
-        options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False, "verify_aud": False}
+        options: Any = {
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_iat": False,
+            "verify_aud": False,
+        }
         try:
             claims = jwt.decode(token, self._public, algorithms=["RS256"], options=options)
             return Access(

@@ -1,4 +1,6 @@
-"""Xero's scopes, broad and granular, and which of them opens which endpoint (facts: granular-scopes FAQ, OpenAPI)."""
+"""Xero's scopes, broad and granular, and which of them opens which endpoint (facts: granular-scopes
+FAQ, OpenAPI).
+"""
 
 from collections.abc import Iterable
 from functools import cache
@@ -18,7 +20,10 @@ REPORTS = frozenset(
 )
 BROAD = _with_read("accounting.transactions") | {"accounting.reports.read"}
 GRANULAR = REPORTS | _with_read(
-    "accounting.invoices", "accounting.payments", "accounting.banktransactions", "accounting.manualjournals"
+    "accounting.invoices",
+    "accounting.payments",
+    "accounting.banktransactions",
+    "accounting.manualjournals",
 )
 UNCHANGED = _with_read("accounting.settings", "accounting.contacts", "accounting.attachments") | {
     "accounting.budgets.read",
@@ -38,7 +43,14 @@ _BANK = ("accounting.transactions", "accounting.banktransactions")
 _SETTINGS = ("accounting.settings",)
 ENDPOINTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
-        ("invoices", "creditnotes", "quotes", "purchaseorders", "repeatinginvoices", "linkedtransactions"),
+        (
+            "invoices",
+            "creditnotes",
+            "quotes",
+            "purchaseorders",
+            "repeatinginvoices",
+            "linkedtransactions",
+        ),
         _SALES,
     ),
     **dict.fromkeys(("payments", "batchpayments", "overpayments", "prepayments"), _MONEY),
@@ -80,7 +92,9 @@ def _accepted(endpoint: str, part: str, write: bool) -> frozenset[str] | None:
 
 
 def accepted(method: str, path: str) -> frozenset[str] | None:
-    """Scopes of which one is needed for `path` ("/Invoices/<id>/Attachments"); None for what Xero does not have."""
+    """Scopes of which one is needed for `path` ("/Invoices/<id>/Attachments"); None for what Xero
+    does not have.
+    """
     parts = path.lower().split("/", 4)
     part = parts[3] if len(parts) > 3 else ""
     known_part = part if part == "attachments" else ""

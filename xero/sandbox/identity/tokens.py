@@ -14,7 +14,9 @@ ID_SECONDS = 5 * 60
 def answer(
     keys: Keys, issuer: str, now: int, grant: Grant, refresh_token: str | None, nonce: str = ""
 ) -> dict[str, Any]:
-    """`issuer` is the sandbox's own base address, as its discovery document says. `now` in seconds since 1970."""
+    """`issuer` is the sandbox's own base address, as its discovery document says. `now` in seconds
+    since 1970.
+    """
     access_token = keys.sign(_access_claims(issuer, now, grant))
     body: dict[str, Any] = {}
     if "openid" in grant.scopes:
@@ -45,7 +47,9 @@ def _access_claims(issuer: str, now: int, grant: Grant) -> dict[str, Any]:
     }
 
 
-def _id_claims(issuer: str, now: int, grant: Grant, access_token: str, nonce: str) -> dict[str, Any]:
+def _id_claims(
+    issuer: str, now: int, grant: Grant, access_token: str, nonce: str
+) -> dict[str, Any]:
     claims = {
         "nbf": now,
         "exp": now + ID_SECONDS,

@@ -34,7 +34,13 @@ def disturbed(handler: Handler) -> Handler:
         if answer is None:
             answer = await disturb.after(fault, request, await handler(request))
         world.counters.count(
-            world.clock.timestamp(), "", request.method, request.path_qs, request.path, answer.status, ""
+            world.clock.timestamp(),
+            "",
+            request.method,
+            request.path_qs,
+            request.path,
+            answer.status,
+            "",
         )
         return answer
 
@@ -67,11 +73,15 @@ def _consent_page(
 
 
 async def authorize(request: web.Request) -> web.Response:
-    """GET shows the page; POST is the person's choice: user, tenant (repeatable), action allow or cancel."""
+    """GET shows the page; POST is the person's choice: user, tenant (repeatable), action allow or
+    cancel.
+    """
     try:
         ask = consent.check(request.app[WORLD], request.query)
     except consent.ConsentError as error:
-        return page("consent_error.html", status=400, error=error.error, description=error.description)
+        return page(
+            "consent_error.html", status=400, error=error.error, description=error.description
+        )
     if request.method == "GET":
         return _consent_page(request, ask, BY_KEY.get(request.query.get("sandbox_user", "")), None)
     return await _decide(request, ask)
@@ -146,7 +156,9 @@ def _tokens(request: web.Request, app: App, form: Mapping[str, Any]) -> dict[str
             str(form.get("redirect_uri", "")),
             str(form.get("code_verifier", "")),
         )
-        return tokens.answer(world.keys, issuer(request), now, code.grant, refresh_token, code.nonce)
+        return tokens.answer(
+            world.keys, issuer(request), now, code.grant, refresh_token, code.nonce
+        )
     if kind == "refresh_token":
         grant, refresh_token = world.grants.refresh(app, str(form.get("refresh_token", "")))
         return tokens.answer(world.keys, issuer(request), now, grant, refresh_token)
@@ -157,7 +169,9 @@ def _tokens(request: web.Request, app: App, form: Mapping[str, Any]) -> dict[str
 
 @disturbed
 async def revocation(request: web.Request) -> web.StreamResponse:
-    """200 whatever the token was (RFC 7009); a refresh token of the app takes the user's connections with it."""
+    """200 whatever the token was (RFC 7009); a refresh token of the app takes the user's
+    connections with it.
+    """
     try:
         app, form = await _client(request)
     except GrantError as error:
@@ -183,7 +197,8 @@ async def connections(request: web.Request) -> web.StreamResponse:
         [
             connection.as_xero(world.organisations[connection.tenant_id].name)
             for connection in live
-            if event in ("", connection.auth_event_id) and connection.tenant_id in world.organisations
+            if event in ("", connection.auth_event_id)
+            and connection.tenant_id in world.organisations
         ]
     )
 

@@ -1,4 +1,6 @@
-"""What a person does inside Xero: changes to a ledger outside the API's limits, with the webhooks they cause."""
+"""What a person does inside Xero: changes to a ledger outside the API's limits, with the webhooks
+they cause.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,12 +29,16 @@ def messages(body: Any) -> list[str]:
     if not isinstance(body, Mapping):
         return []
     elements = body.get("Elements") or []
-    found = [error["Message"] for element in elements for error in element.get("ValidationErrors") or []]
+    found = [
+        error["Message"] for element in elements for error in element.get("ValidationErrors") or []
+    ]
     return found or [str(body[name]) for name in ("Message", "Detail") if body.get(name)]
 
 
 def call(world: World, tenant_id: str, method: str, url: str, body: Any = None) -> Any:
-    """The parsed answer to `url` ("/Invoices?page=1"), Decimals for numbers. Raises RefusedError unless it is a 200."""
+    """The parsed answer to `url` ("/Invoices?page=1"), Decimals for numbers. Raises RefusedError
+    unless it is a 200.
+    """
     parts = urlsplit(url)
     raw = b"" if body is None else simplejson.dumps(body, use_decimal=True).encode()
     request = Request(method, parts.path, dict(parse_qsl(parts.query)), JSON, raw)
@@ -53,9 +59,16 @@ def document(world: World, tenant_id: str, collection: str, id: str) -> dict[str
 
 
 def pay(
-    world: World, tenant_id: str, invoice_id: str, amount: Any = None, account_id: str = "", date: str = ""
+    world: World,
+    tenant_id: str,
+    invoice_id: str,
+    amount: Any = None,
+    account_id: str = "",
+    date: str = "",
 ) -> Any:
-    """A payment of `amount` (default: all that is due) from `account_id` (default: the first bank account), today."""
+    """A payment of `amount` (default: all that is due) from `account_id` (default: the first bank
+    account), today.
+    """
     invoice = document(world, tenant_id, "Invoices", invoice_id)
     payment = {
         "Invoice": {"InvoiceID": invoice_id},
@@ -82,6 +95,8 @@ def payable_accounts(world: World, tenant_id: str) -> list[dict[str, Any]]:
     banks = [account for account in active if account["Type"] == "BANK"]
     banks.sort(key=lambda account: "Code" not in account)
     others = [
-        account for account in active if account["Type"] != "BANK" and account.get("EnablePaymentsToAccount")
+        account
+        for account in active
+        if account["Type"] != "BANK" and account.get("EnablePaymentsToAccount")
     ]
     return banks + others

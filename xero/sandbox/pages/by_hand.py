@@ -27,7 +27,9 @@ def change_organisation(world: World, tenant_id: str, fields: dict[str, Any]) ->
 
 
 def merge_contacts(world: World, tenant_id: str, contact: str, into: str) -> dict[str, Any]:
-    """The contact is archived and names the other, which gets its documents; those do not count as changed."""
+    """The contact is archived and names the other, which gets its documents; those do not count as
+    changed.
+    """
     work = world.books.work(tenant_id, BY_HAND)
     merged, kept = work.get("contact", contact), work.get("contact", into)
     gone = {"ContactStatus": "ARCHIVED", "MergedToContactID": into, "UpdatedDateUTC": work.now_ms}
@@ -45,7 +47,9 @@ def merge_contacts(world: World, tenant_id: str, contact: str, into: str) -> dic
 def credit_invoice(
     world: World, tenant_id: str, invoice: str, kind: str, amount: Any, date: str, number: str = ""
 ) -> dict[str, Any]:
-    """Set a credit note, overpayment or prepayment off against an invoice. Only credit notes have numbers."""
+    """Set a credit note, overpayment or prepayment off against an invoice. Only credit notes have
+    numbers.
+    """
     work = world.books.work(tenant_id, BY_HAND)
     found, applied = work.get("invoice", invoice), Decimal(str(amount))
     credit = {
@@ -77,7 +81,9 @@ def refund(
     currency: str = "",
     rate: Any = 1,
 ) -> dict[str, Any]:
-    """Pay a credit note, overpayment or prepayment out, from the first bank account. No webhook tells of it."""
+    """Pay a credit note, overpayment or prepayment out, from the first bank account. No webhook
+    tells of it.
+    """
     work = world.books.work(tenant_id, BY_HAND)
     work.get("contact", contact)
     account = work.all_with("account", "Code", "090")[0]

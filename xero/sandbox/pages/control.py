@@ -1,4 +1,5 @@
-"""The control API: whatever the pages can do, as JSON under `/sandbox/api/` (docs/sandbox.md has examples).
+"""The control API: whatever the pages can do, as JSON under `/sandbox/api/` (docs/sandbox.md has
+examples).
 
 GET    health                            {"status": "ok"} when ready
 GET    state                             subscription, clock, settings, tokens issued, faults, limits, in one answer
@@ -180,7 +181,9 @@ async def app_change(world: World, request: web.Request, body: dict[str, Any]) -
 
 
 async def give_consent(world: World, request: web.Request, body: dict[str, Any]) -> Any:
-    """`url` is the address that the app sends the browser to; `organisations` are tenant ids or names."""
+    """`url` is the address that the app sends the browser to; `organisations` are tenant ids or
+    names.
+    """
     try:
         ask = consent.check(world, dict(parse_qsl(urlsplit(str(body.get("url", ""))).query)))
     except consent.ConsentError as error:
@@ -190,7 +193,9 @@ async def give_consent(world: World, request: web.Request, body: dict[str, Any])
     person = BY_KEY.get(body.get("user", PEOPLE[0].key))
     if person is None:
         raise ControlError(f"no such user; there are: {', '.join(BY_KEY)}")
-    tenants = [_find(world, name) for name in body.get("organisations", world.tenants_of(person)[:1])]
+    tenants = [
+        _find(world, name) for name in body.get("organisations", world.tenants_of(person)[:1])
+    ]
     problem = consent.problem_with(world, ask, person, tenants)
     if problem:
         raise ControlError(problem)
@@ -299,7 +304,9 @@ async def events(world: World, request: web.Request, body: dict[str, Any]) -> An
 
 async def send_burst(world: World, request: web.Request, body: dict[str, Any]) -> Any:
     tenants = [_tenant(world, tenant) for tenant in body.get("tenant_ids", [])] or [
-        tenant for tenant in world.organisations if world.connections.is_connected(world.apps.main_id, tenant)
+        tenant
+        for tenant in world.organisations
+        if world.connections.is_connected(world.apps.main_id, tenant)
     ]
     if not tenants or not world.outbox.subscription.url:
         raise ControlError("needs a subscription URL and a connected organisation (or tenant_ids)")
@@ -340,7 +347,10 @@ async def clock(world: World, request: web.Request, body: dict[str, Any]) -> Any
         world.clock.advance(_number(body, "advance_seconds", 0, 10 * 365 * 86400))
         world.outbox.wake()
     now: datetime = world.clock()
-    return {"now": now.isoformat(timespec="milliseconds"), "shift_seconds": world.clock.shift_seconds}
+    return {
+        "now": now.isoformat(timespec="milliseconds"),
+        "shift_seconds": world.clock.shift_seconds,
+    }
 
 
 async def settings(world: World, request: web.Request, body: dict[str, Any]) -> Any:

@@ -55,7 +55,9 @@ async def _act_on_webhooks(world: World, action: str, form: Any) -> str:
         url = text(form, "url")
         if url and not url.startswith(("https://", "http://")):
             return "The delivery URL must start with https:// (or http:// on this machine)."
-        categories = [category for category in form.getall("category", []) if category in CATEGORIES]
+        categories = [
+            category for category in form.getall("category", []) if category in CATEGORIES
+        ]
         await outbox.configure(url, text(form, "key") or outbox.subscription.key, categories)
     elif action == "intent" and outbox.subscription.url:
         await outbox.prove()

@@ -24,10 +24,16 @@ def _given(**values: str) -> dict[str, str]:
 
 def _lines(form: Form) -> list[dict[str, str]]:
     """Rows without a description are blank rows."""
-    columns = [form.getall(name, []) for name in ("line_id", "description", "quantity", "unit", "account")]
+    columns = [
+        form.getall(name, []) for name in ("line_id", "description", "quantity", "unit", "account")
+    ]
     lines = [
         _given(
-            LineItemID=id, Description=description, Quantity=quantity, UnitAmount=unit, AccountCode=account
+            LineItemID=id,
+            Description=description,
+            Quantity=quantity,
+            UnitAmount=unit,
+            AccountCode=account,
         )
         for id, description, quantity, unit, account in zip(*columns, strict=True)
     ]

@@ -36,7 +36,9 @@ def of_organisation(view: View) -> Callable[[web.Request], Awaitable[web.StreamR
         world = request.app[WORLD]
         tenant = request.match_info["tenant"]
         if tenant not in world.organisations:
-            return page("message.html", status=404, title="Not found", text="There is no such organisation.")
+            return page(
+                "message.html", status=404, title="Not found", text="There is no such organisation."
+            )
         try:
             return await view(request, world, tenant)
         except RefusedError as error:
@@ -49,10 +51,14 @@ def of_organisation(view: View) -> Callable[[web.Request], Awaitable[web.StreamR
 async def home(request: web.Request) -> web.Response:
     world = request.app[WORLD]
     connected = {
-        tenant: [connection for connection in world.connections.live() if connection.tenant_id == tenant]
+        tenant: [
+            connection for connection in world.connections.live() if connection.tenant_id == tenant
+        ]
         for tenant in world.organisations
     }
-    return page("home.html", organisations=world.organisations.values(), connected=connected, world=world)
+    return page(
+        "home.html", organisations=world.organisations.values(), connected=connected, world=world
+    )
 
 
 def _list_url(request: web.Request, ledger: str, number: int) -> str:
@@ -145,7 +151,9 @@ def _act_on_invoice(world: World, tenant: str, current: dict[str, Any], form: Fo
     action = text(form, "action")
     if action == "pay":
         amount = text(form, "amount")
-        bookkeeping.pay(world, tenant, id, amount or None, text(form, "account"), text(form, "date"))
+        bookkeeping.pay(
+            world, tenant, id, amount or None, text(form, "account"), text(form, "date")
+        )
         return "paid"
     if action in ("SUBMITTED", "AUTHORISED", "VOIDED", "DELETED"):
         bookkeeping.set_status(world, tenant, id, action)

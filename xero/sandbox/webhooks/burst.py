@@ -1,4 +1,6 @@
-"""Many single-event deliveries at once, for load tests: real invoices, own sequence numbers, connections reused."""
+"""Many single-event deliveries at once, for load tests: real invoices, own sequence numbers,
+connections reused.
+"""
 
 import asyncio
 import time
@@ -17,7 +19,9 @@ IDS_PER_ORGANISATION = 5000
 
 @dataclass(frozen=True)
 class Report:
-    """`seconds` from the first request to the last answer; `rate` per second; `statuses` counts by answer."""
+    """`seconds` from the first request to the last answer; `rate` per second; `statuses` counts by
+    answer.
+    """
 
     sent: int
     first_sequence: int
@@ -42,7 +46,9 @@ def _resources(world: World, tenants: list[str], category: str) -> Iterator[tupl
 def _prepare(
     world: World, count: int, tenants: list[str], category: str
 ) -> tuple[int, list[tuple[bytes, str]]]:
-    """Bodies and signatures beforehand, so that the run measures the receiver. Every event has its own time."""
+    """Bodies and signatures beforehand, so that the run measures the receiver. Every event has its
+    own time.
+    """
     key = world.outbox.subscription.key
     first = world.outbox.take_numbers(count)
     start = world.clock()
@@ -50,12 +56,16 @@ def _prepare(
     for number, (tenant, id) in enumerate(islice(_resources(world, tenants, category), count)):
         at = start + timedelta(milliseconds=number)
         sequence = first + number
-        body = envelope.body([envelope.event(tenant, category, "UPDATE", id, at)], sequence, sequence)
+        body = envelope.body(
+            [envelope.event(tenant, category, "UPDATE", id, at)], sequence, sequence
+        )
         prepared.append((body, envelope.sign(key, body)))
     return first, prepared
 
 
-async def send(world: World, *, count: int, concurrency: int, tenants: list[str], category: str) -> Report:
+async def send(
+    world: World, *, count: int, concurrency: int, tenants: list[str], category: str
+) -> Report:
     first, prepared = _prepare(world, count, tenants, category)
     url = world.outbox.subscription.url
     queue = iter(prepared)

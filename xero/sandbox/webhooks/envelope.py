@@ -1,4 +1,6 @@
-"""What a webhook looks like on the wire: Xero's key order, odd spacing and signature (facts 3.1, 3.3)."""
+"""What a webhook looks like on the wire: Xero's key order, odd spacing and signature (facts 3.1,
+3.3).
+"""
 
 import base64
 import hashlib
@@ -9,7 +11,9 @@ import string
 from collections.abc import Sequence
 from datetime import datetime
 
-RESOURCE_URL = "https://api.xero.com/api.xro/2.0"  # Xero's own: a receiver that follows it leaves the sandbox
+RESOURCE_URL = (
+    "https://api.xero.com/api.xro/2.0"  # Xero's own: a receiver that follows it leaves the sandbox
+)
 COLLECTIONS = {"INVOICE": "Invoices", "CONTACT": "Contacts"}
 INTENT_SEQUENCE = 0
 

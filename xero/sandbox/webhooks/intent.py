@@ -1,4 +1,6 @@
-"""The intent-to-receive check: three wrong signatures, which must get 401, and a right one, which must get 2xx."""
+"""The intent-to-receive check: three wrong signatures, which must get 401, and a right one, which
+must get 2xx.
+"""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,6 @@
-"""Events on their way to the receiver: gathered for a moment, sent in order, tried again, given up after a day."""
+"""Events on their way to the receiver: gathered for a moment, sent in order, tried again, given up
+after a day.
+"""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -55,7 +57,9 @@ class Outbox:
         return len(self._pending)
 
     def record(self, tenant_id: str, changes: Sequence[Change]) -> None:
-        """Numbers and stores the events of these changes, if the app is connected, subscribed and was validated."""
+        """Numbers and stores the events of these changes, if the app is connected, subscribed and
+        was validated.
+        """
         current = self.subscription
         if not current.validated or not self.connections.is_connected(self.apps.main_id, tenant_id):
             return
@@ -181,7 +185,9 @@ class Outbox:
         current.failures += 1
         current.failing_since = current.failing_since or now
         current.status = subscription.RETRY
-        current.next_attempt = now if current.failures == 1 else now + int(self.config.webhook_retry_seconds)
+        current.next_attempt = (
+            now if current.failures == 1 else now + int(self.config.webhook_retry_seconds)
+        )
         if now - current.failing_since >= self.config.webhook_retry_for_seconds:
             current.status, current.next_attempt = subscription.DISABLED, None
         self._subscriptions.save()
@@ -199,11 +205,16 @@ class Outbox:
         )
 
     async def configure(self, url: str, key: str, categories: list[str]) -> None:
-        """A new or changed URL must prove itself; so must a disabled subscription that is saved again."""
+        """A new or changed URL must prove itself; so must a disabled subscription that is saved
+        again.
+        """
         current = self.subscription
         if current.sequence == 0 and not current.url:
             current.status = subscription.REQUIRED
-        must_prove = url != current.url or current.status not in (subscription.OK, subscription.RETRY)
+        must_prove = url != current.url or current.status not in (
+            subscription.OK,
+            subscription.RETRY,
+        )
         current.url, current.key, current.categories = url, key, categories
         if not url:
             current.status = subscription.NONE
@@ -237,4 +248,6 @@ class Outbox:
 
     def send_event(self, tenant_id: str, change: Change) -> None:
         """A test event: as if the change had happened, connected or not."""
-        self._add([envelope.event(tenant_id, change.category, change.type, change.resource_id, change.at)])
+        self._add(
+            [envelope.event(tenant_id, change.category, change.type, change.resource_id, change.at)]
+        )

@@ -16,7 +16,9 @@ HAS_COOKIE = "Response contains a cookie"
 
 @dataclass(frozen=True)
 class Attempt:
-    """`status` None when no answer came; `milliseconds` until it did; `problem` None when Xero would be content."""
+    """`status` None when no answer came; `milliseconds` until it did; `problem` None when Xero
+    would be content.
+    """
 
     status: int | None
     milliseconds: float

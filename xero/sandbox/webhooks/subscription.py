@@ -16,7 +16,9 @@ DISABLED = "disabled"
 
 @dataclass
 class Subscription:
-    """`sequence` is the number of the last event. Times in seconds since 1970. `validated`: was OK at least once."""
+    """`sequence` is the number of the last event. Times in seconds since 1970. `validated`: was OK
+    at least once.
+    """
 
     url: str = ""
     key: str = ""

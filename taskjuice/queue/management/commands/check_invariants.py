@@ -13,7 +13,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         minutes = invariants.WITHIN.total_seconds() / 60
         parser.add_argument(
-            "--minutes", type=float, default=minutes, help="how long an outcome may be open (default: 10)"
+            "--minutes",
+            type=float,
+            default=minutes,
+            help="how long an outcome may be open (default: 10)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -22,4 +25,6 @@ class Command(BaseCommand):
             self.stdout.write(str(outcome))
         if overdue:
             sys.exit(1)
-        self.stdout.write(f"Nothing is open longer than it may be ({len(invariants.CHECKS)} checks).")
+        self.stdout.write(
+            f"Nothing is open longer than it may be ({len(invariants.CHECKS)} checks)."
+        )

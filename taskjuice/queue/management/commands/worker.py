@@ -9,7 +9,9 @@ from taskjuice.queue.worker import Node
 
 
 class Command(BaseCommand):
-    help = "Runs one worker node: the task cluster, the sweeper and the watchdog. SIGTERM drains it."
+    help = (
+        "Runs one worker node: the task cluster, the sweeper and the watchdog. SIGTERM drains it."
+    )
     requires_system_checks = "__all__"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,4 +25,6 @@ class Command(BaseCommand):
         if not options["is_alive"]:
             sys.exit(Node().run())
         if not heartbeat.is_fresh_here():
-            raise CommandError("No worker node of this machine gave a sign of life in the last 30 seconds.")
+            raise CommandError(
+                "No worker node of this machine gave a sign of life in the last 30 seconds."
+            )

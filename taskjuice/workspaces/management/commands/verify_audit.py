@@ -36,14 +36,20 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--against", type=Path, metavar="FILE", help="an earlier output of this command")
+        parser.add_argument(
+            "--against", type=Path, metavar="FILE", help="an earlier output of this command"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         verdicts = {verdict.agency_id: verdict for verdict in chain.verify_all()}
         for verdict in verdicts.values():
-            self.stdout.write(f"{verdict.agency_id} {verdict.number} {verdict.hash or '-'} {verdict.name}")
+            self.stdout.write(
+                f"{verdict.agency_id} {verdict.number} {verdict.hash or '-'} {verdict.name}"
+            )
             if verdict.broken:
-                self.stderr.write(f"broken in agency {verdict.agency_id} ({verdict.name}): {verdict.broken}")
+                self.stderr.write(
+                    f"broken in agency {verdict.agency_id} ({verdict.name}): {verdict.broken}"
+                )
         is_broken = any(verdict.broken for verdict in verdicts.values())
         differences = self._differences(options["against"], verdicts) if options["against"] else []
         for difference in differences:
@@ -54,7 +60,9 @@ class Command(BaseCommand):
             raise CommandError(ENDS_EARLIER)
         self.stdout.write("Every chain is whole.")
 
-    def _differences(self, file: Path, verdicts: Mapping[int, chain.Verdict]) -> list[chain.Difference]:
+    def _differences(
+        self, file: Path, verdicts: Mapping[int, chain.Verdict]
+    ) -> list[chain.Difference]:
         noted = chain.read_noted(file.read_text())
         if not noted:
             raise CommandError(f"{file} is no output of this command: nothing is noted in it.")

@@ -40,9 +40,15 @@ def receiver(settings: Any) -> Iterator[Receiver]:
         yield found
 
 
-def started(connection: Connection, receiver: Receiver, *, path: str = "/in", **given: Any) -> Activation:
+def started(
+    connection: Connection, receiver: Receiver, *, path: str = "/in", **given: Any
+) -> Activation:
     url = f"http://localhost:{receiver.port}{path}"
-    step = {"name": "call", "action": "core/http-request", "input": {"method": "POST", "url": url} | given}
+    step = {
+        "name": "call",
+        "action": "core/http-request",
+        "input": {"method": "POST", "url": url} | given,
+    }
     workflow = make_workflow(connection.agency, connection, steps=[step])
     told = {"number": 'INV-"42"/../x', "contact": "Zoë\r\nEvil: 1", "total": Decimal("1150.10")}
     return make_activation(workflow, connection, trigger_data=told)
@@ -64,7 +70,9 @@ def output() -> Any:
     return StepRun.objects.latest("id").output
 
 
-def test_values_fill_the_json_and_cannot_break_out_of_it(connection: Connection, receiver: Receiver) -> None:
+def test_values_fill_the_json_and_cannot_break_out_of_it(
+    connection: Connection, receiver: Receiver
+) -> None:
     receiver.behave = answering(201, b'{"id": 7, "price": 0.10}', Location="/in/7", Server="x")
     body = '{"no": "{{ trigger.number }}", "sum": "{{ trigger.total }}", "say": "Hi {{ trigger.contact }}"}'
     activation = run(connection, receiver, json=body)
@@ -83,7 +91,9 @@ def test_values_fill_the_json_and_cannot_break_out_of_it(connection: Connection,
     }
 
 
-def test_values_in_the_address_stay_where_they_are(connection: Connection, receiver: Receiver) -> None:
+def test_values_in_the_address_stay_where_they_are(
+    connection: Connection, receiver: Receiver
+) -> None:
     query = [
         {"name": "a b", "value": "{{ trigger.total }}"},
         {"name": "who", "value": "{{ trigger.contact }}"},
@@ -96,7 +106,9 @@ def test_values_in_the_address_stay_where_they_are(connection: Connection, recei
         query=query,
     )
     quoted = "INV-%2242%22%2F..%2Fx"
-    assert receiver.got[0].path == f"/in/{quoted}?x={quoted}&a+b=1150.10&who=Zo%C3%AB%0D%0AEvil%3A+1"
+    assert (
+        receiver.got[0].path == f"/in/{quoted}?x={quoted}&a+b=1150.10&who=Zo%C3%AB%0D%0AEvil%3A+1"
+    )
     assert "Idempotency-Key" not in receiver.got[0].headers
 
 
@@ -137,7 +149,8 @@ def test_secret_is_sent_and_stands_nowhere(
         )
     ]
     rows = [
-        str(list(model.objects.values())) for model in (Activation, StepRun, SentRequest, AuditEntry, Secret)
+        str(list(model.objects.values()))
+        for model in (Activation, StepRun, SentRequest, AuditEntry, Secret)
     ]
     assert [VALUE in text for text in [*shown, *rows, caplog.text]] == [False] * 12
 
@@ -151,7 +164,11 @@ def test_secret_in_a_refusal_is_taken_out(connection: Connection, receiver: Rece
 @pytest.mark.parametrize(
     ("host", "name", "said"),
     [
-        ("api.example.com", "crm_token", "“crm_token” is for api.example.com and is not sent to localhost"),
+        (
+            "api.example.com",
+            "crm_token",
+            "“crm_token” is for api.example.com and is not sent to localhost",
+        ),
         ("localhost", "other", "There is no secret value “crm_token”"),
     ],
 )
@@ -258,11 +275,20 @@ OUTCOMES = {
     "NaN": (200, b"[NaN]", "application/json", "succeeded", "", None),
     "deep": (200, b"[" * 90_000 + b"]" * 90_000, "application/json", "succeeded", "", None),
     "large number": (200, b"[1e99999]", "application/json", "succeeded", "", None),
-    "NUL and surrogates": (200, b'["\\u0000\\ud800"]', "application/json", "succeeded", "", ["\ufffd\ufffd"]),
+    "NUL and surrogates": (
+        200,
+        b'["\\u0000\\ud800"]',
+        "application/json",
+        "succeeded",
+        "",
+        ["\ufffd\ufffd"],
+    ),
 }
 
 
-@pytest.mark.parametrize(("status", "body", "kind", "state", "code", "read"), OUTCOMES.values(), ids=OUTCOMES)
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "state", "code", "read"), OUTCOMES.values(), ids=OUTCOMES
+)
 def test_answer_means(
     connection: Connection,
     receiver: Receiver,
@@ -292,7 +318,9 @@ def test_retry_after_is_heeded(
     assert activation.state == "ready"
     if seconds is not None:
         assert (
-            timedelta(0) <= activation.next_at - before - timedelta(seconds=seconds) < timedelta(seconds=30)
+            timedelta(0)
+            <= activation.next_at - before - timedelta(seconds=seconds)
+            < timedelta(seconds=30)
         )
     assert SentRequest.objects.count() == 0
 
@@ -323,12 +351,16 @@ def test_lost_answer_of_a_write_needs_a_decision(
     assert [got.headers["Idempotency-Key"] for got in receiver.got] == [key, key]
 
 
-def test_lost_answer_of_a_reading_is_tried_again(connection: Connection, receiver: Receiver) -> None:
+def test_lost_answer_of_a_reading_is_tried_again(
+    connection: Connection, receiver: Receiver
+) -> None:
     receiver.behave = broken_off
     assert run(connection, receiver, method="GET").state == "ready"
 
 
-def test_step_marked_as_done_goes_on(connection: Connection, receiver: Receiver, as_owner: Client) -> None:
+def test_step_marked_as_done_goes_on(
+    connection: Connection, receiver: Receiver, as_owner: Client
+) -> None:
     receiver.behave = broken_off
     activation = run(connection, receiver)
     page = f"/northwind/activations/{activation.pk}/"
@@ -378,7 +410,12 @@ class Killed:
 def test_each_element_is_a_request_of_its_own(connection: Connection, receiver: Receiver) -> None:
     url = f"http://localhost:{receiver.port}/"
     given = {"method": "POST", "url": url, "json": '{"n": "{{ item }}"}'}
-    step = {"name": "call", "action": "core/http-request", "input": given, "for_each": "{{ trigger.list }}"}
+    step = {
+        "name": "call",
+        "action": "core/http-request",
+        "input": given,
+        "for_each": "{{ trigger.list }}",
+    }
     workflow = make_workflow(connection.agency, connection, steps=[step])
     activation = make_activation(workflow, connection, trigger_data={"list": [1, 1, 2]})
     lanes.wake_lanes([connection.pk])
@@ -407,9 +444,15 @@ WRONG = {
     "no JSON": ({"json": '{"a": {{ trigger.number }}}'}, "json"),
     "header name": ({"headers": [{"name": "X Y", "value": "1"}]}, "headers"),
     "host header": ({"headers": [{"name": "Host", "value": "evil"}]}, "headers"),
-    "transfer-encoding": ({"headers": [{"name": "transfer-encoding", "value": "chunked"}]}, "headers"),
+    "transfer-encoding": (
+        {"headers": [{"name": "transfer-encoding", "value": "chunked"}]},
+        "headers",
+    ),
     "line break": ({"headers": [{"name": "X", "value": "a\r\nY: b"}]}, "headers"),
-    "secret from an expression": ({"headers": [{"name": "X", "value": "", "secret": "{{ x }}"}]}, "headers"),
+    "secret from an expression": (
+        {"headers": [{"name": "X", "value": "", "secret": "{{ x }}"}]},
+        "headers",
+    ),
     "query without a name": ({"query": [{"name": "", "value": "1"}]}, "query"),
     "unknown method": ({"method": "TRACE"}, "method"),
 }
@@ -419,7 +462,9 @@ WRONG = {
 def test_form_refuses(changed: dict[str, Any], field: str) -> None:
     form = HttpRequestForm(data={"method": "POST", "url": "https://api.example.com/"} | changed)
     assert list(form.errors) == [field]
-    step = Step("call", "core/http-request", {"method": "POST", "url": "https://api.example.com/"} | changed)
+    step = Step(
+        "call", "core/http-request", {"method": "POST", "url": "https://api.example.com/"} | changed
+    )
     found = problems(Draft("xero/invoice-paid", {"documents": "ACCREC"}, [step]))
     assert field in {problem.field for problem in found}
 
@@ -431,7 +476,9 @@ def test_expressions_in_the_document_are_looked_at() -> None:
         "json": '{"a": "{{ steps.gone.y }}"}',
     }
     found = problems(
-        Draft("xero/invoice-paid", {"documents": "ACCREC"}, [Step("call", "core/http-request", given)])
+        Draft(
+            "xero/invoice-paid", {"documents": "ACCREC"}, [Step("call", "core/http-request", given)]
+        )
     )
     assert [problem.field for problem in found] == ["url", "json"]
 
@@ -475,7 +522,9 @@ def test_builder_keeps_headers_with_their_secrets(as_member: Client, agency: Age
     typed |= {"step-s1-headers-0-name": "Authorization", "step-s1-headers-0-value": "Bearer"}
     typed |= {"step-s1-headers-0-secret": "crm_token", "do": "again"}
     page = as_member.post("/northwind/workflows/new/", typed)
-    assert '<option value="crm_token" selected>crm_token (not there)</option>' in page.content.decode()
+    assert (
+        '<option value="crm_token" selected>crm_token (not there)</option>' in page.content.decode()
+    )
     make_secret(agency, "crm_token", host="api.example.com")
     shown = as_member.post("/northwind/workflows/new/", typed).content.decode()
     assert '<option value="crm_token" selected>crm_token · api.example.com</option>' in shown

@@ -1,4 +1,6 @@
-"""A client of the books that holds every request it is allowed and every answer it gets against Xero's OpenAPI file."""
+"""A client of the books that holds every request it is allowed and every answer it gets against
+Xero's OpenAPI file.
+"""
 
 import json
 import os
@@ -59,7 +61,12 @@ class Api:
         return self.books.organisations[self.tenant_id]
 
     def call(
-        self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: dict[str, str] | None = None,
+        **headers: str,
     ) -> Answer:
         sent = (
             b""
@@ -81,7 +88,9 @@ class Api:
             check_request(SPEC, method, path, body)
         return Answer(response.status, parsed, response.changes)
 
-    def list(self, path: str, query: dict[str, str] | None = None, **headers: str) -> list[dict[str, Any]]:
+    def list(
+        self, path: str, query: dict[str, str] | None = None, **headers: str
+    ) -> list[dict[str, Any]]:
         answer = self.call("GET", path, None, query, **headers)
         assert answer.status == 200, answer.body
         return next(value for key, value in answer.body.items() if isinstance(value, list))
@@ -95,13 +104,17 @@ class Api:
         """The one record that was written."""
         answer = self.call(method, path, body, query)
         assert answer.status == 200, answer.body
-        found: list[dict[str, Any]] = next(value for value in answer.body.values() if isinstance(value, list))
+        found: list[dict[str, Any]] = next(
+            value for value in answer.body.values() if isinstance(value, list)
+        )
         assert len(found) == 1
         return found[0]
 
     def customer(self) -> dict[str, Any]:
         """An active contact of the base currency with no open documents of its own making."""
-        return self.write("PUT", "/Contacts", {"Name": f"Customer {len(self.organisation.contacts)}"})
+        return self.write(
+            "PUT", "/Contacts", {"Name": f"Customer {len(self.organisation.contacts)}"}
+        )
 
     def invoice(self, **fields: Any) -> dict[str, Any]:
         """An approved invoice of 100.00 and 15 % GST, or whatever `fields` say."""

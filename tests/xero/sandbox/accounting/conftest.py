@@ -15,7 +15,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def books(clock: Clock, tmp_path: Path) -> Books:
-    """One organisation of each country with a few documents; a minute has passed since they were made."""
+    """One organisation of each country with a few documents; a minute has passed since they were
+    made.
+    """
     books = Books(Storage(tmp_path / "sandbox.sqlite"), clock)
     books.seed(organisations=3, invoices=24)
     clock.advance(timedelta(minutes=1))

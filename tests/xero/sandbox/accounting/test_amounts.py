@@ -16,25 +16,41 @@ rates = st.sampled_from([D(0), D(5), D(10), D(15), D(20), D("12.5")])
 
 @pytest.mark.parametrize(
     ("amount", "rounded"),
-    [("2.675", "2.68"), ("2.665", "2.67"), ("-2.675", "-2.68"), ("0.005", "0.01"), ("1.004", "1.00")],
+    [
+        ("2.675", "2.68"),
+        ("2.665", "2.67"),
+        ("-2.675", "-2.68"),
+        ("0.005", "0.01"),
+        ("1.004", "1.00"),
+    ],
 )
 def test_cents_rounds_half_away_from_zero(amount: str, rounded: str) -> None:
     assert str(cents(D(amount))) == rounded
 
 
 def test_tax_is_rounded_per_line_and_then_summed(api: Api) -> None:
-    """The worked example of Xero's rounding guide: 11.44, where the document's sum would give 11.45."""
+    """The worked example of Xero's rounding guide: 11.44, where the document's sum would give
+    11.45.
+    """
     lines = [line(UnitAmount=amount) for amount in (25.06, 25.61, 25.63)]
     made = api.write("PUT", "/Invoices", invoice(LineItems=lines))
     assert [one["TaxAmount"] for one in made["LineItems"]] == [D("3.76"), D("3.84"), D("3.84")]
-    assert (made["SubTotal"], made["TotalTax"], made["Total"]) == (D("76.30"), D("11.44"), D("87.74"))
+    assert (made["SubTotal"], made["TotalTax"], made["Total"]) == (
+        D("76.30"),
+        D("11.44"),
+        D("87.74"),
+    )
 
 
 def test_inclusive_amounts_contain_their_tax(api: Api) -> None:
     made = api.write(
         "PUT", "/Invoices", invoice(LineAmountTypes="Inclusive", LineItems=[line(UnitAmount=115)])
     )
-    assert (made["SubTotal"], made["TotalTax"], made["Total"]) == (D("100.00"), D("15.00"), D("115.00"))
+    assert (made["SubTotal"], made["TotalTax"], made["Total"]) == (
+        D("100.00"),
+        D("15.00"),
+        D("115.00"),
+    )
 
 
 def test_no_tax_documents_have_none(api: Api) -> None:
@@ -49,7 +65,11 @@ def test_discount_rate_and_amount_are_taken_off_sales(api: Api) -> None:
     lines = [line(DiscountRate=10), line(DiscountAmount=5.55, TaxType="NONE")]
     made = api.write("PUT", "/Invoices", invoice(LineItems=lines))
     assert [one["LineAmount"] for one in made["LineItems"]] == [D("90.00"), D("94.45")]
-    assert (made["TotalDiscount"], made["IsDiscounted"], made["Total"]) == (D("15.55"), True, D("197.95"))
+    assert (made["TotalDiscount"], made["IsDiscounted"], made["Total"]) == (
+        D("15.55"),
+        True,
+        D("197.95"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,11 +90,17 @@ def test_line_derives_what_is_absent(
         unit_amount=given_.get("unit_amount"),
         line_amount=given_.get("line_amount"),
     )
-    assert (str(found.quantity), str(found.unit_amount), str(found.line_amount)) == (quantity, unit, amount)
+    assert (str(found.quantity), str(found.unit_amount), str(found.line_amount)) == (
+        quantity,
+        unit,
+        amount,
+    )
 
 
 def test_line_that_disagrees_with_its_total_is_refused(api: Api) -> None:
-    answer = api.call("PUT", "/Invoices", invoice(LineItems=[line(Quantity=5, UnitAmount=10, LineAmount=40)]))
+    answer = api.call(
+        "PUT", "/Invoices", invoice(LineItems=[line(Quantity=5, UnitAmount=10, LineAmount=40)])
+    )
     assert answer.status == 400
     assert answer.messages == ["The line total 40.00 does not match the expected line total 50.00"]
 
@@ -86,7 +112,9 @@ def test_unit_amounts_keep_four_places_only_when_asked(api: Api) -> None:
     assert (two["LineItems"][0]["UnitAmount"], two["SubTotal"]) == (D("0.12"), D("120.00"))
     assert (four["LineItems"][0]["UnitAmount"], four["SubTotal"]) == (D("0.1234"), D("123.40"))
     assert api.one(f"/Invoices/{four['InvoiceID']}")["LineItems"][0]["UnitAmount"] == D("0.12")
-    assert api.one(f"/Invoices/{four['InvoiceID']}", unitdp="4")["LineItems"][0]["UnitAmount"] == D("0.1234")
+    assert api.one(f"/Invoices/{four['InvoiceID']}", unitdp="4")["LineItems"][0]["UnitAmount"] == D(
+        "0.1234"
+    )
 
 
 def test_tax_amount_can_be_overridden(api: Api) -> None:
@@ -109,7 +137,9 @@ def test_line_amount_is_the_product_less_discount(
 
 
 @given(quantities, prices, st.decimals(D("0.01"), D("10"), places=2))
-def test_line_amount_off_by_a_cent_is_refused(quantity: Decimal, unit: Decimal, off: Decimal) -> None:
+def test_line_amount_off_by_a_cent_is_refused(
+    quantity: Decimal, unit: Decimal, off: Decimal
+) -> None:
     right = complete_line(quantity=quantity, unit_amount=unit, line_amount=None).line_amount
     with pytest.raises(LineTotalDiffers):
         complete_line(quantity=quantity, unit_amount=unit, line_amount=right + off)
@@ -127,7 +157,9 @@ def test_tax_inclusive_and_exclusive_agree_within_a_cent(net: Decimal, rate: Dec
     st.lists(st.tuples(amounts, rates), min_size=1, max_size=12),
     st.sampled_from(["Exclusive", "Inclusive", "NoTax"]),
 )
-def test_totals_are_the_sums_of_their_rounded_lines(lines: list[tuple[Decimal, Decimal]], types: str) -> None:
+def test_totals_are_the_sums_of_their_rounded_lines(
+    lines: list[tuple[Decimal, Decimal]], types: str
+) -> None:
     found = [(amount, tax_on(amount, rate, types), D("0.00")) for amount, rate in lines]
     sums = totals(found, types)
     assert sums.sub_total + sums.total_tax == sums.total

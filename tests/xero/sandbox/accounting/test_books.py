@@ -130,7 +130,9 @@ def test_demo_organisations_are_believable(demo: Books, index: int) -> None:
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_seeded_amounts_keep_xeros_rules(demo: Books, index: int) -> None:
     organisation = list(demo.organisations.values())[index]
-    rates = {one["TaxType"]: one["EffectiveRate"] for one in organisation.documents("tax_rate").values()}
+    rates = {
+        one["TaxType"]: one["EffectiveRate"] for one in organisation.documents("tax_rate").values()
+    }
     paid: dict[str, Decimal] = Counter()  # type: ignore[assignment]
     for payment in organisation.payments.values():
         paid[payment["InvoiceID"]] += payment["Amount"]
@@ -150,7 +152,11 @@ def test_seeded_amounts_keep_xeros_rules(demo: Books, index: int) -> None:
             found.total,
         )
         assert one["AmountPaid"] == paid.get(one["InvoiceID"], 0)
-        due = Decimal(0) if one["Status"] in {"VOIDED", "DELETED"} else one["Total"] - one["AmountPaid"]
+        due = (
+            Decimal(0)
+            if one["Status"] in {"VOIDED", "DELETED"}
+            else one["Total"] - one["AmountPaid"]
+        )
         assert one["AmountDue"] == due
         assert (one["Status"] == "PAID") == ("FullyPaidOnDate" in one)
 
@@ -160,7 +166,11 @@ def test_every_seeded_record_is_what_xeros_file_describes(demo: Books, index: in
     api = Api(demo, list(demo.organisations)[index])
     for path in LISTS:
         assert api.list(path, {"page": "1", "pageSize": "60"}) != []
-    for path, field in (("/Invoices", "InvoiceID"), ("/Contacts", "ContactID"), ("/Payments", "PaymentID")):
+    for path, field in (
+        ("/Invoices", "InvoiceID"),
+        ("/Contacts", "ContactID"),
+        ("/Payments", "PaymentID"),
+    ):
         assert api.one(f"{path}/{api.list(path, {'page': '2', 'pageSize': '10'})[0][field]}") != {}
 
 

@@ -30,7 +30,11 @@ def test_created_contact_looks_as_in_xero(api: Api) -> None:
     answer = api.call("PUT", "/Contacts", body)
     made = answer.body["Contacts"][0]
     assert answer.told == [("CONTACT", "CREATE", made["ContactID"])]
-    assert (made["ContactStatus"], made["IsCustomer"], made["IsSupplier"]) == ("ACTIVE", False, False)
+    assert (made["ContactStatus"], made["IsCustomer"], made["IsSupplier"]) == (
+        "ACTIVE",
+        False,
+        False,
+    )
     assert [one["PhoneNumber"] for one in made["Phones"]] == ["", "", "", "555-1212"]
     assert [one["AddressType"] for one in made["Addresses"]] == ["STREET", "POBOX"]
     assert made["PaymentTerms"] == {"Sales": {"Day": 10, "Type": "DAYSAFTERBILLMONTH"}}
@@ -41,7 +45,9 @@ def test_created_contact_looks_as_in_xero(api: Api) -> None:
 
 def test_put_with_a_taken_name_fails_and_post_updates(api: Api) -> None:
     first = api.write("PUT", "/Contacts", {"Name": "Totara Books"})
-    assert refused(api, "PUT", "/Contacts", {"Name": "totara BOOKS"}) == [TAKEN.format("totara BOOKS")]
+    assert refused(api, "PUT", "/Contacts", {"Name": "totara BOOKS"}) == [
+        TAKEN.format("totara BOOKS")
+    ]
     after = api.write("POST", "/Contacts", {"Name": "Totara Books", "FirstName": "Mia"})
     assert (after["ContactID"], after["FirstName"]) == (first["ContactID"], "Mia")
 
@@ -98,7 +104,9 @@ def test_name_of_an_archived_contact_is_free_and_cannot_be_taken_back(api: Api) 
         ),
     ],
 )
-def test_create_refuses_what_xero_refuses(api: Api, body: dict[str, Any], messages: list[str]) -> None:
+def test_create_refuses_what_xero_refuses(
+    api: Api, body: dict[str, Any], messages: list[str]
+) -> None:
     assert refused(api, "PUT", "/Contacts", body) == messages
 
 
@@ -112,7 +120,9 @@ def test_update_keeps_what_is_not_sent(api: Api) -> None:
     body = {"Name": "A", "FirstName": "Ana", "Phones": [{"PhoneType": "DDI", "PhoneNumber": "1"}]}
     made = api.write("PUT", "/Contacts", body)
     phones = [{"PhoneType": "FAX", "PhoneNumber": "2"}]
-    after = api.write("POST", f"/Contacts/{made['ContactID']}", {"LastName": "Reid", "Phones": phones})
+    after = api.write(
+        "POST", f"/Contacts/{made['ContactID']}", {"LastName": "Reid", "Phones": phones}
+    )
     assert (after["FirstName"], after["LastName"]) == ("Ana", "Reid")
     assert [one["PhoneNumber"] for one in after["Phones"]] == ["1", "", "2", ""]
 
@@ -168,11 +178,15 @@ def test_archived_contacts_are_listed_only_when_asked_for(api: Api) -> None:
 def test_summaries_of_contacts_are_lighter_and_paged(api: Api) -> None:
     answer = api.call("GET", "/Contacts", None, {"summaryOnly": "true", "pageSize": "5"})
     assert answer.body["pagination"] == {"page": 1, "pageSize": 5, "pageCount": 8, "itemCount": 38}
-    assert {"Addresses", "Phones", "Balances", "ContactPersons"} & answer.body["Contacts"][0].keys() == set()
+    assert {"Addresses", "Phones", "Balances", "ContactPersons"} & answer.body["Contacts"][
+        0
+    ].keys() == set()
 
 
 def test_search_looks_at_names_and_addresses(api: Api) -> None:
-    made = api.write("PUT", "/Contacts", {"Name": "Zebra Crossing", "EmailAddress": "stripes@example.com"})
+    made = api.write(
+        "PUT", "/Contacts", {"Name": "Zebra Crossing", "EmailAddress": "stripes@example.com"}
+    )
     for term in ("zebra", "STRIPES@"):
         assert [one["ContactID"] for one in api.list("/Contacts", {"searchTerm": term})] == [
             made["ContactID"]
@@ -180,11 +194,16 @@ def test_search_looks_at_names_and_addresses(api: Api) -> None:
 
 
 def test_addresses_without_a_type_are_left_out(api: Api) -> None:
-    body = {"Name": "A", "Addresses": [{"City": "Nelson"}, {"AddressType": "STREET", "City": "Napier"}]}
+    body = {
+        "Name": "A",
+        "Addresses": [{"City": "Nelson"}, {"AddressType": "STREET", "City": "Napier"}],
+    }
     made = api.write("PUT", "/Contacts", body)
     assert [one["City"] for one in made["Addresses"]] == ["Napier", ""]
     after = api.write(
-        "POST", f"/Contacts/{made['ContactID']}", {"Addresses": [{"City": "Otaki"}], "FirstName": "B"}
+        "POST",
+        f"/Contacts/{made['ContactID']}",
+        {"Addresses": [{"City": "Otaki"}], "FirstName": "B"},
     )
     assert [one["City"] for one in after["Addresses"]] == ["Napier", ""]
 
@@ -193,9 +212,15 @@ def test_moving_an_invoice_moves_the_balance(api: Api) -> None:
     first, second = api.customer(), api.customer()
     made = api.invoice(Contact={"ContactID": first["ContactID"]})
     for contact, owed in ((first, Decimal("115.00")), (second, None)):
-        balances = api.list("/Contacts", {"IDs": contact["ContactID"], "page": "1"})[0].get("Balances")
+        balances = api.list("/Contacts", {"IDs": contact["ContactID"], "page": "1"})[0].get(
+            "Balances"
+        )
         assert (balances and balances["AccountsReceivable"]["Outstanding"]) == owed
-    api.write("POST", f"/Invoices/{made['InvoiceID']}", {"Contact": {"ContactID": second["ContactID"]}})
+    api.write(
+        "POST", f"/Invoices/{made['InvoiceID']}", {"Contact": {"ContactID": second["ContactID"]}}
+    )
     for contact, owed in ((first, None), (second, Decimal("115.00"))):
-        balances = api.list("/Contacts", {"IDs": contact["ContactID"], "page": "1"})[0].get("Balances")
+        balances = api.list("/Contacts", {"IDs": contact["ContactID"], "page": "1"})[0].get(
+            "Balances"
+        )
         assert (balances and balances["AccountsReceivable"]["Outstanding"]) == owed

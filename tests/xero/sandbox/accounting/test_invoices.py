@@ -51,7 +51,10 @@ def test_created_invoice_looks_as_in_xero(api: Api, clock: Clock) -> None:
         "CurrencyCode": "NZD",
         "CurrencyRate": Decimal("1.000000"),
     }
-    assert (made["Date"], made["DateString"]) == ("/Date(1793491200000+0000)/", "2026-11-01T00:00:00")
+    assert (made["Date"], made["DateString"]) == (
+        "/Date(1793491200000+0000)/",
+        "2026-11-01T00:00:00",
+    )
     assert made["UpdatedDateUTC"] == "/Date(1795426275250+0000)/"
     assert made["UpdatedDateUTCString"] == "2026-11-23T09:31:15Z"
     assert (made["AmountDue"], made["AmountPaid"], made["Total"]) == (
@@ -80,8 +83,12 @@ def test_sales_numbers_are_unique_and_bill_numbers_are_not(api: Api) -> None:
 
 def test_put_with_a_taken_number_fails_where_post_overwrites(api: Api) -> None:
     first = api.invoice(InvoiceNumber="X-1")
-    assert refused(api, "PUT", "/Invoices", invoice(InvoiceNumber="X-1", Reference="other")) == UNIQUE
-    again = api.write("POST", "/Invoices", {"Type": "ACCREC", "InvoiceNumber": "X-1", "Reference": "other"})
+    assert (
+        refused(api, "PUT", "/Invoices", invoice(InvoiceNumber="X-1", Reference="other")) == UNIQUE
+    )
+    again = api.write(
+        "POST", "/Invoices", {"Type": "ACCREC", "InvoiceNumber": "X-1", "Reference": "other"}
+    )
     assert (again["InvoiceID"], again["Reference"]) == (first["InvoiceID"], "other")
 
 
@@ -140,7 +147,10 @@ def test_number_of_a_deleted_draft_is_free_again(api: Api) -> None:
                 "The TaxType code 'NOPE' cannot be used with account code '200'.",
             ],
         ),
-        ({"LineItems": [line(Description="")]}, ["The description field is mandatory for each line item."]),
+        (
+            {"LineItems": [line(Description="")]},
+            ["The description field is mandatory for each line item."],
+        ),
         ({"LineItems": [line(ItemCode="NOPE")]}, ["Item code 'NOPE' is not valid."]),
         ({"LineItems": [line(Quantity=10**13)]}, ["The Quantity is out of range."]),
         ({"LineItems": [line(Quantity=-1)]}, ["The document total cannot be negative."]),
@@ -158,7 +168,9 @@ def test_number_of_a_deleted_draft_is_free_again(api: Api) -> None:
         ),
     ],
 )
-def test_create_refuses_what_xero_refuses(api: Api, fields: dict[str, Any], messages: list[str]) -> None:
+def test_create_refuses_what_xero_refuses(
+    api: Api, fields: dict[str, Any], messages: list[str]
+) -> None:
     assert refused(api, "PUT", "/Invoices", invoice(**fields)) == messages
 
 
@@ -171,12 +183,19 @@ def test_refusal_echoes_the_object_with_an_id_of_zeros(api: Api) -> None:
         "Message": "A validation exception occurred",
     }
     element = answer.body["Elements"][0]
-    assert (element["InvoiceID"], element["Reference"]) == ("00000000-0000-0000-0000-000000000000", "mine")
+    assert (element["InvoiceID"], element["Reference"]) == (
+        "00000000-0000-0000-0000-000000000000",
+        "mine",
+    )
     assert element["Contact"] == {"Name": "Kauri Tea Rooms"}
 
 
 def test_drafts_need_only_type_contact_and_a_line(api: Api) -> None:
-    body = {"Type": "ACCREC", "Contact": {"Name": "Kauri Tea Rooms"}, "LineItems": [{"Description": "Tea"}]}
+    body = {
+        "Type": "ACCREC",
+        "Contact": {"Name": "Kauri Tea Rooms"},
+        "LineItems": [{"Description": "Tea"}],
+    }
     made = api.write("PUT", "/Invoices", body)
     assert (made["Status"], made["Total"], made["DateString"]) == (
         "DRAFT",
@@ -195,7 +214,10 @@ def test_item_fills_in_its_line(api: Api) -> None:
         "200",
         "OUTPUT2",
     )
-    assert (bill["UnitAmount"], bill["AccountCode"]) == (item["PurchaseDetails"]["UnitPrice"], "310")
+    assert (bill["UnitAmount"], bill["AccountCode"]) == (
+        item["PurchaseDetails"]["UnitPrice"],
+        "310",
+    )
     assert sale["Description"] == item["Description"]
 
 
@@ -216,7 +238,9 @@ def test_fields_beside_the_contact_id_change_the_contact_and_drop_its_persons(ap
     }
     contact = api.write("PUT", "/Contacts", {"Name": "With People", "ContactPersons": [person]})
     same = {"ContactID": contact["ContactID"], "Name": "With People"}
-    assert [told[0] for told in api.call("PUT", "/Invoices", invoice(Contact=same)).told] == ["INVOICE"]
+    assert [told[0] for told in api.call("PUT", "/Invoices", invoice(Contact=same)).told] == [
+        "INVOICE"
+    ]
     changed = same | {"EmailAddress": "new@example.com"}
     assert [told[:2] for told in api.call("PUT", "/Invoices", invoice(Contact=changed)).told] == [
         ("CONTACT", "UPDATE"),
@@ -227,7 +251,9 @@ def test_fields_beside_the_contact_id_change_the_contact_and_drop_its_persons(ap
 
 
 def test_archived_contact_is_refused(api: Api) -> None:
-    archived = next(one for one in api.organisation.contacts.values() if one["ContactStatus"] == "ARCHIVED")
+    archived = next(
+        one for one in api.organisation.contacts.values() if one["ContactStatus"] == "ARCHIVED"
+    )
     body = invoice(Contact={"ContactID": archived["ContactID"]})
     words = f"The contact {archived['Name']} has been archived and cannot be used on this document."
     assert refused(api, "PUT", "/Invoices", body) == [words]
@@ -276,9 +302,14 @@ def test_approving_needs_what_a_draft_may_lack(api: Api) -> None:
 
 
 def test_line_items_are_kept_changed_created_and_deleted_by_their_ids(api: Api) -> None:
-    made = api.invoice(LineItems=[line(), line(Description="Milk", UnitAmount=10), line(Description="Cups")])
+    made = api.invoice(
+        LineItems=[line(), line(Description="Milk", UnitAmount=10), line(Description="Cups")]
+    )
     _, second, _ = made["LineItems"]
-    sent = [{"LineItemID": second["LineItemID"], "Quantity": 3}, line(Description="New", UnitAmount=1)]
+    sent = [
+        {"LineItemID": second["LineItemID"], "Quantity": 3},
+        line(Description="New", UnitAmount=1),
+    ]
     after = api.write("POST", f"/Invoices/{made['InvoiceID']}", {"LineItems": sent})
     kept, new = after["LineItems"]
     assert (kept["LineItemID"], kept["Description"], kept["LineAmount"]) == (
@@ -299,7 +330,8 @@ def test_part_paid_document_lets_only_some_fields_change(api: Api, clock: Clock)
     path, line_id = f"/Invoices/{made['InvoiceID']}", made["LineItems"][0]["LineItemID"]
     assert refused(api, "POST", path, {"Date": "2026-11-02"}) == ALLOCATED
     assert (
-        refused(api, "POST", path, {"LineItems": [{"LineItemID": line_id, "UnitAmount": 200}]}) == ALLOCATED
+        refused(api, "POST", path, {"LineItems": [{"LineItemID": line_id, "UnitAmount": 200}]})
+        == ALLOCATED
     )
     assert refused(api, "POST", path, {"LineItems": [line()]}) == [
         "To update fields on a paid invoice line item, you must supply a LineItemID"
@@ -317,7 +349,9 @@ def test_part_paid_document_lets_only_some_fields_change(api: Api, clock: Clock)
     )
 
 
-def test_some_edits_of_part_paid_documents_do_not_move_the_update_time(api: Api, clock: Clock) -> None:
+def test_some_edits_of_part_paid_documents_do_not_move_the_update_time(
+    api: Api, clock: Clock
+) -> None:
     made = api.invoice()
     paid = api.pay(made, "15")["Invoice"]["UpdatedDateUTC"]
     clock.advance(timedelta(hours=1))
@@ -330,7 +364,10 @@ def test_some_edits_of_part_paid_documents_do_not_move_the_update_time(api: Api,
         paid,
     )
     assert answer.told == [("INVOICE", "UPDATE", made["InvoiceID"])]
-    assert api.write("POST", path, {"Reference": "R"})["UpdatedDateUTC"] == "/Date(1795429875250+0000)/"
+    assert (
+        api.write("POST", path, {"Reference": "R"})["UpdatedDateUTC"]
+        == "/Date(1795429875250+0000)/"
+    )
 
 
 def test_unpaid_documents_always_move_their_update_time(api: Api, clock: Clock) -> None:
@@ -342,7 +379,9 @@ def test_unpaid_documents_always_move_their_update_time(api: Api, clock: Clock) 
 
 def test_nothing_is_written_in_a_locked_period(books: Books) -> None:
     api = Api(books, list(books.organisations)[1])
-    locked = "The document date cannot be before the period lock date, currently set at 31 March 2026"
+    locked = (
+        "The document date cannot be before the period lock date, currently set at 31 March 2026"
+    )
     assert api.one("/Organisation")["PeriodLockDate"] == "/Date(1774915200000+0000)/"
     assert refused(api, "PUT", "/Invoices", invoice(Date="2026-03-31")) == [locked]
     assert api.invoice(Date="2026-04-01")["Status"] == "AUTHORISED"
@@ -366,13 +405,21 @@ def test_foreign_documents_get_the_day_rate_or_the_one_that_is_sent(api: Api) ->
 
 def test_summarize_errors_false_keeps_the_good_ones(api: Api) -> None:
     bodies = {
-        "Invoices": [invoice(InvoiceNumber="S-1"), invoice(InvoiceNumber="S-1"), invoice(InvoiceNumber="S-2")]
+        "Invoices": [
+            invoice(InvoiceNumber="S-1"),
+            invoice(InvoiceNumber="S-1"),
+            invoice(InvoiceNumber="S-2"),
+        ]
     }
     assert api.call("PUT", "/Invoices", bodies).messages == UNIQUE
     assert api.call("GET", "/Invoices/S-2").status == 404
     answer = api.call("PUT", "/Invoices", bodies, {"summarizeErrors": "false"})
     assert answer.status == 200
-    assert [one["StatusAttributeString"] for one in answer.body["Invoices"]] == ["OK", "ERROR", "OK"]
+    assert [one["StatusAttributeString"] for one in answer.body["Invoices"]] == [
+        "OK",
+        "ERROR",
+        "OK",
+    ]
     assert answer.body["Invoices"][1]["ValidationErrors"] == [{"Message": UNIQUE[0]}]
     assert [told[:2] for told in answer.told if told[0] == "INVOICE"] == [("INVOICE", "CREATE")] * 2
     assert api.one("/Invoices/S-2")["InvoiceNumber"] == "S-2"
@@ -412,5 +459,6 @@ def test_contacts_currency_is_the_default_of_their_documents(api: Api) -> None:
     contact = api.write("PUT", "/Contacts", {"Name": "Dollars", "DefaultCurrency": "USD"})
     assert api.invoice(Contact={"ContactID": contact["ContactID"]})["CurrencyCode"] == "USD"
     assert (
-        api.invoice(Contact={"ContactID": contact["ContactID"]}, CurrencyCode="NZD")["CurrencyCode"] == "NZD"
+        api.invoice(Contact={"ContactID": contact["ContactID"]}, CurrencyCode="NZD")["CurrencyCode"]
+        == "NZD"
     )

@@ -31,7 +31,15 @@ NUMBERS = [
     1e-27,
     3,
 ]
-DATES = ["2026-11-01", "2026-03-31", "2025-01-01", "2026-12-01", "/Date(0)/", "0001-01-01", "9999-12-31"]
+DATES = [
+    "2026-11-01",
+    "2026-03-31",
+    "2025-01-01",
+    "2026-12-01",
+    "/Date(0)/",
+    "0001-01-01",
+    "9999-12-31",
+]
 STATUSES = ["DRAFT", "SUBMITTED", "AUTHORISED", "AUTHORISED", "DELETED", "VOIDED", "PAID"]
 PAGES = ("/Invoices", "/Contacts", "/Payments")
 
@@ -44,7 +52,9 @@ class Traveller:
 
     def some(self, fields: dict[str, tuple[float, Callable[[], Any]]]) -> dict[str, Any]:
         """Each field with its own chance."""
-        return {name: make() for name, (chance, make) in fields.items() if self.random.random() < chance}
+        return {
+            name: make() for name, (chance, make) in fields.items() if self.random.random() < chance
+        }
 
     def of(self, *choices: Any) -> Callable[[], Any]:
         return lambda: self.random.choice(choices)
@@ -70,7 +80,10 @@ class Traveller:
         return self.some(
             {
                 "ContactID": (0.5, self.of(*organisation.contacts)),
-                "Name": (0.7, self.of("Ann", "Bob", "C <x>", " lead", "", f"N{self.random.randrange(300)}")),
+                "Name": (
+                    0.7,
+                    self.of("Ann", "Bob", "C <x>", " lead", "", f"N{self.random.randrange(300)}"),
+                ),
                 "EmailAddress": (0.1, self.of("a@b.co", "bad", "")),
                 "ContactNumber": (0.1, self.of("C1", "C2")),
                 "ContactStatus": (0.05, self.of("ACTIVE", "ARCHIVED")),
@@ -90,7 +103,10 @@ class Traveller:
                 "DueDate": (0.8, self.of(*DATES)),
                 "Status": (0.7, self.of(*STATUSES)),
                 "LineAmountTypes": (0.3, self.of("Exclusive", "Inclusive", "NoTax")),
-                "InvoiceNumber": (0.2, self.of("X", "inv-9", "INV-0001", "", "INV-99999999999999999999999")),
+                "InvoiceNumber": (
+                    0.2,
+                    self.of("X", "inv-9", "INV-0001", "", "INV-99999999999999999999999"),
+                ),
                 "CurrencyCode": (0.15, self.of("USD", "XTS", "", "JPY")),
                 "CurrencyRate": (0.1, self.of(*NUMBERS)),
                 "SentToContact": (0.2, self.of(True, False)),
@@ -98,14 +114,21 @@ class Traveller:
         )
 
     def payment(self, organisation: Organisation) -> dict[str, Any]:
-        open_ones = [id for id, one in organisation.invoices.items() if one["Status"] == "AUTHORISED"]
+        open_ones = [
+            id for id, one in organisation.invoices.items() if one["Status"] == "AUTHORISED"
+        ]
         return self.some(
             {
                 "Invoice": (
                     0.95,
-                    lambda: {"InvoiceID": self.random.choice(open_ones or list(organisation.invoices))},
+                    lambda: {
+                        "InvoiceID": self.random.choice(open_ones or list(organisation.invoices))
+                    },
                 ),
-                "Account": (0.95, lambda: {"Code": self.random.choice(["090", "090", "092", "881", "200"])}),
+                "Account": (
+                    0.95,
+                    lambda: {"Code": self.random.choice(["090", "090", "092", "881", "200"])},
+                ),
                 "Date": (0.95, self.of(*DATES)),
                 "Amount": (0.95, self.of(*NUMBERS)),
                 "CurrencyRate": (0.1, self.of(*NUMBERS)),
@@ -130,7 +153,11 @@ class Traveller:
             return self.random.choice(["PUT", "POST"]), "/Contacts", self.contact(organisation)
         if way < 0.95:
             return "PUT", "/Payments", {"Payments": [self.payment(organisation) for _ in range(2)]}
-        return "POST", f"/Payments/{self.random.choice(list(organisation.payments))}", {"Status": "DELETED"}
+        return (
+            "POST",
+            f"/Payments/{self.random.choice(list(organisation.payments))}",
+            {"Status": "DELETED"},
+        )
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -160,7 +187,9 @@ def check_amounts(organisation: Organisation) -> None:
     paid: dict[str, Decimal] = {}
     for payment in organisation.payments.values():
         if payment["Status"] != "DELETED":
-            paid[payment["InvoiceID"]] = paid.get(payment["InvoiceID"], Decimal(0)) + payment["Amount"]
+            paid[payment["InvoiceID"]] = (
+                paid.get(payment["InvoiceID"], Decimal(0)) + payment["Amount"]
+            )
     for one in organisation.invoices.values():
         assert one["AmountPaid"] == paid.get(one["InvoiceID"], 0)
         if one["Status"] in {"VOIDED", "DELETED"}:
@@ -180,7 +209,9 @@ def check_uniqueness(organisation: Organisation) -> None:
         if one["Type"] == "ACCREC" and one["Status"] != "DELETED"
     ]
     names = [
-        one["Name"].lower() for one in organisation.contacts.values() if one["ContactStatus"] == "ACTIVE"
+        one["Name"].lower()
+        for one in organisation.contacts.values()
+        if one["ContactStatus"] == "ACTIVE"
     ]
     assert Counter(numbers).most_common(1)[0][1] == Counter(names).most_common(1)[0][1] == 1
 
@@ -194,11 +225,15 @@ def check_views(books: Books, organisation: Organisation) -> None:
     assert [api.list(page, whole) for page in PAGES] == cached
     for kind, timeline in organisation.timelines.items():
         documents = organisation.documents(kind)
-        assert timeline.ids(None) == sorted(documents, key=lambda id: (documents[id]["UpdatedDateUTC"], id))
+        assert timeline.ids(None) == sorted(
+            documents, key=lambda id: (documents[id]["UpdatedDateUTC"], id)
+        )
 
 
 def check_storage(books: Books, clock: Clock) -> None:
     again = Books(books.storage, clock)
     for tenant_id, organisation in books.organisations.items():
         for kind in ("invoice", "contact", "payment"):
-            assert dict(again.organisations[tenant_id].documents(kind)) == dict(organisation.documents(kind))
+            assert dict(again.organisations[tenant_id].documents(kind)) == dict(
+                organisation.documents(kind)
+            )

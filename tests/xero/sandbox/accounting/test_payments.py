@@ -24,7 +24,9 @@ def refused(api: Api, body: dict[str, Any]) -> list[str]:
 def test_part_payment_moves_the_amounts_of_its_invoice(api: Api, clock: Clock) -> None:
     made = api.invoice()
     clock.advance(timedelta(seconds=2))
-    answer = api.call("PUT", "/Payments", payment(made["InvoiceID"], "15.50") | {"Reference": "Part"})
+    answer = api.call(
+        "PUT", "/Payments", payment(made["InvoiceID"], "15.50") | {"Reference": "Part"}
+    )
     paid = answer.body["Payments"][0]
     assert answer.told == [("INVOICE", "UPDATE", made["InvoiceID"])]
     assert (paid["Amount"], paid["BankAmount"], paid["PaymentType"]) == (
@@ -33,7 +35,10 @@ def test_part_payment_moves_the_amounts_of_its_invoice(api: Api, clock: Clock) -
         "ACCRECPAYMENT",
     )
     assert (paid["Account"]["Code"], paid["Account"]["Name"]) == ("090", "Business Cheque Account")
-    assert (paid["Invoice"]["AmountDue"], paid["Invoice"]["Status"]) == (Decimal("99.50"), "AUTHORISED")
+    assert (paid["Invoice"]["AmountDue"], paid["Invoice"]["Status"]) == (
+        Decimal("99.50"),
+        "AUTHORISED",
+    )
     now = api.one(f"/Invoices/{made['InvoiceID']}")
     assert (now["AmountPaid"], now["AmountDue"], now["UpdatedDateUTC"]) == (
         Decimal("15.50"),
@@ -89,11 +94,17 @@ def test_deleting_takes_the_wrapper_too(api: Api) -> None:
         ({"Amount": None}, ["The payment amount must be greater than zero."]),
         ({"Date": None}, ["A Date must be specified for this payment."]),
         ({"Invoice": None}, ["Payment must be made against an Invoice"]),
-        ({"Invoice": {"InvoiceID": "11111111-1111-1111-1111-111111111111"}}, ["Invoice could not be found"]),
+        (
+            {"Invoice": {"InvoiceID": "11111111-1111-1111-1111-111111111111"}},
+            ["Invoice could not be found"],
+        ),
         ({"Account": None}, ["An Account must be specified for this payment."]),
         ({"Account": {"Code": "nope"}}, ["Account could not be found"]),
         ({"Account": {"Code": "200"}}, ["Account type is invalid for making payments"]),
-        ({"Account": {"Code": "498"}}, ["The account has been archived and cannot be used for payments."]),
+        (
+            {"Account": {"Code": "498"}},
+            ["The account has been archived and cannot be used for payments."],
+        ),
         (
             {"Account": {"Code": "092"}},
             [
@@ -103,9 +114,13 @@ def test_deleting_takes_the_wrapper_too(api: Api) -> None:
         ({"Account": None, "Code": "090"}, ["An Account must be specified for this payment."]),
     ],
 )
-def test_create_refuses_what_xero_refuses(api: Api, fields: dict[str, Any], messages: list[str]) -> None:
+def test_create_refuses_what_xero_refuses(
+    api: Api, fields: dict[str, Any], messages: list[str]
+) -> None:
     body = payment(api.invoice()["InvoiceID"], "1") | fields
-    assert refused(api, {key: value for key, value in body.items() if value is not None}) == messages
+    assert (
+        refused(api, {key: value for key, value in body.items() if value is not None}) == messages
+    )
 
 
 @pytest.mark.parametrize("status", ["DRAFT", "SUBMITTED"])
@@ -129,7 +144,10 @@ def test_accounts_open_for_payments_work_by_id_and_invoices_by_number(api: Api) 
         "Account": {"AccountID": account["AccountID"]},
     }
     paid = api.write("POST", "/Payments", body)
-    assert (paid["Account"]["AccountID"], paid["Invoice"]["Status"]) == (account["AccountID"], "PAID")
+    assert (paid["Account"]["AccountID"], paid["Invoice"]["Status"]) == (
+        account["AccountID"],
+        "PAID",
+    )
 
 
 def test_batch_is_booked_whole_or_not_at_all(api: Api) -> None:
@@ -145,7 +163,9 @@ def test_bills_are_paid_too_and_foreign_ones_from_either_account(api: Api) -> No
     bill = api.invoice(
         Type="ACCPAY", LineItems=[line(AccountCode="400")], CurrencyCode="USD", CurrencyRate=0.5
     )
-    usd = api.write("PUT", "/Payments", payment(bill["InvoiceID"], "10") | {"Account": {"Code": "092"}})
+    usd = api.write(
+        "PUT", "/Payments", payment(bill["InvoiceID"], "10") | {"Account": {"Code": "092"}}
+    )
     nzd = api.write("PUT", "/Payments", payment(bill["InvoiceID"], "10"))
     assert (usd["PaymentType"], usd["BankAmount"], nzd["BankAmount"]) == (
         "ACCPAYPAYMENT",
@@ -166,9 +186,13 @@ def test_payments_are_paged_and_filtered(api: Api) -> None:
 moves = st.lists(st.tuples(st.sampled_from(["pay", "delete"]), st.integers(1, 7000)), max_size=14)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(moves)
-def test_paid_and_due_always_add_up_whatever_is_booked(clock: Clock, moves: list[tuple[str, int]]) -> None:
+def test_paid_and_due_always_add_up_whatever_is_booked(
+    clock: Clock, moves: list[tuple[str, int]]
+) -> None:
     books = Books(Storage(None), clock)
     books.seed(organisations=1, invoices=2)
     api = Api(books, next(iter(books.organisations)))

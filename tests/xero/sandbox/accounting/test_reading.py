@@ -19,7 +19,11 @@ def tagged(api: Api, clock: Clock) -> list[dict[str, Any]]:
         clock.advance(timedelta(seconds=1))
         lines = [{"Description": "Tea", "UnitAmount": 100 * n, "AccountCode": "200"}]
         status = "DRAFT" if n == 5 else "AUTHORISED"
-        made.append(api.invoice(InvoiceNumber=f"T-{n}", Reference=f"tag {n}", LineItems=lines, Status=status))
+        made.append(
+            api.invoice(
+                InvoiceNumber=f"T-{n}", Reference=f"tag {n}", LineItems=lines, Status=status
+            )
+        )
     return made
 
 
@@ -29,7 +33,8 @@ def test_pages_cut_the_default_order(api: Api, tagged: list[dict[str, Any]]) -> 
     assert stamps == sorted(stamps, key=lambda pair: (int(pair[0][6:-7]), pair[1]))
     assert numbers(every[-5:]) == ["T-1", "T-2", "T-3", "T-4", "T-5"]
     pages = [
-        api.call("GET", "/Invoices", None, {"page": str(n), "pageSize": "10"}).body for n in (1, 2, 3, 4)
+        api.call("GET", "/Invoices", None, {"page": str(n), "pageSize": "10"}).body
+        for n in (1, 2, 3, 4)
     ]
     assert [page["pagination"] for page in pages] == [
         {"page": n, "pageSize": 10, "pageCount": 3, "itemCount": 29} for n in (1, 2, 3, 4)
@@ -47,7 +52,9 @@ def test_pages_cut_the_default_order(api: Api, tagged: list[dict[str, Any]]) -> 
         ({"PAGE": "2"}, 2, 100),
     ],
 )
-def test_pages_out_of_range_are_clamped(api: Api, query: dict[str, str], page: int, size: int) -> None:
+def test_pages_out_of_range_are_clamped(
+    api: Api, query: dict[str, str], page: int, size: int
+) -> None:
     pagination = api.call("GET", "/Invoices", None, query).body["pagination"]
     assert (pagination["page"], pagination["pageSize"]) == (page, size)
 
@@ -65,23 +72,35 @@ def test_unpaged_lists_have_no_lines_and_only_a_summary_of_the_contact(
     assert paged["LineItems"] == tagged[0]["LineItems"]
 
 
-def test_ids_numbers_contacts_and_statuses_narrow_the_list(api: Api, tagged: list[dict[str, Any]]) -> None:
+def test_ids_numbers_contacts_and_statuses_narrow_the_list(
+    api: Api, tagged: list[dict[str, Any]]
+) -> None:
     ids = ",".join(one["InvoiceID"].upper() for one in (tagged[2], tagged[0]))
     contact = tagged[0]["Contact"]["ContactID"]
     unknown = "11111111-1111-1111-1111-111111111111"
     assert numbers(api.list("/Invoices", {"IDs": ids})) == ["T-1", "T-3"]
     assert api.list("/Invoices", {"IDs": unknown}) == []
     assert numbers(api.list("/Invoices", {"InvoiceNumbers": "T-4, T-2"})) == ["T-2", "T-4"]
-    assert numbers(api.list("/Invoices", {"ContactIDs": contact})) == ["T-1", "T-2", "T-3", "T-4", "T-5"]
-    assert numbers(api.list("/Invoices", {"ContactIDs": contact, "Statuses": "DRAFT,PAID"})) == ["T-5"]
-    assert numbers(api.list("/Invoices", {"ContactIDs": contact, "InvoiceNumbers": "T-1,INV-0001"})) == [
-        "T-1"
+    assert numbers(api.list("/Invoices", {"ContactIDs": contact})) == [
+        "T-1",
+        "T-2",
+        "T-3",
+        "T-4",
+        "T-5",
     ]
+    assert numbers(api.list("/Invoices", {"ContactIDs": contact, "Statuses": "DRAFT,PAID"})) == [
+        "T-5"
+    ]
+    assert numbers(
+        api.list("/Invoices", {"ContactIDs": contact, "InvoiceNumbers": "T-1,INV-0001"})
+    ) == ["T-1"]
     contacts = api.list("/Contacts", {"IDs": contact})
     assert [one["ContactID"] for one in contacts] == [contact]
 
 
-def test_modified_since_is_cut_to_the_second_and_includes_it(api: Api, tagged: list[dict[str, Any]]) -> None:
+def test_modified_since_is_cut_to_the_second_and_includes_it(
+    api: Api, tagged: list[dict[str, Any]]
+) -> None:
     def since(header: str) -> list[str]:
         return numbers(api.list("/Invoices", {"page": "1"}, if_modified_since=header))
 
@@ -113,8 +132,14 @@ def test_modified_since_is_cut_to_the_second_and_includes_it(api: Api, tagged: l
         ('Contact.ContactNumber!=null AND Reference.StartsWith("tag")', ""),
         ('Reference.StartsWith("tag") AND Date == DateTime(2026, 11, 01)', "12345"),
         ('Reference.StartsWith("tag") AND Date > DateTime.Parse("2026-11-01")', ""),
-        ('Reference.StartsWith("tag") AND DueDate<DateTime(2026,11,22) AND FullyPaidOnDate==null', "12345"),
-        ('Reference.StartsWith("tag") AND UpdatedDateUTC >= DateTime(2026, 11, 23, 9, 31, 19)', "45"),
+        (
+            'Reference.StartsWith("tag") AND DueDate<DateTime(2026,11,22) AND FullyPaidOnDate==null',
+            "12345",
+        ),
+        (
+            'Reference.StartsWith("tag") AND UpdatedDateUTC >= DateTime(2026, 11, 23, 9, 31, 19)',
+            "45",
+        ),
         ('Reference.StartsWith("tag") AND UpdatedDateUTC >= DateTime(2026, 11, 23)', "12345"),
         ('Reference.StartsWith("tag") AND SentToContact == false AND AmountPaid = 0', "12345"),
         ('Reference.StartsWith("tag") AND AmountDue != -1.50', "12345"),
@@ -123,7 +148,9 @@ def test_modified_since_is_cut_to_the_second_and_includes_it(api: Api, tagged: l
     ],
 )
 def test_where_filters(api: Api, tagged: list[dict[str, Any]], where: str, found: str) -> None:
-    assert "".join(number[-1] for number in numbers(api.list("/Invoices", {"where": where}))) == found
+    assert (
+        "".join(number[-1] for number in numbers(api.list("/Invoices", {"where": where}))) == found
+    )
 
 
 def test_where_compares_guids(api: Api, tagged: list[dict[str, Any]]) -> None:
@@ -172,23 +199,35 @@ def test_order_sorts_by_several_fields(api: Api, tagged: list[dict[str, Any]]) -
 
 
 @pytest.mark.parametrize(
-    "query", [{"IDs": "x"}, {"ContactIDs": "1,2"}, {"page": "two"}, {"pageSize": "1e3"}, {"page": "٣"}]
+    "query",
+    [{"IDs": "x"}, {"ContactIDs": "1,2"}, {"page": "two"}, {"pageSize": "1e3"}, {"page": "٣"}],
 )
 def test_bad_parameters_are_refused(api: Api, query: dict[str, str]) -> None:
     answer = api.call("GET", "/Invoices", None, query)
     assert (answer.status, answer.body["ErrorNumber"]) == (400, 16)
 
 
-def test_search_term_looks_at_number_reference_and_contact(api: Api, tagged: list[dict[str, Any]]) -> None:
+def test_search_term_looks_at_number_reference_and_contact(
+    api: Api, tagged: list[dict[str, Any]]
+) -> None:
     assert numbers(api.list("/Invoices", {"searchTerm": "t-3"})) == ["T-3"]
     assert numbers(api.list("/Invoices", {"searchTerm": "TAG 4", "page": "1"})) == ["T-4"]
     assert len(api.list("/Invoices", {"searchTerm": "kauri tea"})) == 5
 
 
-def test_summary_only_is_paged_and_drops_the_heavy_parts(api: Api, tagged: list[dict[str, Any]]) -> None:
+def test_summary_only_is_paged_and_drops_the_heavy_parts(
+    api: Api, tagged: list[dict[str, Any]]
+) -> None:
     answer = api.call("GET", "/Invoices", None, {"summaryOnly": "true"})
     assert answer.body["pagination"]["itemCount"] == 29
-    heavy = {"LineItems", "Payments", "CreditNotes", "Prepayments", "Overpayments", "HasAttachments"}
+    heavy = {
+        "LineItems",
+        "Payments",
+        "CreditNotes",
+        "Prepayments",
+        "Overpayments",
+        "HasAttachments",
+    }
     assert heavy & answer.body["Invoices"][-1].keys() == set()
     assert answer.body["Invoices"][-1]["Total"] == tagged[-1]["Total"]
 
@@ -218,10 +257,14 @@ def test_settings_are_read_whole(api: Api) -> None:
     assert api.one(f"/Accounts/{accounts[0]['AccountID']}") == accounts[0]
     items = api.list("/Items", {"page": "2"})
     assert len(items) == len(api.organisation.items)
-    assert api.one(f"/Items/{items[0]['Code']}") == api.one(f"/Items/{items[0]['ItemID']}") == items[0]
+    assert (
+        api.one(f"/Items/{items[0]['Code']}") == api.one(f"/Items/{items[0]['ItemID']}") == items[0]
+    )
 
 
-def test_many_records_refuse_filters_without_an_index(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_records_refuse_filters_without_an_index(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reading, "HIGH_VOLUME", 10)
 
     def status(where: str, **query: str) -> int:

@@ -79,7 +79,8 @@ def test_what_only_xero_has_is_501(api: Api, method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("DELETE", "/Invoices"), ("PATCH", "/Contacts"), ("PUT", "/Invoices/INV-0001")]
+    ("method", "path"),
+    [("DELETE", "/Invoices"), ("PATCH", "/Contacts"), ("PUT", "/Invoices/INV-0001")],
 )
 def test_other_methods_are_not_allowed(api: Api, method: str, path: str) -> None:
     assert api.call(method, path).status == 405
@@ -107,7 +108,9 @@ def test_other_methods_are_not_allowed(api: Api, method: str, path: str) -> None
         b"<Invoices>",
         b"<Nope/>",
         b'<!DOCTYPE x [<!ENTITY e "boo">]><Invoices><Invoice><Type>&e;</Type></Invoice></Invoices>',
-        '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE x [<!ENTITY e "boo">]><Invoice/>'.encode("utf-16"),
+        '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE x [<!ENTITY e "boo">]><Invoice/>'.encode(
+            "utf-16"
+        ),
     ],
 )
 def test_unreadable_bodies_are_post_data_invalid(api: Api, body: bytes) -> None:
@@ -125,14 +128,22 @@ def test_bodies_over_the_limit_are_refused(api: Api) -> None:
 
 
 def test_dates_are_taken_in_each_of_xeros_forms(api: Api) -> None:
-    for form in ("2026-11-02", "2026-11-02T00:00:00", "/Date(1793577600000+0000)/", "/Date(1793577600000)/"):
+    for form in (
+        "2026-11-02",
+        "2026-11-02T00:00:00",
+        "/Date(1793577600000+0000)/",
+        "/Date(1793577600000)/",
+    ):
         assert api.invoice(Date=form)["DateString"] == "2026-11-02T00:00:00"
 
 
 def test_ids_in_paths_match_in_any_case(api: Api) -> None:
     made = api.invoice()
     assert api.one(f"/Invoices/{made['InvoiceID'].upper()}") == made
-    assert api.write("POST", f"/invoices/{made['InvoiceID'].upper()}", {"Reference": "R"})["Reference"] == "R"
+    assert (
+        api.write("POST", f"/invoices/{made['InvoiceID'].upper()}", {"Reference": "R"})["Reference"]
+        == "R"
+    )
 
 
 def test_posting_an_unknown_id_is_404_and_changes_nothing(api: Api) -> None:
@@ -191,6 +202,8 @@ def test_mutated_bodies_never_break_the_books(api: Api) -> None:
     for _ in range(300):
         place, width = chance.randrange(len(good)), chance.randrange(4)
         body = (
-            good[:place] + chance.choice(['"', "{", "9", "null", "-", "", "\\u0000"]) + good[place + width :]
+            good[:place]
+            + chance.choice(['"', "{", "9", "null", "-", "", "\\u0000"])
+            + good[place + width :]
         )
         assert api.call("POST", "/Invoices", body.encode()).status in {200, 400}
