@@ -453,8 +453,7 @@ class Event(models.Model):
     # Caused by a step of a workflow: starts nothing unless a workflow wants that too, else two
     # could chase each other
     ours = models.BooleanField(default=False)
-    # Nobody can tell yet: a write of a step, whose answer is awaited, may have caused it
-    # (echoes.py)
+    # Nobody can tell yet: a write of a step, whose answer is awaited, may have caused it.
     undecided = models.BooleanField(db_default=False)
     # What led to it: the workflows of the activation that caused it and of those before (keys of
     # the app workflows)

@@ -17,17 +17,20 @@ WEEKDAYS = list(calendar.day_name)
 LOOK_BACK = timedelta(days=32)  # the longest way from one due time to the next
 
 
+EVERY = (
+    (MINUTES, "every so many minutes"),
+    (DAY, "every day"),
+    (WORKDAY, "Monday to Friday"),
+    (WEEK, "once a week"),
+    (MONTH, "once a month"),
+)
+
+
 class ScheduleForm(forms.Form):
     every = forms.ChoiceField(
         label="Runs",
         initial=DAY,
-        choices=[
-            (MINUTES, "every so many minutes"),
-            (DAY, "every day"),
-            (WORKDAY, "Monday to Friday"),
-            (WEEK, "once a week"),
-            (MONTH, "once a month"),
-        ],
+        choices=EVERY,
     )
     at = forms.TimeField(
         label="At",
@@ -64,9 +67,7 @@ class ScheduleForm(forms.Form):
         needed = {MINUTES: ["minutes"], WEEK: ["weekday", "at"], MONTH: ["day", "at"]}
         for name in needed.get(data.get("every", ""), ["at"]):
             if name not in self.errors and data.get(name) in (None, ""):
-                runs = dict(self.base_fields["every"].choices).get(
-                    data.get("every"), "by the clock"
-                )  # type: ignore[attr-defined]
+                runs = dict(EVERY).get(data.get("every", ""), "by the clock")
                 self.add_error(name, f"Fill this in, since it runs {runs}.")
         return data
 

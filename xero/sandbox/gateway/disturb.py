@@ -77,7 +77,7 @@ async def _silence(request: web.Request, seconds: float) -> None:
     """Until the time is over or the caller has gone."""
     end = time.monotonic() + seconds
     # polled: a transport tells nobody that it closed
-    while (
+    while (  # noqa: ASYNC110
         time.monotonic() < end
         and request.transport is not None
         and not request.transport.is_closing()
