@@ -92,18 +92,10 @@ class Operator(Running):
         """A base backup; the moment from which on it may lack something."""
         began = datetime.now(UTC)
         url = self.environment["DATABASE_URL"]
-        command = [
-            str(PG_BASEBACKUP),
-            "-d",
-            url,
-            "-D",
-            str(self.backup),
-            "-X",
-            "stream",
-            "-c",
-            "fast",
-        ]
-        subprocess.run(command, check=True, capture_output=True)
+        into = ["-D", str(self.backup), "-X", "stream", "-c", "fast"]
+        command = [str(PG_BASEBACKUP), "-d", url, *into]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
         return began
 
     def lose_and_restore(self) -> None:
