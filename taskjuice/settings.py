@@ -39,7 +39,7 @@ INSTALLED_APPS = [
     "connections",
     "xero",
     "workflows",
-    "taskjuice.notices",
+    "taskjuice.notifications",
     "taskjuice.site",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -7,7 +7,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("xero.urls")),
     path("", include("connections.urls")),
     path("", include("workflows.urls")),
-    path("", include("taskjuice.notices.urls")),
+    path("", include("taskjuice.notifications.urls")),
     path("", include("taskjuice.workspaces.urls")),
     path("", include("taskjuice.site.urls")),  # last: `<agency>/<workspace>/` matches much
 ]

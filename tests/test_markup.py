@@ -17,7 +17,7 @@ from django.test import Client
 from django.utils import timezone
 
 from connections.models import Call, Connection, Delivery, StrayEvent
-from taskjuice.notices.models import Incident, Kind
+from taskjuice.notifications.models import Incident, Kind
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, Deletion, User, Workspace
 from tests import test_urls

@@ -16,7 +16,7 @@ from django_q.models import OrmQ
 from connections.models import Grant
 from connections.oauth import encryption, grants
 from taskjuice import environment, outbound_http
-from taskjuice.notices.mailing import stop_token
+from taskjuice.notifications.mailing import stop_token
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests import test_urls
 from tests.conftest import SignIn

@@ -8,4 +8,4 @@ def run_lane(connection_id: int) -> None:
 
 
 def tell_of_approval(pk: int) -> None:
-    """Do nothing: queued by an earlier release; taskjuice/notices writes about tasks now."""
+    """Do nothing: queued by an earlier release; taskjuice/notifications writes about tasks now."""

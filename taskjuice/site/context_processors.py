@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from taskjuice.notices import reading
+from taskjuice.notifications import reading
 from taskjuice.site import rail
 from taskjuice.site.attention import Attention
 from taskjuice.workspaces import queries

@@ -47,7 +47,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     notified_at = models.DateTimeField(
         null=True
-    )  # the last letter about what needs somebody (taskjuice/notices)
+    )  # the last letter about what needs somebody (taskjuice/notifications)
     date_joined = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[UserManager] = UserManager()

@@ -16,7 +16,7 @@ from connections import health, lifecycle, queries
 from connections.models import Call, Connection, Grant
 from connections.oauth import grant_holders
 from connections.providers import Left
-from taskjuice.notices import incidents, mailing
+from taskjuice.notifications import incidents, mailing
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.connections.conftest import come_back, connect
 from tests.factories import make_activation, make_call, make_connection, make_grant, make_workflow

@@ -40,7 +40,7 @@ from connections.models import (
 from connections.models import Consent as ConsentRow
 from connections.oauth import grants
 from connections.providers import providers
-from taskjuice.notices.models import Incident, Reader, Told
+from taskjuice.notifications.models import Incident, Reader, Told
 from taskjuice.queue import invariants, sweeping
 from taskjuice.queue.models import Heartbeat
 from taskjuice.workspaces.models import Agency, DataExport, Deletion, User, Workspace

@@ -2,7 +2,7 @@
 step again.
 
 The activation rests as one that waits for its next attempt, until the task expires; a decision
-makes it due at once. Letters about tasks are taskjuice/notices' business: it writes to a person
+makes it due at once. Letters about tasks are taskjuice/notifications' business: it writes to a person
 about everything at once.
 """
 

@@ -4,7 +4,7 @@ there by itself.
 Failures in a row are counted for each organisation: what goes well or fails at one says nothing
 about another. While the pause lasts no activation of the workflow takes a step there, and what
 events start meanwhile waits too. Nothing is lost. People hear of it by their notifications
-(taskjuice/notices).
+(taskjuice/notifications).
 """
 
 from collections import defaultdict

@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from connections.models import Connection
-from taskjuice.notices import mailing
+from taskjuice.notifications import mailing
 from taskjuice.site.attention import Attention
 from taskjuice.workspaces.gate import WORK, Scope
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace

@@ -11,8 +11,8 @@ from connections.errors import Invalid
 from connections.integrations import Data
 from connections.models import Connection
 from connections.webhooks import fan_out
-from taskjuice.notices import incidents, mailing
-from taskjuice.notices.models import Incident
+from taskjuice.notifications import incidents, mailing
+from taskjuice.notifications.models import Incident
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_event, make_workflow
 from tests.workflows.conftest import Look

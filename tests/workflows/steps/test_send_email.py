@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from connections.models import Connection
-from taskjuice.notices import incidents
-from taskjuice.notices.models import Incident
+from taskjuice.notifications import incidents
+from taskjuice.notifications.models import Incident
 from taskjuice.workspaces import branding
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from taskjuice.notices import views
+from taskjuice.notifications import views
 
 app_name = "notices"
 

@@ -7,9 +7,9 @@ from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from taskjuice.notices import mailing, reading
-from taskjuice.notices.forms import WishesForm
-from taskjuice.notices.models import Kind
+from taskjuice.notifications import mailing, reading
+from taskjuice.notifications.forms import WishesForm
+from taskjuice.notifications.models import Kind
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.models import Membership, Role, User
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from connections.models import Call, CallState, Connection, ConnectionState
 from connections.webhooks import health as webhook_health
-from taskjuice.notices.models import Incident, Kind
+from taskjuice.notifications.models import Incident, Kind
 from taskjuice.workspaces.models import Agency
 from workflows.models import (
     Activation,

@@ -4,12 +4,12 @@ from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 
 
-class NoticesConfig(AppConfig):
-    name = "taskjuice.notices"
-    label = "notices"
+class NotificationsConfig(AppConfig):
+    name = "taskjuice.notifications"
+    label = "notices"  # of tables, URLs and templates: they stay
 
     def ready(self) -> None:
-        from taskjuice.notices import (
+        from taskjuice.notifications import (
             incidents,
             invariants,
             mailing,

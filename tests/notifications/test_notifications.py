@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from connections.models import CallState, Connection, ConnectionState, Refusal
 from connections.webhooks import health as webhook_health
-from taskjuice.notices import incidents, mailing, reading
-from taskjuice.notices.models import Cadence, Incident, Kind, Reader, Told, Wish
+from taskjuice.notifications import incidents, mailing, reading
+from taskjuice.notifications.models import Cadence, Incident, Kind, Reader, Told, Wish
 from taskjuice.workspaces.models import Agency, User, Workspace
 from tests.factories import (
     make_activation,
@@ -160,7 +160,7 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 
     def set_clock(moment: datetime) -> None:
         monkeypatch.setattr(
-            "taskjuice.notices.mailing.timezone.localtime",
+            "taskjuice.notifications.mailing.timezone.localtime",
             lambda value=None, timezone=None: real(value or moment, timezone),
         )
 

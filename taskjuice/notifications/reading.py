@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
-from taskjuice.notices.models import Cadence, Incident, Kind, Reader, Wish
+from taskjuice.notifications.models import Cadence, Incident, Kind, Reader, Wish
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Role, User
 

@@ -24,15 +24,17 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from taskjuice.notices import reading
-from taskjuice.notices.models import Cadence, Incident, Kind, Reader, Told
+from taskjuice.notifications import reading
+from taskjuice.notifications.models import Cadence, Incident, Kind, Reader, Told
 from taskjuice.workspaces.models import Agency, Membership, User
 from workflows.approvals import tasks as approval_tasks
 from workflows.models import Approval
 
 log = logging.getLogger(__name__)
 
-STOP = "taskjuice.notices.stop"  # the salt of links that end all e-mail
+# The salt of links that end all e-mail. It is older than this package's name: another would end
+# the links in every e-mail that was sent.
+STOP = "taskjuice.notices.stop"
 STOP_WITHIN = timedelta(days=90)  # after that a letter that was passed on ends nothing any more
 LATELY = timedelta(hours=24)  # who joins or changes a wish is not written to about older ones
 MORNING = 8  # o'clock where the person is

@@ -3,7 +3,7 @@
 from django import forms
 from django.http import QueryDict
 
-from taskjuice.notices.models import Cadence, Kind
+from taskjuice.notifications.models import Cadence, Kind
 
 
 class WishesForm(forms.Form):
