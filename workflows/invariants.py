@@ -1,4 +1,4 @@
-"""Lanes, activations, approvals and schedules that stand still."""
+"""Lanes, activations, approvals and schedules that have stopped without a reason."""
 
 from datetime import timedelta
 

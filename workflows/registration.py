@@ -1,6 +1,4 @@
-"""What the engine brings to the registries: the built-in actions, its ear for events, its interest
-in connections.
-"""
+"""Registration of the engine: built-in actions and triggers, the event listener, extensions."""
 
 from connections import panels
 from connections.integrations import registry
@@ -79,8 +77,10 @@ def register() -> None:
 
 
 def _tell_holdings() -> None:
-    """Workflows belong to the agency: those applied to a client are in its export, and stay when it
-    goes.
+    """Register the tables of a workspace.
+
+    Workflows belong to the agency: those applied to a client are in its export, and stay when the
+    client is deleted.
     """
     holdings.add(Workflow, "applications__connection__workspace", erased=False, many=True)
     holdings.add(Version, "workflow__applications__connection__workspace", erased=False, many=True)
@@ -95,5 +95,5 @@ def _tell_holdings() -> None:
 
 
 def _go_on(connection: Connection) -> None:
-    """What waited for this connection goes on."""
+    """Resume the activations that waited for this connection."""
     blocked.go_on(connection.pk)

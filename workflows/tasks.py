@@ -1,4 +1,4 @@
-"""Queue tasks. Dotted paths are part of queued messages: never rename them."""
+"""Queue tasks. Their dotted paths are part of queued messages: never rename them."""
 
 from workflows.engine import runner
 
@@ -8,4 +8,7 @@ def run_lane(connection_id: int) -> None:
 
 
 def tell_of_approval(pk: int) -> None:
-    """Do nothing: queued by an earlier release; taskjuice/notifications writes about tasks now."""
+    """Do nothing.
+
+    Queued by an earlier release; taskjuice/notifications writes about tasks now.
+    """

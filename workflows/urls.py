@@ -1,7 +1,7 @@
-"""Most pages stand at the agency and, under the same name, at one workspace.
+"""Addresses of workflows; most pages exist for the agency and, by the same name, for a workspace.
 
-What acts on a workflow at all its clients stands at the agency alone; in a client's place it is
-paused there.
+Actions on a workflow at all its clients exist for the agency only; for a single client it can be
+paused.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What waits for a connection, and letting all of it go on."""
+"""Activations that wait for a connection, and their release."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,9 +22,7 @@ WAITING = (
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """`waiting`: all that is not through; `held`: those of them that the provider, or a lost
-    access, made wait.
-    """
+    """The activations that wait; `held` of them because of the provider or a lost access."""
 
     waiting: int
     held: int
@@ -46,8 +44,8 @@ def of(connection: Connection) -> Blocked:
 
 @transaction.atomic
 def go_on(connection_id: int) -> int:
-    """What was made to wait is due now, and the lane parks no more; returns how many. Delays go on
-    resting.
+    """Make the held activations due now and unpark the lane; return how many. Delays keep
+    waiting.
     """
     held = Activation.objects.filter(
         connection_id=connection_id,
@@ -62,13 +60,13 @@ def go_on(connection_id: int) -> int:
 
 @transaction.atomic
 def resume_all(*, connection: Connection, by: User) -> None:
-    """The same, because a person says so. What still cannot go on waits again."""
+    """Resume the held activations at a person's request; those still blocked wait again."""
     go_on(connection.pk)
     note("waiting activations resumed", connection, by=by)
 
 
 def panel(connection: Connection, scope: Scope) -> Panel | None:
-    """For the connection's page; None while nothing waits."""
+    """Build the connection page's panel; None while nothing waits."""
     found = of(connection)
     if not found.waiting and found.parked_until is None:
         return None

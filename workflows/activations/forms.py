@@ -1,4 +1,4 @@
-"""The forms about activations: the list's filters, what is done to many, a replay."""
+"""Forms about activations: the list's filters, bulk actions, a replay."""
 
 from django import forms
 from django.http import QueryDict
@@ -9,9 +9,10 @@ LARGEST_ID = 2**63 - 1
 
 
 class ActivationFilter(forms.Form):
-    """The list's filters, from its address; `before` and `after` are the ids that a page begins at.
+    """The list's filters, from its address.
 
-    `first` and `last`: the ends of what was counted, where something is to be done to exactly that.
+    A page begins at the ids `before` and `after`. `first` and `last` bound what was counted, so
+    that a bulk action affects exactly that.
     """
 
     STATES = ("running", "waiting", "failed", "unknown", "succeeded", "stopped", "cancelled")
@@ -39,10 +40,9 @@ class ActivationFilter(forms.Form):
 
 
 class BulkForm(forms.Form):
-    """What to do to the ticked activations, or to all that the filters in the address leave
-    (`all`).
+    """A bulk action on the ticked activations, or on all that the filters select (`all`).
 
-    `sure`: what it would be done to was shown.
+    `sure`: the person has seen the list of affected activations.
     """
 
     VERBS = ("replay", "cancel", "resume")
@@ -59,7 +59,7 @@ class BulkForm(forms.Form):
 
 
 class ReplayForm(forms.Form):
-    """Where a replay begins, counted from 0, and on which version."""
+    """The step where a replay begins, counted from 0, and the version."""
 
     position = forms.IntegerField(min_value=0, max_value=1000, required=False)
     on = forms.ChoiceField(

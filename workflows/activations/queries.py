@@ -1,4 +1,4 @@
-"""What the pages about activations show. Every look is bounded, whatever the number of rows."""
+"""Queries for the pages about activations, each bounded for any number of rows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the list. `parked` is there while its lane waits for the provider's limit."""
+    """One line of the list; `parked` is its lane while that waits for the provider's limit."""
 
     activation: Activation
     parked: Lane | None
@@ -72,8 +72,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Page:
-    """Newest first. `older` and `newer` are the ids that the neighbouring pages begin at, None at
-    the ends.
+    """One page of the list, newest first.
+
+    The neighbouring pages begin at the ids `older` and `newer`, None at the ends.
     """
 
     rows: list[Row]
@@ -84,12 +85,14 @@ class Page:
 
     @property
     def is_live(self) -> bool:
-        """Whether it may change by itself: the first page does, and any that shows unfinished ones."""
+        """Check whether the page may change by itself: the first one, and any with unfinished
+        rows.
+        """
         return self.newer is None or any(row.activation.state in UNFINISHED for row in self.rows)
 
     @cached_property
     def digest(self) -> str:
-        """Differs when the page does, so that a page that did not change is not drawn anew."""
+        """Return a digest of the page, so that an unchanged page is not drawn again."""
         rows = [
             (
                 r.activation.pk,
@@ -110,8 +113,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Failures of one workflow with one error code, among the newest ones; `first` and `last` are
-    their ids' ends.
+    """The newest failures of one workflow with one error code; their ids go from `first` to
+    `last`.
     """
 
     workflow_id: int | None
@@ -129,7 +132,7 @@ class Cause:
 
     @property
     def query(self) -> str:
-        """What leads to exactly these failures."""
+        """Return the query string that selects exactly these failures."""
         return urlencode(
             {
                 "state": "failed",
@@ -143,8 +146,9 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Causes:
-    """The most frequent causes; `total` of them there are among `failures` failures, the newest
-    where `is_cut`.
+    """The most frequent causes, of `total` among `failures` failures.
+
+    `is_cut`: there are older failures as well.
     """
 
     shown: list[Cause]
@@ -158,9 +162,7 @@ class Causes:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """What something is about to be done to, oldest first; `total` fit, which may be more than one
-    go takes.
-    """
+    """The activations of a bulk action, oldest first, of `total` that match; it may be cut."""
 
     activations: list[Activation]
     total: int
@@ -197,10 +199,10 @@ def here(scope: Scope) -> "QuerySet[Activation]":
 
 
 def chips(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Chip]:
-    """How many there are of each state, counted no further than needed, in one query.
+    """Count the activations of each state up to a bound, in one query.
 
-    Counted is what a click on the chip shows: the workflow and the search of the filter hold, its
-    cause does not. `ids`: what the search found.
+    A count is what a click on its chip shows: it follows the filter's workflow and search but not
+    its cause. `ids` are the search's matches.
     """
     where, values = _where(scope, chosen, ids)
     parts, given = [], list[Any]()
@@ -220,9 +222,7 @@ def chips(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Ch
 
 
 def causes(scope: Scope, chosen: ActivationFilter, *, every: bool = False) -> Causes:
-    """The newest failures that the filter leaves, grouped by workflow and error code, most frequent
-    first.
-    """
+    """Group the newest failures by workflow and error code, most frequent first."""
     ids = activation_search.matches(scope, chosen.text("q"))
     where, values = _where(scope, chosen, ids)
     shown = MOST_CAUSES if every else CAUSES_SHOWN
@@ -235,9 +235,7 @@ def causes(scope: Scope, chosen: ActivationFilter, *, every: bool = False) -> Ca
 
 
 def workflow_name(scope: Scope, chosen: ActivationFilter) -> str:
-    """The name of the workflow that the list is filtered by; "" where it is filtered by none of
-    this agency.
-    """
+    """Return the name of the workflow in the filter; "" where it is not one of this agency."""
     pk = chosen.number("workflow")
     if pk is None:
         return ""
@@ -245,17 +243,16 @@ def workflow_name(scope: Scope, chosen: ActivationFilter) -> str:
 
 
 def picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
-    """The activations of this scope with these ids, oldest first, so that replays keep the order of
-    events.
+    """List the activations of this scope with these ids, oldest first.
+
+    The order keeps replays in the order of their events.
     """
     found = here(scope).filter(pk__in=ids).select_related("workspace", "connection").order_by("id")
     return list(found.defer("trigger_data", "outputs"))
 
 
 def matching(scope: Scope, chosen: ActivationFilter) -> Bulk:
-    """What the filters leave, between the ids that they name: the oldest of them, and how many
-    there are.
-    """
+    """List the oldest activations that the filters select, and count all of them."""
     ids = activation_search.matches(scope, chosen.text("q"))
     first, last = chosen.number("first") or 1, chosen.number("last")
     found = activation_search.oldest(scope, chosen, ids, CAUSES_OF, after=first - 1, until=last)
@@ -281,14 +278,14 @@ def parked_lanes(connection_ids: Sequence[int]) -> dict[int, Lane]:
 
 
 def _place(scope: Scope) -> tuple[str, int]:
-    """The column that an index begins with, and its value."""
+    """Return the column that an index begins with, and its value."""
     return (
         ("workspace_id", scope.workspace.pk) if scope.workspace else ("agency_id", scope.agency.pk)
     )
 
 
 def _where(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> tuple[str, list[Any]]:
-    """The condition of the scope and of the filter's workflow and search, led by the columns of an
+    """Build the condition of the scope, workflow and search, beginning with the columns of an
     index.
     """
     column, key = _place(scope)

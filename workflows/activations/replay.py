@@ -1,5 +1,6 @@
-"""What a person can do to activations: replay, cancel, resume, mark a step as done. The lanes do
-the work.
+"""Actions of people on activations: replay, cancel, resume, mark a step as done.
+
+The lanes do the work.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,10 +35,10 @@ ORIGINAL, CURRENT = "original", "current"
 
 @transaction.atomic
 def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: User) -> None:
-    """Run it again from the step at `position`; finished steps before it keep what they gave and
-    are not repeated.
+    """Run the activation again from the step at `position`.
 
-    `on` is `original` (the version it ran on) or `current` (the live one). Raises NotAllowed.
+    Finished steps before it keep their outputs and are not repeated. `on` is `original` (the
+    version it ran on) or `current` (the live one). Raises NotAllowedNow.
     """
     current = _locked(activation)
     version = _version(current, on)
@@ -68,15 +69,16 @@ def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: Use
 
 
 def replay_where_it_ended(*, activation: Activation, by: User) -> None:
-    """From the step that did not get through; one that finished from its beginning."""
+    """Replay from the step that failed; a finished activation from its beginning."""
     through = activation.state == ActivationState.SUCCEEDED
     replay(activation=activation, position=0 if through else activation.position, by=by)
 
 
 @transaction.atomic
 def cancel(*, activation: Activation, by: User) -> None:
-    """No further step is taken. One that is being taken right now may still get its answer, which
-    is then kept.
+    """Cancel the activation: it runs no further step.
+
+    A step that is running may still get its answer, which is kept.
     """
     current = _locked(activation)
     if current.state not in CANCELLABLE:
@@ -91,7 +93,7 @@ def cancel(*, activation: Activation, by: User) -> None:
 
 @transaction.atomic
 def resume(*, activation: Activation, by: User) -> None:
-    """One that waits for its next attempt is due now. The provider's limits still hold."""
+    """Make an activation due that waits for its next attempt; the provider's limits still apply."""
     current = _locked(activation)
     if current.state != ActivationState.READY:
         raise NotAllowed("It does not wait.")
@@ -102,11 +104,10 @@ def resume(*, activation: Activation, by: User) -> None:
 
 @transaction.atomic
 def mark_done(*, activation: Activation, by: User) -> None:
-    """A person has seen that the step nobody could confirm was done: it counts as done and the next
-    one follows.
+    """Mark a step with an unknown outcome as done, as a person has seen, and run the next one.
 
-    What it gave is not known, so steps that need it fail. Raises NotAllowed; so it does for a write
-    to the provider, which is decided about on its own page, where it can be named and is looked up.
+    Its output is unknown, so steps that need it fail. Raises NotAllowedNow, also for a write to the
+    provider: that one is decided on its own page, where it can be named and looked up.
     """
     current = _locked(activation)
     if current.state != ActivationState.UNKNOWN:
@@ -134,13 +135,15 @@ def mark_done(*, activation: Activation, by: User) -> None:
 
 
 def undecided_call(activation: Activation) -> Call | None:
-    """The write of one of its steps that waits for a person."""
+    """Return the write of one of its steps that waits for a person's decision."""
     calls = Call.objects.filter(activation_id=activation.pk, state=CallState.UNKNOWN)
     return calls.select_related("connection").order_by("created_at").first()
 
 
 def each(activations: Iterable[Activation], verb: Any, *, by: User) -> tuple[int, str]:
-    """Do `verb` to each; how many it was done to, and why the last of the others was left alone."""
+    """Do `verb` to each activation; return how many allowed it, and the reason of the last
+    refusal.
+    """
     done, refused = 0, ""
     for activation in activations:
         try:
@@ -152,7 +155,7 @@ def each(activations: Iterable[Activation], verb: Any, *, by: User) -> tuple[int
 
 
 def why_not_replay(activation: Activation) -> str:
-    """Empty when it may be replayed."""
+    """Return why the activation may not be replayed; "" when it may."""
     if activation.state not in REPLAYABLE:
         return "It is still on its way."
     if activation.lease_token is not None and lanes.is_held(
@@ -165,7 +168,7 @@ def why_not_replay(activation: Activation) -> str:
 
 
 def same_until(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> int:
-    """How many steps two versions have in common from the beginning."""
+    """Count the steps that two versions have in common from the beginning."""
     for position, (one, other) in enumerate(zip(first, second, strict=False)):
         if one != other:
             return position
@@ -180,7 +183,7 @@ def _locked(activation: Activation) -> Activation:
 
 
 def _version(activation: Activation, on: str) -> Version:
-    """The version to run on, if this may be replayed at all."""
+    """Return the version to run on; raise NotAllowedNow where a replay is impossible."""
     if refusal := why_not_replay(activation):
         raise NotAllowed(refusal)
     version = activation.version
@@ -193,8 +196,9 @@ def _version(activation: Activation, on: str) -> Version:
 
 
 def _kept_outputs(activation: Activation, version: Version, position: int) -> dict[str, Any]:
-    """What the steps before `position` gave. All of them must have finished, and be the same in
-    both versions.
+    """Return the outputs of the steps before `position`.
+
+    All of them must have finished, and be the same in both versions.
     """
     reached = (
         len(version.steps) if activation.state == ActivationState.SUCCEEDED else activation.position
@@ -215,8 +219,8 @@ def _kept_outputs(activation: Activation, version: Version, position: int) -> di
 
 
 def _progress(activation: Activation, version: Version, position: int) -> dict[str, Any]:
-    """What a step that runs once per element had done of its list when it ended; those are not
-    repeated either.
+    """Return the outputs of list elements that a step had finished, which are not repeated
+    either.
     """
     if version.pk != activation.version_id or position != activation.position:
         return {}
@@ -225,7 +229,7 @@ def _progress(activation: Activation, version: Version, position: int) -> dict[s
 
 
 def _refuse_repeated_effects(activation: Activation, version: Version, position: int) -> None:
-    """A finished step that changed something outside is never taken twice."""
+    """Refuse to repeat a finished step that changed something outside."""
     done = set(
         StepRun.objects.filter(
             activation=activation, outcome="done", action__in=_effective()
@@ -239,7 +243,7 @@ def _refuse_repeated_effects(activation: Activation, version: Version, position:
 
 
 def _note_done(activation: Activation, step: Mapping[str, Any], by: User) -> None:
-    """Into the history, so that no replay takes the step again."""
+    """Note the step as done in the history, so that no replay repeats it."""
     StepRun.objects.create(
         activation=activation,
         position=activation.position,

@@ -1,4 +1,4 @@
-"""What a replay of several activations may do outside, said before it begins."""
+"""The effects that a replay of several activations may have, shown before it begins."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,9 @@ from workflows.models import Activation, ActivationState, Version
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One activation with the titles of the steps that it would run and that send or write."""
+    """One activation, with the titles of the steps that would write and of those that would
+    send.
+    """
 
     activation: Activation
     writes: list[str]
@@ -19,7 +21,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """All of them, oldest first."""
+    """The effects of all of them, oldest first."""
 
     lines: list[Line]
 
@@ -33,14 +35,15 @@ class Outlook:
 
     @property
     def by_step(self) -> list[tuple[str, int]]:
-        """How many would run each step that sends or writes, by its title, most first."""
+        """Count the activations that would run each such step, by its title, most first."""
         titles = Counter(title for line in self.lines for title in {*line.writes, *line.sends})
         return titles.most_common()
 
 
 def outlook(activations: Sequence[Activation]) -> Outlook:
-    """Say what replaying these from where they ended may send and write. Conditions may still skip
-    a step.
+    """Predict the steps that write or send when these are replayed from where they ended.
+
+    Conditions may still skip a step.
     """
     versions = Version.objects.in_bulk({one.version_id for one in activations if one.version_id})
     return Outlook([_line(one, versions.get(one.version_id or 0)) for one in activations])

@@ -1,4 +1,4 @@
-"""What of the history is removed when it is old, and what never: docs/decisions/retention.md."""
+"""Removal of old history, and its exceptions: docs/decisions/retention.md."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,8 +30,9 @@ def register() -> None:
 
 
 def step_history(before: datetime) -> int:
-    """Whole months; makes those to come as well. Nodes that do not own the table leave it to
-    `manage.py prune`.
+    """Drop whole months of step history and create those ahead; return how many were dropped.
+
+    Nodes that do not own the table leave it to `manage.py prune`.
     """
     if not STEP_HISTORY.is_ours():
         return 0
@@ -40,7 +41,7 @@ def step_history(before: datetime) -> int:
 
 
 def activations(before: datetime) -> int:
-    """Those that ended, unless the outcome of a write of theirs is open."""
+    """Delete ended activations, except those with a write whose outcome is open."""
     open_calls = Call.objects.filter(activation_id=OuterRef("pk"), state__in=OPEN_CALLS)
     ended = Activation.objects.filter(state__in=FINISHED, finished_at__lt=before).exclude(
         Exists(open_calls)
@@ -49,7 +50,7 @@ def activations(before: datetime) -> int:
 
 
 def events(before: datetime) -> int:
-    """Those that no activation needs."""
+    """Delete events that no activation needs."""
     before -= EVENTS_LONGER
     needed = Activation.objects.filter(event=OuterRef("pk"))
     forgotten: QuerySet[Event] = Event.objects.filter(
@@ -61,6 +62,6 @@ def events(before: datetime) -> int:
 
 
 def _make_partitions(sender: Any, **_: Any) -> None:
-    """After `migrate`. Going back, the table may be a plain one."""
+    """Create partitions after `migrate`, unless a backward migration left a plain table."""
     if sender.name == "workflows" and STEP_HISTORY.exists():
         STEP_HISTORY.make_ahead(timezone.now())

@@ -1,6 +1,4 @@
-"""Ways through a million activations: whatever the filters are, an index leads to the newest of
-what they leave.
-"""
+"""Search among a million activations: for any filters, an index leads to the newest matches."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,10 +19,10 @@ Way = dict[str, Any]  # the first columns of an index, in its order, with their 
 
 
 def matches(scope: Scope, text: str) -> list[int]:
-    """Ids of those whose subject begins with `text` in whatever case, the highest subject first; at
-    most one too many.
+    """List ids of activations whose subject begins with `text` in any case, last subjects first.
 
-    A list, since joined in the database the planner would rather walk through all activations.
+    At most one more than SEARCHED. It is a list because the planner would walk through all
+    activations for a join.
     """
     if not text:
         return []
@@ -51,8 +49,9 @@ def newest(
     *,
     before: int | None = None,
 ) -> list[Activation]:
-    """The newest of what the filters leave, of those before an id where one is given; `ids` match
-    the search.
+    """List the newest activations that the filters select, before an id where one is given.
+
+    `ids` match the search.
     """
     bound = {} if before is None else {"pk__lt": before}
     found = [
@@ -70,7 +69,7 @@ def oldest(
     after: int,
     until: int | None = None,
 ) -> list[Activation]:
-    """The oldest of what the filters leave after an id, up to another where one is given, oldest
+    """List the oldest activations that the filters select after an id, up to `until`, oldest
     first.
     """
     bound = {} if until is None else {"pk__lte": until}
@@ -95,8 +94,9 @@ def _merged(found: "Sequence[QuerySet[Activation]]", order: str, most: int) -> l
 def _ways(
     scope: Scope, chosen: ActivationFilter, ids: Sequence[int]
 ) -> "list[tuple[QuerySet[Activation], list[str]]]":
-    """What the filters leave, with the columns that lead to it in order. Several where each state
-    has its own way.
+    """List queries that together hold the filters' matches, each with the columns of its order.
+
+    There are several where each state has its own range in an index.
     """
     place, workflow = _place(scope), chosen.number("workflow")
     state, cause = chosen.text("state"), chosen.text("cause")
@@ -121,11 +121,11 @@ def _way(way: Way, rest: dict[str, Any]) -> "tuple[QuerySet[Activation], list[st
 
 
 def _along(way: Way) -> "QuerySet[Activation]":
-    """The activations on this way; in order by its columns, only its own index serves them.
+    """Filter by the columns of an index, as ranges of one value each.
 
-    The columns are asked for as ranges of one value: of what equals a value the planner knows that
-    order does not matter, and goes through all activations by their ids, hoping to meet the right
-    ones soon.
+    For a column that equals a value the planner knows that its order does not matter, and walks
+    through all activations by id in the hope of finding matches soon. In order by these ranges,
+    only their own index serves.
     """
     ranges = {
         f"{column}__{side}": value for column, value in way.items() for side in ("gte", "lte")

@@ -1,4 +1,4 @@
-"""One activation, step by step: what went in, what came out, how often it was tried."""
+"""One activation step by step: inputs, outputs and attempts."""
 
 import json
 from collections import defaultdict
@@ -34,8 +34,9 @@ WAITING, RUNNING, REACHED = "waiting", "running", "done"
 
 @dataclass(frozen=True)
 class StepView:
-    """One step of the version. `state` is a word of components/state.html, or `ahead`: not reached
-    yet.
+    """One step of the version.
+
+    `state` is a word of components/state.html, or `ahead` for a step that was not reached.
     """
 
     position: int
@@ -57,7 +58,7 @@ class StepView:
 
     @property
     def others(self) -> int:
-        """How many activations it ran together with."""
+        """Return how many other activations shared the step's last run."""
         return self.last.wave - 1 if self.last else 0
 
     @cached_property
@@ -70,7 +71,7 @@ class StepView:
 
     @cached_property
     def warnings(self) -> list[str]:
-        """What the provider warned of when the step worked."""
+        """Return the provider's warnings from the step's last successful run."""
         action = registry.actions.get(self.action)
         return (
             action.warnings(self.last.output) if action and self.last and self.last.output else []
@@ -101,7 +102,7 @@ class Story:
 
     @property
     def waits_for(self) -> str:
-        """Why it rests until its time; "" where it does not."""
+        """Return why the activation waits for its time; "" where it does not wait."""
         rests = (
             self.activation.state == ActivationState.READY
             and self.activation.next_at > timezone.now()
@@ -110,7 +111,7 @@ class Story:
 
     @property
     def digest(self) -> str:
-        """Differs when the page does."""
+        """Return a digest that differs when the page does."""
         runs = sum(len(step.runs) for step in self.steps)
         pause = self.pause.pk if self.pause else ""
         return f"{self.activation.state}-{self.activation.position}-{self.activation.attempt}-{runs}-{pause}"
@@ -121,7 +122,7 @@ class Story:
 
     @property
     def ended_at(self) -> StepView | None:
-        """The step that a replay would begin at by itself: the one that did not get through."""
+        """Return the step that a replay would begin at by default: the one that failed."""
         through = self.activation.state == ActivationState.SUCCEEDED
         return (
             None
@@ -179,7 +180,7 @@ def story(activation: Activation) -> Story:
 
 
 def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """(path, text) of everything in it, as expressions would name it; at most `MAX_FIELDS`."""
+    """Yield (path, text) for each value, as expressions would name it; at most `MAX_FIELDS`."""
     for number, pair in enumerate(_walk(value, prefix)):
         if number == MAX_FIELDS:
             yield "…", "more in the JSON"
@@ -271,7 +272,7 @@ def _was_reached(activation: Activation, position: int) -> bool:
 
 
 def shared_steps(activation: Activation, current: Version | None) -> int:
-    """How many first steps the current version has in common with the one it ran on."""
+    """Count the first steps that the current version shares with the activation's own."""
     if current is None or activation.version is None:
         return 0
     return same_until(activation.version.steps, current.steps)

@@ -1,4 +1,4 @@
-"""Pages of activations: list, one of them, and what can be done to them."""
+"""Pages of activations: the list, one activation, and actions on them."""
 
 from urllib.parse import urlencode
 
@@ -88,8 +88,9 @@ def activation_bulk(
 def _ask(
     request: HttpRequest, scope: Scope, found: activation_queries.Bulk, verb: str, following: str
 ) -> HttpResponse:
-    """Show exactly what it would be done to. The form names each of them, so that nothing else is
-    taken.
+    """Show exactly the activations that the action would affect.
+
+    The form names each of them, so that no others are affected.
     """
     context = {
         "found": found,
@@ -177,7 +178,7 @@ def activation_resume(
 def lane_resume(
     request: HttpRequest, agency: str, connection: int, workspace: str | None = None
 ) -> HttpResponse:
-    """Everything that waits for a connection tries again now."""
+    """Try everything again that waits for a connection."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     rows = Connection.objects.filter(workspace__in=scope.workspaces, workspace__archived_at=None)
     found = rows.select_related("agency", "workspace").filter(pk=connection).first()

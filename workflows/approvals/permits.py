@@ -1,8 +1,8 @@
-"""Leave to write: given once to each write of a guarded step, and counted by its limits.
+"""Permits: one for each write of a guarded step, counted by the step's limits.
 
-Requests of one workflow are judged one after the other (its row is locked), whichever workers and
-clients they come from, so that no limit is passed by two at once. A permit stands for something
-written, or about to be; when it turns out that nothing was written, it is given back.
+Requests of one workflow are decided one after the other (its row is locked), from any worker and
+client, so that two at once cannot exceed a limit. A permit stands for a record that is written or
+about to be; it is given back when nothing was written.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ Key = tuple[int | None, str, int]  # activation, step, element
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """A write of the last hour."""
+    """A write within the last hour."""
 
     given_at: datetime
     amount: Decimal
@@ -48,8 +48,9 @@ class Spent:
 
 
 def admit(requests: Sequence[Request]) -> list[Outcome | None]:
-    """None for each that may be written now; else what stands in its place. Call it outside
-    transactions.
+    """Decide which of these writes may run now.
+
+    Return None for each admitted one and its outcome for each other. Call it outside transactions.
     """
     with transaction.atomic():
         activations = _activations(requests)
@@ -71,13 +72,13 @@ def admit(requests: Sequence[Request]) -> list[Outcome | None]:
 
 
 def give_back(calls: Iterable[Call]) -> None:
-    """Nothing was written for these."""
+    """Delete the permits of these calls, because they wrote nothing."""
     found = _of(calls)
     Permit.objects.filter(pk__in=[permit.pk for permit in found]).delete()
 
 
 def forget_unused(activation_id: int) -> None:
-    """It is replayed: what it held when it was cancelled and wrote nothing under is asked for anew."""
+    """Delete the unused permits of a cancelled activation, so that its replay needs new ones."""
     _with_use().filter(UNUSED, activation=activation_id).delete()
 
 
@@ -91,8 +92,10 @@ UNUSED = Q(
 
 
 def _with_use() -> "QuerySet[Permit]":
-    """`was_used`: a call, a request or a finished step stands for it; `has_progress`: some elements
-    of its list do.
+    """Annotate permits with their use.
+
+    `was_used`: a call, a request or a finished step exists for it; `has_progress`: some elements of
+    its list are done.
     """
     place = {
         "activation_id": OuterRef("activation_id"),
@@ -187,9 +190,7 @@ def _too_large(request: Request, activation: Activation) -> Outcome | None:
 
 
 def _unapproved(request: Request, activation: Activation) -> Outcome | None:
-    """A person is asked once per write; should it come to something else meanwhile, they are asked
-    anew.
-    """
+    """Ask a person once per write, and again if its amount has changed since."""
     above = guards.amount(request.call.guard, "approve_above")
     if above is None or (above and request.amount is not None and request.amount <= above):
         return None
@@ -215,7 +216,7 @@ def _question(request: Request, activation: Activation) -> Question:
 
 
 def _spent(request: Request, activation: Activation) -> list[Spent]:
-    """What the step wrote in the last hour, oldest first."""
+    """List the step's writes in the last hour, oldest first."""
     rows = _with_use().filter(
         ~UNUSED, workflow=activation.workflow_id, step=request.call.step, given_at__gt=Now() - HOUR
     )
@@ -224,7 +225,7 @@ def _spent(request: Request, activation: Activation) -> list[Spent]:
 
 
 def _over_the_hour(request: Request, activation: Activation) -> Outcome | None:
-    """Waits until enough of the last hour has passed; what never fits fails."""
+    """Make the write wait until it fits into an hour's limits; fail one that never fits."""
     guard = request.call.guard
     if not (guard.get("per_hour") or guard.get("amount_per_hour")):
         return None

@@ -1,4 +1,4 @@
-"""What the pages of tasks show."""
+"""Queries for the pages of tasks."""
 
 from django.db.models import Count, Q, QuerySet
 
@@ -7,7 +7,7 @@ from workflows.models import Activation, Approval, ApprovalState
 
 
 def tasks(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Approval]":
-    """Newest first; of open ones those that end first come first."""
+    """List tasks, newest first; open ones by the end of their time."""
     rows = here(scope).select_related("workspace", "activation__connection")
     rows = rows.defer("activation__trigger_data", "activation__outputs", "details")
     if state:
@@ -21,7 +21,7 @@ def tasks(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Appro
 
 
 def counts(scope: Scope) -> dict[str, int]:
-    """How many there are in each state, and `all`."""
+    """Count the tasks in each state, and `all`."""
     per_state = here(scope).order_by().values_list("state").annotate(Count("pk"))
     found = dict.fromkeys(ApprovalState.values, 0) | dict(per_state)
     return found | {"all": sum(found.values())}
@@ -33,7 +33,7 @@ def one(scope: Scope, pk: int) -> Approval | None:
 
 
 def open_of(activation: Activation) -> Approval | None:
-    """What this activation waits for."""
+    """Return the open task that this activation waits for."""
     rows = Approval.objects.filter(activation=activation, state=ApprovalState.OPEN, current=True)
     return rows.order_by("id").first()
 

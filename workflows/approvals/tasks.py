@@ -1,9 +1,8 @@
-"""Tasks for people: asked by a step, decided once by somebody on the agency's staff, read by the
-step again.
+"""Tasks for people: asked by a step, decided once by a member of staff, read by the step.
 
-The activation rests as one that waits for its next attempt, until the task expires; a decision
-makes it due at once. Letters about tasks are taskjuice/notifications' business: it writes to a person
-about everything at once.
+The activation waits for its next attempt until the task expires; a decision makes it due at once.
+E-mails about tasks are sent by taskjuice/notifications, which writes to a person about everything
+at once.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,7 +25,7 @@ from workflows.models import DECIDED, Activation, ActivationState, Approval, App
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a step asks. `to`: addresses of staff; nobody named means the owner and the admins."""
+    """A step's question; `to` lists addresses of staff, or nobody for the owner and the admins."""
 
     activation_id: int
     step: str
@@ -37,13 +36,13 @@ class Question:
 
 
 class NotOnTheTeam(Exception):
-    """These addresses belong to nobody on the agency's staff; the text names them."""
+    """Addresses that belong to none of the agency's staff; the text names them."""
 
 
 def ask(questions: Sequence[Question]) -> Mapping[tuple[int, str], Approval]:
-    """The task of each question, by activation and step: a new one, or what it was asked before.
+    """Return the task of each question by activation and step, a new one or the existing one.
 
-    Raises NotOnTheTeam; then nothing was asked.
+    Raises NotOnTheTeam, and then nothing was asked.
     """
     ids = {question.activation_id for question in questions}
     with transaction.atomic():
@@ -56,8 +55,9 @@ def ask(questions: Sequence[Question]) -> Mapping[tuple[int, str], Approval]:
 
 
 def decide(*, approval: Approval, approved: bool, comment: str, by: User) -> None:
-    """Once and for all: raises NotAllowed where it was decided before, has expired or was
-    withdrawn.
+    """Decide the task for good.
+
+    Raise NotAllowedNow where it was decided before, has expired or was withdrawn.
     """
     state = ApprovalState.APPROVED if approved else ApprovalState.DECLINED
     with transaction.atomic():
@@ -86,7 +86,7 @@ def decide(*, approval: Approval, approved: bool, comment: str, by: User) -> Non
 
 
 def expire(approval: Approval) -> bool:
-    """Whether it ended undecided; a decision made meanwhile wins."""
+    """Close the task without a decision; return False where a decision was faster."""
     return bool(
         Approval.objects.filter(pk=approval.pk, state=ApprovalState.OPEN).update(
             state=ApprovalState.EXPIRED
@@ -99,25 +99,25 @@ def note_taken(approvals: Iterable[Approval]) -> None:
 
 
 def withdraw(activation_id: int) -> None:
-    """The activation was cancelled: nobody needs to decide any more."""
+    """Withdraw the open tasks of a cancelled activation."""
     _open(activation_id).update(state=ApprovalState.WITHDRAWN)
 
 
 def ask_anew(activation_id: int, steps: Sequence[str]) -> None:
-    """The activation is replayed from before these steps: what was decided there counts no more."""
+    """Withdraw the tasks of these steps, decided ones too, because the activation is replayed."""
     _open(activation_id).filter(step__in=steps).update(state=ApprovalState.WITHDRAWN)
     Approval.objects.filter(activation=activation_id, step__in=steps).update(current=False)
 
 
 def mend() -> None:
-    """The sweep: activations that overlooked a decision go on."""
+    """Make activations due that missed a decision, in the worker's sweep."""
     with transaction.atomic():
         decided = Approval.objects.filter(state__in=DECIDED, taken_at=None, current=True)
         _let_go_on(list(decided.values_list("activation_id", flat=True)[:500]))
 
 
 def untold() -> "QuerySet[Approval]":
-    """Return the open tasks that somebody has not been written to about, oldest first."""
+    """Return the open tasks that still need an e-mail to some of their people, oldest first."""
     rows = Approval.objects.filter(state=ApprovalState.OPEN, current=True, told_at=None).exclude(
         told=[]
     )
@@ -129,8 +129,9 @@ def untold() -> "QuerySet[Approval]":
 
 
 def note_told(approvals: Iterable[Approval], addresses: Mapping[int, Collection[str]]) -> None:
-    """Note who was written to about each task, by its id, or will never be; in the transaction that
-    sends.
+    """Note the people who were written to about each task, or never will be.
+
+    `addresses` are by the task's id. Call it in the transaction that sends.
     """
     for approval in approvals:
         Approval.objects.filter(pk=approval.pk).update(
@@ -144,13 +145,13 @@ def note_told(approvals: Iterable[Approval], addresses: Mapping[int, Collection[
 
 
 def _addresses(found: Collection[str]) -> Cast:
-    """The addresses as the column holds them: a bare list would be an array of another type."""
+    """Return the addresses as the column's type; a bare list would be an array of another type."""
     column = Approval._meta.get_field("reached")
     return Cast(Value(sorted(found), output_field=column), output_field=column)
 
 
 def staff_addresses(agency: Agency) -> set[str]:
-    """E-mail addresses of everybody on the team, in small letters."""
+    """Return the e-mail addresses of the agency's active staff, in lower case."""
     people = agency.memberships.filter(user__is_active=True)
     return {address.lower() for address in people.values_list("user__email", flat=True)}
 
@@ -200,7 +201,10 @@ def _open(activation_id: int) -> "QuerySet[Approval]":
 
 
 def _let_go_on(activation_ids: Sequence[int]) -> None:
-    """Those that rest are due now. One that is just being stored is met by the sweep."""
+    """Make the waiting activations due now.
+
+    One whose task is just being stored is caught by the sweep.
+    """
     resting = Activation.objects.select_for_update().filter(
         pk__in=activation_ids, state=ActivationState.READY, next_at__gt=Now()
     )
@@ -220,7 +224,7 @@ def _why_not(approval: Approval) -> str:
 
 
 def address_of(approval: Approval) -> str:
-    """Return where the task is decided."""
+    """Return the address of the task's page."""
     place = {
         "agency": approval.agency.slug,
         "workspace": approval.workspace.slug,
@@ -230,8 +234,9 @@ def address_of(approval: Approval) -> str:
 
 
 def outcome_of(task: Approval, *, goes_on: bool = False) -> Outcome:
-    """Return what the asking step ends in. `goes_on`: a task that was declined is done too, and
-    says so.
+    """Return the outcome of the asking step.
+
+    `goes_on`: a declined task is done as well, and its output says so.
     """
     if task.state == ApprovalState.OPEN and task.expires_at <= clock.now():
         if expire(task):

@@ -1,6 +1,4 @@
-"""A person decided about a write that nobody could confirm: the activation that waits for it goes
-on, or ends.
-"""
+"""Decisions about writes with an unknown outcome: the waiting activation continues or ends."""
 
 from django.db.models.functions import Now
 
@@ -10,8 +8,9 @@ from workflows.models import Activation, ActivationState
 
 
 def go_on(call: Call) -> None:
-    """Inside the transaction of the decision. The step runs again and finds in the journal what
-    became of its write.
+    """Continue or end the activation of this write, inside the transaction of the decision.
+
+    A step that continues runs again and finds the outcome in the journal.
     """
     if call.activation_id is None:
         return

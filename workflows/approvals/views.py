@@ -1,4 +1,4 @@
-"""Pages of tasks: what activations ask the agency's staff, and deciding it."""
+"""Pages of tasks: questions of activations to the agency's staff, and their decisions."""
 
 from django import forms
 from django.contrib import messages
@@ -21,7 +21,7 @@ ON_A_PAGE = 50
 
 
 class TaskFilter(forms.Form):
-    """The list's filters, from its address. Nonsense counts as no filter."""
+    """The list's filters, from its address; an invalid one counts as no filter."""
 
     state = forms.ChoiceField(choices=ApprovalState.choices, required=False)
     q = forms.CharField(max_length=100, required=False)

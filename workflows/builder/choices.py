@@ -1,4 +1,4 @@
-"""What an agency has that the builder lets people choose: colleagues, secret values."""
+"""Choices that the builder takes from the agency: colleagues, secret values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from taskjuice.workspaces.models import Agency
 
 @dataclass(frozen=True, slots=True)
 class Colleague:
-    """`address` in small letters."""
+    """A member of the agency; `address` is in lower case."""
 
     name: str
     address: str
@@ -28,7 +28,7 @@ class Offers:
 
 
 def offers_of(agency: Agency) -> Offers:
-    """Two queries."""
+    """Load the agency's choices, in two queries."""
     people = (
         agency.memberships.filter(user__is_active=True)
         .select_related("user")

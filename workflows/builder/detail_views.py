@@ -1,4 +1,4 @@
-"""The page of a workflow, and what can be done to the whole of it: at all the clients it runs for."""
+"""The page of a workflow, and actions on it at all of its clients."""
 
 from collections.abc import Callable
 
@@ -42,7 +42,7 @@ def show_detail(
     limit: SafetyForm | None = None,
     pause: PauseForm | None = None,
 ) -> HttpResponse:
-    """Draw the page; `limit` and `pause` are forms that somebody filled in wrongly."""
+    """Draw the page; `limit` and `pause` are forms with errors."""
     connectable = builder_queries.choosable(scope, found) if scope.may(gate.WORK) else []
     detail = builder_queries.detail(scope, found)
     paused = list(detail.row.paused)
@@ -68,7 +68,9 @@ def show_detail(
 
 
 def pause_form(scope: Scope, workflow: Workflow, posted: object = None) -> PauseForm | None:
-    """Return the form that pauses the workflow at the client's organisations; None at the agency."""
+    """Return the form that pauses the workflow at the client's organisations; None at the
+    agency.
+    """
     if scope.workspace is None:
         return None
     found = [link.connection for link in builder_queries.applications_here(scope, workflow)]
@@ -80,7 +82,7 @@ def pause_form(scope: Scope, workflow: Workflow, posted: object = None) -> Pause
 
 @require_POST
 def workflow_safety(request: HttpRequest, agency: str, *, workflow: int) -> HttpResponse:
-    """Set after how many failures in a row it pauses by itself at an organisation."""
+    """Set after how many failures in a row the workflow pauses itself at an organisation."""
     scope = gate.enter(request, agency, level=gate.WORK)
     found = found_workflow(scope, workflow)
     form = SafetyForm(request.POST)
@@ -142,7 +144,7 @@ def workflow_discard(
 
 
 def _do(request: HttpRequest, agency: str, pk: int, verb: Callable[..., None], done: str) -> Answer:
-    """Do what concerns all of its clients, from the agency's page."""
+    """Do an action on the workflow at all of its clients, from the agency's page."""
     scope = gate.enter(request, agency, level=gate.WORK)
     return _done(request, scope, found_workflow(scope, pk), verb, done)
 

@@ -1,4 +1,4 @@
-"""What people type about workflows and activations. The builder's own form is in builder.py."""
+"""Forms about workflows. The builder's own form is in page.py."""
 
 from collections.abc import Iterable
 from datetime import datetime, time
@@ -16,7 +16,7 @@ LARGEST_ID = 2**63 - 1
 
 
 class WorkflowFilter(forms.Form):
-    """The list's filters, from its address. Nonsense counts as no filter."""
+    """The list's filters, from its address; an invalid one counts as no filter."""
 
     state = forms.ChoiceField(
         choices=[*WorkflowState.choices, ("elsewhere", "elsewhere")], required=False
@@ -26,8 +26,10 @@ class WorkflowFilter(forms.Form):
 
 
 class RunForm(forms.Form):
-    """Which event a workflow is run on by hand. `key`: of the page that asked, which starts one run
-    however often it is sent; `sure`: what it would do was shown.
+    """The event that a workflow is run on by hand.
+
+    `key` belongs to the page, so that its button starts one run only; `sure`: the person has seen
+    the effects.
     """
 
     event = forms.CharField(max_length=30, required=False)
@@ -36,7 +38,7 @@ class RunForm(forms.Form):
 
 
 class WorkflowForm(forms.Form):
-    """The head of a workflow: its name and which connections it listens to."""
+    """The head of a workflow: its name and the connections that it listens to."""
 
     name = forms.CharField(max_length=100, label="Name", strip=True)
     connections = forms.TypedMultipleChoiceField(
@@ -56,12 +58,12 @@ class WorkflowForm(forms.Form):
 
     @property
     def chosen(self) -> list[Connection]:
-        """Each once, however often it was sent."""
+        """Return each ticked connection once."""
         return [self.found[pk] for pk in dict.fromkeys(self.cleaned_data.get("connections", []))]
 
 
 class ConnectionsForm(WorkflowForm):
-    """Only which connections a workflow listens to."""
+    """The connections that a workflow listens to, without its name."""
 
     name = None  # type: ignore[assignment]  # Django's way to leave a parent's field out
 
@@ -76,7 +78,7 @@ class SafetyForm(forms.Form):
 
 
 class OrganisationsForm(ConnectionsForm):
-    """At which organisations something is done: at least one."""
+    """The organisations of an action: at least one."""
 
     def __init__(self, *args: Any, found: Iterable[Connection], **options: Any) -> None:
         super().__init__(*args, found=found, **options)
@@ -85,7 +87,7 @@ class OrganisationsForm(ConnectionsForm):
 
 
 class PauseForm(OrganisationsForm):
-    """Where a workflow pauses, until when, why, and what becomes of events meanwhile."""
+    """A pause at some organisations: until when, why, and if new events wait."""
 
     NOTHING, WAIT = "nothing", "wait"
 
@@ -109,7 +111,7 @@ class PauseForm(OrganisationsForm):
         ].help_text = "It goes on by itself that morning. Left empty: until somebody resumes it."
 
     def clean_until(self) -> datetime | None:
-        """The first moment of that day at the client."""
+        """Return the first moment of that day at the client."""
         day = self.cleaned_data["until"]
         if day is None:
             return None

@@ -1,4 +1,4 @@
-"""Workflows out to files and in from them."""
+"""Pages that export and import workflows as files."""
 
 from django import forms
 from django.contrib import messages
@@ -16,7 +16,7 @@ from workflows.engine import lifecycle
 
 
 class ImportForm(forms.Form):
-    """`cleaned_data["file"]` is (name, draft)."""
+    """An uploaded workflow; `cleaned_data["file"]` is (name, draft)."""
 
     file = forms.FileField(
         label="File", help_text="A workflow that was exported from TaskJuice, a .json file."
@@ -34,7 +34,7 @@ class ImportForm(forms.Form):
 def workflow_export(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
-    """What is live, or the draft where nothing is."""
+    """Export the live version, or the draft where there is none."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
     draft = Draft.of(builder_queries.detail(scope, found).shown)

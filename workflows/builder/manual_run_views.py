@@ -1,6 +1,4 @@
-"""Running a workflow by hand on an event that a person chose: first what it would do, then for
-real.
-"""
+"""Running a workflow by hand on a chosen event: first a preview, then the run."""
 
 from uuid import UUID, uuid4
 
@@ -24,9 +22,7 @@ from workflows.models import Workflow
 def workflow_run(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
-    """GET: what the live version would do on the chosen event. POST, once somebody is sure: it
-    runs.
-    """
+    """Preview the live version on the chosen event; run it on a POST that confirms."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
     form = RunForm(request.POST if request.method == "POST" else request.GET)

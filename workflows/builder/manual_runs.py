@@ -1,6 +1,4 @@
-"""Running a workflow by hand: on which events, and what each step would do, before anybody says
-yes.
-"""
+"""Runs of a workflow by hand: the events to choose from, and a preview of each step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,8 +29,9 @@ LOOKED_THROUGH = 500  # newest events that are held against the trigger
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """What a step would do. `is_example`: a step before it writes, so that values from there are
-    examples.
+    """The effect of one step.
+
+    `is_example`: a step before it writes, so that values from that step are examples.
     """
 
     number: int
@@ -42,20 +41,18 @@ class PlannedStep:
 
     @property
     def writes(self) -> bool:
-        """Whether it changes the books of the organisation."""
+        """Check whether the step changes the organisation's books."""
         action = self.step.known_action
         return self.trial.state == "preview" and action is not None and action.writes
 
     @property
     def sends(self) -> bool:
-        """Whether it sends something to somebody."""
+        """Check whether the step sends a message to a person or service."""
         return self.trial.state == "preview" and not self.writes
 
 
 def why_not_started(trigger_key: str, settings: Mapping[str, Any], event: Event) -> str:
-    """Say why the trigger with these cleaned settings does not start on the event; "" where it
-    does.
-    """
+    """Return why the trigger with these cleaned settings ignores the event; "" where it starts."""
     trigger = registry.triggers.get(trigger_key)
     if trigger is None:
         return "The trigger is not known here."
@@ -69,7 +66,7 @@ def why_not_started(trigger_key: str, settings: Mapping[str, Any], event: Event)
 
 
 def marked(choices: list[Choice], draft: Draft) -> list[Choice]:
-    """Return the choices, each with why the draft's trigger would not start on it."""
+    """Return the choices, each with the reason why the draft's trigger would ignore it."""
     trigger = registry.triggers.get(draft.trigger)
     form = trigger.form(data=dict(draft.settings)) if trigger else None
     if form is None or not form.is_valid():  # said at its fields
@@ -81,7 +78,7 @@ def marked(choices: list[Choice], draft: Draft) -> list[Choice]:
 
 
 def events_to_run(scope: Scope, workflow: Workflow) -> list[Choice]:
-    """List the newest events that the live trigger starts on and that the workflow has not run for."""
+    """List the newest events that start the live trigger and have no activation of the workflow."""
     version = workflow.versions.filter(live=True).first()
     if version is None or workflow.state != WorkflowState.PUBLISHED or not scope.may(gate.WORK):
         return []
@@ -104,7 +101,9 @@ def events_to_run(scope: Scope, workflow: Workflow) -> list[Choice]:
 
 
 def runnable(scope: Scope, workflow: Workflow) -> list[int]:
-    """List the connections it runs at, is not paused at, and that this person may use from here."""
+    """List the connections that the workflow runs at and this person may use here; not paused
+    ones.
+    """
     within = set(builder_queries.connectable(scope).values_list("pk", flat=True))
     paused = organisation_pauses.active(workflow=workflow).values_list("connection_id", flat=True)
     return sorted((builder_queries.applied(scope, workflow) & within) - set(paused))
@@ -120,9 +119,9 @@ class Chosen:
 
 
 def plan(chosen: Chosen, user: User) -> list[PlannedStep]:
-    """List what the steps would do, up to the one that would end the run; nothing is changed.
+    """Preview the steps up to the one that would end the run; nothing is changed.
 
-    They are tried in a process of their own, as tests of steps are. Raises step_tests.NotTested.
+    They run in a process of their own, as step tests do. Raises step_test_runner.NotTested.
     """
     draft, event = Draft.of(chosen.version), chosen.event
     tried = step_test_runner.run_all_steps(
@@ -141,10 +140,10 @@ def plan(chosen: Chosen, user: User) -> list[PlannedStep]:
 
 
 def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> Chosen:
-    """The event that was chosen, if the live version may run on it: the trigger's own check comes
-    first.
+    """Return the chosen event if the live version may run on it; raise NotAllowedNow with the
+    reason.
 
-    Raises NotAllowed, with why.
+    The trigger's own check is part of it.
     """
     version = (
         Version.objects.select_related("workflow__agency")
@@ -170,10 +169,10 @@ def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> 
 
 @transaction.atomic
 def run_now(*, workflow: Workflow, chosen: Chosen, key: UUID | None, by: User) -> int:
-    """Start the live version for this event; the activation's id. `key`: an event of now starts
-    once for each.
+    """Start the live version for this event and return the activation's id.
 
-    Raises NotAllowed where it has run for it.
+    `key` lets an event of now start once. Raises NotAllowedNow where the workflow has run for the
+    event.
     """
     Workflow.objects.select_for_update(of=("self",), no_key=True).get(
         pk=workflow.pk

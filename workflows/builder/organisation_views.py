@@ -1,6 +1,4 @@
-"""Where a workflow runs: its organisations, and pausing it at some of them while it runs at the
-others.
-"""
+"""The organisations of a workflow, and pauses at some of them."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -20,7 +18,7 @@ from workflows.engine import lifecycle, organisation_pauses
 def workflow_connections(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
-    """Set which of the organisations of this place the workflow runs at; none: it is removed here."""
+    """Set the organisations of this scope that the workflow runs at; none removes it here."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
     within = builder_queries.choosable(scope, found)
@@ -40,7 +38,7 @@ def workflow_connections(
 def workflow_pause_here(
     request: HttpRequest, agency: str, workspace: str, *, workflow: int
 ) -> Answer:
-    """Pause the workflow at organisations of one client; it runs on at all the others."""
+    """Pause the workflow at organisations of one client; it runs on at all others."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
     form = pause_form(scope, found, request.POST)
@@ -66,7 +64,7 @@ def workflow_pause_here(
 def workflow_resume_here(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> Answer:
-    """Let the workflow run again at the ticked organisations of this place."""
+    """Resume the workflow at the ticked organisations of this scope."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
     paused = [pause.connection for pause in builder_queries.pauses_here(scope, found)]

@@ -1,25 +1,24 @@
-"""The builder's page as a value: read from a draft or from what was posted, changed by buttons,
-drawn again.
+"""The builder's page as a value: read from a draft or a POST, changed by buttons, drawn again.
 
-Fields of the POST, all of them optional unless said otherwise:
+Fields of the POST, all optional unless marked:
 
-    name                            what the workflow is called (required)
-    connections                     id of a connection it listens to; repeated
+    name                            name of the workflow (required)
+    connections                     id of a connection that it listens to; repeated
     trigger                         key of the trigger, for example xero/invoice-event
     trigger-<field>                 the trigger's own form, for example trigger-change=any
     step                            handle of a step (1–12 letters and digits); repeated, in order
     step-<handle>-action            key of its action
-    called-<handle>                 what later steps call it
+    called-<handle>                 the name by which later steps refer to it
     step-<handle>-<field>           the action's own form; see widgets.py for rows and for colleagues
-    step-<handle>-options-<field>   under what it runs (options.py)
-    step-<handle>-guard-<field>     what its writes are held to (guards.py)
-    stamp                           what the editor began with, so that two editors do not overwrite each other
-    template                        key of a starting point: stands in for trigger and steps where none are given
+    step-<handle>-options-<field>   the step's options (step_options.py)
+    step-<handle>-guard-<field>     the limits on its writes (guards.py)
+    stamp                           of the content that the editor began with (lifecycle.Content)
+    template                        key of a template, used where trigger and steps are absent
     event                           id of a recent event to test on
-    at                              handle of the step that the next one is put behind; the last where it is absent
-    do                              save (also when absent), publish, test:<handle>, or a change of the page: again,
-                                    add:<action>, at:<handle>, copy:<handle>, remove:<handle>, up:<handle>,
-                                    down:<handle>, drop:<row>
+    at                              handle of the step to add the next one after; default: the last
+    do                              save (default), publish, test:<handle>, or a change of the page:
+                                    again, add:<action>, at:<handle>, copy:<handle>,
+                                    remove:<handle>, up:<handle>, down:<handle>, drop:<row>
 """
 
 import re
@@ -53,7 +52,7 @@ HANDLE = re.compile(r"[a-z0-9]{1,12}")
 
 @dataclass(frozen=True)
 class Card:
-    """A step with the handle that its fields are named by."""
+    """A step with the handle that its form fields are named by."""
 
     handle: str
     step: Step
@@ -68,7 +67,7 @@ class Card:
 
     @property
     def form(self) -> forms.Form | None:
-        """The action's own form with the raw values and what is wrong with them."""
+        """Return the action's form with the raw values and their problems."""
         action = self.step.known_action
         if action is None:
             return None
@@ -96,7 +95,7 @@ class Card:
 
     @property
     def guard_form(self) -> forms.Form | None:
-        """What its writes are held to; None for steps that only read."""
+        """Return the form of the step's limits; None for steps that only read."""
         action = self.step.known_action
         if action is None or not guards.guards(action):
             return None
@@ -133,7 +132,7 @@ class Card:
 
     @property
     def told_problems(self) -> list[str]:
-        """As the list at the top says them: with the field where one is meant."""
+        """Return the messages for the list at the top, with the label of their field."""
         return [_told(problem, self._label(problem)) for problem in self.problems]
 
     def _label(self, problem: Problem) -> str:
@@ -161,7 +160,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What expressions can reach: the trigger or a step, with (expression, sample) pairs."""
+    """Values that expressions can use: of the trigger or a step, as (expression, sample) pairs."""
 
     number: int  # of the step, from 1; 0 for the trigger
     title: str
@@ -188,9 +187,10 @@ class Builder:
     def posted(
         cls, data: QueryDict, offers: Offers, before: Draft | None = None, *, address: str = ""
     ) -> "Builder":
-        """`before`: the draft that was edited; what the page does not show of its steps is kept.
+        """Read the page from a POST.
 
-        `address`: where a starting point's e-mails go that are for whoever begins with it.
+        `before` is the draft that was edited; options that the page does not show are kept from it.
+        `address` is the recipient for a template's e-mails that have none.
         """
         point = STARTING_POINTS.get(data.get("template", ""))
         if point is not None and "trigger" not in data and "step" not in data:
@@ -225,7 +225,7 @@ class Builder:
         return replace(self, cards=cards)
 
     def changed(self, do: str) -> "Builder":
-        """After a press of one of the buttons that change the page."""
+        """Return the page after a press of a button that changes it."""
         verb, _, what = do.partition(":")
         if verb == "add":
             return self._with_new(what)
@@ -245,7 +245,7 @@ class Builder:
         return replace(self, cards=cards)
 
     def tested(self, handle: str, test: Callable[[Draft, int], Trial]) -> "Builder":
-        """With what the step of this handle did or would do, as `test` finds it by its position."""
+        """Return the page with the result of testing the step of this handle."""
         cards = [
             replace(card, trial=test(self.draft, position)) if card.handle == handle else card
             for position, card in enumerate(self.cards)
@@ -254,7 +254,7 @@ class Builder:
 
     @property
     def adds_last(self) -> bool:
-        """Whether the next step is put at the end."""
+        """Check whether the next step is added at the end."""
         return all(card.handle != self.at for card in self.cards[:-1])
 
     @property
@@ -324,7 +324,7 @@ class Builder:
         return found
 
     def _copy_of(self, card: Card) -> Card:
-        """The same step under a handle and a name of its own."""
+        """Return the same step under a handle and a name of its own."""
         name = drafts.free_name(card.step.action, [one.step.name for one in self.cards])
         return Card(self._free_handle(), replace(card.step, name=name), self.offers)
 
@@ -347,8 +347,9 @@ class Builder:
         return replace(self, cards=[*self.cards[:behind], card, *self.cards[behind:]], at="")
 
     def _defaults(self, action: Action) -> dict[str, Any]:
-        """An ID that is asked for is, most of the time, one that the trigger gives: its record's,
-        or its contact's.
+        """Return default values for the action's IDs.
+
+        They are most often the ones that the trigger gives: its record's, or its contact's.
         """
         given = self.trigger.sample if self.trigger else {}
         ids = {name: f"{{{{ trigger.{name} }}}}" for name in given}
@@ -388,7 +389,7 @@ def _card(data: QueryDict, handle: str, offers: Offers) -> Card:
 def _with_options(
     data: QueryDict, card: Card, earlier: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> Card:
-    """What the page sent of them; what it did not send is kept from the draft that was edited."""
+    """Read the options that the page sent; others are kept from the draft that was edited."""
     kept = dict(earlier.get((card.step.name, card.step.action), {}))
     form = card.options_form
     if f"{card.options_prefix}-for_each" in data:
@@ -414,8 +415,9 @@ def _raw(asked: forms.Field, data: QueryDict, name: str) -> Any:
 
 
 def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
-    """The trigger's own settings as typed; those not sent begin as its form does. An unticked box
-    is no setting.
+    """Read the trigger's settings as typed; missing ones are initial.
+
+    An unticked box is no setting.
     """
     trigger = registry.triggers.get(trigger_key)
     if trigger is None:
@@ -437,7 +439,7 @@ def _with_editors(form: forms.Form, offers: Offers) -> None:
 
 
 def _complain(form: forms.Form, found: Sequence[Problem], before: str = "") -> None:
-    """Put the problems at the form's fields; `before` stands before the field's name in them."""
+    """Add the problems to the form's fields; `before` is the prefix of their names."""
     form.cleaned_data = {}
     for problem in found:
         name = problem.field.removeprefix(before)

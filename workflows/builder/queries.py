@@ -1,4 +1,4 @@
-"""What the pages about workflows show."""
+"""Queries for the pages about workflows."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -57,7 +57,7 @@ ENDS = ["succeeded", "stopped", "failed", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How a workflow's activations of the last 7 days ended, of each kind counted up to `COUNTED`."""
+    """The results of a workflow's activations in the last 7 days, each counted up to `COUNTED`."""
 
     last_at: datetime | None = None
     good: int = 0
@@ -69,14 +69,12 @@ class Figures:
 
     @property
     def rate(self) -> int | None:
-        """Per cent that did not fail, rounded down, so that 100 means all; None when nothing ended."""
+        """Return the percentage without failure, rounded down; None when no activation ended."""
         return self.good * 100 // self.ended if self.ended else None
 
     @property
     def shown_share(self) -> int | None:
-        """Per cent of the bar: of those that failed where any did, as the words beside it, else of
-        all.
-        """
+        """Return the percentage of the bar: the failed ones, or all where none failed."""
         return None if self.rate is None else 100 - self.rate if self.bad else self.rate
 
     @property
@@ -94,7 +92,7 @@ def _counted(number: int) -> str:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the list. `connections` are those that this scope may see."""
+    """One line of the list; `connections` are those that this scope may see."""
 
     workflow: Workflow
     trigger: str
@@ -114,7 +112,7 @@ class Row:
 
     @cached_property
     def paused(self) -> dict[int, OrganisationPause]:
-        """The pause at each organisation that has one."""
+        """Return the pause at each paused organisation, by connection id."""
         return {pause.connection_id: pause for pause in self.pauses}
 
 
@@ -126,7 +124,7 @@ class StepInWords:
 
 @dataclass(frozen=True)
 class Detail:
-    """A workflow's page. `shown` is what is live, or the draft where nothing is."""
+    """A workflow's page; `shown` is the live version, or the draft where there is none."""
 
     row: Row
     shown: Version
@@ -148,10 +146,11 @@ class Client:
 
 
 def workflows(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Workflow]":
-    """By name; archived ones only when asked for. In a workspace: those that listen to it.
+    """List workflows by name, archived ones only by their state; in a workspace those that listen
+    to it.
 
-    `state` may also be `safety` (paused itself somewhere here) and `elsewhere` (not of this client;
-    staff only).
+    `state` may also be `safety` (paused itself somewhere here) and `elsewhere` (at other clients
+    only; staff only).
     """
     rows = _visible(scope)
     if state == ELSEWHERE and not scope.is_client:
@@ -166,14 +165,12 @@ def workflows(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[W
 
 
 def stopped_everywhere(scope: Scope) -> "QuerySet[Workflow]":
-    """Workflows of this scope that an earlier release stopped for safety at all their organisations
-    at once.
-    """
+    """List workflows that an earlier release stopped for safety at all organisations at once."""
     return _visible(scope).filter(state=WorkflowState.SAFETY)
 
 
 def counts(scope: Scope) -> dict[str, int]:
-    """How many workflows the list shows for each filter, and `all` that are not archived."""
+    """Count the workflows that the list shows for each filter, and `all` that are not archived."""
     rows = _visible(scope).annotate(safe=_paused_itself(scope)).values_list("state", "safe")
     listed = list(rows)
     found = {state: sum(1 for its, _ in listed if its == state) for state in WorkflowState.values}
@@ -186,7 +183,7 @@ def counts(scope: Scope) -> dict[str, int]:
 
 
 def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
-    """The same number of queries however many there are."""
+    """Build the list's rows, with the same number of queries for any number of them."""
     versions: dict[int, list[Version]] = defaultdict(list)
     newest = (
         Version.objects.filter(workflow=OuterRef("workflow"))
@@ -210,14 +207,14 @@ def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
 
 
 def one(scope: Scope, pk: int) -> Workflow | None:
-    """The workflow; the agency's staff see it in the place of a client too that it does not run at."""
+    """Find the workflow; the agency's staff see it for clients as well that it does not run at."""
     rows = _visible(scope) if scope.is_client else scope.agency.workflows.all()
     return rows.select_related("agency", "created_by").filter(pk=pk).first()
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How many organisations and clients a workflow runs at."""
+    """The number of organisations and clients that a workflow runs at."""
 
     organisations: int
     clients: int
@@ -231,8 +228,8 @@ class Reach:
 
 
 def reach(workflow: Workflow) -> Reach:
-    """Count where the workflow runs in the whole agency: archived clients and ended connections
-    left out.
+    """Count where the workflow runs in the agency, without archived clients and ended
+    connections.
     """
     rows = workflow.applications.filter(connection__workspace__archived_at=None)
     rows = rows.exclude(connection__state=ConnectionState.REVOKED)
@@ -241,14 +238,14 @@ def reach(workflow: Workflow) -> Reach:
 
 
 def goes_beyond(scope: Scope, workflow: Workflow) -> bool:
-    """Whether the workflow also runs at clients that this scope does not show."""
+    """Check whether the workflow also runs at clients outside this scope."""
     if scope.workspace is None:
         return False
     return workflow.applications.exclude(connection__workspace=scope.workspace).exists()
 
 
 def free_name(agency: Agency, name: str) -> str:
-    """`name`, or `name (2)` where the agency has a workflow called so."""
+    """Return `name`, or `name (2)` where the agency has a workflow of that name."""
     taken, number, found = set(agency.workflows.values_list("name", flat=True)), 1, name
     while found in taken:
         number += 1
@@ -267,7 +264,10 @@ def detail(scope: Scope, workflow: Workflow) -> Detail:
 
 
 def connectable(scope: Scope) -> "QuerySet[Connection]":
-    """What a workflow can be applied to from here. Archived clients and ended connections cannot."""
+    """List the connections that a workflow can be applied to from here.
+
+    Archived clients and ended connections are left out.
+    """
     found = Connection.objects.filter(
         workspace__in=scope.workspaces.filter(archived_at__isnull=True)
     )
@@ -278,9 +278,7 @@ def connectable(scope: Scope) -> "QuerySet[Connection]":
 
 
 def choosable(scope: Scope, workflow: Workflow) -> list[Connection]:
-    """What it can be applied to from here, and what it is applied to though it is connected no
-    more.
-    """
+    """List the connections to choose from, and those of the workflow that are disconnected."""
     there = {connection.pk: connection for connection in connectable(scope)}
     gone = [
         link.connection
@@ -291,7 +289,7 @@ def choosable(scope: Scope, workflow: Workflow) -> list[Connection]:
 
 
 def clients(found: Iterable[Connection]) -> list[Client]:
-    """The connections grouped by client, in their order."""
+    """Group the connections by client, in their order."""
     groups: dict[int, Client] = {}
     for connection in found:
         place = groups.setdefault(connection.workspace_id, Client(connection.workspace, []))
@@ -300,12 +298,12 @@ def clients(found: Iterable[Connection]) -> list[Client]:
 
 
 def applied(scope: Scope, workflow: Workflow) -> set[int]:
-    """Ids of the connections of this scope that the workflow listens to."""
+    """Return ids of the connections of this scope that the workflow listens to."""
     return {link.connection_id for link in _applications(scope, [workflow])}
 
 
 def names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
-    """For each connection the names of the published workflows that listen to it."""
+    """List, by connection, the names of the published workflows that listen to it."""
     found: dict[int, list[str]] = defaultdict(list)
     links = WorkflowConnection.objects.filter(
         connection__in=connection_ids, workflow__state=WorkflowState.PUBLISHED
@@ -316,9 +314,7 @@ def names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
 
 
 def runs_of(connection: Connection, ids: Collection[int], event_ids: Collection[int]) -> list[Run]:
-    """The connection's activations with these ids or started by these events, for the history of a
-    record.
-    """
+    """List the connection's activations with these ids or events, for the history of a record."""
     rows = Activation.objects.filter(Q(pk__in=ids) | Q(event__in=event_ids), connection=connection)
     rows = rows.select_related("agency", "workspace").defer("trigger_data", "outputs")
     return [_run(row) for row in rows.order_by("-id")[:SHOWN]]
@@ -351,7 +347,7 @@ def _visible(scope: Scope) -> "QuerySet[Workflow]":
 
 
 def pauses_here(scope: Scope, workflow: Workflow) -> "QuerySet[OrganisationPause]":
-    """The workflow's pauses in force at organisations of this scope."""
+    """List the workflow's pauses in force at organisations of this scope."""
     return _pauses(scope).filter(workflow=workflow)
 
 
@@ -360,7 +356,7 @@ def applications_here(scope: Scope, workflow: Workflow) -> "QuerySet[WorkflowCon
 
 
 def _pauses(scope: Scope) -> "QuerySet[OrganisationPause]":
-    """The pauses in force at organisations of this scope."""
+    """List the pauses in force at organisations of this scope."""
     found = organisation_pauses.active(
         agency=scope.agency, connection__workspace__in=scope.workspaces
     )
@@ -368,8 +364,9 @@ def _pauses(scope: Scope) -> "QuerySet[OrganisationPause]":
 
 
 def _paused_itself(scope: Scope) -> Q:
-    """Workflows that rest for safety somewhere in this scope, or everywhere since an earlier
-    release.
+    """Build the condition for workflows with a safety pause in this scope.
+
+    Workflows that an earlier release stopped everywhere are included.
     """
     here = organisation_pauses.active(
         workflow=OuterRef("pk"), by_safety=True, connection__workspace__in=scope.workspaces
@@ -425,7 +422,7 @@ def _row(
 
 
 def author_of(activation_id: int) -> str:
-    """What runs there, for the audit trail: "Thank a payer v3". Empty when the activation is gone."""
+    """Name the workflow of an activation for the audit trail: "Thank a payer v3"; "" if deleted."""
     row = (
         Activation.objects.filter(pk=activation_id)
         .values_list("workflow_name", "version_number")
@@ -435,9 +432,7 @@ def author_of(activation_id: int) -> str:
 
 
 def chains_of(activation_ids: Collection[int]) -> dict[int, list[int]]:
-    """Return, by activation, the workflows that led to what it causes: those that led to its event,
-    and its own.
-    """
+    """Return, by activation, the workflows that led to its event, followed by its own."""
     rows = Activation.objects.filter(pk__in=activation_ids).values_list(
         "pk", "workflow_id", "event__chain"
     )

@@ -1,8 +1,7 @@
-"""The process that tests one step: `python -m workflows.builder.step_test_process`, the request on
-its standard input.
+"""The process that tests steps: `python -m workflows.builder.step_test_process`.
 
-It limits itself before it looks at what a person typed. What it may take is counted from what
-Django itself took.
+It reads the request from its standard input, and limits itself before it looks at anything that a
+person typed. The limits are counted from what Django itself has used.
 """
 
 import os

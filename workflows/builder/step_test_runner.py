@@ -1,10 +1,9 @@
-"""Testing steps, from the builder or before a run by hand: in a process of their own, so that no
-test holds the web process's interpreter.
+"""Step tests in a process of their own, so that no test holds the web process's interpreter.
 
 The web process sends the request as JSON and waits without working; the process
-(step_test_process.py) is held to a time, to processor time and to memory, and is killed beyond
-them. An agency has one test at a time, and a web process few, so that its threads stay free for
-everybody else. Why not the queue: docs/decisions/step-tests.md.
+(step_test_process.py) has limits of time, processor time and memory, and is killed beyond them. An
+agency has one test at a time, and a web process few, so that its threads stay free for others. Why
+not the queue: docs/decisions/step-tests.md.
 """
 
 import os
@@ -41,7 +40,7 @@ _free = threading.BoundedSemaphore(AT_ONCE)
 
 
 class NotTested(Exception):
-    """Nothing is known of the steps; `trial` says why, for a person."""
+    """No result for the steps; `trial` says why, for a person."""
 
     def __init__(self, trial: Trial) -> None:
         super().__init__(trial.message)
@@ -57,9 +56,7 @@ def run_step_test(
     agency: Agency,
     user: User,
 ) -> Trial:
-    """What the step at this position did or would do for the event, which is one of these
-    connections'.
-    """
+    """Test the step at this position on the event, which must be of one of these connections."""
     try:
         return _ask(draft, position, event, connections, agency, user)[0]
     except NotTested as error:
@@ -69,9 +66,7 @@ def run_step_test(
 def run_all_steps(
     draft: Draft, event: str, connections: Sequence[int], *, agency: Agency, user: User
 ) -> list[Trial]:
-    """Return what each step would do for the event, up to the one that would end the run. Raises
-    NotTested.
-    """
+    """Test each step on the event, up to the one that would end the run. Raise NotTested."""
     return _ask(draft, None, event, connections, agency, user)
 
 
@@ -104,7 +99,7 @@ def _ask(
 
 
 def answer(request: bytes) -> bytes:
-    """In the process: test one step or all of them, and say what came of it."""
+    """Test one step or all of them, in the process, and return the results as JSON."""
     given = exact_json.loads(request)
     draft = Draft(given["trigger"], given["settings"], [Step.of(step) for step in given["steps"]])
     event = event_for(given["connections"], draft.trigger, given["event"])
@@ -120,7 +115,7 @@ def answer(request: bytes) -> bytes:
 
 
 def _in_process(request: bytes) -> bytes:
-    """Empty where the process was stopped, or died of its limits."""
+    """Return the process's output; empty where it was stopped or died of its limits."""
     command = [sys.executable, "-m", "workflows.builder.step_test_process"]
     environment = {**os.environ, "DATABASE_POOL": "false"}
     try:
@@ -143,7 +138,9 @@ ask_process: Callable[[bytes], bytes] = _in_process
 
 @contextmanager
 def _claimed(agency: Agency) -> Iterator[bool]:
-    """In the cache that all web processes share; whether the agency's one test is ours."""
+    """Claim the agency's one test, in the cache that all web processes share; yield False if
+    taken.
+    """
     key = f"step-test-{agency.pk}"
     is_ours = bool(cache.add(key, True, CLAIM_SECONDS))
     try:

@@ -1,7 +1,7 @@
-"""Trying steps out on a real event before they are published.
+"""Step tests on a real event, before the workflow is published.
 
-A trial reads for real and changes nothing: what would write or send is shown as it would go out,
-and later steps see that action's sample in its place. Nothing of a trial is stored.
+A test reads for real and changes nothing: a write or a message is shown as it would go out, and
+later steps see that action's sample in its place. No result is stored.
 """
 
 import time
@@ -50,7 +50,7 @@ Fields = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An event to try: with what a person calls its record, where something here knows that."""
+    """An event to test on, with the name that a person gives its record, where it is known."""
 
     event: Event
     subject: str
@@ -58,12 +58,12 @@ class Choice:
 
     @property
     def value(self) -> str:
-        """What a form sends for it."""
+        """Return the value that a form sends for it."""
         return str(self.event.pk) if self.event.pk else f"{NOW}{self.event.connection_id}"
 
     @property
     def text(self) -> str:
-        """In a menu, so without a tag for the time."""
+        """Return the text in a menu, so without a tag for the time."""
         if not self.event.pk:
             return f"Now · {self.event.connection.name}"
         when = timezone.localtime(self.event.occurred_at).strftime("%d %b %H:%M")
@@ -73,8 +73,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a step did or would do. `state` is done, preview, skipped, stopped, failed, later or
-    unknown.
+    """The result of a step test.
+
+    `state` is done, preview, skipped, stopped, failed, later or unknown.
     """
 
     state: str
@@ -88,9 +89,7 @@ class Trial:
 
 
 def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choice]:
-    """The newest events that this trigger looks at, whether or not its settings would let them
-    pass.
-    """
+    """List the newest events of the trigger's category, also those that its settings ignore."""
     trigger = registry.triggers.get(trigger_key)
     if trigger is None or not connection_ids:
         return []
@@ -104,7 +103,7 @@ def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choic
 
 
 def choices_of(trigger: Trigger, events: Iterable[Event]) -> list[Choice]:
-    """The events with what a person calls their records, in their order."""
+    """Name each event by its record, in the order given."""
     found = list(events)
     known = Activation.objects.filter(event__in=[event.pk for event in found]).exclude(subject="")
     subjects = dict(known.values_list("event_id", "subject"))
@@ -120,8 +119,9 @@ def choices_of(trigger: Trigger, events: Iterable[Event]) -> list[Choice]:
 
 
 def event_for(connection_ids: Sequence[int], trigger_key: str, typed: str) -> Event | None:
-    """The event of this id, if this trigger looks at it on one of these connections; one of now
-    where that will do.
+    """Find the event of this id for this trigger on one of these connections.
+
+    Triggers that need no event get one of now.
     """
     trigger, digits = registry.triggers.get(trigger_key), typed.removeprefix(NOW)
     if trigger is None or not (digits.isascii() and digits.isdigit() and len(digits) < 19):
@@ -151,16 +151,16 @@ def events_of(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]"
 
 
 def try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
-    """The step at `position`, after those before it were tried, on the organisation's day as the
-    worker does.
+    """Test the step at `position` after those before it, on the organisation's day as the worker
+    does.
     """
     with organisation_time.reckon_by(event.connection):
         return _try_out(draft, position, event, user)
 
 
 def try_all(draft: Draft, event: Event, user: User) -> list[Trial]:
-    """Each step up to the one that would end the run, with one budget of expressions for all of
-    them.
+    """Test each step up to the one that would end the run, with one budget for their
+    expressions.
     """
     with organisation_time.reckon_by(event.connection), evaluation_budget():
         return list(try_steps(draft, event, user))
@@ -180,7 +180,7 @@ def _try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
 
 
 def try_steps(draft: Draft, event: Event, user: User) -> Iterator[Trial]:
-    """What each step in turn did or would do; the first that ends the run is the last."""
+    """Yield the result of each step in turn; the first one that ends the run is the last."""
     ends = time.monotonic() + BEGIN_WITHIN
     context: dict[str, Any] = {"trigger": registry.triggers[draft.trigger].data(event), "steps": {}}
     for number, step in enumerate(draft.steps):
@@ -196,7 +196,7 @@ def try_steps(draft: Draft, event: Event, user: User) -> Iterator[Trial]:
 
 
 def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -> tuple[Trial, Any]:
-    """(what happened, what later steps see)."""
+    """Return the step's result, and its output for later steps."""
     try:
         applies, reason = step.applies(context)
         if not applies:
@@ -225,7 +225,7 @@ def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -
 
 
 def _previewed(action: Action, previews: Sequence[Preview | Outcome | None], shown: Any) -> Trial:
-    """The first of a list's elements stands for all; one that would not go out says why."""
+    """Return the preview of a list's first element, or the reason why one would not go out."""
     for preview in previews:
         if isinstance(preview, TryLater):
             return Trial("later", preview.reason, _flat(shown))

@@ -1,4 +1,4 @@
-"""Versions of a workflow: what there were, what differs between two, and back to an older one."""
+"""Versions of a workflow: their list, the differences between two, and restoring one."""
 
 from django import forms
 from django.contrib import messages
@@ -17,7 +17,7 @@ from workflows.models import Version
 
 
 class CompareForm(forms.Form):
-    """Two numbers of versions, from the address. Nonsense counts as not chosen."""
+    """Two numbers of versions, from the address; an invalid one counts as not chosen."""
 
     before = forms.IntegerField(min_value=1, required=False)
     after = forms.IntegerField(min_value=1, required=False)
@@ -34,9 +34,7 @@ class CompareForm(forms.Form):
 def version_list(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> HttpResponse:
-    """All versions, and two of them compared: by default the newest with the one that is live or
-    came before.
-    """
+    """List all versions and compare two, by default the newest with the live or previous one."""
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     found = found_workflow(scope, workflow)
     detail = builder_queries.detail(scope, found)
@@ -58,7 +56,7 @@ def version_list(
 
 
 def _before(after: Version, versions: list[Version]) -> Version:
-    """What a draft would replace; else the version before."""
+    """Return the version that a draft would replace, or the one before a published version."""
     live = next(
         (version for version in versions if version.live and after.published_at is None), None
     )

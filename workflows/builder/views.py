@@ -60,7 +60,7 @@ def workflow_list(request: HttpRequest, agency: str, workspace: str | None = Non
 
 @dataclass(frozen=True)
 class Edit:
-    """The builder's page: a new workflow, or the content of one that exists."""
+    """The builder's page: a new workflow, or the content of an existing one."""
 
     scope: Scope
     workflow: Workflow | None
@@ -76,19 +76,20 @@ class Edit:
 
     @property
     def live(self) -> int | None:
-        """The number of the version that is live."""
+        """Return the number of the live version."""
         live = self.workflow.versions.filter(live=True) if self.workflow else Version.objects.none()
         return live.values_list("number", flat=True).first()
 
     @property
     def next_number(self) -> int:
-        """The number of the version that publishing makes live."""
+        """Return the number of the version that publishing makes live."""
         newest = self.content.version if self.content else None
         return 1 if newest is None else newest.number + (newest.published_at is not None)
 
     def listens(self, ticked: list[int]) -> list[int]:
-        """The connections whose events can be tried: those that are ticked, or applied where
-        ticking is over.
+        """Return the connections whose events can be tested.
+
+        They are the ticked ones, or the applied ones once the workflow is published.
         """
         within = {connection.pk for connection in self.within}
         if self.workflow is not None and self.is_published:
@@ -140,9 +141,7 @@ def workflow_edit(
 
 
 def _take(request: HttpRequest, edit: Edit) -> Answer:
-    """What was posted from the builder: drawn again after a change of the page, or saved, or
-    published.
-    """
+    """Process a POST of the builder: change the page, save the draft, or publish it."""
     before = edit.content.draft if edit.content else None
     offers = offers_of(edit.scope.agency)
     builder = Builder.posted(request.POST, offers, before, address=edit.scope.user.email)
@@ -174,7 +173,7 @@ def _take(request: HttpRequest, edit: Edit) -> Answer:
 def _tested(
     request: HttpRequest, edit: Edit, builder: Builder, handle: str, ticked: list[int]
 ) -> Builder:
-    """The page with what came of testing one step; the test itself runs in a process of its own."""
+    """Return the page with the result of a step test, which runs in a process of its own."""
     typed, within, scope = request.POST.get("event", ""), edit.listens(ticked), edit.scope
 
     def test(draft: Draft, position: int) -> Trial:
@@ -285,9 +284,7 @@ def found_workflow(scope: Scope, pk: int) -> Workflow:
 
 
 def refuse_beyond(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer | None:
-    """The agency's page of the workflow, where from this client's place a change would reach other
-    clients.
-    """
+    """Redirect to the agency's page where a change from this client would affect other clients."""
     if not builder_queries.goes_beyond(scope, workflow):
         return None
     messages.warning(
@@ -302,7 +299,7 @@ def _form(edit: Edit, *, name: str, ticked: list[int]) -> WorkflowForm:
 
 
 def _with_name(request: HttpRequest) -> "object":
-    """The POST, with the name of the starting point where none was typed."""
+    """Return the POST, with the template's name where none was typed."""
     point = STARTING_POINTS.get(request.POST.get("template", ""))
     if point is None or "name" in request.POST:
         return request.POST

@@ -1,8 +1,7 @@
-"""How the builder edits what is more than one line of text: rows of fields, read back into one JSON
-value.
+"""Widgets for rows of fields in the builder, each read back into one JSON value.
 
-A row is dropped when nothing is typed in it, or by the button `do=drop:<name>-<number>`; one blank
-row always follows.
+A row is dropped when it is empty, or by the button `do=drop:<name>-<number>`; one blank row always
+follows.
 """
 
 import re
@@ -24,7 +23,7 @@ ADDRESS = re.compile(r"(?:\{\{.*?(?:\}\}|\Z)|[^,])+", re.DOTALL)
 
 
 def text(data: Mapping[str, Any], name: str) -> str:
-    """What was typed, without the NUL that PostgreSQL refuses and spaces around it."""
+    """Return the text as typed, without surrounding spaces and the NUL that PostgreSQL refuses."""
     return str(data.get(name) or "").replace("\x00", "").strip()
 
 
@@ -56,7 +55,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _list(value: Any) -> list[dict[str, Any]]:
-    """Rows; from a mapping as older versions hold named values."""
+    """Return the rows; earlier releases stored named values as a mapping."""
     found = exact_json.loads(value) if isinstance(value, str) and value else value
     if isinstance(found, dict):
         return [{"name": name, "value": text} for name, text in found.items()]
@@ -64,7 +63,7 @@ def _list(value: Any) -> list[dict[str, Any]]:
 
 
 class ConditionRows(_Rows):
-    """`<name>-match` all or any; `<name>-<n>-field`, `-operator`, `-value`."""
+    """Rows of a condition: `<name>-match` all or any; `<name>-<n>-field`, `-operator`, `-value`."""
 
     template_name = "workflows/widgets/condition_rows.html"
     columns = ("field", "operator", "value")
@@ -89,7 +88,7 @@ class ConditionRows(_Rows):
 
 
 class ValueRows(_Rows):
-    """`<name>-<n>-name`, `-value`: a list, so that the rows keep their order."""
+    """Rows of named values, `<name>-<n>-name` and `-value`, as a list that keeps their order."""
 
     template_name = "workflows/widgets/value_rows.html"
     columns: tuple[str, ...] = ("name", "value")
@@ -106,8 +105,8 @@ class ValueRows(_Rows):
 
 
 class HeaderRows(ValueRows):
-    """As above, and `-secret`: the name of a secret value that follows the value, chosen among the
-    agency's.
+    """Rows of headers: as ValueRows, and `-secret`, the name of one of the agency's secret
+    values.
     """
 
     template_name = "workflows/widgets/header_rows.html"
@@ -125,10 +124,10 @@ class HeaderRows(ValueRows):
 
 
 class FormRows(_Rows):
-    """`<name>-<n>-<field of the row's form>`; stored are those that say something.
+    """Rows of a form, `<name>-<n>-<field of the row's form>`, stored without empty values.
 
-    Rows that are given as one text (an expression that brings them all, JSON) are edited as that,
-    under the field's own name, until it is emptied.
+    Rows that are given as one text (an expression that gives them all, JSON) are edited as that
+    text, under the field's own name, until it is emptied.
     """
 
     template_name = "workflows/widgets/form_rows.html"
@@ -160,15 +159,16 @@ class FormRows(_Rows):
         return context
 
     def _cells(self, row: Mapping[str, Any]) -> list[tuple[str, str, Any]]:
-        """(field, label, value) of each."""
+        """Return (field, label, value) of each field."""
         return [(name, str(field.label), row.get(name, "")) for name, field in self.fields.items()]
 
 
 class AddressesInput(forms.TextInput):
-    """`<name>-pick`, repeated: colleagues who are ticked; `<name>`: any others, or what an
-    expression gives.
+    """Addresses: `<name>-pick`, repeated, for ticked colleagues; `<name>` for others or
+    expressions.
 
-    `only_colleagues` offers no place for others, and shows those that are there to be taken away.
+    `only_colleagues` has no input for others, and shows those that are stored so that they can be
+    removed.
     """
 
     template_name = "workflows/widgets/addresses.html"
@@ -204,7 +204,7 @@ def _addresses(value: Any) -> list[str]:
 
 
 def editor_widget(field: forms.Field, offers: Offers) -> forms.Widget:
-    """What the builder edits a field with: anything typed may be text with expressions."""
+    """Return the widget that edits a field in the builder, where texts may have expressions."""
     match field:
         case ConditionField():
             return ConditionRows()

@@ -31,8 +31,10 @@ WITHOUT_VALUE = frozenset({"is-empty", "is-not-empty", "is-true", "is-false"})
 
 
 def holds(condition: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether {"match": "all"|"any", "rows": [{"field", "operator", "value"}]} holds, and why not
-    in words.
+    """Check whether a condition holds for the data, and say in words what did not.
+
+    The condition is {"match": "all"|"any", "rows": [{"field", "operator", "value"}]}; one without
+    rows holds.
     """
     rows = condition.get("rows") or []
     with evaluation_budget():
@@ -56,7 +58,7 @@ def _row_holds(row: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, s
 
 
 def _evaluate(field: str, data: Mapping[str, Any], *, empty_is_fine: bool) -> Any:
-    """A missing name is an error, unless emptiness is what is asked."""
+    """Evaluate a field; a missing name is an error unless the operator looks for emptiness."""
     try:
         return evaluate(field, data)
     except MissingValueError:
@@ -66,21 +68,19 @@ def _evaluate(field: str, data: Mapping[str, Any], *, empty_is_fine: bool) -> An
 
 
 def compare(left: Any, operator: str, right: Any) -> bool:
-    """Whether `left operator right` holds; raises FilterError where the values do not suit the
-    operator.
-    """
+    """Check `left operator right`; raise FilterError where the values do not suit the operator."""
     if operator not in COMPARISONS:
         raise FilterError(f"The operator “{operator}” is not known.")
     return COMPARISONS[operator](left, right)
 
 
 def _amount(value: Any) -> Decimal:
-    """As people type amounts: `1,000` is a thousand."""
+    """Read a number as people type amounts: `1,000` is a thousand."""
     return number(value.replace(",", "") if isinstance(value, str) else value)
 
 
 def _same(left: Any, right: Any) -> bool:
-    """Numbers by value, texts without regard to case."""
+    """Compare numbers by value and texts without regard to case."""
     try:
         return number(left) == _amount(right)
     except FilterError:
@@ -102,7 +102,7 @@ def _short(value: Any) -> str:
 
 
 def _is_one_of(left: Any, right: Any) -> bool:
-    """`right` is a list that an expression gave, or texts with commas in between."""
+    """Check whether `right` names the value: a list from an expression, or comma-separated text."""
     elements = (
         right if isinstance(right, list) else [part.strip() for part in as_text(right).split(",")]
     )

@@ -1,4 +1,4 @@
-"""What a workflow costs at the provider, as its actions declare it: shown while it is built."""
+"""The provider calls that a workflow is expected to use, as its actions declare them."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,10 +10,10 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Calls per event: `alone` when one event comes by itself, `batched` when many come at once.
+    """Calls per event: `alone` for a single event, `batched` when many arrive at once.
 
-    `each` names the steps that run once per element of a list, with what an element costs alone;
-    they are on top.
+    `each` names the steps that run once per element of a list, with the calls for one element; they
+    are added on top.
     """
 
     alone: Decimal
@@ -26,7 +26,7 @@ class Estimate:
 
 
 def estimate(draft: Draft) -> Estimate:
-    """At most: steps under a condition count as if it held."""
+    """Estimate the most that one event may use: steps under a condition count as if it held."""
     alone, batched, each = ZERO, ZERO, []
     for step in draft.steps:
         cost = step.known_action.cost if step.known_action else None

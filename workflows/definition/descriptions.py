@@ -1,4 +1,4 @@
-"""Triggers and steps as a person reads them."""
+"""Descriptions of triggers and steps for people."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +12,13 @@ from workflows.definition.step_options import condition_in_words, in_words, shor
 
 
 def trigger_title(key: str) -> str:
-    """The key where this code does not know the trigger."""
+    """Return the trigger's title, or its key where this release does not have the trigger."""
     trigger = registry.triggers.get(key)
     return trigger.title if trigger else key
 
 
 def trigger_in_words(draft: Draft) -> str:
-    """`An invoice or bill changes, when it is created`."""
+    """Describe the trigger and its settings: `An invoice or bill changes, when it is created`."""
     known = registry.triggers.get(draft.trigger)
     if known is not None and (words := known.in_words(draft.settings)):
         return words
@@ -37,13 +37,14 @@ def trigger_in_words(draft: Draft) -> str:
 
 
 def setting_labels(trigger_key: str) -> dict[str, str]:
-    """By name of the trigger's settings, in their order."""
+    """Return the labels of the trigger's settings by name, in the order of its form."""
     return {name: str(field.label or name) for name, field in _settings(trigger_key).items()}
 
 
 def setting_in_words(draft: Draft, name: str) -> str:
-    """A setting as chosen or typed; "" where it says nothing. A missing choice is the form's own
-    first.
+    """Describe one setting as chosen or typed; "" where it is empty.
+
+    A missing choice reads as the initial one of its form.
     """
     field = _settings(draft.trigger).get(name)
     if field is None:
@@ -58,7 +59,7 @@ def setting_in_words(draft: Draft, name: str) -> str:
 
 
 def step_in_words(step: Step) -> list[str]:
-    """One line per thing that the step was told."""
+    """Describe the step's input and options, one line for each."""
     lines = []
     for name, value in in_order(step):
         if _is_condition(value):
@@ -73,7 +74,7 @@ def step_in_words(step: Step) -> list[str]:
 
 
 def value_in_words(step: Step, name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """(label, text) of one field of a step: one pair, or one per named value."""
+    """Describe one field of a step as (label, text): one pair, or one per named value."""
     if _is_condition(value):
         yield _label(step, name), " ".join(condition_in_words(value))
     elif isinstance(value, dict) or _are_named(value):
@@ -88,7 +89,7 @@ def value_in_words(step: Step, name: str, value: Any) -> Iterator[tuple[str, str
 
 
 def in_order(step: Step) -> list[tuple[str, Any]]:
-    """Its input as its form asks for it: what is stored keeps no order."""
+    """Return the step's input in the order of its form, since the stored mapping keeps none."""
     fields = list(step.known_action.form.base_fields) if step.known_action else []
     return sorted(
         step.input.items(),
@@ -107,7 +108,7 @@ def _is_condition(value: Any) -> bool:
 
 
 def _are_named(value: Any) -> bool:
-    """Rows of names with their values; an empty list says nothing either way."""
+    """Check for rows of names with values; an empty list counts as one."""
     return isinstance(value, list) and all(isinstance(row, dict) and "name" in row for row in value)
 
 
@@ -121,8 +122,9 @@ def _named_in_words(given: Any) -> Iterator[tuple[str, str]]:
 
 
 def _rows_in_words(step: Step, name: str, rows: list[Any]) -> Iterator[tuple[str, str]]:
-    """`Line 1`, `Description Consulting, Quantity 2`; for other lists the field's label and what
-    they hold.
+    """Describe each row: `Line 1`, `Description Consulting, Quantity 2`.
+
+    A list that is not made of form rows gives one pair: the field's label and the elements.
     """
     field = step.known_action.form.base_fields.get(name) if step.known_action else None
     if not isinstance(field, RowsField) or not all(isinstance(row, dict) for row in rows):
@@ -139,7 +141,7 @@ def _rows_in_words(step: Step, name: str, rows: list[Any]) -> Iterator[tuple[str
 
 
 def _chosen(step: Step, name: str, value: Any) -> str:
-    """The text of a choice, where the field is one."""
+    """Return the text of the choice where the field is a choice, else the value itself."""
     field = step.known_action.form.base_fields.get(name) if step.known_action else None
     choices = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}  # type: ignore[arg-type]  # no groups
     return str(choices.get(value) or short(value)) if isinstance(value, str) else short(value)

@@ -1,4 +1,4 @@
-"""What differs between two versions of a workflow, in words."""
+"""The differences between two versions of a workflow, in words."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`before` and `after` as a person reads them; `nothing` where there was or is none."""
+    """One field that differs; `nothing` stands for a value that is or was not set."""
 
     label: str
     before: str
@@ -29,8 +29,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`kind` is added, removed, moved, renamed or changed. `number` counts from 1; 0 for what
-    starts the workflow.
+    """One difference.
+
+    `kind` is added, removed, moved, renamed or changed. `number` counts steps from 1 and is 0 for
+    the trigger.
     """
 
     kind: str
@@ -42,7 +44,7 @@ class Change:
 
 
 def changes(before: Draft, after: Draft) -> list[Change]:
-    """In the order of the later version's cards; removed steps come last."""
+    """List the changes in the order of the later version's steps, removed steps last."""
     pairs = _pairs(before.steps, after.steps)
     stayed = _stayed([pairs[new] for new in sorted(pairs)])
     found = list(_of_trigger(before, after))
@@ -60,7 +62,10 @@ def changes(before: Draft, after: Draft) -> list[Change]:
 
 
 def _pairs(before: Sequence[Step], after: Sequence[Step]) -> dict[int, int]:
-    """Which step became which: by name and action, then by what they are told, for renamed ones."""
+    """Match the steps of both versions, by new position, and return the old one of each.
+
+    Name and action decide first; the content then finds steps that were renamed.
+    """
     pairs: dict[int, int] = {}
     for is_same in (_same_name, _same_content):
         for new, step in enumerate(after):
@@ -80,7 +85,7 @@ def _same_content(one: Step, other: Step) -> bool:
 
 
 def _stayed(olds: Sequence[int]) -> set[int]:
-    """The longest run of old places that is still in order; what is not in it was moved."""
+    """Return the longest run of old positions that is still in order; every other step moved."""
     tails: list[int] = []
     ends: list[int] = []
     before: list[int] = []
@@ -133,7 +138,7 @@ def _all_fields(step: Step) -> Iterator[Field]:
 
 
 def _told(step: Step) -> Iterator[tuple[str, str]]:
-    """(label, text) of everything that the step is told."""
+    """List (label, text) of the step's whole input and options."""
     for name, value in in_order(step):
         for label, text in value_in_words(step, name, value):
             if text:

@@ -1,4 +1,4 @@
-"""What a person composes before it is published: a trigger with its settings, and steps."""
+"""Workflows before they are published: a trigger with its settings, and steps."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,9 @@ NAME_SHAPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
 def named_values(given: Any) -> dict[str, Any]:
-    """The values that a step names, in their order: from rows {"name", "value"}, or from a mapping,
-    as versions held them before rows did.
+    """Return a step's named values in their order.
+
+    They are stored as rows {"name", "value"}, or as a mapping by earlier releases.
     """
     if isinstance(given, Mapping):
         return dict(given)
@@ -27,8 +28,10 @@ def named_values(given: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step as typed; `input` holds the raw values of its action's form, `options` what else the
-    engine reads.
+    """One step as typed.
+
+    `input` holds the raw values of its action's form, `options` everything else that the engine
+    reads.
     """
 
     name: str
@@ -58,17 +61,19 @@ class Step:
 
     @property
     def for_each(self) -> str:
-        """The list that it runs once per element of; empty where it runs just once."""
+        """Return the expression of the list that the step runs over; "" where it runs once."""
         return str(self.options.get("for_each") or "")
 
     @property
     def sample(self) -> Data | list[Data]:
-        """An output as later steps may see it: a list where the step runs once per element."""
+        """Return a sample output for later steps: a list where the step runs once per element."""
         return [self.sample_of_one] if self.for_each else self.sample_of_one
 
     @property
     def sample_of_one(self) -> Data:
-        """Values that a step names itself are its own sample."""
+        """Return the sample output of a single run; values that a step names are their own
+        sample.
+        """
         if self.action == "core/set-values":
             return named_values(self.input.get("values"))
         return self.known_action.sample if self.known_action else {}
@@ -90,7 +95,7 @@ class Draft:
 
 
 def free_name(action_key: str, taken: Sequence[str]) -> str:
-    """A name for a new step: `invoice` for xero/get-invoice, `invoice_2` for the second one."""
+    """Choose a name for a new step: `invoice` for xero/get-invoice, then `invoice_2`."""
     base = action_key.rpartition("/")[2].rpartition("-")[2] or "step"
     name, number = base, 1
     while name in taken:

@@ -1,10 +1,9 @@
-"""The budget of evaluating expressions: elements visited and processor time, for one step or for
-one whole test.
+"""The budget of evaluating expressions: elements visited and processor time.
 
-Each filter is bounded by itself, yet a field holds hundreds of expressions and a step many fields.
-Whoever visits elements of a list, or the characters of a long text, spends them here first. The
-time is the thread's own processor time, so that a busy machine refuses nothing that an idle one
-works out.
+It is shared by all expressions of one step or of one whole test. Each filter is bounded by itself,
+yet a field holds hundreds of expressions and a step many fields. Code that visits the elements of a
+list, or the characters of a long text, spends them here first. The time is the thread's own
+processor time, so that a busy machine refuses nothing that an idle one evaluates.
 """
 
 import time
@@ -35,7 +34,9 @@ _current: ContextVar[_Budget | None] = ContextVar("evaluation_budget", default=N
 def evaluation_budget(
     elements: int = MOST_ELEMENTS, seconds: float = MOST_SECONDS
 ) -> Iterator[None]:
-    """Share one budget among all evaluations inside; one that is open already is shared on."""
+    """Share one budget among all evaluations inside; a budget that is already open is used
+    further.
+    """
     if _current.get() is not None:
         yield
         return
@@ -51,7 +52,7 @@ def is_open() -> bool:
 
 
 def spend(elements: int = 1) -> None:
-    """Raise BudgetSpent where the budget does not allow for visiting so many elements."""
+    """Raise BudgetSpent where the budget does not allow visiting this many elements."""
     budget = _current.get()
     if budget is None:
         return
@@ -69,6 +70,6 @@ def spend(elements: int = 1) -> None:
 
 
 def spend_text(length: int) -> None:
-    """The same for a text of this length; short ones cost nothing."""
+    """Spend the characters of a text, 64 of them as one element; short texts are free."""
     if length >= CHARACTERS:
         spend(length // CHARACTERS)

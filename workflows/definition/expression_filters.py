@@ -1,8 +1,7 @@
-"""The filters of expressions. Numbers are Decimals; every result is capped in size by the
-expression's cap.
+"""The filters of expressions.
 
-Whatever visits the elements of a list, or a long text, spends them from the step's budget before it
-does.
+Numbers are Decimals, and every result is capped in size. Filters that visit the elements of a list,
+or a long text, spend them from the step's budget first.
 """
 
 import calendar
@@ -28,11 +27,11 @@ TOO_LONG = f"The text is longer than {MAX_TEXT:,} characters."
 
 
 class FilterError(Exception):
-    """What a filter cannot do with what it was given, in words."""
+    """A value that a filter cannot work with; the text is for the expression's author."""
 
 
 class NothingThereError(FilterError):
-    """An element is asked for of a list that has none: as good as a name that is not there."""
+    """An element was requested of an empty list, which counts as a missing name."""
 
 
 def is_undefined(value: Any) -> bool:
@@ -41,7 +40,9 @@ def is_undefined(value: Any) -> bool:
 
 
 def exact(value: Any) -> Any:
-    """Floats (Liquid's number literals) as Decimals; an undefined name raises Liquid's own error."""
+    """Turn floats (Liquid's number literals) into Decimals; an undefined name raises Liquid's
+    error.
+    """
     if is_undefined(value):
         value.poke()
     if isinstance(value, range):
@@ -69,7 +70,7 @@ def number(value: Any) -> Decimal:
 
 
 def as_text(value: Any) -> str:
-    """How a value reads inside a text."""
+    """Return the value as it reads inside a text."""
     match exact(value):
         case str(text):
             spend_text(len(text))
@@ -90,7 +91,7 @@ def as_text(value: Any) -> str:
 
 
 def day(value: Any) -> date:
-    """A date from ISO text with or without a time, or as Xero writes one:
+    """Read a date from ISO text with or without a time, or from Xero's
     /Date(1763856000000+0000)/.
     """
     if isinstance(value, datetime):
@@ -115,7 +116,7 @@ def _capped(amount: Decimal) -> Decimal:
 
 
 def _named(value: Any) -> str:
-    """Of what a list or record holds nothing is said: it may be megabytes."""
+    """Name a value for an error message; lists and records may be megabytes and are not shown."""
     if isinstance(value, list | tuple | Mapping):
         return "a record" if isinstance(value, Mapping) else "a list"
     return f"“{value[:60] if isinstance(value, str) else str(value)[:60]}”"

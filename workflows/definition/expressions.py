@@ -1,8 +1,7 @@
-"""Expressions in step inputs: Liquid without tags, so that evaluation always ends; numbers are
-exact.
+"""Expressions in step inputs: Liquid without tags, so that evaluation always ends.
 
-A text that is nothing but one `{{ expression }}` keeps its type; any other text renders to a
-string.
+Numbers are exact. A text that is nothing but one `{{ expression }}` keeps its type; any other text
+renders to a string.
 """
 
 import re
@@ -42,11 +41,11 @@ BRACED = re.compile(r"\{\{(.*?)(?:\}\}|\Z)", re.DOTALL)
 
 
 class ExpressionError(Exception):
-    """Says what is wrong with an expression and where, in words for its author."""
+    """An error in an expression; the text says where it is, in words for its author."""
 
 
 class MissingValueError(ExpressionError):
-    """A name is not there, or a list has no such element: all is well with the expression itself."""
+    """A missing name or list element; the expression itself is correct."""
 
 
 class _WithoutTags(Environment):
@@ -63,9 +62,7 @@ ENVIRONMENT = _WithoutTags(undefined=StrictUndefined)
 
 
 def parse(text: str) -> BoundTemplate:
-    """The parsed text; raises ExpressionError with line and column. Long ones are not kept: parsed,
-    they are large.
-    """
+    """Parse the text; raise ExpressionError with line and column."""
     return _parse_short(text) if len(text) <= KEPT else _parse(text)
 
 
@@ -101,9 +98,9 @@ def _parse(text: str) -> BoundTemplate:
 
 
 def evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] | None = None) -> Any:
-    """The value of `text` with `data` in reach; raises ExpressionError.
+    """Return the value of `text` with `data` in reach; raise ExpressionError.
 
-    With `encode` always a text, in which what the expressions gave went through it.
+    `encode` is applied to each expression's result; the value is then always a text.
     """
     if "{{" not in text and "{%" not in text:
         return text
@@ -135,7 +132,7 @@ def _evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] |
 
 
 def fill(value: Any, data: Mapping[str, Any]) -> Any:
-    """`value` with every text in it evaluated: lists and mappings keep their shape."""
+    """Return `value` with every text in it evaluated; lists and mappings keep their shape."""
     match value:
         case str():
             return evaluate(value, data)
@@ -160,18 +157,21 @@ def has_expression(value: Any) -> bool:
 
 
 def references(text: str) -> list[str]:
-    """The paths that a text reads, as typed: `steps.invoice.Total`."""
+    """List the paths that a text reads, as typed: `steps.invoice.Total`."""
     return [str(e) for e in _all_expressions(parse(text).nodes) if isinstance(e, Path)]
 
 
 def paths(text: str) -> list[list[Any]]:
-    """The same paths in parts: ["steps", "invoice", "Total"]; a computed part is a Path itself."""
+    """List the paths that a text reads, in parts: ["steps", "invoice", "Total"].
+
+    A computed part is a Path itself.
+    """
     return [list(e.path) for e in _all_expressions(parse(text).nodes) if isinstance(e, Path)]
 
 
 def required_paths(text: str) -> list[list[Any]]:
-    """Those of them without which the text cannot be worked out: what `default` stands behind may
-    be missing.
+    """List the paths that must exist for the text to evaluate; a `default` filter exempts its
+    own.
     """
     found: list[list[Any]] = []
     for node in parse(text).nodes:
@@ -189,9 +189,7 @@ def required_paths(text: str) -> list[list[Any]]:
 
 
 def _worked_out(node: Node, context: RenderContext, take: Callable[[Any], Any]) -> Any:
-    """Return what `take` makes of the node's value; raises ExpressionError, whatever goes wrong in
-    it.
-    """
+    """Evaluate a node and convert its value with `take`; raise ExpressionError on any failure."""
     assert isinstance(node, OutputNode)  # tags do not parse
     try:
         spend()
@@ -215,8 +213,9 @@ def _worked_out(node: Node, context: RenderContext, take: Callable[[Any], Any]) 
 
 
 def _whole(value: Any) -> Any:
-    """A value keeps its type, but that a date reads as everywhere else. It is stored with the step,
-    so what is in it counts.
+    """Return the value with its type kept, except that dates read as everywhere else.
+
+    The result is stored with the step, so its content is spent from the budget.
     """
     if isinstance(value, str):
         spend_text(len(value))

@@ -1,4 +1,4 @@
-"""The form fields behind rows of conditions, values and headers: JSON documents, read exactly."""
+"""Form fields for rows of conditions, values and headers: JSON documents, read exactly."""
 
 from typing import Any
 
@@ -14,8 +14,9 @@ CONDITION_SHAPE = (
 
 
 class ExactJsonField(forms.JSONField):
-    """Django's own lets more than a wrong letter through as an exception: too deep, a number of
-    5,000 digits.
+    """A JSON field that reads exact numbers and reports every unreadable text as invalid.
+
+    Django's own raises on documents that are nested too deeply or hold a number of 5,000 digits.
     """
 
     def to_python(self, value: Any) -> Any:
@@ -28,9 +29,7 @@ class ExactJsonField(forms.JSONField):
 
 
 class ConditionField(ExactJsonField):
-    """A condition as the builder saves it. Fields and values are evaluated when it runs, not
-    before.
-    """
+    """A condition as the builder saves it; fields and values are evaluated when the step runs."""
 
     def to_python(self, value: Any) -> Any:
         found = super().to_python(value)
@@ -58,8 +57,9 @@ class ConditionField(ExactJsonField):
 
 
 class ValuesField(ExactJsonField):
-    """Rows {"name", "value"}, or a mapping as older versions hold them; cleaned to a mapping in
-    their order.
+    """Rows {"name", "value"}, cleaned to a mapping in their order.
+
+    Earlier releases stored a mapping.
     """
 
     def to_python(self, value: Any) -> Any:

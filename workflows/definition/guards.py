@@ -1,14 +1,13 @@
-"""What a step's writes are held to: limits, a person's approval, what to do about doubles. Edited
-on its card.
+"""Limits on a step's writes: amounts, approval by a person, duplicates. Edited on its card.
 
-Stored as the step's `guard`, each only where it says something; amounts as typed, in the document's
-own currency:
+Stored as the step's `guard`, each key only where it is set; amounts as typed, in the document's own
+currency:
 
-    per_hour            so many writes in any hour, of this step at all its organisations
-    amount_per_hour     so much in any hour and currency
-    never_above         so much at once
-    approve_above       above that a person is asked first; "0": each time
-    duplicate, days     "skip" or "stop" where the like was written within so many days, or is there already
+    per_hour            the writes of this step in any hour, at all its organisations
+    amount_per_hour     the amount in any hour, per currency
+    never_above         the largest amount of one write
+    approve_above       a larger amount needs a person's approval; "0": every write does
+    duplicate, days     "skip" or "stop" if the same was written within so many days, or exists
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +25,7 @@ WITHOUT = frozenset({"core/approval"})  # asks a person by itself
 
 
 class AmountField(forms.DecimalField):
-    """As people type amounts: `5,000` too."""
+    """An amount as people type it, `5,000` included."""
 
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
 
@@ -87,18 +86,18 @@ class GuardForm(forms.Form):
 
 
 def guards(action: Action | None) -> bool:
-    """Whether its steps can be held to something."""
+    """Check whether steps of this action can have limits."""
     return action is not None and (action.writes or action.effects) and action.key not in WITHOUT
 
 
 def as_fields(guard: Any) -> dict[str, Any]:
-    """The form's values for what is stored."""
+    """Return the form's values for a stored guard."""
     found = dict(guard) if isinstance(guard, Mapping) else {}
     return found | {"approve": found.get("approve_above") not in (None, "")}
 
 
 def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What to store of the form's raw values."""
+    """Return the guard to store for the form's raw values."""
     found = {
         name: str(fields[name])
         for name in ("per_hour", *ONLY_FOR_AMOUNTS, "duplicate")
@@ -112,14 +111,14 @@ def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def errors(action: Action, guard: Any) -> Iterator[tuple[str, str]]:
-    """(field of GuardForm, message)."""
+    """List (field of GuardForm, message) for a stored guard."""
     form = GuardForm(data=as_fields(guard), action=action)
     for name, found in form.errors.items():
         yield from ((name, str(error)) for error in found)
 
 
 def told(guard: Any) -> Iterator[tuple[str, str]]:
-    """(label, text) of each limit."""
+    """List (label, text) of each limit."""
     given = guard if isinstance(guard, Mapping) else {}
     for name, label in (("per_hour", "Writes an hour"), ("amount_per_hour", "Amount an hour")):
         if given.get(name):
@@ -137,7 +136,7 @@ def told(guard: Any) -> Iterator[tuple[str, str]]:
 
 
 def in_words(guard: Any) -> list[str]:
-    """One line per limit."""
+    """Describe the limits, one line each."""
     return [f"{label}: {text}" for label, text in told(guard)]
 
 

@@ -1,10 +1,10 @@
-"""A workflow as a file: to keep, to send, to begin with in another agency. JSON, UTF-8:
+"""A workflow as a file, to keep, to send, or to start from in another agency. JSON, UTF-8:
 
     {"taskjuice": "workflow", "format": 1, "name": "…", "trigger": {"key": "…", "settings": {…}},
      "steps": [{"name": "…", "action": "…", "input": {…}, "only_if"?, "for_each"?, "on_error"?}, …]}
 
-What a file says is as little trusted as what a browser sends: only what the builder's own forms
-could have sent is taken. Whether it can be published is said on its cards, as of any draft.
+A file is trusted as little as a browser: only values that the builder's own forms could have sent
+are accepted. Problems that prevent publishing are shown on its cards, as for any draft.
 """
 
 import re
@@ -28,7 +28,7 @@ STEP_KEYS = {"name", "action", "input", "guard", *step_options.KEYS}
 
 
 class NotReadable(Exception):
-    """What is wrong with a file, for whoever chose it."""
+    """A file that cannot be imported; the text says why, for the person who chose it."""
 
 
 def write(name: str, draft: Draft) -> bytes:
@@ -48,7 +48,7 @@ def file_name(name: str) -> str:
 
 
 def read(content: bytes) -> tuple[str, Draft]:
-    """(name, draft). Raises NotReadable."""
+    """Read (name, draft) from a file; raise NotReadable."""
     document = _parsed(content)
     if document.get("taskjuice") != KIND:
         raise NotReadable("This file holds no workflow of TaskJuice.")
@@ -81,7 +81,7 @@ def _parsed(content: bytes) -> dict[str, Any]:
 
 
 def _refuse_strange(value: Any, depth: int = 0) -> None:
-    """Numbers that no amount is, NaN, texts with NUL, and what is nested without end."""
+    """Raise NotReadable for numbers beyond any amount, NaN, NUL characters and deep nesting."""
     if depth > DEEPEST:
         raise NotReadable("This file is nested more deeply than any workflow.")
     match value:
@@ -121,7 +121,7 @@ def _step(step: Any, which: str) -> Step:
 
 
 def _input(field: forms.Field | None, value: Any, which: str) -> Any:
-    """Rows where the form has rows; else what one field of a page can hold."""
+    """Check one field: rows where the form has rows, else a single value."""
     if not isinstance(value, dict | list):
         return _scalar(value, which)
     if not isinstance(field, forms.JSONField | RowsField):
@@ -136,7 +136,9 @@ def _cells(row: Any, which: str) -> dict[str, Any]:
 
 
 def _options(given: Mapping[str, Any], which: str) -> dict[str, Any]:
-    """Through the form that edits them, so that they are stored as the builder stores them."""
+    """Pass the options through the form that edits them, so that they are stored as the builder
+    does.
+    """
     fields: dict[str, Any] = {}
     if given.get("only_if") is not None:
         fields["only_if"] = _condition(given["only_if"], f"{which}: its condition")

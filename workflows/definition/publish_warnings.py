@@ -1,6 +1,4 @@
-"""What can be published and may still fail one day: said beside the step, and once more when it is
-published.
-"""
+"""Warnings about drafts that can be published and may still fail when they run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -25,7 +23,7 @@ Path = Sequence[Any]
 
 
 def cautions(draft: Draft) -> list[Problem]:
-    """Each once, in the order of the steps."""
+    """List each caution once, in the order of the steps."""
     with evaluation_budget():
         found = [one for position in range(len(draft.steps)) for one in _of_step(draft, position)]
     return list(dict.fromkeys(found))
@@ -45,7 +43,7 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
 
 
 def _texts_of(step: Step, action: Action) -> Iterator[tuple[str, str]]:
-    """(field, text with expressions), but for what is only asked whether it is empty."""
+    """List (field, text) of the texts with expressions whose values the step needs."""
     for name, value in step.input.items():
         asked = action.form.base_fields.get(name)
         if isinstance(asked, Templated) and isinstance(value, str):
@@ -58,7 +56,7 @@ def _texts_of(step: Step, action: Action) -> Iterator[tuple[str, str]]:
 
 
 def _compared(value: Any) -> Any:
-    """Of a condition the rows that need their values; anything else as it is."""
+    """Return the rows of a condition that need their values; return any other value unchanged."""
     rows = value.get("rows") if isinstance(value, Mapping) else None
     if not isinstance(rows, list):
         return value
@@ -70,8 +68,8 @@ def _asks_for_emptiness(row: Mapping[str, Any]) -> bool:
 
 
 def _asked_before(steps: Sequence[Step], position: int) -> Iterator[Path]:
-    """The paths that are not empty when the step runs: its own condition says so, or a filter
-    before it.
+    """List the paths that are known to be filled, by the step's own condition or an earlier
+    filter.
     """
     conditions = [steps[position].options.get("only_if")]
     conditions += [
@@ -126,7 +124,7 @@ def _may_be_passed_over(source: Step, reader: Step) -> bool:
 
 
 def _of_item(step: Step, path: Path) -> list[Any]:
-    """`item.Code` as what it is an element of: steps.invoice.LineItems[].Code."""
+    """Return the path with `item` replaced by its list: steps.invoice.LineItems[].Code."""
     if not path or path[0] != "item":
         return list(path)
     lists = _paths(step.for_each)
@@ -134,9 +132,7 @@ def _of_item(step: Step, path: Path) -> list[Any]:
 
 
 def _may_be_left_out(action: Action, rest: Path) -> bool:
-    """Whether the action's output may lack any part of this path, as far as it declares what is
-    always there.
-    """
+    """Check whether the action's output may lack a part of the path, as far as it declares."""
     if action.always is None:
         return False
     place = ""
@@ -157,7 +153,7 @@ def _may_be_left_out(action: Action, rest: Path) -> bool:
 
 
 def _words(path: Path) -> str:
-    """As it is typed: steps.invoice.Payments[0].Date; empty where a part is computed."""
+    """Return the path as typed, steps.invoice.Payments[0].Date; "" where a part is computed."""
     found = ""
     for part in path:
         if isinstance(part, int):

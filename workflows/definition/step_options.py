@@ -1,13 +1,12 @@
-"""Under what a step runs, whatever its action: a condition, a list to go through, what to do after
-a failure.
+"""Options that a step of any action has: a condition, a list, handling of failures.
 
-Stored beside the step's input, each only where it says something:
+Stored beside the step's input, each key only where it is set:
 
     only_if     {"match": "all"|"any", "rows": [{"field", "operator", "value"}]}
     for_each    one expression that gives a list
     on_error    {"then": "stop"|"continue", "times": 0–4, "seconds": 10–86,400}
 
-Beside them a step that writes may have a `guard` (guards.py).
+A step that writes may also have a `guard` (guards.py).
 """
 
 from collections.abc import Iterator, Mapping
@@ -63,7 +62,7 @@ class OptionsForm(forms.Form):
 
 
 def as_fields(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The form's values for what is stored."""
+    """Return the form's values for stored options."""
     on_error = options.get("on_error")
     found = dict(on_error) if isinstance(on_error, dict) else {}
     return {
@@ -76,7 +75,7 @@ def as_fields(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """What to store of the form's raw values."""
+    """Return the options to store for the form's raw values."""
     found: dict[str, Any] = {}
     only_if = fields.get("only_if")
     if isinstance(only_if, dict) and only_if.get("rows"):
@@ -93,7 +92,7 @@ def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def errors(action_key: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(field of OptionsForm, message). Which names expressions may use is problems.py's to judge."""
+    """List (field of OptionsForm, message); names in expressions are checked by validation.py."""
     form = OptionsForm(data=as_fields(options))
     for name, found in form.errors.items():
         yield from ((name, str(error)) for error in found)
@@ -102,7 +101,7 @@ def errors(action_key: str, options: Mapping[str, Any]) -> Iterator[tuple[str, s
 
 
 def element_of(expression: str, samples: Mapping[str, Any]) -> Any:
-    """A sample of `item`, as far as the samples of what comes before tell; None where they do not."""
+    """Return a sample of `item` from the samples of earlier steps; None where they have none."""
     try:
         found = evaluate(expression, samples)
     except ExpressionError:
@@ -111,7 +110,7 @@ def element_of(expression: str, samples: Mapping[str, Any]) -> Any:
 
 
 def in_words(options: Mapping[str, Any]) -> list[str]:
-    """One line per option: `Only if …`, `Once for each element of …`, `If it fails: …`."""
+    """Describe the options, one line each: `Only if …`, `If it fails: …`."""
     lines = []
     condition = options.get("only_if")
     if isinstance(condition, dict) and condition.get("rows"):
@@ -135,7 +134,10 @@ def _failure_in_words(on_error: Mapping[str, Any]) -> list[str]:
 
 
 def condition_in_words(condition: Mapping[str, Any]) -> list[str]:
-    """`{{ steps.invoice.Total }} is greater than 1,000`, joined by `and` or `or`."""
+    """Describe a condition's rows: `{{ steps.invoice.Total }} is greater than 1,000`.
+
+    Rows after the first begin with `and` or `or`.
+    """
     joint = "or " if condition.get("match") == "any" else "and "
     lines = []
     for number, row in enumerate(condition.get("rows") or []):
@@ -153,6 +155,6 @@ def short(value: Any, most: int = 160) -> str:
 
 
 def _whole(typed: Any) -> Any:
-    """A number where one was typed; else the text, for the form to complain of."""
+    """Return a number where digits were typed; leave other text for the form to refuse."""
     text = str(typed)
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else typed

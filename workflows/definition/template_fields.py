@@ -1,8 +1,8 @@
-"""Form fields whose texts hold expressions in a structure of their own: an address, a JSON
-document.
+"""Form fields whose texts hold expressions in a structure: an address, a JSON document.
 
-What an expression gives cannot change the structure around it: in an address it is percent-encoded,
-in a document it fills the text it stands in, and stays a number where it stands alone.
+The value of an expression cannot change the structure around it. In an address it is
+percent-encoded; in a document it fills the text it is in, and stays a number where it is the whole
+text.
 """
 
 from collections.abc import Mapping
@@ -22,19 +22,19 @@ LARGEST = 1_000_000  # characters of a filled document
 
 
 class Templated(forms.CharField):
-    """Validated with its expressions in it; filled by itself, not as one text."""
+    """A text that is validated with its expressions in it and fills them itself."""
 
     def fill(self, text: str, context: Mapping[str, Any]) -> str:
-        """`text` with the values in; raises ExpressionError."""
+        """Return `text` with the expressions evaluated; raise ExpressionError."""
         raise NotImplementedError
 
     def parts(self, text: str) -> Any:
-        """What holds the expressions: a text, or lists and mappings of texts."""
+        """Return the texts that hold expressions: one text, or lists and mappings of texts."""
         return text
 
 
 class UrlField(Templated):
-    """The host is fixed; expressions stand behind it."""
+    """An address with a fixed host; expressions may follow the host."""
 
     def clean(self, value: Any) -> str:
         text: str = super().clean(value)
@@ -56,7 +56,7 @@ class UrlField(Templated):
 
 
 class JsonText(Templated):
-    """Cleaned to the document's text."""
+    """A JSON document, cleaned to its text."""
 
     def clean(self, value: Any) -> str:
         text: str = super().clean(value)

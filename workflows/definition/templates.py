@@ -1,7 +1,7 @@
-"""Workflows to begin with: what agencies ask for first.
+"""Templates of workflows: the ones that agencies ask for first.
 
-Each can be published as it is, but for what only the agency knows (which account, which address):
-that is left empty.
+Each can be published as it is, except for fields that only the agency can fill (an account, an
+address); those are empty.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ OWED = "{{ trigger.amount_due }} {{ trigger.currency }}"
 
 @dataclass(frozen=True, slots=True)
 class StartingPoint:
-    """`title` says what it does; `name` is what the workflow will be called."""
+    """A template; `title` says what it does, `name` is the name of the new workflow."""
 
     key: str
     name: str
@@ -25,7 +25,7 @@ class StartingPoint:
     draft: Draft
 
     def draft_for(self, address: str) -> Draft:
-        """E-mails without a recipient go to whoever begins with it."""
+        """Return the draft, with `address` in e-mails that have no recipient."""
         steps = [
             replace(step, input=dict(step.input) | {"to": address})
             if step.input.get("to") == ""

@@ -1,5 +1,6 @@
-"""Whether what an expression gives can be what its field takes, as far as samples tell: an amount,
-a date, an ID.
+"""Checks that the values of expressions suit their fields, as far as samples show.
+
+They cover amounts, dates and IDs, for example.
 """
 
 import re
@@ -23,8 +24,8 @@ SHOWN = 40
 
 
 def mismatches(draft: Draft, position: int) -> Iterator[tuple[str, str]]:
-    """(field, message) of the fields of one step that are nothing but one reference, to a value of
-    another kind.
+    """List (field, message) of the step's fields whose single reference gives another type of
+    value.
     """
     step = draft.steps[position]
     if step.known_action is None:
@@ -45,7 +46,7 @@ def mismatches(draft: Draft, position: int) -> Iterator[tuple[str, str]]:
 
 
 def _samples(draft: Draft, position: int) -> dict[str, Any]:
-    """Of what comes before the step, where a sample tells the kind."""
+    """Return samples of the values before the step whose type is known."""
     trigger = registry.triggers.get(draft.trigger)
     steps = {
         step.name: step.sample
@@ -60,7 +61,10 @@ def _samples(draft: Draft, position: int) -> dict[str, Any]:
 
 
 def _complaint(field: forms.Field, given: Any) -> str:
-    """Empty where it fits, or where only its size is wrong: another number may be right."""
+    """Return what is wrong with the sample; "" where it fits or only its size is wrong.
+
+    Another number of the same type may be right.
+    """
     if given in (None, "") or isinstance(given, bool):
         return ""
     error = _refusal(field, given)

@@ -1,4 +1,4 @@
-"""What is wrong with a draft: said before it is published, at the card it belongs to."""
+"""Problems that keep a draft from being published, each with the card it belongs to."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,9 @@ GUARD = "guard."  # before the name of a field of GuardForm
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`where` is `trigger`, `connections` or a step's position from 0; `field` a field of the form
+    """One problem.
+
+    `where` is `trigger`, `connections` or a step's position from 0; `field` is a field of the form
     there, or "".
     """
 
@@ -35,21 +37,21 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a draft is to run: the organisations that the workflow listens to."""
+    """The agency and the organisations that a draft is to run at."""
 
     agency: Agency
     connections: Sequence[Connection]
 
     @property
     def disconnected(self) -> list[str]:
-        """Names of those that are connected no more."""
+        """Return the names of the organisations that are no longer connected."""
         return [one.name for one in self.connections if one.state == ConnectionState.REVOKED]
 
 
 def problems(draft: Draft, place: Place | None = None) -> list[Problem]:
-    """Everything that keeps the draft's content from being published, in the order of its cards.
+    """List everything that keeps the draft from being published, in the order of its cards.
 
-    With its place also what is missing there: an organisation, a secret value, a colleague, an
+    With `place` it includes what is missing there: an organisation, a secret value, a colleague, an
     account.
     """
     with evaluation_budget():
@@ -109,7 +111,7 @@ def _of_place(step: Step, position: int, place: Place) -> list[Problem]:
 
 
 def _of_connections(place: Place) -> list[Problem]:
-    """Somebody must be listened to."""
+    """Check that at least one of the organisations can send events."""
     if not place.connections:
         return [Problem(CONNECTIONS, "Choose at least one organisation.")]
     if len(place.disconnected) == len(place.connections):
@@ -118,7 +120,10 @@ def _of_connections(place: Place) -> list[Problem]:
 
 
 def _of_options(draft: Draft, position: int) -> Iterator[Problem]:
-    """Condition and list are read before the step runs for an element, so neither knows `item`."""
+    """Check the step's options.
+
+    Condition and list are read before the step runs for an element, so neither may use `item`.
+    """
     step = draft.steps[position]
     for name, message in step_options.errors(step.action, step.options):
         yield Problem(position, message, OPTION + name)
@@ -143,8 +148,8 @@ def _about_name(steps: Sequence[Step], position: int) -> Iterator[str]:
 
 
 def form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(field, message) of the action's own form. What an expression will bring is judged when it
-    runs.
+    """List (field, message) of the action's own form; values of expressions are checked at run
+    time.
     """
     form = action.form(data=dict(given))
     open_fields = {
@@ -165,7 +170,10 @@ def form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str,
 
 
 def _is_judged_when_it_runs(asked: forms.Field | None, value: Any) -> bool:
-    """What is cleaned with its expressions in it is judged as it stands."""
+    """Check whether the field's expressions leave its check to the run.
+
+    Fields that are cleaned with their expressions in them are checked now.
+    """
     return isinstance(asked, RowsField) or (
         isinstance(value, str) and not isinstance(asked, Templated)
     )
@@ -186,7 +194,9 @@ def _about_references(
 
 
 def _about_path(draft: Draft, position: int, path: Sequence[Any], knows_item: bool) -> str:
-    """What is wrong with one path such as ["steps", "invoice", "Total"]; empty when nothing is."""
+    """Return what is wrong with a path such as ["steps", "invoice", "Total"]; "" when nothing
+    is.
+    """
     root, name, *rest = [*path, ""][:2] + list(path[2:])
     if not (isinstance(root, str) and isinstance(name, str)):
         return ""  # computed; judged when it runs
@@ -226,8 +236,9 @@ def _about_trigger_value(draft: Draft, name: str) -> str:
 
 
 def _about_output(step: Step, rest: Sequence[Any]) -> str:
-    """Only names that a step gives itself are known for sure; a provider may send more than its
-    sample shows.
+    """Check a path into a step's output.
+
+    Only names that a step sets itself are certain; a provider may send more than its sample shows.
     """
     first = rest[0] if rest else None
     if not isinstance(first, str):
@@ -246,7 +257,7 @@ def _about_output(step: Step, rest: Sequence[Any]) -> str:
 
 
 def _about_condition(value: Any) -> Iterator[str]:
-    """A name without braces would be compared as the word itself."""
+    """List messages about names without braces, which would be compared as plain words."""
     rows = value.get("rows") if isinstance(value, dict) else None
     for row in rows if isinstance(rows, list) else ():
         left = str(row.get("field", "")).strip() if isinstance(row, dict) else ""

@@ -1,7 +1,7 @@
-"""What a person can do about a failed activation, by the stable code of its error.
+"""Advice about failed activations, by the stable code of the error.
 
-`again` says whether trying again can help, `todo` what to do first. Each code has its own cause; a
-code that a step tries again by itself (`on_error`) is one that another attempt may help.
+`again` says if trying again can help, `todo` what to do first. Each code has its own cause; a code
+that a step retries by itself (`on_error`) is one where another attempt may help.
 """
 
 from dataclasses import dataclass

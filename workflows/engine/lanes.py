@@ -1,8 +1,8 @@
 """Lanes: one per connection, drained by one worker at a time. All times are the database's.
 
-A lane that had no turn lately starts at once. Another turn begins a second after the one before at
-the soonest: what comes meanwhile is read together with it, and a lane's look-ups stay within what
-Xero allows in a minute.
+An idle lane starts at once. The next turn begins at least a second after the one before: events
+that arrive in between are read together with it, and a lane's look-ups stay within Xero's calls per
+minute.
 """
 
 from collections.abc import Iterable
@@ -106,8 +106,10 @@ SELECT l.connection_id
 
 
 def acquire(connection_id: int) -> Lease | None:
-    """The lane's lease; None where somebody has it, the lane is parked, or its connection or client
-    is at rest.
+    """Take the lane's lease.
+
+    Return None where another worker has it, the lane is parked, or its connection or client is
+    inactive.
     """
     return leases.acquire(Lane, ACQUIRE, connection_id, {"lease": LEASE_SECONDS})
 
@@ -120,7 +122,7 @@ def renew(lease: Lease) -> None:
 
 
 def hold(lease: Lease) -> None:
-    """Inside a transaction: nobody can take the lane over before it ends."""
+    """Lock the lane inside a transaction, so that nobody can take it over before the end."""
     with database.cursor() as cursor:
         cursor.execute(HOLD, [lease.connection_id, lease.token])
         if not cursor.rowcount:
@@ -128,21 +130,20 @@ def hold(lease: Lease) -> None:
 
 
 def is_held(connection_id: int, token: UUID) -> bool:
-    """Whether whoever claimed under this lease may still be at work."""
+    """Check whether the worker that claimed under this lease may still be running."""
     return Lane.objects.filter(pk=connection_id, lease_token=token, lease_until__gt=Now()).exists()
 
 
 def park(lease: Lease, until: datetime, reason: str) -> None:
-    """Nothing of this lane runs before `until`; a later park wins over an earlier one."""
+    """Run nothing of this lane before `until`; a later time replaces an earlier one."""
     lane = Lane.objects.filter(pk=lease.connection_id, lease_token=lease.token)
     lane.exclude(parked_until__gte=until).update(parked_until=until, parked_reason=reason[:100])
 
 
 def release(lease: Lease, *, more: bool) -> None:
-    """Give the lane back. `more`, or a wake-up that came meanwhile, queues it again behind the
-    others.
+    """Give the lane back; `more`, or a wake-up during the turn, queues it behind the others.
 
-    A lease that was lost is released by whoever has it.
+    A lost lease is left to the worker that has it now.
     """
     values = {
         "id": lease.connection_id,
@@ -158,10 +159,10 @@ def release(lease: Lease, *, more: bool) -> None:
 
 
 def wake_lanes(connection_ids: Iterable[int], *, gather: bool = False) -> None:
-    """Queue these lanes, inside the transaction that made work for them; those queued already are
-    left alone.
+    """Queue these lanes, inside the transaction that created their work.
 
-    `gather`: more is just coming, so that even a lane at rest waits for it.
+    Lanes that are queued already stay as they are. `gather`: more work is about to follow, so that
+    even an idle lane waits a moment for it.
     """
     ids = sorted(set(connection_ids))
     if not ids:
@@ -179,7 +180,7 @@ def wake_lanes(connection_ids: Iterable[int], *, gather: bool = False) -> None:
 
 
 def rewake_forgotten() -> None:
-    """The sweep: lanes of dead holders are freed, and whatever is due is queued again."""
+    """Free the lanes of dead holders and queue all due work again, in the worker's sweep."""
     leases.free_dead(Lane)
     with transaction.atomic():
         with database.cursor() as cursor:
@@ -190,7 +191,7 @@ def rewake_forgotten() -> None:
 
 
 def unpark(connection_id: int) -> None:
-    """The connection works again: what waited for it goes on."""
+    """Run the lane again, because its connection works again."""
     with transaction.atomic():
         Lane.objects.filter(pk=connection_id).update(parked_until=None, parked_reason="")
         wake_lanes([connection_id])

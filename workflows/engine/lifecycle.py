@@ -1,4 +1,4 @@
-"""How workflows come to be, change, start and stop. Every change is in the audit trail."""
+"""The life of workflows: created, changed, started and stopped. Every change is audited."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ NAME_TAKEN = "The agency has a workflow of this name."
 
 
 class Stale(Exception):
-    """Somebody else saved the draft meanwhile; nothing was overwritten. `saved` is what they left."""
+    """Another person saved the draft first, as `saved`; nothing was overwritten."""
 
     def __init__(self, saved: Version | None) -> None:
         super().__init__("The draft was changed meanwhile.")
@@ -29,7 +29,7 @@ class Stale(Exception):
 
 
 class NotPublishable(Exception):
-    """What keeps the draft from being published."""
+    """Problems that keep the draft from being published."""
 
     def __init__(self, found: list[Problem]) -> None:
         super().__init__("; ".join(problem.message for problem in found))
@@ -37,13 +37,14 @@ class NotPublishable(Exception):
 
 
 class NotAllowed(Exception):
-    """Not in this state; the text says why, for a person."""
+    """An action that this state does not allow; the text says why, for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an editor works on: the draft, or what it would be forked from. `stamp` fences late
-    editors.
+    """The content that an editor works on: the draft, or the version it will be forked from.
+
+    `stamp` lets save_draft refuse an editor that began with an older content.
     """
 
     draft: Draft
@@ -52,7 +53,7 @@ class Content:
 
 
 def current_content(workflow: Workflow) -> Content:
-    """The newest version: the draft if there is one, else what was published last."""
+    """Return the newest version: the draft if there is one, else the last one published."""
     version = workflow.versions.select_related("edited_by").latest("number")
     return Content(Draft.of(version), version, stamp_of(version))
 
@@ -66,7 +67,7 @@ def stamp_of(version: Version) -> str:
 
 
 def place_of(workflow: Workflow) -> Place:
-    """Where it is to run: its agency, and whatever it listens to, disconnected ones too."""
+    """Return the agency and all organisations of the workflow, disconnected ones included."""
     found = Connection.objects.filter(applications__workflow=workflow).order_by("name", "pk")
     return Place(workflow.agency, list(found))
 
@@ -75,7 +76,7 @@ def place_of(workflow: Workflow) -> Place:
 def create_workflow(
     *, agency: Agency, name: str, draft: Draft, connections: Iterable[Connection] = (), by: User
 ) -> Workflow:
-    """A workflow with a draft. Raises ValidationError when the name is taken."""
+    """Create a workflow with a draft. Raise ValidationError when the name is taken."""
     workflow = Workflow(agency=agency, name=name, created_by=by)
     _save_name(workflow)
     Version.objects.create(
@@ -96,7 +97,7 @@ def create_workflow(
 
 @transaction.atomic
 def rename_workflow(*, workflow: Workflow, name: str, by: User) -> None:
-    """Raises ValidationError when the name is taken."""
+    """Rename the workflow. Raise ValidationError when the name is taken."""
     current = _locked(workflow)
     if current.name != name:
         before, current.name = current.name, name
@@ -115,7 +116,8 @@ def rename_workflow(*, workflow: Workflow, name: str, by: User) -> None:
 def save_draft(*, workflow: Workflow, draft: Draft, stamp: str, by: User) -> Version:
     """Store the draft; where the newest version is published, as a new one with the next number.
 
-    `stamp` is what the editor began with. Raises Stale when somebody saved or published in between.
+    `stamp` is the one that the editor began with. Raise StaleDraft when the draft was saved or
+    published since.
     """
     current = _locked(workflow)
     _refuse_archived(current)
@@ -151,11 +153,10 @@ def save_workflow(
     within: Iterable[Connection],
     by: User,
 ) -> None:
-    """All that the builder holds, or nothing of it. Raises ValidationError (name taken), Stale and
-    NotAllowed.
+    """Save everything that the builder holds, or nothing of it.
 
-    Once a version has been published, what the workflow listens to changes only on its own page, at
-    once.
+    Raises ValidationError (name taken), StaleDraft and NotAllowedNow. Once a version has been
+    published, the organisations change only on the workflow's own page, at once.
     """
     save_draft(workflow=workflow, draft=draft, stamp=stamp, by=by)
     rename_workflow(workflow=workflow, name=name, by=by)
@@ -165,8 +166,9 @@ def save_workflow(
 
 @transaction.atomic
 def discard_draft(*, workflow: Workflow, by: User) -> None:
-    """Throw the draft away; what is published stays. Without a published version there is nothing
-    to go back to.
+    """Delete the draft and keep the published version.
+
+    Raise NotAllowedNow where no version was ever published.
     """
     current = _locked(workflow)
     draft = current.versions.filter(published_at=None).first()
@@ -186,10 +188,9 @@ def discard_draft(*, workflow: Workflow, by: User) -> None:
 
 @transaction.atomic
 def publish(*, workflow: Workflow, by: User) -> Version:
-    """Freeze the draft and make it live in place of what was; activations that have begun finish on
-    theirs.
+    """Freeze the draft and make it live; activations that have begun finish on their own version.
 
-    Raises NotPublishable with everything that is wrong.
+    Raise NotPublishable with all problems.
     """
     current = _locked(workflow)
     _refuse_archived(current)
@@ -226,8 +227,8 @@ def publish(*, workflow: Workflow, by: User) -> Version:
 
 @transaction.atomic
 def restore_version(*, workflow: Workflow, number: int, by: User) -> Version:
-    """A draft that reads like an older version, to look at and publish. Raises NotAllowed while
-    another one waits.
+    """Create a draft that equals an older version. Raise NotAllowedNow while there is another
+    draft.
     """
     current = _locked(workflow)
     _refuse_archived(current)
@@ -258,8 +259,8 @@ def restore_version(*, workflow: Workflow, number: int, by: User) -> Version:
 def apply_to(
     *, workflow: Workflow, connections: Iterable[Connection], within: Iterable[Connection], by: User
 ) -> None:
-    """Of the connections in `within`, the workflow listens to exactly `connections`; others stay as
-    they are.
+    """Make the workflow listen to exactly `connections` among those in `within`, and no others of
+    them.
     """
     current = _locked(workflow)
     wanted, seen = {c.pk: c for c in connections}, {c.pk: c for c in within}
@@ -286,20 +287,20 @@ def apply_to(
 
 
 def pause(*, workflow: Workflow, by: User) -> None:
-    """New events start nothing until it is resumed; what has begun finishes."""
+    """Start nothing for new events until the workflow is resumed; running activations finish."""
     _move(workflow, {WorkflowState.PUBLISHED}, WorkflowState.PAUSED, "workflow paused", by)
 
 
 @transaction.atomic
 def resume(*, workflow: Workflow, by: User) -> None:
-    """What a safety pause held back goes on."""
+    """Start activations for new events again, and release those that a safety pause held."""
     paused = {WorkflowState.PAUSED, WorkflowState.SAFETY}
     if _move(workflow, paused, WorkflowState.PUBLISHED, "workflow resumed", by):
         safety_pause.release(workflow)
 
 
 def archive(*, workflow: Workflow, by: User) -> None:
-    """Put it away: it starts nothing more, its history stays."""
+    """Archive the workflow: it starts nothing more, and its history stays."""
     _move(
         workflow,
         set(WorkflowState) - {WorkflowState.ARCHIVED},
@@ -310,7 +311,7 @@ def archive(*, workflow: Workflow, by: User) -> None:
 
 
 def unarchive(*, workflow: Workflow, by: User) -> None:
-    """Back as paused, or as a draft where nothing was ever published: it runs nothing by itself."""
+    """Restore the workflow as paused, or as a draft where no version was ever published."""
     live = workflow.versions.filter(live=True).exists()
     held = Workflow.objects.filter(pk=workflow.pk, held=True).exists()
     rest = WorkflowState.SAFETY if held else WorkflowState.PAUSED
@@ -322,8 +323,8 @@ def unarchive(*, workflow: Workflow, by: User) -> None:
 def _move(
     workflow: Workflow, sources: set[WorkflowState], target: WorkflowState, verb: str, by: User
 ) -> bool:
-    """To another state, or False: from any but `sources` nothing happens, so that a second click is
-    harmless.
+    """Change the state if it is one of `sources`, so that a second click is harmless; say if it
+    did.
     """
     current = _locked(workflow)
     if current.state not in sources:
@@ -348,7 +349,7 @@ def _refuse_archived(workflow: Workflow) -> None:
 
 
 def _fork(workflow: Workflow) -> Version:
-    """An unsaved draft with the next number."""
+    """Return an unsaved draft with the next number."""
     newest = workflow.versions.aggregate(newest=Max("number"))["newest"] or 0
     return Version(workflow=workflow, number=newest + 1, revision=0, edited_at=Now())
 

@@ -1,8 +1,8 @@
-"""Pauses of a workflow at single organisations: everything else of it runs on.
+"""Pauses of a workflow at single organisations, while it runs at all others.
 
-A person's pause starts nothing for the events that come meanwhile, or keeps them waiting, as the
-person chose. A safety pause (safety.py) keeps them waiting. A pause with an end is over at that
-moment, whether or not the sweep has met it.
+A person chooses if a pause starts nothing for new events or keeps them waiting. A safety pause
+(safety_pause.py) keeps them waiting. A pause with an end is over at that moment, before the sweep
+deletes it too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +38,7 @@ def of_application(**fields: object) -> "QuerySet[OrganisationPause]":
 
 
 def holding(activations: Iterable[Activation]) -> dict[int, OrganisationPause]:
-    """Return the pause that keeps each activation waiting, by its id, for those that one keeps."""
+    """Return the pause that keeps each activation waiting, by activation id."""
     ready = [one for one in activations if one.state == ActivationState.READY and one.workflow_id]
     if not ready:
         return {}
@@ -64,7 +64,7 @@ def pause(
     holds: bool,
     by: User,
 ) -> None:
-    """Pause the workflow at these organisations; a pause that is in force there is replaced."""
+    """Pause the workflow at these organisations, in place of any pause in force there."""
     for connection in connections:
         OrganisationPause.objects.update_or_create(
             workflow=workflow,
@@ -104,7 +104,9 @@ def resume(*, workflow: Workflow, connections: Sequence[Connection], by: User) -
 
 @transaction.atomic
 def lift_safety(workflow: Workflow) -> int:
-    """End the workflow's safety pauses everywhere; return how many. What waits goes on."""
+    """End the workflow's safety pauses everywhere and release their activations; return how
+    many.
+    """
     found = _locked(OrganisationPause.objects.filter(workflow=workflow, by_safety=True))
     _end(found, by=None)
     workflow.applications.filter(failures__gt=0).update(failures=0)
@@ -151,7 +153,7 @@ def _end(found: Sequence[OrganisationPause], *, by: User | None) -> None:
 
 
 def _forget_due_time(workflow: Workflow, connection: Connection) -> None:
-    """A schedule does not make up for its rest, and failures are counted anew."""
+    """Clear the due time and the failures: a schedule does not catch up on a pause."""
     WorkflowConnection.objects.filter(workflow=workflow, connection=connection).update(
         due_at=None, failures=0
     )

@@ -1,4 +1,4 @@
-"""What a frozen version asks of the engine, prepared once per process."""
+"""Plans of frozen versions for the engine, prepared once per process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from workflows.models import Version
 
 
 class StepError(Exception):
-    """A step cannot run with what it was given; `code` is short and stable."""
+    """A step cannot run with its values; `code` is short and stable."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class StepError(Exception):
 
 
 class UnknownAction(StepError):
-    """This release does not know the step's action: another one stored it, or will take it away."""
+    """The step's action is not in this release: it belongs to an older or a newer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,10 @@ class StepPlan:
     guard: Mapping[str, Any] = field(default_factory=dict)  # guards.py
 
     def prepare(self, context: Mapping[str, Any]) -> tuple[Data, Data]:
-        """(input as it reads with the values in, input cleaned by the action's form); raises
-        StepError.
+        """Return the input with its expressions evaluated, and the input cleaned by the action's
+        form.
+
+        Raises StepError.
         """
         action = self.known_action()
         if self.cleaned is not None:
@@ -65,7 +67,7 @@ class StepPlan:
         return fill(value, context)
 
     def applies(self, context: Mapping[str, Any]) -> tuple[bool, str]:
-        """Whether the step's condition holds, and why not; raises StepError."""
+        """Check the step's condition, and say what did not hold; raise StepError."""
         if not self.only_if:
             return True, ""
         try:
@@ -74,7 +76,7 @@ class StepPlan:
             raise StepError("expression", str(error)) from error
 
     def elements(self, context: Mapping[str, Any]) -> list[Any] | None:
-        """The elements the step runs once for; None where it runs just once. Raises StepError."""
+        """Return the elements that the step runs over; None where it runs once. Raise StepError."""
         if not self.for_each:
             return None
         try:
@@ -95,7 +97,7 @@ class StepPlan:
 
 
 def clean(action: Action, data: Mapping[str, Any]) -> Data:
-    """Cleaned by the action's form; raises StepError that names the fields."""
+    """Clean the input with the action's form; raise StepError that names the fields."""
     form = action.form(data=dict(data), label_suffix="")  # else Django translates one for each
     if form.is_valid():
         return form.cleaned_data
@@ -114,7 +116,7 @@ def _messages(form: Any) -> list[str]:
 
 @lru_cache(maxsize=1024)
 def plan(version_id: int) -> tuple[StepPlan, ...]:
-    """The steps of a published version. It is frozen, so the plan of a process never goes stale."""
+    """Return the steps of a published version. It is frozen, so a process may keep them."""
     steps = Version.objects.values_list("steps", flat=True).get(
         pk=version_id, published_at__isnull=False
     )
@@ -122,7 +124,7 @@ def plan(version_id: int) -> tuple[StepPlan, ...]:
 
 
 def plan_of(step: Mapping[str, Any]) -> StepPlan:
-    """The plan of one step as a version stores it."""
+    """Return the plan of one step as a version stores it."""
     action = registry.actions.get(step["action"])
     given = step.get("input") or {}
     on_error = step.get("on_error") or {}
@@ -142,7 +144,10 @@ def plan_of(step: Mapping[str, Any]) -> StepPlan:
 
 
 def _cleaned_once(step: StepPlan) -> Data | None:
-    """Only raw input: what else a form cleans may depend on the day (`+30`)."""
+    """Clean raw input once for all runs.
+
+    Other input may depend on the day when it is cleaned (`+30`).
+    """
     if step.action is None or not step.action.raw:
         return None
     try:

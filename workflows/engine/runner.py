@@ -1,9 +1,9 @@
 """The engine: drains a lane by advancing its due activations together, wave by wave.
 
-All activations whose next step uses the same action form a wave, whatever their version; the action
-gets as many of the wave at once as it serves together, with one call where it can. Outcomes are
-stored when the batch is through, and at once after an action with effects outside. A turn is short:
-what it does not get to is put back for the next one.
+All activations whose next step uses the same action form a wave, in any version; the action gets as
+many of them at once as it serves together, with one call where it can. Outcomes are stored when the
+batch is through, and at once after an action with effects outside. A turn is short: unfinished
+activations are put back for the next one.
 """
 
 import logging
@@ -27,10 +27,10 @@ TURN_SECONDS = 2.0  # then the lane goes to the back of the queue, so that other
 
 
 def run_lane(connection_id: int) -> None:
-    """One turn of a lane. Harmless when the lane is held, parked or empty.
+    """Run one turn of a lane. Do nothing when the lane is held, parked or empty.
 
-    A moment without database is no outcome of anything: what was claimed is put back, and the lane
-    is free at once.
+    An outage of the database is no outcome of any step: claimed activations are put back, and the
+    lane is free at once.
     """
     lease = lanes.acquire(connection_id)
     if lease is None:
@@ -51,7 +51,7 @@ def run_lane(connection_id: int) -> None:
 
 
 def _take_turn(lease: Lease, connection: Connection) -> bool:
-    """Whether due work is known to be left."""
+    """Run the turn; return True where due work is known to be left."""
     ends = time.monotonic() + TURN_SECONDS
     while runs := claim(lease, BATCH):
         batch = Batch(lease, runs, ends)
@@ -69,8 +69,9 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
 
 
 def advance(batch: Batch, connection: Connection) -> bool:
-    """Run the batch's activations as far as they go; whether the lane got parked, or rests with its
-    connection.
+    """Run the batch's activations as far as they go; return True where the lane stops.
+
+    It stops when it is parked or its connection is inactive.
     """
     stands = False
     active = [run for run in batch.runs if _may_start(run)]
@@ -101,7 +102,7 @@ def _may_start(run: Run) -> bool:
 
 
 def _is_through(run: Run) -> bool:
-    """Past its last step: then it has succeeded."""
+    """Check whether the activation is past its last step, and mark it as succeeded then."""
     assert run.version_id is not None
     if run.position < len(plan(run.version_id)):
         return False

@@ -1,10 +1,8 @@
-"""The safety pause: a workflow whose activations fail one after the other at an organisation rests
-there by itself.
+"""The safety pause: a workflow that keeps failing at an organisation pauses there by itself.
 
-Failures in a row are counted for each organisation: what goes well or fails at one says nothing
-about another. While the pause lasts no activation of the workflow takes a step there, and what
-events start meanwhile waits too. Nothing is lost. People hear of it by their notifications
-(taskjuice/notifications).
+Failures in a row are counted per organisation, since results at one say nothing about another.
+During the pause no activation of the workflow runs a step there, and activations for new events
+wait too. Nothing is lost. People learn of it by their notifications (taskjuice/notifications).
 """
 
 from collections import defaultdict
@@ -32,8 +30,9 @@ GOOD, BAD = frozenset({"succeeded", "stopped"}), frozenset({"failed", "unknown"}
 
 
 def count(connection: Connection, runs: Iterable[Run]) -> None:
-    """Note how these activations of an organisation ended, in a transaction of its own, and pause
-    what failed too often in a row there.
+    """Count how these activations of an organisation ended, and pause workflows that keep failing.
+
+    Runs in a transaction of its own.
     """
     ended: dict[int, list[Run]] = defaultdict(list)
     for run in runs:
@@ -64,7 +63,7 @@ def _add(application: WorkflowConnection, connection: Connection, ended: Sequenc
 
 
 def _pause(workflow: Workflow, connection: Connection, failures: int, error: str) -> None:
-    """Pause the workflow there, unless somebody or an earlier failure has."""
+    """Pause the workflow there, unless it is paused there already."""
     OrganisationPause.objects.filter(
         workflow=workflow, connection=connection, until__lte=Now()
     ).delete()
@@ -91,8 +90,9 @@ def _pause(workflow: Workflow, connection: Connection, failures: int, error: str
 
 
 def release(workflow: Workflow) -> None:
-    """Let go what an earlier release held back everywhere. Inside the transaction that lets it run
-    again.
+    """Release activations that an earlier release held everywhere.
+
+    Call it inside the transaction that lets the workflow run again.
     """
     Workflow.objects.filter(pk=workflow.pk).update(failures=0, held=False, paused_because="")
     due = waiting(workflow).filter(next_at__lte=Now())

@@ -1,8 +1,8 @@
-"""Turns: one activation at one step of a wave, from its input to what became of it.
+"""Turns: one activation at one step of a wave, from its input to its outcome.
 
-A step may stand under a condition (`only_if`: else it is skipped) and may run once per element of a
-list (`for_each`: its output is the list of outputs). Elements that are done are kept, so that
-trying a step again repeats none of them.
+A step may have a condition (`only_if`: else it is skipped) and may run once per element of a list
+(`for_each`: its output is the list of outputs). Outputs of elements are kept, so that another
+attempt at the step repeats none of them.
 """
 
 import hashlib
@@ -35,7 +35,10 @@ RELEASE_PAUSE = timedelta(minutes=2)  # while some nodes may run another release
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The step was not needed: the activation goes on behind it. `output`: what is there already."""
+    """The step was not needed, and the activation continues after it.
+
+    `output` is the record that exists already.
+    """
 
     reason: str
     output: Any = None
@@ -53,7 +56,7 @@ class Part:
 
 @dataclass(slots=True)
 class Turn:
-    """One activation's turn in a wave: its parts, and what became of it."""
+    """One activation's turn in a wave: its runs of the action, and its outcome."""
 
     run: Run
     step: StepPlan
@@ -130,7 +133,7 @@ class Turn:
         return f"@{self.step.name}"  # no expression can name it
 
     def take(self, part: Part, outcome: Outcome) -> None:
-        """The outcome of one of its parts; with the last one the turn has its own."""
+        """Take the outcome of one part; the last one gives the turn its own outcome."""
         found = self._of_double(outcome)
         if self.elements is None:
             self.shown, self.outcome = self.parts[0].shown, self._tried_again(found)
@@ -142,7 +145,7 @@ class Turn:
             self.outcome = self._tried_again(self.outcome)
 
     def _of_double(self, outcome: Outcome) -> Outcome | Skipped:
-        """What is there already fails the step, unless its guard says otherwise."""
+        """Turn a duplicate into the outcome that the step's guard asks for; by default it fails."""
         if not isinstance(outcome, Failed) or outcome.code != "duplicate":
             return outcome
         match self.step.guard.get("duplicate"):
@@ -153,8 +156,9 @@ class Turn:
         return outcome
 
     def put_back(self, why: str) -> None:
-        """The lane's turn is over before this one's; what its elements gave is kept. `why`: the
-        provider's word.
+        """Put the activation back because the lane's turn is over; outputs of elements are kept.
+
+        `why` is the provider's reason.
         """
         for element, outcome in self.outcomes.items():
             if isinstance(outcome, Done):
@@ -171,7 +175,9 @@ class Turn:
             }
 
     def _gather(self) -> None:
-        """One outcome from those of the elements: what is not done decides, the worst first."""
+        """Combine the outcomes of the elements into one: the worst of the unfinished ones
+        decides.
+        """
         self.shown = [part.shown for part in self.parts[:20]]
         left: list[Outcome] = []
         subject = ""
@@ -193,7 +199,7 @@ class Turn:
         )
 
     def _tried_again(self, outcome: Outcome | Skipped | None) -> Outcome | Skipped | None:
-        """A failure becomes a later attempt where the step asks for that."""
+        """Turn a failure into a later attempt where the step's options ask for one."""
         if (
             isinstance(outcome, Failed)
             and not advice_for(outcome.code).is_final
@@ -290,7 +296,7 @@ def _likeness(shown: Data) -> str:
 
 
 def _at_element(outcome: Outcome, element: int | None) -> Outcome:
-    """The same, saying which element of the list it is about."""
+    """Return the outcome with the number of its element in the message."""
     if element is None:
         return outcome
     match outcome:
@@ -301,7 +307,7 @@ def _at_element(outcome: Outcome, element: int | None) -> Outcome:
 
 
 def _words(outcome: Outcome | Skipped | None) -> tuple[str, str]:
-    """(code, message) for the history."""
+    """Return (code, message) for the history."""
     match outcome:
         case Skipped(reason) | Stopped(reason):
             return "", reason

@@ -1,6 +1,4 @@
-"""Claiming due activations and storing what became of them, each in one statement for a whole
-batch.
-"""
+"""Claiming due activations and storing their outcomes, one statement for a whole batch."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -141,11 +139,11 @@ class Run:
         self.state, self.error_code, self.error, self.changed = "failed", code, message, True
 
     def put_back(self) -> None:
-        """Its next step is for another turn of the lane; that costs no attempt."""
+        """Leave the next step to another turn of the lane, at no cost of an attempt."""
         self.state, self.attempt, self.changed = "ready", self.attempt - 1, True
 
     def add_note(self, text: str) -> None:
-        """One line more; one that stands there already (a replay) is not said twice."""
+        """Add a line to the note, unless it is there already from before a replay."""
         if text and text not in self.note.split("\n"):
             self.note = f"{self.note}\n{text}".strip()[:MAX_NOTE]
 
@@ -179,8 +177,9 @@ class StepRecord:
 
 @dataclass(slots=True)
 class Batch:
-    """Claimed activations and the step records not yet stored. `ends`: by the monotonic clock, the
-    turn's end.
+    """Claimed activations and the step records that are not stored yet.
+
+    `ends` is the end of the turn by the monotonic clock.
     """
 
     lease: Lease
@@ -193,14 +192,14 @@ class Batch:
         return time.monotonic() > self.ends
 
     def keep_lease(self) -> None:
-        """Between two things that may take long; raises LeaseLost."""
+        """Renew the lease between two operations that may take long; raise LeaseLost."""
         if time.monotonic() - self.renewed > lanes.RENEW_SECONDS:
             lanes.renew(self.lease)
             self.renewed = time.monotonic()
 
     def let_go(self, active: Sequence[Run]) -> bool:
-        """Those of the active ones that may not take another step now end, or wait; whether the
-        whole lane rests.
+        """End or put back activations that may not run another step; return True if the lane must
+        stop.
         """
         with database.cursor() as cursor:
             cursor.execute(AT_REST, [[run.id for run in active]])
@@ -214,9 +213,9 @@ class Batch:
         return any(rests for _, rests in found.values())
 
     def store(self, *, effects: bool = False) -> None:
-        """One transaction under the lease; raises LeaseLost, and then nothing was written.
+        """Store the batch in one transaction under the lease; on LeaseLost nothing was written.
 
-        `effects`: what it stores must not be done again, so it waits for the disk.
+        `effects`: the stored steps must not be repeated, so the commit waits for the disk.
         """
         insist(lambda: self._store(effects=effects))
 
@@ -239,19 +238,22 @@ class Batch:
 
 
 def claim(lease: Lease, limit: int) -> list[Run]:
-    """Due activations of the lane, oldest first; one that failed often comes alone."""
+    """Claim due activations of the lane, oldest first; one that failed often is claimed alone."""
     runs = _claim(lease, limit, "<")
     return runs or _claim(lease, 1, ">=")
 
 
 def put_back_claimed(lease: Lease, *, costs_nothing: bool) -> None:
-    """What this lease claimed and did not store is due again; `costs_nothing`: that was no attempt."""
+    """Make all activations due again that this lease claimed and did not store.
+
+    `costs_nothing`: the claim does not count as an attempt.
+    """
     with database.cursor() as cursor:
         cursor.execute(PUT_BACK, [int(costs_nothing), lease.connection_id, lease.token])
 
 
 def has_due(lease: Lease) -> bool:
-    """Whether due activations are left that this turn did not claim."""
+    """Check whether due activations are left that this turn did not claim."""
     with database.cursor() as cursor:
         cursor.execute(HAS_DUE, [lease.connection_id, lease.token])
         return cursor.fetchone() is not None

@@ -25,13 +25,13 @@ PREPARE_SECONDS = 2.0  # of a wave; what is not prepared by then waits for the l
 
 @dataclass(slots=True)
 class Wave:
-    """The activations that wait for one action, whatever their version."""
+    """The activations that wait for one action, in any version."""
 
     members: list[tuple[Run, StepPlan]]
 
     @classmethod
     def next_of(cls, active: Sequence[Run]) -> Self:
-        """Those that wait for the same action as the one that is furthest behind."""
+        """Return the wave of the activation that is furthest behind."""
         waves: dict[str, list[tuple[Run, StepPlan]]] = defaultdict(list)
         for run in sorted(active, key=lambda run: run.position):
             assert run.version_id is not None
@@ -40,7 +40,7 @@ class Wave:
         return cls(next(iter(waves.values())))
 
     def run(self, batch: Batch, connection: Connection) -> bool:
-        """Run it as far as the lane's turn lasts and note the outcomes; whether the lane got
+        """Run the wave as far as the turn lasts and note the outcomes; return True if the lane
         parked.
         """
         started = clock.now()
@@ -53,8 +53,9 @@ class Wave:
         return self._park(batch, turns)
 
     def _prepared(self, batch: Batch, connection: Connection) -> list[Turn]:
-        """As many as can be prepared soon, one at least: working out what a step is told may take
-        its whole budget.
+        """Prepare as many turns as there is time for, at least one.
+
+        Evaluating the input of one step may take its whole budget.
         """
         turns: list[Turn] = []
         ends = time.monotonic() + PREPARE_SECONDS
@@ -67,9 +68,7 @@ class Wave:
         return turns
 
     def _act(self, action: Action, turns: Sequence[Turn], batch: Batch, started: datetime) -> None:
-        """The action, on as many parts at once as it serves together; what there is no time for is
-        put back.
-        """
+        """Run the action on as many parts at once as it serves; put back those without time."""
         groups, why = _grouped(action, [(turn, part) for turn in turns for part in turn.parts]), ""
         for first in range(0, len(groups), action.together):
             if first and batch.is_over():
@@ -101,9 +100,7 @@ class Wave:
 
 
 def _grouped(action: Action, pairs: Sequence[tuple[Turn, Part]]) -> list[list[tuple[Turn, Part]]]:
-    """Those that share a read stand together, where the first of them stood; what does not keeps
-    its order.
-    """
+    """Group the parts that share a read, each group at the place of its first part."""
     groups: dict[str | int, list[tuple[Turn, Part]]] = {}
     for place, (turn, part) in enumerate(pairs):
         key = action.read_key(part.data)
@@ -112,8 +109,9 @@ def _grouped(action: Action, pairs: Sequence[tuple[Turn, Part]]) -> list[list[tu
 
 
 def _admitted(action: Action, parts: Sequence[Part]) -> list[Outcome]:
-    """The outcomes, held back where a guard says so. Writes with a journal are asked for there: it
-    knows amounts.
+    """Run the action on the parts that their guards admit, and return all outcomes.
+
+    Writes with a journal are admitted there, because the journal knows their amounts.
     """
     answers: list[Outcome | None] = [None] * len(parts)
     if action.effects and not action.writes:
@@ -132,9 +130,7 @@ def _admitted(action: Action, parts: Sequence[Part]) -> list[Outcome]:
 
 
 def _outcomes(action: Action, parts: Sequence[Part]) -> list[Outcome]:
-    """The action's outcomes. Should it break, each part runs alone, so that a poisoned one fails
-    alone.
-    """
+    """Return the action's outcomes. If it breaks, each part runs alone, so that only one fails."""
     try:
         return action.run_many([part.call for part in parts], [part.data for part in parts])
     except OUTAGE:  # of our own database: what is stored says on the next turn what was done
@@ -153,6 +149,6 @@ def _outcomes(action: Action, parts: Sequence[Part]) -> list[Outcome]:
 
 
 def _why_all_wait(outcomes: Iterable[Outcome | Skipped | None]) -> str:
-    """The reason for which the provider takes nothing more of this tenant now; empty where it does."""
+    """Return the provider's reason to accept no calls of this tenant now; "" where it accepts."""
     waits = (outcome for outcome in outcomes if isinstance(outcome, TryLater))
     return next((wait.reason for wait in waits if wait.tenant_wide), "")

@@ -1,5 +1,6 @@
-"""Which activations may not write now, for the journal: the lane asks the same before each step
-(store.AT_REST).
+"""Activations that may not write now, for the journal.
+
+The lane checks the same before each step (store.AT_REST).
 """
 
 from collections.abc import Collection, Mapping
@@ -20,6 +21,7 @@ ON_ITS_WAY = (ActivationState.READY, ActivationState.RUNNING)
 
 
 def of_activations(ids: Collection[int]) -> Mapping[int, str]:
+    """Return why each of these activations may not write now, for those that may not."""
     paused_there = organisation_pauses.of_application(holds=True)
     rows = Activation.objects.filter(pk__in=ids).annotate(rests=Exists(paused_there))
     states = {

@@ -1,4 +1,4 @@
-"""Built-in action: a person decides whether the activation goes on."""
+"""Built-in action: a person decides if the activation continues."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -63,7 +63,7 @@ class ApprovalForm(forms.Form):
 
 
 class AskPerson(Action):
-    """Asks once; run again after the decision, or when the time is over, it says how it ended."""
+    """An action that asks once and, when it runs again, reads the decision or that time is over."""
 
     key = "core/approval"
     title = "Ask a person"

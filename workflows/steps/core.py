@@ -1,4 +1,4 @@
-"""The built-in actions."""
+"""The built-in actions without effects: filter, note and named values."""
 
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ class FilterForm(forms.Form):
 
 
 class Filter(Action):
-    """Stops the activation unless its condition holds."""
+    """An action that stops the activation unless its condition holds."""
 
     key = "core/filter"
     title = "Stop unless"
@@ -43,12 +43,12 @@ class NoteForm(forms.Form):
     )
 
     def clean_text(self) -> str:
-        """One line, as it stands in the list."""
+        """Return the text on one line, as the list shows it."""
         return " ".join(self.cleaned_data["text"].split())
 
 
 class Note(Action):
-    """Puts a text on the activation."""
+    """An action that adds a text to the activation."""
 
     key = "core/note"
     title = "Note"
@@ -65,7 +65,7 @@ class SetValuesForm(forms.Form):
 
 
 class SetValues(Action):
-    """Names values for later steps."""
+    """An action that names values for later steps."""
 
     key = "core/set-values"
     title = "Set values"

@@ -1,4 +1,4 @@
-"""Built-in action: let the activation rest, for a while or until a time."""
+"""Built-in action: delay the activation, for a while or until a time."""
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ MORNING = time(9)  # a date without a time means then, in the organisation's tim
 
 
 class DelayForm(forms.Form):
-    """Either a length with its unit, or a moment; texts, since both may come from expressions."""
+    """A length with its unit, or a moment, as texts, since both may have expressions."""
 
     length = forms.DecimalField(
         label="Wait for",

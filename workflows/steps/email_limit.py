@@ -1,7 +1,6 @@
-"""How many e-mails the workflows of an agency may send in a day, counted in the database across all
-workers.
+"""The daily limit of e-mails by an agency's workflows, counted in the database for all workers.
 
-Counted are addresses, since a letter to twenty people is twenty e-mails. The day is UTC's.
+It counts addresses: an e-mail to twenty people is twenty e-mails. The day is in UTC.
 """
 
 from dataclasses import dataclass
@@ -40,7 +39,9 @@ VALUES (%(agency)s, (now() AT TIME ZONE 'UTC')::date, 0, now())
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """How far an agency is today."""
+    """The e-mails of an agency today: `sent` of `per_day`; `was_reached` once the limit made a step
+    wait.
+    """
 
     sent: int
     per_day: int
@@ -48,7 +49,9 @@ class Today:
 
 
 def take(agency_id: int, many: int) -> bool:
-    """Count so many e-mails before they are sent; False where the day's limit does not leave them."""
+    """Count this many e-mails before they are sent; return False where the limit does not allow
+    them.
+    """
     with database.cursor() as cursor:
         cursor.execute(TAKE, {"agency": agency_id, "many": many, "usual": EMAILS_PER_DAY})
         if cursor.fetchone() is not None:
@@ -58,7 +61,7 @@ def take(agency_id: int, many: int) -> bool:
 
 
 def give_back(agency_id: int, many: int) -> None:
-    """They were not sent after all."""
+    """Take e-mails off the count because they were not sent."""
     with database.cursor() as cursor:
         cursor.execute(GIVE_BACK, {"agency": agency_id, "many": many})
 
@@ -77,7 +80,7 @@ def today(agency_id: int) -> Today:
 
 
 def next_day() -> datetime:
-    """When the count begins anew."""
+    """Return the time when the count starts at zero again."""
     tomorrow = timezone.now().astimezone(UTC).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time.min, UTC)
 

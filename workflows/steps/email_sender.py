@@ -1,6 +1,4 @@
-"""Who an e-mail of a workflow is from: the organisation via its agency, which also gets the
-answers.
-"""
+"""The sender of a workflow's e-mails: the organisation via its agency, which also gets replies."""
 
 import re
 import unicodedata
@@ -17,9 +15,7 @@ LONGEST = 60  # characters of each of the two names
 
 
 def sender_of(connection: Connection | None) -> str:
-    """Return the From header: "Harbour Café Limited via Northwind Books" at the platform's own
-    address.
-    """
+    """Return the From header: "Harbour Café Limited via Northwind Books" at our own address."""
     _, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
     if connection is None:
         return str(settings.DEFAULT_FROM_EMAIL)
@@ -28,15 +24,13 @@ def sender_of(connection: Connection | None) -> str:
 
 
 def readable(header: str) -> str:
-    """Return a From header as a person reads it, without the encoding that the wire needs."""
+    """Return a From header as a person reads it, without the encoding of the wire."""
     name, address = parseaddr(str(make_header(decode_header(header))))
     return f"{name} <{address}>" if name else address
 
 
 def answers_of(agency: Agency) -> str:
-    """Return the address for answers: the one that the agency set, else its owner's; "" where there
-    is none.
-    """
+    """Return the address for replies: the agency's setting, else its owner's; "" without either."""
     chosen = branding.of(agency).reply_to
     if chosen:
         return chosen
@@ -49,8 +43,10 @@ def answers_of(agency: Agency) -> str:
 
 
 def _plain(name: str) -> str:
-    """A name that can only be read as one: no line breaks, no invisible or direction-changing
-    characters, and nothing that a mail program may take for an address.
+    """Clean a name for use in a header.
+
+    It keeps no line breaks, no invisible or direction-changing characters, and nothing that a mail
+    program may take for an address.
     """
     visible = "".join(" " if unicodedata.category(each)[0] in "CZ" else each for each in name)
     return " ".join(re.sub(r"[<>@\"\\]", " ", visible).split())[:LONGEST].rstrip()

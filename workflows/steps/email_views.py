@@ -1,4 +1,4 @@
-"""The agency's limit of e-mails by workflows: its card on the settings page, and saving it."""
+"""The agency's daily limit of e-mails: its card on the settings page, and saving it."""
 
 from django import forms
 from django.contrib import messages

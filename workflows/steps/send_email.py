@@ -18,8 +18,9 @@ TOO_MANY = "It goes to {many} addresses, and the agency allows {per_day:,} e-mai
 
 
 class AddressesField(forms.CharField):
-    """Addresses separated by commas; cleaned to a list. `only_colleagues`: nobody else is ever
-    written to.
+    """Comma-separated addresses, cleaned to a list.
+
+    `only_colleagues`: the builder offers only people of the agency.
     """
 
     def __init__(self, *, only_colleagues: bool = False, **options: Any) -> None:
@@ -43,12 +44,15 @@ class SendEmailForm(forms.Form):
     body = LongTextField(label="Text", max_length=20_000)
 
     def clean_subject(self) -> str:
-        """One line: a line break would begin another header."""
+        """Return the subject on one line, since a line break would begin another header."""
         return " ".join(self.cleaned_data["subject"].split())
 
 
 class SendEmail(Action):
-    """Sent at least once: should the process die between sending and noting it, it is sent again."""
+    """An action that sends an e-mail at least once.
+
+    If the process dies between sending and noting it, the e-mail is sent again.
+    """
 
     key = "core/send-email"
     title = "Send an e-mail"
@@ -72,7 +76,7 @@ class SendEmail(Action):
         )
 
     def outcome(self, call: Call, data: Data) -> Outcome:
-        """Sent within the agency's limit of the day; beyond it, it waits for the next one."""
+        """Send within the agency's daily limit; an e-mail beyond it waits for the next day."""
         agency_id, many = _agency_id(call), len(data["to"])
         if agency_id is None:
             return super().outcome(call, data)
@@ -117,6 +121,6 @@ def _message(call: Call, data: Data) -> EmailMessage:
 
 
 def _refused(code: int) -> Invalid | RetryLater:
-    """5xx is for good, 4xx for now (RFC 5321, 4.2.1)."""
+    """Return the error for an SMTP code: 5xx is permanent, 4xx temporary (RFC 5321, 4.2.1)."""
     text = f"The mail server refused the message ({code})."
     return Invalid([text], status=code) if code >= 500 else RetryLater(text, status=code)

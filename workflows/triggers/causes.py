@@ -1,4 +1,6 @@
-"""What started activations, for the doubt after a restore (connections/writes/reconciliation.py)."""
+"""Causes of activations, for reconciliation after a restore
+(connections/writes/reconciliation.py).
+"""
 
 from collections.abc import Collection
 

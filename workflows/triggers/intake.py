@@ -1,5 +1,6 @@
-"""Events in, activations out: one per event and matching published workflow, in the caller's
-transaction.
+"""Intake of events: one activation per event and matching published workflow.
+
+Runs in the caller's transaction.
 """
 
 import logging
@@ -56,7 +57,7 @@ class Subscription:
 
 
 def start_activations(events: Sequence[Event]) -> Mapping[int, int]:
-    """Insert the activations these events start and wake their lanes; how many each event started."""
+    """Insert the activations of these events and wake their lanes; return how many per event."""
     subscriptions = _subscriptions({event.connection_id for event in events})
     rows = [
         _row(event, subscription.version)
@@ -70,15 +71,16 @@ def start_activations(events: Sequence[Event]) -> Mapping[int, int]:
 
 
 def start_one(event: Event, version: Version) -> int | None:
-    """One activation of this version, asked for by a person; None where its workflow has one for
-    this event.
+    """Start this version for an event at a person's request.
+
+    Return the activation's id, or None where the workflow has an activation for this event.
     """
     started = _start([_row(event, version)])
     return started[0][1] if started else None
 
 
 def _start(rows: Sequence[Data]) -> list[tuple[int, int]]:
-    """(event id, activation id) of those that are new; their lanes are woken."""
+    """Insert the new activations, wake their lanes and return (event id, activation id) of each."""
     with database.cursor() as cursor:
         cursor.execute(INSERT, [exact_json.dumps(rows)])
         started = cursor.fetchall()
@@ -89,8 +91,9 @@ def _start(rows: Sequence[Data]) -> list[tuple[int, int]]:
 
 
 def interests(trigger_keys: Collection[str]) -> list[Interest]:
-    """What published workflows listen to with these triggers, and what drafts would: theirs can be
-    tested on it.
+    """List what published workflows listen to with these triggers, and what drafts would.
+
+    Drafts count because they are tested on those events.
     """
     is_live = Q(workflow__versions__live=True, workflow__state__in=LISTENING)
     is_draft = Q(workflow__versions__published_at=None) & ~Q(workflow__state=WorkflowState.ARCHIVED)

@@ -1,10 +1,10 @@
-"""What starts by the clock, and what starts by hand only.
+"""Triggers without an event at a provider: by schedule, and by hand only.
 
-Each connection that a scheduled workflow is applied to knows when it is due next
-(WorkflowConnection.due_at). The sweep of any worker node takes what is due under a lock, notes the
-next time and starts one activation, in one transaction; the event carries the due time and is
-unique besides. What was missed while nothing ran, while the connection was broken or while the one
-before had not begun is made up for once, for the latest time.
+Each application of a scheduled workflow to a connection has its next due time
+(WorkflowConnection.due_at). The sweep of any worker node locks due ones, notes the next time and
+starts one activation, in one transaction; the event carries the due time and is unique as well.
+Runs that were missed while no worker ran, the connection was broken or the activation before had
+not begun are made up once, for the latest time.
 """
 
 import uuid
@@ -33,7 +33,7 @@ NAMESPACE = uuid.UUID("6f0a4d0e-58c1-4c0a-9a0e-0d8f5a3d6c11")
 
 
 class _OwnTime(Trigger):
-    """Starts without anything having happened at a provider."""
+    """A trigger that starts without an event at a provider."""
 
     category = CATEGORY
     by_hand = True
@@ -85,7 +85,7 @@ class Manual(_OwnTime):
 
 
 def start_due() -> int:
-    """The sweep: how many activations it started. Safe in many copies."""
+    """Start the due schedules, in the sweep; return how many. Safe to run on many nodes."""
     _forget_resting()
     _note_next()
     started = 0
@@ -95,7 +95,7 @@ def start_due() -> int:
 
 
 def event_by_hand(connection: Connection) -> Event:
-    """An event of now, not stored."""
+    """Return an unsaved event of now."""
     return Event(
         workspace_id=connection.workspace_id,
         connection=connection,
@@ -108,7 +108,9 @@ def event_by_hand(connection: Connection) -> Event:
 
 
 def _listening() -> "QuerySet[WorkflowConnection]":
-    """Applications of live scheduled workflows, whatever their connection can do just now."""
+    """Return the applications of live schedules, in any state of their connection but
+    disconnected.
+    """
     live = Version.objects.filter(workflow=OuterRef("workflow"), live=True, trigger=OnSchedule.key)
     return WorkflowConnection.objects.filter(
         Exists(live),
@@ -119,9 +121,7 @@ def _listening() -> "QuerySet[WorkflowConnection]":
 
 
 def _forget_resting() -> None:
-    """What rests has no next time: it begins anew when it is brought back, or by the organisation's
-    new time zone.
-    """
+    """Clear the due times of schedules that do not run, or that moved to another time zone."""
     noted = WorkflowConnection.objects.exclude(due_at=None)
     noted.exclude(
         pk__in=_listening().filter(due_zone=organisation_time.ZONE_NAME).values("pk")
@@ -129,7 +129,7 @@ def _forget_resting() -> None:
 
 
 def _note_next() -> None:
-    """What has just begun to listen is due at its next time, never at one that is past."""
+    """Set the first due time of schedules that have just begun, always in the future."""
     with transaction.atomic():
         fresh = _listening().filter(due_at=None).select_for_update(of=("self",), skip_locked=True)
         for application, schedule, zone, _ in _schedules(fresh[:BATCH]):
@@ -137,8 +137,9 @@ def _note_next() -> None:
 
 
 def _take_batch() -> int:
-    """How many were due; none while the activation before has not begun, or the connection cannot
-    work.
+    """Start a batch of due schedules and return how many.
+
+    A schedule waits while its previous activation has not begun, or its connection does not work.
     """
     unbegun = Activation.objects.filter(
         workflow=OuterRef("workflow"),
@@ -169,7 +170,7 @@ def _note(application: WorkflowConnection, at: datetime) -> None:
 
 
 def _start(application: WorkflowConnection, version: Version, at: datetime) -> None:
-    """An event that is there already has started its activation."""
+    """Start the activation, unless an event of this due time exists and has started it."""
     resource = uuid.uuid5(NAMESPACE, f"workflow {application.workflow_id}")
     event, is_new = Event.objects.get_or_create(
         connection=application.connection,

@@ -1,5 +1,7 @@
-"""When a schedule is due. Times are the client's wall clock: a skipped hour's run comes as soon as
-the clocks have jumped, a doubled hour's run comes in its first round, once.
+"""Due times of schedules, by the client's wall clock.
+
+A run in a skipped hour follows as soon as the clocks have jumped; a run in a doubled hour happens
+once, in the first round.
 """
 
 import calendar
@@ -82,7 +84,7 @@ class Schedule:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> "Schedule | None":
-        """None where the settings make no sense: a draft nobody could publish."""
+        """Read a schedule from settings; None where they are invalid, as in an unfinished draft."""
         form = ScheduleForm(data=dict(settings))
         if not form.is_valid():
             return None
@@ -110,12 +112,12 @@ class Schedule:
                 return f"Every day {at}"
 
     def next(self, after: datetime, zone: ZoneInfo) -> datetime:
-        """The first due time after this one (UTC)."""
+        """Return the first due time after this one (UTC)."""
         first = after.astimezone(zone).date() - timedelta(days=1)
         return next(at for at in self._from(first, zone) if at > after)
 
     def latest(self, until: datetime, zone: ZoneInfo) -> datetime:
-        """The last due time up to this one (UTC)."""
+        """Return the last due time up to this one (UTC)."""
         found = None
         for at in self._from(until.astimezone(zone).date() - self._way_back, zone):
             if at > until:
@@ -129,7 +131,7 @@ class Schedule:
         return timedelta(days=1) if self.every == MINUTES else LOOK_BACK
 
     def _from(self, first: date, zone: ZoneInfo) -> Iterator[datetime]:
-        """Due times in order, beginning with those of the local day `first`."""
+        """Yield the due times in order, from those of the local day `first`."""
         day = first
         while True:
             if self.every == MINUTES:
@@ -150,7 +152,7 @@ class Schedule:
                 return True
 
     def _within(self, day: date, zone: ZoneInfo) -> Iterator[datetime]:
-        """Counted in real minutes from one midnight to the next, however many hours the day has."""
+        """Yield the times of one local day, in real minutes from midnight to midnight."""
         at, end = _moment(day, time(0), zone), _moment(day + timedelta(days=1), time(0), zone)
         while at < end:
             yield at
@@ -158,7 +160,8 @@ class Schedule:
 
 
 def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """In UTC. With fold 0 a doubled time means its first round, and a skipped one as long after the
-    jump.
+    """Return the UTC time of a local one.
+
+    With fold 0 a doubled time means its first round, and a skipped one as long after the jump.
     """
     return datetime.combine(day, at, zone).astimezone(UTC)

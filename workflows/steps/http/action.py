@@ -1,7 +1,7 @@
-"""Built-in action: call an address on the internet.
+"""Built-in action: send an HTTP request.
 
-GET reads, the others may change something: those carry an Idempotency-Key, are journaled before
-they are sent, and end as “needs a decision” where no answer says what became of them.
+GET reads; other methods may change something. Those carry an Idempotency-Key, are journaled before
+they are sent, and end as “needs a decision” where no answer confirms their outcome.
 """
 
 import time
@@ -117,7 +117,7 @@ class HttpRequest(Action):
         return not changes(data["method"])
 
     def preview(self, call: Call, data: Data) -> Preview | Outcome:
-        """With the names of secret values in their place."""
+        """Show the request with the names of secret values in their place."""
         assert call.connection is not None  # pages send none
         found = prepared(call, data, masked(call.connection.agency, data))
         if isinstance(found, Failed):
@@ -139,7 +139,7 @@ class HttpRequest(Action):
 
 
 def _journaled(requests: Sequence[Prepared]) -> list[Outcome]:
-    """Sent together, those that may change something never twice."""
+    """Send the requests together; those that may change something are never sent twice."""
     changing = [one for one in requests if one.may_change]
     noted = http_journal.begin(
         {http_journal.place_of(one.call): one.key for one in changing if one.key}
@@ -165,8 +165,10 @@ def _journaled(requests: Sequence[Prepared]) -> list[Outcome]:
 
 
 def _send_all(requests: Sequence[Prepared]) -> list[Outcome]:
-    """Some at once; what does not get its turn soon waits for the lane's next, so that no worker is
-    held for long.
+    """Send the requests, some at once.
+
+    Requests that do not start in time wait for the lane's next turn, so that no worker is held for
+    long.
     """
     if not requests:
         return []

@@ -1,4 +1,4 @@
-"""Rows of an HTTP request: its query, its headers."""
+"""Form fields for the rows of an HTTP request: its query, its headers."""
 
 import re
 from typing import Any
@@ -46,8 +46,9 @@ class PairsField(ExactJsonField):
 
 
 class HeadersField(PairsField):
-    """Rows {"name", "value", "secret"}: the secret value of this name follows the value, behind a
-    space.
+    """Rows {"name", "value", "secret"}.
+
+    `secret` names a secret value that follows the value after a space.
     """
 
     columns = ("name", "value", "secret")

@@ -1,7 +1,7 @@
 """The journal of requests that may have changed something at their receiver.
 
-A note is committed before the request goes out and the output after, so a step that runs again (its
-process was killed, its lane was lost) neither sends twice nor forgets what it got.
+A note is committed before the request goes out and the output after it. A step that runs again,
+because its process was killed or its lane was lost, neither sends twice nor loses the output.
 """
 
 import uuid
@@ -19,8 +19,10 @@ Place = tuple[int, str, int]  # activation, step, element
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """`output` of an earlier turn, or None; `is_open`: sent before, and nobody knows what became of
-    it.
+    """The state of a request in the journal.
+
+    `output` is that of an earlier turn, or None; `is_open`: it was sent before, and its outcome is
+    unknown.
     """
 
     output: Data | None = None
@@ -33,7 +35,7 @@ def place_of(call: Call) -> Place:
 
 
 def key_of(call: Call, *content: str | bytes) -> uuid.UUID:
-    """The Idempotency-Key: stable for this content of this step run."""
+    """Return the Idempotency-Key, which is stable for this content of this step run."""
     digest = sha256()
     for part in content:
         given = part.encode() if isinstance(part, str) else part
@@ -42,7 +44,7 @@ def key_of(call: Call, *content: str | bytes) -> uuid.UUID:
 
 
 def begin(wanted: Mapping[Place, uuid.UUID]) -> Mapping[Place, Noted]:
-    """Note these as about to be sent, except those that were; what is known of each."""
+    """Note these requests as about to be sent, except earlier ones; return the state of each."""
     ids = {activation for activation, _, _ in wanted}
     rows = {
         (row.activation_id, row.step, row.element): row
@@ -76,7 +78,7 @@ def _note(fresh: Sequence[Place], wanted: Mapping[Place, uuid.UUID]) -> None:
 
 
 def settle(outputs: Mapping[Place, Data | None]) -> None:
-    """What came back; None where it is known that nothing was done. What is not named stays open."""
+    """Store the outputs; None where a request certainly did nothing. All others stay open."""
     for (activation, step, element), output in outputs.items():
         row = SentRequest.objects.filter(activation=activation, step=step, element=element)
         if output is None:
@@ -86,7 +88,7 @@ def settle(outputs: Mapping[Place, Data | None]) -> None:
 
 
 def forget_open(activation_id: int) -> None:
-    """A person replays the activation: what nobody knows the end of may be sent again."""
+    """Delete the open requests of an activation, because a person replays it."""
     SentRequest.objects.filter(activation=activation_id, output__isnull=True).delete()
 
 

@@ -1,4 +1,4 @@
-"""One request of an HTTP step, ready to be sent, or to be shown as it would be."""
+"""One request of an HTTP step, prepared to be sent or to be shown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Secrets = Mapping[str, Opened]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """`key` None: its method changes nothing, or nothing is sent."""
+    """A prepared request; `key` is None for methods that change nothing and for previews."""
 
     call: Call
     method: str
@@ -34,7 +34,7 @@ class Prepared:
 
     @property
     def text(self) -> str:
-        """As it goes out, line by line."""
+        """Return headers and body as they are sent."""
         head = "\n".join(f"{name}: {value}" for name, value in self.headers.items())
         return f"{head}\n\n{self.body.decode()}" if self.body else head
 
@@ -44,14 +44,17 @@ def changes(method: str) -> bool:
 
 
 def opened(calls: Sequence[Call], rows: Sequence[Data]) -> Secrets:
-    """A wave is of one connection, so of one agency."""
+    """Decrypt the secret values of these rows.
+
+    A wave is of one connection, so of one agency.
+    """
     connection = calls[0].connection
     assert connection is not None  # pages send none
     return secret_values.opened(connection.agency_id, _named(rows))
 
 
 def masked(agency: Agency, data: Data) -> Secrets:
-    """Their names where the values will stand: nothing is opened."""
+    """Return the names of the secret values in their place, without decrypting any."""
     rows = secret_values.of(agency).filter(name__in=_named([data])).values_list("name", "host")
     return {name: Opened(host, f"[secret value {name}]") for name, host in rows}
 
@@ -113,7 +116,7 @@ def _body(data: Data) -> tuple[bytes | None, str]:
 
 
 def _set(headers: dict[str, str], name: str, value: str) -> None:
-    """A header of this name, in whatever case, gives way."""
+    """Set a header in place of one with the same name in any case."""
     for known in [known for known in headers if known.lower() == name.lower()]:
         del headers[known]
     headers[name] = value

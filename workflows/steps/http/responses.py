@@ -1,4 +1,4 @@
-"""What the answer to a step's HTTP request means."""
+"""The outcome of a step, from the response to its HTTP request."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -44,8 +44,9 @@ def outcome_of(request: Prepared, answer: Answer) -> Outcome:
 
 
 def _done(request: Prepared, answer: Answer) -> Outcome:
-    """The answer, as later steps see it. Whatever cannot be read of it, a request that changes is
-    done.
+    """Return the response as later steps see it.
+
+    A request that may change something is done even where its response cannot be read.
     """
     output: Data = {
         "status": answer.status,
@@ -73,7 +74,7 @@ def _done(request: Prepared, answer: Answer) -> Outcome:
 
 
 def _read(text: str, content_type: str) -> Any:
-    """A JSON document with exact numbers, else the text."""
+    """Return a JSON document with exact numbers, or the text of any other type."""
     kind = content_type.partition(";")[0].strip().lower()
     if not (kind == "application/json" or kind.endswith("+json")):
         return text
@@ -85,8 +86,9 @@ def _read(text: str, content_type: str) -> Any:
 
 
 def _hide(text: str, request: Prepared) -> str:
-    """Return the text without the request's secrets, should the receiver echo them, also as JSON
-    writes them.
+    """Return the text without the request's secrets, in case the receiver echoes them.
+
+    JSON spellings of them are removed too.
     """
     for value in request.hidden:
         for spelling in {value, exact_json.dumps(value)[1:-1], json.dumps(value)[1:-1]}:
@@ -95,8 +97,9 @@ def _hide(text: str, request: Prepared) -> str:
 
 
 def _retry_at(answer: Answer) -> datetime | None:
-    """When the receiver said (seconds, or a date), at most a day ahead; None leaves it to the
-    back-off.
+    """Return the time of Retry-After (seconds or a date), at most a day ahead.
+
+    None leaves the time to the back-off.
     """
     told = answer.headers.get("retry-after", "").strip()
     latest = clock.now() + LONGEST_WAIT
