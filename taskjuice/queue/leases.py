@@ -91,15 +91,18 @@ def add_idle_check(is_idle: Callable[[str], bool]) -> None:
     _idle_checks.append(is_idle)
 
 
-def free_dead(model: type[Model]) -> None:
-    """The sweep: what processes held that are dead, or idle, is free now.
+def free_dead(model: type[Model]) -> list[int]:
+    """Free what processes held that are dead, or idle, and return the keys of its rows. Part of the sweep.
 
     A holder is asked about after its token was read: what it has taken since then has another
     token.
     """
+    freed = []
     rows = model._default_manager.filter(lease_until__gt=Now())
     for pk, token, holder in rows.values_list("pk", "lease_token", "lease_holder"):
-        if holder and (
+        is_left = holder and (
             processes.is_dead(holder) or any(is_idle(holder) for is_idle in _idle_checks)
-        ):
-            rows.filter(pk=pk, lease_token=token).update(lease_until=Now())
+        )
+        if is_left and rows.filter(pk=pk, lease_token=token).update(lease_until=Now()):
+            freed.append(pk)
+    return freed

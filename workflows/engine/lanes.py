@@ -181,8 +181,10 @@ def wake_lanes(connection_ids: Iterable[int], *, gather: bool = False) -> None:
 
 def rewake_forgotten() -> None:
     """Free the lanes of dead holders and queue all due work again, in the worker's sweep."""
-    leases.free_dead(Lane)
+    freed = leases.free_dead(Lane)
     with transaction.atomic():
+        # What was queued meanwhile found the lane held, and was lost.
+        Lane.objects.filter(pk__in=freed).update(wake_pending=False)
         with database.cursor() as cursor:
             cursor.execute(f"{FORGOTTEN} ORDER BY l.connection_id FOR UPDATE OF l SKIP LOCKED")
             forgotten = [row[0] for row in cursor.fetchall()]

@@ -1,5 +1,6 @@
 """The engine with real rows and made-up actions; the real ones are tested against the sandbox."""
 
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from django_q.models import OrmQ
 from connections.errors import Invalid, NeedsConsent, RetryLater
 from connections.integrations import Data, Done, TryLater, Unknown, registry
 from connections.models import Connection
+from taskjuice.queue import processes
 from taskjuice.queue.leases import Lease
 from taskjuice.workspaces.models import User, Workspace
 from tests.factories import make_activation, make_connection, make_workflow
@@ -459,6 +461,22 @@ def test_sweep_frees_the_lane_of_a_dead_process(look: Look, connection: Connecti
     Lane.objects.update(lease_holder=f"{host}|{pid}|1")  # the same pid, but started at another time
     lanes.rewake_forgotten()
     assert OrmQ.objects.count() == 2
+    runner.run_lane(connection.pk)
+    assert states() == ["succeeded"]
+
+
+def test_lane_of_a_dead_holder_is_woken_at_once_though_a_wake_up_found_it_held(
+    look: Look, connection: Connection
+) -> None:
+    due(connection, 2000)
+    assert lanes.acquire(connection.pk) is not None
+    host = processes.identity().split("|", maxsplit=1)[0]
+    lanes.wake_lanes([connection.pk])
+    OrmQ.objects.all().delete()
+    runner.run_lane(connection.pk)  # the wake-up is taken, and the lane is held
+    Lane.objects.update(lease_holder=f"{host}|{os.getpid()}|1")
+    lanes.rewake_forgotten()
+    assert OrmQ.objects.count() == 1
     runner.run_lane(connection.pk)
     assert states() == ["succeeded"]
 
