@@ -1,11 +1,11 @@
-"""`make drill`: docs/deploy.md done under load, a table at the end, and an exit code of 1 if
-anything was not well.
+"""`make drill`: docs/deploy.md done under load, a table at the end, and an exit code of 1 if anything was not well.
 
 python -m tests.drill [--postgres PROGRAMS] [chapter …]
 """
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -41,6 +41,9 @@ def main() -> int:
     )
     parser.add_argument("chapters", nargs="*", metavar="CHAPTER", help=f"of {', '.join(CHAPTERS)}")
     given = parser.parse_args()
+    # What was started ends with it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(1))
     folder = Path(tempfile.mkdtemp(prefix="taskjuice-drill-"))
     folder.chmod(0o755)
     if not can_have_host():
@@ -58,6 +61,7 @@ def main() -> int:
             flush=True,
         )
         load = Load(made)
+        print_head()
         lines.append(load.measure("nothing happens", lambda: time.sleep(10)))
         say(lines[-1])
         for name in given.chapters or CHAPTERS:
@@ -74,40 +78,46 @@ def main() -> int:
 
 
 def say(line: Line) -> None:
-    print(
-        f"{'well' if line.is_well else 'NOT WELL'} after {line.seconds:.0f} s: {line.chapter}",
-        flush=True,
-    )
+    print(row_of(line), flush=True)
     if line.trouble:
         print(line.trouble, flush=True)
 
 
 def print_table(lines: list[Line]) -> None:
-    head = ("sent", "acked", "errors", "lost", "doubled", "longest", "took", "verdict")
-    print(
-        " ".join(f"{name:>{width}}" for name, width in zip(head, WIDTHS, strict=True)), " chapter"
-    )
+    print()
+    print_head()
     for line in lines:
-        cells = (
-            line.sent,
-            line.acknowledged,
-            line.errors.total(),
-            line.lost,
-            line.doubled,
-            f"{line.longest:.1f} s",
-            f"{line.seconds:.0f} s",
-            "well" if line.is_well else "NOT WELL",
-        )
-        row = " ".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
-        errors = (
-            f" ({', '.join(f'{n} × {what}' for what, n in line.errors.items())})"
-            if line.errors
-            else ""
-        )
-        print(f"{row}  {line.chapter}{errors}")
+        print(row_of(line))
     print(
         "Longest: of a webhook to its answer, of an event to the end of its activation, or of a page."
     )
+
+
+def print_head() -> None:
+    head = ("sent", "acked", "errors", "lost", "doubled", "longest", "took", "verdict")
+    print(
+        " ".join(f"{name:>{width}}" for name, width in zip(head, WIDTHS, strict=True)),
+        " chapter",
+        flush=True,
+    )
+
+
+def row_of(line: Line) -> str:
+    cells = (
+        line.sent,
+        line.acknowledged,
+        line.errors.total(),
+        line.lost,
+        line.doubled,
+        f"{line.longest:.1f} s",
+        f"{line.seconds:.0f} s",
+        "well" if line.is_well else "NOT WELL",
+    )
+    row = " ".join(f"{cell:>{width}}" for cell, width in zip(cells, WIDTHS, strict=True))
+    errors = (
+        f" ({', '.join(f'{n} × {what}' for what, n in line.errors.items())})" if line.errors else ""
+    )
+    return f"{row}  {line.chapter}{errors}"
 
 
 if __name__ == "__main__":

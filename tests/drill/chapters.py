@@ -157,8 +157,11 @@ def lose_each_node(installation: Installation, load: Load) -> None:
 
 
 def restart_database(installation: Installation, load: Load) -> None:
+    """Stopped for a second, while PgBouncer has everybody wait."""
     time.sleep(3)
+    installation.pool.pause()
     installation.restart_database(1.0)
+    installation.pool.resume()
     time.sleep(5)
 
 

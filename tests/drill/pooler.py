@@ -51,8 +51,20 @@ class Pooler:
             self.passwords[role] = password
         self._write_passwords()
         if self.process is not None:
-            self.process.send_signal(signal.SIGHUP)
+            self._signal(signal.SIGHUP)
             time.sleep(0.5)
+
+    def pause(self) -> None:
+        """Have all that is asked wait: `systemctl kill -s USR1 pgbouncer`."""
+        self._signal(signal.SIGUSR1)
+        time.sleep(0.2)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGUSR2)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
 
     def url(self, role: str, database: str) -> str:
         options = f"sslmode=verify-full&sslrootcert={self.folder / 'cert.pem'}"
