@@ -108,7 +108,7 @@ DATABASE_URL = env.str("DATABASE_URL", default="") or environment.embedded_datab
 )
 DATABASES = {"default": environment.database(DATABASE_URL)}
 # PostgreSQL's own, with limits on how long anything waits (reasons:
-# docs/decisions/database-limits.md)
+# docs/decisions/0012-database-limits.md)
 DATABASES["default"]["ENGINE"] = "taskjuice.database"
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {})
@@ -128,7 +128,7 @@ CACHES = {
     "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
-# -- the queue: a wake-up only, never the truth (reasons: docs/decisions/queue.md) --
+# -- the queue: a wake-up only, never the truth (reasons: docs/decisions/0002-queue.md) --
 WORKER_PROCESSES = environment.integer("WORKER_PROCESSES", 3, "use 1 to 64", most=64)
 Q_CLUSTER = {
     "name": "taskjuice",
@@ -152,7 +152,7 @@ Q_CLUSTER = {
     "label": "Queue",
 }
 
-# -- how long history is kept (reasons: docs/decisions/retention.md) --
+# -- how long history is kept (reasons: docs/decisions/0011-retention.md) --
 HISTORY_DAYS = environment.integer("HISTORY_DAYS", 400, "use 60 or more days", least=60)
 
 # -- people --

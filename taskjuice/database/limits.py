@@ -1,4 +1,4 @@
-"""How long this process waits for its database (reasons: docs/decisions/database-limits.md).
+"""How long this process waits for its database (reasons: docs/decisions/0012-database-limits.md).
 
 All of it is counted here, at the client: a server that hangs, or a network that swallows packets,
 cannot end a statement, and behind a pooler in transaction mode no setting of a session holds.

@@ -19,7 +19,7 @@ from taskjuice.private_files import open_to_append
 
 START = 60.0  # seconds for everything to answer
 # How the web server is started wherever it is: by the units and the image too (deploy/,
-# docs/decisions/web-server.md).
+# docs/decisions/0001-web-server.md).
 GRANIAN = "--interface wsgi --no-ws --blocking-threads 10 --respawn-failed-workers --respawn-interval 0.5".split()
 APPLICATION = "taskjuice.wsgi:application"
 NOWHERE = "postgres://nobody@localhost:1/nothing"  # for commands that need settings but no database

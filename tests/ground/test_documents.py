@@ -93,7 +93,7 @@ def test_management_commands_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where a document names a file of the operator's
     audit.record("deed", by=None, agency=agency)
-    with Path("heads-of-last-month.txt").open("w") as heads:
+    with Path("audit-heads.txt").open("w") as heads:
         call_command("verify_audit", stdout=heads)
     run = [words for words in commands("manage.py") if words.split()[0] in RUN_HERE]
     assert {words.split()[0] for words in run} == RUN_HERE
@@ -222,3 +222,17 @@ def test_sum_of_database_connections_is_right() -> None:
     total = 2 * workers * pool + 3 * of_a_worker_node
     assert f"2 · {workers} · {pool} + 3 · {of_a_worker_node} = {total}, more than" in text
     assert total > 100
+
+
+def test_architecture_names_files_that_are_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    paths = set(
+        re.findall(r"\b((?:taskjuice|connections|xero|workflows|tests)/[\w/]*(?:\.py|/))", text)
+    )
+    # "`store.py`": beside a file that was named in full
+    names = set(re.findall(r"`(\w+\.py)`", text))
+    rooms = {ROOT / path if path.endswith("/") else (ROOT / path).parent for path in paths}
+    assert len(paths) > 30
+    assert sorted(path for path in paths if not (ROOT / path).exists()) == []
+    beside = {name for room in rooms for name in names if (room / name).exists()}
+    assert sorted(names - beside - {path.name for path in ROOT.glob("*.py")}) == []

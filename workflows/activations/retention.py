@@ -1,4 +1,4 @@
-"""Removal of old history, and its exceptions: docs/decisions/retention.md."""
+"""Removal of old history, and its exceptions: docs/decisions/0011-retention.md."""
 
 from datetime import datetime, timedelta
 from typing import Any

@@ -3,7 +3,7 @@
 The web process sends the request as JSON and waits without working; the process
 (step_test_process.py) has limits of time, processor time and memory, and is killed beyond them. An
 agency has one test at a time, and a web process few, so that its threads stay free for others. Why
-not the queue: docs/decisions/step-tests.md.
+not the queue: docs/decisions/0013-step-tests.md.
 """
 
 import os
