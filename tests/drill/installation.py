@@ -230,15 +230,16 @@ class Installation:
         self.pool.start()
 
     def rows(self, query: str, values: Any = ()) -> list[Any]:
-        """Return what the server says, asked past PgBouncer as its superuser; nothing while it is
-        away.
-        """
-        with (
-            contextlib.suppress(psycopg.OperationalError),
-            self.server.connect(DATABASE) as database,
-        ):
-            return database.execute(query, values).fetchall()
-        return []
+        """Return what the server says, asked past PgBouncer as its superuser; wait while it is away."""
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with self.server.connect(DATABASE) as database:
+                    return database.execute(query, values).fetchall()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
 
     def key_lists(self, setting: str) -> list[tuple[str, ...]]:
         """Return the ids of the keys that each living node says it knows."""
