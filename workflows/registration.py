@@ -24,7 +24,7 @@ from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.unknown_outcomes import go_on
 from workflows.builder import queries as builder_queries
 from workflows.engine import lanes, organisation_pauses
-from workflows.engine.write_permission import of_activations
+from workflows.engine.write_permission import list_write_refusals
 from workflows.models import (
     Activation,
     Approval,
@@ -40,12 +40,12 @@ from workflows.models import (
 from workflows.steps.ask_person import AskPerson
 from workflows.steps.core import Filter, Note, SetValues
 from workflows.steps.delay import Delay
-from workflows.steps.email_views import panel as emails_panel
+from workflows.steps.email_views import build_panel as emails_panel
 from workflows.steps.http.action import HttpRequest
 from workflows.steps.send_email import SendEmail
 from workflows.triggers import causes
 from workflows.triggers import runner as trigger_runner
-from workflows.triggers.intake import interests, start_activations
+from workflows.triggers.intake import list_interests, start_activations
 from workflows.triggers.runner import Manual, OnSchedule
 
 
@@ -54,12 +54,12 @@ def register() -> None:
         actions=[Filter(), SetValues(), Note(), Delay(), AskPerson(), SendEmail(), HttpRequest()],
         triggers=[OnSchedule(), Manual()],
         listener=start_activations,
-        interests=interests,
+        interests=list_interests,
     )
     activation_retention.register()
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
     sweeping.add("schedules", seconds=5, run=trigger_runner.start_due)
-    sweeping.add("pauses that are over", seconds=10, run=organisation_pauses.end_due)
+    sweeping.add("pauses that are over", seconds=10, run=organisation_pauses.end_due_pauses)
     sweeping.add("overlooked decisions", seconds=5, run=approval_tasks.mend)
     providers.tell_workflows(builder_queries.names_using)
     providers.when_usable(_go_on)
@@ -71,7 +71,7 @@ def register() -> None:
     sending.tell_authors(builder_queries.author_of)
     reconciliation.tell_causes(causes.list_causes)
     echoes.tell_chains(builder_queries.chains_of)
-    resend_checks.tell_activations(of_activations)
+    resend_checks.tell_activations(list_write_refusals)
     invariants.register()
     _tell_holdings()
 

@@ -87,7 +87,7 @@ class Attention:
     @cached_property
     def safety(self) -> Item | None:
         """Workflows that paused themselves, at which organisation of this scope."""
-        pauses = organisation_pauses.active(agency=self.scope.agency, by_safety=True)
+        pauses = organisation_pauses.list_active(agency=self.scope.agency, by_safety=True)
         if self.scope.workspace is not None:
             pauses = pauses.filter(connection__workspace=self.scope.workspace)
         named = pauses.values_list(

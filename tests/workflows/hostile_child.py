@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workflows.definition.expressions import ExpressionError, evaluate
+from workflows.definition.expressions import ExpressionError, evaluate_text
 
 SPARE = 64 * 1024 * 1024
 DATA = {
@@ -31,7 +31,7 @@ def run(text: str) -> dict[str, Any]:
     resource.setrlimit(resource.RLIMIT_CPU, (3, 3))
     started = time.process_time()
     try:
-        evaluate(text, DATA)
+        evaluate_text(text, DATA)
         ended = "value"
     except Exception as error:  # noqa: BLE001 - what it is, is what is asked
         ended = "ExpressionError" if isinstance(error, ExpressionError) else type(error).__name__

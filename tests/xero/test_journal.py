@@ -33,7 +33,7 @@ from tests.factories import make_activation, make_call, make_connection, make_wo
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from workflows.engine import lanes, runner
-from workflows.engine.plans import clean
+from workflows.engine.plans import clean_input
 from workflows.models import Activation
 from xero.actions.writing import XeroWriter
 
@@ -123,7 +123,7 @@ class Scene:
     def run(self) -> Outcome:
         action = registry.actions[self.key]
         call = ActionCall(self.connection, activation_id=7, step="write")
-        return action.run_many([call], [clean(action, self.input)])[0]
+        return action.run_many([call], [clean_input(action, self.input)])[0]
 
     def until_settled(self, seconds: float = 15) -> Outcome:
         """As the lane would, only sooner than it is told."""
@@ -255,7 +255,7 @@ def test_wave_that_lost_its_answer_is_looked_up_at_once(
     sandbox: SandboxProcess, connection: Connection
 ) -> None:
     action = registry.actions["xero/create-invoice"]
-    rows = [clean(action, Scene(sandbox, connection, "invoice").input) for _ in range(20)]
+    rows = [clean_input(action, Scene(sandbox, connection, "invoice").input) for _ in range(20)]
     calls = [ActionCall(connection, activation_id=number, step="s") for number in range(20)]
     fault(sandbox, "reset_after")
     sandbox.api("DELETE", "counters")
@@ -333,7 +333,7 @@ def test_form_whose_request_died_is_settled_by_the_sweep(
     one = Scene(sandbox, connection, "invoice")
     fault(sandbox, "error_500_before")
     call = ActionCall(connection, user=owner, form_key=uuid4())
-    assert isinstance(action.outcome(call, clean(action, one.input)), TryLater)
+    assert isinstance(action.outcome(call, clean_input(action, one.input)), TryLater)
     assert journal.settle_orphans() == 0  # its request has just looked
     monkeypatch.setattr(journal, "CHECK_SECONDS", 0)
     assert journal.settle_orphans() == 1
@@ -484,7 +484,7 @@ def test_double_click_at_the_same_moment_is_one_invoice(
 ) -> None:
     one = Scene(sandbox, connection, "invoice")
     action = registry.actions[one.key]
-    data, key = clean(action, one.input), uuid4()
+    data, key = clean_input(action, one.input), uuid4()
     sandbox.api("POST", "faults", {"kind": "slow", "method": "PUT", "seconds": 0.5})
     outcomes: list[Outcome] = []
 

@@ -14,7 +14,7 @@ from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.validation import Place, problems
+from workflows.definition.validation import RunScope, list_problems
 from workflows.models import Workflow
 from xero.models import Ledger, Part
 from xero.sync import upsert
@@ -163,7 +163,7 @@ def test_organisations_are_told_apart(harbour: Connection, other_workspace: Work
 def test_disconnected_organisations_are_not_asked(harbour: Connection) -> None:
     harbour.state = ConnectionState.REVOKED
     draft = Draft("xero/invoice-event", {"change": "any"}, [payment(account_code="999")])
-    assert [p.message for p in problems(draft, Place(harbour.agency, [harbour]))] == [
+    assert [p.message for p in list_problems(draft, RunScope(harbour.agency, [harbour]))] == [
         "None of the chosen organisations is connected any more."
     ]
 

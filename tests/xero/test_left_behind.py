@@ -19,7 +19,7 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from workflows.activations import replay
 from workflows.engine import lanes, runner
-from workflows.engine.plans import clean
+from workflows.engine.plans import clean_input
 from workflows.models import Activation, Workflow
 from xero.actions.writing import XeroWriter
 
@@ -67,7 +67,7 @@ class Contacts:
         action, key = registry.actions["xero/create-contact"], uuid4()
         outcome = action.outcome(
             ActionCall(self.connection, user=user, form_key=key),
-            clean(action, {"name": self.names[-1]}),
+            clean_input(action, {"name": self.names[-1]}),
         )
         assert isinstance(outcome, TryLater)
         return Call.objects.get(form_key=key)

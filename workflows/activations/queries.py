@@ -303,7 +303,7 @@ def _where(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> tuple[
 
 def _rows(found: Sequence[Activation]) -> list[Row]:
     lanes = parked_lanes([activation.connection_id for activation in found])
-    pauses = organisation_pauses.holding(found)
+    pauses = organisation_pauses.find_holding(found)
     return [
         Row(
             a,

@@ -19,7 +19,7 @@ from taskjuice.workspaces.models import User
 from workflows.approvals import permits
 from workflows.approvals import tasks as approval_tasks
 from workflows.engine import lanes
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import FINISHED, Activation, ActivationState, StepRun, Version
 from workflows.steps.http import journal as http_journal
 
@@ -82,7 +82,7 @@ def cancel(*, activation: Activation, by: User) -> None:
     """
     current = _locked(activation)
     if current.state not in CANCELLABLE:
-        raise NotAllowed("It has ended already.")
+        raise NotAllowedNow("It has ended already.")
     Activation.objects.filter(pk=current.pk).update(
         state=ActivationState.CANCELLED, finished_at=Now()
     )
@@ -96,7 +96,7 @@ def resume(*, activation: Activation, by: User) -> None:
     """Make an activation due that waits for its next attempt; the provider's limits still apply."""
     current = _locked(activation)
     if current.state != ActivationState.READY:
-        raise NotAllowed("It does not wait.")
+        raise NotAllowedNow("It does not wait.")
     Activation.objects.filter(pk=current.pk).update(next_at=Now())
     lanes.wake_lanes([current.connection_id])
     _note("activation resumed", current, by)
@@ -111,11 +111,13 @@ def mark_done(*, activation: Activation, by: User) -> None:
     """
     current = _locked(activation)
     if current.state != ActivationState.UNKNOWN:
-        raise NotAllowed("It does not wait for such a decision.")
+        raise NotAllowedNow("It does not wait for such a decision.")
     if undecided_call(current) is not None:
-        raise NotAllowed("Decide about the write itself, on its page; the activation then goes on.")
+        raise NotAllowedNow(
+            "Decide about the write itself, on its page; the activation then goes on."
+        )
     if current.version is None:
-        raise NotAllowed("The version it would run on is no longer there.")
+        raise NotAllowedNow("The version it would run on is no longer there.")
     step = current.version.steps[current.position]
     _note_done(current, step, by)
     outputs = {name: kept for name, kept in current.outputs.items() if name != f"@{step['name']}"}
@@ -149,7 +151,7 @@ def each(activations: Iterable[Activation], verb: Any, *, by: User) -> tuple[int
         try:
             verb(activation=activation, by=by)
             done += 1
-        except NotAllowed as error:
+        except NotAllowedNow as error:
             refused = str(error)
     return done, refused
 
@@ -185,13 +187,13 @@ def _locked(activation: Activation) -> Activation:
 def _version(activation: Activation, on: str) -> Version:
     """Return the version to run on; raise NotAllowedNow where a replay is impossible."""
     if refusal := why_not_replay(activation):
-        raise NotAllowed(refusal)
+        raise NotAllowedNow(refusal)
     version = activation.version
     if on == CURRENT:
         live = Version.objects.filter(workflow=activation.workflow_id, live=True).first()
         version = live if activation.workflow_id else None
     if version is None:
-        raise NotAllowed("The version it would run on is no longer there.")
+        raise NotAllowedNow("The version it would run on is no longer there.")
     return version
 
 
@@ -204,15 +206,15 @@ def _kept_outputs(activation: Activation, version: Version, position: int) -> di
         len(version.steps) if activation.state == ActivationState.SUCCEEDED else activation.position
     )
     if not 0 <= position < len(version.steps) or position > reached:
-        raise NotAllowed("Begin at a step that was reached.")
+        raise NotAllowedNow("Begin at a step that was reached.")
     original = activation.version.steps if activation.version else []
     if position > same_until(original, version.steps):
-        raise NotAllowed("The current version differs before that step. Replay the whole of it.")
+        raise NotAllowedNow("The current version differs before that step. Replay the whole of it.")
     passed = StepRun.objects.filter(activation=activation, outcome__in=PASSED).order_by("id")
     outputs = dict(passed.values_list("name", "output"))
     names = [step["name"] for step in version.steps[:position]]
     if missing := [name for name in names if name not in outputs]:
-        raise NotAllowed(
+        raise NotAllowedNow(
             f"What the step {missing[0]} gave is no longer known. Replay the whole of it."
         )
     return {name: outputs[name] for name in names} | _progress(activation, version, position)
@@ -237,7 +239,7 @@ def _refuse_repeated_effects(activation: Activation, version: Version, position:
     )
     for step in version.steps[position:]:
         if step["name"] in done:
-            raise NotAllowed(
+            raise NotAllowedNow(
                 f"The step {step['name']} has been done and is not repeated. Begin at a later one."
             )
 

@@ -174,7 +174,7 @@ def story(activation: Activation) -> Story:
         document_href=_document_href(activation),
         task=approval_queries.open_of(activation),
         call_href=_call_href(activation),
-        pause=organisation_pauses.holding([activation]).get(activation.pk),
+        pause=organisation_pauses.find_holding([activation]).get(activation.pk),
         connection_href=_connection_href(activation),
     )
 

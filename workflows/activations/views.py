@@ -14,7 +14,7 @@ from taskjuice.workspaces.gate import Scope
 from workflows.activations import blocked, replay, replay_effects, timeline
 from workflows.activations import queries as activation_queries
 from workflows.activations.forms import ActivationFilter, BulkForm, ReplayForm
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Activation
 
 VERBS = {
@@ -151,7 +151,7 @@ def activation_replay(
             replay.replay_where_it_ended(activation=found, by=scope.user)
         else:
             replay.replay(activation=found, position=position, on=on, by=scope.user)
-    except NotAllowed as error:
+    except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, "It runs again. Steps that had finished before are not repeated.")
@@ -205,7 +205,7 @@ def _do(
     found = _found(scope, pk)
     try:
         VERBS[verb](activation=found, by=scope.user)
-    except NotAllowed as error:
+    except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, done)

@@ -174,7 +174,7 @@ def _double(request: Request, activation: Activation) -> Outcome | None:
 
 
 def _too_large(request: Request, activation: Activation) -> Outcome | None:
-    most = guards.amount(request.call.guard, "never_above")
+    most = guards.read_amount(request.call.guard, "never_above")
     if most is None:
         return None
     if request.amount is None:
@@ -191,7 +191,7 @@ def _too_large(request: Request, activation: Activation) -> Outcome | None:
 
 def _unapproved(request: Request, activation: Activation) -> Outcome | None:
     """Ask a person once per write, and again if its amount has changed since."""
-    above = guards.amount(request.call.guard, "approve_above")
+    above = guards.read_amount(request.call.guard, "approve_above")
     if above is None or (above and request.amount is not None and request.amount <= above):
         return None
     question = _question(request, activation)
@@ -236,7 +236,7 @@ def _over_the_hour(request: Request, activation: Activation) -> Outcome | None:
             f"{most:,} writes in the last hour are all that this step may do",
             spent[len(spent) - most],
         )
-    cap = guards.amount(guard, "amount_per_hour")
+    cap = guards.read_amount(guard, "amount_per_hour")
     if cap is None:
         return None
     if request.amount is None:

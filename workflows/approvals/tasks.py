@@ -19,7 +19,7 @@ from taskjuice.queue import clock
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, Role, User
 from workflows.engine import lanes
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import DECIDED, Activation, ActivationState, Approval, ApprovalState
 
 
@@ -72,7 +72,7 @@ def decide(*, approval: Approval, approved: bool, comment: str, by: User) -> Non
         )
         if not taken:
             approval.refresh_from_db()
-            raise NotAllowed(_why_not(approval))
+            raise NotAllowedNow(_why_not(approval))
         _let_go_on([approval.activation_id])
         audit.record(
             f"task {state}",

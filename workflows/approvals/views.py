@@ -14,7 +14,7 @@ from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
 from workflows.approvals import queries as approval_queries
 from workflows.approvals import tasks as approval_tasks
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Approval, ApprovalState
 
 ON_A_PAGE = 50
@@ -86,7 +86,7 @@ def _decide(
         approval_tasks.decide(
             approval=found, approved=approved, comment=form.cleaned_data["comment"], by=scope.user
         )
-    except NotAllowed as error:
+    except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, "Approved: the activation goes on." if approved else "Declined.")

@@ -20,7 +20,7 @@ from workflows.builder.views import (
     refuse_beyond,
 )
 from workflows.engine import lifecycle, organisation_pauses, safety_pause
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Workflow
 
 LAST_ACTIVATIONS = 10
@@ -51,14 +51,14 @@ def show_detail(
         "detail": detail,
         "reach": builder_queries.reach(found),
         "goes_beyond": builder_queries.goes_beyond(scope, found),
-        "waiting_here": organisation_pauses.waiting(found, paused) if paused else 0,
+        "waiting_here": organisation_pauses.count_waiting(found, paused) if paused else 0,
         "activations": builder_queries.newest_activations(scope, found, LAST_ACTIVATIONS),
         "clients": builder_queries.clients(connectable),
         "ticked": {str(pk) for pk in builder_queries.applied(scope, found)},
         "events": manual_runs.events_to_run(scope, found),
         "safety": limit or SafetyForm(initial={"pause_after": found.pause_after}),
         "pause": pause or pause_form(scope, found),
-        "held_back": safety_pause.waiting(found).count() if found.held else 0,
+        "held_back": safety_pause.list_waiting(found).count() if found.held else 0,
         "here": page_url(scope, "workflow-detail", found),
         "list": page_url(scope, "workflow-list"),
         "activation_list": page_url(scope, "activation-list"),
@@ -111,25 +111,25 @@ def workflow_publish(
 @require_POST
 def workflow_pause(request: HttpRequest, agency: str, *, workflow: int) -> Answer:
     done = "Paused at {reach}. Events that come now start nothing; what has begun finishes."
-    return _do(request, agency, workflow, lifecycle.pause, done)
+    return _do(request, agency, workflow, lifecycle.pause_workflow, done)
 
 
 @require_POST
 def workflow_resume(request: HttpRequest, agency: str, *, workflow: int) -> Answer:
     done = "Resumed at {reach}. The next event starts it, and what waited goes on."
-    return _do(request, agency, workflow, lifecycle.resume, done)
+    return _do(request, agency, workflow, lifecycle.resume_workflow, done)
 
 
 @require_POST
 def workflow_archive(request: HttpRequest, agency: str, *, workflow: int) -> Answer:
     done = "Archived. It starts nothing more at {reach}; its activations stay."
-    return _do(request, agency, workflow, lifecycle.archive, done)
+    return _do(request, agency, workflow, lifecycle.archive_workflow, done)
 
 
 @require_POST
 def workflow_unarchive(request: HttpRequest, agency: str, *, workflow: int) -> Answer:
     done = "It is back. It starts nothing before you resume or publish it."
-    return _do(request, agency, workflow, lifecycle.unarchive, done)
+    return _do(request, agency, workflow, lifecycle.unarchive_workflow, done)
 
 
 @require_POST
@@ -154,7 +154,7 @@ def _done(
 ) -> Answer:
     try:
         verb(workflow=found, by=scope.user)
-    except NotAllowed as error:
+    except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, done.format(reach=builder_queries.reach(found)))

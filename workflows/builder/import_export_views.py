@@ -25,7 +25,7 @@ class ImportForm(forms.Form):
     def clean_file(self) -> tuple[str, Draft]:
         uploaded: UploadedFile[bytes] = self.cleaned_data["file"]
         try:
-            return import_export.read(uploaded.read(import_export.LARGEST + 1))
+            return import_export.read_workflow(uploaded.read(import_export.LARGEST + 1))
         except import_export.NotReadable as error:
             raise forms.ValidationError(str(error)) from error
 
@@ -38,7 +38,9 @@ def workflow_export(
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
     draft = Draft.of(builder_queries.detail(scope, found).shown)
-    response = HttpResponse(import_export.write(found.name, draft), content_type="application/json")
+    response = HttpResponse(
+        import_export.write_workflow(found.name, draft), content_type="application/json"
+    )
     response["Content-Disposition"] = (
         f'attachment; filename="{import_export.file_name(found.name)}"'
     )

@@ -14,7 +14,7 @@ from workflows.builder.forms import RunForm
 from workflows.builder.step_test_runner import NotTested
 from workflows.builder.step_tests import Trial
 from workflows.builder.views import found_workflow, page_url
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Workflow
 
 
@@ -34,10 +34,10 @@ def workflow_run(
         if request.method != "POST":
             return _ask(request, scope, found, chosen)
         if not form.cleaned_data.get("sure"):
-            raise NotAllowed("Look at what it would do first, then run it.")
+            raise NotAllowedNow("Look at what it would do first, then run it.")
         key: UUID | None = form.cleaned_data.get("key")
         started = manual_runs.run_now(workflow=found, chosen=chosen, key=key, by=scope.user)
-    except NotAllowed as error:
+    except NotAllowedNow as error:
         messages.warning(request, str(error))
         return redirect(page_url(scope, "workflow-detail", found))
     messages.success(request, f"Started by hand for {chosen.event.connection.name}.")

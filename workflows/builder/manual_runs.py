@@ -19,7 +19,7 @@ from workflows.builder import step_tests as builder_step_tests
 from workflows.builder.step_tests import Choice, Trial
 from workflows.definition.drafts import Draft, Step
 from workflows.engine import organisation_pauses
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Activation, Version, Workflow, WorkflowState
 from workflows.triggers import intake
 
@@ -105,7 +105,9 @@ def runnable(scope: Scope, workflow: Workflow) -> list[int]:
     ones.
     """
     within = set(builder_queries.connectable(scope).values_list("pk", flat=True))
-    paused = organisation_pauses.active(workflow=workflow).values_list("connection_id", flat=True)
+    paused = organisation_pauses.list_active(workflow=workflow).values_list(
+        "connection_id", flat=True
+    )
     return sorted((builder_queries.applied(scope, workflow) & within) - set(paused))
 
 
@@ -151,14 +153,14 @@ def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> 
         .first()
     )
     if version is None or workflow.state != WorkflowState.PUBLISHED:
-        raise NotAllowed("Publish the workflow first.")
+        raise NotAllowedNow("Publish the workflow first.")
     event = builder_step_tests.event_for(connection_ids, version.trigger, typed)
     if event is None:
-        raise NotAllowed("Choose one of the events.")
+        raise NotAllowedNow("Choose one of the events.")
     if refusal := why_not_started(version.trigger, version.trigger_settings, event):
-        raise NotAllowed(refusal)
+        raise NotAllowedNow(refusal)
     if event.pk and Activation.objects.filter(event=event, workflow=workflow).exists():
-        raise NotAllowed(RAN)
+        raise NotAllowedNow(RAN)
     trigger = registry.triggers[version.trigger]
     return Chosen(
         version,
@@ -183,11 +185,11 @@ def run_now(*, workflow: Workflow, chosen: Chosen, key: UUID | None, by: User) -
         if Event.objects.filter(
             connection=event.connection_id, resource_id=event.resource_id
         ).exists():
-            raise NotAllowed("It was started already.")
+            raise NotAllowedNow("It was started already.")
         event.save()
     started = intake.start_one(event, chosen.version)
     if started is None:
-        raise NotAllowed(RAN)
+        raise NotAllowedNow(RAN)
     Activation.objects.filter(pk=started).update(run_by=str(by)[:254])
     audit.record(
         "workflow run by hand",

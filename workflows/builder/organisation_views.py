@@ -46,7 +46,7 @@ def workflow_pause_here(
     if not form.is_valid():
         return show_detail(request, scope, found, pause=form)
     waits = form.cleaned_data["events"] == form.WAIT
-    organisation_pauses.pause(
+    organisation_pauses.pause_at(
         workflow=found,
         connections=form.chosen,
         until=form.cleaned_data["until"],
@@ -72,7 +72,7 @@ def workflow_resume_here(
     if not form.is_valid():
         messages.error(request, first_error(form))
         return redirect(page_url(scope, "workflow-detail", found))
-    done = organisation_pauses.resume(workflow=found, connections=form.chosen, by=scope.user)
+    done = organisation_pauses.resume_at(workflow=found, connections=form.chosen, by=scope.user)
     organisations = form.chosen[0].name if done == 1 else f"{done:,} organisations"
     messages.success(
         request, f"Resumed at {organisations}. The next event starts it, and what waited goes on."

@@ -37,7 +37,7 @@ from workflows.builder.choices import Offers
 from workflows.builder.step_tests import Trial
 from workflows.builder.widgets import editor_widget, text
 from workflows.definition import drafts, guards, step_options
-from workflows.definition.cost_estimate import Estimate, estimate
+from workflows.definition.cost_estimate import Estimate, estimate_cost
 from workflows.definition.drafts import MAX_STEPS, Draft, Step
 from workflows.definition.evaluation_budget import evaluation_budget
 from workflows.definition.guards import GuardForm
@@ -97,7 +97,7 @@ class Card:
     def guard_form(self) -> forms.Form | None:
         """Return the form of the step's limits; None for steps that only read."""
         action = self.step.known_action
-        if action is None or not guards.guards(action):
+        if action is None or not guards.can_guard(action):
             return None
         form = GuardForm(
             initial=guards.as_fields(self.step.options.get("guard")),
@@ -259,7 +259,7 @@ class Builder:
 
     @property
     def cost(self) -> Estimate:
-        return estimate(self.draft)
+        return estimate_cost(self.draft)
 
     @property
     def trigger(self) -> Trigger | None:
@@ -312,7 +312,7 @@ class Builder:
         for number, card in enumerate(self.cards, start=1):
             step = card.step
             if step.for_each:
-                item = step_options.element_of(step.for_each, samples)
+                item = step_options.sample_element(step.for_each, samples)
                 title = f"each element, inside {step.name}"
                 found.append(
                     Source(number, title, "item", _values("item", "" if item is None else item))
@@ -325,7 +325,7 @@ class Builder:
 
     def _copy_of(self, card: Card) -> Card:
         """Return the same step under a handle and a name of its own."""
-        name = drafts.free_name(card.step.action, [one.step.name for one in self.cards])
+        name = drafts.choose_step_name(card.step.action, [one.step.name for one in self.cards])
         return Card(self._free_handle(), replace(card.step, name=name), self.offers)
 
     def _free_handle(self) -> str:
@@ -336,7 +336,7 @@ class Builder:
         action = registry.actions.get(action_key)
         if action is None or len(self.cards) >= MAX_STEPS:
             return self
-        name = drafts.free_name(action_key, [card.step.name for card in self.cards])
+        name = drafts.choose_step_name(action_key, [card.step.name for card in self.cards])
         card = Card(
             self._free_handle(), Step(name, action_key, self._defaults(action)), self.offers
         )

@@ -357,7 +357,7 @@ def applications_here(scope: Scope, workflow: Workflow) -> "QuerySet[WorkflowCon
 
 def _pauses(scope: Scope) -> "QuerySet[OrganisationPause]":
     """List the pauses in force at organisations of this scope."""
-    found = organisation_pauses.active(
+    found = organisation_pauses.list_active(
         agency=scope.agency, connection__workspace__in=scope.workspaces
     )
     return found.select_related("connection__workspace").order_by("since", "pk")
@@ -368,7 +368,7 @@ def _paused_itself(scope: Scope) -> Q:
 
     Workflows that an earlier release stopped everywhere are included.
     """
-    here = organisation_pauses.active(
+    here = organisation_pauses.list_active(
         workflow=OuterRef("pk"), by_safety=True, connection__workspace__in=scope.workspaces
     )
     return Q(Exists(here)) | Q(state=WorkflowState.SAFETY)

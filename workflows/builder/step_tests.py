@@ -33,10 +33,10 @@ from taskjuice.workspaces.models import User
 from workflows.activations import timeline
 from workflows.definition.drafts import Draft
 from workflows.definition.evaluation_budget import evaluation_budget
-from workflows.definition.validation import Place, problems
-from workflows.engine.plans import StepError, StepPlan, plan_of
+from workflows.definition.validation import RunScope, list_problems
+from workflows.engine.plans import StepError, StepPlan, build_plan
 from workflows.models import Activation
-from workflows.triggers.runner import event_by_hand
+from workflows.triggers.runner import build_manual_event
 
 RECENT = timedelta(days=30)
 MOST_EVENTS = 20
@@ -95,7 +95,8 @@ def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choic
         return []
     if trigger.by_hand:
         return [
-            Choice(event_by_hand(connection), "") for connection in _connections(connection_ids)
+            Choice(build_manual_event(connection), "")
+            for connection in _connections(connection_ids)
         ]
     return choices_of(
         trigger, events_of(connection_ids, trigger.category).order_by("-received_at")[:MOST_EVENTS]
@@ -133,7 +134,7 @@ def event_for(connection_ids: Sequence[int], trigger_key: str, typed: str) -> Ev
         for connection in _connections(connection_ids)
         if typed == f"{NOW}{connection.pk}"
     ]
-    return event_by_hand(chosen[0]) if chosen else None
+    return build_manual_event(chosen[0]) if chosen else None
 
 
 def _connections(connection_ids: Sequence[int]) -> list[Connection]:
@@ -167,7 +168,7 @@ def try_all(draft: Draft, event: Event, user: User) -> list[Trial]:
 
 
 def _try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
-    found = problems(draft, Place(event.connection.agency, [event.connection]))
+    found = list_problems(draft, RunScope(event.connection.agency, [event.connection]))
     wrong = [problem for problem in found if problem.where in {"trigger", *range(position + 1)}]
     if wrong:
         return Trial("failed", f"First finish what is missing: {wrong[0].message}")
@@ -188,7 +189,7 @@ def try_steps(draft: Draft, event: Event, user: User) -> Iterator[Trial]:
             yield Trial("failed", "It was not begun: the steps before it took too long.")
             return
         with evaluation_budget():
-            trial, output = _try(plan_of(step.as_stored()), context, event, user)
+            trial, output = _try(build_plan(step.as_stored()), context, event, user)
         yield trial
         if trial.state not in {"done", "preview", "skipped"}:
             return

@@ -12,7 +12,7 @@ from workflows.builder.views import found_workflow, page_url, refuse_beyond
 from workflows.definition import diffs
 from workflows.definition.drafts import Draft
 from workflows.engine import lifecycle
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Version
 
 
@@ -48,7 +48,7 @@ def version_list(
         "before": before,
         "after": after,
         "goes_beyond": builder_queries.goes_beyond(scope, found),
-        "changes": diffs.changes(Draft.of(before), Draft.of(after)) if before != after else [],
+        "changes": diffs.list_changes(Draft.of(before), Draft.of(after)) if before != after else [],
         "here": page_url(scope, "workflow-detail", found),
         "list": page_url(scope, "workflow-list"),
     }
@@ -76,7 +76,7 @@ def version_restore(
         raise Http404("No such version.")
     try:
         lifecycle.restore_version(workflow=found, number=number, by=scope.user)
-    except NotAllowed as error:
+    except NotAllowedNow as error:
         messages.warning(request, str(error))
         return redirect(page_url(scope, "workflow-detail", found))
     messages.success(

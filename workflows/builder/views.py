@@ -23,10 +23,10 @@ from workflows.builder.forms import WorkflowFilter, WorkflowForm
 from workflows.builder.page import Builder
 from workflows.builder.step_tests import Trial
 from workflows.definition import publish_warnings, validation
-from workflows.definition.drafts import Draft, blank
+from workflows.definition.drafts import Draft, blank_draft
 from workflows.definition.templates import STARTING_POINTS
 from workflows.engine import lifecycle
-from workflows.engine.lifecycle import Content, NotAllowed, NotPublishable, Stale
+from workflows.engine.lifecycle import Content, NotAllowedNow, NotPublishable, StaleDraft
 from workflows.models import Version, Workflow, WorkflowState
 
 ON_A_PAGE = 50
@@ -112,7 +112,7 @@ def workflow_new(request: HttpRequest, agency: str, workspace: str | None = None
     point = STARTING_POINTS.get(request.GET.get("template", ""))
     ticked = [edit.within[0].pk] if len(edit.within) == 1 else []
     form = _form(edit, name=point.name if point else "", ticked=ticked)
-    draft = point.draft_for(scope.user.email) if point else blank()
+    draft = point.draft_for(scope.user.email) if point else blank_draft()
     return _page(request, edit, Builder.of(draft, offers_of(scope.agency)), form)
 
 
@@ -133,9 +133,9 @@ def workflow_edit(
     if request.method == "POST":
         return _take(request, edit)
     assert edit.content is not None  # set above
-    wrong = validation.problems(edit.content.draft, lifecycle.place_of(found))
+    wrong = validation.list_problems(edit.content.draft, lifecycle.get_run_scope(found))
     builder = Builder.of(edit.content.draft, offers_of(scope.agency), wrong)
-    builder = builder.with_cautions(publish_warnings.cautions(edit.content.draft))
+    builder = builder.with_cautions(publish_warnings.list_cautions(edit.content.draft))
     ticked = sorted(builder_queries.applied(scope, found))
     return _page(request, edit, builder, _form(edit, name=found.name, ticked=ticked))
 
@@ -161,7 +161,7 @@ def _take(request: HttpRequest, edit: Edit) -> Answer:
     except ValidationError as error:
         form.add_error("name", error)
         return _page(request, edit, builder, form, status=422)
-    except Stale as stale:
+    except StaleDraft as stale:
         return _page(request, edit, builder, form, status=409, stale=stale)
     return (
         publish_workflow(request, edit.scope, saved)
@@ -206,7 +206,7 @@ def _save(request: HttpRequest, edit: Edit, builder: Builder, form: WorkflowForm
 
 def _saved(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
     draft = lifecycle.current_content(workflow).draft
-    left = len(validation.problems(draft, lifecycle.place_of(workflow)))
+    left = len(validation.list_problems(draft, lifecycle.get_run_scope(workflow)))
     if left:
         things = "one thing is" if left == 1 else f"{left} things are"
         messages.info(request, f"Saved. Before it can be published, {things} to be finished.")
@@ -217,21 +217,21 @@ def _saved(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
 
 def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
     try:
-        version = lifecycle.publish(workflow=workflow, by=scope.user)
+        version = lifecycle.publish_draft(workflow=workflow, by=scope.user)
     except NotPublishable as error:
         things = "One thing is" if len(error.found) == 1 else f"{len(error.found)} things are"
         messages.error(request, f"Not published yet. {things} to be finished first.")
         return _go(request, f"{page_url(scope, 'workflow-edit', workflow)}#problems")
-    except NotAllowed as error:
+    except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
         messages.success(
             request, f"Version {version.number} is live at {builder_queries.reach(workflow)}."
         )
-        for caution in publish_warnings.cautions(Draft.of(version))[:TOLD_CAUTIONS]:
+        for caution in publish_warnings.list_cautions(Draft.of(version))[:TOLD_CAUTIONS]:
             where = f"Step {caution.where + 1}: " if isinstance(caution.where, int) else ""
             messages.warning(request, f"{where}{caution.message}")
-        for name in lifecycle.place_of(workflow).disconnected:
+        for name in lifecycle.get_run_scope(workflow).disconnected:
             messages.warning(
                 request,
                 f"{name} is disconnected: nothing starts there until it is connected again.",
@@ -246,7 +246,7 @@ def _page(
     form: WorkflowForm,
     *,
     status: int = 200,
-    stale: Stale | None = None,
+    stale: StaleDraft | None = None,
 ) -> HttpResponse:
     stamp = lifecycle.stamp_of(stale.saved) if stale and stale.saved else ""
     ticked = whole_ids(form["connections"].value() or [])

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from workflows.definition.evaluation_budget import BudgetSpent, evaluation_budget, spend
-from workflows.definition.expression_filters import FilterError, as_text, day, number
-from workflows.definition.expressions import ExpressionError, MissingValueError, evaluate
+from workflows.definition.evaluation_budget import BudgetSpent, evaluation_budget, spend_elements
+from workflows.definition.expression_filters import FilterError, as_text, to_date, to_number
+from workflows.definition.expressions import ExpressionError, MissingValueError, evaluate_text
 
 OPERATORS = {
     "equals": "equals",
@@ -30,7 +30,7 @@ OPERATORS = {
 WITHOUT_VALUE = frozenset({"is-empty", "is-not-empty", "is-true", "is-false"})
 
 
-def holds(condition: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, str]:
+def check_condition(condition: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, str]:
     """Check whether a condition holds for the data, and say in words what did not.
 
     The condition is {"match": "all"|"any", "rows": [{"field", "operator", "value"}]}; one without
@@ -47,9 +47,9 @@ def holds(condition: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, 
 def _row_holds(row: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, str]:
     operator = row["operator"]
     left = _evaluate(row["field"], data, empty_is_fine=operator in {"is-empty", "is-not-empty"})
-    right = None if operator in WITHOUT_VALUE else evaluate(str(row.get("value", "")), data)
+    right = None if operator in WITHOUT_VALUE else evaluate_text(str(row.get("value", "")), data)
     try:
-        good = compare(left, operator, right)
+        good = compare_values(left, operator, right)
     except (FilterError, BudgetSpent) as error:
         raise ExpressionError(
             f"{error} In the condition {row['field']} {OPERATORS[operator]}."
@@ -60,14 +60,14 @@ def _row_holds(row: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[bool, s
 def _evaluate(field: str, data: Mapping[str, Any], *, empty_is_fine: bool) -> Any:
     """Evaluate a field; a missing name is an error unless the operator looks for emptiness."""
     try:
-        return evaluate(field, data)
+        return evaluate_text(field, data)
     except MissingValueError:
         if empty_is_fine:
             return None
         raise
 
 
-def compare(left: Any, operator: str, right: Any) -> bool:
+def compare_values(left: Any, operator: str, right: Any) -> bool:
     """Check `left operator right`; raise FilterError where the values do not suit the operator."""
     if operator not in COMPARISONS:
         raise FilterError(f"The operator “{operator}” is not known.")
@@ -76,20 +76,20 @@ def compare(left: Any, operator: str, right: Any) -> bool:
 
 def _amount(value: Any) -> Decimal:
     """Read a number as people type amounts: `1,000` is a thousand."""
-    return number(value.replace(",", "") if isinstance(value, str) else value)
+    return to_number(value.replace(",", "") if isinstance(value, str) else value)
 
 
 def _same(left: Any, right: Any) -> bool:
     """Compare numbers by value and texts without regard to case."""
     try:
-        return number(left) == _amount(right)
+        return to_number(left) == _amount(right)
     except FilterError:
         return as_text(left).casefold() == as_text(right).casefold()
 
 
 def _contains(left: Any, right: Any) -> bool:
     if isinstance(left, list):
-        spend(len(left))
+        spend_elements(len(left))
         return any(_same(element, right) for element in left)
     return as_text(right).casefold() in as_text(left).casefold()
 
@@ -106,7 +106,7 @@ def _is_one_of(left: Any, right: Any) -> bool:
     elements = (
         right if isinstance(right, list) else [part.strip() for part in as_text(right).split(",")]
     )
-    spend(len(elements))
+    spend_elements(len(elements))
     return any(_same(left, element) for element in elements)
 
 
@@ -120,12 +120,12 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ),
     "is-empty": lambda left, _: left in (None, "", [], {}),
     "is-not-empty": lambda left, _: left not in (None, "", [], {}),
-    "greater": lambda left, right: number(left) > _amount(right),
-    "at-least": lambda left, right: number(left) >= _amount(right),
-    "less": lambda left, right: number(left) < _amount(right),
-    "at-most": lambda left, right: number(left) <= _amount(right),
-    "before": lambda left, right: day(left) < day(right),
-    "after": lambda left, right: day(left) > day(right),
+    "greater": lambda left, right: to_number(left) > _amount(right),
+    "at-least": lambda left, right: to_number(left) >= _amount(right),
+    "less": lambda left, right: to_number(left) < _amount(right),
+    "at-most": lambda left, right: to_number(left) <= _amount(right),
+    "before": lambda left, right: to_date(left) < to_date(right),
+    "after": lambda left, right: to_date(left) > to_date(right),
     "in-list": _is_one_of,
     "not-in-list": lambda left, right: not _is_one_of(left, right),
     "is-true": lambda left, _: left is True or as_text(left).casefold() in {"true", "yes", "1"},

@@ -25,7 +25,7 @@ class Estimate:
         return not self.alone and not self.each
 
 
-def estimate(draft: Draft) -> Estimate:
+def estimate_cost(draft: Draft) -> Estimate:
     """Estimate the most that one event may use: steps under a condition count as if it held."""
     alone, batched, each = ZERO, ZERO, []
     for step in draft.steps:

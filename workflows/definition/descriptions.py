@@ -8,7 +8,7 @@ from django import forms
 from connections.integrations import registry
 from taskjuice.row_fields import RowsField
 from workflows.definition.drafts import Draft, Step, named_values
-from workflows.definition.step_options import condition_in_words, in_words, short
+from workflows.definition.step_options import condition_in_words, in_words, shorten_text
 
 
 def trigger_title(key: str) -> str:
@@ -116,7 +116,7 @@ def _named_in_words(given: Any) -> Iterator[tuple[str, str]]:
     rows = given if isinstance(given, list) else []
     secrets = {str(row.get("name")): row["secret"] for row in rows if row.get("secret")}
     for name, text in named_values(given).items():
-        words = [short(text)] if text not in (None, "") else []
+        words = [shorten_text(text)] if text not in (None, "") else []
         words += [f"the secret value {secrets[name]}"] if name in secrets else []
         yield name, " and ".join(words)
 
@@ -128,12 +128,12 @@ def _rows_in_words(step: Step, name: str, rows: list[Any]) -> Iterator[tuple[str
     """
     field = step.known_action.form.base_fields.get(name) if step.known_action else None
     if not isinstance(field, RowsField) or not all(isinstance(row, dict) for row in rows):
-        yield _label(step, name), short(", ".join(map(str, rows)))
+        yield _label(step, name), shorten_text(", ".join(map(str, rows)))
         return
     labels = {key: str(cell.label) for key, cell in field.row_form.base_fields.items()}
     for number, row in enumerate(rows, start=1):
         told = [
-            f"{labels.get(key, key)} {short(text)}"
+            f"{labels.get(key, key)} {shorten_text(text)}"
             for key, text in row.items()
             if text not in (None, "")
         ]
@@ -144,7 +144,11 @@ def _chosen(step: Step, name: str, value: Any) -> str:
     """Return the text of the choice where the field is a choice, else the value itself."""
     field = step.known_action.form.base_fields.get(name) if step.known_action else None
     choices = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}  # type: ignore[arg-type]  # no groups
-    return str(choices.get(value) or short(value)) if isinstance(value, str) else short(value)
+    return (
+        str(choices.get(value) or shorten_text(value))
+        if isinstance(value, str)
+        else shorten_text(value)
+    )
 
 
 def _label(step: Step, name: str) -> str:

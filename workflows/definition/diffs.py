@@ -19,7 +19,7 @@ NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldChange:
     """One field that differs; `nothing` stands for a value that is or was not set."""
 
     label: str
@@ -28,7 +28,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StepChange:
     """One difference.
 
     `kind` is added, removed, moved, renamed or changed. `number` counts steps from 1 and is 0 for
@@ -40,10 +40,10 @@ class Change:
     title: str
     name: str = ""
     note: str = ""
-    fields: list[Field] = field(default_factory=list)
+    fields: list[FieldChange] = field(default_factory=list)
 
 
-def changes(before: Draft, after: Draft) -> list[Change]:
+def list_changes(before: Draft, after: Draft) -> list[StepChange]:
     """List the changes in the order of the later version's steps, removed steps last."""
     pairs = _pairs(before.steps, after.steps)
     stayed = _stayed([pairs[new] for new in sorted(pairs)])
@@ -52,13 +52,13 @@ def changes(before: Draft, after: Draft) -> list[Change]:
         old = pairs.get(new)
         if old is None:
             found.append(
-                Change("added", new + 1, step.title, step.name, fields=list(_all_fields(step)))
+                StepChange("added", new + 1, step.title, step.name, fields=list(_all_fields(step)))
             )
             continue
         found += _of_step(before.steps[old], step, old, new, moved=old not in stayed)
     gone = [old for old in range(len(before.steps)) if old not in pairs.values()]
     steps = [(old, before.steps[old]) for old in gone]
-    return found + [Change("removed", old + 1, step.title, step.name) for old, step in steps]
+    return found + [StepChange("removed", old + 1, step.title, step.name) for old, step in steps]
 
 
 def _pairs(before: Sequence[Step], after: Sequence[Step]) -> dict[int, int]:
@@ -101,40 +101,42 @@ def _stayed(olds: Sequence[int]) -> set[int]:
     return found
 
 
-def _of_trigger(before: Draft, after: Draft) -> Iterator[Change]:
+def _of_trigger(before: Draft, after: Draft) -> Iterator[StepChange]:
     fields = []
     if before.trigger != after.trigger:
         fields.append(
-            Field("What happens", trigger_title(before.trigger), trigger_title(after.trigger))
+            FieldChange("What happens", trigger_title(before.trigger), trigger_title(after.trigger))
         )
     labels = setting_labels(before.trigger) | setting_labels(after.trigger)
     for name, label in labels.items():
         old, new = setting_in_words(before, name), setting_in_words(after, name)
         if old != new:
-            fields.append(Field(label, old or NOTHING, new or NOTHING))
+            fields.append(FieldChange(label, old or NOTHING, new or NOTHING))
     if fields:
-        yield Change("changed", 0, "Starts when", fields=fields)
+        yield StepChange("changed", 0, "Starts when", fields=fields)
 
 
-def _of_step(before: Step, after: Step, old: int, new: int, *, moved: bool) -> Iterator[Change]:
+def _of_step(before: Step, after: Step, old: int, new: int, *, moved: bool) -> Iterator[StepChange]:
     if moved:
-        yield Change("moved", new + 1, after.title, after.name, f"it was step {old + 1}")
+        yield StepChange("moved", new + 1, after.title, after.name, f"it was step {old + 1}")
     if before.name != after.name:
-        yield Change("renamed", new + 1, after.title, after.name, f"it was called {before.name}")
+        yield StepChange(
+            "renamed", new + 1, after.title, after.name, f"it was called {before.name}"
+        )
     if fields := list(_differences(before, after)):
-        yield Change("changed", new + 1, after.title, after.name, fields=fields)
+        yield StepChange("changed", new + 1, after.title, after.name, fields=fields)
 
 
-def _differences(before: Step, after: Step) -> Iterator[Field]:
+def _differences(before: Step, after: Step) -> Iterator[FieldChange]:
     old, new = dict(_told(before)), dict(_told(after))
     for label in [*new, *(label for label in old if label not in new)]:
         if old.get(label) != new.get(label):
-            yield Field(label, old.get(label, NOTHING), new.get(label, NOTHING))
+            yield FieldChange(label, old.get(label, NOTHING), new.get(label, NOTHING))
 
 
-def _all_fields(step: Step) -> Iterator[Field]:
+def _all_fields(step: Step) -> Iterator[FieldChange]:
     for label, text in _told(step):
-        yield Field(label, "", text)
+        yield FieldChange(label, "", text)
 
 
 def _told(step: Step) -> Iterator[tuple[str, str]]:
@@ -151,8 +153,8 @@ def _told_beside(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(condition, Mapping) and condition.get("rows"):
         yield "Only if", " ".join(step_options.condition_in_words(condition))
     if given.get("for_each"):
-        yield "Once for each element of", step_options.short(given["for_each"])
+        yield "Once for each element of", step_options.shorten_text(given["for_each"])
     for line in step_options.in_words({"on_error": given.get("on_error")}):
         label, _, text = line.partition(": ")
         yield label, text
-    yield from guards.told(given.get("guard"))
+    yield from guards.describe_limits(given.get("guard"))

@@ -94,7 +94,7 @@ class Draft:
         return [step.as_stored() for step in self.steps]
 
 
-def free_name(action_key: str, taken: Sequence[str]) -> str:
+def choose_step_name(action_key: str, taken: Sequence[str]) -> str:
     """Choose a name for a new step: `invoice` for xero/get-invoice, then `invoice_2`."""
     base = action_key.rpartition("/")[2].rpartition("-")[2] or "step"
     name, number = base, 1
@@ -104,5 +104,5 @@ def free_name(action_key: str, taken: Sequence[str]) -> str:
     return name
 
 
-def blank() -> Draft:
+def blank_draft() -> Draft:
     return Draft(trigger=next(iter(registry.triggers), ""))

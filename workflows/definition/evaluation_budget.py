@@ -51,7 +51,7 @@ def is_open() -> bool:
     return _current.get() is not None
 
 
-def spend(elements: int = 1) -> None:
+def spend_elements(elements: int = 1) -> None:
     """Raise BudgetSpent where the budget does not allow visiting this many elements."""
     budget = _current.get()
     if budget is None:
@@ -72,4 +72,4 @@ def spend(elements: int = 1) -> None:
 def spend_text(length: int) -> None:
     """Spend the characters of a text, 64 of them as one element; short texts are free."""
     if length >= CHARACTERS:
-        spend(length // CHARACTERS)
+        spend_elements(length // CHARACTERS)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from liquid import Undefined
 
 from taskjuice.json_dates import as_iso
-from workflows.definition.evaluation_budget import spend, spend_text
+from workflows.definition.evaluation_budget import spend_elements, spend_text
 
 MAX_TEXT = 50_000
 MAX_DIGITS = 40
@@ -39,7 +39,7 @@ def is_undefined(value: Any) -> bool:
     return issubclass(type(value), Undefined)
 
 
-def exact(value: Any) -> Any:
+def to_exact(value: Any) -> Any:
     """Turn floats (Liquid's number literals) into Decimals; an undefined name raises Liquid's
     error.
     """
@@ -54,8 +54,8 @@ def exact(value: Any) -> Any:
     return Decimal(repr(value))
 
 
-def number(value: Any) -> Decimal:
-    value = exact(value)
+def to_number(value: Any) -> Decimal:
+    value = to_exact(value)
     if (
         isinstance(value, bool)
         or not isinstance(value, int | Decimal | str)
@@ -71,7 +71,7 @@ def number(value: Any) -> Decimal:
 
 def as_text(value: Any) -> str:
     """Return the value as it reads inside a text."""
-    match exact(value):
+    match to_exact(value):
         case str(text):
             spend_text(len(text))
             return as_iso(text)
@@ -82,7 +82,7 @@ def as_text(value: Any) -> str:
         case Decimal() as amount:
             return format(amount, "f")
         case list() | tuple() as elements:
-            spend(len(elements))
+            spend_elements(len(elements))
             return ", ".join(as_text(element) for element in elements)
         case Mapping():
             raise FilterError("This is a group of values; name one of them.")
@@ -90,7 +90,7 @@ def as_text(value: Any) -> str:
             return str(other)
 
 
-def day(value: Any) -> date:
+def to_date(value: Any) -> date:
     """Read a date from ISO text with or without a time, or from Xero's
     /Date(1763856000000+0000)/.
     """
@@ -123,24 +123,24 @@ def _named(value: Any) -> str:
 
 
 def _places(places: Any) -> Decimal:
-    count = int(number(places))
+    count = int(to_number(places))
     if not 0 <= count <= 10:
         raise FilterError("Round to 0 to 10 decimal places.")
     return Decimal(1).scaleb(-count)
 
 
 def _divided_by(left: Any, right: Any) -> Decimal:
-    divisor = number(right)
+    divisor = to_number(right)
     if divisor == 0:
         raise FilterError("Division by zero.")
-    return _capped(number(left) / divisor)
+    return _capped(to_number(left) / divisor)
 
 
 def _modulo(left: Any, right: Any) -> Decimal:
-    divisor = number(right)
+    divisor = to_number(right)
     if divisor == 0:
         raise FilterError("Division by zero.")
-    return _capped(EXACT.remainder(number(left), divisor))
+    return _capped(EXACT.remainder(to_number(left), divisor))
 
 
 def _cut(text: str) -> str:
@@ -160,7 +160,7 @@ def _replace(text: Any, old: Any, new: Any = "") -> str:
 
 
 def _truncate(text: Any, length: Any = 50) -> str:
-    source, size = as_text(text), int(number(length))
+    source, size = as_text(text), int(to_number(length))
     return source if len(source) <= size else f"{source[: max(0, size - 1)]}…"
 
 
@@ -169,7 +169,7 @@ def _default(value: Any, other: Any = "") -> Any:
 
 
 def _size(value: Any) -> int:
-    found = exact(value)
+    found = to_exact(value)
     return len(found) if isinstance(found, list | str | Mapping) else len(as_text(found))
 
 
@@ -185,7 +185,7 @@ def _element(index: int) -> Callable[[Any], Any]:
 def _join(value: Any, glue: Any = ", ") -> str:
     if not isinstance(value, list):
         raise FilterError("A list is needed.")
-    spend(len(value))
+    spend_elements(len(value))
     between, texts = as_text(glue), [as_text(element) for element in value]
     if sum(map(len, texts)) + len(between) * max(0, len(texts) - 1) > MAX_TEXT:
         raise FilterError(TOO_LONG)
@@ -200,7 +200,7 @@ def _split(value: Any, by: Any = ",") -> list[str]:
 
 
 def _map(value: Any, key: Any) -> list[Any]:
-    spend(len(value) if isinstance(value, list) else 1)
+    spend_elements(len(value) if isinstance(value, list) else 1)
     if not isinstance(value, list) or not all(isinstance(element, Mapping) for element in value):
         raise FilterError("A list of records is needed.")
     name = as_text(key)
@@ -211,30 +211,30 @@ def _sum(value: Any, key: Any = None) -> Decimal:
     elements = value if key is None else _map(value, key)
     if not isinstance(elements, list):
         raise FilterError("A list is needed.")
-    spend(len(elements))
+    spend_elements(len(elements))
     total = Decimal(0)
     for element in elements:
-        total = EXACT.add(total, number(element or 0))
+        total = EXACT.add(total, to_number(element or 0))
     return _capped(total)
 
 
 def _date(value: Any, shape: Any = "%d %b %Y") -> str:
-    when = timezone.localdate() if as_text(value) in {"now", "today"} else day(value)
+    when = timezone.localdate() if as_text(value) in {"now", "today"} else to_date(value)
     return _cut(when.strftime(as_text(shape)[:100]))
 
 
 def _add_days(value: Any, days: Any) -> str:
-    count = int(number(days))
+    count = int(to_number(days))
     if abs(count) > 36_525:
         raise FilterError("At most 36,525 days.")
     try:
-        return (day(value) + timedelta(days=count)).isoformat()
+        return (to_date(value) + timedelta(days=count)).isoformat()
     except OverflowError as error:
         raise FilterError("The date is out of range.") from error
 
 
 def _end_of_month(value: Any, months: Any = 0) -> str:
-    start, ahead = day(value), int(number(months))
+    start, ahead = to_date(value), int(to_number(months))
     total = start.year * 12 + start.month - 1 + ahead
     year, month = divmod(total, 12)
     if not 1 <= year <= 9999:
@@ -243,34 +243,34 @@ def _end_of_month(value: Any, months: Any = 0) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "abs": lambda value: number(value).copy_abs(),
+    "abs": lambda value: to_number(value).copy_abs(),
     "add_days": _add_days,
     "append": lambda value, more: _cut(as_text(value) + as_text(more)),
-    "at_least": lambda value, least: max(number(value), number(least)),
-    "at_most": lambda value, most: min(number(value), number(most)),
+    "at_least": lambda value, least: max(to_number(value), to_number(least)),
+    "at_most": lambda value, most: min(to_number(value), to_number(most)),
     "capitalize": lambda value: as_text(value).capitalize(),
-    "ceil": lambda value: number(value).to_integral_value(ROUND_CEILING),
+    "ceil": lambda value: to_number(value).to_integral_value(ROUND_CEILING),
     "date": _date,
     "default": _default,
     "divided_by": _divided_by,
     "downcase": lambda value: as_text(value).lower(),
     "end_of_month": _end_of_month,
     "first": _element(0),
-    "floor": lambda value: number(value).to_integral_value(ROUND_FLOOR),
+    "floor": lambda value: to_number(value).to_integral_value(ROUND_FLOOR),
     "join": _join,
     "last": _element(-1),
     "map": _map,
-    "minus": lambda value, less: _capped(EXACT.subtract(number(value), number(less))),
+    "minus": lambda value, less: _capped(EXACT.subtract(to_number(value), to_number(less))),
     "modulo": _modulo,
-    "plus": lambda value, more: _capped(EXACT.add(number(value), number(more))),
+    "plus": lambda value, more: _capped(EXACT.add(to_number(value), to_number(more))),
     "prepend": lambda value, before: _cut(as_text(before) + as_text(value)),
     "replace": _replace,
-    "round": lambda value, places=0: number(value).quantize(_places(places), context=EXACT),
+    "round": lambda value, places=0: to_number(value).quantize(_places(places), context=EXACT),
     "size": _size,
     "split": _split,
     "strip": lambda value: as_text(value).strip(),
     "sum": _sum,
-    "times": lambda value, by: _capped(EXACT.multiply(number(value), number(by))),
+    "times": lambda value, by: _capped(EXACT.multiply(to_number(value), to_number(by))),
     "truncate": _truncate,
     "upcase": lambda value: as_text(value).upper(),
 }

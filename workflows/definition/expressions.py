@@ -22,13 +22,13 @@ from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT
 
 from taskjuice.json_dates import as_iso
 from workflows.definition import evaluation_budget
-from workflows.definition.evaluation_budget import BudgetSpent, spend, spend_text
+from workflows.definition.evaluation_budget import BudgetSpent, spend_elements, spend_text
 from workflows.definition.expression_filters import (
     FILTERS,
     FilterError,
     NothingThereError,
     as_text,
-    exact,
+    to_exact,
 )
 
 MAX_SOURCE = 20_000  # characters of one field
@@ -61,7 +61,7 @@ class _WithoutTags(Environment):
 ENVIRONMENT = _WithoutTags(undefined=StrictUndefined)
 
 
-def parse(text: str) -> BoundTemplate:
+def parse_text(text: str) -> BoundTemplate:
     """Parse the text; raise ExpressionError with line and column."""
     return _parse_short(text) if len(text) <= KEPT else _parse(text)
 
@@ -97,7 +97,9 @@ def _parse(text: str) -> BoundTemplate:
     return template
 
 
-def evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] | None = None) -> Any:
+def evaluate_text(
+    text: str, data: Mapping[str, Any], encode: Callable[[str], str] | None = None
+) -> Any:
     """Return the value of `text` with `data` in reach; raise ExpressionError.
 
     `encode` is applied to each expression's result; the value is then always a text.
@@ -111,7 +113,7 @@ def evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] | 
 
 
 def _evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] | None) -> Any:
-    template = parse(text)
+    template = parse_text(text)
     context = RenderContext(template, globals=data)
     nodes = template.nodes
     if len(nodes) == 1 and isinstance(nodes[0], OutputNode) and encode is None:
@@ -131,15 +133,15 @@ def _evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] |
     return "".join(parts)
 
 
-def fill(value: Any, data: Mapping[str, Any]) -> Any:
+def fill_values(value: Any, data: Mapping[str, Any]) -> Any:
     """Return `value` with every text in it evaluated; lists and mappings keep their shape."""
     match value:
         case str():
-            return evaluate(value, data)
+            return evaluate_text(value, data)
         case list():
-            return [fill(element, data) for element in value]
+            return [fill_values(element, data) for element in value]
         case dict():
-            return {key: fill(element, data) for key, element in value.items()}
+            return {key: fill_values(element, data) for key, element in value.items()}
         case _:
             return value
 
@@ -156,25 +158,25 @@ def has_expression(value: Any) -> bool:
             return False
 
 
-def references(text: str) -> list[str]:
+def list_references(text: str) -> list[str]:
     """List the paths that a text reads, as typed: `steps.invoice.Total`."""
-    return [str(e) for e in _all_expressions(parse(text).nodes) if isinstance(e, Path)]
+    return [str(e) for e in _all_expressions(parse_text(text).nodes) if isinstance(e, Path)]
 
 
-def paths(text: str) -> list[list[Any]]:
+def list_paths(text: str) -> list[list[Any]]:
     """List the paths that a text reads, in parts: ["steps", "invoice", "Total"].
 
     A computed part is a Path itself.
     """
-    return [list(e.path) for e in _all_expressions(parse(text).nodes) if isinstance(e, Path)]
+    return [list(e.path) for e in _all_expressions(parse_text(text).nodes) if isinstance(e, Path)]
 
 
-def required_paths(text: str) -> list[list[Any]]:
+def list_required_paths(text: str) -> list[list[Any]]:
     """List the paths that must exist for the text to evaluate; a `default` filter exempts its
     own.
     """
     found: list[list[Any]] = []
-    for node in parse(text).nodes:
+    for node in parse_text(text).nodes:
         for expression in node.expressions():
             used = getattr(expression, "filters", None) or ()
             spared = (
@@ -192,8 +194,8 @@ def _worked_out(node: Node, context: RenderContext, take: Callable[[Any], Any]) 
     """Evaluate a node and convert its value with `take`; raise ExpressionError on any failure."""
     assert isinstance(node, OutputNode)  # tags do not parse
     try:
-        spend()
-        return take(exact(node.expression.evaluate(context)))
+        spend_elements()
+        return take(to_exact(node.expression.evaluate(context)))
     except NothingThereError as error:
         raise MissingValueError(f"{error} In {node}.") from error
     except (FilterError, BudgetSpent) as error:
@@ -226,10 +228,10 @@ def _whole(value: Any) -> Any:
             case str(text):
                 spend_text(len(text))
             case list(elements):
-                spend(len(elements))
+                spend_elements(len(elements))
                 pending += [one for one in elements if isinstance(one, str | list | dict)]
             case dict(record):
-                spend(len(record))
+                spend_elements(len(record))
                 pending += [one for one in record.values() if isinstance(one, str | list | dict)]
     return value
 

@@ -85,7 +85,7 @@ class GuardForm(forms.Form):
             del self.fields[name]
 
 
-def guards(action: Action | None) -> bool:
+def can_guard(action: Action | None) -> bool:
     """Check whether steps of this action can have limits."""
     return action is not None and (action.writes or action.effects) and action.key not in WITHOUT
 
@@ -110,14 +110,14 @@ def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def errors(action: Action, guard: Any) -> Iterator[tuple[str, str]]:
+def list_errors(action: Action, guard: Any) -> Iterator[tuple[str, str]]:
     """List (field of GuardForm, message) for a stored guard."""
     form = GuardForm(data=as_fields(guard), action=action)
     for name, found in form.errors.items():
         yield from ((name, str(error)) for error in found)
 
 
-def told(guard: Any) -> Iterator[tuple[str, str]]:
+def describe_limits(guard: Any) -> Iterator[tuple[str, str]]:
     """List (label, text) of each limit."""
     given = guard if isinstance(guard, Mapping) else {}
     for name, label in (("per_hour", "Writes an hour"), ("amount_per_hour", "Amount an hour")):
@@ -137,9 +137,9 @@ def told(guard: Any) -> Iterator[tuple[str, str]]:
 
 def in_words(guard: Any) -> list[str]:
     """Describe the limits, one line each."""
-    return [f"{label}: {text}" for label, text in told(guard)]
+    return [f"{label}: {text}" for label, text in describe_limits(guard)]
 
 
-def amount(guard: Mapping[str, Any], name: str) -> Decimal | None:
+def read_amount(guard: Mapping[str, Any], name: str) -> Decimal | None:
     typed = guard.get(name)
     return None if typed in (None, "") else Decimal(str(typed).replace(",", ""))

@@ -31,7 +31,7 @@ class NotReadable(Exception):
     """A file that cannot be imported; the text says why, for the person who chose it."""
 
 
-def write(name: str, draft: Draft) -> bytes:
+def write_workflow(name: str, draft: Draft) -> bytes:
     content = {
         "taskjuice": KIND,
         "format": FORMAT,
@@ -47,7 +47,7 @@ def file_name(name: str) -> str:
     return f"{'-'.join(words)[:60] or 'workflow'}.json"
 
 
-def read(content: bytes) -> tuple[str, Draft]:
+def read_workflow(content: bytes) -> tuple[str, Draft]:
     """Read (name, draft) from a file; raise NotReadable."""
     document = _parsed(content)
     if document.get("taskjuice") != KIND:
@@ -189,4 +189,4 @@ def _scalar(value: Any, which: str) -> str | bool:
 
 
 def _brief(value: Any) -> str:
-    return step_options.short(value, 40)
+    return step_options.shorten_text(value, 40)

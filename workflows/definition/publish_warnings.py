@@ -6,9 +6,9 @@ from typing import Any
 from connections.integrations import Action
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.evaluation_budget import evaluation_budget
-from workflows.definition.expressions import ExpressionError, paths, required_paths
+from workflows.definition.expressions import ExpressionError, list_paths, list_required_paths
 from workflows.definition.template_fields import Templated
-from workflows.definition.validation import OPTION, Problem, texts_in
+from workflows.definition.validation import OPTION, Problem, iterate_texts
 
 MISSING = (
     "“{0}” may be left out, and then this step fails. Say what to use instead, {{{{ {0} | default: '…' }}}},"
@@ -22,7 +22,7 @@ LISTED = "[]"  # any element of a list
 Path = Sequence[Any]
 
 
-def cautions(draft: Draft) -> list[Problem]:
+def list_cautions(draft: Draft) -> list[Problem]:
     """List each caution once, in the order of the steps."""
     with evaluation_budget():
         found = [one for position in range(len(draft.steps)) for one in _of_step(draft, position)]
@@ -48,11 +48,11 @@ def _texts_of(step: Step, action: Action) -> Iterator[tuple[str, str]]:
         asked = action.form.base_fields.get(name)
         if isinstance(asked, Templated) and isinstance(value, str):
             value = asked.parts(value)
-        yield from ((name, text) for text in texts_in(_compared(value)))
+        yield from ((name, text) for text in iterate_texts(_compared(value)))
     yield from (
-        (f"{OPTION}only_if", text) for text in texts_in(_compared(step.options.get("only_if")))
+        (f"{OPTION}only_if", text) for text in iterate_texts(_compared(step.options.get("only_if")))
     )
-    yield from ((f"{OPTION}for_each", text) for text in texts_in(step.for_each))
+    yield from ((f"{OPTION}for_each", text) for text in iterate_texts(step.for_each))
 
 
 def _compared(value: Any) -> Any:
@@ -85,14 +85,14 @@ def _asked_before(steps: Sequence[Step], position: int) -> Iterator[Path]:
 
 def _paths(text: str) -> list[list[Any]]:
     try:
-        return paths(text)
+        return list_paths(text)
     except ExpressionError:  # problems.py says so
         return []
 
 
 def _required(text: str) -> list[list[Any]]:
     try:
-        return required_paths(text)
+        return list_required_paths(text)
     except ExpressionError:
         return []
 

@@ -16,7 +16,7 @@ from django import forms
 
 from workflows.definition import guards
 from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
-from workflows.definition.expressions import ExpressionError, evaluate, has_expression
+from workflows.definition.expressions import ExpressionError, evaluate_text, has_expression
 from workflows.definition.fields import ConditionField
 from workflows.models import MAX_ATTEMPTS
 
@@ -91,7 +91,7 @@ def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def errors(action_key: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def list_errors(action_key: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """List (field of OptionsForm, message); names in expressions are checked by validation.py."""
     form = OptionsForm(data=as_fields(options))
     for name, found in form.errors.items():
@@ -100,10 +100,10 @@ def errors(action_key: str, options: Mapping[str, Any]) -> Iterator[tuple[str, s
         yield "for_each", WITHOUT_LIST[action_key]
 
 
-def element_of(expression: str, samples: Mapping[str, Any]) -> Any:
+def sample_element(expression: str, samples: Mapping[str, Any]) -> Any:
     """Return a sample of `item` from the samples of earlier steps; None where they have none."""
     try:
-        found = evaluate(expression, samples)
+        found = evaluate_text(expression, samples)
     except ExpressionError:
         return None
     return found[0] if isinstance(found, list) and found else None
@@ -116,7 +116,7 @@ def in_words(options: Mapping[str, Any]) -> list[str]:
     if isinstance(condition, dict) and condition.get("rows"):
         lines += [f"Only if {' '.join(condition_in_words(condition))}"]
     if options.get("for_each"):
-        lines.append(f"Once for each element of {short(options['for_each'])}")
+        lines.append(f"Once for each element of {shorten_text(options['for_each'])}")
     on_error = options.get("on_error")
     if isinstance(on_error, dict):
         lines += _failure_in_words(on_error)
@@ -142,14 +142,14 @@ def condition_in_words(condition: Mapping[str, Any]) -> list[str]:
     lines = []
     for number, row in enumerate(condition.get("rows") or []):
         operator = str(row.get("operator", ""))
-        words = [short(row.get("field", "")), OPERATORS.get(operator, operator)]
+        words = [shorten_text(row.get("field", "")), OPERATORS.get(operator, operator)]
         if operator not in WITHOUT_VALUE:
-            words.append(short(row.get("value", "")))
+            words.append(shorten_text(row.get("value", "")))
         lines.append((joint if number else "") + " ".join(words))
     return lines
 
 
-def short(value: Any, most: int = 160) -> str:
+def shorten_text(value: Any, most: int = 160) -> str:
     text = str(value)
     return f"{text[:most]}…" if len(text) > most else text
 

@@ -12,7 +12,13 @@ from urllib.parse import quote
 from django import forms
 
 from taskjuice import exact_json, outbound_http
-from workflows.definition.expressions import BRACED, ExpressionError, evaluate, fill, has_expression
+from workflows.definition.expressions import (
+    BRACED,
+    ExpressionError,
+    evaluate_text,
+    fill_values,
+    has_expression,
+)
 
 NOT_JSON = (
     "This is not JSON. Expressions stand inside quotes; one that stands alone keeps its type:"
@@ -52,7 +58,7 @@ class UrlField(Templated):
         return text
 
     def fill(self, text: str, context: Mapping[str, Any]) -> str:
-        return str(evaluate(text, context, encode=_quoted))
+        return str(evaluate_text(text, context, encode=_quoted))
 
 
 class JsonText(Templated):
@@ -75,7 +81,7 @@ class JsonText(Templated):
             document = exact_json.loads(text) if text.strip() else ""
         except ValueError as error:
             raise ExpressionError(NOT_JSON) from error
-        return exact_json.dumps(fill(document, context)) if document != "" else ""
+        return exact_json.dumps(fill_values(document, context)) if document != "" else ""
 
     def parts(self, text: str) -> Any:
         try:

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 from connections.integrations import registry
 from workflows.definition import step_options
 from workflows.definition.drafts import Draft
-from workflows.definition.expressions import ExpressionError, evaluate
+from workflows.definition.expressions import ExpressionError, evaluate_text
 from workflows.definition.template_fields import Templated
 
 PLAIN = re.compile(
@@ -23,7 +23,7 @@ PLAIN = re.compile(
 SHOWN = 40
 
 
-def mismatches(draft: Draft, position: int) -> Iterator[tuple[str, str]]:
+def list_mismatches(draft: Draft, position: int) -> Iterator[tuple[str, str]]:
     """List (field, message) of the step's fields whose single reference gives another type of
     value.
     """
@@ -38,7 +38,7 @@ def mismatches(draft: Draft, position: int) -> Iterator[tuple[str, str]]:
         if not isinstance(typed, str) or not PLAIN.fullmatch(typed):
             continue
         try:
-            given = evaluate(typed, samples)
+            given = evaluate_text(typed, samples)
         except ExpressionError:  # not known beforehand, or said elsewhere
             continue
         if complaint := _complaint(field, given):
@@ -55,7 +55,7 @@ def _samples(draft: Draft, position: int) -> dict[str, Any]:
     }
     found: dict[str, Any] = {"trigger": trigger.sample if trigger else {}, "steps": steps}
     if each := draft.steps[position].for_each:
-        item = step_options.element_of(each, found)
+        item = step_options.sample_element(each, found)
         found |= {} if item is None else {"item": item}
     return found
 

@@ -13,7 +13,7 @@ from taskjuice.workspaces.models import Agency
 from workflows.definition import guards, step_options, type_checks
 from workflows.definition.drafts import MAX_STEPS, NAME_SHAPE, Draft, Step
 from workflows.definition.evaluation_budget import evaluation_budget
-from workflows.definition.expressions import ExpressionError, has_expression, paths
+from workflows.definition.expressions import ExpressionError, has_expression, list_paths
 from workflows.definition.template_fields import Templated
 
 TRIGGER, CONNECTIONS = "trigger", "connections"
@@ -36,7 +36,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RunScope:
     """The agency and the organisations that a draft is to run at."""
 
     agency: Agency
@@ -48,7 +48,7 @@ class Place:
         return [one.name for one in self.connections if one.state == ConnectionState.REVOKED]
 
 
-def problems(draft: Draft, place: Place | None = None) -> list[Problem]:
+def list_problems(draft: Draft, place: RunScope | None = None) -> list[Problem]:
     """List everything that keeps the draft from being published, in the order of its cards.
 
     With `place` it includes what is missing there: an organisation, a secret value, a colleague, an
@@ -58,7 +58,7 @@ def problems(draft: Draft, place: Place | None = None) -> list[Problem]:
         return _problems(draft, place)
 
 
-def _problems(draft: Draft, place: Place | None) -> list[Problem]:
+def _problems(draft: Draft, place: RunScope | None) -> list[Problem]:
     found = list(_of_trigger(draft))
     if not draft.steps:
         found.append(Problem(TRIGGER, "Add at least one step."))
@@ -88,9 +88,9 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
     if step.known_action is None:
         yield Problem(position, f"This version of TaskJuice has no action {step.action}.")
         return
-    for name, message in form_errors(step.known_action, step.input):
+    for name, message in list_form_errors(step.known_action, step.input):
         yield Problem(position, message, name)
-    for name, message in type_checks.mismatches(draft, position):
+    for name, message in type_checks.list_mismatches(draft, position):
         yield Problem(position, message, name)
     yield from _of_options(draft, position)
     for name, value in step.input.items():
@@ -102,7 +102,7 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
         yield from (Problem(position, message, name) for message in _about_condition(value))
 
 
-def _of_place(step: Step, position: int, place: Place) -> list[Problem]:
+def _of_place(step: Step, position: int, place: RunScope) -> list[Problem]:
     if step.known_action is None:
         return []
     living = [one for one in place.connections if one.state != ConnectionState.REVOKED]
@@ -110,7 +110,7 @@ def _of_place(step: Step, position: int, place: Place) -> list[Problem]:
     return [Problem(position, message, name) for name, message in found]
 
 
-def _of_connections(place: Place) -> list[Problem]:
+def _of_connections(place: RunScope) -> list[Problem]:
     """Check that at least one of the organisations can send events."""
     if not place.connections:
         return [Problem(CONNECTIONS, "Choose at least one organisation.")]
@@ -125,10 +125,10 @@ def _of_options(draft: Draft, position: int) -> Iterator[Problem]:
     Condition and list are read before the step runs for an element, so neither may use `item`.
     """
     step = draft.steps[position]
-    for name, message in step_options.errors(step.action, step.options):
+    for name, message in step_options.list_errors(step.action, step.options):
         yield Problem(position, message, OPTION + name)
     if step.known_action is not None and step.options.get("guard"):
-        for name, message in guards.errors(step.known_action, step.options["guard"]):
+        for name, message in guards.list_errors(step.known_action, step.options["guard"]):
             yield Problem(position, message, GUARD + name)
     for name in ("only_if", "for_each"):
         value = step.options.get(name)
@@ -147,7 +147,7 @@ def _about_name(steps: Sequence[Step], position: int) -> Iterator[str]:
         yield f"Another step is called {name} already."
 
 
-def form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def list_form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """List (field, message) of the action's own form; values of expressions are checked at run
     time.
     """
@@ -182,9 +182,9 @@ def _is_judged_when_it_runs(asked: forms.Field | None, value: Any) -> bool:
 def _about_references(
     draft: Draft, position: int, value: Any, *, knows_item: bool = True
 ) -> Iterator[str]:
-    for text in texts_in(value):
+    for text in iterate_texts(value):
         try:
-            found = paths(text)
+            found = list_paths(text)
         except ExpressionError as error:
             yield f"{error} In “{_short(text)}”."
             continue
@@ -265,15 +265,15 @@ def _about_condition(value: Any) -> Iterator[str]:
             yield f"“{_short(left)}” is only a word. Values are written in braces: {{{{ steps.invoice.Total }}}}."
 
 
-def texts_in(value: Any) -> Iterator[str]:
+def iterate_texts(value: Any) -> Iterator[str]:
     match value:
         case str() if has_expression(value):
             yield value
         case list():
             for element in value:
-                yield from texts_in(element)
+                yield from iterate_texts(element)
         case dict():
-            yield from texts_in(list(value.values()))
+            yield from iterate_texts(list(value.values()))
 
 
 def _short(text: str) -> str:

@@ -13,14 +13,14 @@ from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import Agency, User
 from workflows.definition.drafts import Draft
-from workflows.definition.validation import Place, Problem, problems
+from workflows.definition.validation import Problem, RunScope, list_problems
 from workflows.engine import organisation_pauses, safety_pause
 from workflows.models import Version, Workflow, WorkflowConnection, WorkflowState
 
 NAME_TAKEN = "The agency has a workflow of this name."
 
 
-class Stale(Exception):
+class StaleDraft(Exception):
     """Another person saved the draft first, as `saved`; nothing was overwritten."""
 
     def __init__(self, saved: Version | None) -> None:
@@ -36,7 +36,7 @@ class NotPublishable(Exception):
         self.found = found
 
 
-class NotAllowed(Exception):
+class NotAllowedNow(Exception):
     """An action that this state does not allow; the text says why, for a person."""
 
 
@@ -66,10 +66,10 @@ def stamp_of(version: Version) -> str:
     )
 
 
-def place_of(workflow: Workflow) -> Place:
+def get_run_scope(workflow: Workflow) -> RunScope:
     """Return the agency and all organisations of the workflow, disconnected ones included."""
     found = Connection.objects.filter(applications__workflow=workflow).order_by("name", "pk")
-    return Place(workflow.agency, list(found))
+    return RunScope(workflow.agency, list(found))
 
 
 @transaction.atomic
@@ -123,7 +123,7 @@ def save_draft(*, workflow: Workflow, draft: Draft, stamp: str, by: User) -> Ver
     _refuse_archived(current)
     newest = current_content(current)
     if newest.stamp != stamp:
-        raise Stale(newest.version)
+        raise StaleDraft(newest.version)
     if newest.draft == draft:
         return newest.version
     version = newest.version if newest.version.published_at is None else _fork(current)
@@ -175,7 +175,7 @@ def discard_draft(*, workflow: Workflow, by: User) -> None:
     if draft is None:
         return
     if not current.versions.filter(published_at__isnull=False).exists():
-        raise NotAllowed("This draft is all there is of the workflow. Archive it instead.")
+        raise NotAllowedNow("This draft is all there is of the workflow. Archive it instead.")
     draft.delete()
     audit.record(
         "workflow draft discarded",
@@ -187,7 +187,7 @@ def discard_draft(*, workflow: Workflow, by: User) -> None:
 
 
 @transaction.atomic
-def publish(*, workflow: Workflow, by: User) -> Version:
+def publish_draft(*, workflow: Workflow, by: User) -> Version:
     """Freeze the draft and make it live; activations that have begun finish on their own version.
 
     Raise NotPublishable with all problems.
@@ -196,9 +196,9 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     _refuse_archived(current)
     version = current.versions.filter(published_at=None).first()
     if version is None:
-        raise NotAllowed("There is no draft to publish.")
+        raise NotAllowedNow("There is no draft to publish.")
     draft = Draft.of(version)
-    if found := problems(draft, place_of(current)):
+    if found := list_problems(draft, get_run_scope(current)):
         raise NotPublishable(found)
     form = registry.triggers[draft.trigger].form(data=dict(draft.settings))
     form.is_valid()  # problems() saw to it
@@ -210,8 +210,8 @@ def publish(*, workflow: Workflow, by: User) -> Version:
     version.refresh_from_db()
     current.state = WorkflowState.PUBLISHED
     current.save(update_fields=["state", "updated_at"])
-    safety_pause.release(current)
-    organisation_pauses.lift_safety(
+    safety_pause.release_held(current)
+    organisation_pauses.lift_safety_pauses(
         current
     )  # what failed is taken as mended; a person's pauses stay
     current.applications.update(due_at=None)  # a schedule begins anew
@@ -233,7 +233,7 @@ def restore_version(*, workflow: Workflow, number: int, by: User) -> Version:
     current = _locked(workflow)
     _refuse_archived(current)
     if current.versions.filter(published_at=None).exists():
-        raise NotAllowed(
+        raise NotAllowedNow(
             "A draft waits to be published. Publish or discard it first, so that nothing is lost."
         )
     source = current.versions.get(number=number)
@@ -286,20 +286,20 @@ def apply_to(
             )
 
 
-def pause(*, workflow: Workflow, by: User) -> None:
+def pause_workflow(*, workflow: Workflow, by: User) -> None:
     """Start nothing for new events until the workflow is resumed; running activations finish."""
     _move(workflow, {WorkflowState.PUBLISHED}, WorkflowState.PAUSED, "workflow paused", by)
 
 
 @transaction.atomic
-def resume(*, workflow: Workflow, by: User) -> None:
+def resume_workflow(*, workflow: Workflow, by: User) -> None:
     """Start activations for new events again, and release those that a safety pause held."""
     paused = {WorkflowState.PAUSED, WorkflowState.SAFETY}
     if _move(workflow, paused, WorkflowState.PUBLISHED, "workflow resumed", by):
-        safety_pause.release(workflow)
+        safety_pause.release_held(workflow)
 
 
-def archive(*, workflow: Workflow, by: User) -> None:
+def archive_workflow(*, workflow: Workflow, by: User) -> None:
     """Archive the workflow: it starts nothing more, and its history stays."""
     _move(
         workflow,
@@ -310,7 +310,7 @@ def archive(*, workflow: Workflow, by: User) -> None:
     )
 
 
-def unarchive(*, workflow: Workflow, by: User) -> None:
+def unarchive_workflow(*, workflow: Workflow, by: User) -> None:
     """Restore the workflow as paused, or as a draft where no version was ever published."""
     live = workflow.versions.filter(live=True).exists()
     held = Workflow.objects.filter(pk=workflow.pk, held=True).exists()
@@ -345,7 +345,7 @@ def _locked(workflow: Workflow) -> Workflow:
 
 def _refuse_archived(workflow: Workflow) -> None:
     if workflow.state == WorkflowState.ARCHIVED:
-        raise NotAllowed("The workflow is archived. Bring it back before you change it.")
+        raise NotAllowedNow("The workflow is archived. Bring it back before you change it.")
 
 
 def _fork(workflow: Workflow) -> Version:

@@ -27,22 +27,22 @@ from workflows.models import (
 BATCH = 200  # pauses that one sweep ends
 
 
-def active(**fields: object) -> "QuerySet[OrganisationPause]":
+def list_active(**fields: object) -> "QuerySet[OrganisationPause]":
     """Return the pauses that are in force now."""
     return OrganisationPause.objects.filter(Q(until=None) | Q(until__gt=Now()), **fields)
 
 
-def of_application(**fields: object) -> "QuerySet[OrganisationPause]":
+def list_for_application(**fields: object) -> "QuerySet[OrganisationPause]":
     """Return the pauses in force for the WorkflowConnection of an outer query."""
-    return active(workflow=OuterRef("workflow"), connection=OuterRef("connection"), **fields)
+    return list_active(workflow=OuterRef("workflow"), connection=OuterRef("connection"), **fields)
 
 
-def holding(activations: Iterable[Activation]) -> dict[int, OrganisationPause]:
+def find_holding(activations: Iterable[Activation]) -> dict[int, OrganisationPause]:
     """Return the pause that keeps each activation waiting, by activation id."""
     ready = [one for one in activations if one.state == ActivationState.READY and one.workflow_id]
     if not ready:
         return {}
-    found = active(
+    found = list_active(
         holds=True,
         workflow__in={one.workflow_id for one in ready},
         connection__in={one.connection_id for one in ready},
@@ -55,7 +55,7 @@ def holding(activations: Iterable[Activation]) -> dict[int, OrganisationPause]:
 
 
 @transaction.atomic
-def pause(
+def pause_at(
     *,
     workflow: Workflow,
     connections: Sequence[Connection],
@@ -95,7 +95,7 @@ def pause(
 
 
 @transaction.atomic
-def resume(*, workflow: Workflow, connections: Sequence[Connection], by: User) -> int:
+def resume_at(*, workflow: Workflow, connections: Sequence[Connection], by: User) -> int:
     """Let the workflow run at these organisations again; return at how many it was paused."""
     found = _locked(OrganisationPause.objects.filter(workflow=workflow, connection__in=connections))
     _end(found, by=by)
@@ -103,7 +103,7 @@ def resume(*, workflow: Workflow, connections: Sequence[Connection], by: User) -
 
 
 @transaction.atomic
-def lift_safety(workflow: Workflow) -> int:
+def lift_safety_pauses(workflow: Workflow) -> int:
     """End the workflow's safety pauses everywhere and release their activations; return how
     many.
     """
@@ -113,7 +113,7 @@ def lift_safety(workflow: Workflow) -> int:
     return len(found)
 
 
-def end_due() -> int:
+def end_due_pauses() -> int:
     """End the pauses whose time is over, in the worker's sweep; return how many."""
     with transaction.atomic():
         over = OrganisationPause.objects.filter(until__lte=Now()).order_by("pk")[:BATCH]
@@ -122,7 +122,7 @@ def end_due() -> int:
     return len(found)
 
 
-def waiting(workflow: Workflow, connection_ids: Sequence[int]) -> int:
+def count_waiting(workflow: Workflow, connection_ids: Sequence[int]) -> int:
     """Count the workflow's activations at these organisations that have not ended."""
     return Activation.objects.filter(
         workflow=workflow,

@@ -7,7 +7,7 @@ from typing import Any
 
 from connections.integrations import Action, Data, registry
 from workflows.definition import conditions
-from workflows.definition.expressions import ExpressionError, evaluate, fill
+from workflows.definition.expressions import ExpressionError, evaluate_text, fill_values
 from workflows.definition.template_fields import Templated
 from workflows.models import Version
 
@@ -50,7 +50,7 @@ class StepPlan:
         if self.cleaned is not None:
             return dict(self.input), self.cleaned
         if action.raw:
-            return dict(self.input), clean(action, self.input)
+            return dict(self.input), clean_input(action, self.input)
         try:
             filled = {
                 name: self._filled(action, name, value, context)
@@ -58,20 +58,20 @@ class StepPlan:
             }
         except ExpressionError as error:
             raise StepError("expression", str(error)) from error
-        return filled, clean(action, filled)
+        return filled, clean_input(action, filled)
 
     def _filled(self, action: Action, name: str, value: Any, context: Mapping[str, Any]) -> Any:
         asked = action.form.base_fields.get(name)
         if isinstance(asked, Templated) and isinstance(value, str):
             return asked.fill(value, context)
-        return fill(value, context)
+        return fill_values(value, context)
 
     def applies(self, context: Mapping[str, Any]) -> tuple[bool, str]:
         """Check the step's condition, and say what did not hold; raise StepError."""
         if not self.only_if:
             return True, ""
         try:
-            return conditions.holds(self.only_if, context)
+            return conditions.check_condition(self.only_if, context)
         except ExpressionError as error:
             raise StepError("expression", str(error)) from error
 
@@ -80,7 +80,7 @@ class StepPlan:
         if not self.for_each:
             return None
         try:
-            found = evaluate(self.for_each, context)
+            found = evaluate_text(self.for_each, context)
         except ExpressionError as error:
             raise StepError("expression", str(error)) from error
         if not isinstance(found, list):
@@ -96,7 +96,7 @@ class StepPlan:
         return self.action
 
 
-def clean(action: Action, data: Mapping[str, Any]) -> Data:
+def clean_input(action: Action, data: Mapping[str, Any]) -> Data:
     """Clean the input with the action's form; raise StepError that names the fields."""
     form = action.form(data=dict(data), label_suffix="")  # else Django translates one for each
     if form.is_valid():
@@ -115,15 +115,15 @@ def _messages(form: Any) -> list[str]:
 
 
 @lru_cache(maxsize=1024)
-def plan(version_id: int) -> tuple[StepPlan, ...]:
+def load_plan(version_id: int) -> tuple[StepPlan, ...]:
     """Return the steps of a published version. It is frozen, so a process may keep them."""
     steps = Version.objects.values_list("steps", flat=True).get(
         pk=version_id, published_at__isnull=False
     )
-    return tuple(plan_of(step) for step in steps)
+    return tuple(build_plan(step) for step in steps)
 
 
-def plan_of(step: Mapping[str, Any]) -> StepPlan:
+def build_plan(step: Mapping[str, Any]) -> StepPlan:
     """Return the plan of one step as a version stores it."""
     action = registry.actions.get(step["action"])
     given = step.get("input") or {}
@@ -151,6 +151,6 @@ def _cleaned_once(step: StepPlan) -> Data | None:
     if step.action is None or not step.action.raw:
         return None
     try:
-        return clean(step.action, step.input)
+        return clean_input(step.action, step.input)
     except StepError:  # said again, per activation, when it runs
         return None

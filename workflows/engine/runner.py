@@ -15,7 +15,7 @@ from connections.models import Connection
 from taskjuice.database.outages import OUTAGE, insist, is_of_the_moment
 from taskjuice.queue.leases import Lease, LeaseLost
 from workflows.engine import lanes, safety_pause
-from workflows.engine.plans import plan
+from workflows.engine.plans import load_plan
 from workflows.engine.store import ALONE_FROM, Batch, Run, claim, has_due, put_back_claimed
 from workflows.engine.waves import Wave
 from workflows.models import MAX_ATTEMPTS
@@ -55,9 +55,9 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
     ends = time.monotonic() + TURN_SECONDS
     while runs := claim(lease, BATCH):
         batch = Batch(lease, runs, ends)
-        stands = advance(batch, connection)
+        stands = advance_batch(batch, connection)
         batch.store()
-        safety_pause.count(connection, runs)
+        safety_pause.count_failures(connection, runs)
         if stands:
             return False
         if time.monotonic() > ends:
@@ -68,7 +68,7 @@ def _take_turn(lease: Lease, connection: Connection) -> bool:
     return False
 
 
-def advance(batch: Batch, connection: Connection) -> bool:
+def advance_batch(batch: Batch, connection: Connection) -> bool:
     """Run the batch's activations as far as they go; return True where the lane stops.
 
     It stops when it is parked or its connection is inactive.
@@ -104,7 +104,7 @@ def _may_start(run: Run) -> bool:
 def _is_through(run: Run) -> bool:
     """Check whether the activation is past its last step, and mark it as succeeded then."""
     assert run.version_id is not None
-    if run.position < len(plan(run.version_id)):
+    if run.position < len(load_plan(run.version_id)):
         return False
     run.state, run.changed = "succeeded", True
     return True

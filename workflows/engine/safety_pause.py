@@ -29,7 +29,7 @@ from workflows.models import (
 GOOD, BAD = frozenset({"succeeded", "stopped"}), frozenset({"failed", "unknown"})
 
 
-def count(connection: Connection, runs: Iterable[Run]) -> None:
+def count_failures(connection: Connection, runs: Iterable[Run]) -> None:
     """Count how these activations of an organisation ended, and pause workflows that keep failing.
 
     Runs in a transaction of its own.
@@ -89,17 +89,17 @@ def _pause(workflow: Workflow, connection: Connection, failures: int, error: str
         )
 
 
-def release(workflow: Workflow) -> None:
+def release_held(workflow: Workflow) -> None:
     """Release activations that an earlier release held everywhere.
 
     Call it inside the transaction that lets the workflow run again.
     """
     Workflow.objects.filter(pk=workflow.pk).update(failures=0, held=False, paused_because="")
-    due = waiting(workflow).filter(next_at__lte=Now())
+    due = list_waiting(workflow).filter(next_at__lte=Now())
     lanes.wake_lanes(due.values_list("connection_id", flat=True).distinct())
 
 
-def waiting(workflow: Workflow) -> "QuerySet[Activation]":
+def list_waiting(workflow: Workflow) -> "QuerySet[Activation]":
     return Activation.objects.filter(
         workflow=workflow, state__in=(ActivationState.READY, ActivationState.RUNNING)
     )

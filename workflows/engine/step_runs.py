@@ -45,7 +45,7 @@ class Skipped:
 
 
 @dataclass(slots=True)
-class Part:
+class ActionRun:
     """One run of the action: for a whole step, or for one element of its list."""
 
     call: Call
@@ -60,7 +60,7 @@ class Turn:
 
     run: Run
     step: StepPlan
-    parts: list[Part] = field(default_factory=list)
+    parts: list[ActionRun] = field(default_factory=list)
     done: dict[int, Any] = field(
         default_factory=dict
     )  # outputs of elements, by their place in the list
@@ -114,7 +114,7 @@ class Turn:
 
     def _part(
         self, connection: Connection, context: Mapping[str, Any], element: int | None
-    ) -> Part:
+    ) -> ActionRun:
         shown, data = self.step.prepare(context)
         call = Call(
             connection,
@@ -126,13 +126,13 @@ class Turn:
             guard=self.step.guard,
             likeness=_likeness(shown) if self.step.guard else "",
         )
-        return Part(call, shown, data, element)
+        return ActionRun(call, shown, data, element)
 
     @property
     def _progress(self) -> str:
         return f"@{self.step.name}"  # no expression can name it
 
-    def take(self, part: Part, outcome: Outcome) -> None:
+    def take(self, part: ActionRun, outcome: Outcome) -> None:
         """Take the outcome of one part; the last one gives the turn its own outcome."""
         found = self._of_double(outcome)
         if self.elements is None:

@@ -14,8 +14,8 @@ from connections.writes import admission
 from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import clock
 from workflows.engine import lanes
-from workflows.engine.plans import StepPlan, plan
-from workflows.engine.step_runs import BACK_OFF, Part, Skipped, Turn
+from workflows.engine.plans import StepPlan, load_plan
+from workflows.engine.step_runs import BACK_OFF, ActionRun, Skipped, Turn
 from workflows.engine.store import Batch, Run
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Wave:
         waves: dict[str, list[tuple[Run, StepPlan]]] = defaultdict(list)
         for run in sorted(active, key=lambda run: run.position):
             assert run.version_id is not None
-            step = plan(run.version_id)[run.position]
+            step = load_plan(run.version_id)[run.position]
             waves[step.action_key].append((run, step))
         return cls(next(iter(waves.values())))
 
@@ -99,16 +99,18 @@ class Wave:
         return bool(waits)
 
 
-def _grouped(action: Action, pairs: Sequence[tuple[Turn, Part]]) -> list[list[tuple[Turn, Part]]]:
+def _grouped(
+    action: Action, pairs: Sequence[tuple[Turn, ActionRun]]
+) -> list[list[tuple[Turn, ActionRun]]]:
     """Group the parts that share a read, each group at the place of its first part."""
-    groups: dict[str | int, list[tuple[Turn, Part]]] = {}
+    groups: dict[str | int, list[tuple[Turn, ActionRun]]] = {}
     for place, (turn, part) in enumerate(pairs):
         key = action.read_key(part.data)
         groups.setdefault(place if key is None else key, []).append((turn, part))
     return list(groups.values())
 
 
-def _admitted(action: Action, parts: Sequence[Part]) -> list[Outcome]:
+def _admitted(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
     """Run the action on the parts that their guards admit, and return all outcomes.
 
     Writes with a journal are admitted there, because the journal knows their amounts.
@@ -129,7 +131,7 @@ def _admitted(action: Action, parts: Sequence[Part]) -> list[Outcome]:
     return outcomes
 
 
-def _outcomes(action: Action, parts: Sequence[Part]) -> list[Outcome]:
+def _outcomes(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
     """Return the action's outcomes. If it breaks, each part runs alone, so that only one fails."""
     try:
         return action.run_many([part.call for part in parts], [part.data for part in parts])

@@ -20,9 +20,9 @@ HELD = "its workflow is paused"
 ON_ITS_WAY = (ActivationState.READY, ActivationState.RUNNING)
 
 
-def of_activations(ids: Collection[int]) -> Mapping[int, str]:
+def list_write_refusals(ids: Collection[int]) -> Mapping[int, str]:
     """Return why each of these activations may not write now, for those that may not."""
-    paused_there = organisation_pauses.of_application(holds=True)
+    paused_there = organisation_pauses.list_for_application(holds=True)
     rows = Activation.objects.filter(pk__in=ids).annotate(rests=Exists(paused_there))
     states = {
         pk: (ActivationState(state), held or rests)

@@ -28,7 +28,7 @@ class Filter(Action):
 
     def outcome(self, call: Call, data: Data) -> Outcome:
         try:
-            good, reason = conditions.holds(data["condition"], call.context)
+            good, reason = conditions.check_condition(data["condition"], call.context)
         except ExpressionError as error:
             return Failed("expression", str(error))
         return Done({"passed": True}) if good else Stopped(reason[:300], {"passed": False})

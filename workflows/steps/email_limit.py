@@ -38,7 +38,7 @@ VALUES (%(agency)s, (now() AT TIME ZONE 'UTC')::date, 0, now())
 
 
 @dataclass(frozen=True, slots=True)
-class Today:
+class DailyUsage:
     """The e-mails of an agency today: `sent` of `per_day`; `was_reached` once the limit made a step
     wait.
     """
@@ -71,12 +71,12 @@ def per_day(agency_id: int) -> int:
     return EMAILS_PER_DAY if found is None else found
 
 
-def today(agency_id: int) -> Today:
+def read_usage(agency_id: int) -> DailyUsage:
     count = EmailCount.objects.filter(
         agency=agency_id, day=timezone.now().astimezone(UTC).date()
     ).first()
     limit = per_day(agency_id)
-    return Today(count.sent if count else 0, limit, bool(count and count.refused_at))
+    return DailyUsage(count.sent if count else 0, limit, bool(count and count.refused_at))
 
 
 def next_day() -> datetime:

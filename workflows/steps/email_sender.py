@@ -14,7 +14,7 @@ from taskjuice.workspaces.models import Agency, Role
 LONGEST = 60  # characters of each of the two names
 
 
-def sender_of(connection: Connection | None) -> str:
+def get_sender(connection: Connection | None) -> str:
     """Return the From header: "Harbour Café Limited via Northwind Books" at our own address."""
     _, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
     if connection is None:
@@ -23,13 +23,13 @@ def sender_of(connection: Connection | None) -> str:
     return formataddr((" via ".join(name for name in names if name), address))
 
 
-def readable(header: str) -> str:
+def format_sender(header: str) -> str:
     """Return a From header as a person reads it, without the encoding of the wire."""
     name, address = parseaddr(str(make_header(decode_header(header))))
     return f"{name} <{address}>" if name else address
 
 
-def answers_of(agency: Agency) -> str:
+def get_reply_address(agency: Agency) -> str:
     """Return the address for replies: the agency's setting, else its owner's; "" without either."""
     chosen = branding.of(agency).reply_to
     if chosen:

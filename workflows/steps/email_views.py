@@ -11,7 +11,7 @@ from taskjuice.workspaces.forms import first_error
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.panels import Panel
 from workflows.steps import email_limit
-from workflows.steps.email_sender import answers_of
+from workflows.steps.email_sender import get_reply_address
 
 
 class EmailLimitForm(forms.Form):
@@ -36,12 +36,12 @@ def email_limit_save(request: HttpRequest, agency: str) -> HttpResponse:
     return redirect("workspaces:agency-settings", agency)
 
 
-def panel(scope: Scope) -> Panel:
-    found = email_limit.today(scope.agency.pk)
+def build_panel(scope: Scope) -> Panel:
+    found = email_limit.read_usage(scope.agency.pk)
     context = {
         "form": EmailLimitForm(initial={"per_day": found.per_day}),
         "today": found,
-        "reply_to": answers_of(scope.agency),
+        "reply_to": get_reply_address(scope.agency),
         "is_set": bool(branding.of(scope.agency).reply_to),
     }
     return Panel("workflows/_emails_card.html", context)

@@ -65,7 +65,7 @@ class SendEmail(Action):
     def preview(self, call: Call, data: Data) -> Preview:
         message = _message(call, data)
         head = {
-            "From": email_sender.readable(str(message.from_email)),
+            "From": email_sender.format_sender(str(message.from_email)),
             "Reply-To": ", ".join(message.reply_to),
             "To": ", ".join(message.to),
             "Subject": message.subject,
@@ -110,11 +110,11 @@ def _agency_id(call: Call) -> int | None:
 
 
 def _message(call: Call, data: Data) -> EmailMessage:
-    answers = email_sender.answers_of(call.connection.agency) if call.connection else ""
+    answers = email_sender.get_reply_address(call.connection.agency) if call.connection else ""
     return EmailMessage(
         data["subject"],
         data["body"],
-        from_email=email_sender.sender_of(call.connection),
+        from_email=email_sender.get_sender(call.connection),
         to=data["to"],
         reply_to=[answers] if answers else [],
     )

@@ -37,7 +37,7 @@ RETURNING event_id, connection_id, id
 
 
 @dataclass(frozen=True)
-class Subscription:
+class TriggerSubscription:
     """A live version that listens on a connection."""
 
     version: Version
@@ -90,7 +90,7 @@ def _start(rows: Sequence[Data]) -> list[tuple[int, int]]:
     return [(event_id, pk) for event_id, _, pk in started]
 
 
-def interests(trigger_keys: Collection[str]) -> list[Interest]:
+def list_interests(trigger_keys: Collection[str]) -> list[Interest]:
     """List what published workflows listen to with these triggers, and what drafts would.
 
     Drafts count because they are tested on those events.
@@ -99,7 +99,7 @@ def interests(trigger_keys: Collection[str]) -> list[Interest]:
     is_draft = Q(workflow__versions__published_at=None) & ~Q(workflow__state=WorkflowState.ARCHIVED)
     found = WorkflowConnection.objects.filter(
         is_live | is_draft,
-        ~Exists(organisation_pauses.of_application(holds=False)),
+        ~Exists(organisation_pauses.list_for_application(holds=False)),
         connection__workspace__archived_at=None,
         connection__state=ConnectionState.ACTIVE,
         workflow__versions__trigger__in=trigger_keys,
@@ -110,9 +110,9 @@ def interests(trigger_keys: Collection[str]) -> list[Interest]:
     return [Interest(*row) for row in found.values_list(*columns, since)]
 
 
-def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
+def _subscriptions(connection_ids: set[int]) -> dict[int, list[TriggerSubscription]]:
     applications = WorkflowConnection.objects.filter(
-        ~Exists(organisation_pauses.of_application(holds=False)),
+        ~Exists(organisation_pauses.list_for_application(holds=False)),
         connection_id__in=connection_ids,
         connection__workspace__archived_at=None,
         workflow__state__in=LISTENING,
@@ -121,11 +121,11 @@ def _subscriptions(connection_ids: set[int]) -> dict[int, list[Subscription]]:
         live=True, workflow__in={workflow for _, workflow in applications}
     )
     versions = {version.workflow_id: version for version in live.select_related("workflow")}
-    found: dict[int, list[Subscription]] = defaultdict(list)
+    found: dict[int, list[TriggerSubscription]] = defaultdict(list)
     for connection_id, workflow_id in applications:
         if workflow_id in versions:
             version = versions[workflow_id]
-            found[connection_id].append(Subscription(version, version.trigger_settings))
+            found[connection_id].append(TriggerSubscription(version, version.trigger_settings))
     return found
 
 

@@ -94,7 +94,7 @@ def start_due() -> int:
     return started
 
 
-def event_by_hand(connection: Connection) -> Event:
+def build_manual_event(connection: Connection) -> Event:
     """Return an unsaved event of now."""
     return Event(
         workspace_id=connection.workspace_id,
@@ -114,7 +114,7 @@ def _listening() -> "QuerySet[WorkflowConnection]":
     live = Version.objects.filter(workflow=OuterRef("workflow"), live=True, trigger=OnSchedule.key)
     return WorkflowConnection.objects.filter(
         Exists(live),
-        ~Exists(organisation_pauses.of_application()),
+        ~Exists(organisation_pauses.list_for_application()),
         workflow__state=WorkflowState.PUBLISHED,
         connection__workspace__archived_at=None,
     ).exclude(connection__state=ConnectionState.REVOKED)

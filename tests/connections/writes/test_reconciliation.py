@@ -26,7 +26,7 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link, point_at
 from workflows.activations import replay
-from workflows.engine.plans import clean
+from workflows.engine.plans import clean_input
 from workflows.models import Activation, ActivationState
 from xero.models import Ledger
 from xero.sync import changes, schedule
@@ -87,7 +87,9 @@ class Step:
             "due_date": "+30",
             "lines": LINES,
         }
-        return action.run_many([ActionCall(self.connection, **whose)], [clean(action, given)])[0]
+        return action.run_many(
+            [ActionCall(self.connection, **whose)], [clean_input(action, given)]
+        )[0]
 
     def there(self) -> int:
         path = f'Invoices?where=Contact.Name=="{self.name}"&page=1'

@@ -18,7 +18,7 @@ from tests.factories import make_activation, make_connection, make_workflow
 from workflows.activations import replay
 from workflows.definition.drafts import Draft, Step
 from workflows.engine import lifecycle, runner
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Activation, Lane, StepRun, Workflow
 
 pytestmark = pytest.mark.django_db
@@ -119,7 +119,7 @@ def test_replay_never_repeats_a_finished_write(
 ) -> None:
     count.refuse.add("note")
     failed = ran(connection, [step("pay", action=Write.key), step("note")])
-    with pytest.raises(NotAllowed, match="pay has been done and is not repeated"):
+    with pytest.raises(NotAllowedNow, match="pay has been done and is not repeated"):
         replay.replay(activation=failed, position=0, by=member)
     failed.refresh_from_db()
     assert failed.state == "failed"
@@ -138,7 +138,7 @@ def edited(workflow: Workflow, by: User, *steps: dict[str, Any]) -> None:
     )
     stamp = lifecycle.current_content(workflow).stamp
     lifecycle.save_draft(workflow=workflow, draft=drawn, stamp=stamp, by=by)
-    lifecycle.publish(workflow=workflow, by=by)
+    lifecycle.publish_draft(workflow=workflow, by=by)
 
 
 def test_replay_on_the_current_version_keeps_the_steps_they_share(
@@ -161,7 +161,7 @@ def test_replay_on_a_version_that_differs_before_is_refused(
     workflow = make_workflow(connection.agency, connection, steps=[step("a"), step("b")])
     failed = again(make_activation(workflow, connection))
     edited(workflow, member, step("a", text="other"), step("b"))
-    with pytest.raises(NotAllowed, match="differs before that step"):
+    with pytest.raises(NotAllowedNow, match="differs before that step"):
         replay.replay(activation=failed, position=1, on="current", by=member)
     replay.replay(activation=failed, position=0, on="current", by=member)
     count.refuse.clear()
@@ -174,7 +174,7 @@ def test_replay_begins_only_where_it_was_reached(
 ) -> None:
     count.refuse.add("a")
     failed = ran(connection, [step("a"), step("b"), step("c")])
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedNow):
         replay.replay(activation=failed, position=position, by=member)
 
 
@@ -186,7 +186,7 @@ def test_replay_of_one_on_its_way_is_refused(
         make_workflow(connection.agency, connection, steps=[step("a")]), connection
     )
     Activation.objects.update(state=state)
-    with pytest.raises(NotAllowed, match="still on its way"):
+    with pytest.raises(NotAllowedNow, match="still on its way"):
         replay.replay(activation=activation, position=0, by=member)
 
 
@@ -195,7 +195,7 @@ def test_replay_needs_a_connection_that_lives(
 ) -> None:
     done = ran(connection, [step("a")])
     Connection.objects.update(state="revoked")
-    with pytest.raises(NotAllowed, match="no longer connected"):
+    with pytest.raises(NotAllowedNow, match="no longer connected"):
         replay.replay(activation=done, position=0, by=member)
 
 
@@ -207,7 +207,7 @@ def test_replay_after_the_workflow_was_deleted_is_refused(
     done.refresh_from_db()
     assert (done.state, done.workflow_name != "", StepRun.objects.count()) == ("succeeded", True, 1)
     for on in ("original", "current"):
-        with pytest.raises(NotAllowed, match="no longer there"):
+        with pytest.raises(NotAllowedNow, match="no longer there"):
             replay.replay(activation=done, position=0, on=on, by=member)
 
 
@@ -223,7 +223,7 @@ def test_cancel_ends_what_waits_and_is_noted(connection: Connection, member: Use
         True,
     )
     assert AuditEntry.objects.get().verb == "activation cancelled"
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedNow):
         replay.cancel(activation=activation, by=member)
 
 
@@ -252,7 +252,7 @@ def test_resume_makes_it_due_now(connection: Connection, member: User) -> None:
     assert activation.next_at < later
     assert Lane.objects.get().wake_pending
     Activation.objects.update(state="failed")
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedNow):
         replay.resume(activation=activation, by=member)
 
 

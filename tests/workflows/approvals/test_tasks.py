@@ -21,9 +21,9 @@ from tests.factories import make_activation, make_approval, make_workflow
 from workflows.activations import replay
 from workflows.approvals import tasks as approval_tasks
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.validation import Place, problems
+from workflows.definition.validation import RunScope, list_problems
 from workflows.engine import lanes, runner
-from workflows.engine.lifecycle import NotAllowed
+from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Activation, Approval, StepRun
 from workflows.steps.ask_person import ApprovalForm
 
@@ -106,7 +106,7 @@ def test_nobody_decides_in_time(connection: Connection, member: User) -> None:
     activation = asked(connection)
     Approval.objects.update(expires_at=F("asked_at"))
     Activation.objects.update(next_at=F("created_at"))
-    with pytest.raises(NotAllowed, match="The time to decide is over"):
+    with pytest.raises(NotAllowedNow, match="The time to decide is over"):
         approval_tasks.decide(approval=Approval.objects.get(), approved=True, comment="", by=member)
     assert again(activation).state == "stopped"
     assert StepRun.objects.latest("id").error == "Nobody decided in time."
@@ -144,7 +144,7 @@ def test_strangers_and_client_users_cannot_be_asked(
     step = Step("ask", "core/approval", {"question": "Pay?", "days": "7", "to": "a@b.example"})
     draft = Draft("xero/invoice-event", {"change": "any"}, [step])
     assert [
-        (p.where, p.field) for p in problems(draft, Place(connection.agency, [connection]))
+        (p.where, p.field) for p in list_problems(draft, RunScope(connection.agency, [connection]))
     ] == [(0, "to")]
 
 
@@ -152,7 +152,7 @@ def test_first_decision_counts(connection: Connection, member: User, admin: User
     asked(connection)
     task = Approval.objects.get()
     approval_tasks.decide(approval=task, approved=False, comment="", by=member)
-    with pytest.raises(NotAllowed, match="Max Member has declined this already"):
+    with pytest.raises(NotAllowedNow, match="Max Member has declined this already"):
         approval_tasks.decide(approval=task, approved=True, comment="", by=admin)
     assert Approval.objects.get().state == "declined"
 
@@ -171,7 +171,7 @@ def test_two_people_at_once_make_one_decision(
                 approval=Approval.objects.get(pk=task.pk), approved=approved, comment="", by=by
             )
             results.append("decided")
-        except NotAllowed:
+        except NotAllowedNow:
             results.append("refused")
         finally:
             database.close()
@@ -239,7 +239,7 @@ def test_cancelled_activation_asks_no_more(connection: Connection, owner: User) 
     replay.cancel(activation=activation, by=owner)
     task = Approval.objects.get()
     assert task.state == "withdrawn"
-    with pytest.raises(NotAllowed, match="no longer asked"):
+    with pytest.raises(NotAllowedNow, match="no longer asked"):
         approval_tasks.decide(approval=task, approved=True, comment="", by=owner)
 
 

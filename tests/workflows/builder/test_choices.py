@@ -17,10 +17,10 @@ from workflows.builder.choices import Colleague
 from workflows.builder.widgets import AddressesInput
 from workflows.definition import import_export
 from workflows.definition.descriptions import step_in_words
-from workflows.definition.diffs import changes
+from workflows.definition.diffs import list_changes
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.validation import problems
-from workflows.engine.plans import plan_of
+from workflows.definition.validation import list_problems
+from workflows.engine.plans import build_plan
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -144,7 +144,7 @@ def invoice(*lines: dict[str, str]) -> Step:
 
 
 def messages(*lines: dict[str, str]) -> list[tuple[str, str]]:
-    found = problems(Draft("core/manual", {}, [invoice(*lines)]))
+    found = list_problems(Draft("core/manual", {}, [invoice(*lines)]))
     return [(problem.field, problem.message) for problem in found]
 
 
@@ -180,7 +180,7 @@ def test_wrong_cells_are_said_at_the_lines(lines: list[dict[str, str]], message:
 
 
 def test_lines_are_filled_and_cleaned_when_it_runs() -> None:
-    shown_, data = plan_of(invoice(*LINES).as_stored()).prepare(
+    shown_, data = build_plan(invoice(*LINES).as_stored()).prepare(
         {"trigger": {"client": "Harbour"}, "steps": {}}
     )
     assert shown_["lines"][0]["description"] == "Harbour"
@@ -199,18 +199,21 @@ def test_lines_are_told_compared_exported_and_imported() -> None:
         "Line 1: Description {{ trigger.client }}, Quantity 2, Unit price 10.50, Account 200",
         "Line 2: Item W, Tracking Region: North",
     ]
-    ((field,),) = [change.fields for change in changes(before, after)]
+    ((field,),) = [change.fields for change in list_changes(before, after)]
     assert (field.label, field.before, field.after) == (
         "Line 2",
         "Item W, Tracking Region: North",
         "nothing",
     )
-    assert import_export.read(import_export.write("Mine", before)) == ("Mine", before)
+    assert import_export.read_workflow(import_export.write_workflow("Mine", before)) == (
+        "Mine",
+        before,
+    )
     for wrong in ({"a": "b"}, [["x"]], [{"description": ["x"]}]):
-        document = json.loads(import_export.write("Mine", before))
+        document = json.loads(import_export.write_workflow("Mine", before))
         document["steps"][0]["input"]["lines"] = wrong
         with pytest.raises(import_export.NotReadable):
-            import_export.read(json.dumps(document).encode())
+            import_export.read_workflow(json.dumps(document).encode())
 
 
 def test_lines_are_stored_as_rows(as_member: Client, connection: Connection) -> None:

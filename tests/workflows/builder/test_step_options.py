@@ -10,7 +10,7 @@ from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from workflows.definition import step_options
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.validation import problems
+from workflows.definition.validation import list_problems
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -168,7 +168,7 @@ def test_wrong_options_are_told_at_their_field(
 
 @pytest.mark.parametrize("action", ["core/filter", "core/delay"])
 def test_filter_and_wait_do_not_run_once_per_element(action: str) -> None:
-    found = problems(
+    found = list_problems(
         Draft(
             "xero/invoice-event",
             steps=[Step("one", action, {}, {"for_each": "{{ trigger.type }}"})],
@@ -185,7 +185,7 @@ def test_output_of_a_repeated_step_is_a_list() -> None:
         "good", "core/set-values", {"values": {"b": "{{ steps.each[0].a }}{{ steps.each.size }}"}}
     )
     bad = Step("bad", "core/set-values", {"values": {"b": "{{ steps.each.a }}"}})
-    found = problems(Draft("xero/invoice-event", {"change": "any"}, [repeated, good, bad]))
+    found = list_problems(Draft("xero/invoice-event", {"change": "any"}, [repeated, good, bad]))
     assert [(problem.where, problem.message) for problem in found] == [
         (2, "“each” gives a list: one output per element it ran for.")
     ]
@@ -193,7 +193,7 @@ def test_output_of_a_repeated_step_is_a_list() -> None:
 
 def test_item_without_a_list_is_told() -> None:
     step = Step("one", "core/set-values", {"values": {"b": "{{ item.Name }}"}})
-    found = problems(Draft("xero/invoice-event", {"change": "any"}, [step]))
+    found = list_problems(Draft("xero/invoice-event", {"change": "any"}, [step]))
     assert [problem.message for problem in found] == [
         "There is no “item” here: the step does not run once per element of a list."
     ]

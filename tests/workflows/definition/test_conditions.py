@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workflows.definition.conditions import OPERATORS, compare, holds
+from workflows.definition.conditions import OPERATORS, check_condition, compare_values
 from workflows.definition.expressions import ExpressionError
 
 TRUE = [
@@ -43,12 +43,12 @@ FALSE = [
 
 @pytest.mark.parametrize(("left", "operator", "right"), TRUE)
 def test_compare_holds(left: Any, operator: str, right: Any) -> None:
-    assert compare(left, operator, right) is True
+    assert compare_values(left, operator, right) is True
 
 
 @pytest.mark.parametrize(("left", "operator", "right"), FALSE)
 def test_compare_does_not_hold(left: Any, operator: str, right: Any) -> None:
-    assert compare(left, operator, right) is False
+    assert compare_values(left, operator, right) is False
 
 
 def test_every_operator_is_tried_here() -> None:
@@ -68,26 +68,31 @@ UNDER = ("{{ x }}", "less", "9")
     [("all", 7, True), ("all", 3, False), ("any", 3, True), ("any", 12, True)],
 )
 def test_rows_are_joined(match: str, x: int, expected: bool) -> None:
-    assert holds(condition(match, OVER, UNDER), {"x": x})[0] is expected
+    assert check_condition(condition(match, OVER, UNDER), {"x": x})[0] is expected
 
 
 def test_reason_names_the_values() -> None:
-    assert holds(condition("all", OVER), {"x": 3}) == (False, "3 is greater than 5 did not hold")
+    assert check_condition(condition("all", OVER), {"x": 3}) == (
+        False,
+        "3 is greater than 5 did not hold",
+    )
 
 
 def test_value_may_be_an_expression() -> None:
     assert (
-        holds(condition("all", ("{{ x }}", "equals", "{{ y }}")), {"x": 3, "y": Decimal("3.00")})[0]
+        check_condition(
+            condition("all", ("{{ x }}", "equals", "{{ y }}")), {"x": 3, "y": Decimal("3.00")}
+        )[0]
         is True
     )
 
 
 def test_missing_name_is_an_error_unless_emptiness_is_asked() -> None:
-    assert holds(condition("all", ("{{ gone }}", "is-empty", "")), {})[0] is True
+    assert check_condition(condition("all", ("{{ gone }}", "is-empty", "")), {})[0] is True
     with pytest.raises(ExpressionError, match="gone"):
-        holds(condition("all", ("{{ gone }}", "equals", "1")), {})
+        check_condition(condition("all", ("{{ gone }}", "equals", "1")), {})
 
 
 def test_comparing_text_with_a_number_says_so() -> None:
     with pytest.raises(ExpressionError, match="A number is needed, not “soon”"):
-        holds(condition("all", ("{{ x }}", "greater", "5")), {"x": "soon"})
+        check_condition(condition("all", ("{{ x }}", "greater", "5")), {"x": "soon"})

@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_workflow
-from workflows.definition.diffs import Change, Field, changes
+from workflows.definition.diffs import FieldChange, StepChange, list_changes
 from workflows.definition.drafts import Draft, Step
 from workflows.models import Version, Workflow
 
@@ -25,16 +25,16 @@ def draft(*steps: Step, trigger: str = "xero/invoice-paid", **settings: Any) -> 
     return Draft(trigger, settings, steps)
 
 
-def kinds(found: Sequence[Change]) -> list[tuple[str, int, str]]:
+def kinds(found: Sequence[StepChange]) -> list[tuple[str, int, str]]:
     return [(change.kind, change.number, change.name) for change in found]
 
 
 def test_equal_versions_differ_in_nothing() -> None:
-    assert changes(draft(LOOK_UP, MAIL), draft(LOOK_UP, MAIL)) == []
+    assert list_changes(draft(LOOK_UP, MAIL), draft(LOOK_UP, MAIL)) == []
 
 
 def test_added_step_says_what_it_does() -> None:
-    (added,) = changes(draft(LOOK_UP), draft(LOOK_UP, MAIL))
+    (added,) = list_changes(draft(LOOK_UP), draft(LOOK_UP, MAIL))
     assert (added.kind, added.number, added.title) == ("added", 2, "Send an e-mail")
     assert [(field.label, field.after) for field in added.fields] == [
         ("To", "a@b.example"),
@@ -44,7 +44,7 @@ def test_added_step_says_what_it_does() -> None:
 
 
 def test_removed_step_comes_last_with_its_old_number() -> None:
-    found = changes(draft(LOOK_UP, MAIL), draft(MAIL, WAIT))
+    found = list_changes(draft(LOOK_UP, MAIL), draft(MAIL, WAIT))
     assert kinds(found) == [("added", 2, "wait"), ("removed", 1, "invoice")]
 
 
@@ -60,16 +60,19 @@ def test_removed_step_comes_last_with_its_old_number() -> None:
 def test_as_few_steps_as_can_be_are_called_moved(
     order: Sequence[Step], moved: list[tuple[str, int, str]]
 ) -> None:
-    found = kinds(changes(draft(LOOK_UP, MAIL, WAIT), draft(*order)))
+    found = kinds(list_changes(draft(LOOK_UP, MAIL, WAIT), draft(*order)))
     assert len(found) == len(moved)
     assert {kind for kind, *_ in found} == {"moved"}
 
 
 def test_changed_field_says_from_and_to() -> None:
     other = Step("mail", "core/send-email", {"to": "", "subject": "Hello", "body": "Other"})
-    (change,) = changes(draft(MAIL), draft(other))
+    (change,) = list_changes(draft(MAIL), draft(other))
     assert (change.kind, change.number, change.name) == ("changed", 1, "mail")
-    assert change.fields == [Field("Text", "Text", "Other"), Field("To", "a@b.example", "nothing")]
+    assert change.fields == [
+        FieldChange("Text", "Text", "Other"),
+        FieldChange("To", "a@b.example", "nothing"),
+    ]
 
 
 def test_condition_list_failure_and_limits_are_told() -> None:
@@ -84,7 +87,7 @@ def test_condition_list_failure_and_limits_are_told() -> None:
         "guard": {"per_hour": "9"},
     }
     other = Step(MAIL.name, MAIL.action, MAIL.input, options)
-    (change,) = changes(draft(MAIL), draft(other))
+    (change,) = list_changes(draft(MAIL), draft(other))
     assert [(field.label, field.before, field.after) for field in change.fields] == [
         ("Only if", "nothing", "{{ trigger.total }} is greater than 5"),
         ("Once for each element of", "nothing", "{{ steps.invoice.LineItems }}"),
@@ -95,12 +98,12 @@ def test_condition_list_failure_and_limits_are_told() -> None:
 
 def test_renamed_step_is_the_same_step() -> None:
     renamed = Step("letter", MAIL.action, MAIL.input)
-    (change,) = changes(draft(MAIL), draft(renamed))
+    (change,) = list_changes(draft(MAIL), draft(renamed))
     assert (change.kind, change.name, change.note) == ("renamed", "letter", "it was called mail")
 
 
 def test_another_action_under_the_same_name_is_another_step() -> None:
-    found = changes(draft(MAIL), draft(Step("mail", "core/delay", WAIT.input)))
+    found = list_changes(draft(MAIL), draft(Step("mail", "core/delay", WAIT.input)))
     assert kinds(found) == [("added", 1, "mail"), ("removed", 1, "mail")]
 
 
@@ -109,12 +112,12 @@ def test_what_starts_it_is_told() -> None:
         draft(MAIL, documents="ACCREC"),
         draft(MAIL, trigger="xero/invoice-overdue", days=7),
     )
-    (change,) = changes(before, after)
+    (change,) = list_changes(before, after)
     assert (change.number, change.title) == (0, "Starts when")
     assert change.fields == [
-        Field("What happens", "An invoice or bill is paid", "An invoice or bill is overdue"),
-        Field("For", "sales invoices", "sales invoices and bills"),
-        Field("Days after its due date", "nothing", "7"),
+        FieldChange("What happens", "An invoice or bill is paid", "An invoice or bill is overdue"),
+        FieldChange("For", "sales invoices", "sales invoices and bills"),
+        FieldChange("Days after its due date", "nothing", "7"),
     ]
 
 

@@ -18,8 +18,8 @@ from tests.factories import make_activation, make_connection, make_workflow
 from workflows.definition import conditions
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.evaluation_budget import evaluation_budget
-from workflows.definition.expressions import ExpressionError, evaluate, fill
-from workflows.definition.validation import problems
+from workflows.definition.expressions import ExpressionError, evaluate_text, fill_values
+from workflows.definition.validation import list_problems
 from workflows.engine import lanes, runner
 from workflows.models import Activation, StepRun, Workflow
 from xero.fields import AmountField
@@ -45,12 +45,12 @@ def connection(workspace: Workspace) -> Connection:
 def test_many_expressions_over_a_long_list_are_refused_as_a_whole(one: str) -> None:
     began = time.thread_time()
     with evaluation_budget(), pytest.raises(ExpressionError):
-        fill([one * 20] * 40, LONG)
+        fill_values([one * 20] * 40, LONG)
     assert time.thread_time() - began < 4
 
 
 def test_one_look_at_a_long_list_is_fine() -> None:
-    assert evaluate("{{ steps.get.body | sum }}", LONG) == Decimal(1_400_000)
+    assert evaluate_text("{{ steps.get.body | sum }}", LONG) == Decimal(1_400_000)
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,18 @@ def test_conditions_spend_from_the_same_budget(field: str, operator: str, value:
     row = {"field": field, "operator": operator, "value": value}
     began = time.thread_time()
     with pytest.raises(ExpressionError):
-        conditions.holds({"match": "all", "rows": [row] * 20}, {"rows": ["a" * 300] * 90_000})
+        conditions.check_condition(
+            {"match": "all", "rows": [row] * 20}, {"rows": ["a" * 300] * 90_000}
+        )
     assert time.thread_time() - began < 4
 
 
 def test_what_is_wrong_with_an_expression_is_not_taken_for_emptiness() -> None:
     row = {"field": "{{ 1 | divided_by: 0 }}", "operator": "is-empty", "value": ""}
     with pytest.raises(ExpressionError, match="Division by zero"):
-        conditions.holds({"rows": [row]}, {})
+        conditions.check_condition({"rows": [row]}, {})
     row["field"] = "{{ steps.gone.Name }}"
-    assert conditions.holds({"rows": [row]}, {"steps": {}})[0]
+    assert conditions.check_condition({"rows": [row]}, {"steps": {}})[0]
 
 
 SUMS = "; ".join(["{{ trigger.rows | sum }}"] * 200)
@@ -116,7 +118,7 @@ def test_checking_a_draft_is_bounded_as_a_whole() -> None:
         for n in range(50)
     ]
     began = time.thread_time()
-    found = problems(Draft("xero/invoice-event", {"change": "any"}, steps))
+    found = list_problems(Draft("xero/invoice-event", {"change": "any"}, steps))
     assert time.thread_time() - began < 20
     assert any("to work out" in one.message or "in all" in one.message for one in found)
 
@@ -135,7 +137,7 @@ def test_checking_a_draft_is_bounded_as_a_whole() -> None:
     ],
 )  # fmt: skip
 def test_large_numbers_are_exact(text: str, value: Decimal) -> None:
-    assert evaluate(text, {}) == value
+    assert evaluate_text(text, {}) == value
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_large_numbers_are_exact(text: str, value: Decimal) -> None:
 )
 def test_numbers_and_days_that_are_none_are_said(text: str) -> None:
     with pytest.raises(ExpressionError):
-        evaluate(text, {"x": "%d\ud800", "y": "9" * 5_000})
+        evaluate_text(text, {"x": "%d\ud800", "y": "9" * 5_000})
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from tests.environment import ROOT
 from workflows.definition.expressions import (
     ExpressionError,
-    evaluate,
-    fill,
+    evaluate_text,
+    fill_values,
     has_expression,
-    parse,
-    references,
+    list_references,
+    parse_text,
 )
 
 DATA = {
@@ -77,7 +77,7 @@ VALUES = {
 
 @pytest.mark.parametrize(("text", "expected"), VALUES.items(), ids=VALUES.keys())
 def test_value(text: str, expected: Any) -> None:
-    found = evaluate(text, DATA)
+    found = evaluate_text(text, DATA)
     assert (found, type(found)) == (expected, type(expected))
 
 
@@ -97,7 +97,7 @@ REFUSED = {
 @pytest.mark.parametrize(("text", "message"), REFUSED.items(), ids=REFUSED.keys())
 def test_refusal_says_what_and_where(text: str, message: str) -> None:
     with pytest.raises(ExpressionError) as caught:
-        evaluate(text, DATA)
+        evaluate_text(text, DATA)
     assert str(caught.value) == message
 
 
@@ -170,17 +170,17 @@ def test_hostile_text_ends_quickly_and_small(ends: dict[str, dict[str, Any]], na
 
 def test_data_is_never_read_as_an_expression() -> None:
     assert (
-        evaluate("{{ steps.invoice.Contact.Name }}", DATA)
+        evaluate_text("{{ steps.invoice.Contact.Name }}", DATA)
         == "Ridgeway “& Sons” {{ trigger.number }}"
     )
 
 
 def test_output_of_odd_characters_survives() -> None:
-    assert evaluate("a {{ x }}", {"x": "\x00\ud800"}) == "a \x00\ud800"
+    assert evaluate_text("a {{ x }}", {"x": "\x00\ud800"}) == "a \x00\ud800"
 
 
 def test_fill_keeps_shapes_and_types() -> None:
-    found = fill(
+    found = fill_values(
         {"a": ["{{ trigger.number }}", 3, None], "b": {"c": "n {{ trigger.number }}"}}, DATA
     )
     assert found == {"a": [7, 3, None], "b": {"c": "n 7"}}
@@ -195,7 +195,7 @@ def test_references_lists_the_paths_that_are_read() -> None:
     text = (
         "{{ steps.invoice.Total | plus: trigger.number }} {{ steps['invoice'].LineItems[0].Code }}"
     )
-    assert references(text) == [
+    assert list_references(text) == [
         "steps.invoice.Total",
         "trigger.number",
         "steps.invoice.LineItems[0].Code",
@@ -208,11 +208,11 @@ def test_references_lists_the_paths_that_are_read() -> None:
     )
 )
 def test_adding_and_taking_away_is_exact(amount: Decimal) -> None:
-    assert evaluate("{{ x | plus: 0.1 | minus: 0.1 }}", {"x": amount}) == amount
+    assert evaluate_text("{{ x | plus: 0.1 | minus: 0.1 }}", {"x": amount}) == amount
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_value_or_a_clean_refusal(text: str) -> None:
     with suppress(ExpressionError):  # anything else fails the test
-        parse(text)
-        evaluate(text, DATA)
+        parse_text(text)
+        evaluate_text(text, DATA)

@@ -419,7 +419,7 @@ def test_settings_survive_the_form(pay: PayWriter) -> None:
     }
     stored = guards.as_stored(guards.as_fields(typed))
     assert stored == typed
-    assert list(guards.errors(Pay(), stored)) == []
+    assert list(guards.list_errors(Pay(), stored)) == []
     assert guards.in_words(stored) == [
         "Writes an hour: at most 20",
         "Amount an hour: at most 5,000",
@@ -443,7 +443,7 @@ def test_settings_survive_the_form(pay: PayWriter) -> None:
 def test_nonsense_is_refused_at_its_field(
     pay: PayWriter, typed: dict[str, str], field: str
 ) -> None:
-    assert [name for name, _ in guards.errors(Pay(), guards.as_stored(typed))] == [field]
+    assert [name for name, _ in guards.list_errors(Pay(), guards.as_stored(typed))] == [field]
 
 
 def test_steps_without_amounts_have_no_limits_by_amount() -> None:
@@ -455,4 +455,4 @@ def test_steps_without_amounts_have_no_limits_by_amount() -> None:
         "days",
     ]
     assert guards.as_stored({"approve": True}) == {"approve_above": "0"}
-    assert not guards.guards(registry.actions["xero/get-invoice"])
+    assert not guards.can_guard(registry.actions["xero/get-invoice"])

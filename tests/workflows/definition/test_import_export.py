@@ -19,7 +19,7 @@ from workflows.definition import import_export
 from workflows.definition.descriptions import step_in_words
 from workflows.definition.drafts import Draft
 from workflows.definition.templates import STARTING_POINTS
-from workflows.definition.validation import problems
+from workflows.definition.validation import list_problems
 from workflows.models import Workflow
 
 pytestmark = pytest.mark.django_db
@@ -66,7 +66,7 @@ def upload(client: Client, data: bytes) -> Any:
 @pytest.mark.parametrize("key", STARTING_POINTS)
 def test_workflow_comes_back_as_it_went(key: str) -> None:
     draft = STARTING_POINTS[key].draft_for("me@example.com")
-    name, back = import_export.read(import_export.write("Some name", draft))
+    name, back = import_export.read_workflow(import_export.write_workflow("Some name", draft))
     texts = {setting: str(value) for setting, value in draft.settings.items()}
     assert (name, back) == ("Some name", Draft(draft.trigger, texts, list(draft.steps)))
 
@@ -225,10 +225,10 @@ STEPS = st.fixed_dictionaries(
 @given(steps=st.lists(STEPS, max_size=2))
 def test_whatever_a_file_says_is_refused_or_can_be_shown(steps: list[Any]) -> None:
     try:
-        _, draft = import_export.read(json.dumps(content(steps=steps)).encode())
+        _, draft = import_export.read_workflow(json.dumps(content(steps=steps)).encode())
     except import_export.NotReadable:
         return
-    builder = Builder.of(draft, Offers(), problems(draft))
+    builder = Builder.of(draft, Offers(), list_problems(draft))
     for card in builder.cards:
         assert [str(card.form), str(card.options_form), str(step_in_words(card.step))] != []
     assert builder.sources != []

@@ -13,10 +13,10 @@ from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_workflow
 from workflows.definition import conditions
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.expressions import evaluate
-from workflows.definition.publish_warnings import cautions
-from workflows.definition.validation import problems
-from workflows.engine.plans import plan_of
+from workflows.definition.expressions import evaluate_text
+from workflows.definition.publish_warnings import list_cautions
+from workflows.definition.validation import list_problems
+from workflows.engine.plans import build_plan
 from workflows.models import Version
 from workflows.steps.delay import DelayForm
 from xero.fields import InstantField
@@ -41,8 +41,8 @@ def when(field: str, operator: str, value: str = "") -> dict[str, Any]:
 
 
 def told(*steps: Step) -> list[tuple[Any, str]]:
-    assert problems(draft(*steps)) == []
-    return [(one.where, one.field) for one in cautions(draft(*steps))]
+    assert list_problems(draft(*steps)) == []
+    return [(one.where, one.field) for one in list_cautions(draft(*steps))]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_builder_and_publishing_say_it_and_publish(as_member: Client, workspace:
 )
 def test_filters_and_texts_read_xeros_dates(text: str, value: str) -> None:
     data = {"day": DAY, "moment": "/Date(1796800089000+1300)/"}
-    assert evaluate(text, data) == value
+    assert evaluate_text(text, data) == value
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_filters_and_texts_read_xeros_dates(text: str, value: str) -> None:
 def test_conditions_read_xeros_dates(operator: str, value: str, holds: bool) -> None:
     row = {"field": "{{ day }}", "operator": operator, "value": value}
     data = {"day": DAY, "later": "/Date(1796860800000)/"}
-    assert conditions.holds({"match": "all", "rows": [row]}, data)[0] is holds
+    assert conditions.check_condition({"match": "all", "rows": [row]}, data)[0] is holds
 
 
 @pytest.mark.parametrize("typed", [DAY, "/Date(1796774400000)/"])
@@ -220,7 +220,7 @@ def test_line_whose_copy_would_come_to_another_amount_is_refused() -> None:
 
 def test_step_that_copies_lines_is_given_them_whole() -> None:
     step = Step("copy", "xero/create-invoice", BILL | {"lines": "{{ steps.invoice.LineItems }}"})
-    _, cleaned = plan_of(step.as_stored()).prepare(
+    _, cleaned = build_plan(step.as_stored()).prepare(
         {"steps": {"invoice": {"LineItems": [XEROS_LINE] * 2}}}
     )
     assert [line["account_code"] for line in cleaned["lines"]] == ["400", "400"]

@@ -11,7 +11,7 @@ from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_event
 from workflows.definition.templates import STARTING_POINTS
-from workflows.definition.validation import problems
+from workflows.definition.validation import list_problems
 from workflows.engine import runner
 from workflows.models import Activation, Version, Workflow
 from workflows.triggers import intake
@@ -50,7 +50,7 @@ ASKS = {
 def test_starting_point_asks_for_what_only_the_agency_knows(
     as_member: Client, connection: Connection, key: str
 ) -> None:
-    found = problems(STARTING_POINTS[key].draft_for("me@example.com"))
+    found = list_problems(STARTING_POINTS[key].draft_for("me@example.com"))
     assert [problem.message for problem in found] == ASKS[key]
 
 
@@ -58,7 +58,7 @@ def test_starting_point_asks_for_what_only_the_agency_knows(
 def test_starting_point_is_published_in_one_post(
     as_member: Client, connection: Connection, key: str
 ) -> None:
-    assert problems(STARTING_POINTS[key].draft_for("me@example.com")) == []
+    assert list_problems(STARTING_POINTS[key].draft_for("me@example.com")) == []
     as_member.post(NEW, {"template": key, "connections": [connection.pk], "do": "publish"})
     version = Version.objects.get()
     assert (version.live, version.workflow.name) == (True, STARTING_POINTS[key].name)

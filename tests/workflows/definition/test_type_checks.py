@@ -9,7 +9,7 @@ import pytest
 from connections.integrations import registry
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.templates import STARTING_POINTS
-from workflows.definition.validation import problems
+from workflows.definition.validation import list_problems
 
 INVOICE = Step("invoice", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"})
 CALL = Step("call", "core/http-request", {"method": "GET", "url": "https://api.example.com/"})
@@ -22,7 +22,7 @@ def said(field: str, typed: str, **options: Any) -> list[tuple[str, str]]:
     given = {"invoice_id": "{{ trigger.resource_id }}", "account_code": "090"} | {field: typed}
     pay = Step("pay", "xero/create-payment", given, options)
     draft = Draft("xero/invoice-paid", {"documents": "ACCREC"}, [INVOICE, CALL, NAMED, pay])
-    return [(problem.field, problem.message) for problem in problems(draft)]
+    return [(problem.field, problem.message) for problem in list_problems(draft)]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_address_must_be_one() -> None:
     mail = Step(
         "mail", "core/send-email", {"to": "{{ trigger.contact }}", "subject": "x", "body": "x"}
     )
-    (found,) = problems(Draft("xero/invoice-paid", {"documents": "ACCREC"}, [mail]))
+    (found,) = list_problems(Draft("xero/invoice-paid", {"documents": "ACCREC"}, [mail]))
     assert (found.field, found.message.partition(". ")[2]) == ("to", "Enter a valid email address.")
 
 
@@ -100,7 +100,7 @@ def test_starting_points_bring_what_their_fields_take() -> None:
     for point in STARTING_POINTS.values():
         found = [
             one.message
-            for one in problems(point.draft_for("me@example.com"))
+            for one in list_problems(point.draft_for("me@example.com"))
             if "gives a value" in one.message
         ]
         assert (point.key, found) == (point.key, [])

@@ -12,9 +12,9 @@ from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.factories import make_connection, make_event
 from workflows.definition.drafts import Draft, Step
 from workflows.definition.templates import LARGE_INVOICE
-from workflows.definition.validation import Problem, problems
+from workflows.definition.validation import Problem, list_problems
 from workflows.engine import lifecycle
-from workflows.engine.lifecycle import NotAllowed, NotPublishable, Stale
+from workflows.engine.lifecycle import NotAllowedNow, NotPublishable, StaleDraft
 from workflows.models import Version, Workflow
 from workflows.triggers.intake import start_activations
 
@@ -84,7 +84,7 @@ def test_create_refuses_a_name_that_is_taken(workflow: Workflow, owner: User) ->
 def test_publish_makes_the_draft_live_and_events_start_it(
     workflow: Workflow, connection: Connection, owner: User
 ) -> None:
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     event = make_event(connection)
     assert numbers(workflow) == [(1, True, True)]
     assert start_activations([event]) == {event.pk: 1}
@@ -93,10 +93,10 @@ def test_publish_makes_the_draft_live_and_events_start_it(
 def test_publish_of_an_edit_replaces_what_was_live(
     workflow: Workflow, owner: User, member: User
 ) -> None:
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     assert save(workflow, member, INVOICE, note("b")).number == 2
     assert numbers(workflow) == [(1, True, True), (2, False, False)]
-    lifecycle.publish(workflow=workflow, by=member)
+    lifecycle.publish_draft(workflow=workflow, by=member)
     assert numbers(workflow) == [(1, False, True), (2, True, True)]
 
 
@@ -110,15 +110,15 @@ def test_publish_stores_the_triggers_cleaned_settings(
         connections=[connection],
         by=owner,
     )
-    lifecycle.publish(workflow=made, by=owner)
+    lifecycle.publish_draft(workflow=made, by=owner)
     created, updated = make_event(connection, type="CREATE"), make_event(connection, type="UPDATE")
     assert start_activations([created, updated]) == {created.pk: 1}
 
 
 def test_publish_without_a_draft_is_refused(workflow: Workflow, owner: User) -> None:
-    lifecycle.publish(workflow=workflow, by=owner)
-    with pytest.raises(NotAllowed):
-        lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
+    with pytest.raises(NotAllowedNow):
+        lifecycle.publish_draft(workflow=workflow, by=owner)
 
 
 def test_publish_needs_a_connection_that_lives(
@@ -126,11 +126,11 @@ def test_publish_needs_a_connection_that_lives(
 ) -> None:
     Connection.objects.update(state="revoked")
     with pytest.raises(NotPublishable) as gone:
-        lifecycle.publish(workflow=workflow, by=owner)
+        lifecycle.publish_draft(workflow=workflow, by=owner)
     assert [problem.where for problem in gone.value.found] == ["connections"]
     workflow.applications.all().delete()
     with pytest.raises(NotPublishable, match="at least one organisation"):
-        lifecycle.publish(workflow=workflow, by=owner)
+        lifecycle.publish_draft(workflow=workflow, by=owner)
     assert numbers(workflow) == [(1, False, False)]
 
 
@@ -147,7 +147,7 @@ def test_publish_needs_a_connection_that_lives(
 def test_published_version_is_frozen_by_the_database(
     workflow: Workflow, owner: User, change: dict[str, Any]
 ) -> None:
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     before = workflow.versions.values().get()
     with pytest.raises((InternalError, IntegrityError), match="frozen"), transaction.atomic():
         workflow.versions.update(**change)
@@ -159,7 +159,7 @@ def test_second_editor_is_told_and_overwrites_nothing(
 ) -> None:
     both_began_with = lifecycle.current_content(workflow).stamp
     save(workflow, owner, INVOICE, note("mine"), stamp=both_began_with)
-    with pytest.raises(Stale) as told:
+    with pytest.raises(StaleDraft) as told:
         save(workflow, member, INVOICE, note("theirs"), stamp=both_began_with)
     assert told.value.saved is not None
     assert told.value.saved.edited_by == owner
@@ -170,42 +170,42 @@ def test_editor_of_a_draft_published_meanwhile_is_told(
     workflow: Workflow, owner: User, member: User
 ) -> None:
     began_with = lifecycle.current_content(workflow).stamp
-    lifecycle.publish(workflow=workflow, by=owner)
-    with pytest.raises(Stale):
+    lifecycle.publish_draft(workflow=workflow, by=owner)
+    with pytest.raises(StaleDraft):
         save(workflow, member, note("late"), stamp=began_with)
     assert numbers(workflow) == [(1, True, True)]
 
 
 def test_two_editors_fork_only_one_draft(workflow: Workflow, owner: User, member: User) -> None:
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     began_with = lifecycle.current_content(workflow).stamp
     save(workflow, owner, note("first"), stamp=began_with)
-    with pytest.raises(Stale):
+    with pytest.raises(StaleDraft):
         save(workflow, member, note("second"), stamp=began_with)
     assert numbers(workflow) == [(1, True, True), (2, False, False)]
 
 
 def test_saving_without_a_change_makes_no_draft(workflow: Workflow, owner: User) -> None:
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     save(workflow, owner, INVOICE, note("a"))
     assert numbers(workflow) == [(1, True, True)]
 
 
 def test_discard_goes_back_to_what_is_published(workflow: Workflow, owner: User) -> None:
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedNow):
         lifecycle.discard_draft(workflow=workflow, by=owner)
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     save(workflow, owner, note("b"))
     lifecycle.discard_draft(workflow=workflow, by=owner)
     assert numbers(workflow) == [(1, True, True)]
 
 
 def test_restore_makes_a_draft_like_the_old_version(workflow: Workflow, owner: User) -> None:
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     save(workflow, owner, note("b"))
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedNow):
         lifecycle.restore_version(workflow=workflow, number=1, by=owner)
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     lifecycle.restore_version(workflow=workflow, number=1, by=owner)
     assert numbers(workflow) == [(1, False, True), (2, True, True), (3, False, False)]
     assert lifecycle.current_content(workflow).draft == draft(INVOICE, note("a"))
@@ -214,14 +214,14 @@ def test_restore_makes_a_draft_like_the_old_version(workflow: Workflow, owner: U
 def test_paused_and_archived_workflows_start_nothing(
     workflow: Workflow, connection: Connection, owner: User
 ) -> None:
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     seen = []
     for verb in (
-        lifecycle.pause,
-        lifecycle.resume,
-        lifecycle.archive,
-        lifecycle.unarchive,
-        lifecycle.resume,
+        lifecycle.pause_workflow,
+        lifecycle.resume_workflow,
+        lifecycle.archive_workflow,
+        lifecycle.unarchive_workflow,
+        lifecycle.resume_workflow,
     ):
         verb(workflow=workflow, by=owner)
         workflow.refresh_from_db()
@@ -236,11 +236,11 @@ def test_paused_and_archived_workflows_start_nothing(
 
 
 def test_archived_workflow_takes_no_changes(workflow: Workflow, owner: User) -> None:
-    lifecycle.archive(workflow=workflow, by=owner)
-    with pytest.raises(NotAllowed):
+    lifecycle.archive_workflow(workflow=workflow, by=owner)
+    with pytest.raises(NotAllowedNow):
         save(workflow, owner, note("b"))
-    with pytest.raises(NotAllowed):
-        lifecycle.publish(workflow=workflow, by=owner)
+    with pytest.raises(NotAllowedNow):
+        lifecycle.publish_draft(workflow=workflow, by=owner)
 
 
 def test_apply_changes_only_what_it_was_shown(
@@ -255,16 +255,16 @@ def test_apply_changes_only_what_it_was_shown(
 
 
 def test_every_change_is_in_the_audit_trail(workflow: Workflow, owner: User) -> None:
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
     save(workflow, owner, note("b"))
     lifecycle.discard_draft(workflow=workflow, by=owner)
     lifecycle.rename_workflow(workflow=workflow, name="Noted", by=owner)
     for verb in (
-        lifecycle.pause,
-        lifecycle.pause,
-        lifecycle.resume,
-        lifecycle.archive,
-        lifecycle.unarchive,
+        lifecycle.pause_workflow,
+        lifecycle.pause_workflow,
+        lifecycle.resume_workflow,
+        lifecycle.archive_workflow,
+        lifecycle.unarchive_workflow,
     ):
         verb(workflow=workflow, by=owner)
     verbs = AuditEntry.objects.filter(actor=owner).order_by("id").values_list("verb", flat=True)
@@ -282,7 +282,7 @@ def test_every_change_is_in_the_audit_trail(workflow: Workflow, owner: User) -> 
 
 
 def test_starting_points_are_publishable() -> None:
-    assert problems(LARGE_INVOICE.draft) == []
+    assert list_problems(LARGE_INVOICE.draft) == []
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_starting_points_are_publishable() -> None:
 def test_publish_names_what_is_wrong_and_where(
     content: Draft, where: str | int, words: str
 ) -> None:
-    (found,) = problems(content)
+    (found,) = list_problems(content)
     assert isinstance(found, Problem)
     assert found.where == where
     assert words in found.message
@@ -349,16 +349,16 @@ def test_publish_names_what_is_wrong_and_where(
     "text", ["{{ steps[trigger.type].x }}", "{{ steps['invoice'].Total }}", "{{ 'a' | upcase }}"]
 )
 def test_computed_references_are_left_to_the_run(text: str) -> None:
-    assert problems(draft(INVOICE, note(text))) == []
+    assert list_problems(draft(INVOICE, note(text))) == []
 
 
 def test_conditions_and_lists_of_a_step_are_checked_too() -> None:
     item = {"values": {"a": "{{ item.Name }}"}}
     each = Step("n", "core/set-values", item, {"for_each": "{{ trigger.type }}"})
-    assert problems(draft(each)) == []
+    assert list_problems(draft(each)) == []
     row = {"field": "{{ steps.x.y }}", "operator": "is-true"}
     gone = Step("n", "core/set-values", item, {"only_if": {"match": "all", "rows": [row]}})
-    assert [problem.message for problem in problems(draft(gone))] == [
+    assert [problem.message for problem in list_problems(draft(gone))] == [
         "No earlier step is called “x”.",
         "There is no “item” here: the step does not run once per element of a list.",
     ]

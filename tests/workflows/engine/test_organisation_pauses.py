@@ -106,7 +106,7 @@ def test_pause_with_an_end_is_over_that_morning_at_the_client(
     assert announced(connection) == [0]
     OrganisationPause.objects.update(until=timezone.now() - timedelta(seconds=1))
     assert announced(connection) == [1]  # before any sweep met it
-    assert (organisation_pauses.end_due(), organisation_pauses.end_due()) == (1, 0)
+    assert (organisation_pauses.end_due_pauses(), organisation_pauses.end_due_pauses()) == (1, 0)
     assert AuditEntry.objects.get(verb="workflow resumed here").actor is None
 
 
@@ -142,10 +142,12 @@ def test_organisation_of_another_client_is_not_paused_from_here(
 def test_schedule_and_interest_rest_with_the_pause(
     connection: Connection, elsewhere: Connection, workflow: Workflow, member: User
 ) -> None:
-    organisation_pauses.pause(
+    organisation_pauses.pause_at(
         workflow=workflow, connections=[connection], until=None, why="", holds=False, by=member
     )
-    assert [one.connection_id for one in intake.interests(["xero/contact-event"])] == [elsewhere.pk]
+    assert [one.connection_id for one in intake.list_interests(["xero/contact-event"])] == [
+        elsewhere.pk
+    ]
 
 
 def test_no_verb_in_a_clients_place_reaches_the_others(

@@ -284,7 +284,7 @@ def test_action_of_another_release_is_waited_for(look: Look, connection: Connect
     )
     assert activation.next_at > timezone.now()
     registry.actions["test/gone"] = look
-    plans.plan.cache_clear()  # as in the process of the next release
+    plans.load_plan.cache_clear()  # as in the process of the next release
     Activation.objects.update(next_at=F("created_at"))
     runner.run_lane(connection.pk)
     del registry.actions["test/gone"]
@@ -560,7 +560,7 @@ def test_cancelled_one_is_not_replayed_while_its_step_is_taken(
 
     def cancel_and_replay(data: Data) -> None:
         replay.cancel(activation=activation, by=member)
-        with pytest.raises(lifecycle.NotAllowed) as refused:
+        with pytest.raises(lifecycle.NotAllowedNow) as refused:
             replay.replay_where_it_ended(activation=activation, by=member)
         refusals.append(str(refused.value))
 

@@ -70,7 +70,7 @@ def paused() -> list[tuple[int, bool, str]]:
 
 
 def resume(workflow: Workflow, connection: Connection, by: User) -> None:
-    organisation_pauses.resume(workflow=workflow, connections=[connection], by=by)
+    organisation_pauses.resume_at(workflow=workflow, connections=[connection], by=by)
 
 
 def test_failures_in_a_row_pause_it(workflow: Workflow, connection: Connection) -> None:
@@ -126,11 +126,11 @@ def test_meanwhile_everything_waits_and_goes_on_when_it_is_resumed(
     run(workflow, connection, 1, 3, 5)
     look.seen.clear()
     run(workflow, connection, 4)
-    assert (look.seen, safety_pause.waiting(workflow).count()) == ([], 1)
+    assert (look.seen, safety_pause.list_waiting(workflow).count()) == ([], 1)
     resume(workflow, connection, member)
     assert (paused(), failures(connection)) == ([], 0)
     runner.run_lane(connection.pk)
-    assert (look.seen, safety_pause.waiting(workflow).count()) == ([4], 0)
+    assert (look.seen, safety_pause.list_waiting(workflow).count()) == ([4], 0)
 
 
 def test_events_that_come_meanwhile_start_activations_that_wait(
@@ -177,9 +177,9 @@ def test_archiving_lets_nothing_go(
     workflow: Workflow, connection: Connection, look: Look, member: User
 ) -> None:
     run(workflow, connection, 1, 3, 5)
-    lifecycle.archive(workflow=workflow, by=member)
-    lifecycle.unarchive(workflow=workflow, by=member)
-    lifecycle.resume(workflow=workflow, by=member)
+    lifecycle.archive_workflow(workflow=workflow, by=member)
+    lifecycle.unarchive_workflow(workflow=workflow, by=member)
+    lifecycle.resume_workflow(workflow=workflow, by=member)
     look.seen.clear()
     run(workflow, connection, 2)
     assert (look.seen, len(paused())) == ([], 1)
@@ -192,7 +192,7 @@ def test_removing_the_organisation_lets_nothing_go(
     lifecycle.apply_to(workflow=workflow, connections=[], within=[connection], by=member)
     look.seen.clear()
     run(workflow, connection, 2)
-    assert (look.seen, safety_pause.waiting(workflow).count()) == ([], 1)
+    assert (look.seen, safety_pause.list_waiting(workflow).count()) == ([], 1)
 
 
 def test_workflow_that_an_earlier_release_stopped_everywhere_rests_until_it_is_resumed(
@@ -201,7 +201,7 @@ def test_workflow_that_an_earlier_release_stopped_everywhere_rests_until_it_is_r
     Workflow.objects.update(state="safety", held=True, failures=20, paused_because="look: Refused.")
     run(workflow, connection, 2)
     assert look.seen == []
-    lifecycle.resume(workflow=workflow, by=member)
+    lifecycle.resume_workflow(workflow=workflow, by=member)
     runner.run_lane(connection.pk)
     assert look.seen == [2]
 
@@ -264,7 +264,7 @@ def test_new_version_ends_safety_pauses_and_no_others(
     workflow: Workflow, connection: Connection, elsewhere: Connection, member: User
 ) -> None:
     run(workflow, connection, 1, 3, 5)
-    organisation_pauses.pause(
+    organisation_pauses.pause_at(
         workflow=workflow, connections=[elsewhere], until=None, why="", holds=False, by=member
     )
     draft = Draft(
@@ -272,7 +272,7 @@ def test_new_version_ends_safety_pauses_and_no_others(
     )
     stamp = lifecycle.current_content(workflow).stamp
     lifecycle.save_draft(workflow=workflow, draft=draft, stamp=stamp, by=member)
-    lifecycle.publish(workflow=workflow, by=member)
+    lifecycle.publish_draft(workflow=workflow, by=member)
     assert [one for one, *_ in paused()] == [elsewhere.pk]
 
 

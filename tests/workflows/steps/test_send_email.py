@@ -52,7 +52,7 @@ def test_it_is_from_the_organisation_via_its_agency_and_answers_go_to_the_owner(
 ) -> None:
     run(workflow, connection, "payer@ridgeway.test")
     (letter,) = mail.outbox
-    assert email_sender.readable(letter.from_email) == (
+    assert email_sender.format_sender(letter.from_email) == (
         "Harbour Café Limited via Northwind Books <no-reply@localhost>"
     )
     assert letter.reply_to == [owner.email]

@@ -214,7 +214,7 @@ def plan_it(workflow: Workflow, owner: User, **settings: str) -> None:
     content = lifecycle.current_content(workflow)
     draft = Draft("core/schedule", {"every": "day", "at": "09:00"} | settings, content.draft.steps)
     lifecycle.save_draft(workflow=workflow, draft=draft, stamp=content.stamp, by=owner)
-    lifecycle.publish(workflow=workflow, by=owner)
+    lifecycle.publish_draft(workflow=workflow, by=owner)
 
 
 def started() -> list[str]:
@@ -264,11 +264,11 @@ def test_nothing_is_started_for_times_before_it_was_published(
 def test_paused_workflow_makes_up_for_nothing(daily: Workflow, owner: User, clock: Clock) -> None:
     plan_it(daily, owner)
     trigger_runner.start_due()
-    lifecycle.pause(workflow=daily, by=owner)
+    lifecycle.pause_workflow(workflow=daily, by=owner)
     clock.set("2026-11-25T12:00")
     assert trigger_runner.start_due() == 0
     daily.refresh_from_db()
-    lifecycle.resume(workflow=daily, by=owner)
+    lifecycle.resume_workflow(workflow=daily, by=owner)
     assert trigger_runner.start_due() == 0
     clock.set("2026-11-26T09:01")
     assert trigger_runner.start_due() == 1

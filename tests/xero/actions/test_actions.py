@@ -18,7 +18,7 @@ from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from tests.xero.sandbox.openapi import check_request
-from workflows.engine.plans import clean
+from workflows.engine.plans import clean_input
 from xero.actions.invoices import InvoiceWriter
 from xero.api import scopes
 from xero.models import Contact
@@ -53,7 +53,7 @@ def run(connection: Connection, key: str, *inputs: Data, **call: Any) -> list[Ou
         {"activation_id": n + 1, "step": "s"} | call for n in range(len(inputs))
     ]
     calls = [ActionCall(connection, **value) for value in values]
-    return action.run_many(calls, [clean(action, row) for row in inputs])
+    return action.run_many(calls, [clean_input(action, row) for row in inputs])
 
 
 def done(connection: Connection, key: str, data: Data, **call: Any) -> Data:
@@ -451,7 +451,7 @@ def test_a_number_that_the_local_copy_knows_is_a_twin(
     there = an_invoice_to_pay(sandbox, connection)
     upsert.take_in(connection, INVOICES, [there])
     writer, call = InvoiceWriter(), ActionCall(connection, guard={"duplicate": "skip"})
-    data = clean(
+    data = clean_input(
         registry.actions["xero/create-invoice"], invoice("Other", number=there["InvoiceNumber"])
     )
     (draft,) = writer.drafts([call], [data], [uuid4()])
@@ -468,7 +468,7 @@ def test_a_preview_is_the_exact_document_and_sends_nothing(
 ) -> None:
     first = an_invoice_to_pay(sandbox, connection)
     action = registry.actions["xero/create-payment"]
-    data = clean(
+    data = clean_input(
         action,
         {
             "invoice_id": first["InvoiceID"],

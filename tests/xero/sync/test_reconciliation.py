@@ -22,7 +22,7 @@ from taskjuice.workspaces.models import Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.books import read_all
 from tests.xero.linked import link, point_at
-from workflows.engine.plans import clean
+from workflows.engine.plans import clean_input
 from xero.management.commands import reconcile
 from xero.sync import schedule as sync_schedule
 
@@ -58,7 +58,7 @@ def write(connection: Connection, action_key: str, number: int, **given: Any) ->
     """One write of a step of activation `number`."""
     action = registry.actions[action_key]
     call = ActionCall(connection, activation_id=number, step="write")
-    (outcome,) = action.run_many([call], [clean(action, given)])
+    (outcome,) = action.run_many([call], [clean_input(action, given)])
     assert isinstance(outcome, Done), outcome
     return dict(outcome.output)
 

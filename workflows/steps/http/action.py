@@ -34,13 +34,13 @@ from workflows.definition.template_fields import JsonText, UrlField
 from workflows.steps.http import journal as http_journal
 from workflows.steps.http.fields import HeadersField, PairsField
 from workflows.steps.http.requests import (
-    Prepared,
-    changes,
+    PreparedRequest,
+    find_secret_problem,
     host_of,
-    masked,
-    opened,
-    prepared,
-    wrong_secret,
+    is_changing,
+    mask_secrets,
+    open_secrets,
+    prepare_request,
 )
 from workflows.steps.http.responses import outcome_of
 
@@ -107,19 +107,21 @@ class HttpRequest(Action):
     }
 
     def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
-        secrets = opened(calls, rows)
-        ready = [prepared(call, data, secrets) for call, data in zip(calls, rows, strict=True)]
-        requests = [one for one in ready if isinstance(one, Prepared)]
+        secrets = open_secrets(calls, rows)
+        ready = [
+            prepare_request(call, data, secrets) for call, data in zip(calls, rows, strict=True)
+        ]
+        requests = [one for one in ready if isinstance(one, PreparedRequest)]
         outcomes = dict(zip(map(id, requests), _journaled(requests), strict=True))
-        return [outcomes[id(one)] if isinstance(one, Prepared) else one for one in ready]
+        return [outcomes[id(one)] if isinstance(one, PreparedRequest) else one for one in ready]
 
     def reads(self, data: Data) -> bool:
-        return not changes(data["method"])
+        return not is_changing(data["method"])
 
     def preview(self, call: Call, data: Data) -> Preview | Outcome:
         """Show the request with the names of secret values in their place."""
         assert call.connection is not None  # pages send none
-        found = prepared(call, data, masked(call.connection.agency, data))
+        found = prepare_request(call, data, mask_secrets(call.connection.agency, data))
         if isinstance(found, Failed):
             return found
         return Preview(f"{found.method} {found.url}", found.text)
@@ -134,19 +136,21 @@ class HttpRequest(Action):
         names = {str(row["secret"]) for row in rows if row.get("secret")}
         hosts = dict(secret_values.of(agency).filter(name__in=names).values_list("name", "host"))
         for name in sorted(names):
-            if problem := wrong_secret(name, hosts.get(name), host_of(str(given.get("url") or ""))):
+            if problem := find_secret_problem(
+                name, hosts.get(name), host_of(str(given.get("url") or ""))
+            ):
                 yield "headers", problem
 
 
-def _journaled(requests: Sequence[Prepared]) -> list[Outcome]:
+def _journaled(requests: Sequence[PreparedRequest]) -> list[Outcome]:
     """Send the requests together; those that may change something are never sent twice."""
     changing = [one for one in requests if one.may_change]
-    noted = http_journal.begin(
-        {http_journal.place_of(one.call): one.key for one in changing if one.key}
+    noted = http_journal.begin_requests(
+        {http_journal.request_key(one.call): one.key for one in changing if one.key}
     )
     decided: dict[int, Outcome] = {}
     for one in changing:
-        known = noted[http_journal.place_of(one.call)]
+        known = noted[http_journal.request_key(one.call)]
         if known.output is not None:
             decided[id(one)] = Done(known.output)
         elif known.is_open:
@@ -156,15 +160,15 @@ def _journaled(requests: Sequence[Prepared]) -> list[Outcome]:
     fresh = [one for one in requests if id(one) not in decided]
     sent = dict(zip(map(id, fresh), _send_all(fresh), strict=True))
     outputs = {
-        http_journal.place_of(one.call): outcome.output if isinstance(outcome, Done) else None
+        http_journal.request_key(one.call): outcome.output if isinstance(outcome, Done) else None
         for one in fresh
         if one.may_change and not isinstance(outcome := sent[id(one)], Unknown)
     }
-    insist(lambda: http_journal.settle(outputs))
+    insist(lambda: http_journal.settle_requests(outputs))
     return [(decided | sent)[id(one)] for one in requests]
 
 
-def _send_all(requests: Sequence[Prepared]) -> list[Outcome]:
+def _send_all(requests: Sequence[PreparedRequest]) -> list[Outcome]:
     """Send the requests, some at once.
 
     Requests that do not start in time wait for the lane's next turn, so that no worker is held for
@@ -179,7 +183,7 @@ def _send_all(requests: Sequence[Prepared]) -> list[Outcome]:
         return list(pool.map(lambda one: _in_time(one, ends), requests))
 
 
-def _in_time(request: Prepared, ends: float) -> Outcome:
+def _in_time(request: PreparedRequest, ends: float) -> Outcome:
     if time.monotonic() > ends:
         return TryLater(
             "Waits for its turn: the requests before it took long.", at=clock.now(), counts=False
@@ -187,7 +191,7 @@ def _in_time(request: Prepared, ends: float) -> Outcome:
     return _send(request)
 
 
-def _send(request: Prepared) -> Outcome:
+def _send(request: PreparedRequest) -> Outcome:
     try:
         answer = outbound_http.send(
             request.method, request.url, headers=request.headers, body=request.body

@@ -14,11 +14,11 @@ from taskjuice.database.outages import OUTAGE, insist
 from workflows.models import SentRequest
 
 NAMESPACE = uuid.UUID("1b0b4a4e-9c5f-4f6e-8a39-6f0f2a7c9d53")
-Place = tuple[int, str, int]  # activation, step, element
+RequestKey = tuple[int, str, int]  # activation, step, element
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class NotedRequest:
     """The state of a request in the journal.
 
     `output` is that of an earlier turn, or None; `is_open`: it was sent before, and its outcome is
@@ -29,7 +29,7 @@ class Noted:
     is_open: bool = False
 
 
-def place_of(call: Call) -> Place:
+def request_key(call: Call) -> RequestKey:
     assert call.activation_id is not None  # pages send none
     return call.activation_id, call.step, call.element
 
@@ -40,10 +40,10 @@ def key_of(call: Call, *content: str | bytes) -> uuid.UUID:
     for part in content:
         given = part.encode() if isinstance(part, str) else part
         digest.update(len(given).to_bytes(8, "big") + given)
-    return uuid.uuid5(NAMESPACE, f"{place_of(call)} {digest.hexdigest()}")
+    return uuid.uuid5(NAMESPACE, f"{request_key(call)} {digest.hexdigest()}")
 
 
-def begin(wanted: Mapping[Place, uuid.UUID]) -> Mapping[Place, Noted]:
+def begin_requests(wanted: Mapping[RequestKey, uuid.UUID]) -> Mapping[RequestKey, NotedRequest]:
     """Note these requests as about to be sent, except earlier ones; return the state of each."""
     ids = {activation for activation, _, _ in wanted}
     rows = {
@@ -51,16 +51,16 @@ def begin(wanted: Mapping[Place, uuid.UUID]) -> Mapping[Place, Noted]:
         for row in SentRequest.objects.filter(activation__in=ids)
     }
     found = {place: _known(rows.get(place), key) for place, key in wanted.items()}
-    fresh = [place for place, noted in found.items() if noted == Noted()]
+    fresh = [place for place, noted in found.items() if noted == NotedRequest()]
     try:
         _note(fresh, wanted)
     except OUTAGE:  # it may have been committed; the caller sends nothing
-        insist(lambda: settle(dict.fromkeys(fresh)))
+        insist(lambda: settle_requests(dict.fromkeys(fresh)))
         raise
     return found
 
 
-def _note(fresh: Sequence[Place], wanted: Mapping[Place, uuid.UUID]) -> None:
+def _note(fresh: Sequence[RequestKey], wanted: Mapping[RequestKey, uuid.UUID]) -> None:
     SentRequest.objects.bulk_create(
         [
             SentRequest(
@@ -77,7 +77,7 @@ def _note(fresh: Sequence[Place], wanted: Mapping[Place, uuid.UUID]) -> None:
     )
 
 
-def settle(outputs: Mapping[Place, Data | None]) -> None:
+def settle_requests(outputs: Mapping[RequestKey, Data | None]) -> None:
     """Store the outputs; None where a request certainly did nothing. All others stay open."""
     for (activation, step, element), output in outputs.items():
         row = SentRequest.objects.filter(activation=activation, step=step, element=element)
@@ -92,9 +92,9 @@ def forget_open(activation_id: int) -> None:
     SentRequest.objects.filter(activation=activation_id, output__isnull=True).delete()
 
 
-def _known(row: SentRequest | None, key: uuid.UUID) -> Noted:
+def _known(row: SentRequest | None, key: uuid.UUID) -> NotedRequest:
     if row is None:
-        return Noted()
+        return NotedRequest()
     if row.output is None:
-        return Noted(is_open=True)
-    return Noted(output=row.output) if row.key == key else Noted()
+        return NotedRequest(is_open=True)
+    return NotedRequest(output=row.output) if row.key == key else NotedRequest()

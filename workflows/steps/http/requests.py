@@ -15,7 +15,7 @@ Secrets = Mapping[str, Opened]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRequest:
     """A prepared request; `key` is None for methods that change nothing and for previews."""
 
     call: Call
@@ -30,7 +30,7 @@ class Prepared:
 
     @property
     def may_change(self) -> bool:
-        return changes(self.method)
+        return is_changing(self.method)
 
     @property
     def text(self) -> str:
@@ -39,11 +39,11 @@ class Prepared:
         return f"{head}\n\n{self.body.decode()}" if self.body else head
 
 
-def changes(method: str) -> bool:
+def is_changing(method: str) -> bool:
     return method != "GET"
 
 
-def opened(calls: Sequence[Call], rows: Sequence[Data]) -> Secrets:
+def open_secrets(calls: Sequence[Call], rows: Sequence[Data]) -> Secrets:
     """Decrypt the secret values of these rows.
 
     A wave is of one connection, so of one agency.
@@ -53,13 +53,13 @@ def opened(calls: Sequence[Call], rows: Sequence[Data]) -> Secrets:
     return secret_values.opened(connection.agency_id, _named(rows))
 
 
-def masked(agency: Agency, data: Data) -> Secrets:
+def mask_secrets(agency: Agency, data: Data) -> Secrets:
     """Return the names of the secret values in their place, without decrypting any."""
     rows = secret_values.of(agency).filter(name__in=_named([data])).values_list("name", "host")
     return {name: Opened(host, f"[secret value {name}]") for name, host in rows}
 
 
-def prepared(call: Call, data: Data, secrets: Secrets) -> Prepared | Failed:
+def prepare_request(call: Call, data: Data, secrets: Secrets) -> PreparedRequest | Failed:
     url = _with_query(data["url"], data["query"])
     body, kind = _body(data)
     headers = {"User-Agent": "TaskJuice", "Accept": "application/json, */*;q=0.5"}
@@ -69,22 +69,22 @@ def prepared(call: Call, data: Data, secrets: Secrets) -> Prepared | Failed:
         value = row["value"]
         if name := row["secret"]:
             found = secrets.get(name)
-            if problem := wrong_secret(name, found.host if found else None, host_of(url)):
+            if problem := find_secret_problem(name, found.host if found else None, host_of(url)):
                 return Failed("secret", problem)
             assert found is not None  # else it is a problem
             value = f"{value} {found.value}".strip()
             hidden.append(found.value)
         _set(headers, row["name"], value)
-    if not changes(data["method"]):
-        return Prepared(call, data["method"], url, headers, body, hidden=hidden)
+    if not is_changing(data["method"]):
+        return PreparedRequest(call, data["method"], url, headers, body, hidden=hidden)
     key = (
         http_journal.key_of(call, data["method"], url, body or b"") if call.activation_id else None
     )
     headers |= {"Idempotency-Key": str(key or "one of its own for each run")}
-    return Prepared(call, data["method"], url, headers, body, key, hidden)
+    return PreparedRequest(call, data["method"], url, headers, body, key, hidden)
 
 
-def wrong_secret(name: str, bound_to: str | None, host: str) -> str:
+def find_secret_problem(name: str, bound_to: str | None, host: str) -> str:
     if bound_to is None:
         return f"There is no secret value “{name}”. Add it under Settings, Secret values."
     if bound_to != host:

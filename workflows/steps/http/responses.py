@@ -10,7 +10,7 @@ from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unkn
 from taskjuice import exact_json, outbound_http
 from taskjuice.outbound_http import Answer
 from taskjuice.queue import clock
-from workflows.steps.http.requests import Prepared, host_of
+from workflows.steps.http.requests import PreparedRequest, host_of
 
 LONGEST_WAIT = timedelta(days=1)
 GATEWAY_ERRORS = frozenset({502, 504})  # whoever answered does not know what became of it
@@ -22,7 +22,7 @@ KEPT_HEADERS = frozenset(
 )
 
 
-def outcome_of(request: Prepared, answer: Answer) -> Outcome:
+def outcome_of(request: PreparedRequest, answer: Answer) -> Outcome:
     status = answer.status
     if 200 <= status < 300:
         return _done(request, answer)
@@ -43,7 +43,7 @@ def outcome_of(request: Prepared, answer: Answer) -> Outcome:
     return Failed(code, f"{words}{': ' + said if said else '.'}", status=status)
 
 
-def _done(request: Prepared, answer: Answer) -> Outcome:
+def _done(request: PreparedRequest, answer: Answer) -> Outcome:
     """Return the response as later steps see it.
 
     A request that may change something is done even where its response cannot be read.
@@ -85,7 +85,7 @@ def _read(text: str, content_type: str) -> Any:
     return document
 
 
-def _hide(text: str, request: Prepared) -> str:
+def _hide(text: str, request: PreparedRequest) -> str:
     """Return the text without the request's secrets, in case the receiver echoes them.
 
     JSON spellings of them are removed too.

@@ -21,7 +21,7 @@ from workflows.activations import replay
 from workflows.definition import import_export
 from workflows.definition.descriptions import step_in_words
 from workflows.definition.drafts import Draft, Step
-from workflows.definition.validation import Place, problems
+from workflows.definition.validation import RunScope, list_problems
 from workflows.engine import lanes, runner
 from workflows.engine.store import Batch
 from workflows.models import Activation, SentRequest, StepRun
@@ -183,7 +183,7 @@ def test_secret_is_sent_to_its_own_host_only(
     draft = Draft.of(activation.version)  # type: ignore[arg-type]  # it is there
     assert [
         (p.where, p.field)
-        for p in problems(draft, Place(connection.agency, [connection]))
+        for p in list_problems(draft, RunScope(connection.agency, [connection]))
         if p.field == "headers"
     ] == [(0, "headers")]
 
@@ -465,7 +465,7 @@ def test_form_refuses(changed: dict[str, Any], field: str) -> None:
     step = Step(
         "call", "core/http-request", {"method": "POST", "url": "https://api.example.com/"} | changed
     )
-    found = problems(Draft("xero/invoice-paid", {"documents": "ACCREC"}, [step]))
+    found = list_problems(Draft("xero/invoice-paid", {"documents": "ACCREC"}, [step]))
     assert field in {problem.field for problem in found}
 
 
@@ -475,7 +475,7 @@ def test_expressions_in_the_document_are_looked_at() -> None:
         "url": "https://api.example.com/{{ steps.gone.x }}",
         "json": '{"a": "{{ steps.gone.y }}"}',
     }
-    found = problems(
+    found = list_problems(
         Draft(
             "xero/invoice-paid", {"documents": "ACCREC"}, [Step("call", "core/http-request", given)]
         )
@@ -504,7 +504,10 @@ def test_step_survives_export_and_import() -> None:
     draft = Draft(
         "core/schedule", {"every": "day", "at": "09:00"}, [Step("call", "core/http-request", given)]
     )
-    assert import_export.read(import_export.write("Mine", draft)) == ("Mine", draft)
+    assert import_export.read_workflow(import_export.write_workflow("Mine", draft)) == (
+        "Mine",
+        draft,
+    )
 
 
 def test_limits_are_as_written_down() -> None:
