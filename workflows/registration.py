@@ -21,7 +21,7 @@ from workflows.activations import blocked
 from workflows.activations import retention as activation_retention
 from workflows.approvals import permits
 from workflows.approvals import tasks as approval_tasks
-from workflows.approvals.unknown_outcomes import go_on
+from workflows.approvals.unknown_outcomes import continue_or_end
 from workflows.builder import queries as builder_queries
 from workflows.engine import lanes, organisation_pauses
 from workflows.engine.write_permission import list_write_refusals
@@ -60,17 +60,17 @@ def register() -> None:
     sweeping.add("forgotten lanes", seconds=2, run=lanes.rewake_forgotten)
     sweeping.add("schedules", seconds=5, run=trigger_runner.start_due)
     sweeping.add("pauses that are over", seconds=10, run=organisation_pauses.end_due_pauses)
-    sweeping.add("overlooked decisions", seconds=5, run=approval_tasks.mend)
-    providers.tell_workflows(builder_queries.names_using)
+    sweeping.add("overlooked decisions", seconds=5, run=approval_tasks.resume_overlooked)
+    providers.tell_workflows(builder_queries.list_names_using)
     providers.when_usable(_go_on)
-    decisions.when_decided(go_on)
-    admission.add(admission.Gatekeeper(permits.admit, permits.give_back))
-    record_history.tell_runs(builder_queries.runs_of)
-    panels.add(blocked.panel)
+    decisions.when_decided(continue_or_end)
+    admission.add(admission.Gatekeeper(permits.admit_writes, permits.give_back))
+    record_history.tell_runs(builder_queries.list_record_runs)
+    panels.add(blocked.build_panel)
     workspace_panels.of_agency_settings.add(emails_panel)
-    sending.tell_authors(builder_queries.author_of)
+    sending.tell_authors(builder_queries.get_author)
     reconciliation.tell_causes(causes.list_causes)
-    echoes.tell_chains(builder_queries.chains_of)
+    echoes.tell_chains(builder_queries.find_chains)
     resend_checks.tell_activations(list_write_refusals)
     invariants.register()
     _tell_holdings()
@@ -96,4 +96,4 @@ def _tell_holdings() -> None:
 
 def _go_on(connection: Connection) -> None:
     """Resume the activations that waited for this connection."""
-    blocked.go_on(connection.pk)
+    blocked.resume_held(connection.pk)

@@ -84,7 +84,7 @@ def send_immediate() -> int:
     for incident in fresh.select_related("agency").order_by("pk"):
         incidents[incident.agency_id].append(incident)
     tasks: dict[int, list[Approval]] = defaultdict(list)
-    for approval in approval_tasks.untold()[:TASKS_LOOKED_AT]:
+    for approval in approval_tasks.list_unnotified()[:TASKS_LOOKED_AT]:
         tasks[approval.agency_id].append(approval)
     members = list(_members().filter(agency__in={*incidents, *tasks}))
     _forget_strangers(tasks, members)
@@ -170,7 +170,7 @@ def _forget_strangers(tasks: dict[int, list[Approval]], members: Sequence[Member
             - set(task.reached)
             for task in found
         }
-        approval_tasks.note_told([task for task in found if gone[task.pk]], gone)
+        approval_tasks.note_notified([task for task in found if gone[task.pk]], gone)
 
 
 def _tell(user: User, news: News, *, daily: bool) -> bool:
@@ -198,7 +198,7 @@ def _tell(user: User, news: News, *, daily: bool) -> bool:
     with transaction.atomic():
         told = (Told(user=user, incident=incident) for incident in wanted.incidents)
         Told.objects.bulk_create(told, ignore_conflicts=True)
-        approval_tasks.note_told(
+        approval_tasks.note_notified(
             wanted.tasks, {task.pk: _addresses(task, user) for task in wanted.tasks}
         )
     return True
@@ -208,7 +208,7 @@ def _still_wanted(user: User, news: News) -> News:
     """Return what this person was not told meanwhile."""
     there = Told.objects.filter(user=user, incident__in=news.incidents)
     known = set(there.values_list("incident_id", flat=True))
-    tasks = approval_tasks.untold().filter(pk__in=[task.pk for task in news.tasks])
+    tasks = approval_tasks.list_unnotified().filter(pk__in=[task.pk for task in news.tasks])
     return News(
         [incident for incident in news.incidents if incident.pk not in known],
         [task for task in tasks if _addresses(task, user) - set(task.reached)],
@@ -232,7 +232,10 @@ def letter(user: User, news: News, *, daily: bool) -> EmailMessage:
     }
     if news.count == 1 and news.tasks:
         [task] = news.tasks
-        words |= {"approval": task, "url": f"{settings.BASE_URL}{approval_tasks.address_of(task)}"}
+        words |= {
+            "approval": task,
+            "url": f"{settings.BASE_URL}{approval_tasks.get_task_url(task)}",
+        }
         words["expires_at"] = timezone.localtime(task.expires_at, ZoneInfo(user.timezone))
         template = "workflows/email/task"
     else:

@@ -93,7 +93,7 @@ class Attention:
         named = pauses.values_list(
             "workflow__name", "connection__name", "workflow", "connection__workspace__slug"
         )
-        everywhere = workflow_queries.stopped_everywhere(self.scope).values_list(
+        everywhere = workflow_queries.list_stopped_everywhere(self.scope).values_list(
             "name", Value(""), "pk", Value("")
         )
         found = list(named.union(everywhere, all=True).order_by("workflow__name")[:FETCHED])

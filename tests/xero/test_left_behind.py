@@ -184,7 +184,7 @@ def test_step_of_a_cancelled_activation_is_looked_up_and_closed(
     contacts: Contacts, connection: Connection, owner: User
 ) -> None:
     (activation,) = contacts.from_lane()
-    replay.cancel(activation=activation, by=owner)
+    replay.cancel_activation(activation=activation, by=owner)
     assert Wake.objects.get(name=journal.SETTLE).pending  # at once, not when the sweep comes by
     sweep(key_is_forgotten=True)
     assert states() == [("failed", "It was not sent, because its activation was cancelled.")]
@@ -198,7 +198,7 @@ def test_step_that_was_carried_out_is_found_although_cancelled(
     contacts.sandbox.xero(
         "PUT", str(connection.tenant_id), "Contacts", {"Contacts": [{"Name": contacts.names[0]}]}
     )
-    replay.cancel(activation=activation, by=owner)
+    replay.cancel_activation(activation=activation, by=owner)
     sweep(key_is_forgotten=False)
     assert (states(), contacts.there()) == ([("confirmed", "")], [True])
 
@@ -230,7 +230,7 @@ def test_request_that_holds_a_cancelled_write_does_not_go_out_again_whole(
     """Its bytes cannot be changed under the same key, so the others wait for a new one."""
     monkeypatch.setattr(XeroWriter, "key_seconds", 300)
     first, second = contacts.from_lane(2)
-    replay.cancel(activation=first, by=owner)
+    replay.cancel_activation(activation=first, by=owner)
     Activation.objects.update(next_at=Now())
     contacts.drain()
     assert contacts.there() == [False, False]
@@ -248,7 +248,7 @@ def test_what_never_left_is_abandoned_with_its_activation(
 ) -> None:
     (activation,) = contacts.from_lane()
     Sending.objects.update(first_sent_at=None, times=0)  # as after a limit of Xero's
-    replay.cancel(activation=activation, by=owner)
+    replay.cancel_activation(activation=activation, by=owner)
     call = Call.objects.get()
     assert (call.state, call.decided_by) == (CallState.ABANDONED, owner)
     sweep(key_is_forgotten=False)
@@ -261,7 +261,7 @@ def test_write_that_waits_for_a_decision_is_abandoned_with_its_activation(
     (activation,) = contacts.from_lane()
     Call.objects.update(state=CallState.UNKNOWN)
     Activation.objects.update(state="unknown")
-    replay.cancel(activation=activation, by=owner)
+    replay.cancel_activation(activation=activation, by=owner)
     assert [state for state, _ in states()] == ["abandoned"]
 
 

@@ -30,7 +30,7 @@ class Blocked:
     parked_reason: str
 
 
-def of(connection: Connection) -> Blocked:
+def count_blocked(connection: Connection) -> Blocked:
     rows = Activation.objects.filter(connection=connection, state=ActivationState.READY)
     counted = rows.aggregate(waiting=Count("pk"), held=Count("pk", filter=Q(error_code=WAITING)))
     lane = Lane.objects.filter(pk=connection.pk, parked_until__gt=Now()).first()
@@ -43,7 +43,7 @@ def of(connection: Connection) -> Blocked:
 
 
 @transaction.atomic
-def go_on(connection_id: int) -> int:
+def resume_held(connection_id: int) -> int:
     """Make the held activations due now and unpark the lane; return how many. Delays keep
     waiting.
     """
@@ -61,13 +61,13 @@ def go_on(connection_id: int) -> int:
 @transaction.atomic
 def resume_all(*, connection: Connection, by: User) -> None:
     """Resume the held activations at a person's request; those still blocked wait again."""
-    go_on(connection.pk)
+    resume_held(connection.pk)
     note("waiting activations resumed", connection, by=by)
 
 
-def panel(connection: Connection, scope: Scope) -> Panel | None:
+def build_panel(connection: Connection, scope: Scope) -> Panel | None:
     """Build the connection page's panel; None while nothing waits."""
-    found = of(connection)
+    found = count_blocked(connection)
     if not found.waiting and found.parked_until is None:
         return None
     return Panel("workflows/_blocked.html", {"blocked": found, "may_resume": scope.may(WORK)})

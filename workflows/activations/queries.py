@@ -58,7 +58,7 @@ class Chip:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ActivationRow:
     """One line of the list; `parked` is its lane while that waits for the provider's limit."""
 
     activation: Activation
@@ -67,18 +67,18 @@ class Row:
 
     @property
     def duration(self) -> timedelta | None:
-        return lasted(self.activation)
+        return measure_duration(self.activation)
 
 
 @dataclass(frozen=True)
-class Page:
+class ActivationPage:
     """One page of the list, newest first.
 
     The neighbouring pages begin at the ids `older` and `newer`, None at the ends.
     """
 
-    rows: list[Row]
-    chips: list[Chip]
+    rows: list[ActivationRow]
+    count_states: list[Chip]
     older: int | None
     newer: int | None
     is_cut: bool = False  # the search has more matches than are looked at
@@ -112,13 +112,13 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class FailureCause:
     """The newest failures of one workflow with one error code; their ids go from `first` to
     `last`.
     """
 
     workflow_id: int | None
-    workflow_name: str
+    get_workflow_name: str
     code: str
     error: str  # of the newest of them
     count: int
@@ -145,13 +145,13 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Causes:
+class FailureCauses:
     """The most frequent causes, of `total` among `failures` failures.
 
     `is_cut`: there are older failures as well.
     """
 
-    shown: list[Cause]
+    shown: list[FailureCause]
     total: int = 0
     failures: int = 0
 
@@ -161,7 +161,7 @@ class Causes:
 
 
 @dataclass(frozen=True, slots=True)
-class Bulk:
+class BulkSelection:
     """The activations of a bulk action, oldest first, of `total` that match; it may be cut."""
 
     activations: list[Activation]
@@ -172,33 +172,33 @@ class Bulk:
         return self.total > len(self.activations)
 
 
-def page(scope: Scope, chosen: ActivationFilter) -> Page:
-    ids = activation_search.matches(scope, chosen.text("q"))
+def build_page(scope: Scope, chosen: ActivationFilter) -> ActivationPage:
+    ids = activation_search.search_subjects(scope, chosen.text("q"))
     after, before = chosen.number("after"), chosen.number("before")
     if after is not None:
-        rows = activation_search.oldest(scope, chosen, ids, ON_A_PAGE + 1, after=after)[::-1]
+        rows = activation_search.list_oldest(scope, chosen, ids, ON_A_PAGE + 1, after=after)[::-1]
         has_newer, has_older = len(rows) > ON_A_PAGE, True
         rows = rows[-ON_A_PAGE:]
     else:
-        rows = activation_search.newest(scope, chosen, ids, ON_A_PAGE + 1, before=before)
+        rows = activation_search.list_newest(scope, chosen, ids, ON_A_PAGE + 1, before=before)
         has_newer, has_older = before is not None, len(rows) > ON_A_PAGE
         rows = rows[:ON_A_PAGE]
-    return Page(
+    return ActivationPage(
         rows=_rows(rows),
-        chips=chips(scope, chosen, ids),
+        chips=count_states(scope, chosen, ids),
         older=rows[-1].pk if rows and has_older else None,
         newer=rows[0].pk if rows and has_newer else None,
         is_cut=len(ids) > activation_search.SEARCHED,
     )
 
 
-def here(scope: Scope) -> "QuerySet[Activation]":
+def list_activations(scope: Scope) -> "QuerySet[Activation]":
     if scope.workspace is not None:
         return Activation.objects.filter(workspace=scope.workspace)
     return Activation.objects.filter(agency=scope.agency)
 
 
-def chips(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Chip]:
+def count_states(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Chip]:
     """Count the activations of each state up to a bound, in one query.
 
     A count is what a click on its chip shows: it follows the filter's workflow and search but not
@@ -221,20 +221,22 @@ def chips(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> list[Ch
     return [chip for chip in found if chip.count or chip.value != "cancelled"]
 
 
-def causes(scope: Scope, chosen: ActivationFilter, *, every: bool = False) -> Causes:
+def group_failures(scope: Scope, chosen: ActivationFilter, *, every: bool = False) -> FailureCauses:
     """Group the newest failures by workflow and error code, most frequent first."""
-    ids = activation_search.matches(scope, chosen.text("q"))
+    ids = activation_search.search_subjects(scope, chosen.text("q"))
     where, values = _where(scope, chosen, ids)
     shown = MOST_CAUSES if every else CAUSES_SHOWN
     with database.cursor() as cursor:
         cursor.execute(GROUPS.format(where=where, limit=CAUSES_OF, shown=shown), values)
         rows = cursor.fetchall()
     if not rows:
-        return Causes([])
-    return Causes([Cause(*row[:-2]) for row in rows], total=rows[0][-2], failures=rows[0][-1])
+        return FailureCauses([])
+    return FailureCauses(
+        [FailureCause(*row[:-2]) for row in rows], total=rows[0][-2], failures=rows[0][-1]
+    )
 
 
-def workflow_name(scope: Scope, chosen: ActivationFilter) -> str:
+def get_workflow_name(scope: Scope, chosen: ActivationFilter) -> str:
     """Return the name of the workflow in the filter; "" where it is not one of this agency."""
     pk = chosen.number("workflow")
     if pk is None:
@@ -242,37 +244,44 @@ def workflow_name(scope: Scope, chosen: ActivationFilter) -> str:
     return scope.agency.workflows.filter(pk=pk).values_list("name", flat=True).first() or ""
 
 
-def picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
+def list_picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
     """List the activations of this scope with these ids, oldest first.
 
     The order keeps replays in the order of their events.
     """
-    found = here(scope).filter(pk__in=ids).select_related("workspace", "connection").order_by("id")
+    found = (
+        list_activations(scope)
+        .filter(pk__in=ids)
+        .select_related("workspace", "connection")
+        .order_by("id")
+    )
     return list(found.defer("trigger_data", "outputs"))
 
 
-def matching(scope: Scope, chosen: ActivationFilter) -> Bulk:
+def list_matching(scope: Scope, chosen: ActivationFilter) -> BulkSelection:
     """List the oldest activations that the filters select, and count all of them."""
-    ids = activation_search.matches(scope, chosen.text("q"))
+    ids = activation_search.search_subjects(scope, chosen.text("q"))
     first, last = chosen.number("first") or 1, chosen.number("last")
-    found = activation_search.oldest(scope, chosen, ids, CAUSES_OF, after=first - 1, until=last)
-    return Bulk(found[:BULK], len(found))
+    found = activation_search.list_oldest(
+        scope, chosen, ids, CAUSES_OF, after=first - 1, until=last
+    )
+    return BulkSelection(found[:BULK], len(found))
 
 
-def one(scope: Scope, pk: int) -> Activation | None:
-    rows = here(scope).select_related(
+def find_activation(scope: Scope, pk: int) -> Activation | None:
+    rows = list_activations(scope).select_related(
         "agency", "workspace", "connection", "workflow", "version", "event", "event__delivery"
     )
     return rows.defer("event__delivery__body").filter(pk=pk).first()
 
 
-def lasted(activation: Activation) -> timedelta | None:
+def measure_duration(activation: Activation) -> timedelta | None:
     if activation.started_at is None:
         return None
     return (activation.finished_at or timezone.now()) - activation.started_at
 
 
-def parked_lanes(connection_ids: Sequence[int]) -> dict[int, Lane]:
+def find_parked_lanes(connection_ids: Sequence[int]) -> dict[int, Lane]:
     found = Lane.objects.filter(connection__in=connection_ids, parked_until__gt=timezone.now())
     return {lane.pk: lane for lane in found}
 
@@ -291,7 +300,7 @@ def _where(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> tuple[
     column, key = _place(scope)
     parts, values = [f"{column} = %s"], list[Any]([key])
     if (workflow := chosen.number("workflow")) is not None:
-        if scope.workspace is None and workflow_name(scope, chosen):
+        if scope.workspace is None and get_workflow_name(scope, chosen):
             parts, values = [], []  # a workflow of the agency has activations of the agency only
         parts.append("workflow_id = %s")
         values.append(workflow)
@@ -301,11 +310,11 @@ def _where(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> tuple[
     return " AND ".join(parts), values
 
 
-def _rows(found: Sequence[Activation]) -> list[Row]:
-    lanes = parked_lanes([activation.connection_id for activation in found])
+def _rows(found: Sequence[Activation]) -> list[ActivationRow]:
+    lanes = find_parked_lanes([activation.connection_id for activation in found])
     pauses = organisation_pauses.find_holding(found)
     return [
-        Row(
+        ActivationRow(
             a,
             lanes.get(a.connection_id) if a.state == ActivationState.READY else None,
             pauses.get(a.pk),
@@ -314,5 +323,5 @@ def _rows(found: Sequence[Activation]) -> list[Row]:
     ]
 
 
-def _parked(row: Row) -> Any:
+def _parked(row: ActivationRow) -> Any:
     return (row.parked and row.parked.parked_until, row.pause and row.pause.pk)

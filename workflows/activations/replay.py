@@ -34,7 +34,9 @@ ORIGINAL, CURRENT = "original", "current"
 
 
 @transaction.atomic
-def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: User) -> None:
+def replay_activation(
+    *, activation: Activation, position: int, on: str = ORIGINAL, by: User
+) -> None:
     """Run the activation again from the step at `position`.
 
     Finished steps before it keep their outputs and are not repeated. `on` is `original` (the
@@ -45,7 +47,7 @@ def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: Use
     outputs = _kept_outputs(current, version, position)
     _refuse_repeated_effects(current, version, position)
     again = [step["name"] for step in version.steps[position:]]
-    approval_tasks.ask_anew(current.pk, again)
+    approval_tasks.reset_tasks(current.pk, again)
     permits.forget_unused(current.pk)
     http_journal.forget_open(current.pk)
     Activation.objects.filter(pk=current.pk).update(
@@ -71,11 +73,11 @@ def replay(*, activation: Activation, position: int, on: str = ORIGINAL, by: Use
 def replay_where_it_ended(*, activation: Activation, by: User) -> None:
     """Replay from the step that failed; a finished activation from its beginning."""
     through = activation.state == ActivationState.SUCCEEDED
-    replay(activation=activation, position=0 if through else activation.position, by=by)
+    replay_activation(activation=activation, position=0 if through else activation.position, by=by)
 
 
 @transaction.atomic
-def cancel(*, activation: Activation, by: User) -> None:
+def cancel_activation(*, activation: Activation, by: User) -> None:
     """Cancel the activation: it runs no further step.
 
     A step that is running may still get its answer, which is kept.
@@ -86,13 +88,13 @@ def cancel(*, activation: Activation, by: User) -> None:
     Activation.objects.filter(pk=current.pk).update(
         state=ActivationState.CANCELLED, finished_at=Now()
     )
-    approval_tasks.withdraw(current.pk)
+    approval_tasks.withdraw_tasks(current.pk)
     journal.withdraw(current.pk, by=by)
     _note("activation cancelled", current, by)
 
 
 @transaction.atomic
-def resume(*, activation: Activation, by: User) -> None:
+def resume_activation(*, activation: Activation, by: User) -> None:
     """Make an activation due that waits for its next attempt; the provider's limits still apply."""
     current = _locked(activation)
     if current.state != ActivationState.READY:
@@ -112,7 +114,7 @@ def mark_done(*, activation: Activation, by: User) -> None:
     current = _locked(activation)
     if current.state != ActivationState.UNKNOWN:
         raise NotAllowedNow("It does not wait for such a decision.")
-    if undecided_call(current) is not None:
+    if find_undecided_call(current) is not None:
         raise NotAllowedNow(
             "Decide about the write itself, on its page; the activation then goes on."
         )
@@ -136,13 +138,13 @@ def mark_done(*, activation: Activation, by: User) -> None:
     _note("step marked as done", current, by, step=current.position + 1)
 
 
-def undecided_call(activation: Activation) -> Call | None:
+def find_undecided_call(activation: Activation) -> Call | None:
     """Return the write of one of its steps that waits for a person's decision."""
     calls = Call.objects.filter(activation_id=activation.pk, state=CallState.UNKNOWN)
     return calls.select_related("connection").order_by("created_at").first()
 
 
-def each(activations: Iterable[Activation], verb: Any, *, by: User) -> tuple[int, str]:
+def apply_to_each(activations: Iterable[Activation], verb: Any, *, by: User) -> tuple[int, str]:
     """Do `verb` to each activation; return how many allowed it, and the reason of the last
     refusal.
     """
@@ -169,7 +171,7 @@ def why_not_replay(activation: Activation) -> str:
     return ""
 
 
-def same_until(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> int:
+def count_common_steps(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> int:
     """Count the steps that two versions have in common from the beginning."""
     for position, (one, other) in enumerate(zip(first, second, strict=False)):
         if one != other:
@@ -208,7 +210,7 @@ def _kept_outputs(activation: Activation, version: Version, position: int) -> di
     if not 0 <= position < len(version.steps) or position > reached:
         raise NotAllowedNow("Begin at a step that was reached.")
     original = activation.version.steps if activation.version else []
-    if position > same_until(original, version.steps):
+    if position > count_common_steps(original, version.steps):
         raise NotAllowedNow("The current version differs before that step. Replay the whole of it.")
     passed = StepRun.objects.filter(activation=activation, outcome__in=PASSED).order_by("id")
     outputs = dict(passed.values_list("name", "output"))

@@ -9,7 +9,7 @@ from workflows.models import Activation, ActivationState, Version
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReplayLine:
     """One activation, with the titles of the steps that would write and of those that would
     send.
     """
@@ -23,7 +23,7 @@ class Line:
 class Outlook:
     """The effects of all of them, oldest first."""
 
-    lines: list[Line]
+    lines: list[ReplayLine]
 
     @property
     def writing(self) -> int:
@@ -40,7 +40,7 @@ class Outlook:
         return titles.most_common()
 
 
-def outlook(activations: Sequence[Activation]) -> Outlook:
+def predict_effects(activations: Sequence[Activation]) -> Outlook:
     """Predict the steps that write or send when these are replayed from where they ended.
 
     Conditions may still skip a step.
@@ -49,7 +49,7 @@ def outlook(activations: Sequence[Activation]) -> Outlook:
     return Outlook([_line(one, versions.get(one.version_id or 0)) for one in activations])
 
 
-def _line(activation: Activation, version: Version | None) -> Line:
+def _line(activation: Activation, version: Version | None) -> ReplayLine:
     begin = 0 if activation.state == ActivationState.SUCCEEDED else activation.position
     writes, sends = [], []
     for step in version.steps[begin:] if version else []:
@@ -58,4 +58,4 @@ def _line(activation: Activation, version: Version | None) -> Line:
             writes.append(action.title)
         elif action is not None and action.effects:
             sends.append(action.title)
-    return Line(activation, writes, sends)
+    return ReplayLine(activation, writes, sends)

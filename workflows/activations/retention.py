@@ -23,13 +23,13 @@ EVENTS_LONGER = timedelta(days=62)
 
 
 def register() -> None:
-    pruning.add("months of step history", step_history)
-    pruning.add("activations", activations)
-    pruning.add("events", events)
+    pruning.add("months of step history", drop_step_history)
+    pruning.add("activations", delete_activations)
+    pruning.add("events", delete_events)
     post_migrate.connect(_make_partitions, dispatch_uid="workflows.activations.retention")
 
 
-def step_history(before: datetime) -> int:
+def drop_step_history(before: datetime) -> int:
     """Drop whole months of step history and create those ahead; return how many were dropped.
 
     Nodes that do not own the table leave it to `manage.py prune`.
@@ -40,7 +40,7 @@ def step_history(before: datetime) -> int:
     return len(STEP_HISTORY.drop_before(before, keep=STILL_SEEN))
 
 
-def activations(before: datetime) -> int:
+def delete_activations(before: datetime) -> int:
     """Delete ended activations, except those with a write whose outcome is open."""
     open_calls = Call.objects.filter(activation_id=OuterRef("pk"), state__in=OPEN_CALLS)
     ended = Activation.objects.filter(state__in=FINISHED, finished_at__lt=before).exclude(
@@ -49,7 +49,7 @@ def activations(before: datetime) -> int:
     return pruning.delete_batch(ended, born="created_at", before=before)
 
 
-def events(before: datetime) -> int:
+def delete_events(before: datetime) -> int:
     """Delete events that no activation needs."""
     before -= EVENTS_LONGER
     needed = Activation.objects.filter(event=OuterRef("pk"))

@@ -18,7 +18,7 @@ STATE_OF_CHIP = {"waiting": ActivationState.READY}
 Way = dict[str, Any]  # the first columns of an index, in its order, with their values
 
 
-def matches(scope: Scope, text: str) -> list[int]:
+def search_subjects(scope: Scope, text: str) -> list[int]:
     """List ids of activations whose subject begins with `text` in any case, last subjects first.
 
     At most one more than SEARCHED. It is a list because the planner would walk through all
@@ -41,7 +41,7 @@ def matches(scope: Scope, text: str) -> list[int]:
         return list(found.order_by(*ahead, "-upper").values_list("pk", flat=True)[: SEARCHED + 1])
 
 
-def newest(
+def list_newest(
     scope: Scope,
     chosen: ActivationFilter,
     ids: Sequence[int],
@@ -60,7 +60,7 @@ def newest(
     return _merged(found, "-id", most)
 
 
-def oldest(
+def list_oldest(
     scope: Scope,
     chosen: ActivationFilter,
     ids: Sequence[int],

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from connections.integrations import registry
 from taskjuice import exact_json
-from workflows.activations.queries import lasted, parked_lanes
-from workflows.activations.replay import same_until, undecided_call, why_not_replay
+from workflows.activations.queries import find_parked_lanes, measure_duration
+from workflows.activations.replay import count_common_steps, find_undecided_call, why_not_replay
 from workflows.approvals import queries as approval_queries
 from workflows.engine import organisation_pauses
 from workflows.engine.error_advice import Advice, advice_for
@@ -63,11 +63,15 @@ class StepView:
 
     @cached_property
     def input_fields(self) -> list[tuple[str, str]]:
-        return list(flat(self.last.input)) if self.last else []
+        return list(flatten_values(self.last.input)) if self.last else []
 
     @cached_property
     def output_fields(self) -> list[tuple[str, str]]:
-        return list(flat(self.last.output)) if self.last and self.last.output is not None else []
+        return (
+            list(flatten_values(self.last.output))
+            if self.last and self.last.output is not None
+            else []
+        )
 
     @cached_property
     def warnings(self) -> list[str]:
@@ -79,7 +83,7 @@ class StepView:
 
     @cached_property
     def output_json(self) -> str:
-        return pretty(self.last.output) if self.last and self.last.output is not None else ""
+        return format_json(self.last.output) if self.last and self.last.output is not None else ""
 
 
 @dataclass(frozen=True)
@@ -143,22 +147,22 @@ class Story:
 
     @property
     def duration(self) -> Any:
-        return lasted(self.activation)
+        return measure_duration(self.activation)
 
     @cached_property
     def trigger_fields(self) -> list[tuple[str, str]]:
-        return list(flat(self.activation.trigger_data))
+        return list(flatten_values(self.activation.trigger_data))
 
     @cached_property
     def trigger_json(self) -> str:
-        return pretty(self.activation.trigger_data)
+        return format_json(self.activation.trigger_data)
 
     @property
     def failed_run(self) -> StepRun | None:
         return self.ended_at.last if self.ended_at else None
 
 
-def story(activation: Activation) -> Story:
+def build_story(activation: Activation) -> Story:
     runs: dict[str, list[StepRun]] = defaultdict(list)
     for run in activation.step_runs.order_by("id"):
         runs[run.name].append(run)
@@ -167,19 +171,19 @@ def story(activation: Activation) -> Story:
     return Story(
         activation=activation,
         steps=_steps(activation, runs, may_replay=not refusal),
-        parked=parked_lanes([activation.connection_id]).get(activation.connection_id),
+        parked=find_parked_lanes([activation.connection_id]).get(activation.connection_id),
         current=live if live and live.pk != activation.version_id else None,
         no_replay=refusal,
         delivery_href=_delivery_href(activation),
         document_href=_document_href(activation),
-        task=approval_queries.open_of(activation),
+        task=approval_queries.find_open_task(activation),
         call_href=_call_href(activation),
         pause=organisation_pauses.find_holding([activation]).get(activation.pk),
         connection_href=_connection_href(activation),
     )
 
 
-def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def flatten_values(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield (path, text) for each value, as expressions would name it; at most `MAX_FIELDS`."""
     for number, pair in enumerate(_walk(value, prefix)):
         if number == MAX_FIELDS:
@@ -188,7 +192,7 @@ def flat(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
         yield pair
 
 
-def pretty(value: Any) -> str:
+def format_json(value: Any) -> str:
     text = exact_json.pretty(value)
     return text if len(text) <= MAX_JSON else f"{text[:MAX_JSON]}\n… cut here"
 
@@ -271,11 +275,11 @@ def _was_reached(activation: Activation, position: int) -> bool:
     return activation.state == ActivationState.SUCCEEDED or position <= activation.position
 
 
-def shared_steps(activation: Activation, current: Version | None) -> int:
+def count_shared_steps(activation: Activation, current: Version | None) -> int:
     """Count the first steps that the current version shares with the activation's own."""
     if current is None or activation.version is None:
         return 0
-    return same_until(activation.version.steps, current.steps)
+    return count_common_steps(activation.version.steps, current.steps)
 
 
 def _delivery_href(activation: Activation) -> str:
@@ -290,7 +294,7 @@ def _delivery_href(activation: Activation) -> str:
 
 
 def _call_href(activation: Activation) -> str:
-    call = undecided_call(activation) if activation.state == ActivationState.UNKNOWN else None
+    call = find_undecided_call(activation) if activation.state == ActivationState.UNKNOWN else None
     if call is None:
         return ""
     place = {

@@ -19,8 +19,8 @@ from workflows.models import Activation
 
 VERBS = {
     "replay": replay.replay_where_it_ended,
-    "cancel": replay.cancel,
-    "resume": replay.resume,
+    "cancel": replay.cancel_activation,
+    "resume": replay.resume_activation,
     "done": replay.mark_done,
 }
 DONE = {
@@ -37,7 +37,7 @@ def activation_list(
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     chosen = ActivationFilter(request.GET)
-    page = activation_queries.page(scope, chosen)
+    page = activation_queries.build_page(scope, chosen)
     is_poll = request.headers.get("HX-Target") == "live"
     if is_poll and request.headers.get("X-Seen") == page.digest:
         return HttpResponse(status=UNCHANGED)
@@ -46,12 +46,12 @@ def activation_list(
         "list": page,
         "chosen": chosen,
         "state": chosen.text("state"),
-        "causes": activation_queries.causes(
+        "causes": activation_queries.group_failures(
             scope, chosen, every=bool(chosen.cleaned_data.get("every_cause"))
         )
         if shows_causes
         else None,
-        "of_workflow": activation_queries.workflow_name(scope, chosen),
+        "of_workflow": activation_queries.get_workflow_name(scope, chosen),
         "here": _url(scope, "activation-list"),
         "bulk": _url(scope, "activation-bulk"),
     }
@@ -73,10 +73,10 @@ def activation_bulk(
         return redirect(following)
     verb = form.cleaned_data["do"]
     if form.cleaned_data["all"]:
-        found = activation_queries.matching(scope, ActivationFilter(request.GET))
+        found = activation_queries.list_matching(scope, ActivationFilter(request.GET))
     else:
-        ticked = activation_queries.picked(scope, form.ids)
-        found = activation_queries.Bulk(ticked[: activation_queries.BULK], len(ticked))
+        ticked = activation_queries.list_picked(scope, form.ids)
+        found = activation_queries.BulkSelection(ticked[: activation_queries.BULK], len(ticked))
     if not found.activations:
         messages.warning(request, "Tick at least one activation.")
         return redirect(following)
@@ -86,7 +86,11 @@ def activation_bulk(
 
 
 def _ask(
-    request: HttpRequest, scope: Scope, found: activation_queries.Bulk, verb: str, following: str
+    request: HttpRequest,
+    scope: Scope,
+    found: activation_queries.BulkSelection,
+    verb: str,
+    following: str,
 ) -> HttpResponse:
     """Show exactly the activations that the action would affect.
 
@@ -94,7 +98,7 @@ def _ask(
     """
     context = {
         "found": found,
-        "outlook": replay_effects.outlook(found.activations),
+        "outlook": replay_effects.predict_effects(found.activations),
         "verb": verb,
         "following": following,
         "here": _url(scope, "activation-list"),
@@ -106,7 +110,7 @@ def _ask(
 def _bulk_done(
     request: HttpRequest, scope: Scope, found: list[Activation], verb: str, following: str
 ) -> HttpResponse:
-    done, refused = replay.each(found, VERBS[verb], by=scope.user)
+    done, refused = replay.apply_to_each(found, VERBS[verb], by=scope.user)
     if done:
         messages.success(request, f"{_so_many(done)} {DONE[verb]}.")
     if refused:
@@ -119,14 +123,14 @@ def activation_detail(
     request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    story = timeline.story(_found(scope, activation))
+    story = timeline.build_story(_found(scope, activation))
     is_poll = request.headers.get("HX-Target") == "live"
     if is_poll and request.headers.get("X-Seen") == story.digest:
         return HttpResponse(status=UNCHANGED)
     context = {
         "story": story,
         "activation": story.activation,
-        "shared": timeline.shared_steps(story.activation, story.current),
+        "shared": timeline.count_shared_steps(story.activation, story.current),
         "here": _url(scope, "activation-detail", story.activation),
         "list": _url(scope, "activation-list"),
     }
@@ -150,7 +154,7 @@ def activation_replay(
         if position is None:
             replay.replay_where_it_ended(activation=found, by=scope.user)
         else:
-            replay.replay(activation=found, position=position, on=on, by=scope.user)
+            replay.replay_activation(activation=found, position=position, on=on, by=scope.user)
     except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
@@ -213,7 +217,7 @@ def _do(
 
 
 def _found(scope: Scope, pk: int) -> Activation:
-    found = activation_queries.one(scope, pk)
+    found = activation_queries.find_activation(scope, pk)
     if found is None:
         raise Http404("No such activation here.")
     return found

@@ -39,7 +39,7 @@ Key = tuple[int | None, str, int]  # activation, step, element
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class SpentPermit:
     """A write within the last hour."""
 
     given_at: datetime
@@ -47,7 +47,7 @@ class Spent:
     currency: str
 
 
-def admit(requests: Sequence[Request]) -> list[Outcome | None]:
+def admit_writes(requests: Sequence[Request]) -> list[Outcome | None]:
     """Decide which of these writes may run now.
 
     Return None for each admitted one and its outcome for each other. Call it outside transactions.
@@ -195,10 +195,10 @@ def _unapproved(request: Request, activation: Activation) -> Outcome | None:
     if above is None or (above and request.amount is not None and request.amount <= above):
         return None
     question = _question(request, activation)
-    task = approval_tasks.ask([question])[activation.pk, question.step]
+    task = approval_tasks.ask_questions([question])[activation.pk, question.step]
     if task.question != question.text:
-        approval_tasks.ask_anew(activation.pk, [question.step])
-        task = approval_tasks.ask([question])[activation.pk, question.step]
+        approval_tasks.reset_tasks(activation.pk, [question.step])
+        task = approval_tasks.ask_questions([question])[activation.pk, question.step]
     outcome = approval_tasks.outcome_of(task)
     if task.state in DECIDED:
         approval_tasks.note_taken([task])
@@ -215,13 +215,13 @@ def _question(request: Request, activation: Activation) -> Question:
     return Question(activation.pk, step, text[:200], details, [], ends)
 
 
-def _spent(request: Request, activation: Activation) -> list[Spent]:
+def _spent(request: Request, activation: Activation) -> list[SpentPermit]:
     """List the step's writes in the last hour, oldest first."""
     rows = _with_use().filter(
         ~UNUSED, workflow=activation.workflow_id, step=request.call.step, given_at__gt=Now() - HOUR
     )
     columns = rows.order_by("given_at").values_list("given_at", "amount", "currency")
-    return [Spent(at, amount or Decimal(0), currency) for at, amount, currency in columns]
+    return [SpentPermit(at, amount or Decimal(0), currency) for at, amount, currency in columns]
 
 
 def _over_the_hour(request: Request, activation: Activation) -> Outcome | None:
@@ -251,7 +251,9 @@ def _over_the_hour(request: Request, activation: Activation) -> Outcome | None:
     )
 
 
-def _over_the_amount(request: Request, cap: Decimal, spent: Sequence[Spent]) -> TryLater | None:
+def _over_the_amount(
+    request: Request, cap: Decimal, spent: Sequence[SpentPermit]
+) -> TryLater | None:
     assert request.amount is not None
     over = sum((one.amount for one in spent), request.amount) - cap
     for one in spent:
@@ -269,7 +271,7 @@ def _money(request: Request) -> str:
     return f"{request.amount:,} {request.currency}".strip()
 
 
-def _wait(reason: str, until_passes: Spent) -> TryLater:
+def _wait(reason: str, until_passes: SpentPermit) -> TryLater:
     at = until_passes.given_at + HOUR
     return TryLater(f"Held back by a limit of this step: {reason}.", at=at, counts=False)
 

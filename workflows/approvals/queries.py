@@ -6,9 +6,9 @@ from taskjuice.workspaces.gate import Scope
 from workflows.models import Activation, Approval, ApprovalState
 
 
-def tasks(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Approval]":
+def list_tasks(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Approval]":
     """List tasks, newest first; open ones by the end of their time."""
-    rows = here(scope).select_related("workspace", "activation__connection")
+    rows = list_approvals(scope).select_related("workspace", "activation__connection")
     rows = rows.defer("activation__trigger_data", "activation__outputs", "details")
     if state:
         rows = rows.filter(state=state)
@@ -20,25 +20,27 @@ def tasks(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Appro
     )
 
 
-def counts(scope: Scope) -> dict[str, int]:
+def count_by_state(scope: Scope) -> dict[str, int]:
     """Count the tasks in each state, and `all`."""
-    per_state = here(scope).order_by().values_list("state").annotate(Count("pk"))
+    per_state = list_approvals(scope).order_by().values_list("state").annotate(Count("pk"))
     found = dict.fromkeys(ApprovalState.values, 0) | dict(per_state)
     return found | {"all": sum(found.values())}
 
 
-def one(scope: Scope, pk: int) -> Approval | None:
-    rows = here(scope).select_related("agency", "workspace", "activation__connection", "decided_by")
+def find_task(scope: Scope, pk: int) -> Approval | None:
+    rows = list_approvals(scope).select_related(
+        "agency", "workspace", "activation__connection", "decided_by"
+    )
     return rows.filter(pk=pk).first()
 
 
-def open_of(activation: Activation) -> Approval | None:
+def find_open_task(activation: Activation) -> Approval | None:
     """Return the open task that this activation waits for."""
     rows = Approval.objects.filter(activation=activation, state=ApprovalState.OPEN, current=True)
     return rows.order_by("id").first()
 
 
-def here(scope: Scope) -> "QuerySet[Approval]":
+def list_approvals(scope: Scope) -> "QuerySet[Approval]":
     if scope.workspace is not None:
         return Approval.objects.filter(workspace=scope.workspace)
     return Approval.objects.filter(agency=scope.agency)

@@ -39,7 +39,7 @@ class NotOnTheTeam(Exception):
     """Addresses that belong to none of the agency's staff; the text names them."""
 
 
-def ask(questions: Sequence[Question]) -> Mapping[tuple[int, str], Approval]:
+def ask_questions(questions: Sequence[Question]) -> Mapping[tuple[int, str], Approval]:
     """Return the task of each question by activation and step, a new one or the existing one.
 
     Raises NotOnTheTeam, and then nothing was asked.
@@ -54,7 +54,7 @@ def ask(questions: Sequence[Question]) -> Mapping[tuple[int, str], Approval]:
     return found
 
 
-def decide(*, approval: Approval, approved: bool, comment: str, by: User) -> None:
+def decide_task(*, approval: Approval, approved: bool, comment: str, by: User) -> None:
     """Decide the task for good.
 
     Raise NotAllowedNow where it was decided before, has expired or was withdrawn.
@@ -85,7 +85,7 @@ def decide(*, approval: Approval, approved: bool, comment: str, by: User) -> Non
         )
 
 
-def expire(approval: Approval) -> bool:
+def expire_task(approval: Approval) -> bool:
     """Close the task without a decision; return False where a decision was faster."""
     return bool(
         Approval.objects.filter(pk=approval.pk, state=ApprovalState.OPEN).update(
@@ -98,25 +98,25 @@ def note_taken(approvals: Iterable[Approval]) -> None:
     Approval.objects.filter(pk__in=[approval.pk for approval in approvals]).update(taken_at=Now())
 
 
-def withdraw(activation_id: int) -> None:
+def withdraw_tasks(activation_id: int) -> None:
     """Withdraw the open tasks of a cancelled activation."""
     _open(activation_id).update(state=ApprovalState.WITHDRAWN)
 
 
-def ask_anew(activation_id: int, steps: Sequence[str]) -> None:
+def reset_tasks(activation_id: int, steps: Sequence[str]) -> None:
     """Withdraw the tasks of these steps, decided ones too, because the activation is replayed."""
     _open(activation_id).filter(step__in=steps).update(state=ApprovalState.WITHDRAWN)
     Approval.objects.filter(activation=activation_id, step__in=steps).update(current=False)
 
 
-def mend() -> None:
+def resume_overlooked() -> None:
     """Make activations due that missed a decision, in the worker's sweep."""
     with transaction.atomic():
         decided = Approval.objects.filter(state__in=DECIDED, taken_at=None, current=True)
         _let_go_on(list(decided.values_list("activation_id", flat=True)[:500]))
 
 
-def untold() -> "QuerySet[Approval]":
+def list_unnotified() -> "QuerySet[Approval]":
     """Return the open tasks that still need an e-mail to some of their people, oldest first."""
     rows = Approval.objects.filter(state=ApprovalState.OPEN, current=True, told_at=None).exclude(
         told=[]
@@ -128,7 +128,7 @@ def untold() -> "QuerySet[Approval]":
     )
 
 
-def note_told(approvals: Iterable[Approval], addresses: Mapping[int, Collection[str]]) -> None:
+def note_notified(approvals: Iterable[Approval], addresses: Mapping[int, Collection[str]]) -> None:
     """Note the people who were written to about each task, or never will be.
 
     `addresses` are by the task's id. Call it in the transaction that sends.
@@ -223,7 +223,7 @@ def _why_not(approval: Approval) -> str:
             return "The time to decide is over."
 
 
-def address_of(approval: Approval) -> str:
+def get_task_url(approval: Approval) -> str:
     """Return the address of the task's page."""
     place = {
         "agency": approval.agency.slug,
@@ -239,7 +239,7 @@ def outcome_of(task: Approval, *, goes_on: bool = False) -> Outcome:
     `goes_on`: a declined task is done as well, and its output says so.
     """
     if task.state == ApprovalState.OPEN and task.expires_at <= clock.now():
-        if expire(task):
+        if expire_task(task):
             return Stopped("Nobody decided in time.", _decision(task))
         task.refresh_from_db()
     match task.state:

@@ -7,7 +7,7 @@ from workflows.engine import lanes
 from workflows.models import Activation, ActivationState
 
 
-def go_on(call: Call) -> None:
+def continue_or_end(call: Call) -> None:
     """Continue or end the activation of this write, inside the transaction of the decision.
 
     A step that continues runs again and finds the outcome in the journal.

@@ -41,10 +41,10 @@ def task_list(request: HttpRequest, agency: str, workspace: str | None = None) -
     form = TaskFilter(request.GET)
     form.is_valid()
     state, search = form.cleaned_data.get("state", ""), form.cleaned_data.get("q", "")
-    rows = approval_queries.tasks(scope, state=state, search=search)
+    rows = approval_queries.list_tasks(scope, state=state, search=search)
     context = {
         "page": Paginator(rows, ON_A_PAGE).get_page(form.cleaned_data.get("page")),
-        "counts": approval_queries.counts(scope),
+        "counts": approval_queries.count_by_state(scope),
         "state": state,
         "q": search,
         "here": request.path,
@@ -83,7 +83,7 @@ def _decide(
     if not form.is_valid():
         return _page(request, scope, found, form)
     try:
-        approval_tasks.decide(
+        approval_tasks.decide_task(
             approval=found, approved=approved, comment=form.cleaned_data["comment"], by=scope.user
         )
     except NotAllowedNow as error:
@@ -105,7 +105,7 @@ def _page(request: HttpRequest, scope: Scope, task: Approval, form: DecisionForm
 
 
 def _found(scope: Scope, pk: int) -> Approval:
-    found = approval_queries.one(scope, pk)
+    found = approval_queries.find_task(scope, pk)
     if found is None:
         raise Http404("No such task here.")
     return found

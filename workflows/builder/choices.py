@@ -16,18 +16,18 @@ class Colleague:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretOffer:
+class SecretChoice:
     name: str
     host: str
 
 
 @dataclass(frozen=True, slots=True)
-class Offers:
+class BuilderChoices:
     colleagues: Sequence[Colleague] = ()
-    secrets: Sequence[SecretOffer] = ()
+    secrets: Sequence[SecretChoice] = ()
 
 
-def offers_of(agency: Agency) -> Offers:
+def load_choices(agency: Agency) -> BuilderChoices:
     """Load the agency's choices, in two queries."""
     people = (
         agency.memberships.filter(user__is_active=True)
@@ -36,4 +36,4 @@ def offers_of(agency: Agency) -> Offers:
     )
     colleagues = [Colleague(str(member.user), member.user.email.lower()) for member in people]
     secrets = secret_values.of(agency).values_list("name", "host")
-    return Offers(colleagues, [SecretOffer(name, host) for name, host in secrets])
+    return BuilderChoices(colleagues, [SecretChoice(name, host) for name, host in secrets])

@@ -43,18 +43,18 @@ def show_detail(
     pause: PauseForm | None = None,
 ) -> HttpResponse:
     """Draw the page; `limit` and `pause` are forms with errors."""
-    connectable = builder_queries.choosable(scope, found) if scope.may(gate.WORK) else []
-    detail = builder_queries.detail(scope, found)
+    connectable = builder_queries.list_choosable(scope, found) if scope.may(gate.WORK) else []
+    detail = builder_queries.build_detail(scope, found)
     paused = list(detail.row.paused)
     context = {
         "workflow": found,
         "detail": detail,
-        "reach": builder_queries.reach(found),
+        "reach": builder_queries.count_reach(found),
         "goes_beyond": builder_queries.goes_beyond(scope, found),
         "waiting_here": organisation_pauses.count_waiting(found, paused) if paused else 0,
-        "activations": builder_queries.newest_activations(scope, found, LAST_ACTIVATIONS),
-        "clients": builder_queries.clients(connectable),
-        "ticked": {str(pk) for pk in builder_queries.applied(scope, found)},
+        "activations": builder_queries.list_newest_activations(scope, found, LAST_ACTIVATIONS),
+        "clients": builder_queries.group_by_client(connectable),
+        "ticked": {str(pk) for pk in builder_queries.find_applied_ids(scope, found)},
         "events": manual_runs.events_to_run(scope, found),
         "safety": limit or SafetyForm(initial={"pause_after": found.pause_after}),
         "pause": pause or pause_form(scope, found),
@@ -73,7 +73,7 @@ def pause_form(scope: Scope, workflow: Workflow, posted: object = None) -> Pause
     """
     if scope.workspace is None:
         return None
-    found = [link.connection for link in builder_queries.applications_here(scope, workflow)]
+    found = [link.connection for link in builder_queries.list_applications(scope, workflow)]
     ticked = [connection.pk for connection in found]
     return PauseForm(
         posted, found=found, zone=scope.workspace.timezone, initial={"connections": ticked}
@@ -157,5 +157,5 @@ def _done(
     except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
-        messages.success(request, done.format(reach=builder_queries.reach(found)))
+        messages.success(request, done.format(reach=builder_queries.count_reach(found)))
     return redirect(page_url(scope, "workflow-detail", found))

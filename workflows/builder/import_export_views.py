@@ -37,7 +37,7 @@ def workflow_export(
     """Export the live version, or the draft where there is none."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
-    draft = Draft.of(builder_queries.detail(scope, found).shown)
+    draft = Draft.of(builder_queries.build_detail(scope, found).shown)
     response = HttpResponse(
         import_export.write_workflow(found.name, draft), content_type="application/json"
     )
@@ -59,7 +59,7 @@ def workflow_import(
             name, draft = form.cleaned_data["file"]
             made = lifecycle.create_workflow(
                 agency=scope.agency,
-                name=builder_queries.free_name(scope.agency, name),
+                name=builder_queries.choose_free_name(scope.agency, name),
                 draft=draft,
                 by=scope.user,
             )

@@ -12,7 +12,7 @@ from taskjuice.workspaces.gate import Scope
 from workflows.builder import manual_runs
 from workflows.builder.forms import RunForm
 from workflows.builder.step_test_runner import NotTested
-from workflows.builder.step_tests import Trial
+from workflows.builder.step_tests import StepTestResult
 from workflows.builder.views import found_workflow, page_url
 from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Workflow
@@ -29,7 +29,9 @@ def workflow_run(
     form.is_valid()
     try:
         chosen = manual_runs.check_run(
-            found, manual_runs.runnable(scope, found), str(form.cleaned_data.get("event") or "")
+            found,
+            manual_runs.list_runnable(scope, found),
+            str(form.cleaned_data.get("event") or ""),
         )
         if request.method != "POST":
             return _ask(request, scope, found, chosen)
@@ -45,12 +47,12 @@ def workflow_run(
 
 
 def _ask(
-    request: HttpRequest, scope: Scope, workflow: Workflow, chosen: manual_runs.Chosen
+    request: HttpRequest, scope: Scope, workflow: Workflow, chosen: manual_runs.ChosenEvent
 ) -> HttpResponse:
     steps: list[manual_runs.PlannedStep] = []
-    not_tested: Trial | None = None
+    not_tested: StepTestResult | None = None
     try:
-        steps = manual_runs.plan(chosen, scope.user)
+        steps = manual_runs.plan_steps(chosen, scope.user)
     except NotTested as error:
         not_tested = error.trial
     context = {

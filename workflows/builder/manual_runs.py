@@ -16,7 +16,7 @@ from taskjuice.workspaces.models import User
 from workflows.builder import queries as builder_queries
 from workflows.builder import step_test_runner
 from workflows.builder import step_tests as builder_step_tests
-from workflows.builder.step_tests import Choice, Trial
+from workflows.builder.step_tests import EventChoice, StepTestResult
 from workflows.definition.drafts import Draft, Step
 from workflows.engine import organisation_pauses
 from workflows.engine.lifecycle import NotAllowedNow
@@ -36,7 +36,7 @@ class PlannedStep:
 
     number: int
     step: Step
-    trial: Trial
+    trial: StepTestResult
     is_example: bool
 
     @property
@@ -65,7 +65,7 @@ def why_not_started(trigger_key: str, settings: Mapping[str, Any], event: Event)
     return ""
 
 
-def marked(choices: list[Choice], draft: Draft) -> list[Choice]:
+def mark_refusals(choices: list[EventChoice], draft: Draft) -> list[EventChoice]:
     """Return the choices, each with the reason why the draft's trigger would ignore it."""
     trigger = registry.triggers.get(draft.trigger)
     form = trigger.form(data=dict(draft.settings)) if trigger else None
@@ -77,18 +77,18 @@ def marked(choices: list[Choice], draft: Draft) -> list[Choice]:
     ]
 
 
-def events_to_run(scope: Scope, workflow: Workflow) -> list[Choice]:
+def events_to_run(scope: Scope, workflow: Workflow) -> list[EventChoice]:
     """List the newest events that start the live trigger and have no activation of the workflow."""
     version = workflow.versions.filter(live=True).first()
     if version is None or workflow.state != WorkflowState.PUBLISHED or not scope.may(gate.WORK):
         return []
-    ids = runnable(scope, workflow)
+    ids = list_runnable(scope, workflow)
     trigger = registry.triggers.get(version.trigger)
     if trigger is None or trigger.by_hand:
         return builder_step_tests.recent_events(ids, version.trigger)
     has_run = Activation.objects.filter(event=OuterRef("pk"), workflow=workflow)
     newest = (
-        builder_step_tests.events_of(ids, trigger.category)
+        builder_step_tests.list_events(ids, trigger.category)
         .exclude(Exists(has_run))
         .order_by("-received_at")
     )
@@ -97,22 +97,22 @@ def events_to_run(scope: Scope, workflow: Workflow) -> list[Choice]:
         for e in newest[:LOOKED_THROUGH]
         if not why_not_started(version.trigger, version.trigger_settings, e)
     ]
-    return builder_step_tests.choices_of(trigger, found[: builder_step_tests.MOST_EVENTS])
+    return builder_step_tests.name_events(trigger, found[: builder_step_tests.MOST_EVENTS])
 
 
-def runnable(scope: Scope, workflow: Workflow) -> list[int]:
+def list_runnable(scope: Scope, workflow: Workflow) -> list[int]:
     """List the connections that the workflow runs at and this person may use here; not paused
     ones.
     """
-    within = set(builder_queries.connectable(scope).values_list("pk", flat=True))
+    within = set(builder_queries.list_connectable(scope).values_list("pk", flat=True))
     paused = organisation_pauses.list_active(workflow=workflow).values_list(
         "connection_id", flat=True
     )
-    return sorted((builder_queries.applied(scope, workflow) & within) - set(paused))
+    return sorted((builder_queries.find_applied_ids(scope, workflow) & within) - set(paused))
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenEvent:
     """An event that the live version may be run on by hand."""
 
     version: Version
@@ -120,7 +120,7 @@ class Chosen:
     subject: str  # what a person calls its record; "" for an event of now
 
 
-def plan(chosen: Chosen, user: User) -> list[PlannedStep]:
+def plan_steps(chosen: ChosenEvent, user: User) -> list[PlannedStep]:
     """Preview the steps up to the one that would end the run; nothing is changed.
 
     They run in a process of their own, as step tests do. Raises step_test_runner.NotTested.
@@ -128,7 +128,7 @@ def plan(chosen: Chosen, user: User) -> list[PlannedStep]:
     draft, event = Draft.of(chosen.version), chosen.event
     tried = step_test_runner.run_all_steps(
         draft,
-        Choice(event, "").value,
+        EventChoice(event, "").value,
         [event.connection_id],
         agency=event.connection.agency,
         user=user,
@@ -141,7 +141,7 @@ def plan(chosen: Chosen, user: User) -> list[PlannedStep]:
     return planned
 
 
-def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> Chosen:
+def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> ChosenEvent:
     """Return the chosen event if the live version may run on it; raise NotAllowedNow with the
     reason.
 
@@ -154,7 +154,7 @@ def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> 
     )
     if version is None or workflow.state != WorkflowState.PUBLISHED:
         raise NotAllowedNow("Publish the workflow first.")
-    event = builder_step_tests.event_for(connection_ids, version.trigger, typed)
+    event = builder_step_tests.find_event(connection_ids, version.trigger, typed)
     if event is None:
         raise NotAllowedNow("Choose one of the events.")
     if refusal := why_not_started(version.trigger, version.trigger_settings, event):
@@ -162,15 +162,15 @@ def check_run(workflow: Workflow, connection_ids: Sequence[int], typed: str) -> 
     if event.pk and Activation.objects.filter(event=event, workflow=workflow).exists():
         raise NotAllowedNow(RAN)
     trigger = registry.triggers[version.trigger]
-    return Chosen(
+    return ChosenEvent(
         version,
         event,
-        builder_step_tests.choices_of(trigger, [event])[0].subject if event.pk else "",
+        builder_step_tests.name_events(trigger, [event])[0].subject if event.pk else "",
     )
 
 
 @transaction.atomic
-def run_now(*, workflow: Workflow, chosen: Chosen, key: UUID | None, by: User) -> int:
+def run_now(*, workflow: Workflow, chosen: ChosenEvent, key: UUID | None, by: User) -> int:
     """Start the live version for this event and return the activation's id.
 
     `key` lets an event of now start once. Raises NotAllowedNow where the workflow has run for the

@@ -21,7 +21,7 @@ def workflow_connections(
     """Set the organisations of this scope that the workflow runs at; none removes it here."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
-    within = builder_queries.choosable(scope, found)
+    within = builder_queries.list_choosable(scope, found)
     form = ConnectionsForm(request.POST, found=within)
     if not form.is_valid():
         messages.error(request, first_error(form))
@@ -67,7 +67,7 @@ def workflow_resume_here(
     """Resume the workflow at the ticked organisations of this scope."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     found = found_workflow(scope, workflow)
-    paused = [pause.connection for pause in builder_queries.pauses_here(scope, found)]
+    paused = [pause.connection for pause in builder_queries.list_pauses(scope, found)]
     form = OrganisationsForm(request.POST, found=paused)
     if not form.is_valid():
         messages.error(request, first_error(form))

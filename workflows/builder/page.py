@@ -33,9 +33,9 @@ from django.utils.datastructures import MultiValueDict
 
 from connections.integrations import Action, Trigger, registry
 from workflows.activations import timeline
-from workflows.builder.choices import Offers
-from workflows.builder.step_tests import Trial
-from workflows.builder.widgets import editor_widget, text
+from workflows.builder.choices import BuilderChoices
+from workflows.builder.step_tests import StepTestResult
+from workflows.builder.widgets import editor_widget, read_text
 from workflows.definition import drafts, guards, step_options
 from workflows.definition.cost_estimate import Estimate, estimate_cost
 from workflows.definition.drafts import MAX_STEPS, Draft, Step
@@ -46,7 +46,7 @@ from workflows.definition.templates import STARTING_POINTS
 from workflows.definition.validation import CALLED, CONNECTIONS, GUARD, OPTION, TRIGGER, Problem
 
 NO_FILES: "MultiValueDict[str, UploadedFile[Any]]" = MultiValueDict()
-NOTHING = Offers()  # reading what was typed needs none
+NOTHING = BuilderChoices()  # reading what was typed needs none
 HANDLE = re.compile(r"[a-z0-9]{1,12}")
 
 
@@ -56,9 +56,9 @@ class Card:
 
     handle: str
     step: Step
-    offers: Offers
+    offers: BuilderChoices
     problems: Sequence[Problem] = ()
-    trial: Trial | None = None
+    trial: StepTestResult | None = None
     cautions: Sequence[Problem] = ()
 
     @property
@@ -173,19 +173,26 @@ class Builder:
     trigger_key: str
     settings: dict[str, Any]
     cards: Sequence[Card]
-    offers: Offers
+    offers: BuilderChoices
     problems: Sequence[Problem] = field(default=())
     at: str = ""  # handle of the step that the next one is put behind; "": the last
 
     @classmethod
-    def of(cls, draft: Draft, offers: Offers, problems: Sequence[Problem] = ()) -> "Builder":
+    def of(
+        cls, draft: Draft, offers: BuilderChoices, problems: Sequence[Problem] = ()
+    ) -> "Builder":
         handles = _handles()
         cards = [Card(next(handles), step, offers) for step in draft.steps]
         return cls(draft.trigger, dict(draft.settings), cards, offers).with_problems(problems)
 
     @classmethod
     def posted(
-        cls, data: QueryDict, offers: Offers, before: Draft | None = None, *, address: str = ""
+        cls,
+        data: QueryDict,
+        offers: BuilderChoices,
+        before: Draft | None = None,
+        *,
+        address: str = "",
     ) -> "Builder":
         """Read the page from a POST.
 
@@ -195,7 +202,7 @@ class Builder:
         point = STARTING_POINTS.get(data.get("template", ""))
         if point is not None and "trigger" not in data and "step" not in data:
             return cls.of(point.draft_for(address), offers)
-        trigger = text(data, "trigger")
+        trigger = read_text(data, "trigger")
         handles = [
             handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)
         ]
@@ -204,7 +211,7 @@ class Builder:
             {(step.name, step.action): step.options for step in before.steps} if before else {}
         )
         kept = [_with_options(data, card, earlier) for card in cards]
-        return cls(trigger, _settings(data, trigger), kept, offers, at=text(data, "at"))
+        return cls(trigger, _settings(data, trigger), kept, offers, at=read_text(data, "at"))
 
     @property
     def draft(self) -> Draft:
@@ -244,7 +251,7 @@ class Builder:
             return self
         return replace(self, cards=cards)
 
-    def tested(self, handle: str, test: Callable[[Draft, int], Trial]) -> "Builder":
+    def tested(self, handle: str, test: Callable[[Draft, int], StepTestResult]) -> "Builder":
         """Return the page with the result of testing the step of this handle."""
         cards = [
             replace(card, trial=test(self.draft, position)) if card.handle == handle else card
@@ -375,14 +382,14 @@ def _handles() -> Iterator[str]:
         yield f"s{number}"
 
 
-def _card(data: QueryDict, handle: str, offers: Offers) -> Card:
+def _card(data: QueryDict, handle: str, offers: BuilderChoices) -> Card:
     prefix = f"step-{handle}"
-    action = registry.actions.get(text(data, f"{prefix}-action"))
+    action = registry.actions.get(read_text(data, f"{prefix}-action"))
     given: dict[str, Any] = {}
     if action is not None:
         for name, asked in action.form.base_fields.items():
             given[name] = _raw(asked, data, f"{prefix}-{name}")
-    step = Step(text(data, f"called-{handle}"), text(data, f"{prefix}-action"), given)
+    step = Step(read_text(data, f"called-{handle}"), read_text(data, f"{prefix}-action"), given)
     return Card(handle, step, offers)
 
 
@@ -433,7 +440,7 @@ def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not False}
 
 
-def _with_editors(form: forms.Form, offers: Offers) -> None:
+def _with_editors(form: forms.Form, offers: BuilderChoices) -> None:
     for asked in form.fields.values():
         asked.widget = editor_widget(asked, offers)
 
@@ -448,4 +455,4 @@ def _complain(form: forms.Form, found: Sequence[Problem], before: str = "") -> N
 
 
 def _values(path: str, sample: Any) -> list[tuple[str, str]]:
-    return [(f"{{{{ {name} }}}}", shown) for name, shown in timeline.flat(sample, path)]
+    return [(f"{{{{ {name} }}}}", shown) for name, shown in timeline.flatten_values(sample, path)]

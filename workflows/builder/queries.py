@@ -91,7 +91,7 @@ def _counted(number: int) -> str:
 
 
 @dataclass(frozen=True)
-class Row:
+class WorkflowRow:
     """One line of the list; `connections` are those that this scope may see."""
 
     workflow: Workflow
@@ -123,10 +123,10 @@ class StepInWords:
 
 
 @dataclass(frozen=True)
-class Detail:
+class WorkflowDetail:
     """A workflow's page; `shown` is the live version, or the draft where there is none."""
 
-    row: Row
+    row: WorkflowRow
     shown: Version
     trigger: str
     steps: list[StepInWords]
@@ -138,14 +138,14 @@ class Detail:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ClientConnections:
     """A client with the connections that a workflow may listen to."""
 
     workspace: Workspace
     connections: list[Connection]
 
 
-def workflows(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Workflow]":
+def list_workflows(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Workflow]":
     """List workflows by name, archived ones only by their state; in a workspace those that listen
     to it.
 
@@ -164,12 +164,12 @@ def workflows(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[W
     return rows.order_by("name", "id")
 
 
-def stopped_everywhere(scope: Scope) -> "QuerySet[Workflow]":
+def list_stopped_everywhere(scope: Scope) -> "QuerySet[Workflow]":
     """List workflows that an earlier release stopped for safety at all organisations at once."""
     return _visible(scope).filter(state=WorkflowState.SAFETY)
 
 
-def counts(scope: Scope) -> dict[str, int]:
+def count_by_filter(scope: Scope) -> dict[str, int]:
     """Count the workflows that the list shows for each filter, and `all` that are not archived."""
     rows = _visible(scope).annotate(safe=_paused_itself(scope)).values_list("state", "safe")
     listed = list(rows)
@@ -182,7 +182,7 @@ def counts(scope: Scope) -> dict[str, int]:
     return found
 
 
-def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
+def build_rows(scope: Scope, found: Sequence[Workflow]) -> list[WorkflowRow]:
     """Build the list's rows, with the same number of queries for any number of them."""
     versions: dict[int, list[Version]] = defaultdict(list)
     newest = (
@@ -206,7 +206,7 @@ def rows(scope: Scope, found: Sequence[Workflow]) -> list[Row]:
     ]
 
 
-def one(scope: Scope, pk: int) -> Workflow | None:
+def find_workflow(scope: Scope, pk: int) -> Workflow | None:
     """Find the workflow; the agency's staff see it for clients as well that it does not run at."""
     rows = _visible(scope) if scope.is_client else scope.agency.workflows.all()
     return rows.select_related("agency", "created_by").filter(pk=pk).first()
@@ -217,7 +217,7 @@ class Reach:
     """The number of organisations and clients that a workflow runs at."""
 
     organisations: int
-    clients: int
+    group_by_client: int
 
     def __str__(self) -> str:
         organisations = (
@@ -227,7 +227,7 @@ class Reach:
         return f"{organisations} of {clients}"
 
 
-def reach(workflow: Workflow) -> Reach:
+def count_reach(workflow: Workflow) -> Reach:
     """Count where the workflow runs in the agency, without archived clients and ended
     connections.
     """
@@ -244,7 +244,7 @@ def goes_beyond(scope: Scope, workflow: Workflow) -> bool:
     return workflow.applications.exclude(connection__workspace=scope.workspace).exists()
 
 
-def free_name(agency: Agency, name: str) -> str:
+def choose_free_name(agency: Agency, name: str) -> str:
     """Return `name`, or `name (2)` where the agency has a workflow of that name."""
     taken, number, found = set(agency.workflows.values_list("name", flat=True)), 1, name
     while found in taken:
@@ -253,17 +253,19 @@ def free_name(agency: Agency, name: str) -> str:
     return found
 
 
-def detail(scope: Scope, workflow: Workflow) -> Detail:
+def build_detail(scope: Scope, workflow: Workflow) -> WorkflowDetail:
     versions = list(
         workflow.versions.select_related("published_by", "edited_by").order_by("-number")
     )
     shown = next((version for version in versions if version.live), versions[0])
     draft = Draft.of(shown)
     steps = [StepInWords(step, step_in_words(step)) for step in draft.steps]
-    return Detail(rows(scope, [workflow])[0], shown, trigger_in_words(draft), steps, versions)
+    return WorkflowDetail(
+        build_rows(scope, [workflow])[0], shown, trigger_in_words(draft), steps, versions
+    )
 
 
-def connectable(scope: Scope) -> "QuerySet[Connection]":
+def list_connectable(scope: Scope) -> "QuerySet[Connection]":
     """List the connections that a workflow can be applied to from here.
 
     Archived clients and ended connections are left out.
@@ -277,9 +279,9 @@ def connectable(scope: Scope) -> "QuerySet[Connection]":
     )
 
 
-def choosable(scope: Scope, workflow: Workflow) -> list[Connection]:
+def list_choosable(scope: Scope, workflow: Workflow) -> list[Connection]:
     """List the connections to choose from, and those of the workflow that are disconnected."""
-    there = {connection.pk: connection for connection in connectable(scope)}
+    there = {connection.pk: connection for connection in list_connectable(scope)}
     gone = [
         link.connection
         for link in _applications(scope, [workflow])
@@ -288,21 +290,23 @@ def choosable(scope: Scope, workflow: Workflow) -> list[Connection]:
     return [*there.values(), *gone]
 
 
-def clients(found: Iterable[Connection]) -> list[Client]:
+def group_by_client(found: Iterable[Connection]) -> list[ClientConnections]:
     """Group the connections by client, in their order."""
-    groups: dict[int, Client] = {}
+    groups: dict[int, ClientConnections] = {}
     for connection in found:
-        place = groups.setdefault(connection.workspace_id, Client(connection.workspace, []))
+        place = groups.setdefault(
+            connection.workspace_id, ClientConnections(connection.workspace, [])
+        )
         place.connections.append(connection)
     return list(groups.values())
 
 
-def applied(scope: Scope, workflow: Workflow) -> set[int]:
+def find_applied_ids(scope: Scope, workflow: Workflow) -> set[int]:
     """Return ids of the connections of this scope that the workflow listens to."""
     return {link.connection_id for link in _applications(scope, [workflow])}
 
 
-def names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
+def list_names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
     """List, by connection, the names of the published workflows that listen to it."""
     found: dict[int, list[str]] = defaultdict(list)
     links = WorkflowConnection.objects.filter(
@@ -313,7 +317,9 @@ def names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
     return dict(found)
 
 
-def runs_of(connection: Connection, ids: Collection[int], event_ids: Collection[int]) -> list[Run]:
+def list_record_runs(
+    connection: Connection, ids: Collection[int], event_ids: Collection[int]
+) -> list[Run]:
     """List the connection's activations with these ids or events, for the history of a record."""
     rows = Activation.objects.filter(Q(pk__in=ids) | Q(event__in=event_ids), connection=connection)
     rows = rows.select_related("agency", "workspace").defer("trigger_data", "outputs")
@@ -327,7 +333,7 @@ def _run(row: Activation) -> Run:
     )
 
 
-def newest_activations(scope: Scope, workflow: Workflow, count: int) -> list[Activation]:
+def list_newest_activations(scope: Scope, workflow: Workflow, count: int) -> list[Activation]:
     found = Activation.objects.filter(workflow=workflow, workspace__in=scope.workspaces).order_by(
         "-id"
     )
@@ -346,12 +352,12 @@ def _visible(scope: Scope) -> "QuerySet[Workflow]":
     return rows.filter(Exists(links))
 
 
-def pauses_here(scope: Scope, workflow: Workflow) -> "QuerySet[OrganisationPause]":
+def list_pauses(scope: Scope, workflow: Workflow) -> "QuerySet[OrganisationPause]":
     """List the workflow's pauses in force at organisations of this scope."""
     return _pauses(scope).filter(workflow=workflow)
 
 
-def applications_here(scope: Scope, workflow: Workflow) -> "QuerySet[WorkflowConnection]":
+def list_applications(scope: Scope, workflow: Workflow) -> "QuerySet[WorkflowConnection]":
     return _applications(scope, [workflow])
 
 
@@ -406,11 +412,11 @@ def _row(
     links: list[Connection],
     figures: Figures,
     pauses: list[OrganisationPause],
-) -> Row:
+) -> WorkflowRow:
     live = next((version for version in versions if version.live), None)
     draft = next((version for version in versions if version.published_at is None), None)
     told = live or versions[-1]
-    return Row(
+    return WorkflowRow(
         workflow=workflow,
         trigger=trigger_in_words(Draft.of(told)),
         live=live.number if live else None,
@@ -421,7 +427,7 @@ def _row(
     )
 
 
-def author_of(activation_id: int) -> str:
+def get_author(activation_id: int) -> str:
     """Name the workflow of an activation for the audit trail: "Thank a payer v3"; "" if deleted."""
     row = (
         Activation.objects.filter(pk=activation_id)
@@ -431,7 +437,7 @@ def author_of(activation_id: int) -> str:
     return f"{row[0]} v{row[1]}" if row else ""
 
 
-def chains_of(activation_ids: Collection[int]) -> dict[int, list[int]]:
+def find_chains(activation_ids: Collection[int]) -> dict[int, list[int]]:
     """Return, by activation, the workflows that led to its event, followed by its own."""
     rows = Activation.objects.filter(pk__in=activation_ids).values_list(
         "pk", "workflow_id", "event__chain"

@@ -33,11 +33,11 @@ def main() -> None:
     django.setup()
     # They need Django to be set up
     from taskjuice.database import limits
-    from workflows.builder.step_test_runner import answer
+    from workflows.builder.step_test_runner import answer_request
 
     limits.set_kind("web")
     limit_resources()
-    sys.stdout.buffer.write(answer(request))
+    sys.stdout.buffer.write(answer_request(request))
 
 
 if __name__ == "__main__":

@@ -21,18 +21,20 @@ from django.core.cache import cache
 
 from taskjuice import exact_json
 from taskjuice.workspaces.models import Agency, User
-from workflows.builder.step_tests import Trial, event_for, try_all, try_out
+from workflows.builder.step_tests import StepTestResult, find_event, try_all, try_out
 from workflows.definition.drafts import Draft, Step
 
 AT_ONCE = 2  # of one web process, which has eight threads
 WALL_SECONDS = 45.0  # one slow call of a step and what comes before it
 CLAIM_SECONDS = 60  # longer than a test can last, should its web process die
 
-BUSY = Trial(
+BUSY = StepTestResult(
     "later", "Another test of your agency is running. Try it again when that one is through."
 )
-CROWDED = Trial("later", "Several tests are running at the moment. Try it again in a few seconds.")
-STOPPED = Trial(
+CROWDED = StepTestResult(
+    "later", "Several tests are running at the moment. Try it again in a few seconds."
+)
+STOPPED = StepTestResult(
     "failed",
     "The test took too long, or too much memory, and was stopped. Test it on less, or split the step.",
 )
@@ -42,7 +44,7 @@ _free = threading.BoundedSemaphore(AT_ONCE)
 class NotTested(Exception):
     """No result for the steps; `trial` says why, for a person."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: StepTestResult) -> None:
         super().__init__(trial.message)
         self.trial = trial
 
@@ -55,7 +57,7 @@ def run_step_test(
     *,
     agency: Agency,
     user: User,
-) -> Trial:
+) -> StepTestResult:
     """Test the step at this position on the event, which must be of one of these connections."""
     try:
         return _ask(draft, position, event, connections, agency, user)[0]
@@ -65,7 +67,7 @@ def run_step_test(
 
 def run_all_steps(
     draft: Draft, event: str, connections: Sequence[int], *, agency: Agency, user: User
-) -> list[Trial]:
+) -> list[StepTestResult]:
     """Test each step on the event, up to the one that would end the run. Raise NotTested."""
     return _ask(draft, None, event, connections, agency, user)
 
@@ -77,7 +79,7 @@ def _ask(
     connections: Sequence[int],
     agency: Agency,
     user: User,
-) -> list[Trial]:
+) -> list[StepTestResult]:
     request = {
         "trigger": draft.trigger,
         "settings": dict(draft.settings),
@@ -98,13 +100,13 @@ def _ask(
         _free.release()
 
 
-def answer(request: bytes) -> bytes:
+def answer_request(request: bytes) -> bytes:
     """Test one step or all of them, in the process, and return the results as JSON."""
     given = exact_json.loads(request)
     draft = Draft(given["trigger"], given["settings"], [Step.of(step) for step in given["steps"]])
-    event = event_for(given["connections"], draft.trigger, given["event"])
+    event = find_event(given["connections"], draft.trigger, given["event"])
     if event is None:  # gone since the page was drawn
-        found = [Trial("failed", "This event is not there any more. Choose another.")]
+        found = [StepTestResult("failed", "This event is not there any more. Choose another.")]
     else:
         user = User.objects.get(pk=given["user"])
         if given["position"] is None:
@@ -150,15 +152,17 @@ def _claimed(agency: Agency) -> Iterator[bool]:
             cache.delete(key)
 
 
-def _read(answered: bytes) -> list[Trial]:
+def _read(answered: bytes) -> list[StepTestResult]:
     if not answered:
         raise NotTested(STOPPED)
     return [_trial(given) for given in exact_json.loads(answered)]
 
 
-def _trial(given: dict[str, Any]) -> Trial:
+def _trial(given: dict[str, Any]) -> StepTestResult:
     pairs = {
         name: [(str(path), str(text)) for path, text in given[name]] for name in ("input", "output")
     }
     calls = given["calls"]
-    return replace(Trial(**given | pairs), calls=None if calls is None else Decimal(str(calls)))
+    return replace(
+        StepTestResult(**given | pairs), calls=None if calls is None else Decimal(str(calls))
+    )

@@ -49,7 +49,7 @@ Fields = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class EventChoice:
     """An event to test on, with the name that a person gives its record, where it is known."""
 
     event: Event
@@ -72,7 +72,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class StepTestResult:
     """The result of a step test.
 
     `state` is done, preview, skipped, stopped, failed, later or unknown.
@@ -88,28 +88,29 @@ class Trial:
     calls: Decimal | None = None  # what it would take of the provider's budget
 
 
-def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Choice]:
+def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[EventChoice]:
     """List the newest events of the trigger's category, also those that its settings ignore."""
     trigger = registry.triggers.get(trigger_key)
     if trigger is None or not connection_ids:
         return []
     if trigger.by_hand:
         return [
-            Choice(build_manual_event(connection), "")
+            EventChoice(build_manual_event(connection), "")
             for connection in _connections(connection_ids)
         ]
-    return choices_of(
-        trigger, events_of(connection_ids, trigger.category).order_by("-received_at")[:MOST_EVENTS]
+    return name_events(
+        trigger,
+        list_events(connection_ids, trigger.category).order_by("-received_at")[:MOST_EVENTS],
     )
 
 
-def choices_of(trigger: Trigger, events: Iterable[Event]) -> list[Choice]:
+def name_events(trigger: Trigger, events: Iterable[Event]) -> list[EventChoice]:
     """Name each event by its record, in the order given."""
     found = list(events)
     known = Activation.objects.filter(event__in=[event.pk for event in found]).exclude(subject="")
     subjects = dict(known.values_list("event_id", "subject"))
     return [
-        Choice(
+        EventChoice(
             e,
             subjects.get(e.pk)
             or trigger.subject(trigger.data(e))
@@ -119,7 +120,7 @@ def choices_of(trigger: Trigger, events: Iterable[Event]) -> list[Choice]:
     ]
 
 
-def event_for(connection_ids: Sequence[int], trigger_key: str, typed: str) -> Event | None:
+def find_event(connection_ids: Sequence[int], trigger_key: str, typed: str) -> Event | None:
     """Find the event of this id for this trigger on one of these connections.
 
     Triggers that need no event get one of now.
@@ -128,7 +129,7 @@ def event_for(connection_ids: Sequence[int], trigger_key: str, typed: str) -> Ev
     if trigger is None or not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         return None
     if not trigger.by_hand:
-        return events_of(connection_ids, trigger.category).filter(pk=int(digits)).first()
+        return list_events(connection_ids, trigger.category).filter(pk=int(digits)).first()
     chosen = [
         connection
         for connection in _connections(connection_ids)
@@ -142,7 +143,7 @@ def _connections(connection_ids: Sequence[int]) -> list[Connection]:
     return list(found.select_related("workspace", "agency", "grant").order_by("name", "pk"))
 
 
-def events_of(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
+def list_events(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
     found = Event.objects.filter(
         connection__in=list(connection_ids)[:MOST_CONNECTIONS],
         category=category,
@@ -151,7 +152,7 @@ def events_of(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]"
     return found.select_related("connection__workspace", "connection__agency", "connection__grant")
 
 
-def try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
+def try_out(draft: Draft, position: int, event: Event, user: User) -> StepTestResult:
     """Test the step at `position` after those before it, on the organisation's day as the worker
     does.
     """
@@ -159,7 +160,7 @@ def try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
         return _try_out(draft, position, event, user)
 
 
-def try_all(draft: Draft, event: Event, user: User) -> list[Trial]:
+def try_all(draft: Draft, event: Event, user: User) -> list[StepTestResult]:
     """Test each step up to the one that would end the run, with one budget for their
     expressions.
     """
@@ -167,26 +168,28 @@ def try_all(draft: Draft, event: Event, user: User) -> list[Trial]:
         return list(try_steps(draft, event, user))
 
 
-def _try_out(draft: Draft, position: int, event: Event, user: User) -> Trial:
+def _try_out(draft: Draft, position: int, event: Event, user: User) -> StepTestResult:
     found = list_problems(draft, RunScope(event.connection.agency, [event.connection]))
     wrong = [problem for problem in found if problem.where in {"trigger", *range(position + 1)}]
     if wrong:
-        return Trial("failed", f"First finish what is missing: {wrong[0].message}")
+        return StepTestResult("failed", f"First finish what is missing: {wrong[0].message}")
     with evaluation_budget():
         first = replace(draft, steps=draft.steps[: position + 1])
         tried = list(try_steps(first, event, user))
     if len(tried) == position + 1:
         return tried[position]
-    return Trial(tried[-1].state, f"Step {len(tried)} ends it before this one: {tried[-1].message}")
+    return StepTestResult(
+        tried[-1].state, f"Step {len(tried)} ends it before this one: {tried[-1].message}"
+    )
 
 
-def try_steps(draft: Draft, event: Event, user: User) -> Iterator[Trial]:
+def try_steps(draft: Draft, event: Event, user: User) -> Iterator[StepTestResult]:
     """Yield the result of each step in turn; the first one that ends the run is the last."""
     ends = time.monotonic() + BEGIN_WITHIN
     context: dict[str, Any] = {"trigger": registry.triggers[draft.trigger].data(event), "steps": {}}
     for number, step in enumerate(draft.steps):
         if number and time.monotonic() > ends:
-            yield Trial("failed", "It was not begun: the steps before it took too long.")
+            yield StepTestResult("failed", "It was not begun: the steps before it took too long.")
             return
         with evaluation_budget():
             trial, output = _try(build_plan(step.as_stored()), context, event, user)
@@ -196,12 +199,14 @@ def try_steps(draft: Draft, event: Event, user: User) -> Iterator[Trial]:
         context["steps"][step.name] = output
 
 
-def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -> tuple[Trial, Any]:
+def _try(
+    step: StepPlan, context: Mapping[str, Any], event: Event, user: User
+) -> tuple[StepTestResult, Any]:
     """Return the step's result, and its output for later steps."""
     try:
         applies, reason = step.applies(context)
         if not applies:
-            return Trial("skipped", reason), None
+            return StepTestResult("skipped", reason), None
         elements = step.elements(context)
         contexts = (
             [context]
@@ -210,7 +215,7 @@ def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -
         )
         prepared = [(each, *step.prepare(each)) for each in contexts]
     except StepError as error:
-        return Trial("failed", str(error)), None
+        return StepTestResult("failed", str(error)), None
     shown = prepared[0][1] if elements is None else [filled for _, filled, _ in prepared]
     action = step.known_action()
     calls = [
@@ -225,35 +230,41 @@ def _try(step: StepPlan, context: Mapping[str, Any], event: Event, user: User) -
     return _told(outcomes, shown, is_list=elements is not None)
 
 
-def _previewed(action: Action, previews: Sequence[Preview | Outcome | None], shown: Any) -> Trial:
+def _previewed(
+    action: Action, previews: Sequence[Preview | Outcome | None], shown: Any
+) -> StepTestResult:
     """Return the preview of a list's first element, or the reason why one would not go out."""
     for preview in previews:
         if isinstance(preview, TryLater):
-            return Trial("later", preview.reason, _flat(shown))
+            return StepTestResult("later", preview.reason, _flat(shown))
         if isinstance(preview, Failed | Unknown):
-            return Trial("failed", preview.message, _flat(shown))
+            return StepTestResult("failed", preview.message, _flat(shown))
     first = previews[0] if previews else None
     if not isinstance(first, Preview):
-        return Trial("preview", input=_flat(shown))
-    text = first.document if isinstance(first.document, str) else timeline.pretty(first.document)
-    return Trial(
+        return StepTestResult("preview", input=_flat(shown))
+    text = (
+        first.document if isinstance(first.document, str) else timeline.format_json(first.document)
+    )
+    return StepTestResult(
         "preview", "", _flat(shown), head=first.head, document=text, calls=action.cost.alone
     )
 
 
-def _told(outcomes: Sequence[Outcome], shown: Any, *, is_list: bool) -> tuple[Trial, Any]:
+def _told(outcomes: Sequence[Outcome], shown: Any, *, is_list: bool) -> tuple[StepTestResult, Any]:
     for outcome in outcomes:
         match outcome:
             case Stopped(reason):
-                return Trial("stopped", reason, _flat(shown)), None
+                return StepTestResult("stopped", reason, _flat(shown)), None
             case TryLater(reason):
-                return Trial("later", reason, _flat(shown)), None
+                return StepTestResult("later", reason, _flat(shown)), None
             case Failed(_, message) | Unknown(message):
-                return Trial("failed", message, _flat(shown)), None
+                return StepTestResult("failed", message, _flat(shown)), None
     outputs = [outcome.output for outcome in outcomes if isinstance(outcome, Done)]
     output = outputs if is_list else outputs[0]
-    return Trial("done", "", _flat(shown), _flat(output), timeline.pretty(output)), output
+    return StepTestResult(
+        "done", "", _flat(shown), _flat(output), timeline.format_json(output)
+    ), output
 
 
 def _flat(value: Any) -> Fields:
-    return list(timeline.flat(value))
+    return list(timeline.flatten_values(value))

@@ -37,7 +37,7 @@ def version_list(
     """List all versions and compare two, by default the newest with the live or previous one."""
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     found = found_workflow(scope, workflow)
-    detail = builder_queries.detail(scope, found)
+    detail = builder_queries.build_detail(scope, found)
     versions = {version.number: version for version in detail.versions}
     form = CompareForm(request.GET)
     after = form.chosen("after", versions) or detail.versions[0]

@@ -18,10 +18,10 @@ from taskjuice.workspaces.gate import Scope
 from workflows.builder import manual_runs, step_test_runner
 from workflows.builder import queries as builder_queries
 from workflows.builder import step_tests as builder_step_tests
-from workflows.builder.choices import offers_of
+from workflows.builder.choices import load_choices
 from workflows.builder.forms import WorkflowFilter, WorkflowForm
 from workflows.builder.page import Builder
-from workflows.builder.step_tests import Trial
+from workflows.builder.step_tests import StepTestResult
 from workflows.definition import publish_warnings, validation
 from workflows.definition.drafts import Draft, blank_draft
 from workflows.definition.templates import STARTING_POINTS
@@ -32,7 +32,7 @@ from workflows.models import Version, Workflow, WorkflowState
 ON_A_PAGE = 50
 TOLD_CAUTIONS = 3  # when it is published; the builder shows all
 Answer = HttpResponse | HttpResponseRedirect
-NO_EVENT = Trial(
+NO_EVENT = StepTestResult(
     "failed", "Choose a recent event to test on, at the top where it says what starts the workflow."
 )
 
@@ -43,12 +43,12 @@ def workflow_list(request: HttpRequest, agency: str, workspace: str | None = Non
     form = WorkflowFilter(request.GET)
     form.is_valid()
     state, search = form.cleaned_data.get("state", ""), form.cleaned_data.get("q", "")
-    found = builder_queries.workflows(scope, state=state, search=search)
+    found = builder_queries.list_workflows(scope, state=state, search=search)
     page = Paginator(found, ON_A_PAGE).get_page(form.cleaned_data.get("page"))
     context = {
-        "counts": builder_queries.counts(scope),
+        "counts": builder_queries.count_by_filter(scope),
         "page": page,
-        "rows": builder_queries.rows(scope, list(page.object_list)),
+        "rows": builder_queries.build_rows(scope, list(page.object_list)),
         "state": state,
         "q": search,
         "starting_points": STARTING_POINTS.values(),
@@ -93,7 +93,7 @@ class Edit:
         """
         within = {connection.pk for connection in self.within}
         if self.workflow is not None and self.is_published:
-            ticked = sorted(builder_queries.applied(self.scope, self.workflow))
+            ticked = sorted(builder_queries.find_applied_ids(self.scope, self.workflow))
         return [pk for pk in ticked if pk in within]
 
     @property
@@ -106,14 +106,14 @@ class Edit:
 @require_http_methods(["GET", "HEAD", "POST"])
 def workflow_new(request: HttpRequest, agency: str, workspace: str | None = None) -> Answer:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    edit = Edit(scope, None, None, list(builder_queries.connectable(scope)))
+    edit = Edit(scope, None, None, list(builder_queries.list_connectable(scope)))
     if request.method == "POST":
         return _take(request, edit)
     point = STARTING_POINTS.get(request.GET.get("template", ""))
     ticked = [edit.within[0].pk] if len(edit.within) == 1 else []
     form = _form(edit, name=point.name if point else "", ticked=ticked)
     draft = point.draft_for(scope.user.email) if point else blank_draft()
-    return _page(request, edit, Builder.of(draft, offers_of(scope.agency)), form)
+    return _page(request, edit, Builder.of(draft, load_choices(scope.agency)), form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -128,22 +128,22 @@ def workflow_edit(
         messages.warning(request, "The workflow is archived. Bring it back before you change it.")
         return redirect(page_url(scope, "workflow-detail", found))
     edit = Edit(
-        scope, found, lifecycle.current_content(found), builder_queries.choosable(scope, found)
+        scope, found, lifecycle.current_content(found), builder_queries.list_choosable(scope, found)
     )
     if request.method == "POST":
         return _take(request, edit)
     assert edit.content is not None  # set above
     wrong = validation.list_problems(edit.content.draft, lifecycle.get_run_scope(found))
-    builder = Builder.of(edit.content.draft, offers_of(scope.agency), wrong)
+    builder = Builder.of(edit.content.draft, load_choices(scope.agency), wrong)
     builder = builder.with_cautions(publish_warnings.list_cautions(edit.content.draft))
-    ticked = sorted(builder_queries.applied(scope, found))
+    ticked = sorted(builder_queries.find_applied_ids(scope, found))
     return _page(request, edit, builder, _form(edit, name=found.name, ticked=ticked))
 
 
 def _take(request: HttpRequest, edit: Edit) -> Answer:
     """Process a POST of the builder: change the page, save the draft, or publish it."""
     before = edit.content.draft if edit.content else None
-    offers = offers_of(edit.scope.agency)
+    offers = load_choices(edit.scope.agency)
     builder = Builder.posted(request.POST, offers, before, address=edit.scope.user.email)
     do = request.POST.get("do", "save")
     if do not in {"save", "publish"}:
@@ -176,8 +176,8 @@ def _tested(
     """Return the page with the result of a step test, which runs in a process of its own."""
     typed, within, scope = request.POST.get("event", ""), edit.listens(ticked), edit.scope
 
-    def test(draft: Draft, position: int) -> Trial:
-        if builder_step_tests.event_for(within, draft.trigger, typed) is None:
+    def test(draft: Draft, position: int) -> StepTestResult:
+        if builder_step_tests.find_event(within, draft.trigger, typed) is None:
             return NO_EVENT
         return step_test_runner.run_step_test(
             draft, position, typed, within, agency=scope.agency, user=scope.user
@@ -226,7 +226,7 @@ def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> 
         messages.warning(request, str(error))
     else:
         messages.success(
-            request, f"Version {version.number} is live at {builder_queries.reach(workflow)}."
+            request, f"Version {version.number} is live at {builder_queries.count_reach(workflow)}."
         )
         for caution in publish_warnings.list_cautions(Draft.of(version))[:TOLD_CAUTIONS]:
             where = f"Step {caution.where + 1}: " if isinstance(caution.where, int) else ""
@@ -253,16 +253,16 @@ def _page(
     context = {
         "edit": edit,
         "builder": builder,
-        "events": manual_runs.marked(
+        "events": manual_runs.mark_refusals(
             builder_step_tests.recent_events(edit.listens(ticked), builder.trigger_key),
             builder.draft,
         ),
-        "reach": builder_queries.reach(edit.workflow) if edit.workflow else None,
+        "reach": builder_queries.count_reach(edit.workflow) if edit.workflow else None,
         "event": request.POST.get("event", ""),
         "form": form,
         "name": form["name"].value() or "",
         "ticked": {str(pk) for pk in form["connections"].value() or []},
-        "clients": builder_queries.clients(edit.within),
+        "clients": builder_queries.group_by_client(edit.within),
         "stamp": request.POST.get("stamp") or (edit.content.stamp if edit.content else ""),
         "stale": stale,
         "stale_stamp": stamp,
@@ -277,7 +277,7 @@ def _page(
 
 
 def found_workflow(scope: Scope, pk: int) -> Workflow:
-    found = builder_queries.one(scope, pk)
+    found = builder_queries.find_workflow(scope, pk)
     if found is None:
         raise Http404("No such workflow here.")
     return found
@@ -289,7 +289,7 @@ def refuse_beyond(request: HttpRequest, scope: Scope, workflow: Workflow) -> Ans
         return None
     messages.warning(
         request,
-        f"{workflow.name} runs at {builder_queries.reach(workflow)}. It is changed here, at all of them at once.",
+        f"{workflow.name} runs at {builder_queries.count_reach(workflow)}. It is changed here, at all of them at once.",
     )
     return _go(request, page_url(replace(scope, workspace=None), "workflow-detail", workflow))
 

@@ -12,7 +12,7 @@ from django import forms
 
 from taskjuice import exact_json
 from taskjuice.row_fields import RowsField
-from workflows.builder.choices import Colleague, Offers, SecretOffer
+from workflows.builder.choices import BuilderChoices, Colleague, SecretChoice
 from workflows.definition.conditions import OPERATORS, WITHOUT_VALUE
 from workflows.definition.fields import ConditionField, ValuesField
 from workflows.steps.http.fields import HeadersField, PairsField
@@ -22,7 +22,7 @@ from workflows.steps.send_email import AddressesField
 ADDRESS = re.compile(r"(?:\{\{.*?(?:\}\}|\Z)|[^,])+", re.DOTALL)
 
 
-def text(data: Mapping[str, Any], name: str) -> str:
+def read_text(data: Mapping[str, Any], name: str) -> str:
     """Return the text as typed, without surrounding spaces and the NUL that PostgreSQL refuses."""
     return str(data.get(name) or "").replace("\x00", "").strip()
 
@@ -36,7 +36,7 @@ class _Rows(forms.Widget):
         for number in range(self.most):
             if f"{name}-{number}-{self.columns[0]}" not in data:
                 break
-            row = {column: text(data, f"{name}-{number}-{column}") for column in self.columns}
+            row = {column: read_text(data, f"{name}-{number}-{column}") for column in self.columns}
             is_typed = any(row[column] for column in self.columns if column != "operator")
             if is_typed and data.get("do") != f"drop:{name}-{number}":
                 found.append(row)
@@ -112,7 +112,7 @@ class HeaderRows(ValueRows):
     template_name = "workflows/widgets/header_rows.html"
     columns = ("name", "value", "secret")
 
-    def __init__(self, secrets: Sequence[SecretOffer]) -> None:
+    def __init__(self, secrets: Sequence[SecretChoice]) -> None:
         super().__init__()
         self.secrets = secrets
 
@@ -139,7 +139,7 @@ class FormRows(_Rows):
         self.columns = tuple(self.fields)
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
-        if whole := text(data, name):
+        if whole := read_text(data, name):
             return whole
         rows = self.rows_of(data, name)
         return [{column: typed for column, typed in row.items() if typed} for row in rows]
@@ -203,7 +203,7 @@ def _addresses(value: Any) -> list[str]:
     return [part.strip() for part in ADDRESS.findall(str(value or "")) if part.strip()]
 
 
-def editor_widget(field: forms.Field, offers: Offers) -> forms.Widget:
+def editor_widget(field: forms.Field, offers: BuilderChoices) -> forms.Widget:
     """Return the widget that edits a field in the builder, where texts may have expressions."""
     match field:
         case ConditionField():

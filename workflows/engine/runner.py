@@ -16,7 +16,14 @@ from taskjuice.database.outages import OUTAGE, insist, is_of_the_moment
 from taskjuice.queue.leases import Lease, LeaseLost
 from workflows.engine import lanes, safety_pause
 from workflows.engine.plans import load_plan
-from workflows.engine.store import ALONE_FROM, Batch, Run, claim, has_due, put_back_claimed
+from workflows.engine.store import (
+    ALONE_FROM,
+    ActivationRun,
+    Batch,
+    claim_due,
+    has_due,
+    put_back_claimed,
+)
 from workflows.engine.waves import Wave
 from workflows.models import MAX_ATTEMPTS
 
@@ -53,7 +60,7 @@ def run_lane(connection_id: int) -> None:
 def _take_turn(lease: Lease, connection: Connection) -> bool:
     """Run the turn; return True where due work is known to be left."""
     ends = time.monotonic() + TURN_SECONDS
-    while runs := claim(lease, BATCH):
+    while runs := claim_due(lease, BATCH):
         batch = Batch(lease, runs, ends)
         stands = advance_batch(batch, connection)
         batch.store()
@@ -89,11 +96,11 @@ def advance_batch(batch: Batch, connection: Connection) -> bool:
     return stands
 
 
-def _still_active(runs: Sequence[Run]) -> list[Run]:
+def _still_active(runs: Sequence[ActivationRun]) -> list[ActivationRun]:
     return [run for run in runs if run.state == "running" and not _is_through(run)]
 
 
-def _may_start(run: Run) -> bool:
+def _may_start(run: ActivationRun) -> bool:
     if run.version_id is None:
         run.fail("version-gone", "The version this activation belongs to was deleted.")
     elif run.attempt > MAX_ATTEMPTS:
@@ -101,7 +108,7 @@ def _may_start(run: Run) -> bool:
     return run.state == "running" and not _is_through(run)
 
 
-def _is_through(run: Run) -> bool:
+def _is_through(run: ActivationRun) -> bool:
     """Check whether the activation is past its last step, and mark it as succeeded then."""
     assert run.version_id is not None
     if run.position < len(load_plan(run.version_id)):

@@ -16,7 +16,7 @@ from connections.models import Connection
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
 from workflows.engine import lanes
-from workflows.engine.store import Run
+from workflows.engine.store import ActivationRun
 from workflows.models import (
     Activation,
     ActivationState,
@@ -29,12 +29,12 @@ from workflows.models import (
 GOOD, BAD = frozenset({"succeeded", "stopped"}), frozenset({"failed", "unknown"})
 
 
-def count_failures(connection: Connection, runs: Iterable[Run]) -> None:
+def count_failures(connection: Connection, runs: Iterable[ActivationRun]) -> None:
     """Count how these activations of an organisation ended, and pause workflows that keep failing.
 
     Runs in a transaction of its own.
     """
-    ended: dict[int, list[Run]] = defaultdict(list)
+    ended: dict[int, list[ActivationRun]] = defaultdict(list)
     for run in runs:
         if run.workflow_id is not None and run.state in GOOD | BAD:
             ended[run.workflow_id].append(run)
@@ -51,7 +51,9 @@ def count_failures(connection: Connection, runs: Iterable[Run]) -> None:
                 _add(application, connection, ended[application.workflow_id])
 
 
-def _add(application: WorkflowConnection, connection: Connection, ended: Sequence[Run]) -> None:
+def _add(
+    application: WorkflowConnection, connection: Connection, ended: Sequence[ActivationRun]
+) -> None:
     """Count these runs, the last of which failed."""
     good = [place for place, run in enumerate(ended) if run.state in GOOD]
     failures = len(ended) - 1 - good[-1] if good else application.failures + len(ended)

@@ -23,7 +23,7 @@ from workflows.definition import guards
 from workflows.definition.evaluation_budget import evaluation_budget
 from workflows.engine.error_advice import advice_for
 from workflows.engine.plans import StepError, StepPlan, UnknownAction
-from workflows.engine.store import Batch, Run, StepRecord
+from workflows.engine.store import ActivationRun, Batch, StepRecord
 from workflows.models import MAX_ATTEMPTS
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class ActionRun:
 class Turn:
     """One activation's turn in a wave: its runs of the action, and its outcome."""
 
-    run: Run
+    run: ActivationRun
     step: StepPlan
     parts: list[ActionRun] = field(default_factory=list)
     done: dict[int, Any] = field(
@@ -70,7 +70,7 @@ class Turn:
     shown: Any = None
 
     @classmethod
-    def prepare(cls, run: Run, step: StepPlan, connection: Connection) -> Self:
+    def prepare(cls, run: ActivationRun, step: StepPlan, connection: Connection) -> Self:
         turn = cls(run, step, shown=dict(step.input))
         try:
             with evaluation_budget():

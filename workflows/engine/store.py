@@ -117,7 +117,7 @@ UPDATE workflows_activation a
 
 
 @dataclass(slots=True)
-class Run:
+class ActivationRun:
     """One claimed activation while the engine works on it."""
 
     id: int
@@ -183,7 +183,7 @@ class Batch:
     """
 
     lease: Lease
-    runs: Sequence[Run]
+    runs: Sequence[ActivationRun]
     ends: float
     records: list[StepRecord] = field(default_factory=list)
     renewed: float = field(default_factory=time.monotonic)
@@ -197,7 +197,7 @@ class Batch:
             lanes.renew(self.lease)
             self.renewed = time.monotonic()
 
-    def let_go(self, active: Sequence[Run]) -> bool:
+    def let_go(self, active: Sequence[ActivationRun]) -> bool:
         """End or put back activations that may not run another step; return True if the lane must
         stop.
         """
@@ -237,7 +237,7 @@ class Batch:
             run.changed = False
 
 
-def claim(lease: Lease, limit: int) -> list[Run]:
+def claim_due(lease: Lease, limit: int) -> list[ActivationRun]:
     """Claim due activations of the lane, oldest first; one that failed often is claimed alone."""
     runs = _claim(lease, limit, "<")
     return runs or _claim(lease, 1, ">=")
@@ -259,7 +259,7 @@ def has_due(lease: Lease) -> bool:
         return cursor.fetchone() is not None
 
 
-def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
+def _claim(lease: Lease, limit: int, attempts: str) -> list[ActivationRun]:
     values: dict[str, UUID | int] = {
         "token": lease.token,
         "id": lease.connection_id,
@@ -271,7 +271,7 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
         cursor.execute(CLAIM.format(attempts=attempts, quick=QUICK, held=HELD_IN_LANE), values)
         rows = cursor.fetchall()
     return [
-        Run(
+        ActivationRun(
             pk,
             workflow,
             version,
@@ -288,7 +288,7 @@ def _claim(lease: Lease, limit: int, attempts: str) -> list[Run]:
     ]
 
 
-def _changes(run: Run) -> dict[str, Any]:
+def _changes(run: ActivationRun) -> dict[str, Any]:
     # What a finished activation's steps gave stands in its step records; only those that may go on
     # need it again.
     return {

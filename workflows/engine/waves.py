@@ -16,7 +16,7 @@ from taskjuice.queue import clock
 from workflows.engine import lanes
 from workflows.engine.plans import StepPlan, load_plan
 from workflows.engine.step_runs import BACK_OFF, ActionRun, Skipped, Turn
-from workflows.engine.store import Batch, Run
+from workflows.engine.store import ActivationRun, Batch
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ PREPARE_SECONDS = 2.0  # of a wave; what is not prepared by then waits for the l
 class Wave:
     """The activations that wait for one action, in any version."""
 
-    members: list[tuple[Run, StepPlan]]
+    members: list[tuple[ActivationRun, StepPlan]]
 
     @classmethod
-    def next_of(cls, active: Sequence[Run]) -> Self:
+    def next_of(cls, active: Sequence[ActivationRun]) -> Self:
         """Return the wave of the activation that is furthest behind."""
-        waves: dict[str, list[tuple[Run, StepPlan]]] = defaultdict(list)
+        waves: dict[str, list[tuple[ActivationRun, StepPlan]]] = defaultdict(list)
         for run in sorted(active, key=lambda run: run.position):
             assert run.version_id is not None
             step = load_plan(run.version_id)[run.position]

@@ -82,7 +82,7 @@ class AskPerson(Action):
     def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
         questions = [_question(call, data) for call, data in zip(calls, rows, strict=True)]
         try:
-            found = approval_tasks.ask(questions)
+            found = approval_tasks.ask_questions(questions)
         except NotOnTheTeam as error:
             if len(calls) > 1:  # only whose addresses are wrong shall fail
                 return [

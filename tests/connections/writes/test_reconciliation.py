@@ -172,13 +172,13 @@ def test_doubt_goes_by_the_databases_clock_in_the_order_in_which_things_happen(
 
 def test_replay_by_a_person_after_the_restore_is_not_doubted(step: Step, owner: User) -> None:
     Activation.objects.update(state=ActivationState.FAILED)
-    replay.replay(activation=step.activation, position=0, by=owner)
+    replay.replay_activation(activation=step.activation, position=0, by=owner)
     row = reconciliation.begin(since=clock.now())
     reconciliation.release(row, force=True)
     assert isinstance(step.run(), Unknown)
     decisions.abandon(call=Call.objects.get(), by=owner)
     Activation.objects.update(state=ActivationState.FAILED)
-    replay.replay(activation=step.activation, position=0, by=owner)
+    replay.replay_activation(activation=step.activation, position=0, by=owner)
     assert isinstance(step.run(), Done)
 
 

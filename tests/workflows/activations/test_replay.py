@@ -109,7 +109,7 @@ def test_replay_of_the_whole_takes_every_step_again(
     connection: Connection, count: type[Count], member: User
 ) -> None:
     done = ran(connection, [step("a"), step("b")])
-    replay.replay(activation=done, position=0, by=member)
+    replay.replay_activation(activation=done, position=0, by=member)
     assert again(done).state == "succeeded"
     assert count.taken == ["a", "b", "a", "b"]
 
@@ -120,11 +120,11 @@ def test_replay_never_repeats_a_finished_write(
     count.refuse.add("note")
     failed = ran(connection, [step("pay", action=Write.key), step("note")])
     with pytest.raises(NotAllowedNow, match="pay has been done and is not repeated"):
-        replay.replay(activation=failed, position=0, by=member)
+        replay.replay_activation(activation=failed, position=0, by=member)
     failed.refresh_from_db()
     assert failed.state == "failed"
     count.refuse.clear()
-    replay.replay(activation=failed, position=1, by=member)
+    replay.replay_activation(activation=failed, position=1, by=member)
     assert again(failed).state == "succeeded"
     assert count.taken == ["pay", "note", "note"]
 
@@ -148,7 +148,7 @@ def test_replay_on_the_current_version_keeps_the_steps_they_share(
     workflow = make_workflow(connection.agency, connection, steps=[step("a"), step("b")])
     failed = again(make_activation(workflow, connection))
     edited(workflow, member, step("a"), step("c"))
-    replay.replay(activation=failed, position=1, on="current", by=member)
+    replay.replay_activation(activation=failed, position=1, on="current", by=member)
     again(failed)
     assert (failed.state, failed.version_number) == ("succeeded", 2)
     assert count.taken == ["a", "b", "c"]
@@ -162,8 +162,8 @@ def test_replay_on_a_version_that_differs_before_is_refused(
     failed = again(make_activation(workflow, connection))
     edited(workflow, member, step("a", text="other"), step("b"))
     with pytest.raises(NotAllowedNow, match="differs before that step"):
-        replay.replay(activation=failed, position=1, on="current", by=member)
-    replay.replay(activation=failed, position=0, on="current", by=member)
+        replay.replay_activation(activation=failed, position=1, on="current", by=member)
+    replay.replay_activation(activation=failed, position=0, on="current", by=member)
     count.refuse.clear()
     assert again(failed).state == "succeeded"
 
@@ -175,7 +175,7 @@ def test_replay_begins_only_where_it_was_reached(
     count.refuse.add("a")
     failed = ran(connection, [step("a"), step("b"), step("c")])
     with pytest.raises(NotAllowedNow):
-        replay.replay(activation=failed, position=position, by=member)
+        replay.replay_activation(activation=failed, position=position, by=member)
 
 
 @pytest.mark.parametrize("state", ["ready", "running"])
@@ -187,7 +187,7 @@ def test_replay_of_one_on_its_way_is_refused(
     )
     Activation.objects.update(state=state)
     with pytest.raises(NotAllowedNow, match="still on its way"):
-        replay.replay(activation=activation, position=0, by=member)
+        replay.replay_activation(activation=activation, position=0, by=member)
 
 
 def test_replay_needs_a_connection_that_lives(
@@ -196,7 +196,7 @@ def test_replay_needs_a_connection_that_lives(
     done = ran(connection, [step("a")])
     Connection.objects.update(state="revoked")
     with pytest.raises(NotAllowedNow, match="no longer connected"):
-        replay.replay(activation=done, position=0, by=member)
+        replay.replay_activation(activation=done, position=0, by=member)
 
 
 def test_replay_after_the_workflow_was_deleted_is_refused(
@@ -208,14 +208,14 @@ def test_replay_after_the_workflow_was_deleted_is_refused(
     assert (done.state, done.workflow_name != "", StepRun.objects.count()) == ("succeeded", True, 1)
     for on in ("original", "current"):
         with pytest.raises(NotAllowedNow, match="no longer there"):
-            replay.replay(activation=done, position=0, on=on, by=member)
+            replay.replay_activation(activation=done, position=0, on=on, by=member)
 
 
 def test_cancel_ends_what_waits_and_is_noted(connection: Connection, member: User) -> None:
     activation = make_activation(
         make_workflow(connection.agency, connection, steps=[step("a")]), connection
     )
-    replay.cancel(activation=activation, by=member)
+    replay.cancel_activation(activation=activation, by=member)
     activation = again(activation)
     assert (activation.state, activation.attempt, activation.finished_at is not None) == (
         "cancelled",
@@ -224,7 +224,7 @@ def test_cancel_ends_what_waits_and_is_noted(connection: Connection, member: Use
     )
     assert AuditEntry.objects.get().verb == "activation cancelled"
     with pytest.raises(NotAllowedNow):
-        replay.cancel(activation=activation, by=member)
+        replay.cancel_activation(activation=activation, by=member)
 
 
 def test_cancel_of_a_running_one_is_not_undone_by_its_worker(
@@ -236,7 +236,7 @@ def test_cancel_of_a_running_one_is_not_undone_by_its_worker(
     during = Count.run
 
     def run(self: Count, call: Call, data: Data) -> Data:
-        replay.cancel(activation=Activation.objects.get(), by=member)
+        replay.cancel_activation(activation=Activation.objects.get(), by=member)
         return during(self, call, data)
 
     monkeypatch.setattr(Count, "run", run)
@@ -247,13 +247,13 @@ def test_resume_makes_it_due_now(connection: Connection, member: User) -> None:
     activation = make_activation(make_workflow(connection.agency, connection), connection)
     later = timezone.now() + timedelta(hours=1)
     Activation.objects.update(next_at=later)
-    replay.resume(activation=activation, by=member)
+    replay.resume_activation(activation=activation, by=member)
     activation.refresh_from_db()
     assert activation.next_at < later
     assert Lane.objects.get().wake_pending
     Activation.objects.update(state="failed")
     with pytest.raises(NotAllowedNow):
-        replay.resume(activation=activation, by=member)
+        replay.resume_activation(activation=activation, by=member)
 
 
 def test_mended_connection_lets_its_lane_go_on(connection: Connection) -> None:

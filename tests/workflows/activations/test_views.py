@@ -505,7 +505,7 @@ def test_open_in_xero_finds_bills(
     activation = make_activation(workflow, known, trigger_data={"resource_id": RECORD} | told)
     assert (
         f"/AccountsPayable/View.aspx%3FInvoiceID%3D{RECORD}"
-        in timeline.story(activation).document_href
+        in timeline.build_story(activation).document_href
     )
 
 
@@ -514,7 +514,7 @@ def test_open_in_xero_picks_the_organisation(
 ) -> None:
     known = make_connection(workspace, details={"short_code": "!ab&c"})
     activation = make_activation(workflow, known, trigger_data={"resource_id": RECORD})
-    href = timeline.story(activation).document_href
+    href = timeline.build_story(activation).document_href
     assert parse_qs(urlsplit(href).query) == {
         "shortcode": ["!ab&c"],
         "redirecturl": [f"/AccountsReceivable/View.aspx?InvoiceID={RECORD}"],
@@ -522,18 +522,18 @@ def test_open_in_xero_picks_the_organisation(
     unknown = make_activation(
         workflow, make_connection(workspace, details={}), trigger_data={"resource_id": RECORD}
     )
-    assert timeline.story(unknown).document_href == ""
+    assert timeline.build_story(unknown).document_href == ""
 
 
 def test_deep_values_are_named_as_expressions_name_them() -> None:
     value = {"Lines": [{"Amount": Decimal("1.10")}], "Paid": False, "Empty": {}, "None": None}
-    assert list(timeline.flat(value, "steps.invoice")) == [
+    assert list(timeline.flatten_values(value, "steps.invoice")) == [
         ("steps.invoice.Lines[0].Amount", "1.10"),
         ("steps.invoice.Paid", "false"),
         ("steps.invoice.Empty", "{}"),
         ("steps.invoice.None", "–"),
     ]
-    assert len(list(timeline.flat(list(range(1000))))) == timeline.MAX_FIELDS + 1
+    assert len(list(timeline.flatten_values(list(range(1000))))) == timeline.MAX_FIELDS + 1
 
 
 def test_search_with_too_many_matches_says_so(

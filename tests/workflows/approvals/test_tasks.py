@@ -70,7 +70,7 @@ def test_activation_waits_until_somebody_decides(connection: Connection, member:
     assert (task.question, task.details, task.state) == ("Pay INV-0042?", "It is 1150.00.", "open")
     assert (activation.state, activation.next_at) == ("ready", task.expires_at)
     assert activation.error == "Waits for a decision: Pay INV-0042?"
-    approval_tasks.decide(approval=task, approved=True, comment=" Fine ", by=member)
+    approval_tasks.decide_task(approval=task, approved=True, comment=" Fine ", by=member)
     again(activation)
     task.refresh_from_db()
     assert (activation.state, task.state, task.comment) == ("succeeded", "approved", "Fine")
@@ -95,7 +95,7 @@ def test_declined_stops_or_continues(
     connection: Connection, member: User, declined: str, state: str
 ) -> None:
     activation = asked(connection, declined=declined)
-    approval_tasks.decide(
+    approval_tasks.decide_task(
         approval=Approval.objects.get(), approved=False, comment="Too much", by=member
     )
     assert again(activation).state == state
@@ -107,7 +107,9 @@ def test_nobody_decides_in_time(connection: Connection, member: User) -> None:
     Approval.objects.update(expires_at=F("asked_at"))
     Activation.objects.update(next_at=F("created_at"))
     with pytest.raises(NotAllowedNow, match="The time to decide is over"):
-        approval_tasks.decide(approval=Approval.objects.get(), approved=True, comment="", by=member)
+        approval_tasks.decide_task(
+            approval=Approval.objects.get(), approved=True, comment="", by=member
+        )
     assert again(activation).state == "stopped"
     assert StepRun.objects.latest("id").error == "Nobody decided in time."
     assert Approval.objects.get().state == "expired"
@@ -118,7 +120,7 @@ def test_it_is_asked_and_told_once_however_often_the_step_runs(
 ) -> None:
     activation = asked(connection)
     for _ in range(3):
-        replay.resume(activation=activation, by=owner)
+        replay.resume_activation(activation=activation, by=owner)
         again(activation)
     task = Approval.objects.get()
     assert (task.told, activation.attempt) == ([owner.email], 0)
@@ -151,9 +153,9 @@ def test_strangers_and_client_users_cannot_be_asked(
 def test_first_decision_counts(connection: Connection, member: User, admin: User) -> None:
     asked(connection)
     task = Approval.objects.get()
-    approval_tasks.decide(approval=task, approved=False, comment="", by=member)
+    approval_tasks.decide_task(approval=task, approved=False, comment="", by=member)
     with pytest.raises(NotAllowedNow, match="Max Member has declined this already"):
-        approval_tasks.decide(approval=task, approved=True, comment="", by=admin)
+        approval_tasks.decide_task(approval=task, approved=True, comment="", by=admin)
     assert Approval.objects.get().state == "declined"
 
 
@@ -167,7 +169,7 @@ def test_two_people_at_once_make_one_decision(
     def decide(by: User, approved: bool) -> None:
         try:
             gate.wait()
-            approval_tasks.decide(
+            approval_tasks.decide_task(
                 approval=Approval.objects.get(pk=task.pk), approved=approved, comment="", by=by
             )
             results.append("decided")
@@ -193,12 +195,14 @@ def test_decision_while_the_activation_is_being_stored_is_not_overlooked(
 ) -> None:
     activation = asked(connection)
     Activation.objects.update(state="running")
-    approval_tasks.decide(approval=Approval.objects.get(), approved=True, comment="", by=member)
+    approval_tasks.decide_task(
+        approval=Approval.objects.get(), approved=True, comment="", by=member
+    )
     Activation.objects.update(state="ready", next_at=timezone.now() + timedelta(days=7))
-    approval_tasks.mend()
+    approval_tasks.resume_overlooked()
     assert again(activation).state == "succeeded"
     before = Activation.objects.get().next_at
-    approval_tasks.mend()
+    approval_tasks.resume_overlooked()
     assert Activation.objects.get().next_at == before
 
 
@@ -236,16 +240,18 @@ def test_colleague_who_left_is_not_waited_for(connection: Connection, owner: Use
 
 def test_cancelled_activation_asks_no_more(connection: Connection, owner: User) -> None:
     activation = asked(connection)
-    replay.cancel(activation=activation, by=owner)
+    replay.cancel_activation(activation=activation, by=owner)
     task = Approval.objects.get()
     assert task.state == "withdrawn"
     with pytest.raises(NotAllowedNow, match="no longer asked"):
-        approval_tasks.decide(approval=task, approved=True, comment="", by=owner)
+        approval_tasks.decide_task(approval=task, approved=True, comment="", by=owner)
 
 
 def test_replay_asks_anew(connection: Connection, owner: User) -> None:
     activation = asked(connection)
-    approval_tasks.decide(approval=Approval.objects.get(), approved=False, comment="", by=owner)
+    approval_tasks.decide_task(
+        approval=Approval.objects.get(), approved=False, comment="", by=owner
+    )
     replay.replay_where_it_ended(activation=again(activation), by=owner)
     assert again(activation).state == "ready"
     assert list(Approval.objects.order_by("id").values_list("state", "current")) == [

@@ -17,7 +17,7 @@ from tests.environment import ROOT
 from tests.factories import make_connection, make_event, make_workflow
 from workflows.builder import step_test_runner
 from workflows.builder.step_test_runner import BUSY, CROWDED, STOPPED, run_step_test
-from workflows.builder.step_tests import Trial
+from workflows.builder.step_tests import StepTestResult
 from workflows.definition.drafts import Draft, Step
 
 NOTE = Step(
@@ -38,7 +38,7 @@ def event(connection: Connection) -> Event:
     return make_event(connection)
 
 
-def try_step(event: Event, user: User, agency: Agency) -> Trial:
+def try_step(event: Event, user: User, agency: Agency) -> StepTestResult:
     draft = Draft("xero/invoice-event", {"change": "any"}, [NOTE])
     return run_step_test(draft, 0, str(event.pk), [event.connection_id], agency=agency, user=user)
 
@@ -78,7 +78,7 @@ def test_page_shows_what_the_process_found(
         "event": event.pk,
     }
     page = as_member.post(NEW, posted)
-    assert page.context["builder"].cards[0].trial == Trial(
+    assert page.context["builder"].cards[0].trial == StepTestResult(
         "done",
         input=[("values[0].name", "id"), ("values[0].value", str(event.resource_id))],
         output=[("id", str(event.resource_id))],
@@ -130,7 +130,7 @@ def test_agency_has_one_test_at_a_time_and_a_web_process_few(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     begun: list[bytes] = []
-    answers: list[Trial] = []
+    answers: list[StepTestResult] = []
 
     def process(request: bytes) -> bytes:
         """While one is tested, others come."""
@@ -140,7 +140,7 @@ def test_agency_has_one_test_at_a_time_and_a_web_process_few(
             answers.append(try_step(event, stranger, foreign_agency))
         elif len(begun) == 2:
             answers.append(try_step(event, owner, agency))
-        return step_test_runner.answer(request)
+        return step_test_runner.answer_request(request)
 
     monkeypatch.setattr(step_test_runner, "ask_process", process)
     first = try_step(event, owner, agency)
@@ -162,7 +162,7 @@ def test_claim_and_place_are_given_back_when_a_test_breaks(
     for _ in range(step_test_runner.AT_ONCE + 1):
         with pytest.raises(OSError, match="no process"):
             try_step(event, owner, agency)
-    monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer)
+    monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer_request)
     assert try_step(event, owner, agency).state == "done"
 
 
@@ -170,7 +170,7 @@ def test_claim_and_place_are_given_back_when_a_test_breaks(
 def test_whole_test_has_one_budget_of_expressions(
     owner: User, agency: Agency, event: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer)
+    monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer_request)
     words = Step("w", "core/set-values", {"values": {"a": "x," * 1500}})
     many = "; ".join(["{{ steps.w.a | split: ',' | join: '-' | size }}"] * 60)
     draft = Draft(
@@ -179,7 +179,7 @@ def test_whole_test_has_one_budget_of_expressions(
         [words, *(Step(f"s{n}", "core/note", {"text": many}) for n in range(9))],
     )
 
-    def at(position: int) -> Trial:
+    def at(position: int) -> StepTestResult:
         return run_step_test(
             draft, position, str(event.pk), [event.connection_id], agency=agency, user=owner
         )

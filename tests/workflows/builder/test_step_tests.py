@@ -21,7 +21,7 @@ from tests.factories import make_activation, make_connection, make_event, make_s
 from tests.receiver import Receiver, answering, receiving
 from workflows.builder import step_test_runner
 from workflows.builder import step_tests as builder_step_tests
-from workflows.builder.step_tests import Trial
+from workflows.builder.step_tests import StepTestResult
 from workflows.definition.drafts import Draft, Step
 from workflows.engine import runner
 from workflows.models import Activation, Approval, SentRequest, StepRun, Workflow
@@ -35,7 +35,7 @@ NOTE = Step("note", "core/set-values", {"values": {"total": "{{ steps.invoice.To
 @pytest.fixture(autouse=True)
 def _tested_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that tests run in is looked at in test_step_tests.py."""
-    monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer)
+    monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer_request)
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def xero(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
     return answers
 
 
-def tried(event: Event, user: User, *steps: Step) -> Trial:
+def tried(event: Event, user: User, *steps: Step) -> StepTestResult:
     """The last of these steps."""
     return builder_step_tests.try_out(
         Draft("xero/invoice-event", {"change": "any"}, steps), len(steps) - 1, event, user

@@ -189,7 +189,7 @@ def test_what_was_cancelled_before_it_was_done_takes_nobodys_place(
     first, second = effect(connection, 7, 7, per_hour="1", duplicate="stop")
     assert (run(connection), Permit.objects.get().activation) == (["ready", "stopped"], first)
     monkeypatch.setattr(Effect, "behave", None)
-    replay.cancel(activation=first, by=member)
+    replay.cancel_activation(activation=first, by=member)
     replay.replay_where_it_ended(activation=second, by=member)
     assert run(connection) == ["cancelled", "ready"]  # done, and it waits for a day
     assert look.seen == [7, 7]
@@ -205,7 +205,7 @@ def test_what_was_done_counts_although_its_activation_was_cancelled(
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])
     runner.run_lane(connection.pk)
-    replay.cancel(activation=first, by=member)
+    replay.cancel_activation(activation=first, by=member)
     assert (run(connection), look.seen) == (["cancelled", "ready"], [1])
 
 
@@ -324,7 +324,7 @@ def test_permits_go_with_their_activation(pay: PayWriter, connection: Connection
 
 
 def decide(approved: bool, by: User, comment: str = "") -> None:
-    approval_tasks.decide(
+    approval_tasks.decide_task(
         approval=Approval.objects.get(state="open"), approved=approved, comment=comment, by=by
     )
 
@@ -375,7 +375,7 @@ def test_what_was_approved_still_keeps_to_the_hour(
     due(guarded(connection, approve_above="0", per_hour="1"), connection, 1, 2)
     run(connection)
     for approval in Approval.objects.filter(state="open"):
-        approval_tasks.decide(approval=approval, approved=True, comment="", by=member)
+        approval_tasks.decide_task(approval=approval, approved=True, comment="", by=member)
     assert (run(connection), pay.written) == (["succeeded", "ready"], [1])
     an_hour_later()
     assert (run(connection), pay.written) == (["succeeded", "succeeded"], [1, 2])

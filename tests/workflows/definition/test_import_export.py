@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from connections.models import Connection
 from taskjuice.workspaces.models import Agency, Workspace
 from tests.factories import make_connection, make_workflow
-from workflows.builder.choices import Offers
+from workflows.builder.choices import BuilderChoices
 from workflows.builder.page import Builder
 from workflows.definition import import_export
 from workflows.definition.descriptions import step_in_words
@@ -228,7 +228,7 @@ def test_whatever_a_file_says_is_refused_or_can_be_shown(steps: list[Any]) -> No
         _, draft = import_export.read_workflow(json.dumps(content(steps=steps)).encode())
     except import_export.NotReadable:
         return
-    builder = Builder.of(draft, Offers(), list_problems(draft))
+    builder = Builder.of(draft, BuilderChoices(), list_problems(draft))
     for card in builder.cards:
         assert [str(card.form), str(card.options_form), str(step_in_words(card.step))] != []
     assert builder.sources != []

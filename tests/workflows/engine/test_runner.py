@@ -533,7 +533,7 @@ def test_cancelled_while_its_step_is_taken_keeps_the_answer_and_takes_no_other(
     (activation,) = due(connection, 2000, steps=[LOOK, LOOK | {"name": "again"}])
 
     def somebody_cancels(data: Data) -> None:
-        replay.cancel(activation=activation, by=member)
+        replay.cancel_activation(activation=activation, by=member)
 
     look.behave = somebody_cancels
     runner.run_lane(connection.pk)
@@ -547,7 +547,7 @@ def test_cancelled_during_its_last_step_stays_cancelled(
     look: Look, connection: Connection, member: User
 ) -> None:
     (activation,) = due(connection, 2000, steps=[LOOK])
-    look.behave = lambda _: replay.cancel(activation=activation, by=member)
+    look.behave = lambda _: replay.cancel_activation(activation=activation, by=member)
     runner.run_lane(connection.pk)
     assert (states(), StepRun.objects.get().outcome) == (["cancelled"], "done")
 
@@ -559,7 +559,7 @@ def test_cancelled_one_is_not_replayed_while_its_step_is_taken(
     refusals: list[str] = []
 
     def cancel_and_replay(data: Data) -> None:
-        replay.cancel(activation=activation, by=member)
+        replay.cancel_activation(activation=activation, by=member)
         with pytest.raises(lifecycle.NotAllowedNow) as refused:
             replay.replay_where_it_ended(activation=activation, by=member)
         refusals.append(str(refused.value))
@@ -569,7 +569,7 @@ def test_cancelled_one_is_not_replayed_while_its_step_is_taken(
     assert refusals == ["A step of it is just being taken. Try again in a moment."]
     look.behave = None
     activation.refresh_from_db()
-    replay.replay(activation=activation, position=0, by=member)
+    replay.replay_activation(activation=activation, position=0, by=member)
     assert states() == ["ready"]
 
 

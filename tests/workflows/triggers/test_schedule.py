@@ -409,7 +409,7 @@ def test_schedule_can_be_tested_before_anything_was_due(
     connection: Connection, owner: User
 ) -> None:
     (choice,) = step_tests.recent_events([connection.pk], "core/schedule")
-    event = step_tests.event_for([connection.pk], "core/schedule", choice.value)
+    event = step_tests.find_event([connection.pk], "core/schedule", choice.value)
     assert event is not None
     note = Step("note", "core/note", {"text": "{{ trigger.client }}"})
     draft = Draft("core/schedule", {"every": "day", "at": "09:00"}, [note])
