@@ -53,9 +53,9 @@ def resume_held(connection_id: int) -> int:
         error_code=WAITING,
         next_at__gt=Now(),
     )
-    due = held.update(next_at=Now())
+    resumed = held.update(next_at=Now())
     lanes.unpark(connection_id)
-    return due
+    return resumed
 
 
 @transaction.atomic
@@ -67,7 +67,7 @@ def resume_all(*, connection: Connection, by: User) -> None:
 
 def build_panel(connection: Connection, scope: Scope) -> Panel | None:
     """Build the connection page's panel; None while nothing waits."""
-    found = count_blocked(connection)
-    if not found.waiting and found.parked_until is None:
+    blocked = count_blocked(connection)
+    if not blocked.waiting and blocked.parked_until is None:
         return None
-    return Panel("workflows/_blocked.html", {"blocked": found, "may_resume": scope.may(WORK)})
+    return Panel("workflows/_blocked.html", {"blocked": blocked, "may_resume": scope.may(WORK)})

@@ -35,8 +35,8 @@ class ActivationFilter(forms.Form):
         return str(self.cleaned_data.get(name) or "")
 
     def number(self, name: str) -> int | None:
-        found = self.cleaned_data.get(name)
-        return None if found is None else int(found)
+        number = self.cleaned_data.get(name)
+        return None if number is None else int(number)
 
 
 class BulkForm(forms.Form):

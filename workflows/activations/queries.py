@@ -78,7 +78,7 @@ class ActivationPage:
     """
 
     rows: list[ActivationRow]
-    count_states: list[Chip]
+    chips: list[Chip]
     older: int | None
     newer: int | None
     is_cut: bool = False  # the search has more matches than are looked at
@@ -106,7 +106,7 @@ class ActivationPage:
         shown = [
             *rows,
             *((chip.value, chip.count) for chip in self.chips),
-            *(_parked(row) for row in self.rows),
+            *(_parked_key(row) for row in self.rows),
         ]
         return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
@@ -118,7 +118,7 @@ class FailureCause:
     """
 
     workflow_id: int | None
-    get_workflow_name: str
+    workflow_name: str
     code: str
     error: str  # of the newest of them
     count: int
@@ -184,7 +184,7 @@ def build_page(scope: Scope, chosen: ActivationFilter) -> ActivationPage:
         has_newer, has_older = before is not None, len(rows) > ON_A_PAGE
         rows = rows[:ON_A_PAGE]
     return ActivationPage(
-        rows=_rows(rows),
+        rows=_build_rows(rows),
         chips=count_states(scope, chosen, ids),
         older=rows[-1].pk if rows and has_older else None,
         newer=rows[0].pk if rows and has_newer else None,
@@ -204,27 +204,29 @@ def count_states(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> 
     A count is what a click on its chip shows: it follows the filter's workflow and search but not
     its cause. `ids` are the search's matches.
     """
-    where, values = _where(scope, chosen, ids)
-    parts, given = [], list[Any]()
+    where, values = _build_condition(scope, chosen, ids)
+    parts, arguments = [], list[Any]()
     for value, _ in CHIPS:
         state = "AND state = %s" if value else ""
         parts.append(COUNT.format(where=where, state=state, limit=COUNTED + 1))
-        given += [*values, activation_search.STATE_OF_CHIP.get(value, value)] if value else values
+        arguments += (
+            [*values, activation_search.STATE_OF_CHIP.get(value, value)] if value else values
+        )
     with database.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(parts)}", given)
+        cursor.execute(f"SELECT {', '.join(parts)}", arguments)
         counts = cursor.fetchone()
     tones = {"failed": "bad", "unknown": "bad"}
-    found = [
+    chips = [
         Chip(value, text, count, tones.get(value, "") if count else "")
         for (value, text), count in zip(CHIPS, counts, strict=True)
     ]
-    return [chip for chip in found if chip.count or chip.value != "cancelled"]
+    return [chip for chip in chips if chip.count or chip.value != "cancelled"]
 
 
 def group_failures(scope: Scope, chosen: ActivationFilter, *, every: bool = False) -> FailureCauses:
     """Group the newest failures by workflow and error code, most frequent first."""
     ids = activation_search.search_subjects(scope, chosen.text("q"))
-    where, values = _where(scope, chosen, ids)
+    where, values = _build_condition(scope, chosen, ids)
     shown = MOST_CAUSES if every else CAUSES_SHOWN
     with database.cursor() as cursor:
         cursor.execute(GROUPS.format(where=where, limit=CAUSES_OF, shown=shown), values)
@@ -249,23 +251,23 @@ def list_picked(scope: Scope, ids: Sequence[int]) -> list[Activation]:
 
     The order keeps replays in the order of their events.
     """
-    found = (
+    activations = (
         list_activations(scope)
         .filter(pk__in=ids)
         .select_related("workspace", "connection")
         .order_by("id")
     )
-    return list(found.defer("trigger_data", "outputs"))
+    return list(activations.defer("trigger_data", "outputs"))
 
 
 def list_matching(scope: Scope, chosen: ActivationFilter) -> BulkSelection:
     """List the oldest activations that the filters select, and count all of them."""
     ids = activation_search.search_subjects(scope, chosen.text("q"))
     first, last = chosen.number("first") or 1, chosen.number("last")
-    found = activation_search.list_oldest(
+    activations = activation_search.list_oldest(
         scope, chosen, ids, CAUSES_OF, after=first - 1, until=last
     )
-    return BulkSelection(found[:BULK], len(found))
+    return BulkSelection(activations[:BULK], len(activations))
 
 
 def find_activation(scope: Scope, pk: int) -> Activation | None:
@@ -282,22 +284,24 @@ def measure_duration(activation: Activation) -> timedelta | None:
 
 
 def find_parked_lanes(connection_ids: Sequence[int]) -> dict[int, Lane]:
-    found = Lane.objects.filter(connection__in=connection_ids, parked_until__gt=timezone.now())
-    return {lane.pk: lane for lane in found}
+    parked = Lane.objects.filter(connection__in=connection_ids, parked_until__gt=timezone.now())
+    return {lane.pk: lane for lane in parked}
 
 
-def _place(scope: Scope) -> tuple[str, int]:
+def _scope_column(scope: Scope) -> tuple[str, int]:
     """Return the column that an index begins with, and its value."""
     return (
         ("workspace_id", scope.workspace.pk) if scope.workspace else ("agency_id", scope.agency.pk)
     )
 
 
-def _where(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> tuple[str, list[Any]]:
+def _build_condition(
+    scope: Scope, chosen: ActivationFilter, ids: Sequence[int]
+) -> tuple[str, list[Any]]:
     """Build the condition of the scope, workflow and search, beginning with the columns of an
     index.
     """
-    column, key = _place(scope)
+    column, key = _scope_column(scope)
     parts, values = [f"{column} = %s"], list[Any]([key])
     if (workflow := chosen.number("workflow")) is not None:
         if scope.workspace is None and get_workflow_name(scope, chosen):
@@ -310,18 +314,18 @@ def _where(scope: Scope, chosen: ActivationFilter, ids: Sequence[int]) -> tuple[
     return " AND ".join(parts), values
 
 
-def _rows(found: Sequence[Activation]) -> list[ActivationRow]:
-    lanes = find_parked_lanes([activation.connection_id for activation in found])
-    pauses = organisation_pauses.find_holding(found)
+def _build_rows(activations: Sequence[Activation]) -> list[ActivationRow]:
+    lanes = find_parked_lanes([activation.connection_id for activation in activations])
+    pauses = organisation_pauses.find_holding(activations)
     return [
         ActivationRow(
             a,
             lanes.get(a.connection_id) if a.state == ActivationState.READY else None,
             pauses.get(a.pk),
         )
-        for a in found
+        for a in activations
     ]
 
 
-def _parked(row: ActivationRow) -> Any:
+def _parked_key(row: ActivationRow) -> Any:
     return (row.parked and row.parked.parked_until, row.pause and row.pause.pk)

@@ -42,9 +42,9 @@ def replay_activation(
     Finished steps before it keep their outputs and are not repeated. `on` is `original` (the
     version it ran on) or `current` (the live one). Raises NotAllowedNow.
     """
-    current = _locked(activation)
-    version = _version(current, on)
-    outputs = _kept_outputs(current, version, position)
+    current = _lock_activation(activation)
+    version = _choose_version(current, on)
+    outputs = _collect_outputs(current, version, position)
     _refuse_repeated_effects(current, version, position)
     again = [step["name"] for step in version.steps[position:]]
     approval_tasks.reset_tasks(current.pk, again)
@@ -67,7 +67,7 @@ def replay_activation(
         **({} if position else {"note": ""}),
     )
     lanes.wake_lanes([current.connection_id])
-    _note("activation replayed", current, by, step=position + 1, version=version.number)
+    _record_audit("activation replayed", current, by, step=position + 1, version=version.number)
 
 
 def replay_where_it_ended(*, activation: Activation, by: User) -> None:
@@ -82,7 +82,7 @@ def cancel_activation(*, activation: Activation, by: User) -> None:
 
     A step that is running may still get its answer, which is kept.
     """
-    current = _locked(activation)
+    current = _lock_activation(activation)
     if current.state not in CANCELLABLE:
         raise NotAllowedNow("It has ended already.")
     Activation.objects.filter(pk=current.pk).update(
@@ -90,18 +90,18 @@ def cancel_activation(*, activation: Activation, by: User) -> None:
     )
     approval_tasks.withdraw_tasks(current.pk)
     journal.withdraw(current.pk, by=by)
-    _note("activation cancelled", current, by)
+    _record_audit("activation cancelled", current, by)
 
 
 @transaction.atomic
 def resume_activation(*, activation: Activation, by: User) -> None:
     """Make an activation due that waits for its next attempt; the provider's limits still apply."""
-    current = _locked(activation)
+    current = _lock_activation(activation)
     if current.state != ActivationState.READY:
         raise NotAllowedNow("It does not wait.")
     Activation.objects.filter(pk=current.pk).update(next_at=Now())
     lanes.wake_lanes([current.connection_id])
-    _note("activation resumed", current, by)
+    _record_audit("activation resumed", current, by)
 
 
 @transaction.atomic
@@ -111,7 +111,7 @@ def mark_done(*, activation: Activation, by: User) -> None:
     Its output is unknown, so steps that need it fail. Raises NotAllowedNow, also for a write to the
     provider: that one is decided on its own page, where it can be named and looked up.
     """
-    current = _locked(activation)
+    current = _lock_activation(activation)
     if current.state != ActivationState.UNKNOWN:
         raise NotAllowedNow("It does not wait for such a decision.")
     if find_undecided_call(current) is not None:
@@ -135,7 +135,7 @@ def mark_done(*, activation: Activation, by: User) -> None:
         finished_at=None,
     )
     lanes.wake_lanes([current.connection_id])
-    _note("step marked as done", current, by, step=current.position + 1)
+    _record_audit("step marked as done", current, by, step=current.position + 1)
 
 
 def find_undecided_call(activation: Activation) -> Call | None:
@@ -173,20 +173,20 @@ def why_not_replay(activation: Activation) -> str:
 
 def count_common_steps(first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]]) -> int:
     """Count the steps that two versions have in common from the beginning."""
-    for position, (one, other) in enumerate(zip(first, second, strict=False)):
-        if one != other:
+    for position, (step, other) in enumerate(zip(first, second, strict=False)):
+        if step != other:
             return position
     return min(len(first), len(second))
 
 
-def _locked(activation: Activation) -> Activation:
+def _lock_activation(activation: Activation) -> Activation:
     rows: QuerySet[Activation] = Activation.objects.select_for_update(of=("self",))
     return rows.select_related("agency", "workspace", "connection", "workflow", "version").get(
         pk=activation.pk
     )
 
 
-def _version(activation: Activation, on: str) -> Version:
+def _choose_version(activation: Activation, on: str) -> Version:
     """Return the version to run on; raise NotAllowedNow where a replay is impossible."""
     if refusal := why_not_replay(activation):
         raise NotAllowedNow(refusal)
@@ -199,7 +199,7 @@ def _version(activation: Activation, on: str) -> Version:
     return version
 
 
-def _kept_outputs(activation: Activation, version: Version, position: int) -> dict[str, Any]:
+def _collect_outputs(activation: Activation, version: Version, position: int) -> dict[str, Any]:
     """Return the outputs of the steps before `position`.
 
     All of them must have finished, and be the same in both versions.
@@ -219,10 +219,12 @@ def _kept_outputs(activation: Activation, version: Version, position: int) -> di
         raise NotAllowedNow(
             f"What the step {missing[0]} gave is no longer known. Replay the whole of it."
         )
-    return {name: outputs[name] for name in names} | _progress(activation, version, position)
+    return {name: outputs[name] for name in names} | _collect_progress(
+        activation, version, position
+    )
 
 
-def _progress(activation: Activation, version: Version, position: int) -> dict[str, Any]:
+def _collect_progress(activation: Activation, version: Version, position: int) -> dict[str, Any]:
     """Return the outputs of list elements that a step had finished, which are not repeated
     either.
     """
@@ -264,7 +266,7 @@ def _effective() -> list[str]:
     return [key for key, action in registry.actions.items() if action.effects or action.writes]
 
 
-def _note(verb: str, activation: Activation, by: User, **details: Any) -> None:
+def _record_audit(verb: str, activation: Activation, by: User, **details: Any) -> None:
     audit.record(
         verb,
         by=by,

@@ -45,11 +45,18 @@ def predict_effects(activations: Sequence[Activation]) -> Outlook:
 
     Conditions may still skip a step.
     """
-    versions = Version.objects.in_bulk({one.version_id for one in activations if one.version_id})
-    return Outlook([_line(one, versions.get(one.version_id or 0)) for one in activations])
+    versions = Version.objects.in_bulk(
+        {activation.version_id for activation in activations if activation.version_id}
+    )
+    return Outlook(
+        [
+            _build_line(activation, versions.get(activation.version_id or 0))
+            for activation in activations
+        ]
+    )
 
 
-def _line(activation: Activation, version: Version | None) -> ReplayLine:
+def _build_line(activation: Activation, version: Version | None) -> ReplayLine:
     begin = 0 if activation.state == ActivationState.SUCCEEDED else activation.position
     writes, sends = [], []
     for step in version.steps[begin:] if version else []:

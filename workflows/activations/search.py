@@ -27,18 +27,20 @@ def search_subjects(scope: Scope, text: str) -> list[int]:
     if not text:
         return []
     first, last = (Collate(Upper(Value(bound)), "C") for bound in (text, text + BEYOND))
-    found = (
-        _along(_place(scope))
+    activations = (
+        _range_along(_scope_columns(scope))
         .exclude(subject="")  # as the index leaves them out
         .annotate(upper=Collate(Upper("subject"), "C"))
         .filter(upper__gte=first, upper__lt=last)
     )
-    ahead = [f"-{column}" for column in _place(scope)]
+    ahead = [f"-{column}" for column in _scope_columns(scope)]
     with transaction.atomic(), database.cursor() as cursor:
         # It expects few matches, and would collect and sort all of them instead of taking the first
         # by the index.
         cursor.execute("SET LOCAL enable_bitmapscan = off")
-        return list(found.order_by(*ahead, "-upper").values_list("pk", flat=True)[: SEARCHED + 1])
+        return list(
+            activations.order_by(*ahead, "-upper").values_list("pk", flat=True)[: SEARCHED + 1]
+        )
 
 
 def list_newest(
@@ -54,10 +56,11 @@ def list_newest(
     `ids` match the search.
     """
     bound = {} if before is None else {"pk__lt": before}
-    found = [
-        rows.filter(**bound).order_by(*ahead, "-id") for rows, ahead in _ways(scope, chosen, ids)
+    queries = [
+        rows.filter(**bound).order_by(*ahead, "-id")
+        for rows, ahead in _list_ways(scope, chosen, ids)
     ]
-    return _merged(found, "-id", most)
+    return _merge_queries(queries, "-id", most)
 
 
 def list_oldest(
@@ -73,54 +76,60 @@ def list_oldest(
     first.
     """
     bound = {} if until is None else {"pk__lte": until}
-    found = [
+    queries = [
         rows.filter(pk__gt=after, **bound).order_by(*(f"-{column}" for column in ahead), "id")
-        for rows, ahead in _ways(scope, chosen, ids)
+        for rows, ahead in _list_ways(scope, chosen, ids)
     ]
-    return _merged(found, "id", most)
+    return _merge_queries(queries, "id", most)
 
 
-def _merged(found: "Sequence[QuerySet[Activation]]", order: str, most: int) -> list[Activation]:
-    if len(found) > 1:
-        ids = [pk for rows in found for pk in rows.values_list("pk", flat=True)[:most]]
+def _merge_queries(
+    queries: "Sequence[QuerySet[Activation]]", order: str, most: int
+) -> list[Activation]:
+    if len(queries) > 1:
+        ids = [pk for rows in queries for pk in rows.values_list("pk", flat=True)[:most]]
         ids = sorted(ids, reverse=order.startswith("-"))[:most]
-        found = [Activation.objects.filter(pk__in=ids).order_by(order)]
-    [rows] = found
+        queries = [Activation.objects.filter(pk__in=ids).order_by(order)]
+    [rows] = queries
     return list(
         rows.select_related("workspace", "connection").defer("trigger_data", "outputs")[:most]
     )
 
 
-def _ways(
+def _list_ways(
     scope: Scope, chosen: ActivationFilter, ids: Sequence[int]
 ) -> "list[tuple[QuerySet[Activation], list[str]]]":
     """List queries that together hold the filters' matches, each with the columns of its order.
 
     There are several where each state has its own range in an index.
     """
-    place, workflow = _place(scope), chosen.number("workflow")
+    scope_columns, workflow = _scope_columns(scope), chosen.number("workflow")
     state, cause = chosen.text("state"), chosen.text("cause")
     of_workflow: Way = {} if workflow is None else {"workflow_id": workflow}
     of_state: Way = {"state": STATE_OF_CHIP.get(state, state)} if state else {}
     of_cause: Way = {"error_code": cause, "state": ActivationState.FAILED} if cause else {}
     if chosen.text("q"):
-        few = Activation.objects.filter(pk__in=ids[:SEARCHED], **place, **of_workflow, **of_state)
+        few = Activation.objects.filter(
+            pk__in=ids[:SEARCHED], **scope_columns, **of_workflow, **of_state
+        )
         return [(few.filter(**of_cause), [])]
-    way = (place if scope.workspace or not of_workflow else {}) | of_workflow
-    rest = {} if way.keys() & place.keys() else place
+    way = (scope_columns if scope.workspace or not of_workflow else {}) | of_workflow
+    rest = {} if way.keys() & scope_columns.keys() else scope_columns
     if cause:  # the index holds failures only
-        rows, ahead = _way(way | {"error_code": cause}, rest | {"state": ActivationState.FAILED})
+        rows, ahead = _filter_along(
+            way | {"error_code": cause}, rest | {"state": ActivationState.FAILED}
+        )
         return [(rows.filter(**of_state), ahead)]
     if of_state or not (scope.workspace and of_workflow):
-        return [_way(way | of_state, rest)]
-    return [_way(way | {"state": one}, rest) for one in ActivationState]
+        return [_filter_along(way | of_state, rest)]
+    return [_filter_along(way | {"state": each_state}, rest) for each_state in ActivationState]
 
 
-def _way(way: Way, rest: dict[str, Any]) -> "tuple[QuerySet[Activation], list[str]]":
-    return _along(way).filter(**rest), list(way)
+def _filter_along(way: Way, rest: dict[str, Any]) -> "tuple[QuerySet[Activation], list[str]]":
+    return _range_along(way).filter(**rest), list(way)
 
 
-def _along(way: Way) -> "QuerySet[Activation]":
+def _range_along(way: Way) -> "QuerySet[Activation]":
     """Filter by the columns of an index, as ranges of one value each.
 
     For a column that equals a value the planner knows that its order does not matter, and walks
@@ -133,7 +142,7 @@ def _along(way: Way) -> "QuerySet[Activation]":
     return Activation.objects.filter(**ranges)
 
 
-def _place(scope: Scope) -> Way:
+def _scope_columns(scope: Scope) -> Way:
     return (
         {"workspace_id": scope.workspace.pk} if scope.workspace else {"agency_id": scope.agency.pk}
     )

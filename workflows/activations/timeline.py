@@ -142,8 +142,11 @@ class Story:
     def task_href(self) -> str:
         if self.task is None:
             return ""
-        place = {"agency": self.activation.agency.slug, "workspace": self.activation.workspace.slug}
-        return reverse("workflows:task-detail", kwargs=place | {"task": self.task.pk})
+        kwargs = {
+            "agency": self.activation.agency.slug,
+            "workspace": self.activation.workspace.slug,
+        }
+        return reverse("workflows:task-detail", kwargs=kwargs | {"task": self.task.pk})
 
     @property
     def duration(self) -> Any:
@@ -286,9 +289,9 @@ def _delivery_href(activation: Activation) -> str:
     delivery = activation.event.delivery_id if activation.event else None
     if delivery is None:
         return ""
-    place = {"agency": activation.agency.slug, "workspace": activation.workspace.slug}
+    kwargs = {"agency": activation.agency.slug, "workspace": activation.workspace.slug}
     try:
-        return reverse("connections:delivery-detail", kwargs=place | {"delivery": delivery})
+        return reverse("connections:delivery-detail", kwargs=kwargs | {"delivery": delivery})
     except NoReverseMatch:  # an installation without those pages
         return ""
 
@@ -297,13 +300,13 @@ def _call_href(activation: Activation) -> str:
     call = find_undecided_call(activation) if activation.state == ActivationState.UNKNOWN else None
     if call is None:
         return ""
-    place = {
+    kwargs = {
         "agency": activation.agency.slug,
         "workspace": activation.workspace.slug,
         "call": call.pk,
     }
     try:
-        return reverse(f"{call.connection.provider}:call-detail", kwargs=place)
+        return reverse(f"{call.connection.provider}:call-detail", kwargs=kwargs)
     except NoReverseMatch:  # a provider without such a page
         return ""
 
@@ -311,9 +314,9 @@ def _call_href(activation: Activation) -> str:
 def _connection_href(activation: Activation) -> str:
     if not advice_for(activation.error_code).reconnects:
         return ""
-    place = {"agency": activation.agency.slug, "workspace": activation.workspace.slug}
+    kwargs = {"agency": activation.agency.slug, "workspace": activation.workspace.slug}
     return reverse(
-        "connections:connection-detail", kwargs=place | {"connection": activation.connection_id}
+        "connections:connection-detail", kwargs=kwargs | {"connection": activation.connection_id}
     )
 
 

@@ -73,22 +73,22 @@ def activation_bulk(
         return redirect(following)
     verb = form.cleaned_data["do"]
     if form.cleaned_data["all"]:
-        found = activation_queries.list_matching(scope, ActivationFilter(request.GET))
+        selection = activation_queries.list_matching(scope, ActivationFilter(request.GET))
     else:
         ticked = activation_queries.list_picked(scope, form.ids)
-        found = activation_queries.BulkSelection(ticked[: activation_queries.BULK], len(ticked))
-    if not found.activations:
+        selection = activation_queries.BulkSelection(ticked[: activation_queries.BULK], len(ticked))
+    if not selection.activations:
         messages.warning(request, "Tick at least one activation.")
         return redirect(following)
     if not form.cleaned_data["sure"] and (verb == "replay" or form.cleaned_data["all"]):
-        return _ask(request, scope, found, verb, following)
-    return _bulk_done(request, scope, found.activations, verb, following)
+        return _confirm_bulk(request, scope, selection, verb, following)
+    return _run_bulk(request, scope, selection.activations, verb, following)
 
 
-def _ask(
+def _confirm_bulk(
     request: HttpRequest,
     scope: Scope,
-    found: activation_queries.BulkSelection,
+    selection: activation_queries.BulkSelection,
     verb: str,
     following: str,
 ) -> HttpResponse:
@@ -97,8 +97,8 @@ def _ask(
     The form names each of them, so that no others are affected.
     """
     context = {
-        "found": found,
-        "outlook": replay_effects.predict_effects(found.activations),
+        "found": selection,
+        "outlook": replay_effects.predict_effects(selection.activations),
         "verb": verb,
         "following": following,
         "here": _url(scope, "activation-list"),
@@ -107,14 +107,16 @@ def _ask(
     return render(request, "workflows/bulk.html", context)
 
 
-def _bulk_done(
-    request: HttpRequest, scope: Scope, found: list[Activation], verb: str, following: str
+def _run_bulk(
+    request: HttpRequest, scope: Scope, activations: list[Activation], verb: str, following: str
 ) -> HttpResponse:
-    done, refused = replay.apply_to_each(found, VERBS[verb], by=scope.user)
+    done, refused = replay.apply_to_each(activations, VERBS[verb], by=scope.user)
     if done:
-        messages.success(request, f"{_so_many(done)} {DONE[verb]}.")
+        messages.success(request, f"{_count_in_words(done)} {DONE[verb]}.")
     if refused:
-        messages.warning(request, f"{_so_many(len(found) - done)} left as they were: {refused}")
+        messages.warning(
+            request, f"{_count_in_words(len(activations) - done)} left as they were: {refused}"
+        )
     return redirect(following)
 
 
@@ -123,7 +125,7 @@ def activation_detail(
     request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    story = timeline.build_story(_found(scope, activation))
+    story = timeline.build_story(_get_activation(scope, activation))
     is_poll = request.headers.get("HX-Target") == "live"
     if is_poll and request.headers.get("X-Seen") == story.digest:
         return HttpResponse(status=UNCHANGED)
@@ -144,29 +146,29 @@ def activation_replay(
     request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, activation)
+    target = _get_activation(scope, activation)
     form = ReplayForm(request.POST)
     if not form.is_valid():
         messages.warning(request, "Choose the step to begin at, and the version.")
-        return redirect(_url(scope, "activation-detail", found))
+        return redirect(_url(scope, "activation-detail", target))
     position, on = form.cleaned_data["position"], form.cleaned_data["on"] or replay.ORIGINAL
     try:
         if position is None:
-            replay.replay_where_it_ended(activation=found, by=scope.user)
+            replay.replay_where_it_ended(activation=target, by=scope.user)
         else:
-            replay.replay_activation(activation=found, position=position, on=on, by=scope.user)
+            replay.replay_activation(activation=target, position=position, on=on, by=scope.user)
     except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, "It runs again. Steps that had finished before are not repeated.")
-    return redirect(_url(scope, "activation-detail", found))
+    return redirect(_url(scope, "activation-detail", target))
 
 
 @require_POST
 def activation_cancel(
     request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
 ) -> HttpResponse:
-    return _do(
+    return _run_verb(
         request, agency, workspace, activation, "cancel", "Cancelled. No further step is taken."
     )
 
@@ -175,7 +177,7 @@ def activation_cancel(
 def activation_resume(
     request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
 ) -> HttpResponse:
-    return _do(request, agency, workspace, activation, "resume", "It is due now.")
+    return _run_verb(request, agency, workspace, activation, "resume", "It is due now.")
 
 
 @require_POST
@@ -185,13 +187,13 @@ def lane_resume(
     """Try everything again that waits for a connection."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     rows = Connection.objects.filter(workspace__in=scope.workspaces, workspace__archived_at=None)
-    found = rows.select_related("agency", "workspace").filter(pk=connection).first()
-    if found is None:
+    target = rows.select_related("agency", "workspace").filter(pk=connection).first()
+    if target is None:
         raise Http404("No such connection here.")
-    blocked.resume_all(connection=found, by=scope.user)
+    blocked.resume_all(connection=target, by=scope.user)
     messages.success(request, "What waits tries again now.")
-    place = [scope.agency.slug, found.workspace.slug, found.pk]
-    return redirect(reverse("connections:connection-detail", args=place))
+    arguments = [scope.agency.slug, target.workspace.slug, target.pk]
+    return redirect(reverse("connections:connection-detail", args=arguments))
 
 
 @require_POST
@@ -199,31 +201,31 @@ def activation_done(
     request: HttpRequest, agency: str, workspace: str | None = None, *, activation: int
 ) -> HttpResponse:
     done = "The step counts as done; the activation goes on behind it."
-    return _do(request, agency, workspace, activation, "done", done)
+    return _run_verb(request, agency, workspace, activation, "done", done)
 
 
-def _do(
+def _run_verb(
     request: HttpRequest, agency: str, workspace: str | None, pk: int, verb: str, done: str
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, pk)
+    activation = _get_activation(scope, pk)
     try:
-        VERBS[verb](activation=found, by=scope.user)
+        VERBS[verb](activation=activation, by=scope.user)
     except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, done)
-    return redirect(_url(scope, "activation-detail", found))
+    return redirect(_url(scope, "activation-detail", activation))
 
 
-def _found(scope: Scope, pk: int) -> Activation:
-    found = activation_queries.find_activation(scope, pk)
-    if found is None:
+def _get_activation(scope: Scope, pk: int) -> Activation:
+    activation = activation_queries.find_activation(scope, pk)
+    if activation is None:
         raise Http404("No such activation here.")
-    return found
+    return activation
 
 
-def _so_many(count: int) -> str:
+def _count_in_words(count: int) -> str:
     return "1 activation" if count == 1 else f"{count:,} activations"
 
 

@@ -53,7 +53,7 @@ def admit_writes(requests: Sequence[Request]) -> list[Outcome | None]:
     Return None for each admitted one and its outcome for each other. Call it outside transactions.
     """
     with transaction.atomic():
-        activations = _activations(requests)
+        activations = _load_activations(requests)
         workflows = sorted(
             {a.workflow_id for a in activations.values() if a.workflow_id is not None}
         )
@@ -61,25 +61,26 @@ def admit_writes(requests: Sequence[Request]) -> list[Outcome | None]:
             Workflow.objects.select_for_update(no_key=True).filter(pk__in=workflows).order_by("pk")
         )
         held = {
-            (p.activation_id, p.step, p.element) for p in _of(request.call for request in requests)
+            (p.activation_id, p.step, p.element)
+            for p in _list_permits(request.call for request in requests)
         }
         return [
             None
             if _key(request.call) in held
-            else _judged(request, activations[request.call.activation_id])
+            else _judge_request(request, activations[request.call.activation_id])
             for request in requests
         ]
 
 
 def give_back(calls: Iterable[Call]) -> None:
     """Delete the permits of these calls, because they wrote nothing."""
-    found = _of(calls)
-    Permit.objects.filter(pk__in=[permit.pk for permit in found]).delete()
+    permits = _list_permits(calls)
+    Permit.objects.filter(pk__in=[permit.pk for permit in permits]).delete()
 
 
 def forget_unused(activation_id: int) -> None:
     """Delete the unused permits of a cancelled activation, so that its replay needs new ones."""
-    _with_use().filter(UNUSED, activation=activation_id).delete()
+    _annotate_use().filter(UNUSED, activation=activation_id).delete()
 
 
 # Cancelled, in nobody's hands, and nothing was written under it: it holds up no other.
@@ -91,19 +92,19 @@ UNUSED = Q(
 )
 
 
-def _with_use() -> "QuerySet[Permit]":
+def _annotate_use() -> "QuerySet[Permit]":
     """Annotate permits with their use.
 
     `was_used`: a call, a request or a finished step exists for it; `has_progress`: some elements of
     its list are done.
     """
-    place = {
+    same_write = {
         "activation_id": OuterRef("activation_id"),
         "step": OuterRef("step"),
         "element": OuterRef("element"),
     }
-    called = JournalCall.objects.filter(**place, state__in=LIVE_CALLS)
-    requested = SentRequest.objects.filter(**place)
+    called = JournalCall.objects.filter(**same_write, state__in=LIVE_CALLS)
+    requested = SentRequest.objects.filter(**same_write)
     ran = StepRun.objects.filter(
         activation=OuterRef("activation_id"), name=OuterRef("step"), outcome__in=("done", "unknown")
     )
@@ -118,7 +119,7 @@ def _with_use() -> "QuerySet[Permit]":
     )
 
 
-def _activations(requests: Sequence[Request]) -> dict[int | None, Activation]:
+def _load_activations(requests: Sequence[Request]) -> dict[int | None, Activation]:
     ids = {pk for request in requests if (pk := request.call.activation_id) is not None}
     rows = (
         Activation.objects.filter(pk__in=ids)
@@ -128,11 +129,11 @@ def _activations(requests: Sequence[Request]) -> dict[int | None, Activation]:
     return {row.pk: row for row in rows}
 
 
-def _of(calls: Iterable[Call]) -> list[Permit]:
+def _list_permits(calls: Iterable[Call]) -> list[Permit]:
     keys = {_key(call) for call in calls}
-    found = Permit.objects.filter(activation__in={activation for activation, *_ in keys})
+    permits = Permit.objects.filter(activation__in={activation for activation, *_ in keys})
     return [
-        permit for permit in found if (permit.activation_id, permit.step, permit.element) in keys
+        permit for permit in permits if (permit.activation_id, permit.step, permit.element) in keys
     ]
 
 
@@ -140,23 +141,23 @@ def _key(call: Call) -> Key:
     return call.activation_id, call.step, call.element
 
 
-def _judged(request: Request, activation: Activation) -> Outcome | None:
-    for rule in (_double, _too_large, _unapproved, _over_the_hour):
+def _judge_request(request: Request, activation: Activation) -> Outcome | None:
+    for rule in (_check_duplicate, _check_size, _check_approval, _check_hour):
         refusal = rule(request, activation)
         if refusal is not None:
             return refusal
-    _enter(request, activation)
+    _create_permit(request, activation)
     return None
 
 
-def _double(request: Request, activation: Activation) -> Outcome | None:
+def _check_duplicate(request: Request, activation: Activation) -> Outcome | None:
     guard = request.call.guard
     if not guard.get("duplicate"):
         return None
     if request.twin is not None:
         return Failed("duplicate", request.twin.message, existing=request.twin.record)
     days = int(guard.get("days") or guards.DEFAULT_DAYS)
-    alike = _with_use().filter(
+    alike = _annotate_use().filter(
         ~UNUSED,
         workflow=activation.workflow_id,
         step=request.call.step,
@@ -173,7 +174,7 @@ def _double(request: Request, activation: Activation) -> Outcome | None:
     )
 
 
-def _too_large(request: Request, activation: Activation) -> Outcome | None:
+def _check_size(request: Request, activation: Activation) -> Outcome | None:
     most = guards.read_amount(request.call.guard, "never_above")
     if most is None:
         return None
@@ -182,19 +183,17 @@ def _too_large(request: Request, activation: Activation) -> Outcome | None:
             "guard", f"{request.subject}: what it comes to is not known beforehand. {NOT_KNOWN}"
         )
     if request.amount > most:
-        text = (
-            f"{request.subject}: {_money(request)} is more than the {most:,} it may write at once."
-        )
+        text = f"{request.subject}: {_format_amount(request)} is more than the {most:,} it may write at once."
         return Failed("guard", text)
     return None
 
 
-def _unapproved(request: Request, activation: Activation) -> Outcome | None:
+def _check_approval(request: Request, activation: Activation) -> Outcome | None:
     """Ask a person once per write, and again if its amount has changed since."""
     above = guards.read_amount(request.call.guard, "approve_above")
     if above is None or (above and request.amount is not None and request.amount <= above):
         return None
-    question = _question(request, activation)
+    question = _build_question(request, activation)
     task = approval_tasks.ask_questions([question])[activation.pk, question.step]
     if task.question != question.text:
         approval_tasks.reset_tasks(activation.pk, [question.step])
@@ -205,9 +204,9 @@ def _unapproved(request: Request, activation: Activation) -> Outcome | None:
     return None if isinstance(outcome, Done) else outcome
 
 
-def _question(request: Request, activation: Activation) -> Question:
+def _build_question(request: Request, activation: Activation) -> Question:
     call = request.call
-    money = f" ({_money(request)})" if request.amount is not None else ""
+    money = f" ({_format_amount(request)})" if request.amount is not None else ""
     text = f"{request.subject}{money}?"
     details = f"The step {call.step} of “{activation.workflow_name}” waits with this, at {activation.connection.name}."
     step = f"{call.step[:50]}#{call.element + 1}" if call.element else call.step
@@ -215,24 +214,24 @@ def _question(request: Request, activation: Activation) -> Question:
     return Question(activation.pk, step, text[:200], details, [], ends)
 
 
-def _spent(request: Request, activation: Activation) -> list[SpentPermit]:
+def _list_spent(request: Request, activation: Activation) -> list[SpentPermit]:
     """List the step's writes in the last hour, oldest first."""
-    rows = _with_use().filter(
+    rows = _annotate_use().filter(
         ~UNUSED, workflow=activation.workflow_id, step=request.call.step, given_at__gt=Now() - HOUR
     )
     columns = rows.order_by("given_at").values_list("given_at", "amount", "currency")
     return [SpentPermit(at, amount or Decimal(0), currency) for at, amount, currency in columns]
 
 
-def _over_the_hour(request: Request, activation: Activation) -> Outcome | None:
+def _check_hour(request: Request, activation: Activation) -> Outcome | None:
     """Make the write wait until it fits into an hour's limits; fail one that never fits."""
     guard = request.call.guard
     if not (guard.get("per_hour") or guard.get("amount_per_hour")):
         return None
-    spent = _spent(request, activation)
+    spent = _list_spent(request, activation)
     most = int(guard.get("per_hour") or 0)
     if most and len(spent) >= most:
-        return _wait(
+        return _wait_until(
             f"{most:,} writes in the last hour are all that this step may do",
             spent[len(spent) - most],
         )
@@ -244,39 +243,40 @@ def _over_the_hour(request: Request, activation: Activation) -> Outcome | None:
             "guard", f"{request.subject}: what it comes to is not known beforehand. {NOT_KNOWN}"
         )
     if request.amount > cap:
-        text = f"{request.subject}: {_money(request)} is more than the {cap:,} that may be written in an hour."
+        text = f"{request.subject}: {_format_amount(request)} is more than the {cap:,} that may be written in an hour."
         return Failed("guard", text)
-    return _over_the_amount(
-        request, cap, [one for one in spent if one.currency == request.currency]
+    return _check_hourly_amount(
+        request, cap, [permit for permit in spent if permit.currency == request.currency]
     )
 
 
-def _over_the_amount(
+def _check_hourly_amount(
     request: Request, cap: Decimal, spent: Sequence[SpentPermit]
 ) -> TryLater | None:
     assert request.amount is not None
-    over = sum((one.amount for one in spent), request.amount) - cap
-    for one in spent:
+    over = sum((permit.amount for permit in spent), request.amount) - cap
+    for permit in spent:
         if over <= 0:
             break
-        over, last = over - one.amount, one
+        over, last = over - permit.amount, permit
         if over <= 0:
-            return _wait(
-                f"with {_money(request)} more this step would pass its {cap:,} an hour", last
+            return _wait_until(
+                f"with {_format_amount(request)} more this step would pass its {cap:,} an hour",
+                last,
             )
     return None
 
 
-def _money(request: Request) -> str:
+def _format_amount(request: Request) -> str:
     return f"{request.amount:,} {request.currency}".strip()
 
 
-def _wait(reason: str, until_passes: SpentPermit) -> TryLater:
+def _wait_until(reason: str, until_passes: SpentPermit) -> TryLater:
     at = until_passes.given_at + HOUR
     return TryLater(f"Held back by a limit of this step: {reason}.", at=at, counts=False)
 
 
-def _enter(request: Request, activation: Activation) -> None:
+def _create_permit(request: Request, activation: Activation) -> None:
     assert activation.workflow_id is not None  # without one it has no version to run
     Permit.objects.create(
         agency_id=activation.agency_id,

@@ -23,8 +23,8 @@ def list_tasks(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[
 def count_by_state(scope: Scope) -> dict[str, int]:
     """Count the tasks in each state, and `all`."""
     per_state = list_approvals(scope).order_by().values_list("state").annotate(Count("pk"))
-    found = dict.fromkeys(ApprovalState.values, 0) | dict(per_state)
-    return found | {"all": sum(found.values())}
+    counts = dict.fromkeys(ApprovalState.values, 0) | dict(per_state)
+    return counts | {"all": sum(counts.values())}
 
 
 def find_task(scope: Scope, pk: int) -> Approval | None:

@@ -46,12 +46,12 @@ def ask_questions(questions: Sequence[Question]) -> Mapping[tuple[int, str], App
     """
     ids = {question.activation_id for question in questions}
     with transaction.atomic():
-        found = _current(ids)
-        fresh = [q for q in questions if (q.activation_id, q.step) not in found]
+        tasks = _load_current(ids)
+        fresh = [q for q in questions if (q.activation_id, q.step) not in tasks]
         if fresh:
-            _store(fresh)
-            found = _current(ids)
-    return found
+            _create_tasks(fresh)
+            tasks = _load_current(ids)
+    return tasks
 
 
 def decide_task(*, approval: Approval, approved: bool, comment: str, by: User) -> None:
@@ -72,8 +72,8 @@ def decide_task(*, approval: Approval, approved: bool, comment: str, by: User) -
         )
         if not taken:
             approval.refresh_from_db()
-            raise NotAllowedNow(_why_not(approval))
-        _let_go_on([approval.activation_id])
+            raise NotAllowedNow(_explain_refusal(approval))
+        _make_due([approval.activation_id])
         audit.record(
             f"task {state}",
             by=by,
@@ -100,12 +100,12 @@ def note_taken(approvals: Iterable[Approval]) -> None:
 
 def withdraw_tasks(activation_id: int) -> None:
     """Withdraw the open tasks of a cancelled activation."""
-    _open(activation_id).update(state=ApprovalState.WITHDRAWN)
+    _open_tasks(activation_id).update(state=ApprovalState.WITHDRAWN)
 
 
 def reset_tasks(activation_id: int, steps: Sequence[str]) -> None:
     """Withdraw the tasks of these steps, decided ones too, because the activation is replayed."""
-    _open(activation_id).filter(step__in=steps).update(state=ApprovalState.WITHDRAWN)
+    _open_tasks(activation_id).filter(step__in=steps).update(state=ApprovalState.WITHDRAWN)
     Approval.objects.filter(activation=activation_id, step__in=steps).update(current=False)
 
 
@@ -113,7 +113,7 @@ def resume_overlooked() -> None:
     """Make activations due that missed a decision, in the worker's sweep."""
     with transaction.atomic():
         decided = Approval.objects.filter(state__in=DECIDED, taken_at=None, current=True)
-        _let_go_on(list(decided.values_list("activation_id", flat=True)[:500]))
+        _make_due(list(decided.values_list("activation_id", flat=True)[:500]))
 
 
 def list_unnotified() -> "QuerySet[Approval]":
@@ -135,7 +135,9 @@ def note_notified(approvals: Iterable[Approval], addresses: Mapping[int, Collect
     """
     for approval in approvals:
         Approval.objects.filter(pk=approval.pk).update(
-            reached=Func(F("reached"), _addresses(addresses[approval.pk]), function="array_cat")
+            reached=Func(
+                F("reached"), _cast_addresses(addresses[approval.pk]), function="array_cat"
+            )
         )
     Approval.objects.filter(
         pk__in=[approval.pk for approval in approvals],
@@ -144,10 +146,10 @@ def note_notified(approvals: Iterable[Approval], addresses: Mapping[int, Collect
     ).update(told_at=Now())
 
 
-def _addresses(found: Collection[str]) -> Cast:
+def _cast_addresses(addresses: Collection[str]) -> Cast:
     """Return the addresses as the column's type; a bare list would be an array of another type."""
     column = Approval._meta.get_field("reached")
-    return Cast(Value(sorted(found), output_field=column), output_field=column)
+    return Cast(Value(sorted(addresses), output_field=column), output_field=column)
 
 
 def staff_addresses(agency: Agency) -> set[str]:
@@ -156,21 +158,23 @@ def staff_addresses(agency: Agency) -> set[str]:
     return {address.lower() for address in people.values_list("user__email", flat=True)}
 
 
-def _current(activation_ids: Iterable[int]) -> dict[tuple[int, str], Approval]:
+def _load_current(activation_ids: Iterable[int]) -> dict[tuple[int, str], Approval]:
     rows = Approval.objects.filter(activation__in=activation_ids, current=True)
     return {(row.activation_id, row.step): row for row in rows}
 
 
-def _store(questions: Sequence[Question]) -> None:
+def _create_tasks(questions: Sequence[Question]) -> None:
     activations = Activation.objects.select_related("agency").in_bulk(
         [q.activation_id for q in questions]
     )
     agency = next(iter(activations.values())).agency  # a wave is of one connection
-    rows = [_row(question, activations[question.activation_id], agency) for question in questions]
+    rows = [
+        _build_task(question, activations[question.activation_id], agency) for question in questions
+    ]
     Approval.objects.bulk_create(rows)
 
 
-def _row(question: Question, activation: Activation, agency: Agency) -> Approval:
+def _build_task(question: Question, activation: Activation, agency: Agency) -> Approval:
     return Approval(
         agency_id=activation.agency_id,
         workspace_id=activation.workspace_id,
@@ -178,12 +182,12 @@ def _row(question: Question, activation: Activation, agency: Agency) -> Approval
         step=question.step,
         question=question.text,
         details=question.details,
-        told=_told(agency, question.to),
+        told=_choose_recipients(agency, question.to),
         expires_at=question.expires_at,
     )
 
 
-def _told(agency: Agency, chosen: Sequence[str]) -> list[str]:
+def _choose_recipients(agency: Agency, chosen: Sequence[str]) -> list[str]:
     if not chosen:
         leads = agency.memberships.filter(role__in=(Role.OWNER, Role.ADMIN), user__is_active=True)
         return [
@@ -196,11 +200,11 @@ def _told(agency: Agency, chosen: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(address.lower() for address in chosen))
 
 
-def _open(activation_id: int) -> "QuerySet[Approval]":
+def _open_tasks(activation_id: int) -> "QuerySet[Approval]":
     return Approval.objects.filter(activation=activation_id, state=ApprovalState.OPEN)
 
 
-def _let_go_on(activation_ids: Sequence[int]) -> None:
+def _make_due(activation_ids: Sequence[int]) -> None:
     """Make the waiting activations due now.
 
     One whose task is just being stored is caught by the sweep.
@@ -208,12 +212,14 @@ def _let_go_on(activation_ids: Sequence[int]) -> None:
     resting = Activation.objects.select_for_update().filter(
         pk__in=activation_ids, state=ActivationState.READY, next_at__gt=Now()
     )
-    found = {activation.pk: activation.connection_id for activation in resting.order_by("pk")}
-    Activation.objects.filter(pk__in=found).update(next_at=Now())
-    lanes.wake_lanes(found.values())
+    connection_ids = {
+        activation.pk: activation.connection_id for activation in resting.order_by("pk")
+    }
+    Activation.objects.filter(pk__in=connection_ids).update(next_at=Now())
+    lanes.wake_lanes(connection_ids.values())
 
 
-def _why_not(approval: Approval) -> str:
+def _explain_refusal(approval: Approval) -> str:
     match approval.state:
         case ApprovalState.APPROVED | ApprovalState.DECLINED:
             return f"{approval.decided_name} has {approval.state} this already."
@@ -225,12 +231,12 @@ def _why_not(approval: Approval) -> str:
 
 def get_task_url(approval: Approval) -> str:
     """Return the address of the task's page."""
-    place = {
+    kwargs = {
         "agency": approval.agency.slug,
         "workspace": approval.workspace.slug,
         "task": approval.pk,
     }
-    return reverse("workflows:task-detail", kwargs=place)
+    return reverse("workflows:task-detail", kwargs=kwargs)
 
 
 def outcome_of(task: Approval, *, goes_on: bool = False) -> Outcome:

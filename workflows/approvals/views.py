@@ -57,7 +57,7 @@ def task_detail(
     request: HttpRequest, agency: str, workspace: str | None = None, *, task: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    return _page(request, scope, _found(scope, task), DecisionForm())
+    return _render_task(request, scope, _get_task(scope, task), DecisionForm())
 
 
 @require_POST
@@ -78,22 +78,27 @@ def _decide(
     request: HttpRequest, agency: str, workspace: str | None, pk: int, *, approved: bool
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, pk)
+    approval = _get_task(scope, pk)
     form = DecisionForm(request.POST)
     if not form.is_valid():
-        return _page(request, scope, found, form)
+        return _render_task(request, scope, approval, form)
     try:
         approval_tasks.decide_task(
-            approval=found, approved=approved, comment=form.cleaned_data["comment"], by=scope.user
+            approval=approval,
+            approved=approved,
+            comment=form.cleaned_data["comment"],
+            by=scope.user,
         )
     except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
         messages.success(request, "Approved: the activation goes on." if approved else "Declined.")
-    return redirect(read_return_address(request) or _url(scope, "task-detail", found))
+    return redirect(read_return_address(request) or _url(scope, "task-detail", approval))
 
 
-def _page(request: HttpRequest, scope: Scope, task: Approval, form: DecisionForm) -> HttpResponse:
+def _render_task(
+    request: HttpRequest, scope: Scope, task: Approval, form: DecisionForm
+) -> HttpResponse:
     context = {
         "task": task,
         "form": form,
@@ -104,11 +109,11 @@ def _page(request: HttpRequest, scope: Scope, task: Approval, form: DecisionForm
     return render(request, "workflows/task.html", context, status=422 if form.errors else 200)
 
 
-def _found(scope: Scope, pk: int) -> Approval:
-    found = approval_queries.find_task(scope, pk)
-    if found is None:
+def _get_task(scope: Scope, pk: int) -> Approval:
+    approval = approval_queries.find_task(scope, pk)
+    if approval is None:
         raise Http404("No such task here.")
-    return found
+    return approval
 
 
 def _url(scope: Scope, name: str, task: Approval | None = None) -> str:

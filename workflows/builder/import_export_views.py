@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from taskjuice.workspaces import gate
 from workflows.builder import queries as builder_queries
-from workflows.builder.views import found_workflow, page_url
+from workflows.builder.views import get_workflow, page_url
 from workflows.definition import import_export
 from workflows.definition.drafts import Draft
 from workflows.engine import lifecycle
@@ -36,13 +36,13 @@ def workflow_export(
 ) -> HttpResponse:
     """Export the live version, or the draft where there is none."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = found_workflow(scope, workflow)
-    draft = Draft.of(builder_queries.build_detail(scope, found).shown)
+    target = get_workflow(scope, workflow)
+    draft = Draft.of(builder_queries.build_detail(scope, target).shown)
     response = HttpResponse(
-        import_export.write_workflow(found.name, draft), content_type="application/json"
+        import_export.write_workflow(target.name, draft), content_type="application/json"
     )
     response["Content-Disposition"] = (
-        f'attachment; filename="{import_export.file_name(found.name)}"'
+        f'attachment; filename="{import_export.file_name(target.name)}"'
     )
     return response
 
@@ -57,7 +57,7 @@ def workflow_import(
         form = ImportForm(request.POST, request.FILES)
         if form.is_valid():
             name, draft = form.cleaned_data["file"]
-            made = lifecycle.create_workflow(
+            workflow = lifecycle.create_workflow(
                 agency=scope.agency,
                 name=builder_queries.choose_free_name(scope.agency, name),
                 draft=draft,
@@ -66,6 +66,6 @@ def workflow_import(
             messages.success(
                 request, "Imported as a draft. Choose its organisations, then publish it."
             )
-            return redirect(page_url(scope, "workflow-edit", made))
+            return redirect(page_url(scope, "workflow-edit", workflow))
     context = {"form": form, "list": page_url(scope, "workflow-list"), "here": request.path}
     return render(request, "workflows/import.html", context, status=422 if form.is_bound else 200)

@@ -13,7 +13,7 @@ from workflows.builder import manual_runs
 from workflows.builder.forms import RunForm
 from workflows.builder.step_test_runner import NotTested
 from workflows.builder.step_tests import StepTestResult
-from workflows.builder.views import found_workflow, page_url
+from workflows.builder.views import get_workflow, page_url
 from workflows.engine.lifecycle import NotAllowedNow
 from workflows.models import Workflow
 
@@ -24,29 +24,29 @@ def workflow_run(
 ) -> HttpResponse:
     """Preview the live version on the chosen event; run it on a POST that confirms."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = found_workflow(scope, workflow)
+    target = get_workflow(scope, workflow)
     form = RunForm(request.POST if request.method == "POST" else request.GET)
     form.is_valid()
     try:
         chosen = manual_runs.check_run(
-            found,
-            manual_runs.list_runnable(scope, found),
+            target,
+            manual_runs.list_runnable(scope, target),
             str(form.cleaned_data.get("event") or ""),
         )
         if request.method != "POST":
-            return _ask(request, scope, found, chosen)
+            return _render_preview(request, scope, target, chosen)
         if not form.cleaned_data.get("sure"):
             raise NotAllowedNow("Look at what it would do first, then run it.")
         key: UUID | None = form.cleaned_data.get("key")
-        started = manual_runs.run_now(workflow=found, chosen=chosen, key=key, by=scope.user)
+        started = manual_runs.run_now(workflow=target, chosen=chosen, key=key, by=scope.user)
     except NotAllowedNow as error:
         messages.warning(request, str(error))
-        return redirect(page_url(scope, "workflow-detail", found))
+        return redirect(page_url(scope, "workflow-detail", target))
     messages.success(request, f"Started by hand for {chosen.event.connection.name}.")
     return redirect(f"{page_url(scope, 'activation-list')}{started}/")
 
 
-def _ask(
+def _render_preview(
     request: HttpRequest, scope: Scope, workflow: Workflow, chosen: manual_runs.ChosenEvent
 ) -> HttpResponse:
     steps: list[manual_runs.PlannedStep] = []

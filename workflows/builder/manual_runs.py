@@ -92,12 +92,12 @@ def events_to_run(scope: Scope, workflow: Workflow) -> list[EventChoice]:
         .exclude(Exists(has_run))
         .order_by("-received_at")
     )
-    found = [
+    events = [
         e
         for e in newest[:LOOKED_THROUGH]
         if not why_not_started(version.trigger, version.trigger_settings, e)
     ]
-    return builder_step_tests.name_events(trigger, found[: builder_step_tests.MOST_EVENTS])
+    return builder_step_tests.name_events(trigger, events[: builder_step_tests.MOST_EVENTS])
 
 
 def list_runnable(scope: Scope, workflow: Workflow) -> list[int]:

@@ -74,8 +74,8 @@ class Card:
         form = action.form(
             initial=dict(self.step.input), prefix=self.prefix, use_required_attribute=False
         )
-        _with_editors(form, self.offers)
-        _complain(form, self.problems)
+        _set_editors(form, self.offers)
+        _add_errors(form, self.problems)
         return form
 
     @property
@@ -85,8 +85,8 @@ class Card:
             prefix=self.options_prefix,
             use_required_attribute=False,
         )
-        _with_editors(form, self.offers)
-        _complain(form, self.problems, OPTION)
+        _set_editors(form, self.offers)
+        _add_errors(form, self.problems, OPTION)
         return form
 
     @property
@@ -105,8 +105,8 @@ class Card:
             action=action,
             use_required_attribute=False,
         )
-        _with_editors(form, self.offers)
-        _complain(form, self.problems, GUARD)
+        _set_editors(form, self.offers)
+        _add_errors(form, self.problems, GUARD)
         return form
 
     @property
@@ -133,7 +133,7 @@ class Card:
     @property
     def told_problems(self) -> list[str]:
         """Return the messages for the list at the top, with the label of their field."""
-        return [_told(problem, self._label(problem)) for problem in self.problems]
+        return [_label_message(problem, self._label(problem)) for problem in self.problems]
 
     def _label(self, problem: Problem) -> str:
         if problem.field == CALLED:
@@ -142,12 +142,12 @@ class Card:
             if form is not None and problem.field.startswith(before):
                 return str(form.fields[problem.field.removeprefix(before)].label)
         action = self.step.known_action
-        asked = action.form.base_fields.get(problem.field) if action else None
-        return str(asked.label) if asked else ""
+        form_field = action.form.base_fields.get(problem.field) if action else None
+        return str(form_field.label) if form_field else ""
 
     @property
     def told_cautions(self) -> list[str]:
-        return [_told(caution, self._label(caution)) for caution in self.cautions]
+        return [_label_message(caution, self._label(caution)) for caution in self.cautions]
 
     @property
     def name_problems(self) -> list[str]:
@@ -181,7 +181,7 @@ class Builder:
     def of(
         cls, draft: Draft, offers: BuilderChoices, problems: Sequence[Problem] = ()
     ) -> "Builder":
-        handles = _handles()
+        handles = _number_handles()
         cards = [Card(next(handles), step, offers) for step in draft.steps]
         return cls(draft.trigger, dict(draft.settings), cards, offers).with_problems(problems)
 
@@ -206,12 +206,12 @@ class Builder:
         handles = [
             handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)
         ]
-        cards = [_card(data, handle, offers) for handle in handles[: MAX_STEPS + 1]]
+        cards = [_read_card(data, handle, offers) for handle in handles[: MAX_STEPS + 1]]
         earlier = (
             {(step.name, step.action): step.options for step in before.steps} if before else {}
         )
-        kept = [_with_options(data, card, earlier) for card in cards]
-        return cls(trigger, _settings(data, trigger), kept, offers, at=read_text(data, "at"))
+        kept = [_read_options(data, card, earlier) for card in cards]
+        return cls(trigger, _read_settings(data, trigger), kept, offers, at=read_text(data, "at"))
 
     @property
     def draft(self) -> Draft:
@@ -224,9 +224,9 @@ class Builder:
         ]
         return replace(self, cards=cards, problems=problems)
 
-    def with_cautions(self, found: Sequence[Problem]) -> "Builder":
+    def with_cautions(self, cautions: Sequence[Problem]) -> "Builder":
         cards = [
-            replace(card, cautions=[one for one in found if one.where == position])
+            replace(card, cautions=[caution for caution in cautions if caution.where == position])
             for position, card in enumerate(self.cards)
         ]
         return replace(self, cards=cards)
@@ -241,12 +241,12 @@ class Builder:
         places = [position for position, card in enumerate(self.cards) if card.handle == what]
         if not places:
             return self
-        cards, place = list(self.cards), places[0]
-        card = cards.pop(place)
+        cards, position_of_card = list(self.cards), places[0]
+        card = cards.pop(position_of_card)
         if verb in {"up", "down"}:
-            cards.insert(max(0, place + (1 if verb == "down" else -1)), card)
+            cards.insert(max(0, position_of_card + (1 if verb == "down" else -1)), card)
         elif verb == "copy" and len(self.cards) < MAX_STEPS:
-            cards[place:place] = [card, self._copy_of(card)]
+            cards[position_of_card:position_of_card] = [card, self._copy_of(card)]
         elif verb != "remove":
             return self
         return replace(self, cards=cards)
@@ -279,15 +279,18 @@ class Builder:
         form = self.trigger.form(
             initial=self.settings, prefix="trigger", use_required_attribute=False
         )
-        _complain(form, [problem for problem in self.problems if problem.where == TRIGGER])
+        _add_errors(form, [problem for problem in self.problems if problem.where == TRIGGER])
         return form
 
     @property
     def trigger_problems(self) -> list[str]:
         fields = self.trigger.form.base_fields if self.trigger else {}
-        found = [problem for problem in self.problems if problem.where == TRIGGER]
+        problems = [problem for problem in self.problems if problem.where == TRIGGER]
         return [
-            _told(one, str(fields[one.field].label) if one.field in fields else "") for one in found
+            _label_message(
+                problem_, str(fields[problem_.field].label) if problem_.field in fields else ""
+            )
+            for problem_ in problems
         ]
 
     @property
@@ -308,10 +311,10 @@ class Builder:
             return self._sources()
 
     def _sources(self) -> list[Source]:
-        found = []
+        sources = []
         if self.trigger is not None:
-            values = _values("trigger", self.trigger.sample)
-            found.append(Source(0, self.trigger.title, "trigger", values))
+            values = _list_values("trigger", self.trigger.sample)
+            sources.append(Source(0, self.trigger.title, "trigger", values))
         samples: dict[str, Any] = {
             "trigger": self.trigger.sample if self.trigger else {},
             "steps": {},
@@ -321,23 +324,27 @@ class Builder:
             if step.for_each:
                 item = step_options.sample_element(step.for_each, samples)
                 title = f"each element, inside {step.name}"
-                found.append(
-                    Source(number, title, "item", _values("item", "" if item is None else item))
+                sources.append(
+                    Source(
+                        number, title, "item", _list_values("item", "" if item is None else item)
+                    )
                 )
-            found.append(
-                Source(number, step.title, step.name, _values(f"steps.{step.name}", step.sample))
+            sources.append(
+                Source(
+                    number, step.title, step.name, _list_values(f"steps.{step.name}", step.sample)
+                )
             )
             samples["steps"][step.name] = step.sample
-        return found
+        return sources
 
     def _copy_of(self, card: Card) -> Card:
         """Return the same step under a handle and a name of its own."""
-        name = drafts.choose_step_name(card.step.action, [one.step.name for one in self.cards])
+        name = drafts.choose_step_name(card.step.action, [other.step.name for other in self.cards])
         return Card(self._free_handle(), replace(card.step, name=name), self.offers)
 
     def _free_handle(self) -> str:
         taken = {card.handle for card in self.cards}
-        return next(handle for handle in _handles() if handle not in taken)
+        return next(handle for handle in _number_handles() if handle not in taken)
 
     def _with_new(self, action_key: str) -> "Builder":
         action = registry.actions.get(action_key)
@@ -348,7 +355,7 @@ class Builder:
             self._free_handle(), Step(name, action_key, self._defaults(action)), self.offers
         )
         behind = next(
-            (n for n, one in enumerate(self.cards, start=1) if one.handle == self.at),
+            (n for n, other in enumerate(self.cards, start=1) if other.handle == self.at),
             len(self.cards),
         )
         return replace(self, cards=[*self.cards[:behind], card, *self.cards[behind:]], at="")
@@ -358,42 +365,42 @@ class Builder:
 
         They are most often the ones that the trigger gives: its record's, or its contact's.
         """
-        given = self.trigger.sample if self.trigger else {}
-        ids = {name: f"{{{{ trigger.{name} }}}}" for name in given}
-        if self.trigger is not None and "resource_id" in given:
+        sample = self.trigger.sample if self.trigger else {}
+        ids = {name: f"{{{{ trigger.{name} }}}}" for name in sample}
+        if self.trigger is not None and "resource_id" in sample:
             record = self.trigger.category.split()[0].lower()  # INVOICE, INVOICE STATE, CONTACT
             ids[f"{record}_id"] = "{{ trigger.resource_id }}"
         fields = action.form.base_fields.items()
         return {
             name: ids[name]
-            for name, asked in fields
-            if isinstance(asked, forms.UUIDField) and name in ids
+            for name, form_field in fields
+            if isinstance(form_field, forms.UUIDField) and name in ids
         }
 
 
-def _told(problem: Problem, label: str) -> str:
+def _label_message(problem: Problem, label: str) -> str:
     return f"{label}: {problem.message}" if label else problem.message
 
 
-def _handles() -> Iterator[str]:
+def _number_handles() -> Iterator[str]:
     number = 0
     while True:
         number += 1
         yield f"s{number}"
 
 
-def _card(data: QueryDict, handle: str, offers: BuilderChoices) -> Card:
+def _read_card(data: QueryDict, handle: str, offers: BuilderChoices) -> Card:
     prefix = f"step-{handle}"
     action = registry.actions.get(read_text(data, f"{prefix}-action"))
-    given: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     if action is not None:
-        for name, asked in action.form.base_fields.items():
-            given[name] = _raw(asked, data, f"{prefix}-{name}")
-    step = Step(read_text(data, f"called-{handle}"), read_text(data, f"{prefix}-action"), given)
+        for name, form_field in action.form.base_fields.items():
+            values[name] = _read_raw(form_field, data, f"{prefix}-{name}")
+    step = Step(read_text(data, f"called-{handle}"), read_text(data, f"{prefix}-action"), values)
     return Card(handle, step, offers)
 
 
-def _with_options(
+def _read_options(
     data: QueryDict, card: Card, earlier: Mapping[tuple[str, str], Mapping[str, Any]]
 ) -> Card:
     """Read the options that the page sent; others are kept from the draft that was edited."""
@@ -401,27 +408,28 @@ def _with_options(
     form = card.options_form
     if f"{card.options_prefix}-for_each" in data:
         typed = {
-            name: _raw(asked, data, form.add_prefix(name)) for name, asked in form.fields.items()
+            name: _read_raw(form_field, data, form.add_prefix(name))
+            for name, form_field in form.fields.items()
         }
         kept = {key: option for key, option in kept.items() if key not in step_options.KEYS}
         kept |= step_options.as_stored(typed)
     limits = card.guard_form
     if limits is not None and f"{card.guard_prefix}-per_hour" in data:
         typed = {
-            name: _raw(asked, data, limits.add_prefix(name))
-            for name, asked in limits.fields.items()
+            name: _read_raw(form_field, data, limits.add_prefix(name))
+            for name, form_field in limits.fields.items()
         }
         kept.pop("guard", None)
         kept |= {"guard": guard} if (guard := guards.as_stored(typed)) else {}
     return replace(card, step=replace(card.step, options=kept))
 
 
-def _raw(asked: forms.Field, data: QueryDict, name: str) -> Any:
-    raw = editor_widget(asked, NOTHING).value_from_datadict(data, NO_FILES, name)
+def _read_raw(form_field: forms.Field, data: QueryDict, name: str) -> Any:
+    raw = editor_widget(form_field, NOTHING).value_from_datadict(data, NO_FILES, name)
     return raw.replace("\x00", "").strip() if isinstance(raw, str) else raw
 
 
-def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
+def _read_settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
     """Read the trigger's settings as typed; missing ones are initial.
 
     An unticked box is no setting.
@@ -429,30 +437,30 @@ def _settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
     trigger = registry.triggers.get(trigger_key)
     if trigger is None:
         return {}
-    found = {}
-    for name, asked in trigger.form.base_fields.items():
-        omitted = asked.widget.value_omitted_from_data(data, NO_FILES, f"trigger-{name}")
-        found[name] = (
-            asked.initial
+    values = {}
+    for name, form_field in trigger.form.base_fields.items():
+        omitted = form_field.widget.value_omitted_from_data(data, NO_FILES, f"trigger-{name}")
+        values[name] = (
+            form_field.initial
             if omitted
-            else asked.widget.value_from_datadict(data, NO_FILES, f"trigger-{name}")
+            else form_field.widget.value_from_datadict(data, NO_FILES, f"trigger-{name}")
         )
-    return {name: value for name, value in found.items() if value is not False}
+    return {name: value for name, value in values.items() if value is not False}
 
 
-def _with_editors(form: forms.Form, offers: BuilderChoices) -> None:
-    for asked in form.fields.values():
-        asked.widget = editor_widget(asked, offers)
+def _set_editors(form: forms.Form, offers: BuilderChoices) -> None:
+    for form_field in form.fields.values():
+        form_field.widget = editor_widget(form_field, offers)
 
 
-def _complain(form: forms.Form, found: Sequence[Problem], before: str = "") -> None:
+def _add_errors(form: forms.Form, problems: Sequence[Problem], before: str = "") -> None:
     """Add the problems to the form's fields; `before` is the prefix of their names."""
     form.cleaned_data = {}
-    for problem in found:
+    for problem in problems:
         name = problem.field.removeprefix(before)
         if problem.field.startswith(before) and name in form.fields:
             form.add_error(name, problem.message)
 
 
-def _values(path: str, sample: Any) -> list[tuple[str, str]]:
+def _list_values(path: str, sample: Any) -> list[tuple[str, str]]:
     return [(f"{{{{ {name} }}}}", shown) for name, shown in timeline.flatten_values(sample, path)]

@@ -79,14 +79,14 @@ class Figures:
 
     @property
     def told_bad(self) -> str:
-        return _counted(self.bad)
+        return _format_count(self.bad)
 
     @property
     def told_ended(self) -> str:
         return f"{COUNTED:,}+" if max(self.good, self.bad) > COUNTED else f"{self.ended:,}"
 
 
-def _counted(number: int) -> str:
+def _format_count(number: int) -> str:
     return f"{COUNTED:,}+" if number > COUNTED else f"{number:,}"
 
 
@@ -152,11 +152,11 @@ def list_workflows(scope: Scope, *, state: str = "", search: str = "") -> "Query
     `state` may also be `safety` (paused itself somewhere here) and `elsewhere` (at other clients
     only; staff only).
     """
-    rows = _visible(scope)
+    rows = _list_visible(scope)
     if state == ELSEWHERE and not scope.is_client:
         rows = scope.agency.workflows.exclude(pk__in=rows).exclude(state=WorkflowState.ARCHIVED)
     elif state == WorkflowState.SAFETY:
-        rows = rows.filter(_paused_itself(scope))
+        rows = rows.filter(_has_safety_pause(scope))
     else:
         rows = rows.filter(state=state) if state else rows.exclude(state=WorkflowState.ARCHIVED)
     if search:
@@ -166,23 +166,23 @@ def list_workflows(scope: Scope, *, state: str = "", search: str = "") -> "Query
 
 def list_stopped_everywhere(scope: Scope) -> "QuerySet[Workflow]":
     """List workflows that an earlier release stopped for safety at all organisations at once."""
-    return _visible(scope).filter(state=WorkflowState.SAFETY)
+    return _list_visible(scope).filter(state=WorkflowState.SAFETY)
 
 
 def count_by_filter(scope: Scope) -> dict[str, int]:
     """Count the workflows that the list shows for each filter, and `all` that are not archived."""
-    rows = _visible(scope).annotate(safe=_paused_itself(scope)).values_list("state", "safe")
+    rows = _list_visible(scope).annotate(safe=_has_safety_pause(scope)).values_list("state", "safe")
     listed = list(rows)
-    found = {state: sum(1 for its, _ in listed if its == state) for state in WorkflowState.values}
-    found[WorkflowState.SAFETY] = sum(1 for _, safe in listed if safe)
-    found["all"] = len(listed) - found[WorkflowState.ARCHIVED]
+    counts = {state: sum(1 for its, _ in listed if its == state) for state in WorkflowState.values}
+    counts[WorkflowState.SAFETY] = sum(1 for _, safe in listed if safe)
+    counts["all"] = len(listed) - counts[WorkflowState.ARCHIVED]
     if scope.workspace is not None and not scope.is_client:
         everywhere = scope.agency.workflows.exclude(state=WorkflowState.ARCHIVED).count()
-        found[ELSEWHERE] = everywhere - found["all"]
-    return found
+        counts[ELSEWHERE] = everywhere - counts["all"]
+    return counts
 
 
-def build_rows(scope: Scope, found: Sequence[Workflow]) -> list[WorkflowRow]:
+def build_rows(scope: Scope, workflows: Sequence[Workflow]) -> list[WorkflowRow]:
     """Build the list's rows, with the same number of queries for any number of them."""
     versions: dict[int, list[Version]] = defaultdict(list)
     newest = (
@@ -190,25 +190,25 @@ def build_rows(scope: Scope, found: Sequence[Workflow]) -> list[WorkflowRow]:
         .order_by("-number")
         .values("number")[:1]
     )
-    told = Q(live=True) | Q(published_at=None) | Q(number=Subquery(newest))
-    for version in Version.objects.filter(told, workflow__in=found).order_by("number"):
+    is_shown = Q(live=True) | Q(published_at=None) | Q(number=Subquery(newest))
+    for version in Version.objects.filter(is_shown, workflow__in=workflows).order_by("number"):
         versions[version.workflow_id].append(version)
     links: dict[int, list[Connection]] = defaultdict(list)
-    for link in _applications(scope, found):
+    for link in _list_applications(scope, workflows):
         links[link.workflow_id].append(link.connection)
-    figures = _figures(scope, [workflow.pk for workflow in found])
+    figures = _load_figures(scope, [workflow.pk for workflow in workflows])
     pauses: dict[int, list[OrganisationPause]] = defaultdict(list)
-    for pause in _pauses(scope).filter(workflow__in=found):
+    for pause in _list_pauses(scope).filter(workflow__in=workflows):
         pauses[pause.workflow_id].append(pause)
     return [
-        _row(w, versions[w.pk], links[w.pk], figures.get(w.pk, Figures()), pauses[w.pk])
-        for w in found
+        _build_row(w, versions[w.pk], links[w.pk], figures.get(w.pk, Figures()), pauses[w.pk])
+        for w in workflows
     ]
 
 
 def find_workflow(scope: Scope, pk: int) -> Workflow | None:
     """Find the workflow; the agency's staff see it for clients as well that it does not run at."""
-    rows = _visible(scope) if scope.is_client else scope.agency.workflows.all()
+    rows = _list_visible(scope) if scope.is_client else scope.agency.workflows.all()
     return rows.select_related("agency", "created_by").filter(pk=pk).first()
 
 
@@ -217,7 +217,7 @@ class Reach:
     """The number of organisations and clients that a workflow runs at."""
 
     organisations: int
-    group_by_client: int
+    clients: int
 
     def __str__(self) -> str:
         organisations = (
@@ -233,8 +233,8 @@ def count_reach(workflow: Workflow) -> Reach:
     """
     rows = workflow.applications.filter(connection__workspace__archived_at=None)
     rows = rows.exclude(connection__state=ConnectionState.REVOKED)
-    found = list(rows.values_list("connection__workspace_id", flat=True))
-    return Reach(len(found), len(set(found)))
+    workspace_ids = list(rows.values_list("connection__workspace_id", flat=True))
+    return Reach(len(workspace_ids), len(set(workspace_ids)))
 
 
 def goes_beyond(scope: Scope, workflow: Workflow) -> bool:
@@ -246,11 +246,11 @@ def goes_beyond(scope: Scope, workflow: Workflow) -> bool:
 
 def choose_free_name(agency: Agency, name: str) -> str:
     """Return `name`, or `name (2)` where the agency has a workflow of that name."""
-    taken, number, found = set(agency.workflows.values_list("name", flat=True)), 1, name
-    while found in taken:
+    taken, number, candidate = set(agency.workflows.values_list("name", flat=True)), 1, name
+    while candidate in taken:
         number += 1
-        found = f"{name[:90]} ({number})"
-    return found
+        candidate = f"{name[:90]} ({number})"
+    return candidate
 
 
 def build_detail(scope: Scope, workflow: Workflow) -> WorkflowDetail:
@@ -270,51 +270,51 @@ def list_connectable(scope: Scope) -> "QuerySet[Connection]":
 
     Archived clients and ended connections are left out.
     """
-    found = Connection.objects.filter(
+    connections = Connection.objects.filter(
         workspace__in=scope.workspaces.filter(archived_at__isnull=True)
     )
-    found = found.filter(agency=scope.agency).exclude(state=ConnectionState.REVOKED)
-    return found.select_related("workspace").order_by(
+    connections = connections.filter(agency=scope.agency).exclude(state=ConnectionState.REVOKED)
+    return connections.select_related("workspace").order_by(
         "workspace__name", "workspace_id", "name", "id"
     )
 
 
 def list_choosable(scope: Scope, workflow: Workflow) -> list[Connection]:
     """List the connections to choose from, and those of the workflow that are disconnected."""
-    there = {connection.pk: connection for connection in list_connectable(scope)}
-    gone = [
+    connectable = {connection.pk: connection for connection in list_connectable(scope)}
+    disconnected = [
         link.connection
-        for link in _applications(scope, [workflow])
-        if link.connection_id not in there
+        for link in _list_applications(scope, [workflow])
+        if link.connection_id not in connectable
     ]
-    return [*there.values(), *gone]
+    return [*connectable.values(), *disconnected]
 
 
-def group_by_client(found: Iterable[Connection]) -> list[ClientConnections]:
+def group_by_client(connections: Iterable[Connection]) -> list[ClientConnections]:
     """Group the connections by client, in their order."""
     groups: dict[int, ClientConnections] = {}
-    for connection in found:
-        place = groups.setdefault(
+    for connection in connections:
+        client = groups.setdefault(
             connection.workspace_id, ClientConnections(connection.workspace, [])
         )
-        place.connections.append(connection)
+        client.connections.append(connection)
     return list(groups.values())
 
 
 def find_applied_ids(scope: Scope, workflow: Workflow) -> set[int]:
     """Return ids of the connections of this scope that the workflow listens to."""
-    return {link.connection_id for link in _applications(scope, [workflow])}
+    return {link.connection_id for link in _list_applications(scope, [workflow])}
 
 
 def list_names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
     """List, by connection, the names of the published workflows that listen to it."""
-    found: dict[int, list[str]] = defaultdict(list)
+    names: dict[int, list[str]] = defaultdict(list)
     links = WorkflowConnection.objects.filter(
         connection__in=connection_ids, workflow__state=WorkflowState.PUBLISHED
     ).order_by("workflow__name")
     for connection_id, name in links.values_list("connection_id", "workflow__name"):
-        found[connection_id].append(name)
-    return dict(found)
+        names[connection_id].append(name)
+    return dict(names)
 
 
 def list_record_runs(
@@ -323,10 +323,10 @@ def list_record_runs(
     """List the connection's activations with these ids or events, for the history of a record."""
     rows = Activation.objects.filter(Q(pk__in=ids) | Q(event__in=event_ids), connection=connection)
     rows = rows.select_related("agency", "workspace").defer("trigger_data", "outputs")
-    return [_run(row) for row in rows.order_by("-id")[:SHOWN]]
+    return [_build_run(row) for row in rows.order_by("-id")[:SHOWN]]
 
 
-def _run(row: Activation) -> Run:
+def _build_run(row: Activation) -> Run:
     url = reverse("workflows:activation-detail", args=(row.agency.slug, row.workspace.slug, row.pk))
     return Run(
         row.pk, row.created_at, row.state, row.workflow_name, row.version_number, row.error, url
@@ -334,15 +334,17 @@ def _run(row: Activation) -> Run:
 
 
 def list_newest_activations(scope: Scope, workflow: Workflow, count: int) -> list[Activation]:
-    found = Activation.objects.filter(workflow=workflow, workspace__in=scope.workspaces).order_by(
-        "-id"
-    )
+    activations = Activation.objects.filter(
+        workflow=workflow, workspace__in=scope.workspaces
+    ).order_by("-id")
     return list(
-        found.select_related("workspace", "connection").defer("trigger_data", "outputs")[:count]
+        activations.select_related("workspace", "connection").defer("trigger_data", "outputs")[
+            :count
+        ]
     )
 
 
-def _visible(scope: Scope) -> "QuerySet[Workflow]":
+def _list_visible(scope: Scope) -> "QuerySet[Workflow]":
     rows = scope.agency.workflows.all()
     if scope.workspace is None:
         return rows
@@ -354,43 +356,45 @@ def _visible(scope: Scope) -> "QuerySet[Workflow]":
 
 def list_pauses(scope: Scope, workflow: Workflow) -> "QuerySet[OrganisationPause]":
     """List the workflow's pauses in force at organisations of this scope."""
-    return _pauses(scope).filter(workflow=workflow)
+    return _list_pauses(scope).filter(workflow=workflow)
 
 
 def list_applications(scope: Scope, workflow: Workflow) -> "QuerySet[WorkflowConnection]":
-    return _applications(scope, [workflow])
+    return _list_applications(scope, [workflow])
 
 
-def _pauses(scope: Scope) -> "QuerySet[OrganisationPause]":
+def _list_pauses(scope: Scope) -> "QuerySet[OrganisationPause]":
     """List the pauses in force at organisations of this scope."""
-    found = organisation_pauses.list_active(
+    pauses = organisation_pauses.list_active(
         agency=scope.agency, connection__workspace__in=scope.workspaces
     )
-    return found.select_related("connection__workspace").order_by("since", "pk")
+    return pauses.select_related("connection__workspace").order_by("since", "pk")
 
 
-def _paused_itself(scope: Scope) -> Q:
+def _has_safety_pause(scope: Scope) -> Q:
     """Build the condition for workflows with a safety pause in this scope.
 
     Workflows that an earlier release stopped everywhere are included.
     """
-    here = organisation_pauses.list_active(
+    pauses = organisation_pauses.list_active(
         workflow=OuterRef("pk"), by_safety=True, connection__workspace__in=scope.workspaces
     )
-    return Q(Exists(here)) | Q(state=WorkflowState.SAFETY)
+    return Q(Exists(pauses)) | Q(state=WorkflowState.SAFETY)
 
 
-def _applications(scope: Scope, found: Sequence[Workflow]) -> "QuerySet[WorkflowConnection]":
+def _list_applications(
+    scope: Scope, workflows: Sequence[Workflow]
+) -> "QuerySet[WorkflowConnection]":
     links = WorkflowConnection.objects.filter(
-        workflow__in=found, connection__workspace__in=scope.workspaces
+        workflow__in=workflows, connection__workspace__in=scope.workspaces
     )
     return links.select_related("connection__workspace").order_by(
         "connection__workspace__name", "connection__name", "id"
     )
 
 
-def _figures(scope: Scope, ids: Sequence[int]) -> dict[int, Figures]:
-    place = "AND a.workspace_id = %(workspace)s" if scope.workspace else ""
+def _load_figures(scope: Scope, ids: Sequence[int]) -> dict[int, Figures]:
+    workspace_condition = "AND a.workspace_id = %(workspace)s" if scope.workspace else ""
     values: dict[str, Any] = {
         "agency": scope.agency.pk,
         "workflows": list(ids),
@@ -399,14 +403,14 @@ def _figures(scope: Scope, ids: Sequence[int]) -> dict[int, Figures]:
         "ends": ENDS,
     }
     with database.cursor() as cursor:
-        cursor.execute(FIGURES.format(place=place), values)
+        cursor.execute(FIGURES.format(place=workspace_condition), values)
         return {
             pk: Figures(last_at, int(good), int(bad))
             for pk, last_at, good, bad in cursor.fetchall()
         }
 
 
-def _row(
+def _build_row(
     workflow: Workflow,
     versions: list[Version],
     links: list[Connection],
@@ -415,10 +419,10 @@ def _row(
 ) -> WorkflowRow:
     live = next((version for version in versions if version.live), None)
     draft = next((version for version in versions if version.published_at is None), None)
-    told = live or versions[-1]
+    described = live or versions[-1]
     return WorkflowRow(
         workflow=workflow,
-        trigger=trigger_in_words(Draft.of(told)),
+        trigger=trigger_in_words(Draft.of(described)),
         live=live.number if live else None,
         draft=draft.number if draft else None,
         connections=links,

@@ -60,7 +60,7 @@ def run_step_test(
 ) -> StepTestResult:
     """Test the step at this position on the event, which must be of one of these connections."""
     try:
-        return _ask(draft, position, event, connections, agency, user)[0]
+        return _request_results(draft, position, event, connections, agency, user)[0]
     except NotTested as error:
         return error.trial
 
@@ -69,10 +69,10 @@ def run_all_steps(
     draft: Draft, event: str, connections: Sequence[int], *, agency: Agency, user: User
 ) -> list[StepTestResult]:
     """Test each step on the event, up to the one that would end the run. Raise NotTested."""
-    return _ask(draft, None, event, connections, agency, user)
+    return _request_results(draft, None, event, connections, agency, user)
 
 
-def _ask(
+def _request_results(
     draft: Draft,
     position: int | None,
     event: str,
@@ -92,31 +92,35 @@ def _ask(
     if not _free.acquire(blocking=False):
         raise NotTested(CROWDED)
     try:
-        with _claimed(agency) as is_ours:
+        with _claim_test(agency) as is_ours:
             if not is_ours:
                 raise NotTested(BUSY)
-            return _read(ask_process(exact_json.dumps(request).encode()))
+            return _read_results(ask_process(exact_json.dumps(request).encode()))
     finally:
         _free.release()
 
 
 def answer_request(request: bytes) -> bytes:
     """Test one step or all of them, in the process, and return the results as JSON."""
-    given = exact_json.loads(request)
-    draft = Draft(given["trigger"], given["settings"], [Step.of(step) for step in given["steps"]])
-    event = find_event(given["connections"], draft.trigger, given["event"])
+    parameters = exact_json.loads(request)
+    draft = Draft(
+        parameters["trigger"],
+        parameters["settings"],
+        [Step.of(step) for step in parameters["steps"]],
+    )
+    event = find_event(parameters["connections"], draft.trigger, parameters["event"])
     if event is None:  # gone since the page was drawn
-        found = [StepTestResult("failed", "This event is not there any more. Choose another.")]
+        results = [StepTestResult("failed", "This event is not there any more. Choose another.")]
     else:
-        user = User.objects.get(pk=given["user"])
-        if given["position"] is None:
-            found = try_all(draft, event, user)
+        user = User.objects.get(pk=parameters["user"])
+        if parameters["position"] is None:
+            results = try_all(draft, event, user)
         else:
-            found = [try_out(draft, given["position"], event, user)]
-    return exact_json.dumps([asdict(trial) for trial in found]).encode()
+            results = [try_out(draft, parameters["position"], event, user)]
+    return exact_json.dumps([asdict(trial) for trial in results]).encode()
 
 
-def _in_process(request: bytes) -> bytes:
+def _run_process(request: bytes) -> bytes:
     """Return the process's output; empty where it was stopped or died of its limits."""
     command = [sys.executable, "-m", "workflows.builder.step_test_process"]
     environment = {**os.environ, "DATABASE_POOL": "false"}
@@ -135,11 +139,11 @@ def _in_process(request: bytes) -> bytes:
     return done.stdout if done.returncode == 0 else b""
 
 
-ask_process: Callable[[bytes], bytes] = _in_process
+ask_process: Callable[[bytes], bytes] = _run_process
 
 
 @contextmanager
-def _claimed(agency: Agency) -> Iterator[bool]:
+def _claim_test(agency: Agency) -> Iterator[bool]:
     """Claim the agency's one test, in the cache that all web processes share; yield False if
     taken.
     """
@@ -152,17 +156,18 @@ def _claimed(agency: Agency) -> Iterator[bool]:
             cache.delete(key)
 
 
-def _read(answered: bytes) -> list[StepTestResult]:
+def _read_results(answered: bytes) -> list[StepTestResult]:
     if not answered:
         raise NotTested(STOPPED)
-    return [_trial(given) for given in exact_json.loads(answered)]
+    return [_read_result(result) for result in exact_json.loads(answered)]
 
 
-def _trial(given: dict[str, Any]) -> StepTestResult:
+def _read_result(stored: dict[str, Any]) -> StepTestResult:
     pairs = {
-        name: [(str(path), str(text)) for path, text in given[name]] for name in ("input", "output")
+        name: [(str(path), str(text)) for path, text in stored[name]]
+        for name in ("input", "output")
     }
-    calls = given["calls"]
+    calls = stored["calls"]
     return replace(
-        StepTestResult(**given | pairs), calls=None if calls is None else Decimal(str(calls))
+        StepTestResult(**stored | pairs), calls=None if calls is None else Decimal(str(calls))
     )

@@ -96,7 +96,7 @@ def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Event
     if trigger.by_hand:
         return [
             EventChoice(build_manual_event(connection), "")
-            for connection in _connections(connection_ids)
+            for connection in _load_connections(connection_ids)
         ]
     return name_events(
         trigger,
@@ -104,11 +104,11 @@ def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Event
     )
 
 
-def name_events(trigger: Trigger, events: Iterable[Event]) -> list[EventChoice]:
+def name_events(trigger: Trigger, source_events: Iterable[Event]) -> list[EventChoice]:
     """Name each event by its record, in the order given."""
-    found = list(events)
-    known = Activation.objects.filter(event__in=[event.pk for event in found]).exclude(subject="")
-    subjects = dict(known.values_list("event_id", "subject"))
+    events = list(source_events)
+    named = Activation.objects.filter(event__in=[event.pk for event in events]).exclude(subject="")
+    subjects = dict(named.values_list("event_id", "subject"))
     return [
         EventChoice(
             e,
@@ -116,7 +116,7 @@ def name_events(trigger: Trigger, events: Iterable[Event]) -> list[EventChoice]:
             or trigger.subject(trigger.data(e))
             or f"record {str(e.resource_id)[:8]}",
         )
-        for e in found
+        for e in events
     ]
 
 
@@ -132,24 +132,24 @@ def find_event(connection_ids: Sequence[int], trigger_key: str, typed: str) -> E
         return list_events(connection_ids, trigger.category).filter(pk=int(digits)).first()
     chosen = [
         connection
-        for connection in _connections(connection_ids)
+        for connection in _load_connections(connection_ids)
         if typed == f"{NOW}{connection.pk}"
     ]
     return build_manual_event(chosen[0]) if chosen else None
 
 
-def _connections(connection_ids: Sequence[int]) -> list[Connection]:
-    found = Connection.objects.filter(pk__in=list(connection_ids)[:MOST_CONNECTIONS])
-    return list(found.select_related("workspace", "agency", "grant").order_by("name", "pk"))
+def _load_connections(connection_ids: Sequence[int]) -> list[Connection]:
+    connections = Connection.objects.filter(pk__in=list(connection_ids)[:MOST_CONNECTIONS])
+    return list(connections.select_related("workspace", "agency", "grant").order_by("name", "pk"))
 
 
 def list_events(connection_ids: Sequence[int], category: str) -> "QuerySet[Event]":
-    found = Event.objects.filter(
+    events = Event.objects.filter(
         connection__in=list(connection_ids)[:MOST_CONNECTIONS],
         category=category,
         received_at__gt=timezone.now() - RECENT,
     )
-    return found.select_related("connection__workspace", "connection__agency", "connection__grant")
+    return events.select_related("connection__workspace", "connection__agency", "connection__grant")
 
 
 def try_out(draft: Draft, position: int, event: Event, user: User) -> StepTestResult:
@@ -169,8 +169,8 @@ def try_all(draft: Draft, event: Event, user: User) -> list[StepTestResult]:
 
 
 def _try_out(draft: Draft, position: int, event: Event, user: User) -> StepTestResult:
-    found = list_problems(draft, RunScope(event.connection.agency, [event.connection]))
-    wrong = [problem for problem in found if problem.where in {"trigger", *range(position + 1)}]
+    problems = list_problems(draft, RunScope(event.connection.agency, [event.connection]))
+    wrong = [problem for problem in problems if problem.where in {"trigger", *range(position + 1)}]
     if wrong:
         return StepTestResult("failed", f"First finish what is missing: {wrong[0].message}")
     with evaluation_budget():
@@ -192,14 +192,14 @@ def try_steps(draft: Draft, event: Event, user: User) -> Iterator[StepTestResult
             yield StepTestResult("failed", "It was not begun: the steps before it took too long.")
             return
         with evaluation_budget():
-            trial, output = _try(build_plan(step.as_stored()), context, event, user)
+            trial, output = _try_step(build_plan(step.as_stored()), context, event, user)
         yield trial
         if trial.state not in {"done", "preview", "skipped"}:
             return
         context["steps"][step.name] = output
 
 
-def _try(
+def _try_step(
     step: StepPlan, context: Mapping[str, Any], event: Event, user: User
 ) -> tuple[StepTestResult, Any]:
     """Return the step's result, and its output for later steps."""
@@ -225,46 +225,48 @@ def _try(
     if not all(action.reads(data) for data in rows):
         sample = action.sample if elements is None else [action.sample]
         previews = [action.preview(call, data) for call, data in zip(calls, rows, strict=True)]
-        return _previewed(action, previews, shown), sample
+        return _summarize_previews(action, previews, shown), sample
     outcomes = action.run_many(calls, rows) if calls else []
-    return _told(outcomes, shown, is_list=elements is not None)
+    return _summarize_outcomes(outcomes, shown, is_list=elements is not None)
 
 
-def _previewed(
+def _summarize_previews(
     action: Action, previews: Sequence[Preview | Outcome | None], shown: Any
 ) -> StepTestResult:
     """Return the preview of a list's first element, or the reason why one would not go out."""
     for preview in previews:
         if isinstance(preview, TryLater):
-            return StepTestResult("later", preview.reason, _flat(shown))
+            return StepTestResult("later", preview.reason, _flatten(shown))
         if isinstance(preview, Failed | Unknown):
-            return StepTestResult("failed", preview.message, _flat(shown))
+            return StepTestResult("failed", preview.message, _flatten(shown))
     first = previews[0] if previews else None
     if not isinstance(first, Preview):
-        return StepTestResult("preview", input=_flat(shown))
+        return StepTestResult("preview", input=_flatten(shown))
     text = (
         first.document if isinstance(first.document, str) else timeline.format_json(first.document)
     )
     return StepTestResult(
-        "preview", "", _flat(shown), head=first.head, document=text, calls=action.cost.alone
+        "preview", "", _flatten(shown), head=first.head, document=text, calls=action.cost.alone
     )
 
 
-def _told(outcomes: Sequence[Outcome], shown: Any, *, is_list: bool) -> tuple[StepTestResult, Any]:
+def _summarize_outcomes(
+    outcomes: Sequence[Outcome], shown: Any, *, is_list: bool
+) -> tuple[StepTestResult, Any]:
     for outcome in outcomes:
         match outcome:
             case Stopped(reason):
-                return StepTestResult("stopped", reason, _flat(shown)), None
+                return StepTestResult("stopped", reason, _flatten(shown)), None
             case TryLater(reason):
-                return StepTestResult("later", reason, _flat(shown)), None
+                return StepTestResult("later", reason, _flatten(shown)), None
             case Failed(_, message) | Unknown(message):
-                return StepTestResult("failed", message, _flat(shown)), None
+                return StepTestResult("failed", message, _flatten(shown)), None
     outputs = [outcome.output for outcome in outcomes if isinstance(outcome, Done)]
     output = outputs if is_list else outputs[0]
     return StepTestResult(
-        "done", "", _flat(shown), _flat(output), timeline.format_json(output)
+        "done", "", _flatten(shown), _flatten(output), timeline.format_json(output)
     ), output
 
 
-def _flat(value: Any) -> Fields:
+def _flatten(value: Any) -> Fields:
     return list(timeline.flatten_values(value))

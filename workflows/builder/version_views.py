@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from taskjuice.workspaces import gate
 from workflows.builder import queries as builder_queries
-from workflows.builder.views import found_workflow, page_url, refuse_beyond
+from workflows.builder.views import get_workflow, page_url, refuse_beyond
 from workflows.definition import diffs
 from workflows.definition.drafts import Draft
 from workflows.engine import lifecycle
@@ -36,26 +36,26 @@ def version_list(
 ) -> HttpResponse:
     """List all versions and compare two, by default the newest with the live or previous one."""
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    found = found_workflow(scope, workflow)
-    detail = builder_queries.build_detail(scope, found)
+    target = get_workflow(scope, workflow)
+    detail = builder_queries.build_detail(scope, target)
     versions = {version.number: version for version in detail.versions}
     form = CompareForm(request.GET)
     after = form.chosen("after", versions) or detail.versions[0]
-    before = form.chosen("before", versions) or _before(after, detail.versions)
+    before = form.chosen("before", versions) or _find_earlier(after, detail.versions)
     context = {
-        "workflow": found,
+        "workflow": target,
         "detail": detail,
         "before": before,
         "after": after,
-        "goes_beyond": builder_queries.goes_beyond(scope, found),
+        "goes_beyond": builder_queries.goes_beyond(scope, target),
         "changes": diffs.list_changes(Draft.of(before), Draft.of(after)) if before != after else [],
-        "here": page_url(scope, "workflow-detail", found),
+        "here": page_url(scope, "workflow-detail", target),
         "list": page_url(scope, "workflow-list"),
     }
     return render(request, "workflows/versions.html", context)
 
 
-def _before(after: Version, versions: list[Version]) -> Version:
+def _find_earlier(after: Version, versions: list[Version]) -> Version:
     """Return the version that a draft would replace, or the one before a published version."""
     live = next(
         (version for version in versions if version.live and after.published_at is None), None
@@ -69,17 +69,17 @@ def version_restore(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int, number: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = found_workflow(scope, workflow)
-    if beyond := refuse_beyond(request, scope, found):
+    target = get_workflow(scope, workflow)
+    if beyond := refuse_beyond(request, scope, target):
         return beyond
-    if not found.versions.filter(number=number).exists():
+    if not target.versions.filter(number=number).exists():
         raise Http404("No such version.")
     try:
-        lifecycle.restore_version(workflow=found, number=number, by=scope.user)
+        lifecycle.restore_version(workflow=target, number=number, by=scope.user)
     except NotAllowedNow as error:
         messages.warning(request, str(error))
-        return redirect(page_url(scope, "workflow-detail", found))
+        return redirect(page_url(scope, "workflow-detail", target))
     messages.success(
         request, f"This draft reads like version {number}. Publish it to make it live."
     )
-    return redirect(page_url(scope, "workflow-edit", found))
+    return redirect(page_url(scope, "workflow-edit", target))

@@ -43,8 +43,8 @@ def workflow_list(request: HttpRequest, agency: str, workspace: str | None = Non
     form = WorkflowFilter(request.GET)
     form.is_valid()
     state, search = form.cleaned_data.get("state", ""), form.cleaned_data.get("q", "")
-    found = builder_queries.list_workflows(scope, state=state, search=search)
-    page = Paginator(found, ON_A_PAGE).get_page(form.cleaned_data.get("page"))
+    workflows = builder_queries.list_workflows(scope, state=state, search=search)
+    page = Paginator(workflows, ON_A_PAGE).get_page(form.cleaned_data.get("page"))
     context = {
         "counts": builder_queries.count_by_filter(scope),
         "page": page,
@@ -108,12 +108,12 @@ def workflow_new(request: HttpRequest, agency: str, workspace: str | None = None
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     edit = Edit(scope, None, None, list(builder_queries.list_connectable(scope)))
     if request.method == "POST":
-        return _take(request, edit)
+        return _process_post(request, edit)
     point = STARTING_POINTS.get(request.GET.get("template", ""))
     ticked = [edit.within[0].pk] if len(edit.within) == 1 else []
-    form = _form(edit, name=point.name if point else "", ticked=ticked)
+    form = _build_form(edit, name=point.name if point else "", ticked=ticked)
     draft = point.draft_for(scope.user.email) if point else blank_draft()
-    return _page(request, edit, Builder.of(draft, load_choices(scope.agency)), form)
+    return _render_builder(request, edit, Builder.of(draft, load_choices(scope.agency)), form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -121,26 +121,31 @@ def workflow_edit(
     request: HttpRequest, agency: str, workspace: str | None = None, *, workflow: int
 ) -> Answer:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = found_workflow(scope, workflow)
-    if beyond := refuse_beyond(request, scope, found):
+    target = get_workflow(scope, workflow)
+    if beyond := refuse_beyond(request, scope, target):
         return beyond
-    if found.state == WorkflowState.ARCHIVED:
+    if target.state == WorkflowState.ARCHIVED:
         messages.warning(request, "The workflow is archived. Bring it back before you change it.")
-        return redirect(page_url(scope, "workflow-detail", found))
+        return redirect(page_url(scope, "workflow-detail", target))
     edit = Edit(
-        scope, found, lifecycle.current_content(found), builder_queries.list_choosable(scope, found)
+        scope,
+        target,
+        lifecycle.current_content(target),
+        builder_queries.list_choosable(scope, target),
     )
     if request.method == "POST":
-        return _take(request, edit)
+        return _process_post(request, edit)
     assert edit.content is not None  # set above
-    wrong = validation.list_problems(edit.content.draft, lifecycle.get_run_scope(found))
+    wrong = validation.list_problems(edit.content.draft, lifecycle.get_run_scope(target))
     builder = Builder.of(edit.content.draft, load_choices(scope.agency), wrong)
     builder = builder.with_cautions(publish_warnings.list_cautions(edit.content.draft))
-    ticked = sorted(builder_queries.find_applied_ids(scope, found))
-    return _page(request, edit, builder, _form(edit, name=found.name, ticked=ticked))
+    ticked = sorted(builder_queries.find_applied_ids(scope, target))
+    return _render_builder(
+        request, edit, builder, _build_form(edit, name=target.name, ticked=ticked)
+    )
 
 
-def _take(request: HttpRequest, edit: Edit) -> Answer:
+def _process_post(request: HttpRequest, edit: Edit) -> Answer:
     """Process a POST of the builder: change the page, save the draft, or publish it."""
     before = edit.content.draft if edit.content else None
     offers = load_choices(edit.scope.agency)
@@ -148,29 +153,31 @@ def _take(request: HttpRequest, edit: Edit) -> Answer:
     do = request.POST.get("do", "save")
     if do not in {"save", "publish"}:
         ticked = whole_ids(request.POST.getlist("connections"))
-        form = _form(edit, name=request.POST.get("name", ""), ticked=ticked)
+        form = _build_form(edit, name=request.POST.get("name", ""), ticked=ticked)
         verb, _, handle = do.partition(":")
         if verb == "test":
-            return _page(request, edit, _tested(request, edit, builder, handle, ticked), form)
-        return _page(request, edit, builder.changed(do), form)
-    form = WorkflowForm(_with_name(request), found=edit.within)
+            return _render_builder(
+                request, edit, _run_test(request, edit, builder, handle, ticked), form
+            )
+        return _render_builder(request, edit, builder.changed(do), form)
+    form = WorkflowForm(_add_template_name(request), found=edit.within)
     if not form.is_valid():
-        return _page(request, edit, builder, form, status=422)
+        return _render_builder(request, edit, builder, form, status=422)
     try:
-        saved = _save(request, edit, builder, form)
+        saved = _save_workflow(request, edit, builder, form)
     except ValidationError as error:
         form.add_error("name", error)
-        return _page(request, edit, builder, form, status=422)
+        return _render_builder(request, edit, builder, form, status=422)
     except StaleDraft as stale:
-        return _page(request, edit, builder, form, status=409, stale=stale)
+        return _render_builder(request, edit, builder, form, status=409, stale=stale)
     return (
         publish_workflow(request, edit.scope, saved)
         if do == "publish"
-        else _saved(request, edit.scope, saved)
+        else _report_saved(request, edit.scope, saved)
     )
 
 
-def _tested(
+def _run_test(
     request: HttpRequest, edit: Edit, builder: Builder, handle: str, ticked: list[int]
 ) -> Builder:
     """Return the page with the result of a step test, which runs in a process of its own."""
@@ -186,7 +193,9 @@ def _tested(
     return builder.tested(handle, test)
 
 
-def _save(request: HttpRequest, edit: Edit, builder: Builder, form: WorkflowForm) -> Workflow:
+def _save_workflow(
+    request: HttpRequest, edit: Edit, builder: Builder, form: WorkflowForm
+) -> Workflow:
     name, by = form.cleaned_data["name"], edit.scope.user
     if edit.workflow is None:
         return lifecycle.create_workflow(
@@ -204,15 +213,15 @@ def _save(request: HttpRequest, edit: Edit, builder: Builder, form: WorkflowForm
     return edit.workflow
 
 
-def _saved(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
+def _report_saved(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
     draft = lifecycle.current_content(workflow).draft
-    left = len(validation.list_problems(draft, lifecycle.get_run_scope(workflow)))
-    if left:
-        things = "one thing is" if left == 1 else f"{left} things are"
+    count = len(validation.list_problems(draft, lifecycle.get_run_scope(workflow)))
+    if count:
+        things = "one thing is" if count == 1 else f"{count} things are"
         messages.info(request, f"Saved. Before it can be published, {things} to be finished.")
     else:
         messages.success(request, "Saved. Nothing runs before it is published.")
-    return _go(request, page_url(scope, "workflow-edit", workflow))
+    return _redirect(request, page_url(scope, "workflow-edit", workflow))
 
 
 def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer:
@@ -221,7 +230,7 @@ def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> 
     except NotPublishable as error:
         things = "One thing is" if len(error.found) == 1 else f"{len(error.found)} things are"
         messages.error(request, f"Not published yet. {things} to be finished first.")
-        return _go(request, f"{page_url(scope, 'workflow-edit', workflow)}#problems")
+        return _redirect(request, f"{page_url(scope, 'workflow-edit', workflow)}#problems")
     except NotAllowedNow as error:
         messages.warning(request, str(error))
     else:
@@ -236,10 +245,10 @@ def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> 
                 request,
                 f"{name} is disconnected: nothing starts there until it is connected again.",
             )
-    return _go(request, page_url(scope, "workflow-detail", workflow))
+    return _redirect(request, page_url(scope, "workflow-detail", workflow))
 
 
-def _page(
+def _render_builder(
     request: HttpRequest,
     edit: Edit,
     builder: Builder,
@@ -276,11 +285,11 @@ def _page(
     )
 
 
-def found_workflow(scope: Scope, pk: int) -> Workflow:
-    found = builder_queries.find_workflow(scope, pk)
-    if found is None:
+def get_workflow(scope: Scope, pk: int) -> Workflow:
+    workflow = builder_queries.find_workflow(scope, pk)
+    if workflow is None:
         raise Http404("No such workflow here.")
-    return found
+    return workflow
 
 
 def refuse_beyond(request: HttpRequest, scope: Scope, workflow: Workflow) -> Answer | None:
@@ -291,14 +300,14 @@ def refuse_beyond(request: HttpRequest, scope: Scope, workflow: Workflow) -> Ans
         request,
         f"{workflow.name} runs at {builder_queries.count_reach(workflow)}. It is changed here, at all of them at once.",
     )
-    return _go(request, page_url(replace(scope, workspace=None), "workflow-detail", workflow))
+    return _redirect(request, page_url(replace(scope, workspace=None), "workflow-detail", workflow))
 
 
-def _form(edit: Edit, *, name: str, ticked: list[int]) -> WorkflowForm:
+def _build_form(edit: Edit, *, name: str, ticked: list[int]) -> WorkflowForm:
     return WorkflowForm(initial={"name": name, "connections": ticked}, found=edit.within)
 
 
-def _with_name(request: HttpRequest) -> "object":
+def _add_template_name(request: HttpRequest) -> "object":
     """Return the POST, with the template's name where none was typed."""
     point = STARTING_POINTS.get(request.POST.get("template", ""))
     if point is None or "name" in request.POST:
@@ -312,7 +321,7 @@ def _is_htmx(request: HttpRequest) -> bool:
     return "HX-Request" in request.headers
 
 
-def _go(request: HttpRequest, url: str) -> Answer:
+def _redirect(request: HttpRequest, url: str) -> Answer:
     return HttpResponseClientRedirect(url) if _is_htmx(request) else redirect(url)
 
 

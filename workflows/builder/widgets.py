@@ -32,15 +32,15 @@ class _Rows(forms.Widget):
     most = 60
 
     def rows_of(self, data: Mapping[str, Any], name: str) -> list[dict[str, str]]:
-        found = []
+        rows = []
         for number in range(self.most):
             if f"{name}-{number}-{self.columns[0]}" not in data:
                 break
             row = {column: read_text(data, f"{name}-{number}-{column}") for column in self.columns}
             is_typed = any(row[column] for column in self.columns if column != "operator")
             if is_typed and data.get("do") != f"drop:{name}-{number}":
-                found.append(row)
-        return found
+                rows.append(row)
+        return rows
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         return f"{name}-0-{self.columns[0]}" not in data
@@ -49,17 +49,17 @@ class _Rows(forms.Widget):
         return f"{id_}-0-{self.columns[0]}" if id_ else ""
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    found = exact_json.loads(value) if isinstance(value, str) and value else value
-    return found if isinstance(found, dict) else {}
+def _as_mapping(value: Any) -> dict[str, Any]:
+    parsed = exact_json.loads(value) if isinstance(value, str) and value else value
+    return parsed if isinstance(parsed, dict) else {}
 
 
-def _list(value: Any) -> list[dict[str, Any]]:
+def _as_rows(value: Any) -> list[dict[str, Any]]:
     """Return the rows; earlier releases stored named values as a mapping."""
-    found = exact_json.loads(value) if isinstance(value, str) and value else value
-    if isinstance(found, dict):
-        return [{"name": name, "value": text} for name, text in found.items()]
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+    parsed = exact_json.loads(value) if isinstance(value, str) and value else value
+    if isinstance(parsed, dict):
+        return [{"name": name, "value": text} for name, text in parsed.items()]
+    return [row for row in parsed if isinstance(row, dict)] if isinstance(parsed, list) else []
 
 
 class ConditionRows(_Rows):
@@ -74,7 +74,7 @@ class ConditionRows(_Rows):
         return {"match": match, "rows": self.rows_of(data, name)}
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        condition = _mapping(value)
+        condition = _as_mapping(value)
         rows = [row for row in condition.get("rows") or [] if isinstance(row, dict)]
         own = {
             "match": condition.get("match", "all"),
@@ -99,7 +99,7 @@ class ValueRows(_Rows):
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
-        rows = [{column: row.get(column, "") for column in self.columns} for row in _list(value)]
+        rows = [{column: row.get(column, "") for column in self.columns} for row in _as_rows(value)]
         context["widget"]["rows"] = [*rows, dict.fromkeys(self.columns, "")]
         return context
 
@@ -118,8 +118,8 @@ class HeaderRows(ValueRows):
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
-        known = {secret.name for secret in self.secrets}
-        context["widget"] |= {"secrets": self.secrets, "known": known}
+        names = {secret.name for secret in self.secrets}
+        context["widget"] |= {"secrets": self.secrets, "known": names}
         return context
 
 
@@ -150,7 +150,7 @@ class FormRows(_Rows):
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context = super().get_context(name, value, attrs)
         whole = value if isinstance(value, str) else ""
-        rows = [] if whole else [*_list(value), {}]
+        rows = [] if whole else [*_as_rows(value), {}]
         context["widget"] |= {
             "whole": whole,
             "word": self.word,
@@ -182,15 +182,18 @@ class AddressesInput(forms.TextInput):
         if name not in data and not picked:
             return None
         return ", ".join(
-            [*dict.fromkeys(one.lower() for one in picked), *_addresses(data.get(name))]
+            [
+                *dict.fromkeys(address.lower() for address in picked),
+                *_split_addresses(data.get(name)),
+            ]
         )
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        known = {colleague.address for colleague in self.colleagues}
-        given = _addresses(value)
-        others = [address for address in given if address.lower() not in known]
+        colleague_addresses = {colleague.address for colleague in self.colleagues}
+        addresses = _split_addresses(value)
+        others = [address for address in addresses if address.lower() not in colleague_addresses]
         context = super().get_context(name, ", ".join(others), attrs)
-        picked = {address.lower() for address in given}
+        picked = {address.lower() for address in addresses}
         rows = [(colleague, colleague.address in picked) for colleague in self.colleagues]
         context["widget"] |= {
             "colleagues": rows,
@@ -199,7 +202,7 @@ class AddressesInput(forms.TextInput):
         return context
 
 
-def _addresses(value: Any) -> list[str]:
+def _split_addresses(value: Any) -> list[str]:
     return [part.strip() for part in ADDRESS.findall(str(value or "")) if part.strip()]
 
 

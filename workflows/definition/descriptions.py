@@ -19,8 +19,8 @@ def trigger_title(key: str) -> str:
 
 def trigger_in_words(draft: Draft) -> str:
     """Describe the trigger and its settings: `An invoice or bill changes, when it is created`."""
-    known = registry.triggers.get(draft.trigger)
-    if known is not None and (words := known.in_words(draft.settings)):
+    trigger = registry.triggers.get(draft.trigger)
+    if trigger is not None and (words := trigger.in_words(draft.settings)):
         return words
     parts = [trigger_title(draft.trigger)]
     fields = _settings(draft.trigger)
@@ -112,10 +112,10 @@ def _are_named(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(row, dict) and "name" in row for row in value)
 
 
-def _named_in_words(given: Any) -> Iterator[tuple[str, str]]:
-    rows = given if isinstance(given, list) else []
+def _named_in_words(values: Any) -> Iterator[tuple[str, str]]:
+    rows = values if isinstance(values, list) else []
     secrets = {str(row.get("name")): row["secret"] for row in rows if row.get("secret")}
-    for name, text in named_values(given).items():
+    for name, text in named_values(values).items():
         words = [shorten_text(text)] if text not in (None, "") else []
         words += [f"the secret value {secrets[name]}"] if name in secrets else []
         yield name, " and ".join(words)
@@ -132,12 +132,12 @@ def _rows_in_words(step: Step, name: str, rows: list[Any]) -> Iterator[tuple[str
         return
     labels = {key: str(cell.label) for key, cell in field.row_form.base_fields.items()}
     for number, row in enumerate(rows, start=1):
-        told = [
+        cells = [
             f"{labels.get(key, key)} {shorten_text(text)}"
             for key, text in row.items()
             if text not in (None, "")
         ]
-        yield f"{field.word.capitalize()} {number}", ", ".join(told)
+        yield f"{field.word.capitalize()} {number}", ", ".join(cells)
 
 
 def _chosen(step: Step, name: str, value: Any) -> str:

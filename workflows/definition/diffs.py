@@ -45,29 +45,29 @@ class StepChange:
 
 def list_changes(before: Draft, after: Draft) -> list[StepChange]:
     """List the changes in the order of the later version's steps, removed steps last."""
-    pairs = _pairs(before.steps, after.steps)
-    stayed = _stayed([pairs[new] for new in sorted(pairs)])
-    found = list(_of_trigger(before, after))
+    pairs = _match_steps(before.steps, after.steps)
+    stayed = _find_unmoved([pairs[new] for new in sorted(pairs)])
+    listed = list(_compare_triggers(before, after))
     for new, step in enumerate(after.steps):
         old = pairs.get(new)
         if old is None:
-            found.append(
+            listed.append(
                 StepChange("added", new + 1, step.title, step.name, fields=list(_all_fields(step)))
             )
             continue
-        found += _of_step(before.steps[old], step, old, new, moved=old not in stayed)
-    gone = [old for old in range(len(before.steps)) if old not in pairs.values()]
-    steps = [(old, before.steps[old]) for old in gone]
-    return found + [StepChange("removed", old + 1, step.title, step.name) for old, step in steps]
+        listed += _compare_steps(before.steps[old], step, old, new, moved=old not in stayed)
+    removed = [old for old in range(len(before.steps)) if old not in pairs.values()]
+    steps = [(old, before.steps[old]) for old in removed]
+    return listed + [StepChange("removed", old + 1, step.title, step.name) for old, step in steps]
 
 
-def _pairs(before: Sequence[Step], after: Sequence[Step]) -> dict[int, int]:
+def _match_steps(before: Sequence[Step], after: Sequence[Step]) -> dict[int, int]:
     """Match the steps of both versions, by new position, and return the old one of each.
 
     Name and action decide first; the content then finds steps that were renamed.
     """
     pairs: dict[int, int] = {}
-    for is_same in (_same_name, _same_content):
+    for is_same in (_has_same_name, _has_same_content):
         for new, step in enumerate(after):
             free = (old for old in range(len(before)) if old not in pairs.values())
             match = next((old for old in free if is_same(before[old], step)), None)
@@ -76,32 +76,32 @@ def _pairs(before: Sequence[Step], after: Sequence[Step]) -> dict[int, int]:
     return pairs
 
 
-def _same_name(one: Step, other: Step) -> bool:
-    return (one.name, one.action) == (other.name, other.action)
+def _has_same_name(step: Step, other: Step) -> bool:
+    return (step.name, step.action) == (other.name, other.action)
 
 
-def _same_content(one: Step, other: Step) -> bool:
-    return (one.action, one.input, one.options) == (other.action, other.input, other.options)
+def _has_same_content(step: Step, other: Step) -> bool:
+    return (step.action, step.input, step.options) == (other.action, other.input, other.options)
 
 
-def _stayed(olds: Sequence[int]) -> set[int]:
+def _find_unmoved(olds: Sequence[int]) -> set[int]:
     """Return the longest run of old positions that is still in order; every other step moved."""
     tails: list[int] = []
     ends: list[int] = []
     before: list[int] = []
     for number, old in enumerate(olds):
-        place = bisect_left(tails, old)
-        tails[place : place + 1] = [old]
-        ends[place : place + 1] = [number]
-        before.append(ends[place - 1] if place else -1)
-    found, number = set(), ends[-1] if ends else -1
+        index = bisect_left(tails, old)
+        tails[index : index + 1] = [old]
+        ends[index : index + 1] = [number]
+        before.append(ends[index - 1] if index else -1)
+    run, number = set(), ends[-1] if ends else -1
     while number >= 0:
-        found.add(olds[number])
+        run.add(olds[number])
         number = before[number]
-    return found
+    return run
 
 
-def _of_trigger(before: Draft, after: Draft) -> Iterator[StepChange]:
+def _compare_triggers(before: Draft, after: Draft) -> Iterator[StepChange]:
     fields = []
     if before.trigger != after.trigger:
         fields.append(
@@ -116,45 +116,47 @@ def _of_trigger(before: Draft, after: Draft) -> Iterator[StepChange]:
         yield StepChange("changed", 0, "Starts when", fields=fields)
 
 
-def _of_step(before: Step, after: Step, old: int, new: int, *, moved: bool) -> Iterator[StepChange]:
+def _compare_steps(
+    before: Step, after: Step, old: int, new: int, *, moved: bool
+) -> Iterator[StepChange]:
     if moved:
         yield StepChange("moved", new + 1, after.title, after.name, f"it was step {old + 1}")
     if before.name != after.name:
         yield StepChange(
             "renamed", new + 1, after.title, after.name, f"it was called {before.name}"
         )
-    if fields := list(_differences(before, after)):
+    if fields := list(_compare_fields(before, after)):
         yield StepChange("changed", new + 1, after.title, after.name, fields=fields)
 
 
-def _differences(before: Step, after: Step) -> Iterator[FieldChange]:
-    old, new = dict(_told(before)), dict(_told(after))
+def _compare_fields(before: Step, after: Step) -> Iterator[FieldChange]:
+    old, new = dict(_describe_step(before)), dict(_describe_step(after))
     for label in [*new, *(label for label in old if label not in new)]:
         if old.get(label) != new.get(label):
             yield FieldChange(label, old.get(label, NOTHING), new.get(label, NOTHING))
 
 
 def _all_fields(step: Step) -> Iterator[FieldChange]:
-    for label, text in _told(step):
+    for label, text in _describe_step(step):
         yield FieldChange(label, "", text)
 
 
-def _told(step: Step) -> Iterator[tuple[str, str]]:
+def _describe_step(step: Step) -> Iterator[tuple[str, str]]:
     """List (label, text) of the step's whole input and options."""
     for name, value in in_order(step):
         for label, text in value_in_words(step, name, value):
             if text:
                 yield label, text
-    yield from _told_beside(step.options)
+    yield from _describe_options(step.options)
 
 
-def _told_beside(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    condition = given.get("only_if")
+def _describe_options(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    condition = options.get("only_if")
     if isinstance(condition, Mapping) and condition.get("rows"):
         yield "Only if", " ".join(step_options.condition_in_words(condition))
-    if given.get("for_each"):
-        yield "Once for each element of", step_options.shorten_text(given["for_each"])
-    for line in step_options.in_words({"on_error": given.get("on_error")}):
+    if options.get("for_each"):
+        yield "Once for each element of", step_options.shorten_text(options["for_each"])
+    for line in step_options.in_words({"on_error": options.get("on_error")}):
         label, _, text = line.partition(": ")
         yield label, text
-    yield from guards.describe_limits(given.get("guard"))
+    yield from guards.describe_limits(options.get("guard"))

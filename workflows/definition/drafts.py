@@ -13,14 +13,14 @@ MAX_STEPS = MOST_STEPS
 NAME_SHAPE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
-def named_values(given: Any) -> dict[str, Any]:
+def named_values(stored: Any) -> dict[str, Any]:
     """Return a step's named values in their order.
 
     They are stored as rows {"name", "value"}, or as a mapping by earlier releases.
     """
-    if isinstance(given, Mapping):
-        return dict(given)
-    rows = given if isinstance(given, list) else []
+    if isinstance(stored, Mapping):
+        return dict(stored)
+    rows = stored if isinstance(stored, list) else []
     return {
         str(row.get("name", "")): row.get("value", "") for row in rows if isinstance(row, Mapping)
     }

@@ -169,8 +169,12 @@ def _default(value: Any, other: Any = "") -> Any:
 
 
 def _size(value: Any) -> int:
-    found = to_exact(value)
-    return len(found) if isinstance(found, list | str | Mapping) else len(as_text(found))
+    exact_value = to_exact(value)
+    return (
+        len(exact_value)
+        if isinstance(exact_value, list | str | Mapping)
+        else len(as_text(exact_value))
+    )
 
 
 def _element(index: int) -> Callable[[Any], Any]:

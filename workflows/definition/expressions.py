@@ -117,14 +117,14 @@ def _evaluate(text: str, data: Mapping[str, Any], encode: Callable[[str], str] |
     context = RenderContext(template, globals=data)
     nodes = template.nodes
     if len(nodes) == 1 and isinstance(nodes[0], OutputNode) and encode is None:
-        return _worked_out(nodes[0], context, _whole)
+        return _evaluate_node(nodes[0], context, _keep_type)
     parts: list[str] = []
     size = 0
     for node in nodes:
         if isinstance(node, ContentNode):
             part = node.text
         else:
-            part = _worked_out(node, context, as_text)
+            part = _evaluate_node(node, context, as_text)
             part = encode(part) if encode else part
         size += len(part)
         if size > MAX_RESULT:
@@ -175,22 +175,22 @@ def list_required_paths(text: str) -> list[list[Any]]:
     """List the paths that must exist for the text to evaluate; a `default` filter exempts its
     own.
     """
-    found: list[list[Any]] = []
+    required: list[list[Any]] = []
     for node in parse_text(text).nodes:
         for expression in node.expressions():
             used = getattr(expression, "filters", None) or ()
             spared = (
                 getattr(expression, "left", None) if used and used[0].name == "default" else None
             )
-            found += [
-                list(one.path)
-                for one in _with_children(expression)
-                if isinstance(one, Path) and one is not spared
+            required += [
+                list(part.path)
+                for part in _with_children(expression)
+                if isinstance(part, Path) and part is not spared
             ]
-    return found
+    return required
 
 
-def _worked_out(node: Node, context: RenderContext, take: Callable[[Any], Any]) -> Any:
+def _evaluate_node(node: Node, context: RenderContext, take: Callable[[Any], Any]) -> Any:
     """Evaluate a node and convert its value with `take`; raise ExpressionError on any failure."""
     assert isinstance(node, OutputNode)  # tags do not parse
     try:
@@ -214,7 +214,7 @@ def _worked_out(node: Node, context: RenderContext, take: Callable[[Any], Any]) 
         ) from error
 
 
-def _whole(value: Any) -> Any:
+def _keep_type(value: Any) -> Any:
     """Return the value with its type kept, except that dates read as everywhere else.
 
     The result is stored with the step, so its content is spent from the budget.
@@ -229,10 +229,14 @@ def _whole(value: Any) -> Any:
                 spend_text(len(text))
             case list(elements):
                 spend_elements(len(elements))
-                pending += [one for one in elements if isinstance(one, str | list | dict)]
+                pending += [
+                    element for element in elements if isinstance(element, str | list | dict)
+                ]
             case dict(record):
                 spend_elements(len(record))
-                pending += [one for one in record.values() if isinstance(one, str | list | dict)]
+                pending += [
+                    element for element in record.values() if isinstance(element, str | list | dict)
+                ]
     return value
 
 
@@ -249,6 +253,6 @@ def _with_children(expression: Expression) -> Iterable[Expression]:
 
 
 def _in_words(error: LiquidError) -> str:
-    place = error.context()
-    where = f" (line {place[0]}, column {place[1] + 1})" if place else ""
+    position = error.context()
+    where = f" (line {position[0]}, column {position[1] + 1})" if position else ""
     return f"{error.message}{where}."

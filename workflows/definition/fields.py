@@ -32,17 +32,17 @@ class ConditionField(ExactJsonField):
     """A condition as the builder saves it; fields and values are evaluated when the step runs."""
 
     def to_python(self, value: Any) -> Any:
-        found = super().to_python(value)
-        if found in self.empty_values:
-            return found
-        if not isinstance(found, dict) or found.get("match") not in ("all", "any"):
+        condition = super().to_python(value)
+        if condition in self.empty_values:
+            return condition
+        if not isinstance(condition, dict) or condition.get("match") not in ("all", "any"):
             raise forms.ValidationError(CONDITION_SHAPE)
-        rows = found.get("rows")
+        rows = condition.get("rows")
         if not isinstance(rows, list) or not 1 <= len(rows) <= 20:
             raise forms.ValidationError("Give between 1 and 20 conditions.")
         for row in rows:
             self._check_row(row)
-        return found
+        return condition
 
     def _check_row(self, row: Any) -> None:
         if not isinstance(row, dict) or not str(row.get("field", "")).strip():
@@ -63,13 +63,13 @@ class ValuesField(ExactJsonField):
     """
 
     def to_python(self, value: Any) -> Any:
-        found = super().to_python(value)
-        if found in self.empty_values:
-            return found
-        values = named_values(found)
+        parsed = super().to_python(value)
+        if parsed in self.empty_values:
+            return parsed
+        values = named_values(parsed)
         if not 1 <= len(values) <= 50:
             raise forms.ValidationError("Give between 1 and 50 names with their values.")
-        if isinstance(found, list) and len(found) != len(values):
+        if isinstance(parsed, list) and len(parsed) != len(values):
             raise forms.ValidationError("A name is given twice.")
         if not all(name.isidentifier() and len(name) <= 60 for name in values):
             raise forms.ValidationError(

@@ -92,46 +92,46 @@ def can_guard(action: Action | None) -> bool:
 
 def as_fields(guard: Any) -> dict[str, Any]:
     """Return the form's values for a stored guard."""
-    found = dict(guard) if isinstance(guard, Mapping) else {}
-    return found | {"approve": found.get("approve_above") not in (None, "")}
+    fields = dict(guard) if isinstance(guard, Mapping) else {}
+    return fields | {"approve": fields.get("approve_above") not in (None, "")}
 
 
 def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the guard to store for the form's raw values."""
-    found = {
+    guard = {
         name: str(fields[name])
         for name in ("per_hour", *ONLY_FOR_AMOUNTS, "duplicate")
         if fields.get(name) not in (None, "")
     }
-    if fields.get("approve") in (True, "on", "true") and "approve_above" not in found:
-        found["approve_above"] = "0"
-    if "duplicate" in found and fields.get("days") not in (None, ""):
-        found["days"] = str(fields["days"])
-    return found
+    if fields.get("approve") in (True, "on", "true") and "approve_above" not in guard:
+        guard["approve_above"] = "0"
+    if "duplicate" in guard and fields.get("days") not in (None, ""):
+        guard["days"] = str(fields["days"])
+    return guard
 
 
 def list_errors(action: Action, guard: Any) -> Iterator[tuple[str, str]]:
     """List (field of GuardForm, message) for a stored guard."""
     form = GuardForm(data=as_fields(guard), action=action)
-    for name, found in form.errors.items():
-        yield from ((name, str(error)) for error in found)
+    for name, errors in form.errors.items():
+        yield from ((name, str(error)) for error in errors)
 
 
 def describe_limits(guard: Any) -> Iterator[tuple[str, str]]:
     """List (label, text) of each limit."""
-    given = guard if isinstance(guard, Mapping) else {}
+    limits = guard if isinstance(guard, Mapping) else {}
     for name, label in (("per_hour", "Writes an hour"), ("amount_per_hour", "Amount an hour")):
-        if given.get(name):
-            yield label, f"at most {given[name]}"
-    if given.get("never_above"):
-        yield "One write", f"never more than {given['never_above']}"
-    if above := given.get("approve_above"):
+        if limits.get(name):
+            yield label, f"at most {limits[name]}"
+    if limits.get("never_above"):
+        yield "One write", f"never more than {limits['never_above']}"
+    if above := limits.get("approve_above"):
         yield "A person approves", "each one" if above == "0" else f"what is above {above}"
-    if given.get("duplicate"):
-        days = given.get("days") or DEFAULT_DAYS
+    if limits.get("duplicate"):
+        days = limits.get("days") or DEFAULT_DAYS
         yield (
             f"The same within {days} days",
-            "skip the step" if given["duplicate"] == SKIP else "stop the activation",
+            "skip the step" if limits["duplicate"] == SKIP else "stop the activation",
         )
 
 

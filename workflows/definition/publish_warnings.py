@@ -25,37 +25,42 @@ Path = Sequence[Any]
 def list_cautions(draft: Draft) -> list[Problem]:
     """List each caution once, in the order of the steps."""
     with evaluation_budget():
-        found = [one for position in range(len(draft.steps)) for one in _of_step(draft, position)]
-    return list(dict.fromkeys(found))
+        cautions = [
+            caution
+            for position in range(len(draft.steps))
+            for caution in _check_step(draft, position)
+        ]
+    return list(dict.fromkeys(cautions))
 
 
-def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
+def _check_step(draft: Draft, position: int) -> Iterator[Problem]:
     step = draft.steps[position]
     if step.known_action is None:
         return
     for field, message in step.known_action.cautions(step.input):
         yield Problem(position, message, field)
-    asked = {_words(path) for path in _asked_before(draft.steps, position)}
-    for field, text in _texts_of(step, step.known_action):
-        for path in _required(text):
-            if message := _about(draft, position, path, asked):
+    filled_paths = {_format_path(path) for path in _list_filled_paths(draft.steps, position)}
+    for field, text in _list_texts(step, step.known_action):
+        for path in _read_required(text):
+            if message := _check_path(draft, position, path, filled_paths):
                 yield Problem(position, message, field)
 
 
-def _texts_of(step: Step, action: Action) -> Iterator[tuple[str, str]]:
+def _list_texts(step: Step, action: Action) -> Iterator[tuple[str, str]]:
     """List (field, text) of the texts with expressions whose values the step needs."""
     for name, value in step.input.items():
-        asked = action.form.base_fields.get(name)
-        if isinstance(asked, Templated) and isinstance(value, str):
-            value = asked.parts(value)
-        yield from ((name, text) for text in iterate_texts(_compared(value)))
+        form_field = action.form.base_fields.get(name)
+        if isinstance(form_field, Templated) and isinstance(value, str):
+            value = form_field.parts(value)
+        yield from ((name, text) for text in iterate_texts(_compared_rows(value)))
     yield from (
-        (f"{OPTION}only_if", text) for text in iterate_texts(_compared(step.options.get("only_if")))
+        (f"{OPTION}only_if", text)
+        for text in iterate_texts(_compared_rows(step.options.get("only_if")))
     )
     yield from ((f"{OPTION}for_each", text) for text in iterate_texts(step.for_each))
 
 
-def _compared(value: Any) -> Any:
+def _compared_rows(value: Any) -> Any:
     """Return the rows of a condition that need their values; return any other value unchanged."""
     rows = value.get("rows") if isinstance(value, Mapping) else None
     if not isinstance(rows, list):
@@ -67,7 +72,7 @@ def _asks_for_emptiness(row: Mapping[str, Any]) -> bool:
     return row.get("operator") in {"is-empty", "is-not-empty"}
 
 
-def _asked_before(steps: Sequence[Step], position: int) -> Iterator[Path]:
+def _list_filled_paths(steps: Sequence[Step], position: int) -> Iterator[Path]:
     """List the paths that are known to be filled, by the step's own condition or an earlier
     filter.
     """
@@ -80,42 +85,44 @@ def _asked_before(steps: Sequence[Step], position: int) -> Iterator[Path]:
             continue
         for row in condition.get("rows") or []:
             if isinstance(row, Mapping) and row.get("operator") == "is-not-empty":
-                yield from _paths(str(row.get("field", "")))
+                yield from _read_paths(str(row.get("field", "")))
 
 
-def _paths(text: str) -> list[list[Any]]:
+def _read_paths(text: str) -> list[list[Any]]:
     try:
         return list_paths(text)
     except ExpressionError:  # problems.py says so
         return []
 
 
-def _required(text: str) -> list[list[Any]]:
+def _read_required(text: str) -> list[list[Any]]:
     try:
         return list_required_paths(text)
     except ExpressionError:
         return []
 
 
-def _about(draft: Draft, position: int, path: Path, asked: set[str]) -> str:
-    words = _words(path)
-    if not words or any(words == one or words.startswith(f"{one}.") for one in asked):
+def _check_path(draft: Draft, position: int, path: Path, filled_paths: set[str]) -> str:
+    words = _format_path(path)
+    if not words or any(
+        words == filled or words.startswith(f"{filled}.") for filled in filled_paths
+    ):
         return ""
-    whole = _of_item(draft.steps[position], path)
+    whole = _expand_item(draft.steps[position], path)
     if len(whole) < 2 or whole[0] != "steps" or not isinstance(whole[1], str):
         return ""
     source = next((step for step in draft.steps[:position] if step.name == whole[1]), None)
     if source is None or source.known_action is None:
         return ""
-    if path[0] == "steps" and _may_be_passed_over(source, draft.steps[position]):
+    if path[0] == "steps" and _may_be_skipped(source, draft.steps[position]):
         return SKIPPED.format(words, source.name)
     rest = whole[2:]
     if source.for_each:  # its output is a list of outputs
         rest = rest[1:] if rest and (isinstance(rest[0], int) or rest[0] == LISTED) else []
-    return MISSING.format(words) if _may_be_left_out(source.known_action, rest) else ""
+    return MISSING.format(words) if _may_be_missing(source.known_action, rest) else ""
 
 
-def _may_be_passed_over(source: Step, reader: Step) -> bool:
+def _may_be_skipped(source: Step, reader: Step) -> bool:
     on_error = source.options.get("on_error")
     if isinstance(on_error, Mapping) and on_error.get("then") == "continue":
         return True
@@ -123,43 +130,43 @@ def _may_be_passed_over(source: Step, reader: Step) -> bool:
     return bool(condition) and condition != reader.options.get("only_if")
 
 
-def _of_item(step: Step, path: Path) -> list[Any]:
+def _expand_item(step: Step, path: Path) -> list[Any]:
     """Return the path with `item` replaced by its list: steps.invoice.LineItems[].Code."""
     if not path or path[0] != "item":
         return list(path)
-    lists = _paths(step.for_each)
+    lists = _read_paths(step.for_each)
     return [*lists[0], LISTED, *path[1:]] if len(lists) == 1 else []
 
 
-def _may_be_left_out(action: Action, rest: Path) -> bool:
+def _may_be_missing(action: Action, rest: Path) -> bool:
     """Check whether the action's output may lack a part of the path, as far as it declares."""
     if action.always is None:
         return False
-    place = ""
+    prefix = ""
     for part in rest:
         if part in {"first", "last", "size"}:  # of a list
-            return part != "size" and f"{place}{LISTED}" not in action.always
+            return part != "size" and f"{prefix}{LISTED}" not in action.always
         if isinstance(part, int) or part == LISTED:
-            place += LISTED
+            prefix += LISTED
             if part == LISTED:  # one that is there
                 continue
         elif isinstance(part, str):
-            place = f"{place}.{part}" if place else part
+            prefix = f"{prefix}.{part}" if prefix else part
         else:
             return False  # computed; judged when it runs
-        if place not in action.always:
+        if prefix not in action.always:
             return True
     return False
 
 
-def _words(path: Path) -> str:
+def _format_path(path: Path) -> str:
     """Return the path as typed, steps.invoice.Payments[0].Date; "" where a part is computed."""
-    found = ""
+    written = ""
     for part in path:
         if isinstance(part, int):
-            found += f"[{part}]"
+            written += f"[{part}]"
         elif isinstance(part, str):
-            found += f".{part}" if found else part
+            written += f".{part}" if written else part
         else:
             return ""
-    return found
+    return written

@@ -64,38 +64,41 @@ class OptionsForm(forms.Form):
 def as_fields(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the form's values for stored options."""
     on_error = options.get("on_error")
-    found = dict(on_error) if isinstance(on_error, dict) else {}
+    failure = dict(on_error) if isinstance(on_error, dict) else {}
     return {
         "only_if": options.get("only_if"),
         "for_each": options.get("for_each") or "",
-        "then": found.get("then") or STOP,
-        "times": found.get("times") or "",
-        "seconds": found.get("seconds") or (DEFAULT_SECONDS if found.get("times") else ""),
+        "then": failure.get("then") or STOP,
+        "times": failure.get("times") or "",
+        "seconds": failure.get("seconds") or (DEFAULT_SECONDS if failure.get("times") else ""),
     }
 
 
 def as_stored(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options to store for the form's raw values."""
-    found: dict[str, Any] = {}
+    stored: dict[str, Any] = {}
     only_if = fields.get("only_if")
     if isinstance(only_if, dict) and only_if.get("rows"):
-        found["only_if"] = only_if
+        stored["only_if"] = only_if
     if fields.get("for_each"):
-        found["for_each"] = fields["for_each"]
+        stored["for_each"] = fields["for_each"]
     times, then = fields.get("times") or "", fields.get("then") or STOP
     if times not in {"", "0"} or then != STOP:
-        found["on_error"] = {"then": then}
+        stored["on_error"] = {"then": then}
         if times not in {"", "0"}:
             seconds = fields.get("seconds") or DEFAULT_SECONDS
-            found["on_error"] |= {"times": _whole(times), "seconds": _whole(seconds)}
-    return found
+            stored["on_error"] |= {
+                "times": _to_whole_number(times),
+                "seconds": _to_whole_number(seconds),
+            }
+    return stored
 
 
 def list_errors(action_key: str, options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """List (field of OptionsForm, message); names in expressions are checked by validation.py."""
     form = OptionsForm(data=as_fields(options))
-    for name, found in form.errors.items():
-        yield from ((name, str(error)) for error in found)
+    for name, errors in form.errors.items():
+        yield from ((name, str(error)) for error in errors)
     if options.get("for_each") and action_key in WITHOUT_LIST:
         yield "for_each", WITHOUT_LIST[action_key]
 
@@ -103,10 +106,10 @@ def list_errors(action_key: str, options: Mapping[str, Any]) -> Iterator[tuple[s
 def sample_element(expression: str, samples: Mapping[str, Any]) -> Any:
     """Return a sample of `item` from the samples of earlier steps; None where they have none."""
     try:
-        found = evaluate_text(expression, samples)
+        elements = evaluate_text(expression, samples)
     except ExpressionError:
         return None
-    return found[0] if isinstance(found, list) and found else None
+    return elements[0] if isinstance(elements, list) and elements else None
 
 
 def in_words(options: Mapping[str, Any]) -> list[str]:
@@ -154,7 +157,7 @@ def shorten_text(value: Any, most: int = 160) -> str:
     return f"{text[:most]}…" if len(text) > most else text
 
 
-def _whole(typed: Any) -> Any:
+def _to_whole_number(typed: Any) -> Any:
     """Return a number where digits were typed; leave other text for the form to refuse."""
     text = str(typed)
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else typed

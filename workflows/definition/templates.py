@@ -36,17 +36,17 @@ class StartingPoint:
 
 
 def _rows(*rows: tuple[str, str, str], match: str = "all") -> dict[str, Any]:
-    found = [
+    rows_ = [
         {"field": field, "operator": operator, "value": value} for field, operator, value in rows
     ]
-    return {"match": match, "rows": found}
+    return {"match": match, "rows": rows_}
 
 
 def _email(
     subject: str, *lines: str, to: str = "", options: Mapping[str, Any] | None = None
 ) -> Step:
-    given = {"to": to, "subject": subject, "body": "\n\n".join(lines)}
-    return Step("email", "core/send-email", given, options or {})
+    values = {"to": to, "subject": subject, "body": "\n\n".join(lines)}
+    return Step("email", "core/send-email", values, options or {})
 
 
 def _look_up(record: str) -> Step:

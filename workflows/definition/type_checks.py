@@ -30,7 +30,7 @@ def list_mismatches(draft: Draft, position: int) -> Iterator[tuple[str, str]]:
     step = draft.steps[position]
     if step.known_action is None:
         return
-    samples = _samples(draft, position)
+    samples = _collect_samples(draft, position)
     for name, typed in step.input.items():
         field = step.known_action.form.base_fields.get(name)
         if field is None or isinstance(field, Templated | forms.ChoiceField | forms.JSONField):
@@ -38,14 +38,17 @@ def list_mismatches(draft: Draft, position: int) -> Iterator[tuple[str, str]]:
         if not isinstance(typed, str) or not PLAIN.fullmatch(typed):
             continue
         try:
-            given = evaluate_text(typed, samples)
+            sample = evaluate_text(typed, samples)
         except ExpressionError:  # not known beforehand, or said elsewhere
             continue
-        if complaint := _complaint(field, given):
-            yield name, f"{typed.strip()} gives a value such as “{str(given)[:SHOWN]}”. {complaint}"
+        if complaint := _check_sample(field, sample):
+            yield (
+                name,
+                f"{typed.strip()} gives a value such as “{str(sample)[:SHOWN]}”. {complaint}",
+            )
 
 
-def _samples(draft: Draft, position: int) -> dict[str, Any]:
+def _collect_samples(draft: Draft, position: int) -> dict[str, Any]:
     """Return samples of the values before the step whose type is known."""
     trigger = registry.triggers.get(draft.trigger)
     steps = {
@@ -53,27 +56,27 @@ def _samples(draft: Draft, position: int) -> dict[str, Any]:
         for step in draft.steps[:position]
         if step.known_action is not None and not step.known_action.free
     }
-    found: dict[str, Any] = {"trigger": trigger.sample if trigger else {}, "steps": steps}
+    samples: dict[str, Any] = {"trigger": trigger.sample if trigger else {}, "steps": steps}
     if each := draft.steps[position].for_each:
-        item = step_options.sample_element(each, found)
-        found |= {} if item is None else {"item": item}
-    return found
+        item = step_options.sample_element(each, samples)
+        samples |= {} if item is None else {"item": item}
+    return samples
 
 
-def _complaint(field: forms.Field, given: Any) -> str:
+def _check_sample(field: forms.Field, sample: Any) -> str:
     """Return what is wrong with the sample; "" where it fits or only its size is wrong.
 
     Another number of the same type may be right.
     """
-    if given in (None, "") or isinstance(given, bool):
+    if sample in (None, "") or isinstance(sample, bool):
         return ""
-    error = _refusal(field, given)
-    if error and isinstance(given, int | Decimal) and not _refusal(field, Decimal(1)):
+    error = _clean_error(field, sample)
+    if error and isinstance(sample, int | Decimal) and not _clean_error(field, Decimal(1)):
         return ""
     return error
 
 
-def _refusal(field: forms.Field, value: Any) -> str:
+def _clean_error(field: forms.Field, value: Any) -> str:
     try:
         field.clean(value)
     except ValidationError as error:

@@ -45,32 +45,36 @@ class RunScope:
     @property
     def disconnected(self) -> list[str]:
         """Return the names of the organisations that are no longer connected."""
-        return [one.name for one in self.connections if one.state == ConnectionState.REVOKED]
+        return [
+            connection.name
+            for connection in self.connections
+            if connection.state == ConnectionState.REVOKED
+        ]
 
 
-def list_problems(draft: Draft, place: RunScope | None = None) -> list[Problem]:
+def list_problems(draft: Draft, scope: RunScope | None = None) -> list[Problem]:
     """List everything that keeps the draft from being published, in the order of its cards.
 
     With `place` it includes what is missing there: an organisation, a secret value, a colleague, an
     account.
     """
     with evaluation_budget():
-        return _problems(draft, place)
+        return _collect_problems(draft, scope)
 
 
-def _problems(draft: Draft, place: RunScope | None) -> list[Problem]:
-    found = list(_of_trigger(draft))
+def _collect_problems(draft: Draft, scope: RunScope | None) -> list[Problem]:
+    problems = list(_check_trigger(draft))
     if not draft.steps:
-        found.append(Problem(TRIGGER, "Add at least one step."))
+        problems.append(Problem(TRIGGER, "Add at least one step."))
     elif len(draft.steps) > MAX_STEPS:
-        found.append(Problem(TRIGGER, f"A workflow has at most {MAX_STEPS} steps."))
+        problems.append(Problem(TRIGGER, f"A workflow has at most {MAX_STEPS} steps."))
     for position in range(len(draft.steps)):
-        found += _of_step(draft, position)
-        found += _of_place(draft.steps[position], position, place) if place else []
-    return found + (_of_connections(place) if place else [])
+        problems += _check_step(draft, position)
+        problems += _check_at_scope(draft.steps[position], position, scope) if scope else []
+    return problems + (_check_connections(scope) if scope else [])
 
 
-def _of_trigger(draft: Draft) -> Iterator[Problem]:
+def _check_trigger(draft: Draft) -> Iterator[Problem]:
     trigger = registry.triggers.get(draft.trigger)
     if trigger is None:
         yield Problem(TRIGGER, "Choose what starts the workflow.")
@@ -80,10 +84,10 @@ def _of_trigger(draft: Draft) -> Iterator[Problem]:
         yield from (Problem(TRIGGER, str(error), name) for error in errors)
 
 
-def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
+def _check_step(draft: Draft, position: int) -> Iterator[Problem]:
     step = draft.steps[position]
     yield from (
-        Problem(position, message, CALLED) for message in _about_name(draft.steps, position)
+        Problem(position, message, CALLED) for message in _check_name(draft.steps, position)
     )
     if step.known_action is None:
         yield Problem(position, f"This version of TaskJuice has no action {step.action}.")
@@ -92,34 +96,38 @@ def _of_step(draft: Draft, position: int) -> Iterator[Problem]:
         yield Problem(position, message, name)
     for name, message in type_checks.list_mismatches(draft, position):
         yield Problem(position, message, name)
-    yield from _of_options(draft, position)
+    yield from _check_options(draft, position)
     for name, value in step.input.items():
-        asked = step.known_action.form.base_fields.get(name)
-        if isinstance(asked, Templated) and isinstance(value, str):
-            value = asked.parts(value)
-        for message in _about_references(draft, position, value):
+        form_field = step.known_action.form.base_fields.get(name)
+        if isinstance(form_field, Templated) and isinstance(value, str):
+            value = form_field.parts(value)
+        for message in _check_references(draft, position, value):
             yield Problem(position, message, name)
-        yield from (Problem(position, message, name) for message in _about_condition(value))
+        yield from (Problem(position, message, name) for message in _check_condition(value))
 
 
-def _of_place(step: Step, position: int, place: RunScope) -> list[Problem]:
+def _check_at_scope(step: Step, position: int, scope: RunScope) -> list[Problem]:
     if step.known_action is None:
         return []
-    living = [one for one in place.connections if one.state != ConnectionState.REVOKED]
-    found = step.known_action.wrong_for(place.agency, living, step.input)
-    return [Problem(position, message, name) for name, message in found]
+    living = [
+        connection
+        for connection in scope.connections
+        if connection.state != ConnectionState.REVOKED
+    ]
+    messages = step.known_action.wrong_for(scope.agency, living, step.input)
+    return [Problem(position, message, name) for name, message in messages]
 
 
-def _of_connections(place: RunScope) -> list[Problem]:
+def _check_connections(scope: RunScope) -> list[Problem]:
     """Check that at least one of the organisations can send events."""
-    if not place.connections:
+    if not scope.connections:
         return [Problem(CONNECTIONS, "Choose at least one organisation.")]
-    if len(place.disconnected) == len(place.connections):
+    if len(scope.disconnected) == len(scope.connections):
         return [Problem(CONNECTIONS, "None of the chosen organisations is connected any more.")]
     return []
 
 
-def _of_options(draft: Draft, position: int) -> Iterator[Problem]:
+def _check_options(draft: Draft, position: int) -> Iterator[Problem]:
     """Check the step's options.
 
     Condition and list are read before the step runs for an element, so neither may use `item`.
@@ -132,14 +140,14 @@ def _of_options(draft: Draft, position: int) -> Iterator[Problem]:
             yield Problem(position, message, GUARD + name)
     for name in ("only_if", "for_each"):
         value = step.options.get(name)
-        for message in _about_references(draft, position, value, knows_item=False):
+        for message in _check_references(draft, position, value, knows_item=False):
             yield Problem(position, message, OPTION + name)
         yield from (
-            Problem(position, message, OPTION + name) for message in _about_condition(value)
+            Problem(position, message, OPTION + name) for message in _check_condition(value)
         )
 
 
-def _about_name(steps: Sequence[Step], position: int) -> Iterator[str]:
+def _check_name(steps: Sequence[Step], position: int) -> Iterator[str]:
     name = steps[position].name
     if not NAME_SHAPE.fullmatch(name):
         yield "A name is letters, digits and underscores, and does not begin with a digit."
@@ -147,21 +155,22 @@ def _about_name(steps: Sequence[Step], position: int) -> Iterator[str]:
         yield f"Another step is called {name} already."
 
 
-def list_form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def list_form_errors(action: Action, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """List (field, message) of the action's own form; values of expressions are checked at run
     time.
     """
-    form = action.form(data=dict(given))
+    form = action.form(data=dict(values))
     open_fields = {
         name
-        for name, value in given.items()
-        if has_expression(value)
-        and _is_judged_when_it_runs(action.form.base_fields.get(name), value)
+        for name, value in values.items()
+        if has_expression(value) and _is_checked_at_run(action.form.base_fields.get(name), value)
     }
     for name in sorted(open_fields):
-        asked = action.form.base_fields.get(name)
-        if isinstance(asked, RowsField) and isinstance(given[name], list):
-            yield from ((name, message) for message in asked.problems(given[name], has_expression))
+        form_field = action.form.base_fields.get(name)
+        if isinstance(form_field, RowsField) and isinstance(values[name], list):
+            yield from (
+                (name, message) for message in form_field.problems(values[name], has_expression)
+            )
     for name, errors in form.errors.items():
         if name in open_fields or (name == "__all__" and open_fields):
             continue
@@ -169,31 +178,31 @@ def list_form_errors(action: Action, given: Mapping[str, Any]) -> Iterator[tuple
             yield ("" if name == "__all__" else name), str(error)
 
 
-def _is_judged_when_it_runs(asked: forms.Field | None, value: Any) -> bool:
+def _is_checked_at_run(form_field: forms.Field | None, value: Any) -> bool:
     """Check whether the field's expressions leave its check to the run.
 
     Fields that are cleaned with their expressions in them are checked now.
     """
-    return isinstance(asked, RowsField) or (
-        isinstance(value, str) and not isinstance(asked, Templated)
+    return isinstance(form_field, RowsField) or (
+        isinstance(value, str) and not isinstance(form_field, Templated)
     )
 
 
-def _about_references(
+def _check_references(
     draft: Draft, position: int, value: Any, *, knows_item: bool = True
 ) -> Iterator[str]:
     for text in iterate_texts(value):
         try:
-            found = list_paths(text)
+            paths = list_paths(text)
         except ExpressionError as error:
-            yield f"{error} In “{_short(text)}”."
+            yield f"{error} In “{_shorten(text)}”."
             continue
-        for path in found:
-            if message := _about_path(draft, position, path, knows_item):
+        for path in paths:
+            if message := _check_path(draft, position, path, knows_item):
                 yield message
 
 
-def _about_path(draft: Draft, position: int, path: Sequence[Any], knows_item: bool) -> str:
+def _check_path(draft: Draft, position: int, path: Sequence[Any], knows_item: bool) -> str:
     """Return what is wrong with a path such as ["steps", "invoice", "Total"]; "" when nothing
     is.
     """
@@ -201,14 +210,14 @@ def _about_path(draft: Draft, position: int, path: Sequence[Any], knows_item: bo
     if not (isinstance(root, str) and isinstance(name, str)):
         return ""  # computed; judged when it runs
     if root == "item":
-        return _about_item(draft.steps[position], knows_item)
+        return _check_item(draft.steps[position], knows_item)
     if root == "trigger":
-        return _about_trigger_value(draft, name)
+        return _check_trigger_value(draft, name)
     if root != "steps":
         return f"There is no “{root}” here; expressions begin with trigger or steps."
     earlier = {step.name: step for step in draft.steps[:position]}
     if name in earlier:
-        return _about_output(earlier[name], rest)
+        return _check_output(earlier[name], rest)
     if name in {step.name for step in draft.steps[position:]}:
         return f"The step “{name}” does not come before this one, so its output is not there yet."
     return (
@@ -218,7 +227,7 @@ def _about_path(draft: Draft, position: int, path: Sequence[Any], knows_item: bo
     )
 
 
-def _about_item(step: Step, is_known: bool) -> str:
+def _check_item(step: Step, is_known: bool) -> str:
     if not step.for_each:
         return "There is no “item” here: the step does not run once per element of a list."
     return (
@@ -226,7 +235,7 @@ def _about_item(step: Step, is_known: bool) -> str:
     )
 
 
-def _about_trigger_value(draft: Draft, name: str) -> str:
+def _check_trigger_value(draft: Draft, name: str) -> str:
     trigger = registry.triggers.get(draft.trigger)
     if trigger is None or name in trigger.sample:
         return ""
@@ -235,7 +244,7 @@ def _about_trigger_value(draft: Draft, name: str) -> str:
     )
 
 
-def _about_output(step: Step, rest: Sequence[Any]) -> str:
+def _check_output(step: Step, rest: Sequence[Any]) -> str:
     """Check a path into a step's output.
 
     Only names that a step sets itself are certain; a provider may send more than its sample shows.
@@ -256,13 +265,13 @@ def _about_output(step: Step, rest: Sequence[Any]) -> str:
     return f"The step “{step.name}” sets {sets}; there is no “{first}”."
 
 
-def _about_condition(value: Any) -> Iterator[str]:
+def _check_condition(value: Any) -> Iterator[str]:
     """List messages about names without braces, which would be compared as plain words."""
     rows = value.get("rows") if isinstance(value, dict) else None
     for row in rows if isinstance(rows, list) else ():
         left = str(row.get("field", "")).strip() if isinstance(row, dict) else ""
         if left and "{{" not in left:
-            yield f"“{_short(left)}” is only a word. Values are written in braces: {{{{ steps.invoice.Total }}}}."
+            yield f"“{_shorten(left)}” is only a word. Values are written in braces: {{{{ steps.invoice.Total }}}}."
 
 
 def iterate_texts(value: Any) -> Iterator[str]:
@@ -276,5 +285,5 @@ def iterate_texts(value: Any) -> Iterator[str]:
             yield from iterate_texts(list(value.values()))
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return f"{text[:40]}…" if len(text) > 40 else text
