@@ -419,7 +419,7 @@ def test_a_guarded_write_knows_what_is_there_and_what_it_comes_to(
         )
         return [None] * len(requests)
 
-    monkeypatch.setattr(admission, "_gatekeepers", [look])
+    monkeypatch.setattr(admission, "_gatekeepers", [admission.Gatekeeper(look, lambda _: None)])
     guard = {"guard": {"duplicate": "skip"}}
     done(connection, "xero/create-invoice", invoice("Guarded", currency="USD"), **guard)
     item = {"item_code": "BOOK", "quantity": "2"}
