@@ -41,7 +41,7 @@ SELECT 'approval ' || p.id, p.decided_at, 'it was decided, and its activation ha
  WHERE p.state IN ('approved', 'declined') AND p.current AND p.taken_at IS NULL AND p.decided_at < %(late)s
    AND a.state IN ('ready', 'running') AND {MAY_GO_ON}
 """  # noqa: S608 - made of the constant above
-# A person gets one letter in fifteen minutes at most, about everything that came meanwhile.
+# A person gets at most one e-mail in fifteen minutes, about everything since the last one.
 LETTERS = """
 SELECT 'approval ' || id, asked_at, 'nobody was written to'
   FROM workflows_approval

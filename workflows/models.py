@@ -1,4 +1,4 @@
-"""Workflows, their versions and steps, the activations that run them, and what these ask and send."""
+"""Workflows, their versions and steps, their activations, and what those ask and send."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -17,10 +17,11 @@ class WorkflowState(models.TextChoices):
     ARCHIVED = "archived"
 
 
+# Events start activations; a safety pause holds them back
 LISTENING = (
     WorkflowState.PUBLISHED,
     WorkflowState.SAFETY,
-)  # events start activations; a safety pause holds them back
+)
 PAUSE_AFTER = 20
 MAX_ATTEMPTS = 5  # of one step of an activation
 
@@ -34,11 +35,10 @@ class Workflow(models.Model):
     created_by = models.ForeignKey(User, models.SET_NULL, null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)
-    pause_after = models.PositiveSmallIntegerField(
-        db_default=PAUSE_AFTER
-    )  # failures in a row at one organisation; 0: never
+    # Failures in a row at one organisation; 0: never
+    pause_after = models.PositiveSmallIntegerField(db_default=PAUSE_AFTER)
     # Safety pauses are kept for each organisation (OrganisationPause). These three are of workflows
-    # that an earlier release stopped at all of them: they rest until somebody resumes them.
+    # that an earlier release stopped at all of them: they stay paused until a person resumes them.
     failures = models.PositiveIntegerField(db_default=0)
     held = models.BooleanField(db_default=False)
     paused_because = models.CharField(max_length=300, db_default="")
@@ -54,20 +54,19 @@ class Workflow(models.Model):
 
 
 class WorkflowConnection(models.Model):
-    """A connection that a workflow is applied to. Composite keys hold both in one agency (migration
-    0002).
+    """A connection that a workflow is applied to.
+
+    Composite keys hold both in one agency (migration 0002).
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE)
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="applications")
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="applications")
-    due_at = models.DateTimeField(
-        null=True
-    )  # of a schedule: when it starts here next (timetable.py)
-    due_zone = models.CharField(
-        max_length=64, db_default=""
-    )  # the time zone by which that was reckoned
-    failures = models.PositiveIntegerField(db_default=0)  # in a row here, until now (safety.py)
+    # For a schedule: its next start here (triggers/runner.py)
+    due_at = models.DateTimeField(null=True)
+    # The time zone that due_at was calculated in
+    due_zone = models.CharField(max_length=64, db_default="")
+    failures = models.PositiveIntegerField(db_default=0)  # in a row here (safety_pause.py)
 
     class Meta:
         constraints = (
@@ -86,19 +85,18 @@ class WorkflowConnection(models.Model):
 
 
 class OrganisationPause(models.Model):
-    """A workflow that rests at one organisation while it runs at others: by a person, or by itself
-    after failures.
+    """A pause of a workflow at one organisation, by a person or by itself after failures.
 
-    `holds`: events start activations that wait; otherwise they start nothing and what has begun
-    finishes. It outlives the application, so that removing the organisation does not let go what
-    waits. Composite keys hold it in one agency (migration 0018).
+    `holds`: events start activations that wait; otherwise they start nothing and running
+    activations finish. It outlives the application, so that removing the organisation does not
+    release what waits. Composite keys hold it in one agency (migration 0018).
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="pauses", db_index=False)
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="workflow_pauses")
     since = models.DateTimeField(db_default=Now())
-    until = models.DateTimeField(null=True)  # None: until somebody resumes it
+    until = models.DateTimeField(null=True)  # None: until a person resumes it
     why = models.CharField(max_length=300, db_default="")
     by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     by_name = models.CharField(max_length=254, db_default="")
@@ -126,10 +124,11 @@ class OrganisationPause(models.Model):
 
 
 class Version(models.Model):
-    """A trigger with its settings and an ordered list of steps. Frozen once published; one is live.
+    """A trigger with its settings and an ordered list of steps.
 
-    `steps` is a list of {"name", "action", "input", "only_if", "for_each"}; `input` holds raw
-    values as typed. A trigger in the database (migration 0006) refuses changes to a published one.
+    Frozen once published; one version is live. `steps` is a list of {"name", "action", "input",
+    "only_if", "for_each"}; `input` holds raw values as typed. A trigger in the database (migration
+    0006) refuses changes to a published version.
     """
 
     workflow = models.ForeignKey(Workflow, models.CASCADE, related_name="versions")
@@ -140,9 +139,8 @@ class Version(models.Model):
     live = models.BooleanField(default=False)
     published_at = models.DateTimeField(null=True)
     published_by = models.ForeignKey(User, models.SET_NULL, null=True)
-    revision = models.PositiveIntegerField(
-        db_default=0
-    )  # raised by every save of the draft; fences late editors
+    # Raised by every save of the draft, so that an editor of an older content is refused
+    revision = models.PositiveIntegerField(db_default=0)
     edited_at = models.DateTimeField(db_default=Now())
     edited_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 
@@ -163,16 +161,16 @@ class Version(models.Model):
 
 
 class Lane(models.Model):
-    """The queue of due activations of one connection; the lease holder drains it. Times are the
-    database's.
+    """The queue of due activations of one connection, drained by the holder of its lease.
+
+    All times are the database's.
     """
 
     connection = models.OneToOneField(Connection, models.CASCADE, primary_key=True)
     lease_token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
-    lease_holder = models.CharField(
-        max_length=200, blank=True
-    )  # taskjuice.queue.processes.identity
+    # As taskjuice.queue.processes.identity returns it
+    lease_holder = models.CharField(max_length=200, blank=True)
     wake_pending = models.BooleanField(default=False)  # a wake-up is queued and not yet taken
     woken_at = models.DateTimeField(null=True)  # when that wake-up may be taken
     turn_at = models.DateTimeField(null=True)  # when the last turn began
@@ -200,8 +198,8 @@ class Activation(models.Model):
     """One run of one published version for one event.
 
     `outputs` maps step names to their outputs; `position` is the next step. It outlives its
-    workflow. What it points at is checked by composite keys (migration 0003): a simple one beside
-    each would only check it again.
+    workflow. Its foreign keys are checked by composite keys (migration 0003); a simple constraint
+    beside each would only check it again.
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False, db_constraint=False)
@@ -216,12 +214,10 @@ class Activation(models.Model):
     version_number = models.PositiveIntegerField()
     trigger_data = ExactJSONField(default=dict)
     subject = models.CharField(max_length=200, db_default="")  # INV-0042, a contact's name
-    note = models.TextField(
-        db_default=""
-    )  # what its steps noted for whoever looks at it, a line each
-    run_by = models.CharField(
-        max_length=254, db_default=""
-    )  # the person who ran it by hand; "" for an event's
+    # Notes of its steps for readers, one per line
+    note = models.TextField(db_default="")
+    # The person who ran it by hand; "" for an event's
+    run_by = models.CharField(max_length=254, db_default="")
     state = models.CharField(
         max_length=10, choices=ActivationState, db_default=ActivationState.READY
     )
@@ -235,9 +231,8 @@ class Activation(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    restarted_at = models.DateTimeField(
-        null=True
-    )  # a person's last replay; step runs before it are of earlier rounds
+    # A person's last replay; step runs before it are of earlier rounds
+    restarted_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = (
@@ -318,8 +313,9 @@ class Activation(models.Model):
 
 
 class Permit(models.Model):
-    """Leave for one write of a guarded step (permits.py). Composite keys hold it in its workspace
-    (migration 0009).
+    """The permission for one write of a guarded step (approvals/permits.py).
+
+    Composite keys hold it in its workspace (migration 0009).
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
@@ -328,9 +324,8 @@ class Permit(models.Model):
     workflow = models.ForeignKey(Workflow, models.CASCADE, db_index=False)
     activation = models.ForeignKey(Activation, models.CASCADE, db_index=False, db_constraint=False)
     step = models.CharField(max_length=60)
-    element = models.PositiveIntegerField(
-        db_default=0
-    )  # of a step that runs once per element of a list
+    # Of a step that runs once per element of a list
+    element = models.PositiveIntegerField(db_default=0)
     amount = models.DecimalField(max_digits=19, decimal_places=4, null=True)
     currency = models.CharField(max_length=10, blank=True)
     likeness = models.CharField(max_length=64)  # SHA-256 of what the step was given
@@ -351,7 +346,7 @@ class Permit(models.Model):
 
 
 class StepRun(models.Model):
-    """One attempt at one step of one activation: what went in, what came out, without secrets."""
+    """One attempt at one step of one activation: its input and output, without secrets."""
 
     activation = models.ForeignKey(
         Activation, models.CASCADE, related_name="step_runs", db_index=False
@@ -389,10 +384,10 @@ DECIDED = (ApprovalState.APPROVED, ApprovalState.DECLINED)
 
 
 class Approval(models.Model):
-    """A task for a person: a step waits until somebody approves or declines.
+    """A task for a person: the step waits until it is approved or declined.
 
-    Composite keys hold it in its activation's workspace, and it goes with its activation (migration
-    0011).
+    Composite keys hold it in its activation's workspace, and it is deleted with its activation
+    (migration 0011).
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)
@@ -409,7 +404,7 @@ class Approval(models.Model):
     asked_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     state = models.CharField(max_length=10, choices=ApprovalState, db_default=ApprovalState.OPEN)
-    current = models.BooleanField(db_default=True)  # False: a replay asks anew
+    current = models.BooleanField(db_default=True)  # False: a replay asks again
     decided_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     decided_name = models.CharField(max_length=254, db_default="")
     decided_at = models.DateTimeField(null=True)
@@ -451,20 +446,17 @@ class Approval(models.Model):
 
 
 class SentRequest(models.Model):
-    """A request of a step that may have changed something at its receiver: noted before it is sent.
+    """A request of a step that may have changed something at its receiver, noted before it is sent.
 
-    Without `output` nobody here knows what became of it. It goes with its activation (migration
-    0011).
+    Without `output` its outcome is unknown. It is deleted with its activation (migration 0011).
     """
 
     activation = models.ForeignKey(Activation, models.CASCADE, db_constraint=False, db_index=False)
     step = models.CharField(max_length=60)
-    element = models.PositiveIntegerField(
-        db_default=0
-    )  # of a step that runs once per element of a list
-    key = (
-        models.UUIDField()
-    )  # the Idempotency-Key: the same content of the same step has the same one
+    # Of a step that runs once per element of a list
+    element = models.PositiveIntegerField(db_default=0)
+    # The Idempotency-Key: the same content of the same step has the same one
+    key = models.UUIDField()
     sent_at = models.DateTimeField(db_default=Now())
     output = ExactJSONField(null=True)
 
@@ -481,8 +473,9 @@ EMAILS_PER_DAY = 500
 
 
 class EmailLimit(models.Model):
-    """How many e-mails the steps of an agency's workflows may send in a day; without a row:
-    EMAILS_PER_DAY.
+    """The e-mails that the workflows of an agency may send in a day.
+
+    Without a row the limit is EMAILS_PER_DAY.
     """
 
     agency = models.OneToOneField(
@@ -495,8 +488,9 @@ class EmailLimit(models.Model):
 
 
 class EmailCount(models.Model):
-    """How many addresses the steps of an agency's workflows have written to on a day (UTC, the
-    database's).
+    """The addresses that the workflows of an agency have written to on a day.
+
+    The day is UTC's, by the database.
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, db_index=False)

@@ -15,9 +15,8 @@ from taskjuice.workspaces.panels import Panel
 from workflows.engine import lanes
 from workflows.models import Activation, ActivationState, Lane
 
-WAITING = (
-    "waiting"  # the error code of what a provider made wait (turns.py); a Delay's rest has none
-)
+# The error code of activations that a provider makes wait (step_runs.py); a delay has none.
+WAITING = "waiting"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,12 @@ from workflows.steps.http import journal as http_journal
 
 REPLAYABLE = (*FINISHED, ActivationState.UNKNOWN)
 CANCELLABLE = (ActivationState.READY, ActivationState.RUNNING, ActivationState.UNKNOWN)
+# Outcomes after which the next step runs; a failed step may continue by its own option.
 PASSED = (
     "done",
     "skipped",
     "failed",
-)  # a step with a later one behind it: failed ones went on by their own setting
+)
 ORIGINAL, CURRENT = "original", "current"
 
 

@@ -95,8 +95,8 @@ class Story:
     no_replay: str  # why it may not be replayed; empty when it may
     delivery_href: str
     document_href: str  # the record at the provider
-    task: Approval | None  # what it asks somebody to decide
-    call_href: str  # the write that somebody has to decide about
+    task: Approval | None  # the open question to a person
+    call_href: str  # the write that needs a decision
     pause: OrganisationPause | None  # why it waits: its workflow is paused at this organisation
     connection_href: str  # where reconnecting is what helps
 

@@ -57,6 +57,7 @@ def admit_writes(requests: Sequence[Request]) -> list[Outcome | None]:
         workflows = sorted(
             {a.workflow_id for a in activations.values() if a.workflow_id is not None}
         )
+        # In the order of their keys, so that two workers never wait for each other's workflow.
         list(
             Workflow.objects.select_for_update(no_key=True).filter(pk__in=workflows).order_by("pk")
         )

@@ -209,6 +209,7 @@ def _make_due(activation_ids: Sequence[int]) -> None:
 
     One whose task is just being stored is caught by the sweep.
     """
+    # Locked in the order of their keys, so that two decisions at once cannot deadlock.
     resting = Activation.objects.select_for_update().filter(
         pk__in=activation_ids, state=ActivationState.READY, next_at__gt=Now()
     )

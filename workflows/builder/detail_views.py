@@ -76,7 +76,7 @@ def build_pause_form(scope: Scope, workflow: Workflow, posted: object = None) ->
     connections = [link.connection for link in builder_queries.list_applications(scope, workflow)]
     ticked = [connection.pk for connection in connections]
     return PauseForm(
-        posted, found=connections, zone=scope.workspace.timezone, initial={"connections": ticked}
+        posted, offered=connections, zone=scope.workspace.timezone, initial={"connections": ticked}
     )
 
 

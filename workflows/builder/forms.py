@@ -49,17 +49,17 @@ class WorkflowForm(forms.Form):
         },
     )
 
-    def __init__(self, *args: Any, found: Iterable[Connection], **options: Any) -> None:
+    def __init__(self, *args: Any, offered: Iterable[Connection], **options: Any) -> None:
         super().__init__(*args, **options)
-        self.found = {connection.pk: connection for connection in found}
+        self.offered = {connection.pk: connection for connection in offered}
         field = self.fields["connections"]
         assert isinstance(field, forms.TypedMultipleChoiceField)
-        field.choices = [(str(pk), connection.name) for pk, connection in self.found.items()]
+        field.choices = [(str(pk), connection.name) for pk, connection in self.offered.items()]
 
     @property
     def chosen(self) -> list[Connection]:
         """Return each ticked connection once."""
-        return [self.found[pk] for pk in dict.fromkeys(self.cleaned_data.get("connections", []))]
+        return [self.offered[pk] for pk in dict.fromkeys(self.cleaned_data.get("connections", []))]
 
 
 class ConnectionsForm(WorkflowForm):
@@ -80,8 +80,8 @@ class SafetyForm(forms.Form):
 class OrganisationsForm(ConnectionsForm):
     """The organisations of an action: at least one."""
 
-    def __init__(self, *args: Any, found: Iterable[Connection], **options: Any) -> None:
-        super().__init__(*args, found=found, **options)
+    def __init__(self, *args: Any, offered: Iterable[Connection], **options: Any) -> None:
+        super().__init__(*args, offered=offered, **options)
         self.fields["connections"].required = True
         self.fields["connections"].error_messages["required"] = "Tick at least one organisation."
 
@@ -103,8 +103,10 @@ class PauseForm(OrganisationsForm):
         ],
     )
 
-    def __init__(self, *args: Any, found: Iterable[Connection], zone: str, **options: Any) -> None:
-        super().__init__(*args, found=found, **options)
+    def __init__(
+        self, *args: Any, offered: Iterable[Connection], zone: str, **options: Any
+    ) -> None:
+        super().__init__(*args, offered=offered, **options)
         self.zone = ZoneInfo(zone)
         self.fields[
             "until"

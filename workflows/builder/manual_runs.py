@@ -176,9 +176,8 @@ def run_now(*, workflow: Workflow, chosen: ChosenEvent, key: UUID | None, by: Us
     `key` lets an event of now start once. Raises NotAllowedNow where the workflow has run for the
     event.
     """
-    Workflow.objects.select_for_update(of=("self",), no_key=True).get(
-        pk=workflow.pk
-    )  # a double click waits
+    # The second request of a double click waits here, and then finds the activation.
+    Workflow.objects.select_for_update(of=("self",), no_key=True).get(pk=workflow.pk)
     event = chosen.event
     if event.pk is None:
         event.resource_id = key or event.resource_id

@@ -22,11 +22,13 @@ def workflow_connections(
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     target = get_workflow(scope, workflow)
     within = builder_queries.list_choosable(scope, target)
-    form = ConnectionsForm(request.POST, found=within)
+    form = ConnectionsForm(request.POST, offered=within)
     if not form.is_valid():
         messages.error(request, first_error(form))
     else:
-        lifecycle.apply_to(workflow=target, connections=form.chosen, within=within, by=scope.user)
+        lifecycle.set_connections(
+            workflow=target, connections=form.chosen, within=within, by=scope.user
+        )
         names = ", ".join(connection.name for connection in form.chosen[:5]) or "no organisation"
         more = f" and {len(form.chosen) - 5} more" if len(form.chosen) > 5 else ""
         client = f" of {scope.workspace.name}" if scope.workspace else ""
@@ -68,7 +70,7 @@ def workflow_resume_here(
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     target = get_workflow(scope, workflow)
     paused = [pause.connection for pause in builder_queries.list_pauses(scope, target)]
-    form = OrganisationsForm(request.POST, found=paused)
+    form = OrganisationsForm(request.POST, offered=paused)
     if not form.is_valid():
         messages.error(request, first_error(form))
         return redirect(page_url(scope, "workflow-detail", target))

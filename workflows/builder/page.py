@@ -56,7 +56,7 @@ class Card:
 
     handle: str
     step: Step
-    offers: BuilderChoices
+    choices: BuilderChoices
     problems: Sequence[Problem] = ()
     trial: StepTestResult | None = None
     cautions: Sequence[Problem] = ()
@@ -74,7 +74,7 @@ class Card:
         form = action.form(
             initial=dict(self.step.input), prefix=self.prefix, use_required_attribute=False
         )
-        _set_editors(form, self.offers)
+        _set_editors(form, self.choices)
         _add_errors(form, self.problems)
         return form
 
@@ -85,7 +85,7 @@ class Card:
             prefix=self.options_prefix,
             use_required_attribute=False,
         )
-        _set_editors(form, self.offers)
+        _set_editors(form, self.choices)
         _add_errors(form, self.problems, OPTION)
         return form
 
@@ -105,7 +105,7 @@ class Card:
             action=action,
             use_required_attribute=False,
         )
-        _set_editors(form, self.offers)
+        _set_editors(form, self.choices)
         _add_errors(form, self.problems, GUARD)
         return form
 
@@ -173,23 +173,23 @@ class Builder:
     trigger_key: str
     settings: dict[str, Any]
     cards: Sequence[Card]
-    offers: BuilderChoices
+    choices: BuilderChoices
     problems: Sequence[Problem] = field(default=())
     at: str = ""  # handle of the step that the next one is put behind; "": the last
 
     @classmethod
     def of(
-        cls, draft: Draft, offers: BuilderChoices, problems: Sequence[Problem] = ()
+        cls, draft: Draft, choices: BuilderChoices, problems: Sequence[Problem] = ()
     ) -> "Builder":
         handles = _number_handles()
-        cards = [Card(next(handles), step, offers) for step in draft.steps]
-        return cls(draft.trigger, dict(draft.settings), cards, offers).with_problems(problems)
+        cards = [Card(next(handles), step, choices) for step in draft.steps]
+        return cls(draft.trigger, dict(draft.settings), cards, choices).with_problems(problems)
 
     @classmethod
     def posted(
         cls,
         data: QueryDict,
-        offers: BuilderChoices,
+        choices: BuilderChoices,
         before: Draft | None = None,
         *,
         address: str = "",
@@ -201,17 +201,17 @@ class Builder:
         """
         point = STARTING_POINTS.get(data.get("template", ""))
         if point is not None and "trigger" not in data and "step" not in data:
-            return cls.of(point.draft_for(address), offers)
+            return cls.of(point.draft_for(address), choices)
         trigger = read_text(data, "trigger")
         handles = [
             handle for handle in dict.fromkeys(data.getlist("step")) if HANDLE.fullmatch(handle)
         ]
-        cards = [_read_card(data, handle, offers) for handle in handles[: MAX_STEPS + 1]]
+        cards = [_read_card(data, handle, choices) for handle in handles[: MAX_STEPS + 1]]
         earlier = (
             {(step.name, step.action): step.options for step in before.steps} if before else {}
         )
         kept = [_read_options(data, card, earlier) for card in cards]
-        return cls(trigger, _read_settings(data, trigger), kept, offers, at=read_text(data, "at"))
+        return cls(trigger, _read_settings(data, trigger), kept, choices, at=read_text(data, "at"))
 
     @property
     def draft(self) -> Draft:
@@ -288,9 +288,9 @@ class Builder:
         problems = [problem for problem in self.problems if problem.where == TRIGGER]
         return [
             _label_message(
-                problem_, str(fields[problem_.field].label) if problem_.field in fields else ""
+                problem, str(fields[problem.field].label) if problem.field in fields else ""
             )
-            for problem_ in problems
+            for problem in problems
         ]
 
     @property
@@ -340,7 +340,7 @@ class Builder:
     def _copy_of(self, card: Card) -> Card:
         """Return the same step under a handle and a name of its own."""
         name = drafts.choose_step_name(card.step.action, [other.step.name for other in self.cards])
-        return Card(self._free_handle(), replace(card.step, name=name), self.offers)
+        return Card(self._free_handle(), replace(card.step, name=name), self.choices)
 
     def _free_handle(self) -> str:
         taken = {card.handle for card in self.cards}
@@ -352,7 +352,7 @@ class Builder:
             return self
         name = drafts.choose_step_name(action_key, [card.step.name for card in self.cards])
         card = Card(
-            self._free_handle(), Step(name, action_key, self._defaults(action)), self.offers
+            self._free_handle(), Step(name, action_key, self._defaults(action)), self.choices
         )
         behind = next(
             (n for n, other in enumerate(self.cards, start=1) if other.handle == self.at),
@@ -389,7 +389,7 @@ def _number_handles() -> Iterator[str]:
         yield f"s{number}"
 
 
-def _read_card(data: QueryDict, handle: str, offers: BuilderChoices) -> Card:
+def _read_card(data: QueryDict, handle: str, choices: BuilderChoices) -> Card:
     prefix = f"step-{handle}"
     action = registry.actions.get(read_text(data, f"{prefix}-action"))
     values: dict[str, Any] = {}
@@ -397,7 +397,7 @@ def _read_card(data: QueryDict, handle: str, offers: BuilderChoices) -> Card:
         for name, form_field in action.form.base_fields.items():
             values[name] = _read_raw(form_field, data, f"{prefix}-{name}")
     step = Step(read_text(data, f"called-{handle}"), read_text(data, f"{prefix}-action"), values)
-    return Card(handle, step, offers)
+    return Card(handle, step, choices)
 
 
 def _read_options(
@@ -448,9 +448,9 @@ def _read_settings(data: QueryDict, trigger_key: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not False}
 
 
-def _set_editors(form: forms.Form, offers: BuilderChoices) -> None:
+def _set_editors(form: forms.Form, choices: BuilderChoices) -> None:
     for form_field in form.fields.values():
-        form_field.widget = editor_widget(form_field, offers)
+        form_field.widget = editor_widget(form_field, choices)
 
 
 def _add_errors(form: forms.Form, problems: Sequence[Problem], before: str = "") -> None:

@@ -104,10 +104,10 @@ def recent_events(connection_ids: Sequence[int], trigger_key: str) -> list[Event
     )
 
 
-def name_events(trigger: Trigger, source_events: Iterable[Event]) -> list[EventChoice]:
+def name_events(trigger: Trigger, events: Iterable[Event]) -> list[EventChoice]:
     """Name each event by its record, in the order given."""
-    events = list(source_events)
-    named = Activation.objects.filter(event__in=[event.pk for event in events]).exclude(subject="")
+    listed = list(events)
+    named = Activation.objects.filter(event__in=[event.pk for event in listed]).exclude(subject="")
     subjects = dict(named.values_list("event_id", "subject"))
     return [
         EventChoice(
@@ -116,7 +116,7 @@ def name_events(trigger: Trigger, source_events: Iterable[Event]) -> list[EventC
             or trigger.subject(trigger.data(e))
             or f"record {str(e.resource_id)[:8]}",
         )
-        for e in events
+        for e in listed
     ]
 
 

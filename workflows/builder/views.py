@@ -148,8 +148,8 @@ def workflow_edit(
 def _process_post(request: HttpRequest, edit: Edit) -> Answer:
     """Process a POST of the builder: change the page, save the draft, or publish it."""
     before = edit.content.draft if edit.content else None
-    offers = load_choices(edit.scope.agency)
-    builder = Builder.posted(request.POST, offers, before, address=edit.scope.user.email)
+    choices = load_choices(edit.scope.agency)
+    builder = Builder.posted(request.POST, choices, before, address=edit.scope.user.email)
     do = request.POST.get("do", "save")
     if do not in {"save", "publish"}:
         ticked = whole_ids(request.POST.getlist("connections"))
@@ -160,7 +160,7 @@ def _process_post(request: HttpRequest, edit: Edit) -> Answer:
                 request, edit, _run_test(request, edit, builder, handle, ticked), form
             )
         return _render_builder(request, edit, builder.changed(do), form)
-    form = WorkflowForm(_add_template_name(request), found=edit.within)
+    form = WorkflowForm(_add_template_name(request), offered=edit.within)
     if not form.is_valid():
         return _render_builder(request, edit, builder, form, status=422)
     try:
@@ -228,7 +228,7 @@ def publish_workflow(request: HttpRequest, scope: Scope, workflow: Workflow) -> 
     try:
         version = lifecycle.publish_draft(workflow=workflow, by=scope.user)
     except NotPublishable as error:
-        things = "One thing is" if len(error.found) == 1 else f"{len(error.found)} things are"
+        things = "One thing is" if len(error.problems) == 1 else f"{len(error.problems)} things are"
         messages.error(request, f"Not published yet. {things} to be finished first.")
         return _redirect(request, f"{page_url(scope, 'workflow-edit', workflow)}#problems")
     except NotAllowedNow as error:
@@ -304,7 +304,7 @@ def refuse_beyond(request: HttpRequest, scope: Scope, workflow: Workflow) -> Ans
 
 
 def _build_form(edit: Edit, *, name: str, ticked: list[int]) -> WorkflowForm:
-    return WorkflowForm(initial={"name": name, "connections": ticked}, found=edit.within)
+    return WorkflowForm(initial={"name": name, "connections": ticked}, offered=edit.within)
 
 
 def _add_template_name(request: HttpRequest) -> "object":

@@ -206,19 +206,19 @@ def _split_addresses(value: Any) -> list[str]:
     return [part.strip() for part in ADDRESS.findall(str(value or "")) if part.strip()]
 
 
-def editor_widget(field: forms.Field, offers: BuilderChoices) -> forms.Widget:
+def editor_widget(field: forms.Field, choices: BuilderChoices) -> forms.Widget:
     """Return the widget that edits a field in the builder, where texts may have expressions."""
     match field:
         case ConditionField():
             return ConditionRows()
         case HeadersField():  # before the rows that it extends
-            return HeaderRows(offers.secrets)
+            return HeaderRows(choices.secrets)
         case ValuesField() | PairsField():
             return ValueRows()
         case RowsField():
             return FormRows(field)
         case AddressesField():
-            return AddressesInput(offers.colleagues, only_colleagues=field.only_colleagues)
+            return AddressesInput(choices.colleagues, only_colleagues=field.only_colleagues)
     kept = forms.Select | forms.CheckboxInput | forms.Textarea
     if isinstance(field.widget, kept):
         return field.widget

@@ -91,7 +91,7 @@ def _list_filled_paths(steps: Sequence[Step], position: int) -> Iterator[Path]:
 def _read_paths(text: str) -> list[list[Any]]:
     try:
         return list_paths(text)
-    except ExpressionError:  # problems.py says so
+    except ExpressionError:  # validation.py reports it
         return []
 
 

@@ -36,10 +36,10 @@ class StartingPoint:
 
 
 def _rows(*rows: tuple[str, str, str], match: str = "all") -> dict[str, Any]:
-    rows_ = [
+    condition_rows = [
         {"field": field, "operator": operator, "value": value} for field, operator, value in rows
     ]
-    return {"match": match, "rows": rows_}
+    return {"match": match, "rows": condition_rows}
 
 
 def _email(

@@ -17,9 +17,8 @@ from workflows.definition.drafts import Draft
 from workflows.definition.expressions import ExpressionError, evaluate_text
 from workflows.definition.template_fields import Templated
 
-PLAIN = re.compile(
-    r"\s*\{\{\s*[\w.\[\]'\"-]+\s*\}\}\s*"
-)  # what goes through a filter may become anything
+# A single reference: the result of a filter may be of any type.
+PLAIN = re.compile(r"\s*\{\{\s*[\w.\[\]'\"-]+\s*\}\}\s*")
 SHOWN = 40
 
 

@@ -39,7 +39,7 @@ ADVICE = {
     "invalid": Advice(
         NEVER_WHILE_SAME,
         "Xero refused this. Correct the record in Xero, or the step that gives these values, then replay.",
-        is_final=False,  # a state at Xero may pass: whoever asks for attempts gets them
+        is_final=False,  # a state at Xero may pass, so attempts that the step asks for are made
     ),
     "duplicate": Advice(
         "Cannot help while the other one is there.",

@@ -31,9 +31,9 @@ class StaleDraft(Exception):
 class NotPublishable(Exception):
     """Problems that keep the draft from being published."""
 
-    def __init__(self, found: list[Problem]) -> None:
-        super().__init__("; ".join(problem.message for problem in found))
-        self.found = found
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
 
 
 class NotAllowedNow(Exception):
@@ -68,8 +68,8 @@ def stamp_of(version: Version) -> str:
 
 def get_run_scope(workflow: Workflow) -> RunScope:
     """Return the agency and all organisations of the workflow, disconnected ones included."""
-    found = Connection.objects.filter(applications__workflow=workflow).order_by("name", "pk")
-    return RunScope(workflow.agency, list(found))
+    connections = Connection.objects.filter(applications__workflow=workflow).order_by("name", "pk")
+    return RunScope(workflow.agency, list(connections))
 
 
 @transaction.atomic
@@ -98,7 +98,7 @@ def create_workflow(
 @transaction.atomic
 def rename_workflow(*, workflow: Workflow, name: str, by: User) -> None:
     """Rename the workflow. Raise ValidationError when the name is taken."""
-    current = _locked(workflow)
+    current = _lock_workflow(workflow)
     if current.name != name:
         before, current.name = current.name, name
         _save_name(current)
@@ -119,14 +119,14 @@ def save_draft(*, workflow: Workflow, draft: Draft, stamp: str, by: User) -> Ver
     `stamp` is the one that the editor began with. Raise StaleDraft when the draft was saved or
     published since.
     """
-    current = _locked(workflow)
+    current = _lock_workflow(workflow)
     _refuse_archived(current)
     newest = current_content(current)
     if newest.stamp != stamp:
         raise StaleDraft(newest.version)
     if newest.draft == draft:
         return newest.version
-    version = newest.version if newest.version.published_at is None else _fork(current)
+    version = newest.version if newest.version.published_at is None else _fork_draft(current)
     version.trigger, version.trigger_settings = draft.trigger, dict(draft.settings)
     version.steps, version.edited_by, version.edited_at = draft.steps_as_stored(), by, Now()
     version.revision = (version.revision or 0) + 1
@@ -161,7 +161,7 @@ def save_workflow(
     save_draft(workflow=workflow, draft=draft, stamp=stamp, by=by)
     rename_workflow(workflow=workflow, name=name, by=by)
     if not workflow.versions.filter(published_at__isnull=False).exists():
-        apply_to(workflow=workflow, connections=connections, within=within, by=by)
+        set_connections(workflow=workflow, connections=connections, within=within, by=by)
 
 
 @transaction.atomic
@@ -170,7 +170,7 @@ def discard_draft(*, workflow: Workflow, by: User) -> None:
 
     Raise NotAllowedNow where no version was ever published.
     """
-    current = _locked(workflow)
+    current = _lock_workflow(workflow)
     draft = current.versions.filter(published_at=None).first()
     if draft is None:
         return
@@ -192,16 +192,16 @@ def publish_draft(*, workflow: Workflow, by: User) -> Version:
 
     Raise NotPublishable with all problems.
     """
-    current = _locked(workflow)
+    current = _lock_workflow(workflow)
     _refuse_archived(current)
     version = current.versions.filter(published_at=None).first()
     if version is None:
         raise NotAllowedNow("There is no draft to publish.")
     draft = Draft.of(version)
-    if found := list_problems(draft, get_run_scope(current)):
-        raise NotPublishable(found)
+    if problems := list_problems(draft, get_run_scope(current)):
+        raise NotPublishable(problems)
     form = registry.triggers[draft.trigger].form(data=dict(draft.settings))
-    form.is_valid()  # problems() saw to it
+    form.is_valid()  # fills cleaned_data; list_problems found no errors
     current.versions.filter(live=True).update(live=False)
     version.trigger_settings = {k: v for k, v in form.cleaned_data.items() if v is not False}
     version.live, version.published_at = True, Now()
@@ -211,10 +211,9 @@ def publish_draft(*, workflow: Workflow, by: User) -> Version:
     current.state = WorkflowState.PUBLISHED
     current.save(update_fields=["state", "updated_at"])
     safety_pause.release_held(current)
-    organisation_pauses.lift_safety_pauses(
-        current
-    )  # what failed is taken as mended; a person's pauses stay
-    current.applications.update(due_at=None)  # a schedule begins anew
+    # The new version is taken as the fix of earlier failures; a person's pauses stay.
+    organisation_pauses.lift_safety_pauses(current)
+    current.applications.update(due_at=None)  # a schedule begins again from now
     audit.record(
         "workflow published",
         by=by,
@@ -230,14 +229,14 @@ def restore_version(*, workflow: Workflow, number: int, by: User) -> Version:
     """Create a draft that equals an older version. Raise NotAllowedNow while there is another
     draft.
     """
-    current = _locked(workflow)
+    current = _lock_workflow(workflow)
     _refuse_archived(current)
     if current.versions.filter(published_at=None).exists():
         raise NotAllowedNow(
             "A draft waits to be published. Publish or discard it first, so that nothing is lost."
         )
     source = current.versions.get(number=number)
-    version = _fork(current)
+    version = _fork_draft(current)
     version.trigger, version.trigger_settings, version.steps = (
         source.trigger,
         source.trigger_settings,
@@ -256,18 +255,18 @@ def restore_version(*, workflow: Workflow, number: int, by: User) -> Version:
 
 
 @transaction.atomic
-def apply_to(
+def set_connections(
     *, workflow: Workflow, connections: Iterable[Connection], within: Iterable[Connection], by: User
 ) -> None:
     """Make the workflow listen to exactly `connections` among those in `within`, and no others of
     them.
     """
-    current = _locked(workflow)
+    current = _lock_workflow(workflow)
     wanted, seen = {c.pk: c for c in connections}, {c.pk: c for c in within}
-    had = set(
+    applied = set(
         current.applications.filter(connection__in=seen).values_list("connection_id", flat=True)
     )
-    added, removed = wanted.keys() - had, had - wanted.keys()
+    added, removed = wanted.keys() - applied, applied - wanted.keys()
     current.applications.filter(connection__in=removed).delete()
     WorkflowConnection.objects.bulk_create(
         WorkflowConnection(agency=current.agency, workflow=current, connection=wanted[pk])
@@ -288,20 +287,20 @@ def apply_to(
 
 def pause_workflow(*, workflow: Workflow, by: User) -> None:
     """Start nothing for new events until the workflow is resumed; running activations finish."""
-    _move(workflow, {WorkflowState.PUBLISHED}, WorkflowState.PAUSED, "workflow paused", by)
+    _change_state(workflow, {WorkflowState.PUBLISHED}, WorkflowState.PAUSED, "workflow paused", by)
 
 
 @transaction.atomic
 def resume_workflow(*, workflow: Workflow, by: User) -> None:
     """Start activations for new events again, and release those that a safety pause held."""
     paused = {WorkflowState.PAUSED, WorkflowState.SAFETY}
-    if _move(workflow, paused, WorkflowState.PUBLISHED, "workflow resumed", by):
+    if _change_state(workflow, paused, WorkflowState.PUBLISHED, "workflow resumed", by):
         safety_pause.release_held(workflow)
 
 
 def archive_workflow(*, workflow: Workflow, by: User) -> None:
     """Archive the workflow: it starts nothing more, and its history stays."""
-    _move(
+    _change_state(
         workflow,
         set(WorkflowState) - {WorkflowState.ARCHIVED},
         WorkflowState.ARCHIVED,
@@ -316,30 +315,29 @@ def unarchive_workflow(*, workflow: Workflow, by: User) -> None:
     held = Workflow.objects.filter(pk=workflow.pk, held=True).exists()
     rest = WorkflowState.SAFETY if held else WorkflowState.PAUSED
     target = rest if live else WorkflowState.DRAFT
-    _move(workflow, {WorkflowState.ARCHIVED}, target, "workflow brought back", by)
+    _change_state(workflow, {WorkflowState.ARCHIVED}, target, "workflow brought back", by)
 
 
 @transaction.atomic
-def _move(
+def _change_state(
     workflow: Workflow, sources: set[WorkflowState], target: WorkflowState, verb: str, by: User
 ) -> bool:
     """Change the state if it is one of `sources`, so that a second click is harmless; say if it
     did.
     """
-    current = _locked(workflow)
+    current = _lock_workflow(workflow)
     if current.state not in sources:
         return False
     current.state = target
     current.save(update_fields=["state", "updated_at"])
-    current.applications.update(due_at=None)  # a schedule does not make up for its rest
+    current.applications.update(due_at=None)  # a schedule does not catch up on a pause
     audit.record(verb, by=by, agency=current.agency, subject=current.name)
     return True
 
 
-def _locked(workflow: Workflow) -> Workflow:
-    rows = Workflow.objects.select_for_update(
-        of=("self",), no_key=True
-    )  # rows that name it may come meanwhile
+def _lock_workflow(workflow: Workflow) -> Workflow:
+    # no_key: rows with a foreign key to the workflow may still be inserted during the lock.
+    rows = Workflow.objects.select_for_update(of=("self",), no_key=True)
     return rows.select_related("agency").get(pk=workflow.pk)
 
 
@@ -348,7 +346,7 @@ def _refuse_archived(workflow: Workflow) -> None:
         raise NotAllowedNow("The workflow is archived. Bring it back before you change it.")
 
 
-def _fork(workflow: Workflow) -> Version:
+def _fork_draft(workflow: Workflow) -> Version:
     """Return an unsaved draft with the next number."""
     newest = workflow.versions.aggregate(newest=Max("number"))["newest"] or 0
     return Version(workflow=workflow, number=newest + 1, revision=0, edited_at=Now())

@@ -39,17 +39,23 @@ def list_for_application(**fields: object) -> "QuerySet[OrganisationPause]":
 
 def find_holding(activations: Iterable[Activation]) -> dict[int, OrganisationPause]:
     """Return the pause that keeps each activation waiting, by activation id."""
-    ready = [one for one in activations if one.state == ActivationState.READY and one.workflow_id]
+    ready = [
+        activation
+        for activation in activations
+        if activation.state == ActivationState.READY and activation.workflow_id
+    ]
     if not ready:
         return {}
-    found = list_active(
+    rows = list_active(
         holds=True,
-        workflow__in={one.workflow_id for one in ready},
-        connection__in={one.connection_id for one in ready},
+        workflow__in={activation.workflow_id for activation in ready},
+        connection__in={activation.connection_id for activation in ready},
     ).select_related("connection")
-    pauses = {(pause.workflow_id, pause.connection_id): pause for pause in found}
+    pauses = {(pause.workflow_id, pause.connection_id): pause for pause in rows}
     kept = {
-        one.pk: pauses.get((one.workflow_id, one.connection_id)) for one in ready if one.workflow_id
+        activation.pk: pauses.get((activation.workflow_id, activation.connection_id))
+        for activation in ready
+        if activation.workflow_id
     }
     return {pk: pause for pk, pause in kept.items() if pause is not None}
 
@@ -97,9 +103,11 @@ def pause_at(
 @transaction.atomic
 def resume_at(*, workflow: Workflow, connections: Sequence[Connection], by: User) -> int:
     """Let the workflow run at these organisations again; return at how many it was paused."""
-    found = _locked(OrganisationPause.objects.filter(workflow=workflow, connection__in=connections))
-    _end(found, by=by)
-    return len(found)
+    pauses = _lock_pauses(
+        OrganisationPause.objects.filter(workflow=workflow, connection__in=connections)
+    )
+    _end_pauses(pauses, by=by)
+    return len(pauses)
 
 
 @transaction.atomic
@@ -107,19 +115,19 @@ def lift_safety_pauses(workflow: Workflow) -> int:
     """End the workflow's safety pauses everywhere and release their activations; return how
     many.
     """
-    found = _locked(OrganisationPause.objects.filter(workflow=workflow, by_safety=True))
-    _end(found, by=None)
+    pauses = _lock_pauses(OrganisationPause.objects.filter(workflow=workflow, by_safety=True))
+    _end_pauses(pauses, by=None)
     workflow.applications.filter(failures__gt=0).update(failures=0)
-    return len(found)
+    return len(pauses)
 
 
 def end_due_pauses() -> int:
     """End the pauses whose time is over, in the worker's sweep; return how many."""
     with transaction.atomic():
         over = OrganisationPause.objects.filter(until__lte=Now()).order_by("pk")[:BATCH]
-        found = _locked(over, skip=True)
-        _end(found, by=None)
-    return len(found)
+        pauses = _lock_pauses(over, skip=True)
+        _end_pauses(pauses, by=None)
+    return len(pauses)
 
 
 def count_waiting(workflow: Workflow, connection_ids: Sequence[int]) -> int:
@@ -131,25 +139,29 @@ def count_waiting(workflow: Workflow, connection_ids: Sequence[int]) -> int:
     ).count()
 
 
-def _locked(found: "QuerySet[OrganisationPause]", *, skip: bool = False) -> list[OrganisationPause]:
-    rows = OrganisationPause.objects.filter(pk__in=list(found.values_list("pk", flat=True)))
+def _lock_pauses(
+    pauses: "QuerySet[OrganisationPause]", *, skip: bool = False
+) -> list[OrganisationPause]:
+    # The keys are read first, so that the locks are taken in their order and not in that of the
+    # query, which may be sliced.
+    rows = OrganisationPause.objects.filter(pk__in=list(pauses.values_list("pk", flat=True)))
     rows = rows.select_for_update(of=("self",), skip_locked=skip).order_by("pk")
     return list(rows.select_related("workflow__agency", "connection__workspace"))
 
 
-def _end(found: Sequence[OrganisationPause], *, by: User | None) -> None:
-    for one in found:
-        _forget_due_time(one.workflow, one.connection)
+def _end_pauses(pauses: Sequence[OrganisationPause], *, by: User | None) -> None:
+    for pause in pauses:
+        _forget_due_time(pause.workflow, pause.connection)
         audit.record(
             "workflow resumed here",
             by=by,
-            agency=one.workflow.agency,
-            workspace=one.connection.workspace,
-            subject=one.workflow.name,
-            organisation=one.connection.name,
+            agency=pause.workflow.agency,
+            workspace=pause.connection.workspace,
+            subject=pause.workflow.name,
+            organisation=pause.connection.name,
         )
-    OrganisationPause.objects.filter(pk__in=[one.pk for one in found]).delete()
-    lanes.wake_lanes(one.connection_id for one in found)
+    OrganisationPause.objects.filter(pk__in=[pause.pk for pause in pauses]).delete()
+    lanes.wake_lanes(pause.connection_id for pause in pauses)
 
 
 def _forget_due_time(workflow: Workflow, connection: Connection) -> None:

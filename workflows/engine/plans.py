@@ -38,7 +38,7 @@ class StepPlan:
     goes_on: bool = False  # a failure is noted, and the activation goes on behind the step
     retries: int = 0  # how often a failure is tried again
     retry_seconds: int = 60
-    guard: Mapping[str, Any] = field(default_factory=dict)  # guards.py
+    guard: Mapping[str, Any] = field(default_factory=dict)  # as definition/guards.py stores it
 
     def prepare(self, context: Mapping[str, Any]) -> tuple[Data, Data]:
         """Return the input with its expressions evaluated, and the input cleaned by the action's
@@ -61,9 +61,9 @@ class StepPlan:
         return filled, clean_input(action, filled)
 
     def _filled(self, action: Action, name: str, value: Any, context: Mapping[str, Any]) -> Any:
-        asked = action.form.base_fields.get(name)
-        if isinstance(asked, Templated) and isinstance(value, str):
-            return asked.fill(value, context)
+        form_field = action.form.base_fields.get(name)
+        if isinstance(form_field, Templated) and isinstance(value, str):
+            return form_field.fill(value, context)
         return fill_values(value, context)
 
     def applies(self, context: Mapping[str, Any]) -> tuple[bool, str]:
@@ -80,12 +80,12 @@ class StepPlan:
         if not self.for_each:
             return None
         try:
-            found = evaluate_text(self.for_each, context)
+            elements = evaluate_text(self.for_each, context)
         except ExpressionError as error:
             raise StepError("expression", str(error)) from error
-        if not isinstance(found, list):
+        if not isinstance(elements, list):
             raise StepError("expression", f"{self.for_each} is not a list.")
-        return found
+        return elements
 
     def known_action(self) -> Action:
         if self.action is None:
@@ -105,13 +105,13 @@ def clean_input(action: Action, data: Mapping[str, Any]) -> Data:
 
 
 def _messages(form: Any) -> list[str]:
-    found = []
+    messages = []
     for name, errors in form.errors.items():
         label = form.fields[name].label if name in form.fields else ""
-        found += [
+        messages += [
             f"{label or name}: {error}" if name != "__all__" else str(error) for error in errors
         ]
-    return found
+    return messages
 
 
 @lru_cache(maxsize=1024)
@@ -126,13 +126,13 @@ def load_plan(version_id: int) -> tuple[StepPlan, ...]:
 def build_plan(step: Mapping[str, Any]) -> StepPlan:
     """Return the plan of one step as a version stores it."""
     action = registry.actions.get(step["action"])
-    given = step.get("input") or {}
+    raw_input = step.get("input") or {}
     on_error = step.get("on_error") or {}
-    found = StepPlan(
+    plan = StepPlan(
         name=step["name"],
         action_key=step["action"],
         action=action,
-        input=given,
+        input=raw_input,
         only_if=step.get("only_if"),
         for_each=step.get("for_each") or "",
         goes_on=on_error.get("then") == "continue",
@@ -140,10 +140,10 @@ def build_plan(step: Mapping[str, Any]) -> StepPlan:
         retry_seconds=int(on_error.get("seconds") or 60),
         guard=step.get("guard") or {},
     )
-    return replace(found, cleaned=_cleaned_once(found))
+    return replace(plan, cleaned=_clean_raw(plan))
 
 
-def _cleaned_once(step: StepPlan) -> Data | None:
+def _clean_raw(step: StepPlan) -> Data | None:
     """Clean raw input once for all runs.
 
     Other input may depend on the day when it is cleaned (`+30`).

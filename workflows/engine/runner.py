@@ -54,6 +54,7 @@ def run_lane(connection_id: int) -> None:
         insist(lambda: put_back_claimed(lease, costs_nothing=costs_nothing))
         raise
     finally:
+        # Without this release the lane would be idle until its lease has expired.
         insist(lambda: lanes.release(lease, more=more))
 
 

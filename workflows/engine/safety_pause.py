@@ -39,32 +39,33 @@ def count_failures(connection: Connection, runs: Iterable[ActivationRun]) -> Non
         if run.workflow_id is not None and run.state in GOOD | BAD:
             ended[run.workflow_id].append(run)
     failing = {pk for pk, its_runs in ended.items() if its_runs[-1].state in BAD}
-    here = WorkflowConnection.objects.filter(connection=connection)
+    applications = WorkflowConnection.objects.filter(connection=connection)
     if ended.keys() - failing:
-        here.filter(workflow__in=ended.keys() - failing, failures__gt=0).update(failures=0)
+        applications.filter(workflow__in=ended.keys() - failing, failures__gt=0).update(failures=0)
     if failing:
+        # The batch is committed already, so the counts need a transaction of their own.
         with transaction.atomic():
-            rows = here.select_for_update(of=("self",), no_key=True).select_related(
+            rows = applications.select_for_update(of=("self",), no_key=True).select_related(
                 "workflow__agency"
             )
             for application in rows.filter(workflow__in=failing).order_by("pk"):
-                _add(application, connection, ended[application.workflow_id])
+                _add_failures(application, connection, ended[application.workflow_id])
 
 
-def _add(
+def _add_failures(
     application: WorkflowConnection, connection: Connection, ended: Sequence[ActivationRun]
 ) -> None:
     """Count these runs, the last of which failed."""
-    good = [place for place, run in enumerate(ended) if run.state in GOOD]
+    good = [position for position, run in enumerate(ended) if run.state in GOOD]
     failures = len(ended) - 1 - good[-1] if good else application.failures + len(ended)
     workflow = application.workflow
     application.failures = failures
     application.save(update_fields=["failures"])
     if 0 < workflow.pause_after <= failures and workflow.state == WorkflowState.PUBLISHED:
-        _pause(workflow, connection, failures, ended[-1].error)
+        _pause_workflow(workflow, connection, failures, ended[-1].error)
 
 
-def _pause(workflow: Workflow, connection: Connection, failures: int, error: str) -> None:
+def _pause_workflow(workflow: Workflow, connection: Connection, failures: int, error: str) -> None:
     """Pause the workflow there, unless it is paused there already."""
     OrganisationPause.objects.filter(
         workflow=workflow, connection=connection, until__lte=Now()
@@ -97,8 +98,8 @@ def release_held(workflow: Workflow) -> None:
     Call it inside the transaction that lets the workflow run again.
     """
     Workflow.objects.filter(pk=workflow.pk).update(failures=0, held=False, paused_because="")
-    due = list_waiting(workflow).filter(next_at__lte=Now())
-    lanes.wake_lanes(due.values_list("connection_id", flat=True).distinct())
+    due_activations = list_waiting(workflow).filter(next_at__lte=Now())
+    lanes.wake_lanes(due_activations.values_list("connection_id", flat=True).distinct())
 
 
 def list_waiting(workflow: Workflow) -> "QuerySet[Activation]":

@@ -61,9 +61,8 @@ class Turn:
     run: ActivationRun
     step: StepPlan
     parts: list[ActionRun] = field(default_factory=list)
-    done: dict[int, Any] = field(
-        default_factory=dict
-    )  # outputs of elements, by their place in the list
+    # Outputs of elements by their position in the list
+    done: dict[int, Any] = field(default_factory=dict)
     elements: int | None = None  # how many the list has
     outcome: Outcome | Skipped | None = None
     outcomes: dict[int, Outcome] = field(default_factory=dict)  # of the elements that have run
@@ -104,11 +103,14 @@ class Turn:
             )
         self.elements = len(elements)
         self.done = {
-            int(place): output for place, output in self.run.outputs.get(self._progress, {}).items()
+            int(element): output
+            for element, output in self.run.outputs.get(self._progress, {}).items()
         }
-        for place, item in enumerate(elements):
-            if place not in self.done:
-                self.parts.append(self._part(connection, self.run.context | {"item": item}, place))
+        for element, item in enumerate(elements):
+            if element not in self.done:
+                self.parts.append(
+                    self._part(connection, self.run.context | {"item": item}, element)
+                )
         if not self.parts:
             self._gather()
 
@@ -124,7 +126,7 @@ class Turn:
             attempt=self.run.attempt,
             context=context,
             guard=self.step.guard,
-            likeness=_likeness(shown) if self.step.guard else "",
+            likeness=_hash_input(shown) if self.step.guard else "",
         )
         return ActionRun(call, shown, data, element)
 
@@ -134,12 +136,14 @@ class Turn:
 
     def take(self, part: ActionRun, outcome: Outcome) -> None:
         """Take the outcome of one part; the last one gives the turn its own outcome."""
-        found = self._of_double(outcome)
+        checked = self._of_double(outcome)
         if self.elements is None:
-            self.shown, self.outcome = self.parts[0].shown, self._tried_again(found)
+            self.shown, self.outcome = self.parts[0].shown, self._tried_again(checked)
             return
         assert part.element is not None  # of a list
-        self.outcomes[part.element] = Done(found.output) if isinstance(found, Skipped) else found
+        self.outcomes[part.element] = (
+            Done(checked.output) if isinstance(checked, Skipped) else checked
+        )
         if len(self.outcomes) == len(self.parts):
             self._gather()
             self.outcome = self._tried_again(self.outcome)
@@ -171,7 +175,7 @@ class Turn:
     def _keep_progress(self) -> None:
         if self.elements is not None:
             self.run.outputs[self._progress] = {
-                str(place): output for place, output in self.done.items()
+                str(element): output for element, output in self.done.items()
             }
 
     def _gather(self) -> None:
@@ -179,7 +183,7 @@ class Turn:
         decides.
         """
         self.shown = [part.shown for part in self.parts[:20]]
-        left: list[Outcome] = []
+        unfinished: list[Outcome] = []
         subject = ""
         for element, outcome in sorted(self.outcomes.items()):
             if isinstance(outcome, Done):
@@ -187,15 +191,17 @@ class Turn:
                 subject = subject or outcome.subject
                 self.run.add_note(outcome.note)
             else:
-                left.append(_at_element(outcome, element))
+                unfinished.append(_name_element(outcome, element))
         worst = [
-            one
+            outcome
             for kind in (Unknown, Failed, TryLater, Stopped)
-            for one in left
-            if isinstance(one, kind)
+            for outcome in unfinished
+            if isinstance(outcome, kind)
         ]
         self.outcome = (
-            worst[0] if worst else Done([self.done[place] for place in sorted(self.done)], subject)
+            worst[0]
+            if worst
+            else Done([self.done[position] for position in sorted(self.done)], subject)
         )
 
     def _tried_again(self, outcome: Outcome | Skipped | None) -> Outcome | Skipped | None:
@@ -262,7 +268,7 @@ class Turn:
     def _record(self, started: datetime, wave: int) -> StepRecord:
         outcome = self.outcome
         output = outcome.output if isinstance(outcome, Done | Stopped | Skipped) else None
-        code, error = _words(outcome)
+        code, error = _code_and_message(outcome)
         return StepRecord(
             activation_id=self.run.id,
             position=self.run.position,
@@ -291,11 +297,11 @@ NAMES: dict[type, str] = {
 }
 
 
-def _likeness(shown: Data) -> str:
+def _hash_input(shown: Data) -> str:
     return hashlib.sha256(exact_json.dumps(shown).encode()).hexdigest()
 
 
-def _at_element(outcome: Outcome, element: int | None) -> Outcome:
+def _name_element(outcome: Outcome, element: int | None) -> Outcome:
     """Return the outcome with the number of its element in the message."""
     if element is None:
         return outcome
@@ -306,7 +312,7 @@ def _at_element(outcome: Outcome, element: int | None) -> Outcome:
             return outcome
 
 
-def _words(outcome: Outcome | Skipped | None) -> tuple[str, str]:
+def _code_and_message(outcome: Outcome | Skipped | None) -> tuple[str, str]:
     """Return (code, message) for the history."""
     match outcome:
         case Skipped(reason) | Stopped(reason):

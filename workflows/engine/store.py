@@ -98,7 +98,7 @@ SELECT new.activation_id, new.position, new.name, new.action, new.attempt, new.o
   JOIN workflows_activation a ON a.id = new.activation_id AND a.lease_token = %s
 """
 
-# What became of a step is kept even where somebody cancelled the activation meanwhile; it stays
+# The outcome of a step is kept even where the activation was cancelled during it; it stays
 # cancelled.
 ACTIVATIONS = """
 UPDATE workflows_activation a
@@ -203,14 +203,14 @@ class Batch:
         """
         with database.cursor() as cursor:
             cursor.execute(AT_REST, [[run.id for run in active]])
-            found = {pk: (cancelled, rests) for pk, cancelled, rests in cursor.fetchall()}
+            stopped = {pk: (cancelled, rests) for pk, cancelled, rests in cursor.fetchall()}
         for run in active:
-            cancelled, _ = found.get(run.id, (False, False))
+            cancelled, _ = stopped.get(run.id, (False, False))
             if cancelled:
                 run.state, run.changed = "cancelled", True
-            elif run.id in found:
+            elif run.id in stopped:
                 run.put_back()
-        return any(rests for _, rests in found.values())
+        return any(rests for _, rests in stopped.values())
 
     def store(self, *, effects: bool = False) -> None:
         """Store the batch in one transaction under the lease; on LeaseLost nothing was written.
@@ -227,11 +227,11 @@ class Batch:
             lanes.hold(self.lease)
             with database.cursor() as cursor:
                 if self.records:
-                    given = exact_json.dumps([record.values() for record in self.records])
-                    cursor.execute(STEP_RUNS, [given, self.lease.token])
+                    rows = exact_json.dumps([record.values() for record in self.records])
+                    cursor.execute(STEP_RUNS, [rows, self.lease.token])
                 if changed:
-                    given = exact_json.dumps([_changes(run) for run in changed])
-                    cursor.execute(ACTIVATIONS, [given, self.lease.token])
+                    rows = exact_json.dumps([_changes(run) for run in changed])
+                    cursor.execute(ACTIVATIONS, [rows, self.lease.token])
         self.records.clear()
         for run in changed:
             run.changed = False

@@ -69,21 +69,22 @@ class Wave:
 
     def _act(self, action: Action, turns: Sequence[Turn], batch: Batch, started: datetime) -> None:
         """Run the action on as many parts at once as it serves; put back those without time."""
-        groups, why = _grouped(action, [(turn, part) for turn in turns for part in turn.parts]), ""
+        groups = _group_by_read(action, [(turn, part) for turn in turns for part in turn.parts])
+        why = ""
         for first in range(0, len(groups), action.together):
             if first and batch.is_over():
                 break
             batch.keep_lease()
             chunk = [pair for group in groups[first : first + action.together] for pair in group]
             for (turn, part), outcome in zip(
-                chunk, _admitted(action, [part for _, part in chunk]), strict=True
+                chunk, _run_admitted(action, [part for _, part in chunk]), strict=True
             ):
                 turn.take(part, outcome)
                 if turn.outcome is not None:
                     turn.conclude(batch, started, len(turns))
             if action.effects:
                 batch.store(effects=True)
-            if why := _why_all_wait(turn.outcome for turn, _ in chunk):
+            if why := _tenant_wide_reason(turn.outcome for turn, _ in chunk):
                 break
         for turn in turns:
             if turn.outcome is None:
@@ -99,18 +100,18 @@ class Wave:
         return bool(waits)
 
 
-def _grouped(
+def _group_by_read(
     action: Action, pairs: Sequence[tuple[Turn, ActionRun]]
 ) -> list[list[tuple[Turn, ActionRun]]]:
     """Group the parts that share a read, each group at the place of its first part."""
     groups: dict[str | int, list[tuple[Turn, ActionRun]]] = {}
-    for place, (turn, part) in enumerate(pairs):
+    for position, (turn, part) in enumerate(pairs):
         key = action.read_key(part.data)
-        groups.setdefault(place if key is None else key, []).append((turn, part))
+        groups.setdefault(position if key is None else key, []).append((turn, part))
     return list(groups.values())
 
 
-def _admitted(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
+def _run_admitted(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
     """Run the action on the parts that their guards admit, and return all outcomes.
 
     Writes with a journal are admitted there, because the journal knows their amounts.
@@ -119,8 +120,9 @@ def _admitted(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
     if action.effects and not action.writes:
         answers = admission.ask([admission.Request(part.call, action.title) for part in parts])
     let_in = [part for part, answer in zip(parts, answers, strict=True) if answer is None]
-    done = iter(_outcomes(action, let_in) if let_in else ())
+    done = iter(_run_action(action, let_in) if let_in else ())
     outcomes = [next(done) if answer is None else answer for answer in answers]
+    # A write that failed must not use up its step's limits.
     unused = [
         part.call
         for part, outcome in zip(parts, outcomes, strict=True)
@@ -131,7 +133,7 @@ def _admitted(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
     return outcomes
 
 
-def _outcomes(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
+def _run_action(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
     """Return the action's outcomes. If it breaks, each part runs alone, so that only one fails."""
     try:
         return action.run_many([part.call for part in parts], [part.data for part in parts])
@@ -147,10 +149,10 @@ def _outcomes(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
         if len(parts) == 1:
             text = f"TaskJuice broke on this ({type(error).__name__}); its log has the rest."
             return [Failed("internal", text)]
-    return [outcome for part in parts for outcome in _outcomes(action, [part])]
+    return [outcome for part in parts for outcome in _run_action(action, [part])]
 
 
-def _why_all_wait(outcomes: Iterable[Outcome | Skipped | None]) -> str:
+def _tenant_wide_reason(outcomes: Iterable[Outcome | Skipped | None]) -> str:
     """Return the provider's reason to accept no calls of this tenant now; "" where it accepts."""
     waits = (outcome for outcome in outcomes if isinstance(outcome, TryLater))
     return next((wait.reason for wait in waits if wait.tenant_wide), "")

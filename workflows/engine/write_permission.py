@@ -28,10 +28,10 @@ def list_write_refusals(ids: Collection[int]) -> Mapping[int, str]:
         pk: (ActivationState(state), held or rests)
         for pk, state, held, rests in rows.values_list("pk", "state", "workflow__held", "rests")
     }
-    found: dict[int, str] = {pk: GONE for pk in ids if pk not in states}
+    refusals: dict[int, str] = {pk: GONE for pk in ids if pk not in states}
     for pk, (state, held) in states.items():
         if state not in ON_ITS_WAY:
-            found[pk] = REASONS.get(state, ENDED)
+            refusals[pk] = REASONS.get(state, ENDED)
         elif held:
-            found[pk] = HELD
-    return found
+            refusals[pk] = HELD
+    return refusals

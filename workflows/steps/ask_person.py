@@ -71,7 +71,7 @@ class AskPerson(Action):
         "Makes a task for your team: the activation waits until somebody approves or declines."
     )
     form = ApprovalForm
-    effects = True  # somebody is written to
+    effects = True  # it sends e-mails
     sample: ClassVar[Data] = {
         "approved": True,
         "by": "Olivia Owner",
@@ -80,16 +80,16 @@ class AskPerson(Action):
     }
 
     def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
-        questions = [_question(call, data) for call, data in zip(calls, rows, strict=True)]
+        questions = [_build_question(call, data) for call, data in zip(calls, rows, strict=True)]
         try:
-            found = approval_tasks.ask_questions(questions)
+            task_by_step = approval_tasks.ask_questions(questions)
         except NotOnTheTeam as error:
             if len(calls) > 1:  # only whose addresses are wrong shall fail
                 return [
                     self.run_many([call], [row])[0] for call, row in zip(calls, rows, strict=True)
                 ]
             return [Failed("input", NOT_STAFF.format(error))]
-        tasks = [found[q.activation_id, q.step] for q in questions]
+        tasks = [task_by_step[q.activation_id, q.step] for q in questions]
         goes_on = [data["declined"] == CONTINUE for data in rows]
         outcomes = [
             approval_tasks.outcome_of(task, goes_on=on)
@@ -99,11 +99,11 @@ class AskPerson(Action):
         return outcomes
 
     def preview(self, call: Call, data: Data) -> Preview:
-        told = ", ".join(data["to"]) or "the owner and the admins"
+        recipients = ", ".join(data["to"]) or "the owner and the admins"
         lines = [
             data["question"],
             data["details"],
-            f"Told by e-mail: {told}. Time to decide: {data['days']} days.",
+            f"Told by e-mail: {recipients}. Time to decide: {data['days']} days.",
         ]
         return Preview("A task for your team", "\n\n".join(line for line in lines if line))
 
@@ -119,7 +119,7 @@ class AskPerson(Action):
                 yield "to", NOT_STAFF.format(address)
 
 
-def _question(call: Call, data: Data) -> Question:
+def _build_question(call: Call, data: Data) -> Question:
     assert call.activation_id is not None  # pages do not ask
     ends = clock.now() + timedelta(days=data["days"])
     return Question(

@@ -41,12 +41,12 @@ class DelayForm(forms.Form):
         if not text:
             return None
         try:
-            found = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(text)
         except ValueError as error:
             raise forms.ValidationError(
                 "Give a date such as 2026-12-01, or 2026-12-01T14:30."
             ) from error
-        return found if "T" in text or " " in text else datetime.combine(found.date(), MORNING)
+        return moment if "T" in text or " " in text else datetime.combine(moment.date(), MORNING)
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

@@ -16,6 +16,7 @@ from workflows.models import EMAILS_PER_DAY, EmailCount, EmailLimit
 
 MOST_PER_DAY = 20_000  # that an agency may allow itself
 
+# Check and count in one statement, so that two workers cannot pass the limit together.
 TAKE = """
 WITH allowed AS (
     SELECT coalesce((SELECT per_day FROM workflows_emaillimit WHERE agency_id = %(agency)s), %(usual)s) AS per_day
@@ -66,20 +67,20 @@ def give_back(agency_id: int, many: int) -> None:
         cursor.execute(GIVE_BACK, {"agency": agency_id, "many": many})
 
 
-def per_day(agency_id: int) -> int:
-    found = EmailLimit.objects.filter(agency=agency_id).values_list("per_day", flat=True).first()
-    return EMAILS_PER_DAY if found is None else found
+def read_limit(agency_id: int) -> int:
+    limit = EmailLimit.objects.filter(agency=agency_id).values_list("per_day", flat=True).first()
+    return EMAILS_PER_DAY if limit is None else limit
 
 
 def read_usage(agency_id: int) -> DailyUsage:
     count = EmailCount.objects.filter(
         agency=agency_id, day=timezone.now().astimezone(UTC).date()
     ).first()
-    limit = per_day(agency_id)
+    limit = read_limit(agency_id)
     return DailyUsage(count.sent if count else 0, limit, bool(count and count.refused_at))
 
 
-def next_day() -> datetime:
+def next_day_at() -> datetime:
     """Return the time when the count starts at zero again."""
     tomorrow = timezone.now().astimezone(UTC).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time.min, UTC)
@@ -87,7 +88,7 @@ def next_day() -> datetime:
 
 @transaction.atomic
 def set_limit(*, agency: Agency, limit: int, by: User) -> None:
-    before = per_day(agency.pk)
+    before = read_limit(agency.pk)
     EmailLimit.objects.update_or_create(agency=agency, defaults={"per_day": limit})
     if before != limit:
         audit.record(

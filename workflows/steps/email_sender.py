@@ -19,7 +19,7 @@ def get_sender(connection: Connection | None) -> str:
     _, address = parseaddr(settings.DEFAULT_FROM_EMAIL)
     if connection is None:
         return str(settings.DEFAULT_FROM_EMAIL)
-    names = _plain(connection.name), _plain(connection.agency.name)
+    names = _clean_name(connection.name), _clean_name(connection.agency.name)
     return formataddr((" via ".join(name for name in names if name), address))
 
 
@@ -42,7 +42,7 @@ def get_reply_address(agency: Agency) -> str:
     return owner.user.email if owner else ""
 
 
-def _plain(name: str) -> str:
+def _clean_name(name: str) -> str:
     """Clean a name for use in a header.
 
     It keeps no line breaks, no invisible or direction-changing characters, and nothing that a mail

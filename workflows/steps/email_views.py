@@ -37,10 +37,10 @@ def email_limit_save(request: HttpRequest, agency: str) -> HttpResponse:
 
 
 def build_panel(scope: Scope) -> Panel:
-    found = email_limit.read_usage(scope.agency.pk)
+    usage = email_limit.read_usage(scope.agency.pk)
     context = {
-        "form": EmailLimitForm(initial={"per_day": found.per_day}),
-        "today": found,
+        "form": EmailLimitForm(initial={"per_day": usage.per_day}),
+        "today": usage,
         "reply_to": get_reply_address(scope.agency),
         "is_set": bool(branding.of(scope.agency).reply_to),
     }

@@ -63,7 +63,7 @@ class SendEmail(Action):
     sample: ClassVar[Data] = {"to": ["owner@example.com"], "subject": "INV-0042 was paid"}
 
     def preview(self, call: Call, data: Data) -> Preview:
-        message = _message(call, data)
+        message = _build_message(call, data)
         head = {
             "From": email_sender.format_sender(str(message.from_email)),
             "Reply-To": ", ".join(message.reply_to),
@@ -81,11 +81,11 @@ class SendEmail(Action):
         if agency_id is None:
             return super().outcome(call, data)
         if not email_limit.take(agency_id, many):
-            per_day = email_limit.per_day(agency_id)
+            per_day = email_limit.read_limit(agency_id)
             if many > per_day:
                 return Failed("limit", TOO_MANY.format(many=many, per_day=per_day))
             return TryLater(
-                DAY_IS_FULL.format(per_day=per_day), at=email_limit.next_day(), counts=False
+                DAY_IS_FULL.format(per_day=per_day), at=email_limit.next_day_at(), counts=False
             )
         outcome = super().outcome(call, data)
         if not isinstance(outcome, Done):
@@ -93,13 +93,13 @@ class SendEmail(Action):
         return outcome
 
     def run(self, call: Call, data: Data) -> Data:
-        message = _message(call, data)
+        message = _build_message(call, data)
         try:
             message.send()
         except smtplib.SMTPRecipientsRefused as error:
             raise Invalid(["The mail server refused every address."]) from error
         except smtplib.SMTPResponseException as error:
-            raise _refused(error.smtp_code) from error
+            raise _classify_refusal(error.smtp_code) from error
         except (smtplib.SMTPException, OSError) as error:
             raise RetryLater("The mail server did not take the message.") from error
         return {"to": data["to"], "subject": data["subject"]}
@@ -109,7 +109,7 @@ def _agency_id(call: Call) -> int | None:
     return call.connection.agency_id if call.connection else None
 
 
-def _message(call: Call, data: Data) -> EmailMessage:
+def _build_message(call: Call, data: Data) -> EmailMessage:
     answers = email_sender.get_reply_address(call.connection.agency) if call.connection else ""
     return EmailMessage(
         data["subject"],
@@ -120,7 +120,7 @@ def _message(call: Call, data: Data) -> EmailMessage:
     )
 
 
-def _refused(code: int) -> Invalid | RetryLater:
+def _classify_refusal(code: int) -> Invalid | RetryLater:
     """Return the error for an SMTP code: 5xx is permanent, 4xx temporary (RFC 5321, 4.2.1)."""
     text = f"The mail server refused the message ({code})."
     return Invalid([text], status=code) if code >= 500 else RetryLater(text, status=code)

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 LONGEST_CHAIN = 5  # workflows that set each other off, one after the other
 CROWD = 10  # activations at once: more are just coming
 
+# One activation per event and workflow: an event that is processed twice starts nothing again.
 INSERT = """
 INSERT INTO workflows_activation
     (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, workflow_name, version_number,
@@ -58,16 +59,16 @@ class TriggerSubscription:
 
 def start_activations(events: Sequence[Event]) -> Mapping[int, int]:
     """Insert the activations of these events and wake their lanes; return how many per event."""
-    subscriptions = _subscriptions({event.connection_id for event in events})
+    subscriptions = _list_subscriptions({event.connection_id for event in events})
     rows = [
-        _row(event, subscription.version)
+        _build_row(event, subscription.version)
         for event in events
         for subscription in subscriptions[event.connection_id]
         if subscription.wants(event)
     ]
     if not rows:
         return {}
-    return Counter(event_id for event_id, _ in _start(rows))
+    return Counter(event_id for event_id, _ in _insert_activations(rows))
 
 
 def start_one(event: Event, version: Version) -> int | None:
@@ -75,11 +76,11 @@ def start_one(event: Event, version: Version) -> int | None:
 
     Return the activation's id, or None where the workflow has an activation for this event.
     """
-    started = _start([_row(event, version)])
+    started = _insert_activations([_build_row(event, version)])
     return started[0][1] if started else None
 
 
-def _start(rows: Sequence[Data]) -> list[tuple[int, int]]:
+def _insert_activations(rows: Sequence[Data]) -> list[tuple[int, int]]:
     """Insert the new activations, wake their lanes and return (event id, activation id) of each."""
     with database.cursor() as cursor:
         cursor.execute(INSERT, [exact_json.dumps(rows)])
@@ -97,7 +98,7 @@ def list_interests(trigger_keys: Collection[str]) -> list[Interest]:
     """
     is_live = Q(workflow__versions__live=True, workflow__state__in=LISTENING)
     is_draft = Q(workflow__versions__published_at=None) & ~Q(workflow__state=WorkflowState.ARCHIVED)
-    found = WorkflowConnection.objects.filter(
+    listening = WorkflowConnection.objects.filter(
         is_live | is_draft,
         ~Exists(organisation_pauses.list_for_application(holds=False)),
         connection__workspace__archived_at=None,
@@ -107,10 +108,10 @@ def list_interests(trigger_keys: Collection[str]) -> list[Interest]:
     version = "workflow__versions__"
     since = Coalesce(f"{version}published_at", f"{version}edited_at")
     columns = ("connection_id", f"{version}trigger", f"{version}trigger_settings")
-    return [Interest(*row) for row in found.values_list(*columns, since)]
+    return [Interest(*row) for row in listening.values_list(*columns, since)]
 
 
-def _subscriptions(connection_ids: set[int]) -> dict[int, list[TriggerSubscription]]:
+def _list_subscriptions(connection_ids: set[int]) -> dict[int, list[TriggerSubscription]]:
     applications = WorkflowConnection.objects.filter(
         ~Exists(organisation_pauses.list_for_application(holds=False)),
         connection_id__in=connection_ids,
@@ -121,15 +122,17 @@ def _subscriptions(connection_ids: set[int]) -> dict[int, list[TriggerSubscripti
         live=True, workflow__in={workflow for _, workflow in applications}
     )
     versions = {version.workflow_id: version for version in live.select_related("workflow")}
-    found: dict[int, list[TriggerSubscription]] = defaultdict(list)
+    subscriptions: dict[int, list[TriggerSubscription]] = defaultdict(list)
     for connection_id, workflow_id in applications:
         if workflow_id in versions:
             version = versions[workflow_id]
-            found[connection_id].append(TriggerSubscription(version, version.trigger_settings))
-    return found
+            subscriptions[connection_id].append(
+                TriggerSubscription(version, version.trigger_settings)
+            )
+    return subscriptions
 
 
-def _row(event: Event, version: Version) -> Data:
+def _build_row(event: Event, version: Version) -> Data:
     trigger = registry.triggers[version.trigger]
     data = trigger.data(event)
     workflow = version.workflow

@@ -86,10 +86,10 @@ class Manual(_OwnTime):
 
 def start_due() -> int:
     """Start the due schedules, in the sweep; return how many. Safe to run on many nodes."""
-    _forget_resting()
-    _note_next()
+    _clear_inactive()
+    _set_first_times()
     started = 0
-    while taken := _take_batch():
+    while taken := _start_batch():
         started += taken
     return started
 
@@ -107,7 +107,7 @@ def build_manual_event(connection: Connection) -> Event:
     )
 
 
-def _listening() -> "QuerySet[WorkflowConnection]":
+def _list_listening() -> "QuerySet[WorkflowConnection]":
     """Return the applications of live schedules, in any state of their connection but
     disconnected.
     """
@@ -120,23 +120,26 @@ def _listening() -> "QuerySet[WorkflowConnection]":
     ).exclude(connection__state=ConnectionState.REVOKED)
 
 
-def _forget_resting() -> None:
+def _clear_inactive() -> None:
     """Clear the due times of schedules that do not run, or that moved to another time zone."""
     noted = WorkflowConnection.objects.exclude(due_at=None)
     noted.exclude(
-        pk__in=_listening().filter(due_zone=organisation_time.ZONE_NAME).values("pk")
+        pk__in=_list_listening().filter(due_zone=organisation_time.ZONE_NAME).values("pk")
     ).update(due_at=None)
 
 
-def _note_next() -> None:
+def _set_first_times() -> None:
     """Set the first due time of schedules that have just begun, always in the future."""
+    # skip_locked: sweeps of other nodes work on other rows instead of waiting for these.
     with transaction.atomic():
-        fresh = _listening().filter(due_at=None).select_for_update(of=("self",), skip_locked=True)
-        for application, schedule, zone, _ in _schedules(fresh[:BATCH]):
-            _note(application, schedule.next(clock.now(), zone))
+        fresh = (
+            _list_listening().filter(due_at=None).select_for_update(of=("self",), skip_locked=True)
+        )
+        for application, schedule, zone, _ in _load_schedules(fresh[:BATCH]):
+            _set_due_time(application, schedule.next(clock.now(), zone))
 
 
-def _take_batch() -> int:
+def _start_batch() -> int:
     """Start a batch of due schedules and return how many.
 
     A schedule waits while its previous activation has not begun, or its connection does not work.
@@ -149,19 +152,21 @@ def _take_batch() -> int:
     )
     can_work = Q(connection__state=ConnectionState.ACTIVE, connection__paused_at=None)
     with transaction.atomic():
-        due = _listening().filter(~Exists(unbegun), can_work, due_at__lte=clock.now())
-        locked = due.order_by("connection_id", "pk").select_for_update(
+        due_applications = _list_listening().filter(
+            ~Exists(unbegun), can_work, due_at__lte=clock.now()
+        )
+        locked = due_applications.order_by("connection_id", "pk").select_for_update(
             of=("self",), skip_locked=True
         )
-        found = _schedules(locked[:BATCH])
-        for application, schedule, zone, version in found:
+        schedules = _load_schedules(locked[:BATCH])
+        for application, schedule, zone, version in schedules:
             now = clock.now()
-            _start(application, version, schedule.latest(now, zone))
-            _note(application, schedule.next(now, zone))
-    return len(found)
+            _start_activation(application, version, schedule.latest(now, zone))
+            _set_due_time(application, schedule.next(now, zone))
+    return len(schedules)
 
 
-def _note(application: WorkflowConnection, at: datetime) -> None:
+def _set_due_time(application: WorkflowConnection, at: datetime) -> None:
     application.due_at, application.due_zone = (
         at,
         organisation_time.name_zone(application.connection),
@@ -169,7 +174,7 @@ def _note(application: WorkflowConnection, at: datetime) -> None:
     application.save(update_fields=["due_at", "due_zone"])
 
 
-def _start(application: WorkflowConnection, version: Version, at: datetime) -> None:
+def _start_activation(application: WorkflowConnection, version: Version, at: datetime) -> None:
     """Start the activation, unless an event of this due time exists and has started it."""
     resource = uuid.uuid5(NAMESPACE, f"workflow {application.workflow_id}")
     event, is_new = Event.objects.get_or_create(
@@ -184,18 +189,18 @@ def _start(application: WorkflowConnection, version: Version, at: datetime) -> N
         intake.start_one(event, version)
 
 
-Found = tuple[WorkflowConnection, Schedule, ZoneInfo, Version]
+DueSchedule = tuple[WorkflowConnection, Schedule, ZoneInfo, Version]
 
 
-def _schedules(rows: "QuerySet[WorkflowConnection]") -> list[Found]:
+def _load_schedules(rows: "QuerySet[WorkflowConnection]") -> list[DueSchedule]:
     applications = list(rows.select_related("connection__workspace"))
     live = Version.objects.filter(live=True, workflow__in={row.workflow_id for row in applications})
     versions = {version.workflow_id: version for version in live.select_related("workflow")}
-    found = []
+    schedules = []
     for application in applications:
         version = versions.get(application.workflow_id)
         schedule = Schedule.of(version.trigger_settings) if version else None
         if version is not None and schedule is not None:
             zone = organisation_time.zone_of(application.connection)
-            found.append((application, schedule, zone, version))
-    return found
+            schedules.append((application, schedule, zone, version))
+    return schedules

@@ -88,13 +88,13 @@ class Schedule:
         form = ScheduleForm(data=dict(settings))
         if not form.is_valid():
             return None
-        told = form.cleaned_data
+        cleaned = form.cleaned_data
         return cls(
-            told["every"],
-            told["at"] or time(9),
-            told["minutes"] or 60,
-            int(told["weekday"] or 0),
-            told["day"] or 1,
+            cleaned["every"],
+            cleaned["at"] or time(9),
+            cleaned["minutes"] or 60,
+            int(cleaned["weekday"] or 0),
+            cleaned["day"] or 1,
         )
 
     def in_words(self) -> str:
@@ -118,13 +118,13 @@ class Schedule:
 
     def latest(self, until: datetime, zone: ZoneInfo) -> datetime:
         """Return the last due time up to this one (UTC)."""
-        found = None
+        latest = None
         for at in self._from(until.astimezone(zone).date() - self._way_back, zone):
             if at > until:
                 break
-            found = at
-        assert found is not None  # the way back holds one
-        return found
+            latest = at
+        assert latest is not None  # the way back holds one
+        return latest
 
     @property
     def _way_back(self) -> timedelta:
@@ -137,7 +137,7 @@ class Schedule:
             if self.every == MINUTES:
                 yield from self._within(day, zone)
             elif self._is_on(day):
-                yield _moment(day, self.at, zone)
+                yield _to_utc(day, self.at, zone)
             day += timedelta(days=1)
 
     def _is_on(self, day: date) -> bool:
@@ -153,13 +153,13 @@ class Schedule:
 
     def _within(self, day: date, zone: ZoneInfo) -> Iterator[datetime]:
         """Yield the times of one local day, in real minutes from midnight to midnight."""
-        at, end = _moment(day, time(0), zone), _moment(day + timedelta(days=1), time(0), zone)
+        at, end = _to_utc(day, time(0), zone), _to_utc(day + timedelta(days=1), time(0), zone)
         while at < end:
             yield at
             at += timedelta(minutes=self.minutes)
 
 
-def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:
+def _to_utc(day: date, at: time, zone: ZoneInfo) -> datetime:
     """Return the UTC time of a local one.
 
     With fold 0 a doubled time means its first round, and a skipped one as long after the jump.

@@ -262,7 +262,7 @@ def test_builder_asks_before_it_publishes_at_several_clients(
     """
     asks = "takes effect at once at"
     other = make_connection(other_workspace)
-    lifecycle.apply_to(
+    lifecycle.set_connections(
         workflow=draft, connections=[connection, other], within=[connection, other], by=owner
     )
     assert asks not in as_member.get(edit(draft)).content.decode()
@@ -275,7 +275,7 @@ def test_builder_asks_before_it_publishes_at_several_clients(
         f"Version 2 {asks} 2 organisations of 2 clients."
         in as_member.get(edit(draft)).content.decode()
     )
-    lifecycle.apply_to(
+    lifecycle.set_connections(
         workflow=draft, connections=[connection], within=[connection, other], by=owner
     )
     assert asks not in as_member.get(edit(draft)).content.decode()

@@ -127,7 +127,7 @@ def test_publish_needs_a_connection_that_lives(
     Connection.objects.update(state="revoked")
     with pytest.raises(NotPublishable) as gone:
         lifecycle.publish_draft(workflow=workflow, by=owner)
-    assert [problem.where for problem in gone.value.found] == ["connections"]
+    assert [problem.where for problem in gone.value.problems] == ["connections"]
     workflow.applications.all().delete()
     with pytest.raises(NotPublishable, match="at least one organisation"):
         lifecycle.publish_draft(workflow=workflow, by=owner)
@@ -247,9 +247,11 @@ def test_apply_changes_only_what_it_was_shown(
     workflow: Workflow, connection: Connection, other_workspace: Workspace, owner: User
 ) -> None:
     elsewhere, added = make_connection(other_workspace), make_connection(connection.workspace)
-    lifecycle.apply_to(workflow=workflow, connections=[elsewhere], within=[elsewhere], by=owner)
+    lifecycle.set_connections(
+        workflow=workflow, connections=[elsewhere], within=[elsewhere], by=owner
+    )
     here = [connection, added]
-    lifecycle.apply_to(workflow=workflow, connections=[added], within=here, by=owner)
+    lifecycle.set_connections(workflow=workflow, connections=[added], within=here, by=owner)
     listening = set(workflow.applications.values_list("connection_id", flat=True))
     assert listening == {elsewhere.pk, added.pk}
 

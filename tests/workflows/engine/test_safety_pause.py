@@ -189,7 +189,7 @@ def test_removing_the_organisation_lets_nothing_go(
     workflow: Workflow, connection: Connection, look: Look, member: User
 ) -> None:
     run(workflow, connection, 1, 3, 5)
-    lifecycle.apply_to(workflow=workflow, connections=[], within=[connection], by=member)
+    lifecycle.set_connections(workflow=workflow, connections=[], within=[connection], by=member)
     look.seen.clear()
     run(workflow, connection, 2)
     assert (look.seen, safety_pause.list_waiting(workflow).count()) == ([], 1)

@@ -104,7 +104,7 @@ def test_beyond_the_days_limit_it_waits_for_tomorrow_and_says_why(
     assert waits.error == (
         "The agency’s 3 e-mails of today are sent; an admin can raise the limit under Settings."
     )
-    assert (waits.attempt, waits.next_at) == (0, email_limit.next_day())
+    assert (waits.attempt, waits.next_at) == (0, email_limit.next_day_at())
     assert EmailCount.objects.values_list("sent", flat=True).get() == 3
     settings = as_owner.get("/northwind/settings/").content.decode()
     assert "Today 3 of 3 are sent; <strong>the limit made steps wait today</strong>" in settings
@@ -141,9 +141,9 @@ def test_what_the_mail_server_refuses_is_not_counted(
 
 def test_limit_is_saved_on_the_settings_page(as_owner: Client, agency: Agency) -> None:
     as_owner.post("/northwind/settings/emails/", {"per_day": "40"})
-    assert email_limit.per_day(agency.pk) == 40
+    assert email_limit.read_limit(agency.pk) == 40
     as_owner.post("/northwind/settings/emails/", {"per_day": "-1"})
-    assert email_limit.per_day(agency.pk) == 40
+    assert email_limit.read_limit(agency.pk) == 40
     assert AuditEntry.objects.get(verb="e-mail limit changed").details == {
         "before": 500,
         "after": 40,

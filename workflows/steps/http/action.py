@@ -111,9 +111,12 @@ class HttpRequest(Action):
         ready = [
             prepare_request(call, data, secrets) for call, data in zip(calls, rows, strict=True)
         ]
-        requests = [one for one in ready if isinstance(one, PreparedRequest)]
-        outcomes = dict(zip(map(id, requests), _journaled(requests), strict=True))
-        return [outcomes[id(one)] if isinstance(one, PreparedRequest) else one for one in ready]
+        requests = [request for request in ready if isinstance(request, PreparedRequest)]
+        outcomes = dict(zip(map(id, requests), _send_journaled(requests), strict=True))
+        return [
+            outcomes[id(request)] if isinstance(request, PreparedRequest) else request
+            for request in ready
+        ]
 
     def reads(self, data: Data) -> bool:
         return not is_changing(data["method"])
@@ -121,10 +124,10 @@ class HttpRequest(Action):
     def preview(self, call: Call, data: Data) -> Preview | Outcome:
         """Show the request with the names of secret values in their place."""
         assert call.connection is not None  # pages send none
-        found = prepare_request(call, data, mask_secrets(call.connection.agency, data))
-        if isinstance(found, Failed):
-            return found
-        return Preview(f"{found.method} {found.url}", found.text)
+        request = prepare_request(call, data, mask_secrets(call.connection.agency, data))
+        if isinstance(request, Failed):
+            return request
+        return Preview(f"{request.method} {request.url}", request.text)
 
     def wrong_for(
         self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
@@ -142,30 +145,33 @@ class HttpRequest(Action):
                 yield "headers", problem
 
 
-def _journaled(requests: Sequence[PreparedRequest]) -> list[Outcome]:
+def _send_journaled(requests: Sequence[PreparedRequest]) -> list[Outcome]:
     """Send the requests together; those that may change something are never sent twice."""
-    changing = [one for one in requests if one.may_change]
+    changing = [request for request in requests if request.may_change]
     noted = http_journal.begin_requests(
-        {http_journal.request_key(one.call): one.key for one in changing if one.key}
+        {http_journal.request_key(request.call): request.key for request in changing if request.key}
     )
     decided: dict[int, Outcome] = {}
-    for one in changing:
-        known = noted[http_journal.request_key(one.call)]
-        if known.output is not None:
-            decided[id(one)] = Done(known.output)
-        elif known.is_open:
-            decided[id(one)] = Unknown(
+    for request in changing:
+        entry = noted[http_journal.request_key(request.call)]
+        if entry.output is not None:
+            decided[id(request)] = Done(entry.output)
+        elif entry.is_open:
+            decided[id(request)] = Unknown(
                 "TaskJuice was interrupted while it sent this; see at the receiver."
             )
-    fresh = [one for one in requests if id(one) not in decided]
+    fresh = [request for request in requests if id(request) not in decided]
     sent = dict(zip(map(id, fresh), _send_all(fresh), strict=True))
     outputs = {
-        http_journal.request_key(one.call): outcome.output if isinstance(outcome, Done) else None
-        for one in fresh
-        if one.may_change and not isinstance(outcome := sent[id(one)], Unknown)
+        http_journal.request_key(request.call): outcome.output
+        if isinstance(outcome, Done)
+        else None
+        for request in fresh
+        if request.may_change and not isinstance(outcome := sent[id(request)], Unknown)
     }
+    # An outage must not leave finished requests open: a person would have to decide about them.
     insist(lambda: http_journal.settle_requests(outputs))
-    return [(decided | sent)[id(one)] for one in requests]
+    return [(decided | sent)[id(request)] for request in requests]
 
 
 def _send_all(requests: Sequence[PreparedRequest]) -> list[Outcome]:
@@ -180,10 +186,10 @@ def _send_all(requests: Sequence[PreparedRequest]) -> list[Outcome]:
     with ThreadPoolExecutor(
         max_workers=min(AT_ONCE, len(requests)), thread_name_prefix="http-step"
     ) as pool:
-        return list(pool.map(lambda one: _in_time(one, ends), requests))
+        return list(pool.map(lambda request: _send_in_time(request, ends), requests))
 
 
-def _in_time(request: PreparedRequest, ends: float) -> Outcome:
+def _send_in_time(request: PreparedRequest, ends: float) -> Outcome:
     if time.monotonic() > ends:
         return TryLater(
             "Waits for its turn: the requests before it took long.", at=clock.now(), counts=False

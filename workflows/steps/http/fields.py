@@ -26,14 +26,14 @@ class PairsField(ExactJsonField):
     columns: tuple[str, ...] = ("name", "value")
 
     def to_python(self, value: Any) -> Any:
-        found = super().to_python(value)
-        if found in self.empty_values:
+        parsed = super().to_python(value)
+        if parsed in self.empty_values:
             return []
-        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        if not isinstance(parsed, list) or not all(isinstance(row, dict) for row in parsed):
             raise forms.ValidationError("Give rows with a name and a value.")
-        if len(found) > MOST_ROWS:
+        if len(parsed) > MOST_ROWS:
             raise forms.ValidationError(f"At most {MOST_ROWS} rows.")
-        rows = [{column: _text(row.get(column)) for column in self.columns} for row in found]
+        rows = [{column: _text(row.get(column)) for column in self.columns} for row in parsed]
         for row in rows:
             self.check(row)
         return rows

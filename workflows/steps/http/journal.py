@@ -34,12 +34,12 @@ def request_key(call: Call) -> RequestKey:
     return call.activation_id, call.step, call.element
 
 
-def key_of(call: Call, *content: str | bytes) -> uuid.UUID:
+def idempotency_key(call: Call, *content: str | bytes) -> uuid.UUID:
     """Return the Idempotency-Key, which is stable for this content of this step run."""
     digest = sha256()
     for part in content:
-        given = part.encode() if isinstance(part, str) else part
-        digest.update(len(given).to_bytes(8, "big") + given)
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "big") + data)
     return uuid.uuid5(NAMESPACE, f"{request_key(call)} {digest.hexdigest()}")
 
 
@@ -50,17 +50,17 @@ def begin_requests(wanted: Mapping[RequestKey, uuid.UUID]) -> Mapping[RequestKey
         (row.activation_id, row.step, row.element): row
         for row in SentRequest.objects.filter(activation__in=ids)
     }
-    found = {place: _known(rows.get(place), key) for place, key in wanted.items()}
-    fresh = [place for place, noted in found.items() if noted == NotedRequest()]
+    states = {request: _read_state(rows.get(request), key) for request, key in wanted.items()}
+    fresh = [request for request, noted in states.items() if noted == NotedRequest()]
     try:
-        _note(fresh, wanted)
+        _note_requests(fresh, wanted)
     except OUTAGE:  # it may have been committed; the caller sends nothing
         insist(lambda: settle_requests(dict.fromkeys(fresh)))
         raise
-    return found
+    return states
 
 
-def _note(fresh: Sequence[RequestKey], wanted: Mapping[RequestKey, uuid.UUID]) -> None:
+def _note_requests(fresh: Sequence[RequestKey], wanted: Mapping[RequestKey, uuid.UUID]) -> None:
     SentRequest.objects.bulk_create(
         [
             SentRequest(
@@ -92,7 +92,7 @@ def forget_open(activation_id: int) -> None:
     SentRequest.objects.filter(activation=activation_id, output__isnull=True).delete()
 
 
-def _known(row: SentRequest | None, key: uuid.UUID) -> NotedRequest:
+def _read_state(row: SentRequest | None, key: uuid.UUID) -> NotedRequest:
     if row is None:
         return NotedRequest()
     if row.output is None:

@@ -24,9 +24,8 @@ class PreparedRequest:
     headers: Mapping[str, str]
     body: bytes | None
     key: UUID | None = None
-    hidden: Sequence[str] = field(
-        repr=False, default=()
-    )  # secret values, for taking them out of the answer
+    # Secret values, to remove them from the response
+    hidden: Sequence[str] = field(repr=False, default=())
 
     @property
     def may_change(self) -> bool:
@@ -50,35 +49,41 @@ def open_secrets(calls: Sequence[Call], rows: Sequence[Data]) -> Secrets:
     """
     connection = calls[0].connection
     assert connection is not None  # pages send none
-    return secret_values.opened(connection.agency_id, _named(rows))
+    return secret_values.opened(connection.agency_id, _list_secret_names(rows))
 
 
 def mask_secrets(agency: Agency, data: Data) -> Secrets:
     """Return the names of the secret values in their place, without decrypting any."""
-    rows = secret_values.of(agency).filter(name__in=_named([data])).values_list("name", "host")
+    rows = (
+        secret_values.of(agency)
+        .filter(name__in=_list_secret_names([data]))
+        .values_list("name", "host")
+    )
     return {name: Opened(host, f"[secret value {name}]") for name, host in rows}
 
 
 def prepare_request(call: Call, data: Data, secrets: Secrets) -> PreparedRequest | Failed:
-    url = _with_query(data["url"], data["query"])
-    body, kind = _body(data)
+    url = _add_query(data["url"], data["query"])
+    body, kind = _build_body(data)
     headers = {"User-Agent": "TaskJuice", "Accept": "application/json, */*;q=0.5"}
     headers |= {"Content-Type": kind} if kind else {}
     hidden = []
     for row in data["headers"]:
         value = row["value"]
         if name := row["secret"]:
-            found = secrets.get(name)
-            if problem := find_secret_problem(name, found.host if found else None, host_of(url)):
+            secret = secrets.get(name)
+            if problem := find_secret_problem(name, secret.host if secret else None, host_of(url)):
                 return Failed("secret", problem)
-            assert found is not None  # else it is a problem
-            value = f"{value} {found.value}".strip()
-            hidden.append(found.value)
-        _set(headers, row["name"], value)
+            assert secret is not None  # else it is a problem
+            value = f"{value} {secret.value}".strip()
+            hidden.append(secret.value)
+        _set_header(headers, row["name"], value)
     if not is_changing(data["method"]):
         return PreparedRequest(call, data["method"], url, headers, body, hidden=hidden)
     key = (
-        http_journal.key_of(call, data["method"], url, body or b"") if call.activation_id else None
+        http_journal.idempotency_key(call, data["method"], url, body or b"")
+        if call.activation_id
+        else None
     )
     headers |= {"Idempotency-Key": str(key or "one of its own for each run")}
     return PreparedRequest(call, data["method"], url, headers, body, key, hidden)
@@ -96,18 +101,18 @@ def host_of(url: str) -> str:
     return (urlsplit(url).hostname or "") if "://" in url else ""
 
 
-def _named(rows: Iterable[Data]) -> set[str]:
+def _list_secret_names(rows: Iterable[Data]) -> set[str]:
     return {row["secret"] for data in rows for row in data["headers"] if row["secret"]}
 
 
-def _with_query(url: str, rows: Sequence[Mapping[str, str]]) -> str:
+def _add_query(url: str, rows: Sequence[Mapping[str, str]]) -> str:
     if not rows:
         return url
     query = urlencode([(row["name"], row["value"]) for row in rows])
     return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
-def _body(data: Data) -> tuple[bytes | None, str]:
+def _build_body(data: Data) -> tuple[bytes | None, str]:
     if data["json"]:
         return data["json"].encode(), "application/json"
     if data["text"]:
@@ -115,8 +120,8 @@ def _body(data: Data) -> tuple[bytes | None, str]:
     return (None, "") if data["method"] in {"GET", "DELETE"} else (b"", "")
 
 
-def _set(headers: dict[str, str], name: str, value: str) -> None:
+def _set_header(headers: dict[str, str], name: str, value: str) -> None:
     """Set a header in place of one with the same name in any case."""
-    for known in [known for known in headers if known.lower() == name.lower()]:
-        del headers[known]
+    for existing in [existing for existing in headers if existing.lower() == name.lower()]:
+        del headers[existing]
     headers[name] = value

@@ -13,7 +13,7 @@ from taskjuice.queue import clock
 from workflows.steps.http.requests import PreparedRequest, host_of
 
 LONGEST_WAIT = timedelta(days=1)
-GATEWAY_ERRORS = frozenset({502, 504})  # whoever answered does not know what became of it
+GATEWAY_ERRORS = frozenset({502, 504})  # the gateway does not know the outcome
 LATER = frozenset({429, 503})
 SHOWN = 300  # characters of a refusal's text
 REMOVED = "[removed]"
@@ -25,10 +25,10 @@ KEPT_HEADERS = frozenset(
 def outcome_of(request: PreparedRequest, answer: Answer) -> Outcome:
     status = answer.status
     if 200 <= status < 300:
-        return _done(request, answer)
+        return _build_done(request, answer)
     words = f"{host_of(request.url)} answered {_status_in_words(status)}"
     if status in LATER:
-        return TryLater(f"{words}.", at=_retry_at(answer), status=status)
+        return TryLater(f"{words}.", at=_parse_retry_after(answer), status=status)
     if 300 <= status < 400:
         text = f"{words}, a redirect. Redirects are not followed: give the address it leads to."
         return Failed("redirect", text, status=status)
@@ -36,14 +36,14 @@ def outcome_of(request: PreparedRequest, answer: Answer) -> Outcome:
         return Unknown(f"{words}: it may have been carried out.", status=status)
     if status >= 500 and not request.may_change:
         return TryLater(f"{words}.", status=status)
-    said = " ".join(_hide(answer.body[: 4 * SHOWN].decode("utf-8", "replace"), request).split())[
-        :SHOWN
-    ]
+    said = " ".join(
+        _hide_secrets(answer.body[: 4 * SHOWN].decode("utf-8", "replace"), request).split()
+    )[:SHOWN]
     code = "credentials" if status in {401, 403, 407} else "refused"
     return Failed(code, f"{words}{': ' + said if said else '.'}", status=status)
 
 
-def _done(request: PreparedRequest, answer: Answer) -> Outcome:
+def _build_done(request: PreparedRequest, answer: Answer) -> Outcome:
     """Return the response as later steps see it.
 
     A request that may change something is done even where its response cannot be read.
@@ -51,7 +51,7 @@ def _done(request: PreparedRequest, answer: Answer) -> Outcome:
     output: Data = {
         "status": answer.status,
         "headers": {
-            name: _hide(value, request)
+            name: _hide_secrets(value, request)
             for name, value in answer.headers.items()
             if name in KEPT_HEADERS
         },
@@ -63,9 +63,9 @@ def _done(request: PreparedRequest, answer: Answer) -> Outcome:
     elif answer.headers.get("content-encoding", "identity") != "identity":
         problem = "The answer is compressed, although that was not asked for."
     else:
-        text = _hide(answer.body.decode("utf-8", "replace"), request)
+        text = _hide_secrets(answer.body.decode("utf-8", "replace"), request)
         try:
-            output["body"] = _read(text, answer.headers.get("content-type", ""))
+            output["body"] = _parse_body(text, answer.headers.get("content-type", ""))
         except ValueError:
             problem = "The answer says it is JSON and is not."
     if problem and not request.may_change:
@@ -73,7 +73,7 @@ def _done(request: PreparedRequest, answer: Answer) -> Outcome:
     return Done(output | ({"problem": problem} if problem else {}))
 
 
-def _read(text: str, content_type: str) -> Any:
+def _parse_body(text: str, content_type: str) -> Any:
     """Return a JSON document with exact numbers, or the text of any other type."""
     kind = content_type.partition(";")[0].strip().lower()
     if not (kind == "application/json" or kind.endswith("+json")):
@@ -85,7 +85,7 @@ def _read(text: str, content_type: str) -> Any:
     return document
 
 
-def _hide(text: str, request: PreparedRequest) -> str:
+def _hide_secrets(text: str, request: PreparedRequest) -> str:
     """Return the text without the request's secrets, in case the receiver echoes them.
 
     JSON spellings of them are removed too.
@@ -96,20 +96,20 @@ def _hide(text: str, request: PreparedRequest) -> str:
     return text
 
 
-def _retry_at(answer: Answer) -> datetime | None:
+def _parse_retry_after(answer: Answer) -> datetime | None:
     """Return the time of Retry-After (seconds or a date), at most a day ahead.
 
     None leaves the time to the back-off.
     """
-    told = answer.headers.get("retry-after", "").strip()
+    header = answer.headers.get("retry-after", "").strip()
     latest = clock.now() + LONGEST_WAIT
-    if told.isascii() and told.isdigit():
-        return min(clock.now() + timedelta(seconds=min(int(told[:9]), 10**6)), latest)
+    if header.isascii() and header.isdigit():
+        return min(clock.now() + timedelta(seconds=min(int(header[:9]), 10**6)), latest)
     try:
-        found = parsedate_to_datetime(told)
+        moment = parsedate_to_datetime(header)
     except ValueError:
         return None
-    return min(found if found.tzinfo else found.replace(tzinfo=UTC), latest)
+    return min(moment if moment.tzinfo else moment.replace(tzinfo=UTC), latest)
 
 
 def _status_in_words(status: int) -> str:
