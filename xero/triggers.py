@@ -59,7 +59,7 @@ class _XeroEvent(Trigger):
             record = UUID(str(data.get("resource_id", "")))
         except ValueError:
             return ""
-        return scope.in_xero(connection, self.page(connection, record, data))
+        return scope.build_xero_url(connection, self.page(connection, record, data))
 
     def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
         """Of this record at Xero."""
@@ -73,7 +73,7 @@ class _OfDocuments(_XeroEvent):
         if kind not in {"ACCREC", "ACCPAY"}:
             known = Invoice.objects.filter(connection=connection, xero_id=record)
             kind = known.values_list("type", flat=True).first()
-        return scope.document_page(str(kind or "ACCREC"), record)
+        return scope.build_document_path(str(kind or "ACCREC"), record)
 
 
 def _sample(category: str) -> Data:
@@ -103,7 +103,7 @@ class ContactEvent(_XeroEvent):
     sample = _sample("CONTACT")
 
     def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
-        return scope.contact_page(record)
+        return scope.build_contact_path(record)
 
 
 DOCUMENTS = [("any", "sales invoices and bills"), ("ACCREC", "sales invoices"), ("ACCPAY", "bills")]

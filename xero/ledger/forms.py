@@ -1,5 +1,5 @@
-"""What the lists take from their addresses. A field that makes no sense is shown with its error and
-not applied.
+"""The filter forms of the lists, filled from the query string. A field that does not validate is
+shown with its error and not applied.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ DATES = ["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y", "%d %b %Y"]
 LONGEST_SEARCH = 100
 
 
-class _Search(forms.CharField):
+class _SearchField(forms.CharField):
     def __init__(self, placeholder: str) -> None:
         widget = forms.TextInput(
             attrs={"type": "search", "placeholder": placeholder, "aria-label": placeholder}
@@ -19,13 +19,13 @@ class _Search(forms.CharField):
         super().__init__(required=False, max_length=LONGEST_SEARCH, widget=widget)
 
 
-class Day(forms.DateField):
+class DateInputField(forms.DateField):
     def __init__(self, label: str) -> None:
         widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
         super().__init__(label=label, required=False, input_formats=DATES, widget=widget)
 
 
-class _Amount(forms.DecimalField):
+class _AmountField(forms.DecimalField):
     def __init__(self, label: str) -> None:
         widget = forms.TextInput(attrs={"inputmode": "decimal"})
         super().__init__(
@@ -34,9 +34,9 @@ class _Amount(forms.DecimalField):
 
 
 class ListForm(forms.Form):
-    """What all lists have: a search, an order, a page, a tab."""
+    """The fields that all lists share: a search, a tab, an order, a page."""
 
-    q = _Search("Search")
+    q = _SearchField("Search")
     tab = forms.CharField(required=False, max_length=20)
     sort = forms.CharField(required=False, max_length=20)
     page = forms.IntegerField(required=False, min_value=1)
@@ -45,47 +45,47 @@ class ListForm(forms.Form):
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data, label_suffix="")
 
-    def wanted(self) -> dict[str, Any]:
-        """The cleaned values, and whether they are `narrow`; those of wrong fields are missing."""
+    def read_filters(self) -> dict[str, Any]:
+        """Return the cleaned values and `narrow`; fields that did not validate are missing."""
         self.is_valid()
         return self.cleaned_data | {"narrow": self.is_narrow()}
 
     def is_narrow(self) -> bool:
-        """Whether more than the tab filters the list."""
+        """Return True if more than the tab filters the list."""
         return any(self.cleaned_data.get(name) not in (None, "") for name in self.narrowing)
 
 
-class DocumentForm(ListForm):
-    """Invoices and bills. `on` says which date the range is about."""
+class DocumentListForm(ListForm):
+    """The filters of invoices and bills. `on` names the date that `since` and `until` apply to."""
 
-    q = _Search("Number, reference, contact or amount")
+    q = _SearchField("Number, reference, contact or amount")
     on = forms.ChoiceField(
         label="Date", required=False, choices=[("date", "Issued"), ("due", "Due")]
     )
-    since = Day("From")
-    until = Day("To")
-    least = _Amount("At least")
-    most = _Amount("At most")
+    since = DateInputField("From")
+    until = DateInputField("To")
+    least = _AmountField("At least")
+    most = _AmountField("At most")
     contact = forms.UUIDField(required=False, widget=forms.HiddenInput)
     narrowing = ("q", "since", "until", "least", "most", "contact")
 
 
-class PaymentForm(ListForm):
-    q = _Search("Invoice number, reference, contact or amount")
-    since = Day("From")
-    until = Day("To")
-    least = _Amount("At least")
-    most = _Amount("At most")
+class PaymentListForm(ListForm):
+    q = _SearchField("Invoice number, reference, contact or amount")
+    since = DateInputField("From")
+    until = DateInputField("To")
+    least = _AmountField("At least")
+    most = _AmountField("At most")
     narrowing = ("q", "since", "until", "least", "most")
 
 
-class ContactForm(ListForm):
-    q = _Search("Name, person or email address")
+class ContactListForm(ListForm):
+    q = _SearchField("Name, person or email address")
 
 
-class AccountForm(ListForm):
-    q = _Search("Code or name")
+class AccountListForm(ListForm):
+    q = _SearchField("Code or name")
 
 
-class ItemForm(ListForm):
-    q = _Search("Code, name or description")
+class ItemListForm(ListForm):
+    q = _SearchField("Code, name or description")

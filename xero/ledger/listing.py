@@ -1,12 +1,13 @@
 """Long lists, cut to what a page can show at the same cost for a thousand rows and for a million.
 
-Pages are numbered and bounded: nobody leafs through 200 of them, and the last ones are the first
-ones of the order turned around. A count or a sum under a filter looks at a bounded number of rows;
+Pages are numbered and bounded: people do not leaf through 200 of them, and the last ones are the
+first ones of the reverse order. A count or a sum under a filter looks at a bounded number of rows;
 beyond it the page says "more than". So does an order that no index has under the filter: it is that
 of the newest so many rows, and the page says so. (To walk another order's index until the filter
 lets enough through takes seconds where the two belong together, as numbers and dates do.)
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -25,15 +26,16 @@ COUNTED = ON_A_PAGE * LAST_PAGE  # rows that a filter's count, sums and order lo
 
 DIRECTIONS = (RECEIVED, PAID, "")
 
-Order = tuple[str, ...]  # names of fields, `-` before them turns them around
+Order = tuple[str, ...]  # names of fields, with a leading `-` for descending
 
 Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """What documents in one currency come to; of payments, those of one direction
-    (xero/records/payment_types.py).
+    """The sum of documents in one currency, or of payments of one direction in one currency.
+
+    Directions are those of xero/records/payment_types.py.
     """
 
     currency: str
@@ -89,7 +91,7 @@ class Window(Generic[Row]):
         return self.number == LAST_PAGE and (self.capped or self.last < self.count)
 
 
-def window(
+def read_window(
     rows: "QuerySet[Row]",
     page: int | None,
     order: Order,
@@ -99,11 +101,12 @@ def window(
     capped: bool = False,
     size: int = ON_A_PAGE,
 ) -> "Window[Row]":
-    """The page asked for, or the last one there is. With `base`: of the first COUNTED rows in that
-    order.
+    """Return the given page, or the last page if there are fewer.
+
+    With a `base` order, only the first COUNTED rows in that order take part.
     """
-    there = LAST_PAGE if capped else min(LAST_PAGE, max(1, -(-count // size)))
-    number = min(page or 1, there)
+    last_page = LAST_PAGE if capped else min(LAST_PAGE, max(1, -(-count // size)))
+    number = min(page or 1, last_page)
     start = (number - 1) * size
     if not count:
         return Window([], number, count, capped, size)
@@ -111,13 +114,13 @@ def window(
         return Window(
             list(rows.order_by(*order)[start : start + size]), number, count, capped, size
         )
-    wanted = _ids(rows.order_by(*base), order, start, size)
-    found = rows.model._default_manager.filter(pk__in=wanted).defer("body").order_by(*order)
-    return Window(list(found), number, count, capped, size)
+    ids = _select_page_ids(rows.order_by(*base), order, start, size)
+    page_rows = rows.model._default_manager.filter(pk__in=ids).defer("body").order_by(*order)
+    return Window(list(page_rows), number, count, capped, size)
 
 
-def _ids(rows: "QuerySet[Any]", order: Order, start: int, size: int) -> RawSQL:
-    """Those of a page in this order, out of the first COUNTED rows of their own."""
+def _select_page_ids(rows: "QuerySet[Any]", order: Order, start: int, size: int) -> RawSQL:
+    """Select the ids of one page in `order` from the first COUNTED rows of the queryset."""
     columns = [field.removeprefix("-") for field in order]
     sql, params = rows.values_list(*columns)[:COUNTED].query.sql_with_params()
     by = ", ".join(
@@ -126,25 +129,25 @@ def _ids(rows: "QuerySet[Any]", order: Order, start: int, size: int) -> RawSQL:
     )
     # Only names of columns, numbers and Django's own SQL are put together here; values stay
     # parameters.
-    return RawSQL(f"SELECT id FROM ({sql}) AS d ORDER BY {by} LIMIT {size} OFFSET {start}", params)  # noqa: S608, S611
+    statement = f"SELECT id FROM ({sql}) AS d ORDER BY {by} LIMIT {size} OFFSET {start}"  # noqa: S608
+    return RawSQL(statement, params)  # noqa: S611
 
 
-def order_of(sort: str, sorts: Mapping[str, Order], default: str) -> Order:
-    """By `sort` (a name, `-` before it turns it around), then by id in the same direction, as the
-    indexes are.
-    """
-    wanted = sort if sort.removeprefix("-") in sorts else default
-    turned = "-" if wanted.startswith("-") else ""
-    return tuple(f"{turned}{field}" for field in (*sorts[wanted.removeprefix("-")], "id"))
+def resolve_order(sort: str, sorts: Mapping[str, Order], default: str) -> Order:
+    """Return the fields for `sort`: a key of `sorts`, with a leading `-` for descending."""
+    valid_sort = sort if sort.removeprefix("-") in sorts else default
+    sign = "-" if valid_sort.startswith("-") else ""
+    # The id last, in the same direction, because the indexes end so: PostgreSQL reads them backwards.
+    return tuple(f"{sign}{field}" for field in (*sorts[valid_sort.removeprefix("-")], "id"))
 
 
-def sums(
+def sum_by_currency(
     rows: "QuerySet[Any]", columns: tuple[str, str, str], *, live: str, bound: int = COUNTED
 ) -> list[Total]:
-    """Per currency, of the first `bound` + 1 rows; `live` is the SQL condition of rows whose
-    amounts count.
+    """Return the totals per currency of the first `bound` + 1 rows, for payments per direction too.
 
-    All types together are one sum, except payments': those are per direction.
+    `columns` hold total, paid and due ("0" for none). `live` is the SQL condition for the rows
+    whose amounts count; all rows are counted.
     """
     total, paid, due = columns
     names = ("currency", "status", "type", *dict.fromkeys(name for name in columns if name != "0"))
@@ -159,27 +162,28 @@ def sums(
     """  # noqa: S608
     with database.cursor() as cursor:
         cursor.execute(statement, params)
-        return add_up(
-            Total(currency, documents, whole, done, open_, describe_type(type).direction)
-            for type, currency, documents, whole, done, open_ in cursor.fetchall()
+        return merge_totals(
+            Total(currency, documents, *amounts, describe_type(type).direction)
+            for type, currency, documents, *amounts in cursor.fetchall()
         )
 
 
-def add_up(totals: Iterable[Total]) -> list[Total]:
-    """One for each currency and direction; the most used currency first, in it what was received
-    first.
+def merge_totals(totals: Iterable[Total]) -> list[Total]:
+    """Return one total per currency and direction.
+
+    The currency of most documents comes first, and within a currency what was received.
     """
-    found: dict[tuple[str, str], Total] = {}
-    documents: dict[str, int] = {}
-    for one in totals:
-        key = one.currency, one.direction
-        known = found.get(key)
-        found[key] = one if known is None else known.plus(one)
-        documents[one.currency] = documents.get(one.currency, 0) + one.documents
-    return sorted(
-        found.values(),
-        key=lambda one: (-documents[one.currency], one.currency, DIRECTIONS.index(one.direction)),
-    )
+    merged: dict[tuple[str, str], Total] = {}
+    documents: Counter[str] = Counter()
+    for total in totals:
+        key = total.currency, total.direction
+        merged[key] = merged[key].plus(total) if key in merged else total
+        documents[total.currency] += total.documents
+
+    def rank(total: Total) -> tuple[int, str, int]:
+        return -documents[total.currency], total.currency, DIRECTIONS.index(total.direction)
+
+    return sorted(merged.values(), key=rank)
 
 
 def _sum(column: str, live: str) -> str:

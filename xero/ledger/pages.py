@@ -1,4 +1,4 @@
-"""The six lists, each by what it is made of. One view shows them all, another writes their files."""
+"""The six lists of the ledger. One view shows them all, another one exports them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,67 +8,79 @@ from typing import Any
 from django.db.models import QuerySet
 
 from connections.models import Connection
-from xero.ledger import files, queries
+from xero.ledger import files, master_data_queries, queries
 from xero.ledger.forms import (
-    AccountForm,
-    ContactForm,
-    DocumentForm,
-    ItemForm,
+    AccountListForm,
+    ContactListForm,
+    DocumentListForm,
+    ItemListForm,
     ListForm,
-    PaymentForm,
+    PaymentListForm,
 )
-from xero.ledger.queries import BILL, SALE, Listing, Wanted
+from xero.ledger.list_results import ListFilters, Listing
+from xero.ledger.queries import BILL, SALE
 
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """`noun` names it in addresses and files, `kind` is the part of the ledger that it shows."""
+    """A list: `noun` is its name in URLs and files, `kind` the part of the ledger that it shows."""
 
     noun: str
     kind: str
     template: str
     form: type[ListForm]
-    listing: Callable[[Connection, Wanted], Listing]
-    rows: Callable[[Connection, Wanted], "QuerySet[Any]"]
+    listing: Callable[[Connection, ListFilters], Listing]
+    rows: Callable[[Connection, ListFilters], "QuerySet[Any]"]
     columns: str
     type: str = ""
 
 
-def _documents(noun: str, type: str) -> ListPage:
-    listing, rows = partial(queries.documents, type=type), partial(queries.all_documents, type=type)
+def _document_page(noun: str, type: str) -> ListPage:
+    listing, rows = (
+        partial(queries.list_documents, type=type),
+        partial(queries.select_documents, type=type),
+    )
     return ListPage(
-        noun, "invoices", "documents", DocumentForm, listing, rows, files.DOCUMENTS, type
+        noun, "invoices", "documents", DocumentListForm, listing, rows, files.DOCUMENTS, type
     )
 
 
-INVOICES = _documents("invoices", SALE)
-BILLS = _documents("bills", BILL)
+INVOICES = _document_page("invoices", SALE)
+BILLS = _document_page("bills", BILL)
 PAYMENTS = ListPage(
     "payments",
     "payments",
     "payments",
-    PaymentForm,
-    queries.payments,
-    queries.all_payments,
+    PaymentListForm,
+    queries.list_payments,
+    queries.select_payments,
     files.PAYMENTS,
 )
 CONTACTS = ListPage(
     "contacts",
     "contacts",
     "contacts",
-    ContactForm,
-    queries.contacts,
-    queries.all_contacts,
+    ContactListForm,
+    master_data_queries.list_contacts,
+    master_data_queries.select_contacts,
     files.CONTACTS,
 )
 ACCOUNTS = ListPage(
     "accounts",
     "accounts",
     "accounts",
-    AccountForm,
-    queries.accounts,
-    queries.all_accounts,
+    AccountListForm,
+    master_data_queries.list_accounts,
+    master_data_queries.select_accounts,
     files.ACCOUNTS,
 )
-ITEMS = ListPage("items", "items", "items", ItemForm, queries.items, queries.all_items, files.ITEMS)
+ITEMS = ListPage(
+    "items",
+    "items",
+    "items",
+    ItemListForm,
+    master_data_queries.list_items,
+    master_data_queries.select_items,
+    files.ITEMS,
+)
 ALL = (INVOICES, BILLS, PAYMENTS, CONTACTS, ACCOUNTS, ITEMS)

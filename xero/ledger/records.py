@@ -1,4 +1,4 @@
-"""One record of the ledger, and what belongs to it."""
+"""Queries for the page of one record: the record itself, and the records that belong to it."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -10,21 +10,23 @@ from taskjuice.workspaces.models import Workspace
 from xero.models import Account, Contact, Invoice, Item, Payment
 
 DOCUMENTS_OF_CONTACT = 20
-One = TypeVar("One", Invoice, Contact, Payment, Account, Item)
+LedgerRecord = TypeVar("LedgerRecord", Invoice, Contact, Payment, Account, Item)
 
 
-def one(model: type[One], workspace: Workspace, xero_id: UUID) -> One | None:
+def find_record(
+    model: type[LedgerRecord], workspace: Workspace, xero_id: UUID
+) -> LedgerRecord | None:
     rows = model.objects.select_related("connection__ledger", "connection__workspace__agency")
     return rows.filter(workspace=workspace, xero_id=xero_id).first()
 
 
-def payments_of(invoice: Invoice) -> "list[Payment]":
+def list_payments(invoice: Invoice) -> "list[Payment]":
     rows = Payment.objects.filter(connection=invoice.connection_id, invoice_xero_id=invoice.xero_id)
     return list(rows.exclude(status="DELETED").defer("body").order_by("date", "id"))
 
 
-def merged_into(contact: Contact) -> Contact | None:
-    """Return the contact that this one was merged into at Xero, once it is here."""
+def find_merged_contact(contact: Contact) -> Contact | None:
+    """Return the contact that this one was merged into at Xero, if the local copy has it."""
     if contact.record.merged_into is None:
         return None
     rows = Contact.objects.filter(
@@ -33,23 +35,22 @@ def merged_into(contact: Contact) -> Contact | None:
     return rows.defer("body").first()
 
 
-def documents_of(contact: Contact) -> "list[Invoice]":
+def list_documents(contact: Contact) -> "list[Invoice]":
     rows = Invoice.objects.filter(connection=contact.connection_id, contact_xero_id=contact.xero_id)
     return list(rows.defer("body").order_by("-date", "-id")[:DOCUMENTS_OF_CONTACT])
 
 
-def taxes_of(invoice: Invoice) -> "list[tuple[str, Decimal]]":
-    """Tax per tax type, added up from the lines as Xero rounded them."""
-    found: dict[str, Decimal] = {}
+def sum_taxes(invoice: Invoice) -> "list[tuple[str, Decimal]]":
+    """Return the tax per tax type, added up from the lines as Xero rounded them."""
+    taxes: dict[str, Decimal] = {}
     for line in invoice.record.lines:
         if line.tax_type:
-            found[line.tax_type] = found.get(line.tax_type, Decimal(0)) + (
-                line.tax_amount or Decimal(0)
-            )
-    return sorted(found.items())
+            tax = line.tax_amount or Decimal(0)
+            taxes[line.tax_type] = taxes.get(line.tax_type, Decimal(0)) + tax
+    return sorted(taxes.items())
 
 
-def account_of(payment: Payment) -> Account | None:
+def find_account(payment: Payment) -> Account | None:
     if payment.account_xero_id is None:
         return None
     return Account.objects.filter(
@@ -57,16 +58,15 @@ def account_of(payment: Payment) -> Account | None:
     ).first()
 
 
-def invoice_of(payment: Payment) -> Invoice | None:
+def find_invoice(payment: Payment) -> Invoice | None:
     if payment.invoice_xero_id is None:
         return None
-    found = Invoice.objects.filter(
-        connection=payment.connection_id, xero_id=payment.invoice_xero_id
-    )
-    return found.defer("body").first()
+    rows = Invoice.objects.filter(connection=payment.connection_id, xero_id=payment.invoice_xero_id)
+    return rows.defer("body").first()
 
 
-def account_names(connection: Connection, codes: Iterable[str]) -> dict[str, str]:
-    """By code. An account without a code is nobody's whose code is empty too."""
-    found = Account.objects.filter(connection=connection, code__in=set(codes) - {""})
-    return dict(found.values_list("code", "name"))
+def read_account_names(connection: Connection, codes: Iterable[str]) -> dict[str, str]:
+    """Return the names of the accounts by code."""
+    # A line without an account must not get the name of an account that has no code.
+    accounts = Account.objects.filter(connection=connection, code__in=set(codes) - {""})
+    return dict(accounts.values_list("code", "name"))

@@ -1,5 +1,5 @@
-"""Whose ledger a page shows: one organisation at a time, since books and currencies are never added
-across.
+"""The organisation whose ledger a page shows: one at a time, since ledgers and currencies are never
+added across.
 """
 
 from collections.abc import Mapping
@@ -17,11 +17,11 @@ from connections.models import Connection, ConnectionState
 from taskjuice.workspaces.models import Workspace
 from xero.models import Ledger
 
-XERO_DOOR = "https://go.xero.com/organisationlogin/default.aspx"
+XERO_DEEP_LINK = "https://go.xero.com/organisationlogin/default.aspx"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LedgerScope:
     """The organisations of a workspace, the one that is shown, and its ledger once one exists."""
 
     workspace: Workspace
@@ -41,46 +41,43 @@ class Place:
 
     @property
     def today(self) -> date:
-        """Where the organisation is; of a client without one, there is nothing to date."""
+        """Today in the time zone of the organisation, or of this server without an organisation."""
         return (
             organisation_time.today_in(self.connection) if self.connection else timezone.localdate()
         )
 
 
-def find(workspace: Workspace, query: Mapping[str, str]) -> Place:
-    """The place that a page's `?organisation=` names; the first by name without it or where it
-    names none.
-    """
-    connections = of(workspace)
-    wanted = query.get("organisation", "")
-    chosen = next((one for one in connections if str(one.pk) == wanted), None)
-    return Place(workspace, connections, chosen or (connections[0] if connections else None))
+def find_scope(workspace: Workspace, query: Mapping[str, str]) -> LedgerScope:
+    """Return the scope that `?organisation=` names, or else that of the first organisation."""
+    connections = list_connections(workspace)
+    pk = query.get("organisation", "")
+    chosen = next((connection for connection in connections if str(connection.pk) == pk), None)
+    return LedgerScope(workspace, connections, chosen or (connections[0] if connections else None))
 
 
-def of(workspace: Workspace) -> list[Connection]:
-    found = workspace.connections.filter(~Q(state=ConnectionState.REVOKED), provider="xero")
-    return list(found.select_related("ledger").order_by("name", "pk"))
+def list_connections(workspace: Workspace) -> list[Connection]:
+    """Return the connections to Xero that are not revoked, by name."""
+    rows = workspace.connections.filter(~Q(state=ConnectionState.REVOKED), provider="xero")
+    return list(rows.select_related("ledger").order_by("name", "pk"))
 
 
-def in_xero(connection: Connection, page: str) -> str:
-    """The address that opens a page of this organisation in Xero; empty while its short code is not
-    known.
-    """
+def build_xero_url(connection: Connection, path: str) -> str:
+    """Return the URL that opens `path` in Xero for this organisation, "" without a short code."""
     ledger: Ledger | None = getattr(connection, "ledger", None)
     code = (ledger.short_code if ledger else "") or str(connection.details.get("short_code", ""))
-    return f"{XERO_DOOR}?shortcode={quote(code)}&redirecturl={quote(page)}" if code else ""
+    return f"{XERO_DEEP_LINK}?shortcode={quote(code)}&redirecturl={quote(path)}" if code else ""
 
 
-def document_page(type: str, xero_id: UUID) -> str:
+def build_document_path(type: str, xero_id: UUID) -> str:
     side = "AccountsPayable" if type.startswith("ACCPAY") else "AccountsReceivable"
     return f"/{side}/View.aspx?InvoiceID={xero_id}"
 
 
-def document_address(workspace: Workspace, type: str | None, xero_id: UUID | str) -> str:
-    """Our own page of an invoice or bill."""
+def build_document_url(workspace: Workspace, type: str | None, xero_id: UUID | str) -> str:
+    """Return the URL of our own page of an invoice or bill."""
     name = "xero:bill-detail" if type == "ACCPAY" else "xero:invoice-detail"
     return reverse(name, args=(workspace.agency.slug, workspace.slug, xero_id))
 
 
-def contact_page(xero_id: UUID) -> str:
+def build_contact_path(xero_id: UUID) -> str:
     return f"/Contacts/View/{xero_id}"

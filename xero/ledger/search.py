@@ -1,8 +1,8 @@
-"""Searches of documents and payments: what a term may mean, the most particular meaning first.
+"""Searches of documents and payments: the meanings that a term may have, the most specific first.
 
-Each meaning is a range of an index, read no further than a limit, so a search for what is
-everywhere costs no more than one for what is rare. Insides of numbers and references are found by
-their grams (xero/search_index.py).
+Each meaning is a range of an index, read no further than a limit, so a search for a common term
+costs no more than one for a rare term. The middle of numbers and references is found by n-grams
+(xero/search_index.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,27 +16,29 @@ from django.db.models.expressions import RawSQL
 
 from connections.models import Connection
 from taskjuice import exact_json
-from xero.ledger.listing import Row, Total, add_up
+from xero.ledger.listing import Row, Total, merge_totals
 from xero.models import Contact, Invoice, Payment
 from xero.records.payment_types import describe_type
 from xero.search_index import holding
 from xero.sync.mapping import key
 
-SEARCHED = 1000  # rows that a search brings
+SEARCHED = 1000  # rows that a search returns at most
 MATCHING_CONTACTS = 200
-GONE = ("VOIDED", "DELETED")
+WITHOUT_AMOUNTS = ("VOIDED", "DELETED")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """`matches`: (id, currency, status, type, amounts …) of each row. `cut`: there may be more than
-    these.
+class SearchResult:
+    """The rows that a search found.
+
+    `matches` holds (id, currency, status, type, amounts …) of each row. With `cut` there may be
+    more of them.
     """
 
     matches: Sequence[tuple[Any, ...]]
     cut: bool
 
-    def among(self, rows: "QuerySet[Row]") -> "QuerySet[Row]":
+    def filter_rows(self, rows: "QuerySet[Row]") -> "QuerySet[Row]":
         # An array: a thousand parameters would take longer to write than the database takes to find
         # them.
         return rows.filter(
@@ -44,82 +46,87 @@ class Found:
         )
 
     def totals(self) -> list[Total]:
-        """What they come to, per currency; of documents, what is voided or deleted adds nothing."""
-        return add_up(_total(*match) for match in self.matches)
+        """Return the totals per currency; voided and deleted documents add nothing to them."""
+        return merge_totals(_total(*match) for match in self.matches)
 
 
 def _total(_: int, currency: str, status: str, type: str, *amounts: Decimal) -> Total:
-    nothing = (Decimal(0),) * 3
-    counted = amounts if status not in GONE or len(amounts) == 1 else ()
-    total, paid, due = (*counted, *nothing)[:3]
+    # A single amount is that of a payment: its list holds either deleted ones only, or none.
+    has_amounts = status not in WITHOUT_AMOUNTS or len(amounts) == 1
+    total, paid, due = (*(amounts if has_amounts else ()), *(Decimal(0),) * 3)[:3]
     return Total(currency, 1, total, paid, due, describe_type(type).direction)
 
 
-def term_of(wanted: Mapping[str, Any]) -> str:
-    """What is searched for, as the search columns hold it; empty: nothing is."""
-    return key(wanted.get("q") or "").strip()
+def read_term(filters: Mapping[str, Any]) -> str:
+    """Return the search term in the form of the search columns, "" for no search."""
+    return key(filters.get("q") or "").strip()
 
 
-def documents(connection: Connection, rows: "QuerySet[Invoice]", term: str) -> Found:
-    """42 and 0042 find INV-0042; so does any other part of it."""
-    last = rows.filter(number_tail=_bare(term))
-    begins = [rows.filter(number_key__startswith=term), rows.filter(reference_key__startswith=term)]
+def search_documents(connection: Connection, rows: "QuerySet[Invoice]", term: str) -> SearchResult:
+    """Find documents by number, reference, amount or contact.
+
+    Both 42 and 0042 find INV-0042; so does any other part of it.
+    """
+    by_tail = rows.filter(number_tail=_strip_zeros(term))
+    by_prefix = [
+        rows.filter(number_key__startswith=term),
+        rows.filter(reference_key__startswith=term),
+    ]
     inside = rows.exclude(Q(number_key__startswith=term) | Q(reference_key__startswith=term))
-    return _found(
+    return _search_meanings(
         [
-            last,
-            *_of_amount(rows, "total", term),
-            *begins,
-            rows.filter(reference_tail=_bare(term)),
-            rows.filter(contact_xero_id__in=contacts_called(connection, term)),
+            by_tail,
+            *_filter_by_amount(rows, "total", term),
+            *by_prefix,
+            rows.filter(reference_tail=_strip_zeros(term)),
+            rows.filter(contact_xero_id__in=find_contacts_by_name(connection, term)),
         ],
         holding(inside, connection.pk, term, "number_key", "reference_key"),
         ("total", "amount_paid", "amount_due"),
     )
 
 
-def payments(connection: Connection, rows: "QuerySet[Payment]", term: str) -> Found:
-    begins = [
+def search_payments(connection: Connection, rows: "QuerySet[Payment]", term: str) -> SearchResult:
+    by_prefix = [
         rows.filter(invoice_number_key__startswith=term),
         rows.filter(reference_key__startswith=term),
     ]
     inside = rows.exclude(
         Q(invoice_number_key__startswith=term) | Q(reference_key__startswith=term)
     )
-    return _found(
+    return _search_meanings(
         [
-            rows.filter(invoice_number_tail=_bare(term)),
-            *_of_amount(rows, "amount", term),
-            *begins,
-            rows.filter(contact_xero_id__in=contacts_called(connection, term)),
+            rows.filter(invoice_number_tail=_strip_zeros(term)),
+            *_filter_by_amount(rows, "amount", term),
+            *by_prefix,
+            rows.filter(contact_xero_id__in=find_contacts_by_name(connection, term)),
         ],
         holding(inside, connection.pk, term, "invoice_number_key", "reference_key"),
         ("amount",),
     )
 
 
-def contacts_called(connection: Connection, term: str) -> "QuerySet[Contact, UUID]":
-    term = " ".join(term.split())  # as the key has names
-    named = Contact.objects.filter(connection=connection, search_key__contains=term)
-    return named.values_list("xero_id", flat=True)[:MATCHING_CONTACTS]
+def find_contacts_by_name(connection: Connection, term: str) -> "QuerySet[Contact, UUID]":
+    term = " ".join(term.split())  # the search key holds names with single blanks
+    contacts = Contact.objects.filter(connection=connection, search_key__contains=term)
+    return contacts.values_list("xero_id", flat=True)[:MATCHING_CONTACTS]
 
 
-def _found(
+def _search_meanings(
     meanings: "Sequence[QuerySet[Any]]", inside: "QuerySet[Any]", amounts: Sequence[str]
-) -> Found:
-    """`meanings` in one statement. What has the term `inside` is only looked for while they brought
-    too few.
-    """
+) -> SearchResult:
+    """Run `meanings` in one statement, and `inside` only while these have found too few rows."""
     columns = ("pk", "currency", "status", "type", *amounts)
     first, *others = (rows.order_by().values_list(*columns)[: SEARCHED + 1] for rows in meanings)
-    found = dict.fromkeys(first.union(*others, all=True))
-    if len(found) <= SEARCHED:
-        found |= dict.fromkeys(inside.order_by().values_list(*columns)[: SEARCHED + 1])
-    return Found(list(found)[:SEARCHED], len(found) > SEARCHED)
+    # A dict, not a set: the order of the meanings stays, and a row that has several counts once.
+    matches = dict.fromkeys(first.union(*others, all=True))
+    if len(matches) <= SEARCHED:
+        matches |= dict.fromkeys(inside.order_by().values_list(*columns)[: SEARCHED + 1])
+    return SearchResult(list(matches)[:SEARCHED], len(matches) > SEARCHED)
 
 
-def _of_amount(rows: "QuerySet[Row]", field: str, term: str) -> "list[QuerySet[Row]]":
-    """Those of exactly `1,200.50` or `1200.5`, if that is what was typed."""
+def _filter_by_amount(rows: "QuerySet[Row]", field: str, term: str) -> "list[QuerySet[Row]]":
+    """Return the rows of exactly this amount if the term is one, such as `1,200.50` or `1200.5`."""
     try:
         amount = Decimal(term.replace(",", ""))
     except InvalidOperation:
@@ -131,6 +138,6 @@ def _of_amount(rows: "QuerySet[Row]", field: str, term: str) -> "list[QuerySet[R
     )
 
 
-def _bare(term: str) -> str:
-    """As the last word of a number is kept: without leading zeros."""
+def _strip_zeros(term: str) -> str:
+    """Remove leading zeros, as the column with the last word of a number has it."""
     return term.lstrip("0") or term

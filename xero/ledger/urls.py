@@ -1,4 +1,4 @@
-"""Addresses of the ledger's pages; part of xero/urls.py."""
+"""URLs of the ledger's pages; part of xero/urls.py."""
 
 from django.urls import URLPattern, path
 
@@ -8,8 +8,8 @@ from xero.ledger.queries import BILL, SALE
 HERE = "<slug:agency>/<slug:workspace>"
 
 
-def _of(page: pages.ListPage) -> list[URLPattern]:
-    """A list and its file: invoice-list, invoice-export."""
+def _list_routes(page: pages.ListPage) -> list[URLPattern]:
+    """Return the routes of a list and its export, such as invoice-list and invoice-export."""
     name = page.noun.removesuffix("s")
     return [
         path(f"{HERE}/{page.noun}/", views.record_list, {"page": page}, name=f"{name}-list"),
@@ -23,7 +23,7 @@ def _of(page: pages.ListPage) -> list[URLPattern]:
 
 
 urlpatterns = [
-    *(pattern for page in pages.ALL for pattern in _of(page)),
+    *(pattern for page in pages.ALL for pattern in _list_routes(page)),
     path(
         f"{HERE}/invoices/<uuid:document>/",
         views.document_detail,

@@ -1,4 +1,4 @@
-"""Pages of the ledger: lists, records, files, and how fresh it all is."""
+"""Pages of the ledger: lists, records, exports, and how fresh the local copy is."""
 
 from typing import Any
 from uuid import UUID
@@ -13,12 +13,13 @@ from connections.models import Connection
 from connections.writes import record_history
 from taskjuice.return_address import read_return_address
 from taskjuice.workspaces import gate
+from taskjuice.workspaces.models import Workspace
 from xero.ledger import files, queries, records
 from xero.ledger import scope as ledger_scope
+from xero.ledger.list_results import ListFilters
 from xero.ledger.pages import ListPage
-from xero.ledger.queries import Wanted
-from xero.ledger.records import One
-from xero.ledger.scope import Place
+from xero.ledger.records import LedgerRecord
+from xero.ledger.scope import LedgerScope
 from xero.models import Account, Contact, Invoice, Item, Payment
 from xero.sync import freshness
 from xero.sync import schedule as sync_schedule
@@ -26,28 +27,28 @@ from xero.sync import schedule as sync_schedule
 
 @require_safe
 def record_list(request: HttpRequest, agency: str, workspace: str, page: ListPage) -> HttpResponse:
-    """The whole page, or its inner part for htmx."""
-    place = ledger_scope.find(
+    """Show a list: the whole page, or for htmx its inner part."""
+    scope = ledger_scope.find_scope(
         gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET
     )
     form = page.form(request.GET)
-    wanted = form.wanted()
-    tab = wanted.get("tab", "")
+    filters = form.read_filters()
+    tab = filters.get("tab", "")
     context = {
-        "place": place,
-        "connection": place.connection,
+        "place": scope,
+        "connection": scope.connection,
         "form": form,
-        "listing": page.listing(place.connection, wanted) if place.connection else None,
-        "fresh": freshness.of_ledger(place.ledger, page.kind) if place.ledger else None,
+        "listing": page.listing(scope.connection, filters) if scope.connection else None,
+        "fresh": freshness.of_ledger(scope.ledger, page.kind) if scope.ledger else None,
         "kind": page.kind,
         "noun": page.noun,
         "type": page.type,
         "back": request.get_full_path(),
         "template": f"xero/_{page.template}.html",
         "tab": tab,
-        "narrow": wanted["narrow"],
+        "narrow": filters["narrow"],
         "default_sort": queries.default_sort(tab),
-        "contact": _chosen_contact(place, wanted),
+        "contact": _find_chosen_contact(scope, filters),
     }
     is_part = request.headers.get("HX-Target") == "list"
     return render(request, "xero/_list.html" if is_part else f"xero/{page.template}.html", context)
@@ -57,23 +58,23 @@ def record_list(request: HttpRequest, agency: str, workspace: str, page: ListPag
 def record_export(
     request: HttpRequest, agency: str, workspace: str, page: ListPage
 ) -> HttpResponseBase:
-    place = ledger_scope.find(
+    scope = ledger_scope.find_scope(
         gate.enter_workspace(request, agency, workspace, level=gate.READ), request.GET
     )
-    if place.connection is None:
+    if scope.connection is None:
         raise Http404("No organisation is connected.")
-    rows = page.rows(place.connection, page.form(request.GET).wanted())
-    return files.response(place, page.noun, page.columns, rows)
+    rows = page.rows(scope.connection, page.form(request.GET).read_filters())
+    return files.stream_csv(scope, page.noun, page.columns, rows)
 
 
 @require_safe
 def document_detail(
     request: HttpRequest, agency: str, workspace: str, document: UUID, type: str
 ) -> HttpResponse:
-    invoice = _found(request, agency, workspace, Invoice, document)
+    invoice = _get_record(request, agency, workspace, Invoice, document)
     if invoice.type != type:
         return redirect(
-            ledger_scope.document_address(invoice.connection.workspace, invoice.type, document)
+            ledger_scope.build_document_url(invoice.connection.workspace, invoice.type, document)
         )
     lines = invoice.record.lines
     context = {
@@ -81,14 +82,14 @@ def document_detail(
         "type": type,
         "lines": lines,
         "has_discounts": any(line.discount_rate or line.discount_amount for line in lines),
-        "accounts": records.account_names(
+        "accounts": records.read_account_names(
             invoice.connection, (line.account_code for line in lines)
         ),
-        "taxes": records.taxes_of(invoice),
-        "payments": records.payments_of(invoice),
+        "taxes": records.sum_taxes(invoice),
+        "payments": records.list_payments(invoice),
         "history": record_history.of_record(invoice.connection, invoice.xero_id, "INVOICE"),
-        "in_xero": ledger_scope.in_xero(
-            invoice.connection, ledger_scope.document_page(type, invoice.xero_id)
+        "in_xero": ledger_scope.build_xero_url(
+            invoice.connection, ledger_scope.build_document_path(type, invoice.xero_id)
         ),
     }
     return _detail(request, "document", invoice.connection, "invoices", **context)
@@ -98,59 +99,61 @@ def document_detail(
 def contact_detail(
     request: HttpRequest, agency: str, workspace: str, contact: UUID
 ) -> HttpResponse:
-    found = _found(request, agency, workspace, Contact, contact)
+    record = _get_record(request, agency, workspace, Contact, contact)
     context = {
-        "contact": found,
-        "merged_into": records.merged_into(found),
-        "documents": records.documents_of(found),
-        "history": record_history.of_record(found.connection, found.xero_id, "CONTACT"),
-        "in_xero": ledger_scope.in_xero(found.connection, ledger_scope.contact_page(found.xero_id)),
+        "contact": record,
+        "merged_into": records.find_merged_contact(record),
+        "documents": records.list_documents(record),
+        "history": record_history.of_record(record.connection, record.xero_id, "CONTACT"),
+        "in_xero": ledger_scope.build_xero_url(
+            record.connection, ledger_scope.build_contact_path(record.xero_id)
+        ),
     }
-    return _detail(request, "contact", found.connection, "contacts", **context)
+    return _detail(request, "contact", record.connection, "contacts", **context)
 
 
 @require_safe
 def payment_detail(
     request: HttpRequest, agency: str, workspace: str, payment: UUID
 ) -> HttpResponse:
-    found = _found(request, agency, workspace, Payment, payment)
+    record = _get_record(request, agency, workspace, Payment, payment)
     context = {
-        "payment": found,
-        "account": records.account_of(found),
-        "invoice": records.invoice_of(found),
-        "history": record_history.of_record(found.connection, found.xero_id, "PAYMENT"),
+        "payment": record,
+        "account": records.find_account(record),
+        "invoice": records.find_invoice(record),
+        "history": record_history.of_record(record.connection, record.xero_id, "PAYMENT"),
     }
-    return _detail(request, "payment", found.connection, "payments", **context)
+    return _detail(request, "payment", record.connection, "payments", **context)
 
 
 @require_safe
 def account_detail(
     request: HttpRequest, agency: str, workspace: str, account: UUID
 ) -> HttpResponse:
-    found = _found(request, agency, workspace, Account, account)
-    return _detail(request, "account", found.connection, "accounts", account=found)
+    record = _get_record(request, agency, workspace, Account, account)
+    return _detail(request, "account", record.connection, "accounts", account=record)
 
 
 @require_safe
 def item_detail(request: HttpRequest, agency: str, workspace: str, item: UUID) -> HttpResponse:
-    found = _found(request, agency, workspace, Item, item)
-    sales, purchases = found.record.sales, found.record.purchases
+    row = _get_record(request, agency, workspace, Item, item)
+    sales, purchases = row.record.sales, row.record.purchases
     codes = (sales.account_code, purchases.account_code or purchases.cost_account_code)
-    names = records.account_names(found.connection, codes)
-    return _detail(request, "item", found.connection, "items", item=found, accounts=names)
+    names = records.read_account_names(row.connection, codes)
+    return _detail(request, "item", row.connection, "items", item=row, accounts=names)
 
 
 @require_POST
 def ledger_refresh(
     request: HttpRequest, agency: str, workspace: str, connection: int
 ) -> HttpResponse:
-    """Have the ledger read anew, and go back to where the person pressed."""
-    place = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
-    found = next((one for one in ledger_scope.of(place) if one.pk == connection), None)
-    if found is None:
+    """Request a new read of the ledger, and return to the page with the button."""
+    client = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
+    chosen = _find_connection(client, connection)
+    if chosen is None:
         raise Http404("No such connection here.")
-    sync_schedule.ask(found)
-    messages.info(request, f"{found.name} is being read from Xero.")
+    sync_schedule.ask(chosen)
+    messages.info(request, f"{chosen.name} is being read from Xero.")
     back = read_return_address(request, "back")
     return redirect(back) if back else redirect("xero:invoice-list", agency, workspace)
 
@@ -159,15 +162,20 @@ def ledger_refresh(
 def ledger_freshness(
     request: HttpRequest, agency: str, workspace: str, connection: int
 ) -> HttpResponse:
-    """The progress of a read, asked for every few seconds; when it is over, the page loads anew."""
+    """Show the progress of a read, polled every few seconds; at its end the page is reloaded."""
     scope = gate.enter(request, agency, workspace, level=gate.READ)
     assert scope.workspace is not None  # a slug was given
-    found = next((one for one in ledger_scope.of(scope.workspace) if one.pk == connection), None)
-    ledger = getattr(found, "ledger", None)
-    if found is None or ledger is None:
+    chosen = _find_connection(scope.workspace, connection)
+    ledger = getattr(chosen, "ledger", None)
+    if chosen is None or ledger is None:
         raise Http404("Nothing is read for this connection yet.")
     fresh = freshness.of_ledger(ledger, request.GET.get("kind", ""))
-    context = {"fresh": fresh, "connection": found, "kind": request.GET.get("kind", ""), "back": ""}
+    context = {
+        "fresh": fresh,
+        "connection": chosen,
+        "kind": request.GET.get("kind", ""),
+        "back": "",
+    }
     response = render(request, "xero/_freshness.html", context)
     if not fresh.busy:
         response["HX-Refresh"] = "true"
@@ -189,18 +197,23 @@ def _detail(
     return render(request, f"xero/{template}.html", common | context)
 
 
-def _found(
-    request: HttpRequest, agency: str, workspace: str, model: type[One], xero_id: UUID
-) -> One:
-    place = gate.enter_workspace(request, agency, workspace, level=gate.READ)
-    found = records.one(model, place, xero_id)
-    if found is None:
+def _get_record(
+    request: HttpRequest, agency: str, workspace: str, model: type[LedgerRecord], xero_id: UUID
+) -> LedgerRecord:
+    client = gate.enter_workspace(request, agency, workspace, level=gate.READ)
+    record = records.find_record(model, client, xero_id)
+    if record is None:
         raise Http404("Nothing here.")
-    return found
+    return record
 
 
-def _chosen_contact(place: Place, wanted: Wanted) -> Contact | None:
-    """Whose documents are shown, if the address names a contact."""
-    if not wanted.get("contact"):
+def _find_connection(workspace: Workspace, pk: int) -> Connection | None:
+    connections = ledger_scope.list_connections(workspace)
+    return next((connection for connection in connections if connection.pk == pk), None)
+
+
+def _find_chosen_contact(scope: LedgerScope, filters: ListFilters) -> Contact | None:
+    """Return the contact whose documents are shown, if the URL names one."""
+    if not filters.get("contact"):
         return None
-    return records.one(Contact, place.workspace, wanted["contact"])
+    return records.find_record(Contact, scope.workspace, filters["contact"])

@@ -18,7 +18,7 @@ from connections import organisation_time
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from xero.ledger import listing, queries
+from xero.ledger import list_results, listing
 from xero.models import Ledger
 from xero.sync import schedule as sync_schedule
 from xero.sync import upsert
@@ -283,7 +283,7 @@ def test_order_that_no_index_has_is_that_of_the_newest(
     connection: Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (listing, queries):
+    for module in (listing, list_results):
         monkeypatch.setattr(module, "COUNTED", 2)
     bodies = [
         invoice(

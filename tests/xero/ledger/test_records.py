@@ -81,7 +81,7 @@ def test_invoice_shows_lines_tax_and_totals_as_xero_has_them(
         "Tax OUTPUT2",
     ]
     assert [part for part in shown if part not in text] == []
-    assert records.taxes_of(Invoice.objects.get()) == [
+    assert records.sum_taxes(Invoice.objects.get()) == [
         ("OUTPUT2", Decimal("3.71")),
         ("ZERO", Decimal(0)),
     ]
@@ -205,7 +205,7 @@ def test_payment_shows_the_call_that_made_it(as_member: Client, connection: Conn
 def test_open_in_xero_leads_into_this_organisation(connection: Connection) -> None:
     found = Connection.objects.select_related("ledger").get()
     id = uuid4()
-    assert scope.in_xero(found, scope.document_page("ACCPAY", id)) == (
+    assert scope.build_xero_url(found, scope.build_document_path("ACCPAY", id)) == (
         "https://go.xero.com/organisationlogin/default.aspx?shortcode=%21ab1Cd"
         f"&redirecturl=/AccountsPayable/View.aspx%3FInvoiceID%3D{id}"
     )
