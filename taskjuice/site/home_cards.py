@@ -26,9 +26,9 @@ from connections.models import Budget, Connection, ConnectionState
 from taskjuice.site.attention import here, place_url
 from taskjuice.workspaces.gate import Scope
 from workflows.models import Activation
-from xero.ageing import queries as ageing
-from xero.ageing import scope as ageing_scope
-from xero.ageing.queries import Aged, Owing
+from xero.ageing.queries import Aged, read_table
+from xero.ageing.scope import list_organisations
+from xero.ageing.statements import AgeingCriteria
 from xero.ledger.queries import SALE
 
 SHOWN = 8
@@ -165,9 +165,10 @@ class Cards:
 
     @cached_property
     def owed(self) -> Owed | None:
-        there = ageing_scope.of(self.scope)
+        organisations = list_organisations(self.scope)
         by = "client" if self.scope.workspace is None else "contact"
-        table = ageing.table(there, Owing(SALE, there.today, today=True), by, size=WORST)
+        criteria = AgeingCriteria(SALE, organisations.today, today=True)
+        table = read_table(organisations, criteria, by, size=WORST)
         if not table.totals:
             return None
         aged, *others = table.totals

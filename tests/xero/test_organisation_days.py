@@ -144,9 +144,9 @@ def test_receivables_age_each_organisation_by_its_own_day(
     for connection in (auckland, new_york):
         due_yesterday_in_new_york(connection)
     context = as_member.get(f"{HERE}/receivables/?{query}").context
-    found = {row.book.organisation: row.late_days for row, _ in context["rows"]}
+    found = {row.organisation.name: row.late_days for row, _ in context["rows"]}
     assert found == {"First": 2, "Second": 1}
-    assert context["asked"].on == date(2026, 11, 30)
+    assert context["ageing"].on == date(2026, 11, 30)
 
 
 def test_what_is_due_today_is_not_overdue_where_it_is_still_today(
@@ -156,13 +156,13 @@ def test_what_is_due_today_is_not_overdue_where_it_is_still_today(
         body = invoice(str(uuid4())[:8], DueDateString="2026-11-29T00:00:00")
         upsert.take_in(connection, "invoices", [body])
     context = as_member.get(f"{HERE}/receivables/?by=invoice").context
-    assert {row.book.organisation: row.overdue for row, _ in context["rows"]} == {
+    assert {row.organisation.name: row.overdue for row, _ in context["rows"]} == {
         "First": Decimal(115),
         "Second": Decimal(0),
     }
     assert {row.due for row, _ in context["rows"]} == {date(2026, 11, 29)}
     narrowed = as_member.get(f"{HERE}/receivables/?organisation={new_york.pk}").context
-    assert narrowed["asked"].on == date(2026, 11, 29)
+    assert narrowed["ageing"].on == date(2026, 11, 29)
 
 
 def test_overdue_trigger_waits_for_the_organisations_morning(

@@ -1,5 +1,6 @@
-"""What the ageing pages take from their addresses. What makes no sense is not applied; a wrong day
-says so.
+"""The form of the ageing pages, filled from the query string.
+
+Fields that do not validate are not applied; only a wrong day shows an error.
 """
 
 from datetime import date, timedelta
@@ -8,26 +9,27 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from xero.ageing.queries import BYS, SIDES
-from xero.ledger.forms import Day
+from xero.ageing.queries import SIDES
+from xero.ageing.statements import GROUP_KEYS
+from xero.ledger.forms import DateInputField
 
 EARLIEST = date(2000, 1, 1)
 AHEAD = timedelta(days=366)
 
 
 class AgeingForm(forms.Form):
-    on = Day("As of")
+    on = DateInputField("As of")
     side = forms.ChoiceField(required=False, choices=[(name, name) for name in SIDES])
-    by = forms.ChoiceField(required=False, choices=[(name, name) for name in BYS])
+    by = forms.ChoiceField(required=False, choices=[(name, name) for name in GROUP_KEYS])
     currency = forms.CharField(required=False, max_length=10)
     contact = forms.UUIDField(required=False, widget=forms.HiddenInput)
     sort = forms.CharField(required=False, max_length=20)
     page = forms.IntegerField(required=False, min_value=1, max_value=100_000)
 
     def __init__(self, data: QueryDict, *, today: date) -> None:
-        filled = data.copy()
-        filled.setdefault("on", today.isoformat())
-        super().__init__(filled, label_suffix="")
+        values = data.copy()
+        values.setdefault("on", today.isoformat())
+        super().__init__(values, label_suffix="")
         self.today = today
 
     def clean_on(self) -> date | None:
@@ -36,7 +38,7 @@ class AgeingForm(forms.Form):
             raise forms.ValidationError("Choose a day from 2000 on, at most a year ahead.")
         return on
 
-    def wanted(self) -> dict[str, Any]:
-        """The cleaned values; those of wrong fields are missing."""
+    def read_filters(self) -> dict[str, Any]:
+        """Return the cleaned values; fields that did not validate are missing."""
         self.is_valid()
         return self.cleaned_data

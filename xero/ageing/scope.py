@@ -1,6 +1,4 @@
-"""Whose books an ageing page adds up: the living organisations of an agency's clients, or of one
-client.
-"""
+"""The organisations that an ageing page adds up: those of all clients of an agency, or of one client."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,11 +17,11 @@ from taskjuice.workspaces.gate import Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
-    """One organisation's ledger. `read_at` None: never read to its end."""
+class AgeingOrganisation:
+    """An organisation and its client. `read_at` is None if its ledger was never read to the end."""
 
     connection_id: int
-    organisation: str
+    name: str
     state: str
     workspace_id: int
     client: str
@@ -37,53 +35,53 @@ class Book:
 
 
 @dataclass(frozen=True)
-class Books:
-    """Ordered by client, then organisation.
+class AgeingOrganisations:
+    """Organisations ordered by client and name.
 
-    Each organisation has its own day; `today` is the latest of them, which the page names.
+    Each one has its own day; `today` is the latest of them, which the page names.
     """
 
-    all: tuple[Book, ...]
+    all: tuple[AgeingOrganisation, ...]
 
     @cached_property
     def today(self) -> date:
-        return max((book.today for book in self.all), default=timezone.localdate())
+        return max((organisation.today for organisation in self.all), default=timezone.localdate())
 
     @cached_property
     def connection_ids(self) -> list[int]:
-        return [book.connection_id for book in self.all]
+        return [organisation.connection_id for organisation in self.all]
 
     @cached_property
     def workspace_ids(self) -> list[int]:
-        """In the order of the clients' names."""
-        return list(dict.fromkeys(book.workspace_id for book in self.all))
+        """Return the clients in the order of their names."""
+        return list(dict.fromkeys(organisation.workspace_id for organisation in self.all))
 
     @cached_property
-    def by_connection(self) -> dict[int, Book]:
-        return {book.connection_id: book for book in self.all}
+    def by_connection(self) -> dict[int, AgeingOrganisation]:
+        return {organisation.connection_id: organisation for organisation in self.all}
 
     @cached_property
-    def by_workspace(self) -> dict[int, Book]:
-        """One of each client's: enough to name the client."""
-        return {book.workspace_id: book for book in reversed(self.all)}
+    def by_workspace(self) -> dict[int, AgeingOrganisation]:
+        """Return one organisation of each client, which is enough to name the client."""
+        return {organisation.workspace_id: organisation for organisation in reversed(self.all)}
 
     @cached_property
-    def late(self) -> list[Book]:
-        """Those whose figures are not of today: never read, or not lately."""
-        return [book for book in self.all if book.is_late]
+    def late(self) -> list[AgeingOrganisation]:
+        """Return the organisations that were never read, or not recently."""
+        return [organisation for organisation in self.all if organisation.is_late]
 
     @cached_property
     def days_differ(self) -> bool:
-        return len({book.today for book in self.all}) > 1
+        return len({organisation.today for organisation in self.all}) > 1
 
-    def narrowed(self, connection_id: str) -> "Books":
-        """Only this organisation, if it is one of them."""
-        found = next((book for book in self.all if str(book.connection_id) == connection_id), None)
-        return Books((found,)) if found else self
+    def narrow_to(self, connection_id: str) -> "AgeingOrganisations":
+        """Return only this organisation, or all of them if it is not among them."""
+        chosen = tuple(row for row in self.all if str(row.connection_id) == connection_id)
+        return AgeingOrganisations(chosen) if chosen else self
 
 
-def of(scope: Scope) -> Books:
-    """One query. Of an agency: clients that are not archived."""
+def list_organisations(scope: Scope) -> AgeingOrganisations:
+    """Return the organisations of the client, or of all clients that are not archived, in one query."""
     rows = Connection.objects.filter(
         ~Q(state=ConnectionState.REVOKED), provider="xero", agency=scope.agency
     ).order_by("workspace__name", "workspace_id", "name", "pk")
@@ -92,7 +90,7 @@ def of(scope: Scope) -> Books:
     else:
         rows = rows.filter(workspace=scope.workspace)
     now = timezone.now()
-    found: Iterable[tuple[Any, ...]] = rows.values_list(
+    facts: Iterable[tuple[Any, ...]] = rows.values_list(
         "details__timezone",
         "workspace__timezone",
         "pk",
@@ -103,11 +101,11 @@ def of(scope: Scope) -> Books:
         "workspace__slug",
         "ledger__finished_at",
     )
-    return Books(tuple(_book(row, now) for row in found))
+    return AgeingOrganisations(tuple(_parse_row(row, now) for row in facts))
 
 
-def _book(row: tuple[Any, ...], now: datetime) -> Book:
+def _parse_row(row: tuple[Any, ...], now: datetime) -> AgeingOrganisation:
     own_zone, client_zone, *facts = row
     zone = organisation_time.find_zone({"timezone": own_zone}) or ZoneInfo(client_zone)
     facts.append(now.astimezone(zone).date())
-    return Book(*facts)
+    return AgeingOrganisation(*facts)

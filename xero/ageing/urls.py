@@ -1,5 +1,6 @@
-"""Addresses of receivables and payables; part of xero/urls.py. One name serves an agency and one of
-its clients.
+"""URLs of receivables and payables; part of xero/urls.py.
+
+One name serves an agency and one of its clients.
 """
 
 from django.urls import path

@@ -1,6 +1,4 @@
-"""Receivables and payables: what is owed across an agency's clients or in one of them, by age, down
-to the invoice.
-"""
+"""Pages of receivables and payables by age: of an agency or one client, down to the invoice."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -14,19 +12,19 @@ from django.views.decorators.http import require_safe
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.gate import Scope
 from xero.ageing import files, queries
-from xero.ageing import scope as ageing_scope
 from xero.ageing.forms import AgeingForm
-from xero.ageing.queries import Aged, Owing, Table
-from xero.ageing.scope import Books
+from xero.ageing.queries import Aged, AgeingTable
+from xero.ageing.scope import AgeingOrganisations, list_organisations
+from xero.ageing.statements import AGES, DEFAULT_ORDERS, AgeingCriteria
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a page's address asks for, once understood."""
+class AgeingRequest:
+    """The validated query of an ageing page."""
 
     form: AgeingForm
-    books: Books
-    owing: Owing
+    organisations: AgeingOrganisations
+    criteria: AgeingCriteria
     side: str
     by: str
     sort: str
@@ -34,22 +32,22 @@ class Asked:
 
     @property
     def on(self) -> date:
-        return self.owing.on
+        return self.criteria.on
 
 
 @require_safe
 def receivables(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    asked = _asked(request, scope)
-    table = queries.table(
-        asked.books,
-        asked.owing,
-        asked.by,
-        currency=asked.form.cleaned_data.get("currency", ""),
-        sort=asked.sort,
-        page=asked.page,
+    ageing = _read_request(request, scope)
+    table = queries.read_table(
+        ageing.organisations,
+        ageing.criteria,
+        ageing.by,
+        currency=ageing.form.cleaned_data.get("currency", ""),
+        sort=ageing.sort,
+        page=ageing.page,
     )
-    context = {"asked": asked, "ages": queries.AGES, **_rows(asked, table)}
+    context = {"ageing": ageing, "ages": AGES, **_build_rows_context(ageing, table)}
     return render(request, "xero_ageing/receivables.html", context)
 
 
@@ -57,45 +55,45 @@ def receivables(request: HttpRequest, agency: str, workspace: str | None = None)
 def receivables_export(
     request: HttpRequest, agency: str, workspace: str | None = None
 ) -> HttpResponseBase:
-    """What the page shows, in all currencies and on all its pages."""
+    """Export what the page shows, in all currencies and with the rows of all pages."""
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    asked = _asked(request, scope)
-    found = queries.every(asked.books, asked.owing, asked.by, asked.sort)
-    return files.of_ageing(scope, asked.side, asked.by, asked.on, found)
+    ageing = _read_request(request, scope)
+    rows = queries.read_all_rows(ageing.organisations, ageing.criteria, ageing.by, ageing.sort)
+    return files.stream_ageing_csv(scope, ageing.side, ageing.by, ageing.on, rows)
 
 
-def _asked(request: HttpRequest, scope: Scope) -> Asked:
-    there = ageing_scope.of(scope).narrowed(request.GET.get("organisation", ""))
-    form = AgeingForm(request.GET, today=there.today)
-    wanted = form.wanted()
-    side = wanted.get("side") or "sales"
-    contact = wanted.get("contact")
-    by = wanted.get("by") or (
+def _read_request(request: HttpRequest, scope: Scope) -> AgeingRequest:
+    organisations = list_organisations(scope).narrow_to(request.GET.get("organisation", ""))
+    form = AgeingForm(request.GET, today=organisations.today)
+    filters = form.read_filters()
+    side = filters.get("side") or "sales"
+    contact = filters.get("contact")
+    by = filters.get("by") or (
         "client" if scope.workspace is None else "invoice" if contact else "contact"
     )
     if by == "client" and scope.workspace is not None:
         by = "contact"
-    on = wanted.get("on") or there.today
-    return Asked(
+    on = filters.get("on") or organisations.today
+    return AgeingRequest(
         form=form,
-        books=there,
-        owing=Owing(queries.SIDES[side], on, contact, today=on == there.today),
+        organisations=organisations,
+        criteria=AgeingCriteria(queries.SIDES[side], on, contact, today=on == organisations.today),
         side=side,
         by=by,
-        sort=wanted.get("sort", ""),
-        page=wanted.get("page"),
+        sort=filters.get("sort", ""),
+        page=filters.get("page"),
     )
 
 
-def _rows(asked: Asked, table: Table) -> dict[str, Any]:
-    found: list[Aged] = list(table.window.rows)
-    documents = queries.invoices(found)
+def _build_rows_context(ageing: AgeingRequest, table: AgeingTable) -> dict[str, Any]:
+    rows: list[Aged] = list(table.window.rows)
+    invoices = queries.read_invoices(rows)
     return {
         "totals": table.totals,
         "chosen": table.chosen,
         "listing": {"window": table.window},
-        "rows": [(row, documents.get(row.invoice_id or 0)) for row in found],
-        "highest": max((row.total for row in found), default=Decimal(0)),
-        "contact": found[0] if asked.owing.contact and found else None,
-        "default_sort": queries.DEFAULT_ORDERS[asked.by],
+        "rows": [(row, invoices.get(row.invoice_id or 0)) for row in rows],
+        "highest": max((row.total for row in rows), default=Decimal(0)),
+        "contact": rows[0] if ageing.criteria.contact and rows else None,
+        "default_sort": DEFAULT_ORDERS[ageing.by],
     }

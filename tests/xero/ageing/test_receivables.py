@@ -88,10 +88,10 @@ def _record(link: Connection) -> dict[str, Any]:
 def shown(client: Client, path: str = ALL, **query: Any) -> list[tuple[str, list[int]]]:
     """Names and ages of the table's rows."""
     context = client.get(path, AGES | query).context
-    name = "client" if context["asked"].by == "client" else "contact"
+    name = "client" if context["ageing"].by == "client" else "contact"
     return [
         (
-            row.book.client if name == "client" else row.contact_name,
+            row.organisation.client if name == "client" else row.contact_name,
             [int(amount) for amount in row.amounts],
         )
         for row, _ in context.get("rows", [])
@@ -230,8 +230,8 @@ def test_coming_day_makes_older_and_adds_nothing(as_member: Client, books: Conne
 @pytest.mark.parametrize("day", ["1999-12-31", "2030-01-01", "soon", "2026-02-30"])
 def test_wrong_day_is_said_and_today_shown(as_member: Client, books: Connection, day: str) -> None:
     answer = as_member.get(ALL, {"on": day})
-    assert answer.context["asked"].form.errors.keys() == {"on"}
-    assert answer.context["asked"].on == timezone.localdate()
+    assert answer.context["ageing"].form.errors.keys() == {"on"}
+    assert answer.context["ageing"].on == timezone.localdate()
     assert f'value="{day}"' in answer.content.decode()
 
 
@@ -352,7 +352,7 @@ def test_home_shows_what_is_owed_and_who_is_most_overdue(
     make_invoice(books, "5", currency="USD", date=late)
     owed = as_owner.get("/northwind/").context["cards"].owed
     assert (owed.aged.currency, owed.aged.total, owed.aged.overdue) == ("NZD", 140, 100)
-    assert [(row.book.client, row.overdue) for row in owed.worst] == [("Harbour Café", 100)]
+    assert [(row.organisation.client, row.overdue) for row in owed.worst] == [("Harbour Café", 100)]
     assert [one.currency for one in owed.others] == ["USD"]
     inside = as_client_user.get("/northwind/harbour-cafe/").context["cards"].owed
     assert [(row.contact_name, row.overdue) for row in inside.worst] == [
