@@ -111,7 +111,7 @@ def test_every_page_shows_any_record(kind: str, as_member: Client, connection: C
         shown.append(xero_id)
         for item in Item.objects.filter(xero_id=xero_id):
             for type in ("ACCREC", "ACCPAY"):
-                choices.item_fields(connection, item.code, type)
+                choices.read_item_fields(connection, item.code, type)
 
     show()
     assert shown

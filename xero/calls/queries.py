@@ -1,4 +1,4 @@
-"""What the pages of calls show."""
+"""Queries of the pages of calls, that is of writes to Xero."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +29,8 @@ PAGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
-    """A call with what surrounds it. `sent` and `answer` are JSON text, as it went and came."""
+class CallDetail:
+    """A call with the calls around it. `sent` and `answer` are the JSON texts of the exchange."""
 
     call: Call
     sent: str
@@ -41,52 +41,52 @@ class Detail:
     xero_url: str
 
 
-def calls(workspaces: "QuerySet[Workspace]", state: str = "") -> "QuerySet[Call]":
-    """Newest first; `state` is a key of STATES."""
-    found = Call.objects.filter(workspace__in=workspaces).select_related(
+def list_calls(workspaces: "QuerySet[Workspace]", state: str = "") -> "QuerySet[Call]":
+    """Return the calls, newest first; `state` is a key of STATES."""
+    rows = Call.objects.filter(workspace__in=workspaces).select_related(
         "connection", "workspace__agency", "user"
     )
     if state in STATES:
-        found = found.filter(state__in=STATES[state])
-    return found.order_by("-created_at", "-id")
+        rows = rows.filter(state__in=STATES[state])
+    return rows.order_by("-created_at", "-id")
 
 
-def counts(workspaces: "QuerySet[Workspace]") -> dict[str, int]:
-    """How many there are, by the keys of STATES."""
-    sums = {name: Count("pk", filter=Q(state__in=states)) for name, states in STATES.items()}
-    found: dict[str, int] = Call.objects.filter(workspace__in=workspaces).aggregate(
-        all=Count("pk"), **sums
+def count_calls(workspaces: "QuerySet[Workspace]") -> dict[str, int]:
+    """Return the number of calls by key of STATES, and of `all`."""
+    counters = {name: Count("pk", filter=Q(state__in=states)) for name, states in STATES.items()}
+    counts: dict[str, int] = Call.objects.filter(workspace__in=workspaces).aggregate(
+        all=Count("pk"), **counters
     )
-    return found
+    return counts
 
 
-def one(workspace: Workspace, pk: Any) -> Call | None:
+def find_call(workspace: Workspace, pk: Any) -> Call | None:
     rows = workspace.calls.select_related(
         "connection", "workspace__agency", "user", "sending", "decided_by"
     )
     return rows.filter(pk=pk).first()
 
 
-def detail(call: Call) -> Detail:
-    related = list(_same_origin(call))
+def read_call_detail(call: Call) -> CallDetail:
+    related = list(_list_related_calls(call))
     later = [
         other
         for other in related
         if other.epoch > call.epoch and other.created_at > call.created_at
     ]
-    return Detail(
+    return CallDetail(
         call=call,
         sent=exact_json.pretty(call.body),
         answer=exact_json.pretty(call.answer) if call.answer is not None else "",
         successor=later[-1] if later else None,
         predecessors=[other for other in related if other.created_at < call.created_at],
         together=call.sending.calls.count(),
-        xero_url=_xero_url(call),
+        xero_url=_build_xero_url(call),
     )
 
 
-def _same_origin(call: Call) -> "QuerySet[Call]":
-    """Other calls of the same form or step, oldest first."""
+def _list_related_calls(call: Call) -> "QuerySet[Call]":
+    """Return the other calls of the same form or step, oldest first."""
     others = (
         Call.objects.filter(connection=call.connection_id)
         .exclude(pk=call.pk)
@@ -97,8 +97,9 @@ def _same_origin(call: Call) -> "QuerySet[Call]":
     return others.filter(activation_id=call.activation_id, step=call.step, element=call.element)
 
 
-def _xero_url(call: Call) -> str:
-    """Xero's deep link: the short code picks the organisation, whichever the person has open."""
+def _build_xero_url(call: Call) -> str:
+    """Return a deep link to the record in Xero, or ""."""
+    # The short code picks the organisation, whichever one the person has open in Xero.
     short_code = call.connection.details.get("short_code")
     page = PAGES.get(call.action)
     if page == SALES and read_text(call.answer or call.body, "Type") == "ACCPAY":

@@ -1,4 +1,4 @@
-"""What was written to Xero, what came back, and the decision about what nobody can confirm."""
+"""Pages of the writes to Xero: what was sent, the answer, and decisions about unknown outcomes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,7 @@ from connections.models import Call, CallState
 from connections.writes import decisions
 from taskjuice.workspaces import gate
 from xero.calls import queries
-from xero.calls.forms import FilterForm, ThereForm
+from xero.calls.forms import CallFilterForm, FoundInXeroForm
 
 ON_A_PAGE = 50
 
@@ -24,98 +24,98 @@ ON_A_PAGE = 50
 @require_safe
 def call_list(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    form = FilterForm(request.GET)
+    form = CallFilterForm(request.GET)
     form.is_valid()
     state = form.cleaned_data.get("state", "")
-    rows = queries.calls(scope.workspaces, state)
+    rows = queries.list_calls(scope.workspaces, state)
     page = Paginator(rows, ON_A_PAGE).get_page(form.cleaned_data.get("page"))
-    context = {"page": page, "counts": queries.counts(scope.workspaces), "state": state}
+    context = {"page": page, "counts": queries.count_calls(scope.workspaces), "state": state}
     return render(request, "xero_calls/list.html", context)
 
 
 @require_safe
 def call_detail(request: HttpRequest, agency: str, workspace: str, call: UUID) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    found = _found(scope, call)
+    shown_call = _get_call(scope, call)
     template = (
         "xero_calls/_state.html" if request.headers.get("HX-Request") else "xero_calls/detail.html"
     )
-    return render(request, template, _context(found, scope))
+    return render(request, template, _context(shown_call, scope))
 
 
 @require_POST
 def call_there(request: HttpRequest, agency: str, workspace: str, call: UUID) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, call)
-    form = ThereForm(request.POST)
+    shown_call = _get_call(scope, call)
+    form = FoundInXeroForm(request.POST)
     if form.is_valid():
         try:
             decided = decisions.it_is_there(
-                call=found, named=form.cleaned_data["named"], by=scope.user
+                call=shown_call, named=form.cleaned_data["named"], by=scope.user
             )
         except (decisions.NotAllowed, errors.ProviderError) as error:
             form.add_error("named", str(error))
         else:
             messages.success(request, f"{decided.record_name} is what this made.")
-            return redirect(address(decided))
-    return render(request, "xero_calls/detail.html", _context(found, scope, form), status=422)
+            return redirect(build_call_url(decided))
+    return render(request, "xero_calls/detail.html", _context(shown_call, scope, form), status=422)
 
 
 @require_POST
 def call_again(request: HttpRequest, agency: str, workspace: str, call: UUID) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, call)
+    shown_call = _get_call(scope, call)
     try:
-        successor = decisions.send_again(call=found, by=scope.user)
+        successor = decisions.send_again(call=shown_call, by=scope.user)
     except decisions.NotAllowed as error:
         messages.error(request, str(error))
-        return redirect(address(found))
+        return redirect(build_call_url(shown_call))
     messages.success(request, "It is sent again under a new key.")
-    return redirect(address(successor))
+    return redirect(build_call_url(successor))
 
 
 @require_POST
 def call_abandon(request: HttpRequest, agency: str, workspace: str, call: UUID) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope, call)
+    shown_call = _get_call(scope, call)
     try:
-        decisions.abandon(call=found, by=scope.user)
+        decisions.abandon(call=shown_call, by=scope.user)
     except decisions.NotAllowed as error:
         messages.error(request, str(error))
     else:
         messages.success(request, "It is abandoned: TaskJuice does nothing more about it.")
-    return redirect(address(found))
+    return redirect(build_call_url(shown_call))
 
 
-def address(call: Call) -> str:
-    place = {"agency": call.workspace.agency.slug, "workspace": call.workspace.slug}
-    return reverse("xero:call-detail", kwargs={**place, "call": call.pk})
+def build_call_url(call: Call) -> str:
+    workspace = call.workspace
+    return reverse("xero:call-detail", args=(workspace.agency.slug, workspace.slug, call.pk))
 
 
-def to_call(request: HttpRequest, call: Call) -> HttpResponse:
-    """Away from a form whose write is still on its way."""
+def redirect_to_call(request: HttpRequest, call: Call) -> HttpResponse:
+    """Redirect from a form to the page of its call while the outcome is not known yet."""
     messages.warning(request, "Xero has not confirmed it yet. This page says how it goes on.")
-    return redirect(address(call))
+    return redirect(build_call_url(call))
 
 
 def show_warnings(request: HttpRequest, warnings: Iterable[str]) -> None:
-    """Tell on the next page what Xero warned of when it wrote what was asked."""
+    """Show the warnings on the next page that Xero gave with a successful write."""
     for warning in warnings:
         messages.warning(request, f"Xero warns: {warning}")
 
 
-def _found(scope: gate.Scope, pk: UUID) -> Call:
-    found = queries.one(scope.workspace, pk) if scope.workspace else None
-    if found is None:
+def _get_call(scope: gate.Scope, pk: UUID) -> Call:
+    call = queries.find_call(scope.workspace, pk) if scope.workspace else None
+    if call is None:
         raise Http404("No such call here.")
-    return found
+    return call
 
 
-def _context(call: Call, scope: gate.Scope, form: ThereForm | None = None) -> dict[str, Any]:
+def _context(call: Call, scope: gate.Scope, form: FoundInXeroForm | None = None) -> dict[str, Any]:
     return {
-        "detail": queries.detail(call),
+        "detail": queries.read_call_detail(call),
         "call": call,
-        "there_form": form or ThereForm(),
+        "there_form": form or FoundInXeroForm(),
         "may_decide": scope.may(gate.WORK) and call.state == CallState.UNKNOWN,
         "moving": call.state in queries.UNSETTLED,
     }

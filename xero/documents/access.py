@@ -1,6 +1,4 @@
-"""The way into a writing page: who may, for which organisation, and whether anything stands in the
-way.
-"""
+"""Access to the pages that write: who may, for which organisation, and what blocks it."""
 
 from dataclasses import dataclass
 
@@ -15,8 +13,12 @@ from xero.ledger import scope
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """`connection` None: the workspace has none. `missing`: scopes that the grant lacks for this."""
+class WriteAccess:
+    """The organisation that a page writes to, and what blocks it.
+
+    `connection` is None if the workspace has none. `missing` holds the scopes that its grant lacks
+    for this action.
+    """
 
     workspace: Workspace
     connections: list[Connection]
@@ -39,29 +41,32 @@ class Desk:
 
     @property
     def base(self) -> str:
-        return scope.Place(self.workspace, self.connections, self.connection).base
+        return scope.LedgerScope(self.workspace, self.connections, self.connection).base
 
 
-def enter(request: HttpRequest, agency: str, workspace: str, action: Action) -> Desk:
-    """`?organisation=` or the form's own field says which; one that is not of this client is not
-    found.
+def enter_write_page(
+    request: HttpRequest, agency: str, workspace: str, action: Action
+) -> WriteAccess:
+    """Return the access to the organisation that the query or the form names, else to the first.
+
+    Raises Http404 for an organisation that is not of this client.
     """
-    place = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
-    connections = scope.of(place)
-    given = request.POST.get("organisation") or request.GET.get("organisation")
+    client = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
+    connections = scope.list_connections(client)
+    chosen = request.POST.get("organisation") or request.GET.get("organisation")
     connection = connections[0] if connections else None
-    if given:
-        connection = next((one for one in connections if str(one.pk) == given), None)
+    if chosen:
+        connection = next((row for row in connections if str(row.pk) == chosen), None)
         if connection is None:
             raise Http404("No such organisation here.")
-    return of_connection(place, connections, connection, action)
+    return check_access(client, connections, connection, action)
 
 
-def of_connection(
+def check_access(
     workspace: Workspace,
     connections: list[Connection],
     connection: Connection | None,
     action: Action,
-) -> Desk:
+) -> WriteAccess:
     missing = scopes.missing_scopes(action, connection.grant) if connection else []
-    return Desk(workspace, connections, connection, missing)
+    return WriteAccess(workspace, connections, connection, missing)

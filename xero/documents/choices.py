@@ -1,5 +1,5 @@
-"""What the forms offer of an organisation's local copy: contacts, accounts, items, and what an item
-stands for.
+"""The choices of the forms, read from the local copy of an organisation: contacts, accounts, items
+and what an item fills in.
 """
 
 from datetime import date
@@ -18,7 +18,7 @@ from xero.sync.mapping import key
 
 OFFERED_CONTACTS = 20
 OFFERED_ITEMS = 500
-# Which classes of accounts come first; the others follow in this order too.
+# The order of the account classes in a select, the likeliest first.
 CLASSES_OF_SALES = ("REVENUE", "ASSET", "LIABILITY", "EQUITY", "EXPENSE")
 CLASSES_OF_BILLS = ("EXPENSE", "ASSET", "LIABILITY", "EQUITY", "REVENUE")
 CLASS_NAMES = {
@@ -29,8 +29,8 @@ CLASS_NAMES = {
     "REVENUE": "Revenue",
 }
 
-# Posted to by Xero itself only.
-XEROS_OWN = {
+# System accounts that only Xero itself posts to.
+SYSTEM_ACCOUNTS = {
     "DEBTORS",
     "CREDITORS",
     "BANKCURRENCYGAIN",
@@ -42,26 +42,27 @@ XEROS_OWN = {
 Choice = tuple[str, str]
 
 
-def contacts(connection: Connection, term: str = "") -> "QuerySet[Contact]":
-    """Active contacts whose name or address holds the term, by name."""
-    found = Contact.objects.filter(connection=connection, status="ACTIVE").defer("body")
-    if term := _searched(" ".join(term.split())):
-        found = found.filter(search_key__contains=term)
-    return found.order_by("name", "id")[:OFFERED_CONTACTS]
+def list_contacts(connection: Connection, term: str = "") -> "QuerySet[Contact]":
+    """Return active contacts whose name or e-mail address contains the term, by name."""
+    contacts = Contact.objects.filter(connection=connection, status="ACTIVE").defer("body")
+    if term := _normalise_term(" ".join(term.split())):
+        contacts = contacts.filter(search_key__contains=term)
+    return contacts.order_by("name", "id")[:OFFERED_CONTACTS]
 
 
-def line_accounts(connection: Connection, type: str) -> list[tuple[str, list[Choice]]]:
-    """Accounts that a line can be booked to, in groups; what posts to bank and control accounts is
-    Xero's own.
+def list_line_accounts(connection: Connection, type: str) -> list[tuple[str, list[Choice]]]:
+    """Return the accounts that a line can be booked to, grouped by class.
+
+    Bank accounts and control accounts are missing: only Xero itself posts lines to them.
     """
-    found = (
+    accounts = (
         Account.objects.filter(connection=connection, status="ACTIVE")
         .exclude(type="BANK")
         .exclude(code="")
     )
     groups: dict[str, list[Choice]] = {}
-    for account in found.order_by("code"):
-        if account.record.system_account not in XEROS_OWN:
+    for account in accounts.order_by("code"):
+        if account.record.system_account not in SYSTEM_ACCOUNTS:
             choice = (account.code, f"{account.code} {account.name}")
             groups.setdefault(account.class_name, []).append(choice)
     order = CLASSES_OF_SALES if type == SALE else CLASSES_OF_BILLS
@@ -71,22 +72,25 @@ def line_accounts(connection: Connection, type: str) -> list[tuple[str, list[Cho
     ]
 
 
-def payment_accounts(connection: Connection) -> list[Choice]:
-    """Bank accounts, and those that payments are enabled for: the only ones that Xero takes."""
-    found = Account.objects.filter(connection=connection, status="ACTIVE", takes_payments=True)
-    rows = found.order_by("-type", "code", "name").defer("body")
+def list_payment_accounts(connection: Connection) -> list[Choice]:
+    """Return bank accounts and those enabled for payments: the only ones that Xero accepts."""
+    accounts = Account.objects.filter(connection=connection, status="ACTIVE", takes_payments=True)
     return [
-        (str(one.xero_id), f"{one} ({one.currency})" if one.currency else str(one)) for one in rows
+        (
+            str(account.xero_id),
+            f"{account} ({account.currency})" if account.currency else str(account),
+        )
+        for account in accounts.order_by("-type", "code", "name").defer("body")
     ]
 
 
-def account_codes(connection: Connection) -> set[str]:
-    """Of all accounts there ever were: whether one can still be used is Xero's to say."""
+def list_account_codes(connection: Connection) -> set[str]:
+    """Return the codes of all accounts, archived ones too: Xero decides which can be used."""
     return set(Account.objects.filter(connection=connection).values_list("code", flat=True)) - {""}
 
 
-def account_taxes(connection: Connection) -> dict[str, str]:
-    """The tax type that an account's lines have when nothing else is said, by its code."""
+def map_account_taxes(connection: Connection) -> dict[str, str]:
+    """Return the default tax type of each account by its code."""
     return dict(
         Account.objects.filter(connection=connection)
         .exclude(code="")
@@ -94,14 +98,14 @@ def account_taxes(connection: Connection) -> dict[str, str]:
     )
 
 
-def tracking(connection: Connection) -> list[tuple[str, list[str]]]:
-    """The categories in use, each with its options in use, by name."""
-    found = TrackingCategory.objects.filter(connection=connection, status="ACTIVE").order_by(
+def list_tracking(connection: Connection) -> list[tuple[str, list[str]]]:
+    """Return the active categories by name, each with its active options."""
+    categories = TrackingCategory.objects.filter(connection=connection, status="ACTIVE").order_by(
         "name", "pk"
     )
     return [
-        (name, sorted(one["name"] for one in options if one["status"] == "ACTIVE"))
-        for name, options in found.values_list("name", "options")[: TrackingField.MOST]
+        (name, sorted(option["name"] for option in options if option["status"] == "ACTIVE"))
+        for name, options in categories.values_list("name", "options")[: TrackingField.MOST]
     ]
 
 
@@ -109,16 +113,16 @@ def has_account(connection: Connection, xero_id: UUID) -> bool:
     return Account.objects.filter(connection=connection, xero_id=xero_id).exists()
 
 
-def items(connection: Connection, type: str) -> "QuerySet[Item]":
+def list_items(connection: Connection, type: str) -> "QuerySet[Item]":
     side = {"is_sold": True} if type == SALE else {"is_purchased": True}
     return Item.objects.filter(connection=connection, status="ACTIVE", **side).order_by("code")[
         :OFFERED_ITEMS
     ]
 
 
-def item_fields(connection: Connection, code: str, type: str) -> dict[str, Any] | None:
-    """What an item brings into a line, by the names of LineForm; None where there is no such item."""
-    code = _searched(code)
+def read_item_fields(connection: Connection, code: str, type: str) -> dict[str, Any] | None:
+    """Return the values that an item fills into a line, by field of LineForm, or None."""
+    code = _normalise_term(code)
     item = Item.objects.filter(connection=connection, code__iexact=code).first() if code else None
     if item is None:
         return None
@@ -126,59 +130,61 @@ def item_fields(connection: Connection, code: str, type: str) -> dict[str, Any] 
     fields = {
         "item_code": item.code,
         "description": prices.description or item.name,
-        "unit_amount": _plain(prices.unit_price),
+        "unit_amount": _trim_zeros(prices.unit_price),
         "account_code": prices.account_code,
         "tax_type": prices.tax_type,
     }
     return {name: value for name, value in fields.items() if value not in (None, "")}
 
 
-def usual_due(ledger: Ledger | None, type: str) -> str:
-    """The organisation's own terms as a due date is typed: +20; empty where they count otherwise."""
+def read_default_due_date(ledger: Ledger | None, type: str) -> str:
+    """Return the payment terms of the organisation as one types them, such as +20, or ""."""
     if ledger is None:
         return ""
     days = ledger.record.sale_days if type == SALE else ledger.record.bill_days
+    # Terms of other kinds, such as "20th of the next month", have no number of days.
     return "" if days is None else f"+{days}"
 
 
-def currencies(connection: Connection, base: str) -> list[str]:
-    """The base currency and those that documents are in."""
+def list_currencies(connection: Connection, base: str) -> list[str]:
+    """Return the base currency and the currencies that documents are in."""
     used = Tally.objects.filter(connection=connection, kind="invoice").values_list(
         "currency", flat=True
     )
     return sorted({base, *used} - {""})
 
 
-def document(connection_ids: list[int], xero_id: UUID) -> Invoice | None:
-    """An invoice or bill of these connections."""
+def find_document(connection_ids: list[int], xero_id: UUID) -> Invoice | None:
+    """Return an invoice or bill of these connections."""
     rows = Invoice.objects.filter(connection__in=connection_ids, xero_id=xero_id)
     return rows.select_related("connection__ledger", "connection__workspace__agency").first()
 
 
-def payable(connection: Connection, term: str) -> list[Invoice]:
-    """Approved documents with something due that a search for the term finds."""
-    found = [row for type in (SALE, BILL) for row in _payable_of(connection, type, _searched(term))]
-    return sorted(found, key=lambda row: (row.due_date or date.max, row.pk))[:OFFERED_CONTACTS]
+def list_payable_documents(connection: Connection, term: str) -> list[Invoice]:
+    """Return approved documents with an amount due that match the term, earliest due first."""
+    term = _normalise_term(term)
+    documents = [row for type in (SALE, BILL) for row in _list_payable(connection, type, term)]
+    return sorted(documents, key=lambda row: (row.due_date or date.max, row.pk))[:OFFERED_CONTACTS]
 
 
-def _payable_of(connection: Connection, type: str, term: str) -> "QuerySet[Invoice]":
-    """Oldest due first."""
+def _list_payable(connection: Connection, type: str, term: str) -> "QuerySet[Invoice]":
     rows = Invoice.objects.filter(
         connection=connection, type=type, status="AUTHORISED", amount_due__gt=0
     )
     if term:
-        rows = search.documents(connection, rows, term).among(rows)
+        rows = search.search_documents(connection, rows, term).filter_rows(rows)
     return rows.defer("body").order_by("due_date", "id")[:OFFERED_CONTACTS]
 
 
-def _plain(price: Decimal | None) -> Decimal | None:
-    """With two places at least, and no needless zeros after them."""
+def _trim_zeros(price: Decimal | None) -> Decimal | None:
+    """Return the price with at least two decimals and no zeros after these."""
     if price is None:
         return None
     exact = price.normalize()
     return exact if -int(exact.as_tuple().exponent) > 2 else exact.quantize(Decimal("0.01"))
 
 
-def _searched(text: str) -> str:
-    """As the search columns hold it; what PostgreSQL cannot hold is nowhere."""
+def _normalise_term(text: str) -> str:
+    """Return the text in the form of the search columns."""
+    # PostgreSQL cannot store NUL, so no row can match it; without this it would raise an error.
     return key(text[:255].replace("\0", "")).strip()

@@ -8,9 +8,9 @@ from django.views.decorators.http import require_http_methods
 from connections.models import Connection
 from taskjuice.workspaces import gate
 from xero.actions import CreateContact
-from xero.calls.views import show_warnings, to_call
+from xero.calls.views import redirect_to_call, show_warnings
 from xero.documents import submit
-from xero.documents.access import Desk, enter
+from xero.documents.access import WriteAccess, enter_write_page
 from xero.documents.forms import ContactPageForm
 from xero.records.master_data import parse_contact
 
@@ -19,64 +19,64 @@ CREATE = CreateContact()
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def contact_new(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
-    desk = enter(request, agency, workspace, CREATE)
-    if desk.connection is None or desk.is_blocked:
-        return _page(request, desk, None, status=409 if request.method == "POST" else 200)
+    access = enter_write_page(request, agency, workspace, CREATE)
+    if access.connection is None or access.is_blocked:
+        return _page(request, access, None, status=409 if request.method == "POST" else 200)
     if request.method == "POST":
-        return _save(request, desk, desk.connection)
+        return _save(request, access, access.connection)
     return _page(
         request,
-        desk,
-        ContactPageForm(desk.connection, initial={"form_key": ContactPageForm.new_key()}),
+        access,
+        ContactPageForm(access.connection, initial={"form_key": ContactPageForm.new_key()}),
     )
 
 
-def _save(request: HttpRequest, desk: Desk, connection: Connection) -> HttpResponse:
+def _save(request: HttpRequest, access: WriteAccess, connection: Connection) -> HttpResponse:
     form = ContactPageForm(connection, request.POST)
-    before = submit.before(connection, CREATE, request.POST.get("form_key", ""))
-    if before is not None:  # its own contact must not be in its way
-        return _made(request, desk, connection, before)
+    earlier = submit.find_earlier_result(connection, CREATE, request.POST.get("form_key", ""))
+    if earlier is not None:  # the contact of this form must not count as a duplicate
+        return _redirect_to_result(request, access, connection, earlier)
     if not form.is_valid():
-        return _page(request, desk, form, status=422)
+        return _page(request, access, form, status=422)
     key, by = form.cleaned_data["form_key"], gate.person(request)
-    result = submit.send(CREATE, connection, form.cleaned_data, form_key=key, by=by)
-    if isinstance(result, submit.Open):
-        return to_call(request, result.call)
-    if isinstance(result, submit.Made):
-        return _made(request, desk, connection, result)
+    result = submit.submit_form(CREATE, connection, form.cleaned_data, form_key=key, by=by)
+    if isinstance(result, submit.Pending):
+        return redirect_to_call(request, result.call)
+    if isinstance(result, submit.Written):
+        return _redirect_to_result(request, access, connection, result)
     form.take_refusal(result.messages)
-    return _page(request, desk, form, refused=result.messages, status=422)
+    return _page(request, access, form, refused=result.messages, status=422)
 
 
-def _made(
-    request: HttpRequest, desk: Desk, connection: Connection, result: submit.Made
+def _redirect_to_result(
+    request: HttpRequest, access: WriteAccess, connection: Connection, result: submit.Written
 ) -> HttpResponse:
-    submit.keep(connection, "contacts", result.record)
+    submit.store_record(connection, "contacts", result.record)
     name = parse_contact(result.record).name
-    if result.again:
+    if result.is_repeat:
         messages.info(
             request, f"This form made {name} when it was sent first. Nothing was sent again."
         )
     else:
         messages.success(request, f"{name} is in Xero.")
     show_warnings(request, result.warnings)
-    place = desk.workspace
+    workspace = access.workspace
     return redirect(
-        "xero:contact-detail", place.agency.slug, place.slug, result.record["ContactID"]
+        "xero:contact-detail", workspace.agency.slug, workspace.slug, result.record["ContactID"]
     )
 
 
 def _page(
     request: HttpRequest,
-    desk: Desk,
+    access: WriteAccess,
     form: ContactPageForm | None,
     *,
     refused: list[str] | None = None,
     status: int = 200,
 ) -> HttpResponse:
     context = {
-        "desk": desk,
-        "connection": desk.connection,
+        "desk": access,
+        "connection": access.connection,
         "form": form,
         "refused": refused or [],
         "title": CREATE.title,

@@ -1,4 +1,4 @@
-"""The page of a new payment: of one invoice or bill, or the choice of it."""
+"""The page of a new payment for one invoice or bill, or for the choice of one."""
 
 from uuid import UUID
 
@@ -12,9 +12,9 @@ from taskjuice import currencies
 from taskjuice.workspaces import gate
 from xero.actions import CreatePayment
 from xero.actions.lock_dates import locked_until
-from xero.calls.views import show_warnings, to_call
+from xero.calls.views import redirect_to_call, show_warnings
 from xero.documents import choices, submit
-from xero.documents.access import Desk, enter, of_connection
+from xero.documents.access import WriteAccess, check_access, enter_write_page
 from xero.documents.forms import PaymentPageForm
 from xero.ledger import scope
 from xero.ledger.queries import SALE
@@ -25,90 +25,94 @@ CREATE = CreatePayment()
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def payment_new(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
-    desk = enter(request, agency, workspace, CREATE)
-    given = request.POST.get("invoice") or request.GET.get("invoice")
-    if not given:
-        return _choice(request, desk)
-    invoice = _invoice(desk, given)
-    desk = of_connection(desk.workspace, desk.connections, invoice.connection, CREATE)
-    if desk.is_blocked:
-        return _page(request, desk, invoice, status=409 if request.method == "POST" else 200)
+    access = enter_write_page(request, agency, workspace, CREATE)
+    invoice_id = request.POST.get("invoice") or request.GET.get("invoice")
+    if not invoice_id:
+        return _show_choice(request, access)
+    invoice = _get_invoice(access, invoice_id)
+    access = check_access(access.workspace, access.connections, invoice.connection, CREATE)
+    if access.is_blocked:
+        return _page(request, access, invoice, status=409 if request.method == "POST" else 200)
     if request.method == "POST":
-        return _save(request, desk, invoice)
+        return _save(request, access, invoice)
     initial = {
         "form_key": PaymentPageForm.new_key(),
         "amount": f"{invoice.amount_due:.{currencies.shown(invoice.amount_due, invoice.currency)}f}",
         "date": organisation_time.today_in(invoice.connection).isoformat(),
     }
-    return _page(request, desk, invoice, PaymentPageForm(invoice, initial=initial))
+    return _page(request, access, invoice, PaymentPageForm(invoice, initial=initial))
 
 
-def _invoice(desk: Desk, given: str) -> Invoice:
+def _get_invoice(access: WriteAccess, invoice_id: str) -> Invoice:
     try:
-        found = choices.document([one.pk for one in desk.connections], UUID(given))
+        invoice = choices.find_document([row.pk for row in access.connections], UUID(invoice_id))
     except ValueError:
-        found = None
-    if found is None:
+        invoice = None
+    if invoice is None:
         raise Http404("No such document here.")
-    return found
+    return invoice
 
 
-def _choice(request: HttpRequest, desk: Desk) -> HttpResponse:
-    """Which document is paid: those with something due, found by number or contact."""
+def _show_choice(request: HttpRequest, access: WriteAccess) -> HttpResponse:
+    """Show the documents with an amount due, to choose the one that is paid."""
     term = request.GET.get("q", "")
-    found = choices.payable(desk.connection, term) if desk.connection else []
+    documents = choices.list_payable_documents(access.connection, term) if access.connection else []
     context = {
-        "desk": desk,
-        "connection": desk.connection,
-        "documents": found,
+        "desk": access,
+        "connection": access.connection,
+        "documents": documents,
         "term": term,
         "title": CREATE.title,
     }
     return render(request, "xero_desk/payment_of.html", context)
 
 
-def _save(request: HttpRequest, desk: Desk, invoice: Invoice) -> HttpResponse:
-    before = submit.before(invoice.connection, CREATE, request.POST.get("form_key", ""))
-    if before is not None:  # what was due then is paid by it
-        return _made(request, desk, invoice, before)
+def _save(request: HttpRequest, access: WriteAccess, invoice: Invoice) -> HttpResponse:
+    earlier = submit.find_earlier_result(
+        invoice.connection, CREATE, request.POST.get("form_key", "")
+    )
+    if earlier is not None:  # this form has paid what was due
+        return _redirect_to_result(request, access, invoice, earlier)
     form = PaymentPageForm(invoice, request.POST)
     if not form.is_valid():
-        return _page(request, desk, invoice, form, status=422)
+        return _page(request, access, invoice, form, status=422)
     key, by = form.cleaned_data["form_key"], gate.person(request)
-    result = submit.send(CREATE, invoice.connection, form.cleaned_data, form_key=key, by=by)
-    if isinstance(result, submit.Open):
-        return to_call(request, result.call)
-    if isinstance(result, submit.Made):
-        return _made(request, desk, invoice, result)
+    result = submit.submit_form(CREATE, invoice.connection, form.cleaned_data, form_key=key, by=by)
+    if isinstance(result, submit.Pending):
+        return redirect_to_call(request, result.call)
+    if isinstance(result, submit.Written):
+        return _redirect_to_result(request, access, invoice, result)
     form.take_refusal(result.messages)
-    submit.read_again(invoice.connection, invoice.xero_id)
+    submit.refresh_invoice(invoice.connection, invoice.xero_id)
     return _page(
         request,
-        desk,
-        _invoice(desk, str(invoice.xero_id)),
+        access,
+        _get_invoice(access, str(invoice.xero_id)),
         form,
         refused=result.messages,
         status=422,
     )
 
 
-def _made(request: HttpRequest, desk: Desk, invoice: Invoice, result: submit.Made) -> HttpResponse:
-    if result.again:
+def _redirect_to_result(
+    request: HttpRequest, access: WriteAccess, invoice: Invoice, result: submit.Written
+) -> HttpResponse:
+    if result.is_repeat:
         messages.info(
             request,
             "This form’s payment was recorded when it was sent first. Nothing was sent again.",
         )
     else:
-        submit.keep(invoice.connection, "payments", result.record)
-        submit.read_again(invoice.connection, invoice.xero_id)
+        submit.store_record(invoice.connection, "payments", result.record)
+        submit.refresh_invoice(invoice.connection, invoice.xero_id)
         messages.success(request, "The payment is in Xero.")
     show_warnings(request, result.warnings)
-    return redirect(scope.document_address(desk.workspace, invoice.type, invoice.xero_id))
+    return redirect(scope.build_document_url(access.workspace, invoice.type, invoice.xero_id))
 
 
 def _page(
     request: HttpRequest,
-    desk: Desk,
+    access: WriteAccess,
     invoice: Invoice,
     form: PaymentPageForm | None = None,
     *,
@@ -116,7 +120,7 @@ def _page(
     status: int = 200,
 ) -> HttpResponse:
     context = {
-        "desk": desk,
+        "desk": access,
         "connection": invoice.connection,
         "invoice": invoice,
         "is_bill": invoice.type != SALE,

@@ -1,4 +1,4 @@
-"""Approving and voiding, from a document's own page."""
+"""Approval and voiding of a document, from its own page."""
 
 from uuid import UUID, uuid5
 
@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from connections.integrations import Action
 from taskjuice.workspaces import gate
 from xero.actions.statuses import ApproveInvoice, VoidInvoice
-from xero.calls.views import show_warnings, to_call
+from xero.calls.views import redirect_to_call, show_warnings
 from xero.documents import choices, submit
-from xero.documents.access import Desk, of_connection
+from xero.documents.access import WriteAccess, check_access
 from xero.documents.forms import VoidForm
 from xero.ledger import scope
 from xero.ledger.queries import SALE
@@ -25,21 +25,21 @@ APPROVE, VOID = ApproveInvoice(), VoidInvoice()
 def document_approve(
     request: HttpRequest, agency: str, workspace: str, document: UUID
 ) -> HttpResponse:
-    desk, invoice = _enter(request, agency, workspace, document, APPROVE)
-    return _change(request, desk, invoice, APPROVE, "It is approved.")
+    access, invoice = _enter(request, agency, workspace, document, APPROVE)
+    return _change(request, access, invoice, APPROVE, "It is approved.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def document_void(
     request: HttpRequest, agency: str, workspace: str, document: UUID
 ) -> HttpResponse:
-    desk, invoice = _enter(request, agency, workspace, document, VOID)
+    access, invoice = _enter(request, agency, workspace, document, VOID)
     words = invoice.number or invoice.contact_name or "void"
     form = VoidForm(words, request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
-        return _change(request, desk, invoice, VOID, "It is voided.")
+        return _change(request, access, invoice, VOID, "It is voided.")
     context = {
-        "desk": desk,
+        "desk": access,
         "connection": invoice.connection,
         "invoice": invoice,
         "is_bill": invoice.type != SALE,
@@ -52,32 +52,36 @@ def document_void(
 
 def _enter(
     request: HttpRequest, agency: str, workspace: str, document: UUID, action: Action
-) -> tuple[Desk, Invoice]:
-    place = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
-    connections = scope.of(place)
-    invoice = choices.document([one.pk for one in connections], document)
+) -> tuple[WriteAccess, Invoice]:
+    client = gate.enter_workspace(request, agency, workspace, level=gate.WORK)
+    connections = scope.list_connections(client)
+    invoice = choices.find_document([row.pk for row in connections], document)
     if invoice is None:
         raise Http404("No such document here.")
-    return of_connection(place, connections, invoice.connection, action), invoice
+    return check_access(client, connections, invoice.connection, action), invoice
 
 
 def _change(
-    request: HttpRequest, desk: Desk, invoice: Invoice, action: Action, done: str
+    request: HttpRequest, access: WriteAccess, invoice: Invoice, action: Action, done: str
 ) -> HttpResponse:
-    """One click of this state of the document is one write: the key is made of both."""
+    """Run a change of status, once for each state of the document."""
+    # The key holds the time of the last change, so a second click on the same state is the same
+    # write, while a later state of the document can be changed again.
     key = uuid5(
         invoice.xero_id, f"{action.key} {invoice.connection_id} {invoice.updated_utc.isoformat()}"
     )
     data = {"invoice_id": invoice.xero_id}
-    result = submit.send(action, invoice.connection, data, form_key=key, by=gate.person(request))
-    if isinstance(result, submit.Open):
-        return to_call(request, result.call)
-    if isinstance(result, submit.Made):
-        submit.keep(invoice.connection, "invoices", result.record)
+    result = submit.submit_form(
+        action, invoice.connection, data, form_key=key, by=gate.person(request)
+    )
+    if isinstance(result, submit.Pending):
+        return redirect_to_call(request, result.call)
+    if isinstance(result, submit.Written):
+        submit.store_record(invoice.connection, "invoices", result.record)
         messages.success(request, done)
         show_warnings(request, result.warnings)
     else:
-        submit.read_again(invoice.connection, invoice.xero_id)
+        submit.refresh_invoice(invoice.connection, invoice.xero_id)
         for text in result.messages:
             messages.error(request, text)
-    return redirect(scope.document_address(desk.workspace, invoice.type, invoice.xero_id))
+    return redirect(scope.build_document_url(access.workspace, invoice.type, invoice.xero_id))

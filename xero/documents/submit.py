@@ -1,5 +1,6 @@
-"""From a page's valid form to what became of it: made, refused, or somewhere on its way with a page
-of its own.
+"""Submission of a valid form to Xero, and its result: written, refused, or still pending.
+
+A pending write has a page of its own, that of its call.
 """
 
 from dataclasses import dataclass
@@ -21,60 +22,64 @@ from xero.sync.mapping import CONTACTS, INVOICES
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """Xero has it. `again`: the form had been sent before, and nothing was sent this time."""
+class Written:
+    """A record that Xero has. With `is_repeat` an earlier submission of the form wrote it."""
 
     record: Data
-    again: bool = False
+    is_repeat: bool = False
     warnings: tuple[str, ...] = ()  # Xero's own words
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """Nothing was made; Xero's own words, or ours."""
+class NotWritten:
+    """The reasons why nothing was written, in Xero's own words or in ours."""
 
     messages: list[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
-    """It may be made or is still to be: the call's page says how it goes on."""
+class Pending:
+    """A write that is not confirmed yet; the page of its call shows how it goes on."""
 
     call: Call
 
 
-Result = Made | Refused | Open
+Result = Written | NotWritten | Pending
 
 
-def send(action: Action, connection: Connection, data: Data, *, form_key: UUID, by: User) -> Result:
-    """Through the action's own door, under the form's key: sent twice, it is still written once."""
-    before = journal.of_form(connection, form_key)
-    if before is not None and before.action != action.key:
-        return Refused(["This form was used for something else already. Open the page anew."])
+def submit_form(
+    action: Action, connection: Connection, data: Data, *, form_key: UUID, by: User
+) -> Result:
+    """Run the action under the key of the form, so that a form sent twice is written once."""
+    earlier_call = journal.of_form(connection, form_key)
+    if earlier_call is not None and earlier_call.action != action.key:
+        return NotWritten(["This form was used for something else already. Open the page anew."])
     call = ActionCall(connection, user=by, form_key=form_key)
     (outcome,) = action.run_many([call], [data])
     journaled = journal.of_form(connection, form_key)
     if isinstance(outcome, Done):
-        again = before is not None and before.state == CallState.CONFIRMED
+        is_repeat = earlier_call is not None and earlier_call.state == CallState.CONFIRMED
         warnings = tuple(map(str, journaled.messages)) if journaled is not None else ()
-        return Made(dict(outcome.output), again=again, warnings=warnings)
+        return Written(dict(outcome.output), is_repeat=is_repeat, warnings=warnings)
     if journaled is not None and journaled.state not in (CallState.FAILED, CallState.ABANDONED):
-        return Open(journaled)
-    return Refused(_messages(outcome, journaled))
+        return Pending(journaled)
+    return NotWritten(_messages(outcome, journaled))
 
 
-def keep(connection: Connection, kind: str, record: Body) -> None:
-    """Into the local copy at once, so that the page that follows shows it; its contact's balance
-    soon after.
+def store_record(connection: Connection, kind: str, record: Body) -> None:
+    """Store the record in the local copy at once, so that the next page shows it.
+
+    The balance of its contact follows with the next round of reading.
     """
     upsert.take_in(connection, kind, [record])
     if contact := parse_contact_reference(record).xero_id:
         upsert.mark_stale([(connection.pk, CONTACTS, contact)])
 
 
-def read_again(connection: Connection, xero_id: UUID) -> None:
-    """An invoice that a write has changed; if Xero cannot be asked now, the next round of reading
-    brings it.
+def refresh_invoice(connection: Connection, xero_id: UUID) -> None:
+    """Read an invoice that a write has changed.
+
+    If Xero cannot be reached, the next round of reading brings it.
     """
     params: dict[str, str | int] = {
         "IDs": str(xero_id),
@@ -88,7 +93,7 @@ def read_again(connection: Connection, xero_id: UUID) -> None:
         upsert.mark_stale([(connection.pk, INVOICES, xero_id)])
     else:
         for record in read_objects(answer, "Invoices"):
-            keep(connection, INVOICES, record)
+            store_record(connection, INVOICES, record)
 
 
 def _messages(outcome: Outcome, call: Call | None) -> list[str]:
@@ -100,12 +105,12 @@ def _messages(outcome: Outcome, call: Call | None) -> list[str]:
     return [f"Nothing was sent. {text}"]
 
 
-def before(connection: Connection, action: Action, form_key: str) -> Made | None:
-    """What a form of this key has made already."""
+def find_earlier_result(connection: Connection, action: Action, form_key: str) -> Written | None:
+    """Return the record that a form of this key has written already."""
     try:
         call = journal.of_form(connection, UUID(form_key))
     except ValueError:
         return None
     if call is None or call.action != action.key or call.state != CallState.CONFIRMED:
         return None
-    return Made(dict(call.answer or {}), again=True, warnings=tuple(map(str, call.messages)))
+    return Written(dict(call.answer or {}), is_repeat=True, warnings=tuple(map(str, call.messages)))

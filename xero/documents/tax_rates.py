@@ -1,8 +1,8 @@
-"""The tax rates of an organisation, as Xero's TaxRates list them: for choosing one, and for the
-preview of totals.
+"""The tax rates of an organisation, from the TaxRates endpoint: for a select, and for the preview of
+totals.
 
-They change once in years, so they are kept for an hour. A page that is only looked at asks nobody:
-it shows what is kept, and what the chart of accounts tells.
+They change once in years, so they are cached for an hour. A page that is only viewed makes no call
+to Xero: it shows what is cached, or else the tax types that the chart of accounts names.
 """
 
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ from xero.models import Account
 from xero.records.fields import read_objects
 from xero.records.master_data import parse_tax_rate
 
-KEPT_SECONDS = 3600
-KEPT_AFTER_FAILURE_SECONDS = 60
+CACHE_SECONDS = 3600
+CACHE_AFTER_FAILURE_SECONDS = 60
 SALE = "ACCREC"
-# What a rate is reported as decides on which side it can stand; those not named here stand on both.
+# Xero's ReportTaxType decides on which side a rate can be used; those not named here fit both.
 SALES_ONLY = {
     "OUTPUT",
     "SALESOUTPUT",
@@ -45,50 +45,51 @@ PURCHASES_ONLY = {
 
 @dataclass(frozen=True, slots=True)
 class TaxRate:
-    """`rate` in per cent; None where only the type is known."""
+    """A tax rate. `rate` is in per cent, or None if only the type is known."""
 
     type: str
     name: str
     rate: Decimal | None
     reported_as: str = ""
 
-    def fits(self, document_type: str) -> bool:
+    def is_for(self, document_type: str) -> bool:
         return self.reported_as not in (PURCHASES_ONLY if document_type == SALE else SALES_ONLY)
 
 
-def known(connection: Connection) -> dict[str, TaxRate]:
-    """What is kept, by tax type; without that the types that the chart of accounts names."""
-    kept: dict[str, TaxRate] | None = cache.get(_key(connection))
-    if kept:
-        return kept
+def read_cached_rates(connection: Connection) -> dict[str, TaxRate]:
+    """Return the cached rates by tax type, or else the types that the chart of accounts names."""
+    cached: dict[str, TaxRate] | None = cache.get(_cache_key(connection))
+    if cached:
+        return cached
     types = Account.objects.filter(connection=connection).exclude(tax_type="")
-    found = sorted(set(types.values_list("tax_type", flat=True)))
-    return {type: TaxRate(type, type, None) for type in found}
+    names = sorted(set(types.values_list("tax_type", flat=True)))
+    return {type: TaxRate(type, type, None) for type in names}
 
 
-def fresh(connection: Connection) -> dict[str, TaxRate]:
-    """As `known`, but Xero is asked where nothing is kept. Where it cannot be asked now, what is
-    known.
+def fetch_rates(connection: Connection) -> dict[str, TaxRate]:
+    """Return the rates by tax type, from Xero if none are cached.
+
+    If Xero cannot be reached, return what `read_cached_rates` has.
     """
-    if cache.get(_key(connection)) is None:
+    if cache.get(_cache_key(connection)) is None:
         try:
             answer = client_for(connection, purpose=rate_limits.PAGE).get("/TaxRates")
-        except (
-            errors.ProviderError
-        ):  # the preview says that it does not know; the form works all the same
-            cache.set(_key(connection), {}, KEPT_AFTER_FAILURE_SECONDS)
+        except errors.ProviderError:
+            # The preview says that it does not know the rate; the form works all the same. A short
+            # entry, so that a page opened again does not wait for Xero each time.
+            cache.set(_cache_key(connection), {}, CACHE_AFTER_FAILURE_SECONDS)
         else:
-            cache.set(_key(connection), _read(answer), KEPT_SECONDS)
-    return known(connection)
+            cache.set(_cache_key(connection), _parse_rates(answer), CACHE_SECONDS)
+    return read_cached_rates(connection)
 
 
-def _read(answer: Mapping[str, Any]) -> dict[str, TaxRate]:
-    found = {}
+def _parse_rates(answer: Mapping[str, Any]) -> dict[str, TaxRate]:
+    rates = {}
     for rate in map(parse_tax_rate, read_objects(answer, "TaxRates")):
         if rate.type and rate.status == "ACTIVE":
-            found[rate.type] = TaxRate(rate.type, rate.name, rate.rate, rate.reported_as)
-    return found
+            rates[rate.type] = TaxRate(rate.type, rate.name, rate.rate, rate.reported_as)
+    return rates
 
 
-def _key(connection: Connection) -> str:
+def _cache_key(connection: Connection) -> str:
     return f"xero-tax-rates-{connection.pk}-{connection.tenant_id}"

@@ -1,4 +1,4 @@
-"""Addresses of the pages that write; part of xero/urls.py, before the ledger's."""
+"""URLs of the pages that write; in xero/urls.py they come before those of the ledger."""
 
 from django.urls import path
 

@@ -421,7 +421,7 @@ def test_another_organisation_is_switched_to_with_what_was_typed(
     assert str(page.context["form"]["form_key"].value()) != data["form_key"]
     assert page.context["rows"][0][0]["description"].value() == "Consulting"
     names = {account.name for account in Account.objects.filter(connection=other)}
-    groups = page.context["form"].offer.accounts
+    groups = page.context["form"].line_choices.accounts
     assert {label.split(" ", 1)[1] for _, group in groups for _, label in group} <= names
 
 
@@ -484,7 +484,7 @@ def test_rates_that_cannot_be_asked_for_are_said_to_be_unknown(
 
 
 def test_tracking_is_offered_as_xero_has_it(as_member: Client, connection: Connection) -> None:
-    assert choices.tracking(connection) == [
+    assert choices.list_tracking(connection) == [
         ("Region", ["Eastside", "North", "South", "West Coast"]),
         ("Team", ["Delivery", "Sales: new customers", "Support"]),
     ]
@@ -551,7 +551,9 @@ def many_lines(connection: Connection, count: int, **more: Any) -> dict[str, Any
     """A form of so many lines with every field that the page has, tracking twice, as a browser
     posts it.
     """
-    pairs = [TrackingField.pair(name, options[0]) for name, options in choices.tracking(connection)]
+    pairs = [
+        TrackingField.pair(name, options[0]) for name, options in choices.list_tracking(connection)
+    ]
     rows: dict[str, Any] = {}
     for n in range(count):
         rows |= {f"lines-{n}-{name}": "" for name in ("item_code", "discount_rate", "tax_type")}

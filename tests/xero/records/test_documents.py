@@ -132,7 +132,7 @@ def test_item_page_and_form_stand_whatever_its_details_hold(
         connection, "items", [item | {"SalesDetails": details, "PurchaseDetails": details}]
     )
     page(as_member, f"items/{item['ItemID']}/")
-    offered = choices.item_fields(connection, "EMPTY", "ACCREC")
+    offered = choices.read_item_fields(connection, "EMPTY", "ACCREC")
     assert offered is not None
     assert offered.get("unit_amount") == (
         Decimal("9.50") if details == {"UnitPrice": "9.5"} else None
@@ -234,7 +234,7 @@ def test_account_is_offered_for_lines_unless_it_is_xeros_own(
     body = {"AccountID": str(uuid4()), "Code": "610", "Name": "Any", "SystemAccount": system}
     upsert.take_in(connection, "accounts", [body])
     offered = [] if system == "DEBTORS" else [("Other", [("610", "610 Any")])]
-    assert choices.line_accounts(connection, "ACCREC") == offered
+    assert choices.list_line_accounts(connection, "ACCREC") == offered
 
 
 def test_what_a_payment_is_for_is_found_wherever_xero_puts_it() -> None:
