@@ -163,8 +163,8 @@ def sum_by_currency(
     with database.cursor() as cursor:
         cursor.execute(statement, params)
         return merge_totals(
-            Total(currency, documents, *amounts, describe_type(type).direction)
-            for type, currency, documents, *amounts in cursor.fetchall()
+            Total(currency, documents, total_sum, paid_sum, due_sum, describe_type(type).direction)
+            for type, currency, documents, total_sum, paid_sum, due_sum in cursor.fetchall()
         )
 
 
