@@ -1,5 +1,5 @@
-"""`make bench`: how fast webhooks are acknowledged and events worked off, as figures of one run on
-one machine.
+"""`make bench`: how fast webhooks are acknowledged and events processed, measured in one run on one
+machine.
 """
 
 from importlib import import_module
@@ -9,7 +9,7 @@ TABLE = "bench_delivery"
 
 
 def ready() -> None:
-    """Django over a migrated database, loaded as the web process loads it."""
+    """Set Django up over a migrated database, loaded as the web process loads it."""
     import django
 
     django.setup()

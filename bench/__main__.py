@@ -1,4 +1,4 @@
-"""`make bench`: measures on this machine, prints a table, writes var/bench.json. Words name parts
+"""`make bench`: measure on this machine, print a table, write var/bench.json. Arguments name parts
 to measure alone.
 """
 
@@ -54,8 +54,9 @@ def main() -> None:
 
 @contextmanager
 def own_database(environment: Mapping[str, str]) -> Iterator[Environment]:
-    """A copy of the prepared one, dropped afterwards: no part meets another's rows, nor the
-    vacuuming of them.
+    """Copy the prepared database, and drop the copy afterwards.
+
+    No part meets the rows of another one, nor the vacuuming of them.
     """
     prepared = urlsplit(environment["DATABASE_URL"])
     template = prepared.path.strip("/")
@@ -75,7 +76,7 @@ def acknowledged(running: Running, environment: Environment) -> Figures:
 
 
 def worked_off(running: Running, environment: Environment) -> Figures:
-    """The whole product as the demo runs it, connected by a person in the browser's way."""
+    """Measure the whole product as the demo runs it, connected through the browser's way."""
     running.environment = environment
     running.add_sandbox()
     running.add_product()
@@ -89,7 +90,7 @@ def worked_off(running: Running, environment: Environment) -> Figures:
 
 
 def apart(module: str) -> Part:
-    """A benchmark that runs as a process of its own and prints its figures as JSON."""
+    """Run a benchmark as a process of its own that prints its figures as JSON."""
 
     def measure(running: Running, environment: Environment) -> Figures:
         command = [sys.executable, "-m", module]

@@ -1,4 +1,4 @@
-"""How fast a webhook is acknowledged, beside the bare view in the same server and run."""
+"""The time to acknowledge a webhook, beside the bare view in the same server and run."""
 
 import json
 import subprocess
@@ -28,8 +28,8 @@ Figures = dict[str, Any]
 
 
 def measure(place: Place, environment: dict[str, str]) -> dict[str, Figures]:
-    """Per server: figures of the receiver, of the bare view, and their ratio. No worker runs
-    meanwhile.
+    """Measure per server the receiver, the bare view, and their ratio. No worker runs at that
+    time.
     """
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as database:
         database.execute(
@@ -75,7 +75,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def _rounds(url: str, key: str) -> Figures:
-    """Alternating, so that both meet the same machine; the median round of each counts."""
+    """Alternate the two, so that both meet the same machine; the median round of each counts."""
     _load(url + WEBHOOK, key, 1.0)
     _load(url + BARE, key, 1.0)
     rounds = [
@@ -104,7 +104,7 @@ def _median(rounds: list[Figures]) -> Figures:
 
 
 def _empty(database_url: str) -> None:
-    """The next server meets the same tables."""
+    """Empty the tables, so that the next server meets the same ones."""
     with psycopg.connect(database_url, autocommit=True) as database:
         database.execute(f"TRUNCATE {TABLE}")
         database.execute("TRUNCATE connections_delivery CASCADE")

@@ -53,7 +53,9 @@ PAGES = {
 
 
 def measure() -> dict[str, Any]:
-    """Milliseconds at the agency and at one client: p50 and p95 of all asks, and the slowest kinds."""
+    """Return milliseconds at the agency and at one client: p50 and p95 of all requests, and the
+    slowest kinds.
+    """
     from django.test import Client
     from django.test.utils import override_settings
 

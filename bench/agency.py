@@ -1,4 +1,4 @@
-"""An agency of 200 clients with 1,000,000 invoices: its home, receivables and connections, in
+"""An agency of 200 clients with 1,000,000 invoices: home, receivables and connections in
 milliseconds and queries.
 
 A process of its own, `python -m bench.agency`; prints one JSON object. The pages are asked through
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def filled(clients: int, invoices: int, activations: int) -> tuple[Any, float]:
-    """An agency with that much, and how long making it took."""
+    """Make an agency of that size, and return it with the time that it took."""
     from django.db import connection as database
 
     from bench.ledger import FILL_CONTACTS, FILL_INVOICES, add_ledger, without_indexes

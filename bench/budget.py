@@ -1,9 +1,5 @@
-"""The shared budget: 300 queued calls of one organisation, while a person clicks and another
-organisation works on.
-
-A process of its own, `python -m bench.budget [seconds of a minute]`, over an empty database; prints
-one JSON object. The sandbox counts in minutes of that length (10 seconds, unless given), and so do
-we; 60 is Xero's own.
+"""The shared budget: 300 queued calls of one organisation, while a person clicks and another one
+works on.
 """
 
 import json
@@ -34,7 +30,7 @@ def main() -> None:
 
 
 def cost() -> dict[str, float]:
-    """What the two statements around a call take together."""
+    """Return the time of the two statements around a call."""
     from xero.api import rate_limits
 
     left = {
@@ -103,7 +99,7 @@ def queue(minute: int) -> dict[str, Any]:
 
 
 def drain(connection: Any, calls: int) -> None:
-    """As a lane does: what finds no place comes back when it is told to."""
+    """Take calls as a lane does: one that gets no slot returns at the time that it is given."""
     from django.db import connection as database
     from django.utils import timezone
 
@@ -120,9 +116,7 @@ def drain(connection: Any, calls: int) -> None:
 
 
 class Waits(threading.Thread):
-    """A person who looks at the busy organisation, and work of another one, now and then; seconds
-    each took.
-    """
+    """The waits of a person at the busy organisation, and of work of another one; in seconds."""
 
     def __init__(self, busy: Any, other: Any, minute: int) -> None:
         super().__init__()

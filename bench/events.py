@@ -1,4 +1,4 @@
-"""From events to finished activations, with the sandbox's look-ups: alone, as a burst, and
+"""The time from events to finished activations, with look-ups at the sandbox: alone, as a burst,
 sustained.
 """
 
@@ -27,7 +27,9 @@ Figures = dict[str, Any]
 
 
 class Events:
-    """`place` runs the whole product, connected, with a published workflow for invoices."""
+    """The measurements. `place` runs the whole product, connected, with a published workflow for
+    invoices.
+    """
 
     def __init__(self, place: Place, database: "psycopg.Connection[Any]") -> None:
         self.place = place
@@ -43,8 +45,8 @@ class Events:
         }
 
     def _single(self) -> Figures:
-        """One event on an idle system: from the webhook's arrival to the finished activation, by
-        one clock.
+        """Measure one event on an idle system, from the webhook's arrival to the finished
+        activation, by one clock.
         """
         latencies = []
         for _ in range(SINGLES):
@@ -67,7 +69,9 @@ class Events:
         }
 
     def _send(self, count: int) -> float:
-        """Seconds from the first webhook until every event's activation is finished."""
+        """Return the seconds from the first webhook until the activation of every event is
+        finished.
+        """
         before = self._count("SELECT count(*) FROM workflows_activation")
         start = time.perf_counter()
         self._xero("POST", "burst", {"count": count, "concurrency": 16})

@@ -160,8 +160,8 @@ def main() -> None:
 
 
 def lists(size: int) -> dict[str, Any]:
-    """Milliseconds of each page: p95 of all asks, and the slowest kind of page by its median; its
-    queries.
+    """Measure the pages: p95 of all requests, the slowest kind by its median, and the queries, in
+    milliseconds.
     """
     from django.test import Client
     from django.test.utils import override_settings
@@ -194,9 +194,7 @@ def lists(size: int) -> dict[str, Any]:
 
 
 def more_queries(sizes: list[dict[str, Any]]) -> list[str]:
-    """The pages that ask more of the database where there are more rows, among those that find
-    some.
-    """
+    """Return the pages that send more queries for more rows, among those that find rows."""
     most = sizes[-1]["queries"]
     found = {name: [one["queries"][name] for one in sizes if one["queries"][name]] for name in most}
     return sorted(name for name, counts in found.items() if counts and max(counts) > counts[0])
@@ -209,9 +207,7 @@ def combinations() -> dict[str, str]:
 
 
 def asked(ask: Callable[[], Any]) -> int | None:
-    """How many statements it sends to the database; None where the page found nothing, and so read
-    no rows.
-    """
+    """Return the number of queries of a page, or None if it found nothing and so read no rows."""
     from django.db import connection as database
     from django.test.utils import CaptureQueriesContext
 
@@ -240,7 +236,7 @@ def fill(workspace: int, connection: int, count: int) -> float:
 
 
 def add_ledger(workspace: int, connection: int) -> None:
-    """One that was read, and that no worker tries to read again."""
+    """Add a ledger that was read, and that no worker tries to read again."""
     from xero.models import Ledger
 
     read_at, never = datetime(2026, 11, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
@@ -256,7 +252,9 @@ def add_ledger(workspace: int, connection: int) -> None:
 
 @contextmanager
 def without_indexes(cursor: Any, table: str) -> Iterator[None]:
-    """Its indexes are made anew afterwards: several times faster than filling them row by row."""
+    """Drop the indexes and rebuild them afterwards, several times faster than filling them row by
+    row.
+    """
     cursor.execute(INDEXES, {"table": table})
     indexes = cursor.fetchall()
     for name, _ in indexes:
@@ -284,7 +282,9 @@ def timed(ask: Callable[[], Any]) -> float:
 
 
 def first_read() -> dict[str, Any]:
-    """Calls and seconds until 10,000 invoices and all that belongs to them are here."""
+    """Return the calls and seconds until 10,000 invoices and all that belongs to them are
+    stored.
+    """
     from django.conf import settings
 
     from connections.models import Connection, ConnectionState
@@ -318,7 +318,7 @@ def first_read() -> dict[str, Any]:
 
 
 def count_calls() -> Counter[str]:
-    """Calls to the Accounting API from here on, by path."""
+    """Count the calls to the Accounting API from here on, by path."""
     from xero.api import transport
 
     send, sent = transport.send, Counter[str]()
@@ -335,8 +335,8 @@ def count_calls() -> Counter[str]:
 
 
 def decoding() -> dict[str, Any]:
-    """1,000 invoices as Xero sends them, from bytes to values with exact amounts: ours against the
-    official SDK's.
+    """Compare the decoding of 1,000 invoices, from bytes to exact amounts, with that of the
+    official SDK.
 
     `rows` adds what the SDK does not do: turning them into checked rows of the local copy.
     """
@@ -365,7 +365,7 @@ def decode_to_rows(body: bytes) -> Any:
 
 
 def decode_sdk(body: bytes) -> Any:
-    """As its ApiClient does with an answer's text."""
+    """Decode as the SDK's ApiClient does with the text of an answer."""
     from xero_python.accounting import models
     from xero_python.api_client import ModelFinder
     from xero_python.api_client.deserializer import deserialize
@@ -374,7 +374,7 @@ def decode_sdk(body: bytes) -> Any:
 
 
 def real_shaped_invoices() -> bytes:
-    """A page of the sandbox's answer, which has the shape of Xero's own."""
+    """Return a page of the sandbox's answer, which has the shape of Xero's own."""
     import requests
 
     from tests.sandbox_process import SandboxProcess
@@ -395,7 +395,7 @@ def real_shaped_invoices() -> bytes:
 
 
 def measured(run: Callable[[], Any]) -> dict[str, float]:
-    """Processor seconds, the best of three, and the memory of one."""
+    """Return the processor seconds, the best of three, and the memory of one."""
     run()
     times = []
     for _ in range(3):

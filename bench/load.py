@@ -25,8 +25,8 @@ PREPARED = 20_000
 
 
 def one_event_body(number: int) -> bytes:
-    """As Xero writes it, of a tenant nobody has connected: the receiver cannot know that before it
-    answers.
+    """Write an event as Xero does, of a tenant that is not connected: the receiver answers before
+    it knows.
     """
     resource = uuid4()
     event = {
@@ -65,7 +65,7 @@ class Tally:
 
 
 class Caller(asyncio.Protocol):
-    """One connection: the next request goes out when the last answer is in."""
+    """One connection. The next request goes out when the last answer is in."""
 
     def __init__(self, tally: Tally, done: asyncio.Future[None]) -> None:
         self.tally, self.done = tally, done

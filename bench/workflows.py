@@ -1,5 +1,5 @@
-"""Workflows: single events of 20 organisations to finished activations of three steps, and their
-list with a million.
+"""Workflows: single events of 20 organisations to finished activations of three steps, and a list
+of a million.
 
 A process of its own, `python -m bench.workflows [speed] [list]`, over an empty database, with the
 environment of `taskjuice.demo.place`; prints one JSON object. It starts web, worker and a sandbox
@@ -121,16 +121,14 @@ def speed() -> Figures:
 
 
 class Lane:
-    """An organisation that is connected, and the key of its connection."""
+    """A connected organisation, and the key of its connection."""
 
     def __init__(self, connection: int, tenant: str) -> None:
         self.connection, self.tenant = connection, tenant
 
 
 def connect(sandbox: Any) -> list[Lane]:
-    """All organisations, each a client of one agency, and a published workflow that listens to
-    them.
-    """
+    """Connect all organisations, each of a client of one agency, to a published workflow."""
     from django.conf import settings
     from django.db import connection as database
 
@@ -151,7 +149,9 @@ def connect(sandbox: Any) -> list[Lane]:
 
 @contextmanager
 def running(sandbox: Any) -> Iterator[psutil.Process]:
-    """Web and worker against this sandbox, and its webhooks subscribed; gives the worker."""
+    """Run web and worker against this sandbox with its webhooks subscribed, and yield the
+    worker.
+    """
     url = sandbox.base_url
     xero = {"XERO_LOGIN_URL": url, "XERO_IDENTITY_URL": url, "XERO_API_URL": url}
     app = {"XERO_CLIENT_ID": sandbox.client_id, "XERO_CLIENT_SECRET": sandbox.client_secret}
@@ -188,7 +188,7 @@ def running(sandbox: Any) -> Iterator[psutil.Process]:
 
 
 def park(lane: Lane) -> None:
-    """As the provider's word "not before an hour" does."""
+    """Park a lane for an hour, as the provider's Retry-After does."""
     from datetime import timedelta
 
     from django.utils import timezone
@@ -204,7 +204,7 @@ class Run:
         self.sandbox, self.lanes, self.worker = sandbox, lanes, worker
 
     def burst(self, count: int, *, without: Lane | None = None) -> Figures:
-        """So many single events at once, over all organisations in turn."""
+        """Send this many single events at once, over all organisations in turn."""
         newest, calls, began = self._newest(), self._calls(), time.perf_counter()
         sent = self._send(count, concurrency=16)
         acknowledged = time.perf_counter() - began
@@ -222,7 +222,7 @@ class Run:
         } | self._latencies(newest, without)
 
     def steady(self, *, without: Lane | None = None) -> Figures:
-        """A few events every tenth of a second."""
+        """Send a few events every tenth of a second."""
         newest, calls, began = self._newest(), self._calls(), time.perf_counter()
         each = STEADY_RATE // SENDS_A_SECOND
         for number in range(STEADY_SECONDS * SENDS_A_SECOND):
@@ -241,8 +241,8 @@ class Run:
         _until(lambda: not self._rows(UNFINISHED, [left])[0][0], 120)
 
     def _latencies(self, newest: int, without: Lane | None) -> Figures:
-        """Milliseconds from the webhook's arrival to the finished activation, by the database's
-        clock.
+        """Return milliseconds from the webhook's arrival to the finished activation, by the
+        database's clock.
         """
         left = [without.connection] if without else []
         times = sorted(float(row[0]) for row in self._rows(LATENCIES, [newest, left]))
@@ -266,7 +266,7 @@ class Run:
         return sum(each["count"] for each in self.sandbox.api("GET", "counters"))
 
     def _memory(self) -> float:
-        """Megabytes of the worker node, what its processes share counted once."""
+        """Return the megabytes of the worker node; what its processes share counts once."""
         family = [self.worker, *self.worker.children(recursive=True)]
         return round(sum(process.memory_full_info().pss for process in family) / 2**20, 1)
 

@@ -1,5 +1,5 @@
-"""The product, and beside it the ceiling: a bare view that checks the HMAC and does one raw INSERT,
-nothing else.
+"""The product, and beside it the ceiling: a bare view that only checks the HMAC and runs one raw
+INSERT.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,4 +1,4 @@
-"""`make demo` and `make dev`: start everything, do the main job, serve until Ctrl-C, stop
+"""`make demo` and `make dev`: start everything, run the journey, serve until Ctrl-C, stop
 everything.
 """
 
@@ -18,7 +18,7 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ended(Exception):
-    """Ctrl-C, a closed terminal, or `kill`."""
+    """A request to end: Ctrl-C, a closed terminal, or `kill`."""
 
 
 def main() -> int:
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def run(place: Place, *, once: bool) -> int:
-    """0, or 1 when a stage failed. Nothing is left running."""
+    """Run the product, and return 0, or 1 if a stage failed. No process is left running."""
     stages = Stages()
     running = Running(place, stages)
     for number in ENDINGS:

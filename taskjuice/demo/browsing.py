@@ -1,4 +1,4 @@
-"""A visitor without a screen: opens pages, fills in the forms they find, follows where they lead."""
+"""A visitor without a screen, who opens pages, fills in the forms on them and follows redirects."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -85,7 +85,9 @@ class Page(HTMLParser):
             self._area = None
 
     def form(self, *, action: str = "", having: str = "") -> Form:
-        """The first form whose action ends so and which has a field, choice or button of that name."""
+        """Return the first form whose action ends so and which has a field, choice or button of
+        that name.
+        """
         for form in self.forms:
             names = {name for name, _ in form.fields + form.buttons} | form.choices.keys()
             if form.action.split("?")[0].endswith(action) and (not having or having in names):
@@ -94,7 +96,7 @@ class Page(HTMLParser):
 
 
 class Visitor:
-    """One browser session. Pages that answer with an error end the stage."""
+    """One browser session. A page that answers with an error ends the stage."""
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
@@ -107,7 +109,7 @@ class Visitor:
     def submit(
         self, page: Page, form: Form, button: tuple[str, str] | None = None, **typed: str
     ) -> Page:
-        """Send the form as a browser would, with `typed` in place of what stood there."""
+        """Send the form as a browser would, with `typed` in place of its values."""
         kept = [(name, value) for name, value in form.fields if name not in typed]
         sent = kept + list(typed.items()) + ([button] if button else [])
         headers = {"Referer": page.url}

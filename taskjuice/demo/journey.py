@@ -1,4 +1,6 @@
-"""The main job, done through the product's own pages and the sandbox's: what a person would click."""
+"""The journey of a first user, on the product's own pages and the sandbox's: what a person would
+click.
+"""
 
 import re
 import time
@@ -64,9 +66,7 @@ class Journey:
         self.stages.done("organisation picked, connected")
 
     def subscribe(self) -> None:
-        """In Xero's portal: the delivery URL, which must prove itself by the intent-to-receive
-        probes.
-        """
+        """Set the delivery URL in Xero's portal, and wait for the intent-to-receive probes."""
         url = f"{self.place.base_url}/webhooks/xero/"
         self._xero("POST", "subscription", {"url": url})
         state = self._until("the intent-to-receive check is over", self._probed)
@@ -78,7 +78,7 @@ class Journey:
         self.stages.done("webhook validated: 401, 401, 401 for wrong signatures, 200")
 
     def publish(self) -> None:
-        """When an invoice changes: fetch it, stop unless its total is over 1,000, note it."""
+        """Publish a workflow that notes each changed invoice with a total over 1,000."""
         name = "Watch large invoices"
         page = self.visitor.open(f"{self.home}workflows/")
         if name in page.text:
@@ -91,7 +91,9 @@ class Journey:
         self.stages.done("workflow published: fetch, stop unless over 1,000, note")
 
     def see_a_change_through(self) -> None:
-        """A large invoice gets another reference in Xero; its activation must end well."""
+        """Change the reference of a large invoice in Xero, and wait for its activation to
+        succeed.
+        """
         tenant = self._tenant()
         seen = self._finished()
         invoice = self._large_invoice(tenant)
@@ -114,8 +116,8 @@ class Journey:
         self.stages.done(f"activation finished after {after:.0f} ms ({whole:.0f} since the change)")
 
     def _tenant(self) -> str:
-        """Of the client's organisation; a person may have connected others of other clients
-        meanwhile.
+        """Return the tenant ID of the client's organisation, which need not be the first at the
+        sandbox.
         """
         pages = self._connections(self.visitor.open(f"{self.home}connections/"))
         found = re.search(
@@ -135,12 +137,12 @@ class Journey:
         return invoice
 
     def _delivered(self, before: int) -> dict[str, Any] | None:
-        """The first delivery after the one with this id, once it has its answer."""
+        """Return the first delivery after the one with this id, once it has its answer."""
         new = [entry for entry in self._xero("GET", "deliveries") if entry["id"] > before]
         return new[0] if new else None
 
     def _finished(self) -> set[str]:
-        """Links of the activations that the product lists as succeeded."""
+        """Return the links of the activations that the product lists as succeeded."""
         page = self.visitor.open(f"{self.home}activations/?state=succeeded")
         return {link for link in page.links if re.search(r"/activations/\d+/$", link)}
 
@@ -149,12 +151,12 @@ class Journey:
         return state if state.get("probes") else None
 
     def _connections(self, page: Page) -> list[str]:
-        """Links to connections' own pages."""
+        """Return the links to the pages of connections."""
         return [link for link in page.links if re.search(r"/connections/\d+/$", link)]
 
     def _consent(self, page: Page) -> Page:
-        """Log in at the sandbox as its first person, allow what is asked for the organisation
-        offered first.
+        """Log in at the sandbox as its first person, and allow access to the organisation offered
+        first.
         """
         if any(name == "sandbox_user" for form in page.forms for name, _ in form.buttons):
             form = page.form(having="sandbox_user")
@@ -163,7 +165,7 @@ class Journey:
         return self.visitor.submit(page, page.form(having="tenant"), ("action", "allow"))
 
     def _xero(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """The sandbox's control API: what a person does inside Xero."""
+        """Call the sandbox's control API, which does what a person does inside Xero."""
         answer = requests.request(
             method, f"{self.place.sandbox_url}/sandbox/api/{path}", json=body, timeout=20
         )

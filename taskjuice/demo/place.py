@@ -1,4 +1,4 @@
-"""Where a demo keeps its things, and the environment its processes get."""
+"""The folder and ports of a demo, and the environment of its processes."""
 
 import base64
 import json
@@ -26,9 +26,7 @@ WEB_PORT, SANDBOX_PORT = 8000, 9900
 
 @dataclass(frozen=True)
 class Place:
-    """A folder for data, logs and secrets, and the ports of this run. `dev` means DEBUG and the
-    plain address.
-    """
+    """A folder for data, logs and secrets, and the ports of this run. `dev` turns DEBUG on."""
 
     folder: Path
     web_port: int
@@ -41,7 +39,9 @@ class Place:
 
     @property
     def redirect_uris(self) -> list[str]:
-        """Where Xero may send people back to: from connecting, and from signing in."""
+        """Return the addresses that Xero may send people back to, from connecting and from signing
+        in.
+        """
         paths = ("/connections/xero/callback/", "/accounts/oidc/xero/login/callback/")
         return [f"{self.base_url}{path}" for path in paths]
 
@@ -62,8 +62,10 @@ class Place:
 
     @cached_property
     def secrets(self) -> dict[str, str]:
-        """Made once and kept, since data of an earlier run is encrypted with them. Readable by the
-        owner only.
+        """Return the secrets, made once and kept, since data of an earlier run is encrypted with
+        them.
+
+        The file is readable by its owner only.
         """
         path = self.folder / "secrets.json"
         if not path.exists():
@@ -74,7 +76,7 @@ class Place:
         return kept
 
     def environment(self, database_url: str) -> dict[str, str]:
-        """What web, worker and management commands run with: nothing of a developer's own
+        """Return the environment of web, worker and commands, without a developer's own
         configuration.
         """
         return {
@@ -101,7 +103,7 @@ class Place:
 
 
 def free_port(wanted: int) -> int:
-    """`wanted` if nobody listens there, else one that the system picks."""
+    """Return `wanted` if no process listens there, else a port that the system picks."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""The whole product on one machine: PostgreSQL, sandbox, web and worker, brought up and taken down
+"""The whole product on one machine: PostgreSQL, sandbox, web and worker, started and stopped
 together.
 """
 
@@ -33,7 +33,7 @@ class Running:
         self.environment = place.environment(NOWHERE)
 
     def start(self) -> None:
-        """Everything up and answering, the people there."""
+        """Start everything, create the people, and wait until all answer."""
         self.add_sandbox()  # it needs nothing of ours, so it starts while the database does
         people = self.prepare()
         self.add_product()
@@ -41,7 +41,9 @@ class Running:
         self.wait_until_ready()
 
     def prepare(self) -> subprocess.Popen[bytes]:
-        """Database, static files, and the people, whose making is still under way at the end."""
+        """Prepare the database and static files, and return the command that still creates the
+        people.
+        """
         self.place.log("commands").parent.mkdir(parents=True, exist_ok=True)
         static = (
             None if self.place.dev else self._command("manage.py", "collectstatic", "--noinput")
@@ -89,7 +91,7 @@ class Running:
         self.stages.done("sandbox, web and worker answer")
 
     def watch(self) -> None:
-        """Restart what died. To be called a few times a second from the thread that started
+        """Restart what died. Call it a few times a second from the thread that started
         everything.
         """
         self.supervisor.watch()

@@ -1,4 +1,4 @@
-"""What the terminal shows: one line per stage, with its time."""
+"""The output on the terminal: one line per stage, with its time."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class StageFailed(Exception):
-    """A stage of the main job did not come out as it must. The text says what was seen."""
+    """A stage of the journey with a wrong result. The text says what was seen."""
 
 
 @dataclass
@@ -15,7 +15,7 @@ class Stages:
     last: float = field(default_factory=time.monotonic)
 
     def done(self, text: str) -> None:
-        """A stage ended; its time counts from the end of the one before."""
+        """Print the end of a stage; its time counts from the end of the one before."""
         now = time.monotonic()
         print(
             f"  ok  {text:<58} {now - self.last:6.2f} s   at {now - self.began:6.2f} s", flush=True

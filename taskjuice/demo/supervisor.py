@@ -21,8 +21,10 @@ libc = ctypes.CDLL(None)
 
 @dataclass
 class Child:
-    """One command. `process` is None before its start; `quick_deaths` counts starts in a row that
-    came to nothing.
+    """A child process.
+
+    `process` is None before its start; `quick_deaths` counts starts in a row that ended within
+    QUICK seconds.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Child:
         return self.process is not None and self.process.poll() is not None
 
     def note_death(self) -> None:
-        """Wait longer before each start that follows a start which came to nothing."""
+        """Wait longer before each start that follows a quick death."""
         quick = time.monotonic() - self.started_at < QUICK
         self.quick_deaths = self.quick_deaths + 1 if quick else 0
         self.not_before = time.monotonic() + min(
@@ -74,8 +76,9 @@ class Child:
 
 @dataclass
 class Supervisor:
-    """Call `watch` a few times a second from the thread that made it: children die with that
-    thread.
+    """The child processes.
+
+    Call `watch` a few times a second from the thread that started them: they die with that thread.
     """
 
     tell: Callable[[str], None]
@@ -100,12 +103,13 @@ class Supervisor:
 
     @property
     def hopeless(self) -> Child | None:
-        """A child that cannot be started at all."""
+        """Return a child that cannot be started at all."""
         return next((child for child in self.children if child.quick_deaths >= 5), None)
 
     def stop(self) -> None:
-        """End all children, last started first; who does not go in time is killed with its whole
-        group.
+        """End all children, the last started first.
+
+        One that does not end in time is killed with its whole group.
         """
         alive = [child for child in reversed(self.children) if child.process is not None]
         for child in alive:
@@ -125,6 +129,6 @@ def _reason(code: int) -> str:
 
 
 def _die_with_parent() -> None:
-    """In the child: ask Linux for SIGTERM when the supervisor dies, however it dies."""
+    """Ask Linux, in the child, for SIGTERM when the supervisor dies, however it dies."""
     if sys.platform == "linux":
         libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The sandbox's own time: real time plus a shift, so that tokens, limits and keys can be made to
+"""The sandbox's clock: real time plus a shift, so that tokens, limits and keys can be made to
 expire at once.
 """
 
@@ -8,7 +8,7 @@ from xero.sandbox.storage import Storage
 
 
 class Clock:
-    """Calling it gives the UTC instant without a zone; the shift survives a restart."""
+    """A clock that returns UTC without a zone when it is called; its shift survives a restart."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -18,7 +18,7 @@ class Clock:
         return datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=self.shift_seconds)
 
     def timestamp(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         return self().replace(tzinfo=UTC).timestamp()
 
     def advance(self, seconds: int) -> None:

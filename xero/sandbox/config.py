@@ -1,4 +1,4 @@
-"""What the sandbox can be told: options of the command line, each also an environment variable
+"""The configuration of the sandbox: options of the command line, each also a variable
 XERO_SANDBOX_<NAME>.
 """
 
@@ -15,8 +15,8 @@ DEFAULT_REDIRECT_URI = "http://localhost:8000/connections/xero/callback/"
 
 @dataclass
 class Config:
-    """Seconds and milliseconds as the names say. The fields of TUNABLE may be changed while the
-    sandbox runs.
+    """The options. Units are in the names. The fields of TUNABLE may be changed while the sandbox
+    runs.
     """
 
     host: str = "127.0.0.1"
@@ -48,7 +48,7 @@ class Config:
 
     @property
     def database(self) -> Path | None:
-        """The file that holds everything, or None to keep nothing."""
+        """Return the database file, or None to keep nothing."""
         return None if self.data == MEMORY else Path(self.data) / "sandbox.sqlite3"
 
 
@@ -108,7 +108,7 @@ def _add(parser: argparse.ArgumentParser, name: str, default: object) -> None:
 
 
 def parse(arguments: Sequence[str] | None = None) -> Config:
-    """Config from the command line, the environment, or the defaults, in that order."""
+    """Return the Config from the command line, the environment or the defaults, in that order."""
     parser = argparse.ArgumentParser(
         prog="python -m xero.sandbox", description="The bundled stand-in for Xero."
     )

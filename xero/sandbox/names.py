@@ -1,4 +1,4 @@
-"""Words that the seeded organisations are made of."""
+"""Names and texts of the seeded organisations."""
 
 from functools import cache
 from random import Random
@@ -152,7 +152,7 @@ def organisation(index: int, country: str) -> str:
 
 
 def contact(index: int, place: int, *, supplier: bool) -> str:
-    """Unique within one organisation."""
+    """Return a name that is unique within one organisation."""
     places, kinds = _PLACES[index % len(_PLACES)], _SUPPLIERS if supplier else _CUSTOMERS
     # 13 places and 17 kinds share no factor: the pair repeats only after 221
     round_ = place // (len(places) * len(kinds))
@@ -170,7 +170,7 @@ def town(country: str, place: int) -> tuple[str, str, str]:
 
 @cache
 def products(index: int) -> tuple[tuple[str, str, str, str], ...]:
-    """Code, name, description, price."""
+    """Return (code, name, description, price) of the products."""
     return _PRODUCTS[index % len(_PRODUCTS)]
 
 

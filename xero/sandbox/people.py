@@ -15,7 +15,7 @@ class Person:
 
     @property
     def id(self) -> str:
-        """Their `xero_userid`."""
+        """Return the `xero_userid`."""
         return str(uuid5(NAMESPACE_URL, f"xero-sandbox:user:{self.key}"))
 
     @property
@@ -39,8 +39,9 @@ BY_ID = {person.id: person for person in PEOPLE}
 
 
 def visible(person: Person, tenants: Sequence[str]) -> list[str]:
-    """The bookkeeper sees every organisation, the owner the first, the read-only adviser all
-    others.
+    """Return the organisations that a person sees.
+
+    The bookkeeper sees all, the owner the first, the read-only adviser all others.
     """
     if person.key == "oliver":
         return list(tenants[:1])

@@ -1,6 +1,4 @@
-"""Organisations to play with: believable, and the same for everybody who seeds with the same number
-on the same day.
-"""
+"""Seeded organisations: believable, and the same for the same seed on the same day."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -25,7 +23,7 @@ LOCKED_ORGANISATION = 1  # the second one has a lock date
 
 
 def fill(books: "Books", organisations: int, invoices: int | None, seed: int) -> None:
-    """Adds the organisations that are not there yet; those that are keep their books."""
+    """Add the organisations that are missing; existing ones keep their ledgers."""
     today = _first_day(books)
     for index in range(organisations):
         plan = Plan(seed, index, today, DEMO_INVOICES if invoices is None else invoices)
@@ -34,7 +32,9 @@ def fill(books: "Books", organisations: int, invoices: int | None, seed: int) ->
 
 
 def _first_day(books: "Books") -> date:
-    """The day of the first seeding, kept so that a restart tomorrow adds nothing that does not fit."""
+    """Return the day of the first seeding, stored so that a restart tomorrow adds nothing that does
+    not fit.
+    """
     kept = books.storage.load("seed").get("first")
     if kept is None:
         kept = {"Day": books.now.date().isoformat()}
@@ -53,7 +53,7 @@ class Maker:
         self.today_ms = plan.today_ms
 
     def fill(self, books: "Books") -> None:
-        """The organisation comes last: a seeding that was cut short is done anew."""
+        """Write the organisation last, so that a seeding that was interrupted starts over."""
         organisation = Organisation(self.organisation(), books.storage)
         organisation.seed("tax_rate", {tax.type: tax.document() for tax in self.plan.country.taxes})
         organisation.seed(
@@ -115,7 +115,7 @@ class Maker:
         return document
 
     def lock_date(self) -> date:
-        """The end of the month eight months ago."""
+        """Return the end of the month eight months ago."""
         month = self.plan.today.month - 8 + 1
         year = self.plan.today.year + (month - 1) // 12
         return date(year, (month - 1) % 12 + 1, 1) - timedelta(days=1)
@@ -130,7 +130,7 @@ class Maker:
             }
 
     def tracking(self) -> Iterator[Document]:
-        """Two in use, as many as Xero allows, and one that is over."""
+        """Yield two categories in use, as many as Xero allows, and an archived one."""
         for place, (name, options, status) in enumerate(names.TRACKING):
             yield {
                 "TrackingCategoryID": self.plan.id("tracking", name),
@@ -231,7 +231,7 @@ class Maker:
         }
 
     def parties(self, contacts: list[Document]) -> tuple[list[Party], list[Party]]:
-        """Customers and suppliers that still trade."""
+        """Return the customers and suppliers that are not archived."""
         base = self.plan.country.currency
         found = [
             Party(one["ContactID"], place % 3 == 2, one.get("DefaultCurrency", base), place)

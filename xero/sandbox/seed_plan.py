@@ -1,4 +1,4 @@
-"""What everything seeded in one organisation shares: its dice, its ids, its country, its day."""
+"""The plan that everything seeded in one organisation shares: random numbers, ids, country, day."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -14,7 +14,7 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class Party:
-    """A contact as far as making its documents needs it."""
+    """A contact, reduced to what its documents need."""
 
     id: str
     supplier: bool
@@ -23,7 +23,9 @@ class Party:
 
 
 class Plan:
-    """Of the organisation `index`: `count` invoices and bills over the year before `today`."""
+    """The plan of the organisation `index`: `count` invoices and bills over the year before
+    `today`.
+    """
 
     def __init__(self, seed: int, index: int, today: date, count: int) -> None:
         self.random = Random(f"{seed}/{index}")  # noqa: S311  play money
@@ -45,5 +47,5 @@ class Plan:
 
 
 def midnight(day: date) -> int:
-    """In milliseconds, UTC."""
+    """Return the milliseconds of midnight UTC."""
     return to_ms(datetime(day.year, day.month, day.day, tzinfo=UTC))

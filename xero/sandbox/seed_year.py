@@ -1,4 +1,4 @@
-"""A year of trade: invoices, bills and what was paid of them."""
+"""A year of trade: invoices, bills and their payments."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -12,7 +12,7 @@ from xero.sandbox.seed_plan import Party, Plan, midnight
 
 
 class Year:
-    """Invoices and payments by id, made at once; sales numbers rise with their dates."""
+    """Invoices and payments by id, created at once; the numbers of sales rise with their dates."""
 
     def __init__(self, plan: Plan, customers: list[Party], suppliers: list[Party]) -> None:
         self.plan = plan
@@ -144,8 +144,9 @@ class Year:
         return line
 
     def _pay(self, invoice: Document) -> Iterator[Document]:
-        """Payments of a paid invoice, or a part payment of one in six open ones; the invoice is
-        changed to match.
+        """Yield the payments of a paid invoice, or a part payment of one in six open ones.
+
+        The invoice is changed to match.
         """
         part = invoice["Status"] == "AUTHORISED" and self.random.random() < 0.17
         if invoice["Status"] != "PAID" and not part:

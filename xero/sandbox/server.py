@@ -61,7 +61,7 @@ def application(config: Config) -> web.Application:
 
 
 def serve(config: Config) -> None:
-    """Until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     access_log = logging.getLogger("aiohttp.access") if config.access_log else None
     app = application(config)

@@ -1,4 +1,4 @@
-"""The sandbox's memory: JSON documents by kind and id in one SQLite file."""
+"""The sandbox's storage: JSON documents by kind and id in one SQLite file."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def _encode(document: Mapping[str, Any]) -> str:
 
 
 class Storage:
-    """JSON documents by (kind, id) that survive a restart; path None keeps them in memory only.
+    """JSON documents by (kind, id) that survive a restart; with path None they are in memory only.
 
     Numbers with a point come back as Decimal, digit for digit; whole numbers as int. May be used
     from several threads.
@@ -41,7 +41,7 @@ class Storage:
         self._database.execute(_TABLE)
 
     def load(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Everything of a kind, in the order in which it was first saved."""
+        """Return all documents of a kind, in the order in which they were first saved."""
         with self._lock:
             rows = self._database.execute(
                 "SELECT id, body FROM records WHERE kind = ? ORDER BY place", (kind,)
@@ -53,11 +53,11 @@ class Storage:
             self._database.execute(_UPSERT, (kind, id, _encode(document)))
 
     def save_many(self, kind: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
-        """All of them or none, in one transaction."""
+        """Save all of the documents or none, in one transaction."""
         self.save_kinds({kind: documents})
 
     def save_kinds(self, kinds: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-        """Documents of several kinds, all of them or none, in one transaction."""
+        """Save documents of several kinds, all of them or none, in one transaction."""
         rows = (
             (kind, id, _encode(document))
             for kind, documents in kinds.items()

@@ -1,4 +1,4 @@
-"""Everything one sandbox consists of, put together from its configuration."""
+"""All parts of one sandbox, built from its configuration."""
 
 from dataclasses import dataclass, field
 
@@ -52,11 +52,11 @@ class World:
         return visible(person, list(self.organisations))
 
     def disconnect(self, client_id: str, user_id: str) -> None:
-        """What a revocation does: every connection of this user to this app goes."""
+        """Delete every connection of this user to this app, as a revocation does."""
         self.connections.delete(self.connections.live(client_id, user_id))
 
     def flush(self) -> None:
-        """Saves what is not worth a disk write each time."""
+        """Save what is not worth a disk write each time."""
         self.limits.flush()
         self.outbox.deliveries.flush()
 

@@ -1,4 +1,4 @@
-"""The accounting half of the stand-in Xero: ledgers, and the answers that Xero's Accounting API
+"""The accounting half of the stand-in for Xero: ledgers, and the answers that Xero's Accounting API
 would give.
 """
 

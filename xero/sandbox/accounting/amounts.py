@@ -1,4 +1,4 @@
-"""Money as Xero computes it: Decimal only, half up, tax per line to two places and only then
+"""Money as Xero computes it: Decimal only, rounded half up, tax per line to two places and then
 summed.
 """
 
@@ -27,7 +27,7 @@ def unit_step(unitdp: int) -> Decimal:
 
 @dataclass(frozen=True)
 class Line:
-    """Amounts of one line: `discount` is money taken off Quantity times UnitAmount."""
+    """The amounts of one line. `discount` is the money taken off Quantity times UnitAmount."""
 
     quantity: Decimal
     unit_amount: Decimal
@@ -56,7 +56,7 @@ def expected_line(
     discount_rate: Decimal | None,
     discount_amount: Decimal | None,
 ) -> tuple[Decimal, Decimal]:
-    """LineAmount and the discount in it; `discount_rate` in per cent."""
+    """Return LineAmount and the discount in it. `discount_rate` is in per cent."""
     gross = quantity * unit_amount
     if discount_rate is not None:
         net = cents(gross * (HUNDRED - discount_rate) / HUNDRED)
@@ -74,8 +74,9 @@ def complete_line(
     discount_amount: Decimal | None = None,
     unitdp: int = 2,
 ) -> Line:
-    """Fills in what is absent of the three amounts; raises LineTotalDiffers when all are there and
-    disagree.
+    """Fill in whichever of the three amounts is absent.
+
+    Raises LineTotalDiffers if all three are given and disagree.
     """
     unit = None if unit_amount is None else round_to(unit_amount, unit_step(unitdp))
     if line_amount is not None and (quantity is None or unit is None):
@@ -99,7 +100,10 @@ def _derive(
 
 
 def tax_on(line_amount: Decimal, rate: Decimal, line_amount_types: str) -> Decimal:
-    """Tax on one line; `rate` in per cent, `line_amount_types` Exclusive, Inclusive or NoTax."""
+    """Return the tax on one line.
+
+    `rate` is in per cent, `line_amount_types` is Exclusive, Inclusive or NoTax.
+    """
     if line_amount_types == "NoTax" or not rate:
         return ZERO
     if line_amount_types == "Inclusive":
@@ -108,7 +112,7 @@ def tax_on(line_amount: Decimal, rate: Decimal, line_amount_types: str) -> Decim
 
 
 def totals(lines: Sequence[tuple[Decimal, Decimal, Decimal]], line_amount_types: str) -> Totals:
-    """Of (line amount, tax, discount) triples."""
+    """Add up (line amount, tax, discount) triples."""
     amount = sum((line[0] for line in lines), ZERO)
     tax = sum((line[1] for line in lines), ZERO)
     discount = sum((line[2] for line in lines), ZERO)

@@ -1,4 +1,4 @@
-"""All organisations' ledgers of one sandbox, and the door to them."""
+"""The ledgers of all organisations of one sandbox, and the entry to them."""
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,8 +42,8 @@ def many_objects() -> Iterator[None]:
 
 
 class Books:
-    """`clock` says what time it is, with or without a zone (then UTC); `new_id` makes the ids of
-    new records.
+    """All ledgers. `clock` returns the time, with or without a zone (then UTC); `new_id` makes ids
+    of new records.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Books:
 
     @property
     def organisations(self) -> Mapping[str, Organisation]:
-        """By tenant id, in the order in which they were seeded."""
+        """Return the organisations by tenant id, in the order in which they were seeded."""
         return MappingProxyType(self._organisations)
 
     @property
@@ -67,23 +67,24 @@ class Books:
         return naive_utc(self._clock())
 
     def add(self, organisation: Organisation) -> None:
-        """One more organisation, with whatever is in its ledgers by now."""
+        """Add an organisation with everything that its ledger already holds."""
         self.storage.save("organisation", organisation.tenant_id, organisation.document)
         self._organisations[organisation.tenant_id] = organisation
 
     def change(self, tenant_id: str, **fields: Any) -> None:
-        """What an administrator changes in the organisation's settings."""
+        """Change settings of an organisation, as an administrator does."""
         organisation = self._organisations[tenant_id]
         organisation.document |= fields
         self.storage.save("organisation", tenant_id, organisation.document)
 
     def work(self, tenant_id: str, actor: str) -> Work:
-        """Changes for which Xero's API has no request; whoever makes them commits them."""
+        """Start a change for which Xero's API has no request. The caller commits it."""
         return Work(self._organisations[tenant_id], self.now, actor, self._new_id)
 
     def seed(self, *, organisations: int = 3, invoices: int | None = None, seed: int = 1) -> None:
-        """Fills in what is absent; `invoices` is how many invoices and bills each organisation gets
-        (None: 300).
+        """Add what is missing.
+
+        `invoices` is the number of invoices and bills of each organisation (None: 300).
 
         The same seed on the same day makes the same books, ids included.
         """
@@ -91,8 +92,9 @@ class Books:
             seeds.fill(self, organisations, invoices, seed)
 
     def handle(self, tenant_id: str, user_actor: str, request: Request) -> Response:
-        """Everything past authentication, scope and limits. `user_actor` is who writes:
-        createdByMyApp goes by it.
+        """Answer a request that passed authentication, scope and limits.
+
+        `user_actor` is the writer, on which createdByMyApp depends.
         """
         organisation = self._organisations.get(tenant_id)
         if organisation is None:
@@ -239,7 +241,7 @@ class _Call:
 def _answer(
     request: Request, status: int, body: bytes, changes: tuple[Change, ...] = ()
 ) -> Response:
-    """In JSON where it is asked for, else in XML, as Xero does."""
+    """Build an answer in JSON if the request accepts it, else in XML, as Xero does."""
     accept = "" if request.oddity == "answer_xml" else request.headers.get("accept", "").lower()
     if "json" in accept and not any(accept.startswith(wanted) for wanted in _XML_WANTED):
         return Response(status, {"content-type": JSON_TYPE}, body, changes)

@@ -1,5 +1,5 @@
-"""Charts of accounts and tax rates of New Zealand, the United Kingdom and Australia, like those
-Xero starts with.
+"""Charts of accounts and tax rates of New Zealand, the United Kingdom and Australia, as Xero starts
+them.
 """
 
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Tax:
-    """`applies` names the account classes by first letter: Assets, eQuity, Expenses, Liabilities,
-    Revenue.
+    """A tax rate. `applies` holds the first letters of account classes: Assets, eQuity, Expenses,
+    Liabilities, Revenue.
     """
 
     name: str
@@ -49,7 +49,9 @@ class Tax:
 
 @dataclass(frozen=True)
 class Country:
-    """What differs between Xero's editions; `sales`, `purchases` and `none` are the usual TaxTypes."""
+    """The differences between Xero's editions. `sales`, `purchases` and `none` are the usual
+    TaxTypes.
+    """
 
     code: str
     version: str
@@ -156,7 +158,7 @@ ARCHIVED_ACCOUNT = "498"
 
 
 def accounts(country: Country) -> Iterable[Document]:
-    """Account documents without AccountID and UpdatedDateUTC."""
+    """Return account documents without AccountID and UpdatedDateUTC."""
     taxes = {"s": country.sales, "p": country.purchases, "n": country.none}
     yield _bank("090", "Business Cheque Account", country.currency, country.bank_number, country)
     yield _bank(

@@ -15,7 +15,9 @@ _EMAIL = re.compile(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>.]+")
 
 
 def create(work: Work, given: Document) -> Document:
-    """Rules of PUT: a name or number that is taken is an error, never an update."""
+    """Create a contact by the rules of PUT: a name or number in use is an error, never an
+    update.
+    """
     document: Document = {
         "ContactStatus": "ACTIVE",
         "ContactPersons": [],
@@ -33,7 +35,9 @@ def create(work: Work, given: Document) -> Document:
 
 
 def create_or_update(work: Work, given: Document) -> Document:
-    """Rules of POST: matched by ContactID, else by ContactNumber, else by Name."""
+    """Write a contact by the rules of POST: matched by ContactID, else by ContactNumber, else by
+    Name.
+    """
     existing = match(work, given)
     return create(work, given) if existing is None else update(work, existing, given)
 
@@ -76,7 +80,7 @@ def active_named(work: Work, name: str) -> Document | None:
 
 
 def for_invoice(work: Work, given: Document | None) -> Document:
-    """The contact that an invoice names, made or changed on the way as Xero does it.
+    """Return the contact that an invoice names, created or changed on the way as Xero does it.
 
     Fields beside the ContactID change the contact; its ContactPersons are lost then unless they are
     sent along.
@@ -132,7 +136,7 @@ def check(work: Work, contact: Document) -> None:
 
 
 def _name_errors(name: str, *, imported: bool) -> list[str]:
-    """Names that people import keep the blanks that the API does not take."""
+    """Return the errors of a name. Imported names may keep blanks that the API does not accept."""
     if not name.strip():
         return ["The contact name must be specified."]
     if "<" in name or ">" in name:
@@ -151,7 +155,7 @@ def _length_errors(contact: Document) -> list[str]:
 
 
 def _address_errors(addresses: list[Document]) -> list[str]:
-    """Xero's specification: a country is letters only."""
+    """Return the errors of addresses. By Xero's specification a country has letters only."""
     return [
         Reason("The field Country may hold letters only.", "Addresses", number)
         for number, address in enumerate(addresses)
@@ -188,7 +192,7 @@ def _differs(existing: Document, given: Document) -> bool:
 
 
 def _lists(existing: Document, given: Document) -> Document:
-    """The addresses and phones that the contact has once `given` is taken in."""
+    """Return the addresses and phones of the contact after `given` is merged into them."""
     keys = {"Addresses": "AddressType", "Phones": "PhoneType"}
     return {
         field: _merged(existing.get(field, []), given.get(field, []), key)
@@ -197,7 +201,7 @@ def _lists(existing: Document, given: Document) -> Document:
 
 
 def _merged(existing: list[Document], given: list[Document], key: str) -> list[Document]:
-    """Entries by type: those that are sent replace their fields, the others stay."""
+    """Merge entries by type: those that are sent replace their fields, the others stay."""
     by_type = {entry[key]: entry for entry in existing}
     for entry in given:
         if key in entry:

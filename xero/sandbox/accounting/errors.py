@@ -1,4 +1,4 @@
-"""Every way in which Xero says no, as exceptions that know their answer."""
+"""The ways in which Xero refuses a request, as exceptions that know their answer."""
 
 from typing import Any, Self
 
@@ -6,7 +6,9 @@ HTML_404 = b"<html><head><title>404</title></head><body>The resource you're look
 
 
 class Refused(Exception):
-    """The whole request is refused; `status`, `number` and `type` as in Xero's error body."""
+    """A refusal of the whole request; `status`, `number` and `type` are those of Xero's error
+    body.
+    """
 
     status = 400
     number = 0
@@ -21,21 +23,21 @@ class Refused(Exception):
 
 
 class PostDataInvalid(Refused):
-    """The body cannot be read: no JSON, a date that is none, text where a number belongs."""
+    """A body that cannot be read: not JSON, an invalid date, or text where a number belongs."""
 
     number = 14
     type = "PostDataInvalidException"
 
 
 class QueryParse(Refused):
-    """`where`, `order` or another query parameter cannot be understood."""
+    """A `where`, `order` or other query parameter that cannot be understood."""
 
     number = 16
     type = "QueryParseException"
 
 
 class NotImplementedHere(Refused):
-    """An endpoint that Xero has and the sandbox has not."""
+    """An endpoint that Xero has and the sandbox does not have."""
 
     status = 501
     number = 20
@@ -43,14 +45,14 @@ class NotImplementedHere(Refused):
 
 
 class HighVolume(Refused):
-    """Too many records for a filter that Xero has no index for."""
+    """A filter over too many records, for which Xero has no index."""
 
     number = 10
     type = "ValidationException"
 
 
 class PlainRefusal(Exception):
-    """Refused outside the API's own error shape: a status with a text of some type."""
+    """A refusal outside the API's own error format: a status with a plain text."""
 
     def __init__(
         self, status: int, text: str, content_type: str = "text/plain; charset=utf-8"
@@ -62,15 +64,15 @@ class PlainRefusal(Exception):
 
 
 class NotFound(PlainRefusal):
-    """Xero answers 404 in HTML, whatever was asked for."""
+    """A record that does not exist. Xero answers 404 in HTML, whatever was requested."""
 
     def __init__(self) -> None:
         super().__init__(404, HTML_404.decode(), "text/html; charset=utf-8")
 
 
 class Reason(str):
-    """Why an element is refused, and where inside it: ("LineItems", 2), ("Contact", "Addresses",
-    0).
+    """The reason for refusing an element, and its path inside: ("LineItems", 2), ("Contact",
+    "Addresses", 0).
     """
 
     __slots__ = ("place",)
@@ -83,7 +85,9 @@ class Reason(str):
 
 
 class Invalid(Exception):
-    """One element breaks Xero's rules: every reason, in the order in which they were found."""
+    """An element that breaks Xero's rules, with every reason in the order in which they were
+    found.
+    """
 
     def __init__(self, *reasons: str) -> None:
         super().__init__("; ".join(reasons))
@@ -94,5 +98,5 @@ class Invalid(Exception):
         return tuple(dict.fromkeys(map(str, self.reasons)))
 
     def at(self, *place: str | int) -> "Invalid":
-        """The same, as seen from the element that holds this one."""
+        """Return the same error as seen from the element that contains this one."""
         return Invalid(*(Reason(reason, *place) for reason in self.reasons))

@@ -41,7 +41,7 @@ _PLAIN = (
 
 
 def create(work: Work, given: Document, unitdp: int) -> Document:
-    """Rules of PUT. Messages of all rules are gathered, as Xero does."""
+    """Create an invoice by the rules of PUT. Messages of all rules are gathered, as Xero does."""
     errors = _errors_before(given)
     if errors:
         raise Invalid(*errors)
@@ -75,7 +75,10 @@ def create(work: Work, given: Document, unitdp: int) -> Document:
 
 
 def create_or_update(work: Work, given: Document, unitdp: int) -> Document:
-    """Rules of POST: matched by InvoiceID, else by number (a bill's number within its contact)."""
+    """Write an invoice by the rules of POST: matched by InvoiceID, else by number.
+
+    A bill is matched by its number within its contact.
+    """
     existing = match(work, given)
     return (
         create(work, given, unitdp) if existing is None else update(work, existing, given, unitdp)
@@ -146,7 +149,7 @@ def next_number(work: Work) -> str:
 
 
 def with_payments(invoice: Document, paid: Decimal, last_paid: str | None) -> Document:
-    """The invoice when payments of `paid` altogether are on it, the last of them dated `last_paid`."""
+    """Return the invoice with payments of `paid` in total, the last of them dated `last_paid`."""
     due = invoice["Total"] - paid - invoice["AmountCredited"]
     out = {
         **invoice,
@@ -183,7 +186,7 @@ def _refuse_move(existing: Document, status: str) -> None:
 
 
 def _take(work: Work, invoice: Document, given: Document) -> None:
-    """Copies what was sent into `invoice`, in place."""
+    """Copy what was sent into `invoice`, in place."""
     for field in _PLAIN:
         if field in given:
             invoice[field] = given[field]
@@ -207,7 +210,9 @@ def _take(work: Work, invoice: Document, given: Document) -> None:
 def _checked(
     work: Work, invoice: Document, given_lines: list[Document] | None, unitdp: int
 ) -> Document:
-    """The invoice with lines and totals; `given_lines` None leaves them as they are."""
+    """Return the invoice with lines and totals. With `given_lines` None the lines stay as they
+    are.
+    """
     errors = _document_errors(work, invoice)
     try:
         if given_lines is not None:
@@ -304,7 +309,7 @@ def _closed(existing: Document, status: str) -> Document:
 
 
 def _settled(invoice: Document) -> Document:
-    """AmountDue, and PAID for an approved document with nothing to pay."""
+    """Set AmountDue, and the status PAID for an approved document with nothing due."""
     due = invoice["Total"] - invoice["AmountPaid"] - invoice["AmountCredited"]
     out = {**invoice, "AmountDue": due}
     if out["Status"] == "AUTHORISED" and not due:

@@ -1,4 +1,4 @@
-"""One organisation's books in memory, indexed for the look-ups that the API offers.
+"""The ledger of one organisation in memory, indexed for the look-ups that the API offers.
 
 Documents are never changed in place: a change is a new dict handed to `apply`. They carry Xero's
 field names, with three differences: dates are "2026-03-31", UpdatedDateUTC is whole milliseconds,
@@ -51,7 +51,7 @@ class Timeline:
         return len(self._entries) - self._start(since)
 
     def ids(self, since: int | None, offset: int = 0, limit: int | None = None) -> list[str]:
-        """Ids of what was updated at or after `since` (ms)."""
+        """Return the ids of what was updated at or after `since` (ms)."""
         start = self._start(since) + offset
         return [id for _, id in self._entries[start : None if limit is None else start + limit]]
 
@@ -60,7 +60,9 @@ class Timeline:
 
 
 class Organisation:
-    """`document` is Xero's Organisation JSON; invoices, contacts, payments, accounts and items are
+    """An organisation and its ledger.
+
+    `document` is Xero's Organisation JSON; invoices, contacts, payments, accounts and items are
     dicts by id.
     """
 
@@ -116,11 +118,11 @@ class Organisation:
         return self._kinds[kind]
 
     def ids_with(self, kind: str, field: str, value: str) -> set[str]:
-        """Ids of the documents whose indexed `field` is `value`; letters match regardless of case."""
+        """Return the ids of documents whose indexed `field` is `value`, regardless of case."""
         return self._by_key[f"{kind}.{field}"].get(value.lower(), set())
 
     def apply(self, changed: Mapping[str, Mapping[str, Document]]) -> None:
-        """Stores new and changed documents (by kind and id), durable before anybody can read them."""
+        """Store new and changed documents by kind and id, durably, before they can be read."""
         stored = {
             self._kind_in_storage(kind): documents
             for kind, documents in changed.items()
@@ -133,7 +135,7 @@ class Organisation:
                 self._put(kind, id, document)
 
     def seed(self, kind: str, documents: Mapping[str, Document]) -> None:
-        """Stores many documents at once; the indexes are built anew."""
+        """Store many documents at once, and rebuild the indexes."""
         self._storage.save_many(self._kind_in_storage(kind), documents)
         self._fill(kind, {**self._kinds[kind], **documents})
 
@@ -175,7 +177,7 @@ class Organisation:
                 self._bytes.pop(stale, None)
 
     def _stale(self, kind: str, id: str, document: Document) -> Iterable[str]:
-        """Ids of everything whose JSON shows something of this document."""
+        """Return the ids of all documents whose JSON shows a part of this document."""
         yield id
         if kind == "contact":
             yield from self.ids_with("payment", "ContactID", id)
@@ -211,12 +213,12 @@ _INDEXED = {
 
 
 def keys_of(kind: str, document: Document) -> Iterable[tuple[str, str]]:
-    """(field, value in lower case) of everything that `ids_with` can look up."""
+    """Return (field, lower-case value) of everything that `ids_with` can look up."""
     return [(field, document[field].lower()) for field in _INDEXED[kind] if document.get(field)]
 
 
 def serial(number: str) -> int:
-    """The n of "INV-000n", or 0."""
+    """Return the n of "INV-000n", or 0."""
     prefix, digits = number[: len(NUMBER_PREFIX)], number[len(NUMBER_PREFIX) :]
     return (
         int(digits)

@@ -53,7 +53,7 @@ _PURCHASES_ONLY = {
 
 
 def complete(work: Work, invoice: Document, given: list[Document], unitdp: int) -> list[Document]:
-    """Line documents with every amount; raises Invalid with the messages of all lines."""
+    """Return line documents with all amounts; raises Invalid with the messages of all lines."""
     errors: list[str] = []
     out = []
     for number, line in enumerate(given):
@@ -75,8 +75,8 @@ def sums(invoice: Document) -> Totals:
 
 
 def merge(existing: list[Document], given: list[Document]) -> list[Document]:
-    """Xero's rule for a supplied array: known LineItemID changed, others new, those not in the
-    array gone.
+    """Merge a supplied array as Xero does: a known LineItemID is changed, others are new, missing
+    ones are removed.
     """
     by_id = {line["LineItemID"]: line for line in existing}
     return [
@@ -90,8 +90,8 @@ def _fresh(line: Document) -> Document:
 
 
 def _merge(before: Document, given: Document) -> Document:
-    """What is not sent stays; a line amount is worked out anew when what it is made of is sent
-    without it.
+    """Merge one line. Fields that are not sent stay, but a line amount whose factors are sent is
+    computed again.
     """
     line = {**before, **given}
     if (
@@ -243,7 +243,7 @@ def _account(work: Work, invoice: Document, line: Document, errors: list[str]) -
 def _tax(
     work: Work, invoice: Document, line: Document, account: Document | None, errors: list[str]
 ) -> Decimal:
-    """The rate in per cent; sets the line's TaxType."""
+    """Return the rate in per cent, and set the TaxType of the line."""
     if invoice["LineAmountTypes"] == "NoTax":
         line["TaxType"] = "NONE"
         return ZERO

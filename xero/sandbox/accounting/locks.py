@@ -1,4 +1,4 @@
-"""Lock dates: nothing is written on or before them."""
+"""Lock dates: nothing may be written on or before them."""
 
 from xero.sandbox.accounting.errors import Invalid
 from xero.sandbox.accounting.wire import day_in_words, read_date
@@ -8,7 +8,7 @@ _LOCKS = (("PeriodLockDate", "period lock date"), ("EndOfYearLockDate", "end of 
 
 
 def date_errors(work: Work, day: str) -> list[str]:
-    """Messages for a document that is to be dated `day`."""
+    """Return the messages for a document that is to be dated `day`."""
     for field, words in _LOCKS:
         locked = read_date(work.organisation.document.get(field, ""))
         if locked and day <= locked:
@@ -19,7 +19,7 @@ def date_errors(work: Work, day: str) -> list[str]:
 
 
 def refuse_locked_document(work: Work, day: str) -> None:
-    """Raises Invalid when a document dated `day` may not be touched any more."""
+    """Raise Invalid if a document dated `day` may not be changed any more."""
     for field, words in _LOCKS:
         locked = read_date(work.organisation.document.get(field, ""))
         if locked and day <= locked:

@@ -1,4 +1,4 @@
-"""What goes into the accounting half of the sandbox and what comes out of it."""
+"""The requests and answers of the accounting half of the sandbox."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Change:
-    """Something that a webhook subscriber would be told of."""
+    """A change that webhook subscribers are notified of."""
 
     category: str  # "INVOICE" | "CONTACT"
     type: str  # "CREATE" | "UPDATE"

@@ -1,4 +1,4 @@
-"""What a `where` expression is made of: typed nodes that evaluate a document."""
+"""The nodes of a `where` expression: typed, and able to evaluate a document."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,8 +14,10 @@ Evaluate = Callable[[Document], Any]
 
 @dataclass(frozen=True)
 class Field:
-    """`type` is text, guid, number, date, instant or bool; `optimised` says what Xero has an index
-    for.
+    """A field of a document.
+
+    `type` is text, guid, number, date, instant or bool; `optimised` is True if Xero has an index
+    for it.
     """
 
     type: str

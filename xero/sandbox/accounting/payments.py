@@ -1,4 +1,4 @@
-"""The rules for writing payments, and what they do to the invoice they pay."""
+"""The rules for writing payments, and their effect on the invoice."""
 
 from decimal import Decimal
 
@@ -39,7 +39,9 @@ def create(work: Work, given: Document) -> Document:
 
 
 def delete(work: Work, id: str, given: Document) -> Document:
-    """The only change that Xero allows: {"Status": "DELETED"}. The invoice is open again."""
+    """Delete a payment by {"Status": "DELETED"}, the only change that Xero allows. The invoice is
+    open again.
+    """
     payment = work.find("payment", id)
     if payment is None:
         raise NotFound
@@ -56,7 +58,7 @@ def delete(work: Work, id: str, given: Document) -> Document:
 
 
 def of_invoice(work: Work, invoice_id: str) -> list[Document]:
-    """Payments that stand, oldest first."""
+    """Return the payments that are not deleted, oldest first."""
     standing = [
         one
         for one in work.all_with("payment", "InvoiceID", invoice_id)

@@ -1,4 +1,4 @@
-"""Day rates between currencies: fixed, so that the same request always gives the same books."""
+"""Day rates between currencies, fixed so that the same request always gives the same ledger."""
 
 from decimal import Decimal
 
@@ -20,7 +20,9 @@ CURRENCIES = frozenset(_PER_DOLLAR)
 
 
 def rate_errors(rate: Decimal) -> list[str]:
-    """Xero keeps six places; a rate of none of them, or beyond all currencies, is refused."""
+    """Return the errors of a rate. Xero keeps six places; a rate that is zero at these, or too
+    high, is refused.
+    """
     return (
         []
         if SIX_PLACES <= rate < 1_000_000_000
@@ -29,8 +31,8 @@ def rate_errors(rate: Decimal) -> list[str]:
 
 
 def day_rate(base: str, currency: str) -> Decimal | None:
-    """Units of `currency` for one of `base`, as Xero's CurrencyRate; None for a currency no
-    organisation here has.
+    """Return the units of `currency` for one of `base`, as in Xero's CurrencyRate, or None for an
+    unknown currency.
     """
     if currency not in _PER_DOLLAR:
         return None

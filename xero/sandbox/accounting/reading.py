@@ -1,4 +1,4 @@
-"""GET: one record, or a list filtered, ordered and paged by Xero's rules."""
+"""GET requests: one record, or a list filtered, ordered and paged by Xero's rules."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Query = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Page:
-    """Rendered records, and the pagination object when the list is paged."""
+    """Rendered records, with the pagination object if the list is paged."""
 
     bodies: Sequence[bytes]
     pagination: dict[str, int] | None = None
@@ -32,7 +32,7 @@ class Page:
 def read_one(
     organisation: Organisation, renderer: Renderer, resource: Resource, name: str, query: Query
 ) -> Page:
-    """By id, or by number or code where the resource has one."""
+    """Return one record by id, or by number or code if the resource has one."""
     id = _guid(name)
     if id is None or id not in organisation.documents(resource.kind):
         named = organisation.ids_with(resource.kind, resource.key, name) if resource.key else set()
@@ -82,7 +82,9 @@ def unitdp(query: Query) -> int:
 
 
 def modified_since(request: Request) -> int | None:
-    """Milliseconds of the header If-Modified-Since: UTC, to the second, as an HTTP date or as ISO."""
+    """Return If-Modified-Since in milliseconds: UTC, to the second, given as an HTTP date or as
+    ISO.
+    """
     given = request.headers.get("if-modified-since", "").strip()
     if not given:
         return None
@@ -99,7 +101,7 @@ def _slice(
     organisation: Organisation, renderer: Renderer, resource: Resource, query: Query, since: int | None,
     paging: tuple[int, int], view: str,
 ) -> Page:  # fmt: skip
-    """The short way: nothing to filter, so the page is cut out of the order that is kept anyway."""
+    """Cut the page out of the maintained order, the fast way if there is nothing to filter."""
     timeline = organisation.timelines[resource.kind]
     page, size = paging
     ids = timeline.ids(since, (page - 1) * size, size)
@@ -151,8 +153,8 @@ def _candidates(
 def _chosen(
     organisation: Organisation, resource: Resource, query: Query, since: int | None
 ) -> list[str] | None:
-    """Ids named by IDs, InvoiceNumbers or ContactIDs (all of those that are given must hold), or
-    None.
+    """Return the ids that IDs, InvoiceNumbers and ContactIDs name (all of those given must hold),
+    or None.
     """
     found: list[set[str]] = []
     documents = organisation.documents(resource.kind)
@@ -229,7 +231,7 @@ def _refuse_high_volume(
 def _ordered(
     organisation: Organisation, resource: Resource, ids: list[str], query: Query
 ) -> list[str]:
-    """`ids` come in the default order, which stays the order among equals."""
+    """Sort the ids. They come in the default order, which stays among equals."""
     if not query.get("order"):
         return ids
     documents = organisation.documents(resource.kind)

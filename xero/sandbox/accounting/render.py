@@ -28,7 +28,7 @@ _SUMMARY_DROPS = {
 
 
 class Renderer:
-    """Of one organisation on one day (overdue depends on it); remembers the bytes it made until a
+    """The JSON of one organisation on one day (overdue depends on it), cached as bytes until a
     document changes.
     """
 
@@ -49,7 +49,7 @@ class Renderer:
         return found
 
     def document(self, kind: str, id: str, view: str, unitdp: int) -> Document:
-        """As Xero sends it: what is empty is left out."""
+        """Render an organisation, account or item as Xero sends it: empty values are left out."""
         return _filled(self._whole(kind, id, view, unitdp))
 
     def _whole(self, kind: str, id: str, view: str, unitdp: int) -> Document:
@@ -105,7 +105,9 @@ class Renderer:
         return out
 
     def contact(self, contact: Document, view: str) -> Document:
-        """`view` "embedded" is the contact inside an invoice: no balances."""
+        """Render a contact. The `view` "embedded" is the contact inside an invoice, without
+        balances.
+        """
         roles = self._roles(contact["ContactID"])
         out: Document = {"ContactID": contact["ContactID"]}
         out |= {name: contact[name] for name in _CONTACT_TEXTS if contact.get(name)}
@@ -129,8 +131,8 @@ class Renderer:
         return out | {"HasValidationErrors": False}
 
     def payment(self, payment: Document, view: str, unitdp: int) -> Document:
-        """`view` "one" carries the whole invoice and the account's name, "page" what identifies
-        them.
+        """Render a payment. The `view` "one" has the whole invoice and the account's name, "page"
+        only what identifies them.
         """
         account = self.organisation.accounts[payment["AccountID"]]
         shown = {name: account[name] for name in ("AccountID", "Code") if account.get(name)}
@@ -152,8 +154,10 @@ class Renderer:
         }
 
     def _paid_document(self, payment: Document, view: str, unitdp: int) -> Document:
-        """Of a refund it is an overpayment, prepayment or credit note; a customer's overpayment
-        comes as an invoice.
+        """Render the document that was paid.
+
+        A refund pays an overpayment, prepayment or credit note; a customer's overpayment comes as
+        an invoice.
         """
         refunded = payment.get("Refunded")
         if refunded is None:
@@ -225,7 +229,9 @@ class Renderer:
         ]
 
     def _balances(self, contact_id: str) -> Document:
-        """In the base currency; absent, as in Xero, for a contact that owes and is owed nothing."""
+        """Render the balances in the base currency; as in Xero, absent for a contact without
+        any.
+        """
         sums = {
             (type_, when): ZERO
             for type_ in ("ACCREC", "ACCPAY")
@@ -253,7 +259,7 @@ def _filled(document: Document) -> Document:
 
 
 def line(document: Document, unitdp: int) -> Document:
-    """A line as Xero sends it: what is empty is left out."""
+    """Render a line as Xero sends it: empty values are left out."""
     document = _filled(document)
     out: Document = {key: document[key] for key in ("ItemCode", "Description") if key in document}
     out["UnitAmount"] = round_to(document["UnitAmount"], unit_step(unitdp))
@@ -276,7 +282,7 @@ def account(document: Document) -> Document:
 
 
 def tracking(document: Document) -> Document:
-    """Xero does not tell when a category changed."""
+    """Render a tracking category, without a time of change: Xero does not send one."""
     return {key: value for key, value in document.items() if key != "UpdatedDateUTC"}
 
 
@@ -309,8 +315,8 @@ def _dates(invoice: Document) -> Document:
 
 
 def _credits(invoice: Document) -> Document:
-    """What was set off against it. A number that is empty is left out, as overpayments and
-    prepayments have none.
+    """Render the credits of an invoice. An empty number is left out, as with overpayments and
+    prepayments.
     """
     out: Document = {"CreditNotes": [], "Prepayments": [], "Overpayments": []}
     for one in invoice.get("Credits", []):
@@ -349,7 +355,7 @@ def _contact_summary(contact: Document) -> Document:
 
 
 def _addresses(contact: Document) -> list[Document]:
-    """Always both types, empty ones included."""
+    """Render both types of address, empty ones included."""
     blank = dict.fromkeys(("City", "Region", "PostalCode", "Country"), "")
     known = {address["AddressType"]: address for address in contact["Addresses"]}
     return [{"AddressType": kind, **blank, **known.get(kind, {})} for kind in ("STREET", "POBOX")]

@@ -1,5 +1,5 @@
-"""What can be listed: its fields for `where` and `order`, what `searchTerm` looks at, how a record
-is found by name.
+"""The resources that can be listed: fields for `where` and `order`, targets of `searchTerm`,
+look-up by name.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +14,8 @@ Fields = Mapping[str, Field]
 
 @dataclass(frozen=True)
 class Resource:
-    """`plural` is the path and the JSON key; `key` the indexed field that a path may name instead
-    of the id.
+    """A resource. `plural` is the path and the JSON key; `key` is the indexed field that a path may
+    name instead of the id.
     """
 
     plural: str
@@ -45,7 +45,7 @@ def _of(
     type: str = "text",
     optimised: str = "",
 ) -> Field:
-    """A field of the document that `id_field` points to; a refund is of no invoice."""
+    """Build a field of the document that `id_field` points to; a refund has no invoice."""
     return Field(
         type, lambda document: documents.get(document.get(id_field, ""), {}).get(name), optimised
     )

@@ -1,5 +1,4 @@
-"""What a written object may carry: field by field, read strictly, unknown fields ignored as Xero
-ignores them.
+"""The fields that a written object may have: read strictly; unknown ones are ignored, as Xero does.
 
 A value of the wrong kind refuses the whole request (ErrorNumber 14); what breaks a rule is for the
 rules to say.
@@ -105,8 +104,9 @@ def one(shape: Mapping[str, Read]) -> Read:
 
 
 def read_object(shape: Mapping[str, Read], value: Any, path: str) -> Document:
-    """Known fields of `value` under their proper names (Xero does not mind case); null is the same
-    as absent.
+    """Return the known fields of `value` under their proper names.
+
+    Xero ignores case here, and null is the same as absent.
     """
     if not isinstance(value, dict):
         raise _bad(value, "Object", path)

@@ -18,8 +18,8 @@ class Filter:
 
 
 def parse_where(text: str, fields: Mapping[str, Field], resource: str) -> Filter:
-    """Raises QueryParse for anything that is not a whole, well-typed expression over `fields`
-    (names in lower case).
+    """Parse a whole, well-typed expression over `fields` (lower-case names). Raises QueryParse for
+    anything else.
     """
     if len(text) > LONGEST:
         raise QueryParse("The where expression is too long")
@@ -32,7 +32,7 @@ def parse_where(text: str, fields: Mapping[str, Field], resource: str) -> Filter
 
 
 def parse_order(text: str, fields: Mapping[str, Field], resource: str) -> list[tuple[Field, bool]]:
-    """[(field, descending)] of "Date DESC, InvoiceNumber"."""
+    """Parse "Date DESC, InvoiceNumber" into [(field, descending)]."""
     out = []
     for part in text.split(","):
         words = part.split()

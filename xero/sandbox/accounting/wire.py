@@ -1,4 +1,4 @@
-"""Dates, amounts and JSON as they travel. Inside, a date is "2026-03-31" and an instant is whole
+"""Dates, amounts and JSON on the wire. Inside, a date is "2026-03-31" and an instant is whole
 milliseconds (UTC).
 """
 
@@ -21,7 +21,7 @@ _ISO_DATE = re.compile(
 
 
 def naive_utc(moment: datetime) -> datetime:
-    """UTC without a zone, cut to the millisecond: what webhooks and the ledger carry."""
+    """Return UTC without a zone, cut to the millisecond, as webhooks and the ledger have it."""
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
@@ -37,7 +37,7 @@ def from_ms(ms: int) -> datetime:
 
 @lru_cache(maxsize=8192)
 def date_on_wire(day: str) -> str:
-    """ "2018-10-20" as "/Date(1539993600000+0000)/": midnight, never shifted into a zone."""
+    """Write "2018-10-20" as "/Date(1539993600000+0000)/": midnight, never shifted into a zone."""
     return f"/Date({to_ms(datetime.fromisoformat(day))}+0000)/"
 
 
@@ -46,13 +46,13 @@ def instant_on_wire(ms: int) -> str:
 
 
 def instant_as_text(ms: int) -> str:
-    """As in UpdatedDateUTCString: to the second, with Z."""
+    """Write an instant as in UpdatedDateUTCString: to the second, with Z."""
     return from_ms(ms).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def read_date(text: str) -> str | None:
-    """The day that a request names, or None when Xero would not take it (a blank between date and
-    time, 31 June).
+    """Return the day that a request names, or None if Xero would refuse it (31 June, a blank before
+    the time).
     """
     if match := _MS_DATE.fullmatch(text):
         try:
@@ -68,7 +68,7 @@ def read_date(text: str) -> str | None:
 
 
 def day_in_words(day: str) -> str:
-    """ "2026-03-31" as "31 March 2026", the way Xero's messages print it."""
+    """Write "2026-03-31" as "31 March 2026", as Xero's messages do."""
     moment = date.fromisoformat(day)
     return f"{moment.day} {moment:%B %Y}"
 
@@ -78,7 +78,7 @@ def dump(value: Mapping[str, Any]) -> bytes:
 
 
 def load(body: bytes) -> Any:
-    """Parsed JSON with Decimals. Raises ValueError for anything that is no JSON, NaN and Infinity
+    """Parse JSON with Decimals. Raises ValueError for anything that is not JSON, NaN and Infinity
     included.
     """
     return simplejson.loads(body.decode("utf-8-sig"), use_decimal=True, parse_constant=_no_constant)

@@ -1,5 +1,5 @@
-"""The changes of one request: read through, all or nothing, undone element by element where Xero
-allows a mixture.
+"""The changes of one request: visible to it at once, stored all or none, undone per element where
+Xero allows it.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,9 @@ class Work:
         return document
 
     def all_with(self, kind: str, key: str, value: str) -> list[Document]:
-        """Documents whose indexed field `key` is `value`, by id, this request's changes included."""
+        """Return the documents whose indexed field `key` is `value`, by id, with the changes of
+        this request.
+        """
         ids = set(self.organisation.ids_with(kind, key, value))
         touched = self.changed.get(kind, {})
         ids -= touched.keys()
@@ -60,7 +62,7 @@ class Work:
         return [self.get(kind, id) for id in sorted(ids)]
 
     def put(self, kind: str, document: Document, change: str | None) -> Document:
-        """`change` is CREATE, UPDATE or None when no webhook would tell of it."""
+        """Store a document. `change` is CREATE, UPDATE, or None if no webhook reports it."""
         id = document[ID_FIELDS[kind]]
         self.changed.setdefault(kind, {})[id] = document
         if kind == "invoice":

@@ -1,4 +1,4 @@
-"""PUT and POST: bodies read, elements written one after the other, answers and refusals in Xero's
+"""PUT and POST requests: read the body, write the elements one by one, answer or refuse in Xero's
 words.
 """
 
@@ -25,8 +25,8 @@ _DATES = ("Date", "DueDate", "ExpectedPaymentDate", "PlannedPaymentDate")
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one element: the id of what was written, or the reasons that refuse it beside what was
-    sent.
+    """The outcome of one element: the id of what was written, or the reasons for refusing it beside
+    what was sent.
     """
 
     id: str
@@ -39,7 +39,9 @@ class Outcome:
 
 
 def elements(resource: Resource, request: Request) -> list[Document]:
-    """The objects of the body, wrapped or single, read by their shape. Raises PostDataInvalid."""
+    """Return the objects of the body, wrapped or single, read by their shape. Raises
+    PostDataInvalid.
+    """
     if len(request.body) > LARGEST_BODY:
         raise PlainRefusal(413, "The request body is larger than 3.5 MB")
     raw = _parsed(resource, request)
@@ -74,7 +76,7 @@ def _parsed(resource: Resource, request: Request) -> Any:
 def write(
     work: Work, resource: Resource, request: Request, query: Query, id: str | None
 ) -> list[Outcome]:
-    """Writes every element. Without summarizeErrors=false one bad element undoes all of them."""
+    """Write every element. Without summarizeErrors=false one bad element undoes all of them."""
     given = elements(resource, request)
     if id is not None and len(given) != 1:
         raise PostDataInvalid(f"Exactly one {resource.singular} is expected")
@@ -90,14 +92,14 @@ def lenient(query: Query) -> bool:
 
 
 def unmade(resource: Resource, given: Document) -> Document:
-    """An element that Xero did not make, in a good answer: an id of zeros, HasErrors, and not a
-    word why.
+    """Build an element that Xero did not write, in a good answer: an id of zeros, HasErrors, and no
+    reason.
     """
     return {resource.id_field: ZERO_ID, **given, "HasErrors": True}
 
 
 def echo(resource: Resource, outcome: Outcome, *, inside: bool = False) -> Document:
-    """A refused element as Xero sends it back: what was sent, an id of zeros where there is none,
+    """Build a refused element as Xero returns it: what was sent, an id of zeros where it has none,
     the messages.
 
     `inside`: each reason stands only where it belongs, at a line, at the contact.

@@ -1,5 +1,5 @@
-"""The API's first language: what an answer looks like without `Accept: application/json`, and
-simple XML bodies.
+"""XML, the default of the API: answers without `Accept: application/json`, and simple XML
+bodies.
 """
 
 import re
@@ -37,21 +37,23 @@ _DEEPEST = 20
 
 
 class _Builder(TreeBuilder):
-    """Refuses a document type, and with it every entity that could be expanded or fetched."""
+    """A tree builder that refuses a document type, and with it every entity that could be expanded
+    or fetched.
+    """
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise PostDataInvalid("XML for post data was invalid: a document type is not accepted")
 
 
 def answer(body: bytes) -> bytes:
-    """The JSON answer `body` as Xero's Response document."""
+    """Convert the JSON answer `body` to Xero's Response document."""
     root = Element("Response", _SCHEMAS)
     _fill(root, load(body))
     return _text_of(root)
 
 
 def error(body: bytes, singular: str = "") -> bytes:
-    """The JSON error `body` as Xero's ApiException document; its elements are of the type
+    """Convert the JSON error `body` to Xero's ApiException document; its elements are of the type
     `singular`.
     """
     root = Element("ApiException", _SCHEMAS)
@@ -62,8 +64,8 @@ def error(body: bytes, singular: str = "") -> bytes:
 
 
 def read(body: bytes, plural: str, singular: str, shape: Mapping[str, Read]) -> Any:
-    """A body like <Invoices><Invoice>…</Invoice></Invoices>, or one bare element, as the JSON of
-    the same.
+    """Convert a body like <Invoices><Invoice>…</Invoice></Invoices>, or one bare element, to the
+    same JSON.
     """
     try:
         root = fromstring(body, XMLParser(target=_Builder()))  # noqa: S314  no document type, so no entities

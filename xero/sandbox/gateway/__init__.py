@@ -1,1 +1,1 @@
-"""What stands before the ledgers: tokens, scopes, limits, idempotency keys, faults."""
+"""The gateway before the ledgers: tokens, scopes, limits, idempotency keys, faults."""

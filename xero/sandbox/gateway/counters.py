@@ -1,4 +1,4 @@
-"""Counts and remembers the calls that arrived, for tests and for the pages."""
+"""Counts and the latest calls, for tests and for the pages."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -9,7 +9,9 @@ KEPT = 2000
 
 @dataclass
 class Counters:
-    """`calls` by (tenant id or "", method, endpoint, status); `recent` newest last. In memory only."""
+    """The calls by (tenant id or "", method, endpoint, status), and the recent ones, newest last.
+    In memory only.
+    """
 
     calls: Counter[tuple[str, str, str, int]] = field(default_factory=Counter)
     recent: deque[tuple[float, str, str, str, int, str]] = field(

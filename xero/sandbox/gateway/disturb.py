@@ -1,4 +1,4 @@
-"""Carries a fault out on a request, before or after the call is executed."""
+"""Execution of a fault on a request, before or after the call is executed."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ DRIPS = 20
 
 
 async def before(fault: Fault | None, request: web.Request) -> web.Response | None:
-    """The answer that stands in for the call, or None when it is to be executed."""
+    """Return the answer that replaces the call, or None if it is to be executed."""
     kind = fault.kind if fault else ""
     if fault:
         await request.read()  # else the caller notices while it is still sending
@@ -37,7 +37,7 @@ async def before(fault: Fault | None, request: web.Request) -> web.Response | No
 async def after(
     fault: Fault | None, request: web.Request, answer: web.StreamResponse
 ) -> web.StreamResponse:
-    """What goes out instead of, or as, the executed call's answer."""
+    """Return what goes out instead of, or as, the answer of the executed call."""
     kind = fault.kind if fault else ""
     if kind in {"error_500_after", "error_500_remembered"}:
         return server_error()
@@ -64,7 +64,7 @@ def _unavailable() -> web.Response:
 
 
 def _reset(request: web.Request) -> web.Response:
-    """Closes with RST: SO_LINGER with no time drops what is unsent."""
+    """Close with RST: SO_LINGER with no time drops what is unsent."""
     transport = request.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")
@@ -74,7 +74,7 @@ def _reset(request: web.Request) -> web.Response:
 
 
 async def _silence(request: web.Request, seconds: float) -> None:
-    """Until the time is over or the caller has gone."""
+    """Wait until the time is over or the caller has disconnected."""
     end = time.monotonic() + seconds
     # polled: a transport tells nobody that it closed
     while (  # noqa: ASYNC110

@@ -1,4 +1,4 @@
-"""What can be made to go wrong on purpose: with calls to Xero, and with the webhooks it sends."""
+"""Faults that can be switched on: in calls to Xero, and in the webhooks that it sends."""
 
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
@@ -46,12 +46,12 @@ ACCOUNTING = "/api.xro/*"
 
 @dataclass
 class Fault:
-    """`remaining` None means always. `path` may hold * and ?; `method` and `tenant_id` empty mean
-    any.
+    """A fault. `remaining` None means always; empty `method` and `tenant_id` mean any; `path` may
+    hold * and ?.
 
-    `seconds`: how late a slow answer is, how long silence lasts, or the Retry-After of a 429 (0:
-    its window). `retry_after`: how that is written: "" in seconds, "date", "missing", or any text,
-    which is sent as it stands.
+    `seconds` is the delay of a slow answer, the length of a silence, or the Retry-After of a 429
+    (0: that of its window). `retry_after` is how that is written: "" in seconds, "date", "missing",
+    or any text, which is sent as it stands.
     """
 
     kind: str
@@ -74,13 +74,13 @@ class Fault:
 
 @dataclass
 class Faults:
-    """In the order they were switched on; the first that matches is taken. A restart forgets them."""
+    """The active faults, oldest first; the first that matches is taken. A restart clears them."""
 
     active: list[Fault] = field(default_factory=list)
     _ids: Any = field(default_factory=lambda: count(1))
 
     def add(self, **given: Any) -> Fault:
-        """Raises ValueError for a kind that does not exist or a count below one."""
+        """Switch a fault on. Raises ValueError for an unknown kind or a count below one."""
         fault = Fault(**given)
         if fault.kind not in KINDS:
             raise ValueError(f"unknown fault {fault.kind!r}; there are: {', '.join(KINDS)}")
@@ -94,14 +94,14 @@ class Faults:
         return fault
 
     def take(self, method: str, path: str, tenant_id: str = "") -> Fault | None:
-        """The fault for this call, counted down."""
+        """Return the fault for this call, and count it down."""
         for fault in self.active:
             if fault.matches(method, path, tenant_id):
                 return self._use(fault)
         return None
 
     def take_webhook(self) -> str | None:
-        """The kind of the fault for this delivery, counted down."""
+        """Return the kind of the fault for this delivery, and count it down."""
         for fault in self.active:
             if fault.kind in WEBHOOK_KINDS:
                 return self._use(fault).kind

@@ -1,4 +1,4 @@
-"""Xero's rate limits: 5 at once, 60 a minute and N a day per organisation and app; 10,000 a minute
+"""Xero's rate limits: 5 at once, 60 a minute and N a day per organisation and app, 10,000 a minute
 per app.
 
 Fixed windows whose start differs per organisation. Refused calls are not counted.
@@ -18,7 +18,9 @@ DAY = 24 * 3600
 
 @dataclass(frozen=True)
 class Refusal:
-    """`problem` is X-Rate-Limit-Problem; `retry_after` in seconds, None when Xero sends no
+    """A refused call.
+
+    `problem` is X-Rate-Limit-Problem; `retry_after` is in seconds, None if Xero sends no
     Retry-After.
     """
 
@@ -27,7 +29,7 @@ class Refusal:
 
 
 @dataclass
-class Window:
+class RateWindow:
     """A fixed window of `seconds`, shifted by `offset`; `used` counts since it began."""
 
     seconds: int
@@ -46,19 +48,19 @@ class Window:
 
 @dataclass
 class Meter:
-    """One organisation seen by one app."""
+    """The use of one organisation by one app."""
 
-    minute: Window
-    day: Window
+    minute: RateWindow
+    day: RateWindow
     in_flight: int = 0
     most_in_flight: int = 0
     changed: bool = False
 
 
 def _new_meter(name: str, minute: int) -> Meter:
-    """`minute` is how many seconds one has."""
+    """Return a meter; `minute` is the length of a minute in seconds."""
     start = crc32(name.encode())
-    return Meter(Window(minute, start % minute), Window(DAY, start % DAY))
+    return Meter(RateWindow(minute, start % minute), RateWindow(DAY, start % DAY))
 
 
 @dataclass
@@ -67,7 +69,7 @@ class Limits:
     clock: Clock
     config: Config
     meters: dict[str, Meter] = field(default_factory=dict)
-    apps: dict[str, Window] = field(default_factory=dict)
+    apps: dict[str, RateWindow] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, day in self.storage.load("day_limits").items():
@@ -81,12 +83,14 @@ class Limits:
             known = self.meters[name] = _new_meter(name, self.config.minute_seconds)
         return known
 
-    def _app(self, client_id: str) -> Window:
+    def _app(self, client_id: str) -> RateWindow:
         minute = self.config.minute_seconds
-        return self.apps.setdefault(client_id, Window(minute, crc32(client_id.encode()) % minute))
+        return self.apps.setdefault(
+            client_id, RateWindow(minute, crc32(client_id.encode()) % minute)
+        )
 
     def enter(self, client_id: str, meter: Meter) -> Refusal | None:
-        """Counts the call in, unless a limit refuses it. Who enters must `leave`."""
+        """Count the call in, unless a limit refuses it. Each call that enters must `leave`."""
         app = self._app(client_id)
         refusal = self._refusal(app, meter)
         if refusal is None:
@@ -98,7 +102,7 @@ class Limits:
             app.used += 1
         return refusal
 
-    def _refusal(self, app: Window, meter: Meter) -> Refusal | None:
+    def _refusal(self, app: RateWindow, meter: Meter) -> Refusal | None:
         now = self.clock.timestamp()
         meter.minute.roll(now)
         meter.day.roll(now)
@@ -127,7 +131,9 @@ class Limits:
         }
 
     def flush(self) -> None:
-        """Day counts outlive the process; called every few seconds instead of at every call."""
+        """Save day counts, which outlive the process; called every few seconds instead of at every
+        call.
+        """
         changed = {name: meter for name, meter in self.meters.items() if meter.changed}
         if not changed:
             return

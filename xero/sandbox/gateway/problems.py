@@ -45,10 +45,10 @@ def not_connected() -> web.Response:
 
 
 def too_many(refusal: Refusal, headers: Mapping[str, str], written: str = "") -> web.Response:
-    """Without a body: what Xero's holds is not known, so nobody may read one.
+    """Answer 429 without a body: what Xero's holds is not known, so no client may rely on one.
 
-    `written`: how Retry-After is sent: "" in seconds, "date" as some proxies do, "missing", or this
-    very text.
+    `written` is how Retry-After is sent: "" in seconds, "date" as some proxies do, "missing", or
+    this very text.
     """
     answer = web.Response(status=429, headers={**headers, "X-Rate-Limit-Problem": refusal.problem})
     if refusal.retry_after is not None and written != "missing":

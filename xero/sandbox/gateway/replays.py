@@ -18,7 +18,7 @@ LONGEST_KEY = 128
 
 
 class ReplayError(Exception):
-    """The key cannot be used; `status` is what to answer."""
+    """A key that cannot be used; `status` is that of the answer."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
@@ -28,7 +28,7 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True)
 class Remembered:
-    """`answer` None while the first call runs; `at` in seconds since 1970."""
+    """A remembered call. `answer` is None while it runs; `at` is in seconds since 1970."""
 
     fingerprint: str
     at: int
@@ -46,7 +46,8 @@ class Replays:
     def begin(
         self, client_id: str, key: str, url: str, tenant_id: str, request: Request
     ) -> Response | None:
-        """The remembered answer, or None for a first call: then `finish` or `abandon` must follow.
+        """Return the remembered answer, or None for a first call, after which `finish` or `abandon`
+        must follow.
 
         Raises ReplayError for a key that is too long, in use, or of another request.
         """
@@ -81,11 +82,11 @@ class Replays:
         self._storage.save("replays", name, document)
 
     def abandon(self, client_id: str, key: str) -> None:
-        """The first call never reached the ledger: as if the key had not been used."""
+        """Forget a key whose first call never reached the ledger, as if it had not been used."""
         self._known.pop(f"{client_id}:{key}", None)
 
     def _forget_old(self) -> None:
-        """Oldest first, as they were entered; stops at the first that is young or still running."""
+        """Remove old keys, oldest first, up to the first one that is recent or still running."""
         too_old = self._clock.timestamp() - self._config.idempotency_seconds
         while self._known:
             name, oldest = next(iter(self._known.items()))

@@ -21,7 +21,7 @@ LIMIT_KINDS = {"limit_minute": "minute", "limit_day": "day", "limit_concurrent":
 
 
 def authenticate(world: World, authorisation: str) -> Access | web.Response:
-    """The bearer token's access, or the 401 that Xero gives."""
+    """Return the access of the bearer token, or the 401 that Xero gives."""
     kind, _, token = authorisation.partition(" ")
     if kind.lower() != "bearer" or not token:
         return problems.unauthorised()

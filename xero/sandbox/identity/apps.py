@@ -10,10 +10,10 @@ from xero.sandbox.storage import Storage
 
 @dataclass(frozen=True)
 class App:
-    """`client_secret` None makes it a PKCE app; it may be two with a comma between, as at Xero
-    while one is replaced.
+    """An app. With `client_secret` None it is a PKCE app.
 
-    `scopes` is both, broad or granular.
+    While a secret is replaced, it may be two with a comma between, as at Xero. `scopes` is both,
+    broad or granular.
     """
 
     client_id: str
@@ -24,7 +24,7 @@ class App:
     bulk_connect: bool = False
 
     def owns_secret(self, given: str | None) -> bool:
-        """A PKCE app has no secret, and must not send one."""
+        """Check the secret. A PKCE app has none, and must not send one."""
         if self.client_secret is None or given is None:
             return self.client_secret is given
         secrets = self.client_secret.split(",")
@@ -32,8 +32,9 @@ class App:
 
 
 class Apps:
-    """By client id. The first is the one the command line describes; the webhook subscription
-    belongs to it.
+    """The apps by client id.
+
+    The first one is that of the command line; the webhook subscription belongs to it.
     """
 
     def __init__(self, storage: Storage, config: Config) -> None:
@@ -43,8 +44,8 @@ class Apps:
         self._register(config)
 
     def _register(self, config: Config) -> None:
-        """What the command line asks for wins; what it leaves at its default stays as it was
-        changed on the page.
+        """Save the main app. Options of the command line win; those left at their default keep what
+        the page set.
         """
         main = self._known(config.client_id, "TaskJuice", config)
         changes: dict[str, Any] = {"client_secret": config.client_secret}
@@ -69,8 +70,9 @@ class Apps:
         self._storage.save("apps", app.client_id, asdict(app))
 
     def change(self, client_id: str, changes: dict[str, Any]) -> App:
-        """Registers a new app when the id is unknown. Raises TypeError for a field that apps do not
-        have.
+        """Change an app, or register a new one if the id is unknown.
+
+        Raises TypeError for a field that apps do not have.
         """
         known = self.by_id.get(client_id)
         app = (

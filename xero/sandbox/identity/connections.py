@@ -1,4 +1,4 @@
-"""Which Xero user has connected which organisation to which app, as `GET /connections` tells it."""
+"""The connections between Xero users, organisations and apps, as in `GET /connections`."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,8 +12,10 @@ from xero.sandbox.storage import Storage
 
 @dataclass(frozen=True)
 class Connection:
-    """Times as Xero writes them: no zone, seven digits. A deleted one is kept: reconnecting keeps
-    `created`.
+    """A connection.
+
+    Times are written as Xero does, without a zone and with seven digits. A deleted connection is
+    kept, because reconnecting keeps `created`.
     """
 
     id: str
@@ -65,7 +67,7 @@ class Connections:
     def connect(
         self, client_id: str, user_id: str, tenants: Iterable[str], auth_event_id: str
     ) -> None:
-        """One consent: makes or renews a connection per organisation."""
+        """Create or renew a connection per organisation of one consent."""
         at = _stamp(self._clock())
         self._save(
             *(self._renewed(client_id, user_id, tenant, auth_event_id, at) for tenant in tenants)
@@ -81,7 +83,9 @@ class Connections:
         return replace(known, id=id, auth_event_id=event, updated=at, deleted=False)
 
     def live(self, client_id: str | None = None, user_id: str | None = None) -> list[Connection]:
-        """Ordered by their random id: Xero promises no useful order."""
+        """Return the connections that are not deleted, ordered by their random id: Xero promises no
+        useful order.
+        """
         found = (
             connection
             for connection in self._all.values()
@@ -95,7 +99,7 @@ class Connections:
         return f"{client_id}:{user_id}:{tenant_id}" in self._live
 
     def is_connected(self, client_id: str, tenant_id: str) -> bool:
-        """By anybody: that is what webhooks ask."""
+        """Return True if any user has connected the organisation, which is what webhooks need."""
         return self._tenants[client_id, tenant_id] > 0
 
     def delete(self, connections: Iterable[Connection]) -> None:

@@ -1,4 +1,4 @@
-"""The login and consent page of login.xero.com: who, which organisations, allow or cancel."""
+"""The login and consent page of login.xero.com: person, organisations, allow or cancel."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ DENIED = "TenantConsent status DENIED"
 
 
 class ConsentError(Exception):
-    """Shown on Xero's own page, never sent back to the app: the app's address cannot be trusted, or
-    is no use.
+    """An error on Xero's own page.
+
+    It is never sent back to the app, because the app's address cannot be trusted or used.
     """
 
     def __init__(self, error: str, description: str) -> None:
@@ -37,12 +38,12 @@ class Ask:
 
     @property
     def books(self) -> bool:
-        """Whether organisations are asked for, not only who the person is."""
+        """Return True if organisations are requested, not only the identity of the person."""
         return any(scope.startswith("accounting.") for scope in self.scopes)
 
 
 def check(world: World, query: Mapping[str, str]) -> Ask:
-    """Raises ConsentError as Xero would refuse."""
+    """Check an authorisation request. Raises ConsentError as Xero would refuse it."""
     app = world.apps.by_id.get(query.get("client_id", ""))
     if app is None:
         raise ConsentError("unauthorized_client", "Unknown client or client not enabled")
@@ -84,7 +85,7 @@ def _challenge(app: App, query: Mapping[str, str]) -> str:
 
 
 def allow(world: World, ask: Ask, person: Person, tenants: Sequence[str]) -> str:
-    """Connects the organisations; returns the address to go back to, with the code."""
+    """Connect the organisations, and return the URL to go back to, with the code."""
     grant = world.grants.consent(ask.app, person.id, ask.scopes)
     world.connections.connect(ask.app.client_id, person.id, tenants, grant.auth_event_id)
     code = world.grants.issue_code(grant, ask.redirect_uri, ask.nonce, ask.challenge)
@@ -108,9 +109,9 @@ def back(ask: Ask, answer: Mapping[str, str]) -> str:
 
 
 def problem_with(world: World, ask: Ask, person: Person, tenants: Sequence[str]) -> str | None:
-    """Why this choice cannot be allowed.
+    """Return the reason why this choice cannot be allowed, or None.
 
-    No organisation will do for who only signs in, or is connected already.
+    A person who only signs in, or is connected already, need not choose an organisation.
     """
     if any(tenant not in world.tenants_of(person) for tenant in tenants):
         return "This organisation is not yours to connect."

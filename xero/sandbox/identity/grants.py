@@ -1,4 +1,6 @@
-"""Authorisation codes and refresh tokens: single use, rotation, grace, idleness (facts: lifetimes)."""
+"""Authorisation codes and refresh tokens: single use, rotation, grace, idleness (facts:
+lifetimes).
+"""
 
 import hashlib
 import hmac
@@ -20,7 +22,7 @@ IDLE_SECONDS = 60 * 24 * 3600
 
 
 class GrantError(Exception):
-    """What the token endpoint answers with status 400."""
+    """An error that the token endpoint answers with status 400."""
 
     def __init__(self, error: str, description: str = "") -> None:
         super().__init__(description or error)
@@ -30,8 +32,8 @@ class GrantError(Exception):
 
 @dataclass(frozen=True)
 class Grant:
-    """What one consent gave: carried by its code and by every token that follows from it. Times in
-    whole seconds.
+    """The result of one consent, carried by its code and by all tokens that follow. Times are whole
+    seconds.
     """
 
     client_id: str
@@ -54,7 +56,9 @@ class Code:
 
 @dataclass(frozen=True)
 class RefreshToken:
-    """`first_used` starts the grace in which the replaced token may be presented again."""
+    """A refresh token. `first_used` starts the grace period in which a replaced token may be used
+    again.
+    """
 
     grant: Grant
     issued: int
@@ -87,7 +91,9 @@ class Grants:
         return int(self._clock.timestamp())
 
     def consent(self, app: App, user_id: str, scopes: Iterable[str]) -> Grant:
-        """A new consent. Accounting scopes add up with those this user gave this app before."""
+        """Return a new grant. Accounting scopes add up with those that this user gave this app
+        before.
+        """
         asked = list(scopes)
         key = f"{app.client_id}:{user_id}"
         before = self._consents.get(key, [])
@@ -113,7 +119,9 @@ class Grants:
     def exchange(
         self, app: App, code: str, redirect_uri: str, verifier: str
     ) -> tuple[Code, str | None]:
-        """The code's grant and its first refresh token, None without offline_access."""
+        """Return the code with its grant, and its first refresh token (None without
+        offline_access).
+        """
         known = self.codes.get(code)
         if known is None or known.grant.client_id != app.client_id:
             raise self._refuse("unknown code", app)
@@ -147,8 +155,9 @@ class Grants:
         return known.grant, self._save_token(token_urlsafe(32), RefreshToken(known.grant, now))
 
     def revoke(self, app: App, token: str) -> Grant | None:
-        """Every token of this user and app; None when the token is not the app's (the answer is 200
-        all the same).
+        """Revoke every token of this user and app.
+
+        Returns None if the token is not the app's; the answer is 200 all the same.
         """
         known = self.tokens.get(token)
         if known is None or known.grant.client_id != app.client_id:
@@ -197,7 +206,9 @@ class Grants:
         )
 
     def _refuse(self, why: str, app: App) -> GrantError:
-        """Xero says no more than invalid_grant; why is kept for the sandbox's own page."""
+        """Return the error. Xero says no more than invalid_grant; the reason is kept for the
+        sandbox's page.
+        """
         self.issued["invalid_grant"] += 1
         self.history.append(
             {"kind": "invalid_grant", "client_id": app.client_id, "why": why, "at": self._now()}
@@ -206,7 +217,9 @@ class Grants:
 
 
 def _proves(challenge: str, verifier: str) -> bool:
-    """PKCE, S256. A verifier for a code without a challenge is refused, as IdentityServer does."""
+    """Check PKCE with S256. A verifier for a code without a challenge is refused, as IdentityServer
+    does.
+    """
     if not challenge or not verifier:
         return challenge == verifier
     if not 43 <= len(verifier) <= 128:

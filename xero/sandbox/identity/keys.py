@@ -1,4 +1,4 @@
-"""Signs access and id tokens (RS256) and reads them back; the key pair survives a restart."""
+"""Signing and verification of access and id tokens (RS256); the key pair survives a restart."""
 
 import base64
 import hashlib
@@ -15,12 +15,12 @@ CACHED_TOKENS = 10_000
 
 
 class BadTokenError(Exception):
-    """Not a token of this sandbox."""
+    """A token that is not one of this sandbox."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """A verified access token; `expires` in seconds since 1970."""
+    """A verified access token. `expires` is in seconds since 1970."""
 
     client_id: str
     user_id: str
@@ -46,7 +46,9 @@ class Keys:
         return jwt.encode(claims, self._private, algorithm="RS256", headers={"kid": self.kid})
 
     def read(self, token: str) -> Access:
-        """Expired tokens too: what to answer to them is the caller's. Raises BadTokenError."""
+        """Verify a token, expired or not: the caller decides what to answer. Raises
+        BadTokenError.
+        """
         access = self._seen.get(token)
         if access is None:
             access = self._verify(token)
@@ -75,19 +77,19 @@ class Keys:
             raise BadTokenError(str(error)) from error
 
     def jwks(self) -> dict[str, Any]:
-        """The public half, as identity.xero.com publishes it."""
+        """Return the public key, as identity.xero.com publishes it."""
         numbers = self._public.public_numbers()
         key = {"kty": "RSA", "use": "sig", "kid": self.kid, "alg": "RS256"}
         return {"keys": [{**key, "e": _unsigned(numbers.e), "n": _unsigned(numbers.n)}]}
 
 
 def half_hash(token: str) -> str:
-    """OpenID Connect's `at_hash`: the left half of the SHA-256."""
+    """Return OpenID Connect's `at_hash`: the left half of the SHA-256."""
     return encode(hashlib.sha256(token.encode()).digest()[:16])
 
 
 def encode(raw: bytes) -> str:
-    """Base64url without padding."""
+    """Encode as base64url without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 

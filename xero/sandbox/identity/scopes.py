@@ -1,5 +1,5 @@
-"""Xero's scopes, broad and granular, and which of them opens which endpoint (facts: granular-scopes
-FAQ, OpenAPI).
+"""Xero's scopes, broad and granular, and the endpoints that they open (facts: granular-scopes FAQ,
+OpenAPI).
 """
 
 from collections.abc import Iterable
@@ -74,7 +74,7 @@ READ_ONLY: dict[str, frozenset[str]] = {
 
 
 def refused(scopes: Iterable[str], kind: str) -> list[str]:
-    """The scopes that an app of this kind may not ask for, in the order asked."""
+    """Return the scopes that an app of this kind may not request, in their order."""
     return [scope for scope in scopes if scope not in ALLOWED[kind]]
 
 
@@ -92,8 +92,9 @@ def _accepted(endpoint: str, part: str, write: bool) -> frozenset[str] | None:
 
 
 def accepted(method: str, path: str) -> frozenset[str] | None:
-    """Scopes of which one is needed for `path` ("/Invoices/<id>/Attachments"); None for what Xero
-    does not have.
+    """Return the scopes of which one is needed for `path` ("/Invoices/<id>/Attachments").
+
+    Returns None for a path that Xero does not have.
     """
     parts = path.lower().split("/", 4)
     part = parts[3] if len(parts) > 3 else ""

@@ -1,4 +1,6 @@
-"""The token endpoint's answer and the claims inside its JWTs, as Xero issues them (facts 1.4)."""
+"""The answer of the token endpoint and the claims inside its JWTs, as Xero issues them (facts
+1.4).
+"""
 
 from typing import Any
 from uuid import uuid4
@@ -14,8 +16,10 @@ ID_SECONDS = 5 * 60
 def answer(
     keys: Keys, issuer: str, now: int, grant: Grant, refresh_token: str | None, nonce: str = ""
 ) -> dict[str, Any]:
-    """`issuer` is the sandbox's own base address, as its discovery document says. `now` in seconds
-    since 1970.
+    """Build the answer of the token endpoint.
+
+    `issuer` is the sandbox's own base URL, as in its discovery document. `now` is in seconds since
+    1970.
     """
     access_token = keys.sign(_access_claims(issuer, now, grant))
     body: dict[str, Any] = {}

@@ -24,7 +24,7 @@ NO_STORE = {"Cache-Control": "no-store, no-cache, max-age=0", "Pragma": "no-cach
 
 
 def disturbed(handler: Handler) -> Handler:
-    """Faults whose path matches this route apply to it; the call is counted."""
+    """Apply the faults that match this route, and count the call."""
 
     @wraps(handler)
     async def wrapper(request: web.Request) -> web.StreamResponse:
@@ -48,7 +48,7 @@ def disturbed(handler: Handler) -> Handler:
 
 
 def issuer(request: web.Request) -> str:
-    """The address that the caller used: the sandbox cannot be identity.xero.com."""
+    """Return the base URL that the caller used: the sandbox cannot be identity.xero.com."""
     return f"{request.scheme}://{request.host}"
 
 
@@ -73,8 +73,9 @@ def _consent_page(
 
 
 async def authorize(request: web.Request) -> web.Response:
-    """GET shows the page; POST is the person's choice: user, tenant (repeatable), action allow or
-    cancel.
+    """Show the page, or take the person's choice from a POST.
+
+    Its fields are user, tenant (repeatable), and action allow or cancel.
     """
     try:
         ask = consent.check(request.app[WORLD], request.query)
@@ -103,7 +104,9 @@ async def _decide(request: web.Request, ask: consent.Ask) -> web.Response:
 
 
 def _credentials(request: web.Request, form: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Client id and secret from Basic or the body. Raises GrantError for Basic that cannot be read."""
+    """Return client id and secret from Basic or the body. Raises GrantError for unreadable
+    Basic.
+    """
     kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "basic":
         secret = form.get("client_secret")
@@ -169,8 +172,9 @@ def _tokens(request: web.Request, app: App, form: Mapping[str, Any]) -> dict[str
 
 @disturbed
 async def revocation(request: web.Request) -> web.StreamResponse:
-    """200 whatever the token was (RFC 7009); a refresh token of the app takes the user's
-    connections with it.
+    """Revoke a token, with status 200 for any token (RFC 7009).
+
+    A refresh token of the app takes the user's connections with it.
     """
     try:
         app, form = await _client(request)

@@ -1,1 +1,1 @@
-"""What a person or a test uses: the pages and the control API."""
+"""The pages for people, and the control API for tests."""

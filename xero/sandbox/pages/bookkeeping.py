@@ -1,5 +1,5 @@
-"""What a person does inside Xero: changes to a ledger outside the API's limits, with the webhooks
-they cause.
+"""Changes that a person makes inside Xero: outside the API's limits, with the webhooks that they
+cause.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ JSON = {"accept": "application/json", "content-type": "application/json"}
 
 
 class RefusedError(Exception):
-    """Xero's own words why; `status` and `body` as the API would answer."""
+    """A refusal in Xero's own words; `status` and `body` are those of the API."""
 
     def __init__(self, status: int, body: Any) -> None:
         super().__init__("; ".join(messages(body)) or f"Xero answered {status}")
@@ -25,7 +25,7 @@ class RefusedError(Exception):
 
 
 def messages(body: Any) -> list[str]:
-    """The validation messages in an error body, or its own message."""
+    """Return the validation messages of an error body, or its own message."""
     if not isinstance(body, Mapping):
         return []
     elements = body.get("Elements") or []
@@ -36,8 +36,9 @@ def messages(body: Any) -> list[str]:
 
 
 def call(world: World, tenant_id: str, method: str, url: str, body: Any = None) -> Any:
-    """The parsed answer to `url` ("/Invoices?page=1"), Decimals for numbers. Raises RefusedError
-    unless it is a 200.
+    """Return the parsed answer to `url` ("/Invoices?page=1"), numbers as Decimals.
+
+    Raises RefusedError unless the status is 200.
     """
     parts = urlsplit(url)
     raw = b"" if body is None else simplejson.dumps(body, use_decimal=True).encode()
@@ -53,7 +54,7 @@ def call(world: World, tenant_id: str, method: str, url: str, body: Any = None) 
 
 
 def document(world: World, tenant_id: str, collection: str, id: str) -> dict[str, Any]:
-    """One invoice, contact, payment, account or item as the API shows it."""
+    """Return one invoice, contact, payment, account or item as the API shows it."""
     found: dict[str, Any] = call(world, tenant_id, "GET", f"/{collection}/{id}")[collection][0]
     return found
 
@@ -66,8 +67,8 @@ def pay(
     account_id: str = "",
     date: str = "",
 ) -> Any:
-    """A payment of `amount` (default: all that is due) from `account_id` (default: the first bank
-    account), today.
+    """Pay `amount` (default: all that is due) from `account_id` (default: the first bank account)
+    today.
     """
     invoice = document(world, tenant_id, "Invoices", invoice_id)
     payment = {
@@ -90,7 +91,9 @@ def accounts(world: World, tenant_id: str) -> list[dict[str, Any]]:
 
 
 def payable_accounts(world: World, tenant_id: str) -> list[dict[str, Any]]:
-    """Banks first, those without a code behind the others: what a payment may be booked to."""
+    """Return the accounts that a payment may be booked to: banks first, accounts without a code
+    last.
+    """
     active = accounts(world, tenant_id)
     banks = [account for account in active if account["Type"] == "BANK"]
     banks.sort(key=lambda account: "Code" not in account)

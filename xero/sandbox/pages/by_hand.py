@@ -1,4 +1,6 @@
-"""What only people do inside Xero, past any API: settings, merging contacts, credits, refunds."""
+"""Changes that only people make inside Xero and no API offers: settings, merging contacts, credits,
+refunds.
+"""
 
 from decimal import Decimal
 from typing import Any
@@ -21,14 +23,15 @@ REFUNDS = {
 
 
 def change_organisation(world: World, tenant_id: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Name, LegalName, Timezone, BaseCurrency, lock dates …; no webhook tells of them."""
+    """Change Name, LegalName, Timezone, BaseCurrency, lock dates …; no webhook reports them."""
     world.books.change(tenant_id, **fields)
     return dict(world.organisations[tenant_id].document)
 
 
 def merge_contacts(world: World, tenant_id: str, contact: str, into: str) -> dict[str, Any]:
-    """The contact is archived and names the other, which gets its documents; those do not count as
-    changed.
+    """Archive a contact that then names another, which gets its documents.
+
+    Those documents do not count as changed.
     """
     work = world.books.work(tenant_id, BY_HAND)
     merged, kept = work.get("contact", contact), work.get("contact", into)
@@ -81,8 +84,8 @@ def refund(
     currency: str = "",
     rate: Any = 1,
 ) -> dict[str, Any]:
-    """Pay a credit note, overpayment or prepayment out, from the first bank account. No webhook
-    tells of it.
+    """Pay a credit note, overpayment or prepayment out from the first bank account. No webhook
+    reports it.
     """
     work = world.books.work(tenant_id, BY_HAND)
     work.get("contact", contact)

@@ -1,5 +1,5 @@
-"""The control API: whatever the pages can do, as JSON under `/sandbox/api/` (docs/sandbox.md has
-examples).
+"""The control API: everything that the pages can do, as JSON under `/sandbox/api/` (examples:
+docs/sandbox.md).
 
 GET    health                            {"status": "ok"} when ready
 GET    state                             subscription, clock, settings, tokens issued, faults, limits, in one answer
@@ -51,7 +51,7 @@ MOST_IN_BURST = 100_000
 
 
 class ControlError(Exception):
-    """A wrong request to the control API; answered with its text."""
+    """A wrong request to the control API; its text is the answer."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -64,7 +64,7 @@ def _json(body: Any, status: int = 200) -> web.Response:
 
 
 def endpoint(act: Act) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Parses the JSON body, turns the returned value into the answer and mistakes into 4xx."""
+    """Parse the JSON body, and turn the returned value into the answer and mistakes into 4xx."""
 
     @wraps(act)
     async def handler(request: web.Request) -> web.Response:
@@ -156,7 +156,9 @@ async def details(world: World, request: web.Request, body: dict[str, Any]) -> A
 
 
 def by_person(act: Callable[..., Any]) -> Act:
-    """A change that only a person makes in Xero, with the body's fields as arguments."""
+    """Make an endpoint of a change that only a person makes in Xero; the body's fields are its
+    arguments.
+    """
 
     async def handle(world: World, request: web.Request, body: dict[str, Any]) -> Any:
         try:
@@ -181,8 +183,8 @@ async def app_change(world: World, request: web.Request, body: dict[str, Any]) -
 
 
 async def give_consent(world: World, request: web.Request, body: dict[str, Any]) -> Any:
-    """`url` is the address that the app sends the browser to; `organisations` are tenant ids or
-    names.
+    """Give consent at `url`, the address that the app sends the browser to; `organisations` are
+    tenant ids or names.
     """
     try:
         ask = consent.check(world, dict(parse_qsl(urlsplit(str(body.get("url", ""))).query)))

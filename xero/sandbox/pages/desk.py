@@ -1,4 +1,4 @@
-"""Pages as in Xero's developer portal, and the faults that Xero would rather not have."""
+"""Pages as in Xero's developer portal, and those of the faults."""
 
 from typing import Any
 
@@ -144,7 +144,7 @@ async def apps(request: web.Request) -> web.Response:
 
 
 def _grants(world: World) -> list[dict[str, Any]]:
-    """One row per app and user with a live refresh token."""
+    """Return one row per app and user with a live refresh token."""
     live: dict[tuple[str, str], int] = {}
     for token in world.grants.tokens.values():
         if not token.revoked and token.first_used is None:

@@ -1,4 +1,4 @@
-"""What the pages' forms mean in Xero's words. Xero itself says what is wrong with the values."""
+"""The forms of the pages, translated to Xero's fields. Xero itself validates the values."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Form = MultiDictProxy[Any]
 
 
 class FormError(Exception):
-    """The form is not one that the page sends."""
+    """A form that is not one of the page."""
 
 
 def text(form: Form, name: str) -> str:
@@ -23,7 +23,7 @@ def _given(**values: str) -> dict[str, str]:
 
 
 def _lines(form: Form) -> list[dict[str, str]]:
-    """Rows without a description are blank rows."""
+    """Return the lines. Rows without a description are blank rows."""
     columns = [
         form.getall(name, []) for name in ("line_id", "description", "quantity", "unit", "account")
     ]
@@ -41,7 +41,7 @@ def _lines(form: Form) -> list[dict[str, str]]:
 
 
 def invoice_from(form: Form, current: dict[str, Any]) -> dict[str, Any]:
-    """The fields that the form shows; for a saved invoice only those that may change."""
+    """Return the fields of the form; for a saved invoice only those that may change."""
     invoice: dict[str, Any] = _given(
         Date=text(form, "date"),
         DueDate=text(form, "due"),

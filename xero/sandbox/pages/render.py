@@ -1,4 +1,4 @@
-"""jinja2 for the sandbox's own pages."""
+"""Rendering of the sandbox's own pages with jinja2."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -22,12 +22,14 @@ def money(value: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """1.0000 → 1; 2.5000 → 2.5."""
+    """Format 1.0000 as 1, and 2.5000 as 2.5."""
     return "" if value in (None, "") else f"{Decimal(str(value)).normalize():f}"
 
 
 def price(value: Any) -> str:
-    """At least two decimals, without a thousands separator: it goes back in a form."""
+    """Format with at least two decimals and no thousands separator, since it goes back in a
+    form.
+    """
     if value in (None, ""):
         return ""
     exact = number(value)
@@ -35,7 +37,7 @@ def price(value: Any) -> str:
 
 
 def day(value: Any) -> str:
-    """2026-03-01T00:00:00 → 1 Mar 2026."""
+    """Format 2026-03-01T00:00:00 as 1 Mar 2026."""
     if not value:
         return ""
     date = datetime.fromisoformat(str(value)[:10])

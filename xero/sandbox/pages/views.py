@@ -1,4 +1,6 @@
-"""The sandbox's pages: organisations and their ledgers. Webhooks, faults and apps are in `desk`."""
+"""The sandbox's pages of organisations and their ledgers. Those of webhooks, faults and apps are in
+`desk`.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
@@ -29,7 +31,7 @@ STATUSES = ("DRAFT", "SUBMITTED", "AUTHORISED", "PAID", "VOIDED", "DELETED")
 
 
 def of_organisation(view: View) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Finds the organisation of the address, or 404."""
+    """Pass the organisation that the URL names to the view, or answer 404."""
 
     @wraps(view)
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -146,7 +148,7 @@ async def invoice(request: web.Request, world: World, tenant: str) -> web.Stream
 
 
 def _act_on_invoice(world: World, tenant: str, current: dict[str, Any], form: Form) -> str:
-    """Does what the pressed button says; returns the word for it."""
+    """Do what the pressed button says, and return the word for it."""
     id = current["InvoiceID"]
     action = text(form, "action")
     if action == "pay":
@@ -164,7 +166,7 @@ def _act_on_invoice(world: World, tenant: str, current: dict[str, Any], form: Fo
 
 @of_organisation
 async def contact(request: web.Request, world: World, tenant: str) -> web.StreamResponse:
-    """A new contact has the id "new"."""
+    """Show a contact. A new one has the id "new"."""
     id = request.match_info["id"]
     current = {} if id == "new" else bookkeeping.document(world, tenant, "Contacts", id)
     problem = ""
@@ -194,7 +196,7 @@ async def contact(request: web.Request, world: World, tenant: str) -> web.Stream
 async def own_pages_only(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """A form of another site must not change the sandbox behind a person's back."""
+    """Refuse forms of other sites, which must not change the sandbox behind a person's back."""
     origin = request.headers.get("Origin")
     is_form = request.method == "POST" and not request.path.startswith(("/api.xro/", "/connect/"))
     if is_form and origin not in (None, f"{request.scheme}://{request.host}"):

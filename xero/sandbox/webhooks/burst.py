@@ -1,4 +1,4 @@
-"""Many single-event deliveries at once, for load tests: real invoices, own sequence numbers,
+"""Many single-event deliveries at once for load tests: real invoices, own sequence numbers,
 connections reused.
 """
 
@@ -19,8 +19,10 @@ IDS_PER_ORGANISATION = 5000
 
 @dataclass(frozen=True)
 class Report:
-    """`seconds` from the first request to the last answer; `rate` per second; `statuses` counts by
-    answer.
+    """The figures of a burst.
+
+    `seconds` is from the first request to the last answer, `rate` is per second, `statuses` counts
+    the answers.
     """
 
     sent: int
@@ -34,7 +36,7 @@ class Report:
 
 
 def _resources(world: World, tenants: list[str], category: str) -> Iterator[tuple[str, str]]:
-    """(tenant, resource id), the organisations taking turns."""
+    """Yield (tenant, resource id), one organisation after the other in turn."""
     pools = []
     for tenant in tenants:
         organisation = world.organisations[tenant]
@@ -46,8 +48,8 @@ def _resources(world: World, tenants: list[str], category: str) -> Iterator[tupl
 def _prepare(
     world: World, count: int, tenants: list[str], category: str
 ) -> tuple[int, list[tuple[bytes, str]]]:
-    """Bodies and signatures beforehand, so that the run measures the receiver. Every event has its
-    own time.
+    """Make bodies and signatures beforehand, so that the run measures the receiver. Every event has
+    its own time.
     """
     key = world.outbox.subscription.key
     first = world.outbox.take_numbers(count)

@@ -26,7 +26,9 @@ class Deliveries:
         )
 
     def flush(self) -> None:
-        """Called every few seconds: a log need not cost a disk write per delivery."""
+        """Save the log. It is called every few seconds, since a log need not cost a disk write per
+        delivery.
+        """
         if self._unsaved:
             self._storage.save_many("deliveries", self._unsaved)
             self._unsaved = {}

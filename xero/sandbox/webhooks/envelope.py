@@ -1,6 +1,4 @@
-"""What a webhook looks like on the wire: Xero's key order, odd spacing and signature (facts 3.1,
-3.3).
-"""
+"""Webhooks on the wire: Xero's key order, odd spacing and signature (facts 3.1, 3.3)."""
 
 import base64
 import hashlib
@@ -19,7 +17,7 @@ INTENT_SEQUENCE = 0
 
 
 def event(tenant_id: str, category: str, type: str, resource_id: str, at: datetime) -> str:
-    """One event as JSON text; `at` is UTC, written with milliseconds and without a zone."""
+    """Return one event as JSON text. `at` is UTC, written with milliseconds and without a zone."""
     collection = COLLECTIONS.get(category, category.title() + "s")
     fields = {
         "resourceUrl": f"{RESOURCE_URL}/{collection}/{resource_id}",
@@ -45,7 +43,7 @@ def body(events: Sequence[str], first: int, last: int) -> bytes:
 
 
 def intent_body() -> bytes:
-    """The 95 bytes of an intent-to-receive probe: one space more than in deliveries."""
+    """Return the 95 bytes of an intent-to-receive probe: one space more than in deliveries."""
     return body([], INTENT_SEQUENCE, INTENT_SEQUENCE).replace(b'Sequence":0', b'Sequence": 0', 1)
 
 
@@ -54,7 +52,7 @@ def sign(key: str, raw: bytes) -> str:
 
 
 def one_character_off(signature: str) -> str:
-    """Differs in one character, in the middle: a comparison of the start would let it pass."""
+    """Change one character in the middle, which a comparison of only the start would miss."""
     place = len(signature) // 2
     other = "A" if signature[place] != "A" else "B"
     return signature[:place] + other + signature[place + 1 :]

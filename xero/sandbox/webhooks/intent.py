@@ -18,7 +18,9 @@ def _forged_signatures(key: str, raw: bytes) -> dict[str, str]:
 
 
 async def probe(sender: Sender, url: str, key: str) -> list[dict[str, Any]]:
-    """One document per probe: name, status, milliseconds, problem (None when passed)."""
+    """Run the probes, and return name, status, milliseconds and problem (None if passed) of
+    each.
+    """
     results = []
     raw = intent_body()
     for name, signature in _forged_signatures(key, raw).items():

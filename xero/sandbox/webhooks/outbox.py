@@ -1,5 +1,5 @@
-"""Events on their way to the receiver: gathered for a moment, sent in order, tried again, given up
-after a day.
+"""Events on their way to the receiver: gathered for a moment, sent in order, retried, dropped after
+a day.
 """
 
 import asyncio
@@ -57,8 +57,9 @@ class Outbox:
         return len(self._pending)
 
     def record(self, tenant_id: str, changes: Sequence[Change]) -> None:
-        """Numbers and stores the events of these changes, if the app is connected, subscribed and
-        was validated.
+        """Number and store the events of these changes.
+
+        Only if the app is connected and subscribed, and its subscription was validated.
         """
         current = self.subscription
         if not current.validated or not self.connections.is_connected(self.apps.main_id, tenant_id):
@@ -84,7 +85,9 @@ class Outbox:
         self.wake()
 
     def take_numbers(self, count: int) -> int:
-        """Uses up `count` sequence numbers without sending anything; returns the first of them."""
+        """Use up `count` sequence numbers without sending anything, and return the first of
+        them.
+        """
         first = self.subscription.sequence + 1
         self.subscription.sequence += count
         self._subscriptions.save()
@@ -94,7 +97,7 @@ class Outbox:
         self._wake.set()
 
     async def run(self) -> None:
-        """Never ends: sends what is due, then waits for more."""
+        """Send what is due, then wait for more, for ever."""
         while True:
             pause = self._pause()
             if pause is None or pause > 0:
@@ -103,7 +106,9 @@ class Outbox:
                 await self._send_next()
 
     def _pause(self) -> float | None:
-        """Seconds until something is to be sent; None: until somebody wakes us."""
+        """Return the seconds until the next delivery is due, or None if there is none until
+        `wake`.
+        """
         current = self.subscription
         if not self._pending or current.status not in (subscription.OK, subscription.RETRY):
             return None
@@ -138,7 +143,7 @@ class Outbox:
         await self._try(delivery, key)
 
     async def _gather(self, number: int) -> None:
-        """Waits a little for more events, so that there is an order to break."""
+        """Wait a little for more events, so that there is an order to break."""
         for _ in range(HOLD_SECONDS * 10):
             if len(self._pending) >= number:
                 return
@@ -177,7 +182,7 @@ class Outbox:
             self._subscriptions.save()
 
     def _failed(self) -> None:
-        """Again at once, then at a steady pace, until a day has passed since the first failure."""
+        """Retry at once, then at a steady pace, until a day has passed since the first failure."""
         current = self.subscription
         if current.status not in (subscription.OK, subscription.RETRY):
             return
@@ -205,8 +210,9 @@ class Outbox:
         )
 
     async def configure(self, url: str, key: str, categories: list[str]) -> None:
-        """A new or changed URL must prove itself; so must a disabled subscription that is saved
-        again.
+        """Save the subscription.
+
+        A new or changed URL must be validated; so must a disabled subscription that is saved again.
         """
         current = self.subscription
         if current.sequence == 0 and not current.url:
@@ -225,7 +231,9 @@ class Outbox:
             await self.prove()
 
     async def prove(self) -> bool:
-        """Sends the intent-to-receive probes; True when all passed and deliveries go out (again)."""
+        """Send the intent-to-receive probes, and return True if all passed, so that deliveries go
+        out.
+        """
         current = self.subscription
         current.probes = await intent.probe(self.sender, current.url, current.key)
         passed = all(result["problem"] is None for result in current.probes)
@@ -239,7 +247,7 @@ class Outbox:
         return passed
 
     def _drop_old(self) -> None:
-        """Events of a broken subscription are kept for 31 days."""
+        """Drop old events: those of a broken subscription are kept for 31 days."""
         oldest = self.clock.timestamp() - KEEP_EVENTS_SECONDS
         for id, document in self.storage.load("webhook_events").items():
             if int(document["at"]) < oldest:
@@ -247,7 +255,7 @@ class Outbox:
                 self.storage.delete("webhook_events", id)
 
     def send_event(self, tenant_id: str, change: Change) -> None:
-        """A test event: as if the change had happened, connected or not."""
+        """Send a test event as if the change had happened, connected or not."""
         self._add(
             [envelope.event(tenant_id, change.category, change.type, change.resource_id, change.at)]
         )

@@ -1,4 +1,4 @@
-"""Posts webhooks and judges the answers as strictly as Xero does."""
+"""Posting of webhooks, with answers judged as strictly as Xero does."""
 
 import asyncio
 import time
@@ -16,8 +16,10 @@ HAS_COOKIE = "Response contains a cookie"
 
 @dataclass(frozen=True)
 class Attempt:
-    """`status` None when no answer came; `milliseconds` until it did; `problem` None when Xero
-    would be content.
+    """A delivery attempt.
+
+    `status` is None if no answer came; `milliseconds` are until it did; `problem` is None if Xero
+    would accept it.
     """
 
     status: int | None
@@ -26,7 +28,7 @@ class Attempt:
 
 
 class Sender:
-    """Keeps its connections open between deliveries."""
+    """A client that keeps its connections open between deliveries."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -42,7 +44,9 @@ class Sender:
         return self._session
 
     async def post(self, url: str, body: bytes, signature: str, *, forged: bool = False) -> Attempt:
-        """`forged`: the signature is wrong on purpose, and only 401 will do."""
+        """Post a webhook. With `forged` the signature is wrong on purpose, and only 401 is
+        accepted.
+        """
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "x-xero-signature": signature,

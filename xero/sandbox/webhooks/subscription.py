@@ -1,4 +1,4 @@
-"""The app's webhook subscription: where to, which categories, how it stands."""
+"""The app's webhook subscription: URL, categories and status."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,8 +16,10 @@ DISABLED = "disabled"
 
 @dataclass
 class Subscription:
-    """`sequence` is the number of the last event. Times in seconds since 1970. `validated`: was OK
-    at least once.
+    """A subscription.
+
+    `sequence` is the number of the last event. Times are in seconds since 1970. `validated` is True
+    if it was OK at least once.
     """
 
     url: str = ""
@@ -37,7 +39,7 @@ class Subscription:
 
 
 class Subscriptions:
-    """There is one, of the main app. What the command line says wins over what is stored."""
+    """The one subscription, that of the main app. The command line wins over what is stored."""
 
     def __init__(self, storage: Storage, config: Config) -> None:
         self._storage = storage
