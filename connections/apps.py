@@ -16,13 +16,15 @@ class ConnectionsConfig(AppConfig):
         from connections.webhooks import retention as delivery_retention
         from taskjuice.queue import heartbeat
 
-        sweeping.add("waiting deliveries", seconds=2, run=fan_out.rewake_waiting)
-        sweeping.add("events that a write may have caused", seconds=1, run=fan_out.announce_decided)
-        sweeping.add("idle grants", seconds=3600, run=grants.refresh_idle)
-        sweeping.add("untold connect links", seconds=20, run=link_progress.wake_untold)
-        sweeping.add("ended connections", seconds=60, run=lifecycle.finish_disconnects)
-        sweeping.add("unchosen consents", seconds=300, run=consent_cleanup.clear_away)
-        sweeping.add("tenants at the provider", seconds=300, run=lifecycle.watch_listed)
+        sweeping.add_sweep("waiting deliveries", seconds=2, run=fan_out.rewake_waiting)
+        sweeping.add_sweep(
+            "events that a write may have caused", seconds=1, run=fan_out.announce_decided
+        )
+        sweeping.add_sweep("idle grants", seconds=3600, run=grants.refresh_idle)
+        sweeping.add_sweep("untold connect links", seconds=20, run=link_progress.wake_untold)
+        sweeping.add_sweep("ended connections", seconds=60, run=lifecycle.finish_disconnects)
+        sweeping.add_sweep("unchosen consents", seconds=300, run=consent_cleanup.clear_away)
+        sweeping.add_sweep("tenants at the provider", seconds=300, run=lifecycle.watch_listed)
         invariants.register()
         delivery_retention.register()
         checks.register()

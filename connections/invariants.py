@@ -43,9 +43,9 @@ SELECT 'connect link ' || id, untold_since, 'its sender has not been told what c
 
 
 def register() -> None:
-    invariants.add("connect link", LINK_OUTCOMES)
-    invariants.add("delivery", DELIVERIES)
-    invariants.add("event", EVENTS)
-    invariants.add("write", WRITES)
-    invariants.add("token refresh", REFRESHES)
-    invariants.add("consent", CONSENTS, extra=CHOOSE_WITHIN + timedelta(minutes=5))
+    invariants.add_check("connect link", LINK_OUTCOMES)
+    invariants.add_check("delivery", DELIVERIES)
+    invariants.add_check("event", EVENTS)
+    invariants.add_check("write", WRITES)
+    invariants.add_check("token refresh", REFRESHES)
+    invariants.add_check("consent", CONSENTS, extra=CHOOSE_WITHIN + timedelta(minutes=5))

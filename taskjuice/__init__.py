@@ -1,3 +1,3 @@
-"""TaskJuice: where a bookkeeping agency works its clients' Xero organisations."""
+"""TaskJuice: automation for bookkeeping agencies and their clients' Xero organisations."""
 
 __version__ = "0.1.0"

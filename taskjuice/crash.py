@@ -1,7 +1,7 @@
-"""Named places at which a process can be made to die, so that tests can kill it exactly there.
+"""Named points at which a test can have a process killed.
 
-`TASKJUICE_CRASH=journal.after_intent` in the environment of a started process; without it nothing
-happens.
+Set `TASKJUICE_CRASH=journal.after_intent` in the environment of a started process; without it
+nothing happens.
 """
 
 import os
@@ -21,6 +21,6 @@ RECEIVER_POINTS = (
 
 
 def crash_point(name: str) -> None:
-    """SIGKILL to this very process, where the environment names this place."""
+    """Kill this process with SIGKILL where the environment names this point."""
     if os.environ.get("TASKJUICE_CRASH") == name:
         os.kill(os.getpid(), signal.SIGKILL)

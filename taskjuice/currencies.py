@@ -1,8 +1,8 @@
-"""How many decimals amounts of a currency have.
+"""The number of decimals that amounts of a currency have.
 
-As Xero has it: it keeps two for every currency, also for those with three (KWD: its totals are
-rounded to cents). Those without a smaller unit are typed and shown whole; where Xero has worked out
-a fraction all the same, it is shown.
+Xero keeps two for every currency, also for those with three (the totals of KWD are rounded to
+cents). Amounts of currencies without a smaller unit are typed and shown whole; where Xero has
+calculated a fraction all the same, it is shown.
 """
 
 from decimal import Decimal
@@ -12,11 +12,11 @@ WHOLE = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF X
 XEROS = 2
 
 
-def places(currency: str) -> int:
-    """Of amounts that a person types."""
+def count_decimals(currency: str) -> int:
+    """Return the number of decimals that a person may type."""
     return 0 if currency in WHOLE else XEROS
 
 
-def shown(amount: Decimal, currency: str) -> int:
-    """Of this amount on a page."""
-    return XEROS if amount != amount.to_integral_value() else places(currency)
+def count_shown_decimals(amount: Decimal, currency: str) -> int:
+    """Return the number of decimals with which a page shows this amount."""
+    return XEROS if amount != amount.to_integral_value() else count_decimals(currency)

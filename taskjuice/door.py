@@ -1,7 +1,7 @@
-"""A door before the pages: `/healthz` always finds a thread, whatever holds up the others.
+"""A limit on the requests that are worked on at once, so that `/healthz` always finds a thread.
 
-The server works at as many requests at once as it has threads. Here fewer come in, and where all
-who are inside are stuck (a database that hangs, bodies that drip), nobody queues up behind them.
+Fewer requests are admitted than the server has threads. Where all admitted ones are stuck (a
+database that hangs, bodies that drip), no request queues up behind them.
 """
 
 import threading
@@ -11,18 +11,20 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 PLACES = 8  # of the server's ten threads (`--blocking-threads`, see deploy/)
-PATIENCE_SECONDS = 0.5  # for a place, while those inside get on
+PATIENCE_SECONDS = 0.5  # to wait for a place while requests inside make progress
 STUCK_SECONDS = 2.0
 
 
 class Door:
+    """A number of places; each request inside takes one."""
+
     def __init__(self, places: int = PLACES) -> None:
         self._free = threading.Semaphore(places)
         self._places = places
         self._inside: dict[int, float] = {}  # thread → when it came in
 
-    def come_in(self) -> bool:
-        """Whether there was a place; `leave` gives it back."""
+    def enter(self) -> bool:
+        """Take a place and return True, or return False where none is free; `leave` gives it back."""
         patience = 0.0 if self._is_stuck() else PATIENCE_SECONDS
         if not self._free.acquire(timeout=patience):
             return False
@@ -34,13 +36,13 @@ class Door:
         self._free.release()
 
     def _is_stuck(self) -> bool:
-        """Whether everybody inside has been there for long."""
+        """Return whether all places have been taken for long."""
         since = list(self._inside.values())
         return len(since) >= self._places and max(since) < time.monotonic() - STUCK_SECONDS
 
 
 class DoorMiddleware:
-    """Right after the security headers. `/healthz` needs no place."""
+    """The middleware right after the security headers. `/healthz` needs no place."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -49,7 +51,7 @@ class DoorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path == "/healthz":
             return self.get_response(request)
-        if not self.door.come_in():
+        if not self.door.enter():
             busy = "Busy. Please try again in a moment."
             return HttpResponse(
                 busy, status=503, content_type="text/plain", headers={"Retry-After": "2"}

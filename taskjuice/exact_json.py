@@ -34,15 +34,14 @@ def dumps(value: Any) -> str:
     return NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
 
 
-def pretty(value: Any) -> str:
+def dumps_indented(value: Any) -> str:
     """Write JSON for a person to read, indented by two."""
     return msgspec.json.format(dumps(value), indent=2)
 
 
 def _as_text(value: Any) -> str:
-    return (
-        str.__str__(value) if isinstance(value, str) else str(value)
-    )  # of a SafeString `str` makes another
+    # `str` of a SafeString is a SafeString again, for which this hook would be called again.
+    return str.__str__(value) if isinstance(value, str) else str(value)
 
 
 def _without_lone_surrogates(value: Any) -> Any:
@@ -111,10 +110,8 @@ def loads(text: str | bytes) -> Any:
 def _read(text: str | bytes) -> Any:
     try:
         return _quick_reader.decode(text)
-    except (
-        msgspec.DecodeError,
-        UnicodeError,
-    ):  # it is stricter: no lone surrogates, no byte order mark
+    except (msgspec.DecodeError, UnicodeError):
+        # msgspec is stricter than json: it takes no lone surrogates and no byte order mark.
         return json.loads(text, parse_float=Decimal, parse_constant=_refuse)
 
 
@@ -126,9 +123,7 @@ _quick_reader = msgspec.json.Decoder(float_hook=Decimal)
 
 
 def check_storable(value: Any, depth: int = 0) -> None:
-    """Raises ValueError for what a jsonb column cannot hold, or nobody means: no number, far too
-    large, too deep.
-    """
+    """Raise ValueError for what a jsonb column cannot hold or no one means: NaN, huge, too deep."""
     if depth > DEEPEST:
         raise ValueError("nested too deeply")
     match value:
@@ -144,10 +139,8 @@ def check_storable(value: Any, depth: int = 0) -> None:
 
 
 def is_within(number: int | Decimal, *, digits: int, places: int) -> bool:
-    """Whether a number has so many digits before and behind its point at most.
-
-    Asked of its exponent: comparing or rounding 1e999999999 is itself an error.
-    """
+    """Return whether a number has at most so many digits before and places behind its point."""
+    # Its exponent is compared: comparing or rounding 1e999999999 is itself an error.
     amount = Decimal(number)
     exponent = amount.as_tuple().exponent
     return isinstance(exponent, int) and -exponent <= places and amount.adjusted() < digits

@@ -1,6 +1,4 @@
-"""Mail written to files, for trying things out: links in it open accounts, so nobody else on the
-machine reads it.
-"""
+"""E-mails written to files, for trying TaskJuice out."""
 
 import os
 from pathlib import Path
@@ -10,6 +8,8 @@ from django.core.mail.backends import filebased
 
 
 class EmailBackend(filebased.EmailBackend):
+    """Files that only their owner can read: the links in them open accounts."""
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         Path(self.file_path).chmod(0o700)

@@ -1,17 +1,14 @@
-"""How much the largest forms hold. What a request may hold follows from it (settings:
-DATA_UPLOAD_MAX_…).
+"""The sizes of the largest forms, from which the limits of a request follow (DATA_UPLOAD_MAX_…).
 
-Plain numbers, since the settings read them before any app is loaded. The forms named here use them
-too.
+They are plain numbers, since the settings read them before any app is loaded. The forms named here
+use them too.
 """
 
 MOST_LINES = 200  # of an invoice or bill
-LINE_FIELDS = (
-    12  # what one line posts: seven fields, a select for each tracking category, and some to spare
-)
-LINE_BYTES = (
-    48_000  # a description of 4,000 characters, each up to twelve bytes as browsers encode it
-)
+# One line posts seven fields and a select for each tracking category; some are to spare.
+LINE_FIELDS = 12
+# A description of 4,000 characters, each up to twelve bytes as browsers encode it
+LINE_BYTES = 48_000
 
 MOST_STEPS = 50  # of a workflow
 STEP_FIELDS = 100  # a step's own fields with its condition, options and limits

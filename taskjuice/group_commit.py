@@ -1,8 +1,7 @@
-"""Writing together: what several threads bring while one is writing goes with the next write, in
-one commit.
+"""Group commit: items that arrive while one thread is writing go with the next write.
 
-Nobody waits for company: a thread that finds none writing writes at once. A commit costs nearly the
-same for one as for many, so a burst is acknowledged with a fraction of them.
+A thread that finds no other writing writes at once. One commit costs nearly the same for many items
+as for one, so a burst is acknowledged with a fraction of the commits.
 """
 
 import threading
@@ -16,12 +15,12 @@ SLOW_SECONDS = 0.5  # a write that takes longer than this is in trouble
 
 
 class TooSlow(Exception):
-    """It is not written: the write before it does not end."""
+    """The item is not written, because the write before it does not end."""
 
 
 @dataclass(eq=False, slots=True)
-class Brought(Generic[T]):
-    """What one thread brought. `turn`: it is settled, or its thread is the next to write."""
+class PendingItem(Generic[T]):
+    """The item of one thread. `turn`: it is settled, or its thread is the next to write."""
 
     item: T
     turn: threading.Event = field(default_factory=threading.Event)
@@ -29,12 +28,11 @@ class Brought(Generic[T]):
     error: BaseException | None = None
 
 
-class Together(Generic[T]):
-    """`write` stores all it is given or raises; it runs in the thread of one who brought some of
-    it.
+class GroupCommit(Generic[T]):
+    """A writer that threads share. `write` stores all items it gets, or raises.
 
-    Nobody waits longer than `seconds` for others, and while a write is in trouble no more than
-    `most` threads wait.
+    It runs in the thread of one of the items. No thread waits longer than `seconds` for others, and
+    while a write is slow at most `most` threads wait.
     """
 
     def __init__(self, write: Callable[[Sequence[T]], None], *, seconds: float, most: int) -> None:
@@ -43,14 +41,18 @@ class Together(Generic[T]):
         self._most = most
         self._began = 0.0  # when the write that is under way began
         self._lock = threading.Lock()
-        self._waiting: list[Brought[T]] = []
+        self._waiting: list[PendingItem[T]] = []
         self._is_writing = False
 
     def add(self, item: T) -> None:
-        """Returns once it is written; raises what kept it from being written, or TooSlow."""
-        mine = Brought(item)
+        """Return once the item is written.
+
+        Raises TooSlow, or the error that kept the item from being written.
+        """
+        mine = PendingItem(item)
         with self._lock:
-            if self._is_writing and len(self._waiting) >= self._most and self._is_slow():
+            is_slow = time.monotonic() - self._began > SLOW_SECONDS
+            if self._is_writing and len(self._waiting) >= self._most and is_slow:
                 raise TooSlow
             self._waiting.append(mine)
             is_first, self._is_writing = not self._is_writing, True
@@ -61,11 +63,8 @@ class Together(Generic[T]):
         if mine.error is not None:
             raise mine.error
 
-    def _is_slow(self) -> bool:
-        return time.monotonic() - self._began > SLOW_SECONDS
-
-    def _withdraw(self, mine: Brought[T]) -> None:
-        """Wait no longer; raises TooSlow unless it is this thread's turn at this very moment."""
+    def _withdraw(self, mine: PendingItem[T]) -> None:
+        """Stop waiting; raise TooSlow unless this thread's turn comes at this very moment."""
         with self._lock:
             if mine.turn.is_set():
                 return
@@ -79,21 +78,20 @@ class Together(Generic[T]):
             self._began = time.monotonic()
         error: BaseException | None = None
         try:
-            self._write([brought.item for brought in batch])
-        except BaseException as found:  # noqa: BLE001 - raised again by each of them
-            error = found
+            self._write([pending.item for pending in batch])
+        except BaseException as raised:  # noqa: BLE001 - raised again by each of them
+            error = raised
         self._settle(batch, error)
 
-    def _settle(self, batch: list[Brought[T]], error: BaseException | None) -> None:
+    def _settle(self, batch: list[PendingItem[T]], error: BaseException | None) -> None:
         with self._lock:
-            if (
-                error is not None
-            ):  # who waits would meet the same, later than a provider waits for an answer
+            if error is not None:
+                # The waiting ones would meet the same, later than a provider waits for an answer.
                 batch, self._waiting = batch + self._waiting, []
             following = self._waiting[0] if self._waiting else None
             self._is_writing = following is not None
         if following is not None:
             following.turn.set()
-        for brought in batch:
-            brought.error, brought.settled = error, True
-            brought.turn.set()
+        for pending in batch:
+            pending.error, pending.settled = error, True
+            pending.turn.set()

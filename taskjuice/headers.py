@@ -1,4 +1,4 @@
-"""Answers that browsers and proxies must not keep."""
+"""Cache headers for answers that browsers and proxies must not keep."""
 
 from collections.abc import Callable
 
@@ -7,15 +7,14 @@ from django.http import HttpRequest, HttpResponseBase
 HttpHandler = Callable[[HttpRequest], HttpResponseBase]
 
 
-# What routes call the part of an address that opens something by itself.
+# The names that routes give to the part of an address that grants access by itself.
 KEYS = frozenset({"token", "key", "stop", "consent"})
 
 
 class NoStoreMiddleware:
-    """Pages of a signed-in person are not kept: the back button after signing out shows the sign-in
-    page.
+    """Keep pages of signed-in people, and pages whose address is a key, out of every cache.
 
-    Neither are those whose address is a key, whoever looks.
+    So the back button after signing out shows the sign-in page.
     """
 
     def __init__(self, get_response: HttpHandler) -> None:
@@ -23,7 +22,7 @@ class NoStoreMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        # Only where the view looked who asks; the webhook receiver never loads a session.
+        # Only where the view used the session: the webhook receiver never loads one.
         match = request.resolver_match
         is_key = match is not None and not KEYS.isdisjoint(match.kwargs)
         if is_key or (request.session.accessed and request.user.is_authenticated):

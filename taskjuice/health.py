@@ -15,12 +15,13 @@ from taskjuice.queue import heartbeat
 
 logger = logging.getLogger(__name__)
 
-SECONDS = 3.0  # longer no probe waits
+SECONDS = 3.0  # probes do not wait longer
 
 
 class HealthMiddleware:
-    """Early in the chain: health is asked by address, so ALLOWED_HOSTS, sessions and people do not
-    matter.
+    """The middleware that answers health checks early in the chain.
+
+    Probes ask by address, so ALLOWED_HOSTS, sessions and users do not matter.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -31,13 +32,13 @@ class HealthMiddleware:
             if request.path == "/healthz":
                 return JsonResponse({"status": "ok"})
             if request.path == "/readyz":
-                with limits.within(SECONDS):
-                    return readiness()
+                with limits.set_deadline(SECONDS):
+                    return check_readiness()
         return self.get_response(request)
 
 
-def readiness() -> JsonResponse:
-    """503 until all are true."""
+def check_readiness() -> JsonResponse:
+    """Return 503 until all checks are true."""
     checks: dict[str, bool | str] = dict.fromkeys(CHECKS, False)
     try:
         for name, is_well in CHECKS.items():
@@ -54,14 +55,15 @@ def readiness() -> JsonResponse:
     )
 
 
-def _answers() -> bool:
+def _is_database_up() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return True
 
 
-def _may_all() -> bool:
-    """Asked again until it is true, as for migrations; what is lacking is for the log only."""
+def _has_all_privileges() -> bool:
+    """Return whether the role has all privileges; cached once it has."""
+    # What is lacking is for the log only: the answer of a probe is public.
     if missing := _list_missing():
         _list_missing.cache_clear()
         logger.error(
@@ -75,35 +77,35 @@ def _list_missing() -> list[str]:
     return privileges.list_missing()
 
 
-def _can_open_all() -> bool:
-    """Asked each time: another node may bring in a key at any moment."""
+def _can_open_secrets() -> bool:
+    """Return whether TOKEN_KEYS open all stored secrets."""
+    # Asked each time: another node may introduce a key at any moment.
     lost = stored_secrets.list_lost_keys()
     if lost:
         logger.error("stored secrets need keys that TOKEN_KEYS does not hold: %s", ", ".join(lost))
     return not lost
 
 
-def _migrated() -> bool:
-    """Asked again until it is true, then never more: a running process's own code does not get new
-    migrations.
-    """
-    if not _all_applied():
-        _all_applied.cache_clear()
+def _is_migrated() -> bool:
+    """Return whether all migrations are applied; cached once they are."""
+    # Cached for good: the code of a running process gets no new migrations.
+    if not _are_migrations_applied():
+        _are_migrations_applied.cache_clear()
         return False
     return True
 
 
 @cache
-def _all_applied() -> bool:
+def _are_migrations_applied() -> bool:
     executor = MigrationExecutor(connection)
     return not executor.migration_plan(executor.loader.graph.leaf_nodes())
 
 
 # In this order; later ones are not asked when an earlier one is false.
 CHECKS: dict[str, Callable[[], bool]] = {
-    "database": _answers,
-    "privileges": _may_all,
-    "migrations": _migrated,
-    "keys": _can_open_all,
-    "worker": heartbeat.is_fresh,
+    "database": _is_database_up,
+    "privileges": _has_all_privileges,
+    "migrations": _is_migrated,
+    "keys": _can_open_secrets,
+    "worker": heartbeat.has_live_worker,
 }

@@ -1,4 +1,4 @@
-"""Dates as Microsoft's old JSON writers put them, `/Date(1763856000000+0000)/`: Xero's among them."""
+"""Dates as Microsoft's old JSON writers put them, `/Date(1763856000000+0000)/`; Xero still does."""
 
 import re
 from datetime import UTC, datetime, time, timedelta
@@ -10,25 +10,23 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_json_date(text: str) -> datetime | None:
-    """Return the instant in UTC; None where the text has another shape, or lies beyond the
-    calendar.
-    """
-    found = SHAPE.fullmatch(text) if text.startswith("/Date(") else None
-    if found is None:
+    """Return the instant in UTC; None where the text has another shape or is beyond the calendar."""
+    match = SHAPE.fullmatch(text) if text.startswith("/Date(") else None
+    if match is None:
         return None
     try:
-        return EPOCH + timedelta(milliseconds=int(found[1]))
+        return EPOCH + timedelta(milliseconds=int(match[1]))
     except OverflowError:
         return None
 
 
 def as_iso(text: str) -> str:
     """Return the date as ISO text, with its time where it is not midnight; any other text as it is."""
-    found = parse_json_date(text)
-    if found is None:
+    instant = parse_json_date(text)
+    if instant is None:
         return text
-    if found.time() == time():
-        return found.date().isoformat()
-    return found.isoformat(timespec="milliseconds" if found.microsecond else "seconds").replace(
+    if instant.time() == time():
+        return instant.date().isoformat()
+    return instant.isoformat(timespec="milliseconds" if instant.microsecond else "seconds").replace(
         "+00:00", "Z"
     )

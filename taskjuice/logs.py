@@ -19,8 +19,8 @@ SECRETS = re.compile(
     (?P<keep>(?i:
         \b(?:bearer|basic)\s++
       | (?: (?<![\w-])(?=[\w-]*?(?:session|csrf))[\w-]++
-          | \b(?:(?:access|refresh|id)_token|client_secret|code_verifier|code|state|token|nonce|password|secret
-               |signature|x-xero-signature|authorization|set-cookie|cookie)
+          | \b(?:(?:access|refresh|id)_token|client_secret|code_verifier|code|state|token|nonce
+               |password|secret|signature|x-xero-signature|authorization|set-cookie|cookie)
           | \b(?=[A-Z_]*?(?:SECRET|KEYS?(?![A-Z_])))[A-Z_]++
         )["']?\s*+[=:]\s*+(?:b?["'])?(?:(?:bearer|basic)\s++)?
       | (?:/|%2F)(?:invitations|link|notifications(?:/|%2F)stop)(?:/|%2F)
@@ -30,7 +30,8 @@ SECRETS = re.compile(
     | (?P<fernet>\bgAAAAA[\w-]{20,}+={0,2})
     # A session key: 32 small letters and digits; one that reads as plain hexadecimal is some id
     | \b(?=[a-f0-9]*+[g-z])(?=[a-z]*+[0-9])[a-z0-9]{32}\b
-    # Long random text with capitals, small letters and digits: Fernet keys, refresh tokens, webhook keys
+    # Long random text with capitals, small letters and digits: Fernet keys, refresh tokens,
+    # webhook keys
     | (?<![\w/+.-])(?=[\w/+-]*[a-z])(?=[\w/+-]*[A-Z])(?=[\w/+-]*[0-9])[\w+-][\w/+-]{39,}+={0,2}
     """
 )
@@ -38,10 +39,10 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 
 
 class SecretFilter(logging.Filter):
-    """Takes secrets out of the message, its arguments, extra fields and the traceback before
-    anything is written.
+    """Removes secrets from the message, its arguments, extra fields and the traceback.
 
-    `known` are this deployment's own secrets, removed wherever they stand, whatever they look like.
+    `known` are this deployment's own secrets, removed wherever they stand and whatever they look
+    like.
     """
 
     def __init__(self, known: Iterable[str | None] = ()) -> None:
@@ -66,16 +67,14 @@ class SecretFilter(logging.Filter):
         return True
 
     def redact(self, text: str) -> str:
-        """Return the text without secrets, and without its middle where it is longer than anybody
-        reads.
-        """
-        text = shorten(text)
+        """Return the text without secrets; a very long one also loses its middle."""
+        text = shorten_text(text)
         if self.known is not None:
             text = self.known.sub(REMOVED, text)
         return SECRETS.sub(lambda match: f"{match['keep'] or ''}{REMOVED}", text)
 
     def clean(self, value: Any) -> Any:
-        """An extra field, made of plain JSON values: anything else is written as its redacted text."""
+        """Return an extra field as plain JSON values; anything else becomes its redacted text."""
         if value is None or isinstance(value, bool | int | float):
             return value
         if isinstance(value, dict):
@@ -85,16 +84,17 @@ class SecretFilter(logging.Filter):
         return self.redact(str(value))
 
     def _named(self, name: str, value: Any) -> Any:
-        """A value under a telling name, {"password": …}, goes as it would in text."""
+        """Return the value, removed where text such as `password=…` would lose it."""
         if isinstance(value, str) and self.redact(f"{name}={value}") != f"{name}={value}":
             return REMOVED
         return self.clean(value)
 
 
-def shorten(text: str) -> str:
-    """Return both ends of a long text, cut at blanks: half a secret would not be recognised as one."""
+def shorten_text(text: str) -> str:
+    """Return both ends of a long text, cut at blanks."""
     if len(text) <= LONGEST_HEAD + LONGEST_TAIL:
         return text
+    # Half a secret would not be recognised as one.
     head = text[:LONGEST_HEAD].rpartition(" ")[0]
     tail = text[-LONGEST_TAIL:].partition(" ")[2]
     left_out = len(text) - len(head) - len(tail)

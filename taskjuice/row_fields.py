@@ -12,8 +12,9 @@ Row = Mapping[str, Any]
 
 
 class RowsField(forms.Field):
-    """Takes a list of mappings, or the same as JSON. Cleaned: what `row_form` makes of each that is
-    not blank.
+    """A field that takes a list of mappings, or the same as JSON.
+
+    Cleaned: the `cleaned_data` of `row_form` for each row that is not blank.
     """
 
     row_form: ClassVar[type[forms.Form]]
@@ -30,14 +31,14 @@ class RowsField(forms.Field):
         return cleaned
 
     def problems(self, value: Any, is_open: Callable[[Any], bool]) -> list[str]:
-        """What is wrong whatever those values will be of which it is open yet."""
+        """Return what is wrong whatever those values will be for which `is_open` is true."""
         try:
             return self._judged(self.rows(value), is_open)[1]
         except ValidationError as error:
             return error.messages
 
     def rows(self, value: Any) -> list[Row]:
-        """The rows as they were given, blank ones too."""
+        """Return the rows as they were given, blank ones too."""
         if value in self.empty_values:
             return []
         if isinstance(value, str):
@@ -47,7 +48,8 @@ class RowsField(forms.Field):
                 raise ValidationError(f"Give the {self.word}s as a JSON list.") from error
         if not isinstance(value, list) or not all(isinstance(row, Mapping) for row in value):
             raise ValidationError(
-                f'Give a list of {self.word}s, each such as {{"description": "Consulting", "quantity": 1}}.'
+                f"Give a list of {self.word}s,"
+                ' each such as {"description": "Consulting", "quantity": 1}.'
             )
         return value
 

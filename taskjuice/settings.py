@@ -15,20 +15,20 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 environment.read_dotenv(env.str("DOTENV", default=str(BASE_DIR / ".env")))
 
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
-DEBUG = environment.boolean("DEBUG", default=False)
+DEBUG = environment.read_boolean("DEBUG", default=False)
 
 # -- secrets --
-SECRET_KEY = environment.secret_key(DEBUG)
-SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
+SECRET_KEY = environment.read_secret_key(DEBUG)
+SECRET_KEY_FALLBACKS = environment.read_list("SECRET_KEY_FALLBACKS")
 # With DEBUG a fixed key, so that a checkout works at once; a real deployment must bring its own.
-TOKEN_KEYS = environment.token_keys(
+TOKEN_KEYS = environment.read_token_keys(
     ["ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="] if DEBUG else []
 )
 
 # -- where it is served --
-BASE_URL = environment.base_url("BASE_URL", default="http://localhost:8000")
+BASE_URL = environment.read_base_url("BASE_URL", default="http://localhost:8000")
 SECURE = BASE_URL.startswith("https://")
-ALLOWED_HOSTS = environment.allowed_hosts(BASE_URL, debug=DEBUG)
+ALLOWED_HOSTS = environment.read_allowed_hosts(BASE_URL, debug=DEBUG)
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 ROOT_URLCONF = "taskjuice.urls"
 WSGI_APPLICATION = "taskjuice.wsgi.application"
@@ -103,10 +103,10 @@ FORM_RENDERER = "taskjuice.site.forms.Renderer"
 
 # -- database --
 DATABASE_IS_EMBEDDED = not env.str("DATABASE_URL", default="")
-DATABASE_URL = env.str("DATABASE_URL", default="") or environment.embedded_database(
+DATABASE_URL = env.str("DATABASE_URL", default="") or environment.start_embedded_database(
     VAR_DIR / "postgres"
 )
-DATABASES = {"default": environment.database(DATABASE_URL)}
+DATABASES = {"default": environment.parse_database_url(DATABASE_URL)}
 # PostgreSQL's own, with limits on how long anything waits (reasons:
 # docs/decisions/0012-database-limits.md)
 DATABASES["default"]["ENGINE"] = "taskjuice.database"
@@ -115,7 +115,7 @@ DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"]["application_name"] = "taskjuice"
 # Set by the web process for itself (taskjuice/wsgi.py); never for a worker's cluster, whose
 # processes fork.
-if environment.boolean("DATABASE_POOL", default=False):
+if environment.read_boolean("DATABASE_POOL", default=False):
     DATABASES["default"]["OPTIONS"]["pool"] = limits.POOL
     DATABASES["default"]["CONN_MAX_AGE"] = 0
 else:
@@ -129,7 +129,7 @@ CACHES = {
 }
 
 # -- the queue: a wake-up only, never the truth (reasons: docs/decisions/0002-queue.md) --
-WORKER_PROCESSES = environment.integer("WORKER_PROCESSES", 3, "use 1 to 64", most=64)
+WORKER_PROCESSES = environment.read_integer("WORKER_PROCESSES", 3, "use 1 to 64", most=64)
 Q_CLUSTER = {
     "name": "taskjuice",
     "orm": "default",
@@ -153,7 +153,7 @@ Q_CLUSTER = {
 }
 
 # -- how long history is kept (reasons: docs/decisions/0011-retention.md) --
-HISTORY_DAYS = environment.integer("HISTORY_DAYS", 400, "use 60 or more days", least=60)
+HISTORY_DAYS = environment.read_integer("HISTORY_DAYS", 400, "use 60 or more days", least=60)
 
 # -- people --
 AUTH_USER_MODEL = "workspaces.User"
@@ -201,7 +201,7 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = (
 USERSESSIONS_TRACK_ACTIVITY = True
 
 # -- e-mail: to the console unless EMAIL_URL says otherwise --
-EMAIL_CONFIG = environment.email()
+EMAIL_CONFIG = environment.read_email()
 EMAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
 EMAIL_HOST = EMAIL_CONFIG.get("EMAIL_HOST") or "localhost"
 EMAIL_PORT = EMAIL_CONFIG.get("EMAIL_PORT") or 25
@@ -214,22 +214,24 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="TaskJuice <no-reply@localhost>")
 
 # -- Xero --
-XERO_CLIENT_ID, XERO_CLIENT_SECRET = environment.xero_app(debug=DEBUG)
-XERO_WEBHOOK_KEYS = environment.words("XERO_WEBHOOK_KEYS")
-XERO_LOGIN_URL = environment.base_url("XERO_LOGIN_URL", default="https://login.xero.com")
-XERO_IDENTITY_URL = environment.base_url("XERO_IDENTITY_URL", default="https://identity.xero.com")
-XERO_API_URL = environment.base_url("XERO_API_URL", default="https://api.xero.com")
-XERO_SCOPES = environment.xero_scopes()
-XERO_TIER = environment.xero_tier()
-XERO_DAILY_LIMIT = environment.integer(
+XERO_CLIENT_ID, XERO_CLIENT_SECRET = environment.read_xero_app(debug=DEBUG)
+XERO_WEBHOOK_KEYS = environment.read_list("XERO_WEBHOOK_KEYS")
+XERO_LOGIN_URL = environment.read_base_url("XERO_LOGIN_URL", default="https://login.xero.com")
+XERO_IDENTITY_URL = environment.read_base_url(
+    "XERO_IDENTITY_URL", default="https://identity.xero.com"
+)
+XERO_API_URL = environment.read_base_url("XERO_API_URL", default="https://api.xero.com")
+XERO_SCOPES = environment.read_xero_scopes()
+XERO_TIER = environment.read_xero_tier()
+XERO_DAILY_LIMIT = environment.read_integer(
     "XERO_DAILY_LIMIT",
     environment.XERO_TIERS[XERO_TIER][1],
     "use 5000, or 1000 on the Starter tier",
 )
-XERO_CONNECTION_LIMIT = environment.xero_connection_limit(XERO_TIER)
+XERO_CONNECTION_LIMIT = environment.read_xero_connection_limit(XERO_TIER)
 
 # Sign in with Xero: the same app, asked for who the person is and for nothing else (README).
-XERO_SIGN_IN = environment.xero_sign_in(XERO_CLIENT_ID)
+XERO_SIGN_IN = environment.read_xero_sign_in(XERO_CLIENT_ID)
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
         "OAUTH_PKCE_ENABLED": True,
@@ -268,10 +270,10 @@ SOCIALACCOUNT_STORE_TOKENS = (
 SOCIALACCOUNT_LOGIN_ON_GET = False
 # -- steps that call addresses people typed: hosts (host or host:port) that may be private, or http
 # --
-HTTP_STEP_PRIVATE_HOSTS = environment.words("HTTP_STEP_PRIVATE_HOSTS")
+HTTP_STEP_PRIVATE_HOSTS = environment.read_list("HTTP_STEP_PRIVATE_HOSTS")
 
 # -- watching over it: /metrics answers whoever brings this token, and nobody while it is empty --
-METRICS_TOKEN = environment.metrics_token()
+METRICS_TOKEN = environment.read_metrics_token()
 
 # -- languages, times --
 LANGUAGE_CODE = "en-gb"
@@ -301,7 +303,7 @@ WHITENOISE_USE_FINDERS = DEBUG
 # -- safety --
 SECURE_SSL_REDIRECT = False  # the proxy in front does it; the webhook path must never redirect
 SILENCED_SYSTEM_CHECKS = ["security.W008"]  # it asks for that redirect
-ALLAUTH_TRUSTED_PROXY_COUNT = environment.integer(
+ALLAUTH_TRUSTED_PROXY_COUNT = environment.read_integer(
     "TRUSTED_PROXIES",
     1 if SECURE else 0,
     "use how many proxies stand in front",
@@ -365,7 +367,7 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["secrets"]}
     },
-    "root": {"handlers": ["console"], "level": environment.log_level()},
+    "root": {"handlers": ["console"], "level": environment.read_log_level()},
     "loggers": {
         "django-q": {"level": "WARNING"},
         "django.request": {"level": "ERROR"},  # a flood of refused webhooks must not fill the log

@@ -1,6 +1,4 @@
-"""Texts of several lines: a line's end is one character, as the page shows it, whatever a browser
-sends for it.
-"""
+"""Text of several lines, whose line ends are one character whatever a browser sends."""
 
 from typing import Any
 
@@ -8,9 +6,8 @@ from django import forms
 
 
 def with_plain_line_ends(text: str) -> str:
-    """Browsers send CR LF for each line end of a form (HTML, "normalize newlines"); what is kept
-    has LF alone.
-    """
+    """Return the text with LF alone for line ends."""
+    # Browsers send CR LF for each line end of a form (HTML, "normalize newlines").
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

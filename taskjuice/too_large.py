@@ -1,6 +1,4 @@
-"""A form that holds more than any page lets one fill in gets an answer that says so, and stays as
-it was typed.
-"""
+"""The answer to a form that is larger than any page lets a person fill in."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,8 +11,9 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 class TooLargeMiddleware:
-    """Before the check of CSRF tokens, which is what reads a form first. Others than forms are read
-    by their views.
+    """The middleware before the check of CSRF tokens, which is what reads a form first.
+
+    Bodies other than forms are read by their views.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -29,7 +28,7 @@ class TooLargeMiddleware:
         try:
             request.POST  # noqa: B018 - it is read and parsed here
         except (RequestDataTooBig, TooManyFieldsSent):
-            request._mark_post_parse_error()  # type: ignore[attr-defined]  # so that nobody tries again
+            request._mark_post_parse_error()  # type: ignore[attr-defined]  # so that it is not parsed again
         else:
             return None
         is_part = request.headers.get("HX-Request") == "true"

@@ -1,6 +1,4 @@
-"""Uploads: held in memory, and refused before they are read when they are larger than anything we
-take.
-"""
+"""Uploads, held in memory and refused before reading when they are too large."""
 
 from typing import Any
 

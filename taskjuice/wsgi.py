@@ -1,4 +1,4 @@
-"""The web process. Its database connections come from a pool."""
+"""The WSGI application of the web process. Its database connections come from a pool."""
 
 import gc
 import logging
@@ -22,8 +22,7 @@ for warning in embedded_database(None):  # a server runs no checks
 from taskjuice.queue import heartbeat  # noqa: E402 - its model needs loaded apps
 
 heartbeat.start_in_web_process()
-# What every request needs is loaded now, and the garbage collector does not walk it again during
-# one.
+# What every request needs is loaded now, and the garbage collector leaves it alone from here on.
 _ = get_resolver().url_patterns
 gc.collect()
 gc.freeze()

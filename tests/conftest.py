@@ -56,7 +56,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if not (
         hasattr(config, "workerinput") or environment.ran_before or "DATABASE_URL" in os.environ
     ):
-        postgres.stop(environment.POSTGRES)
+        postgres.stop_server(environment.POSTGRES)
 
 
 @pytest.fixture(scope="session")

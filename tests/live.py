@@ -53,7 +53,7 @@ def _prepare(folder: Path) -> None:
     try:
         running.finish(running.prepare())
     finally:
-        postgres.stop(running.place.postgres)
+        postgres.stop_server(running.place.postgres)
 
 
 def furnish(folder: Path, prepared: Path) -> Place:

@@ -248,7 +248,7 @@ def test_every_dependency_is_locked_with_its_hash() -> None:
 
 
 def test_database_url_hands_on_how_the_server_is_verified() -> None:
-    found = environment.database(
+    found = environment.parse_database_url(
         "postgres://a:b@db:5432/t?sslmode=verify-full&sslrootcert=/etc/ca.pem"
     )
     assert found["OPTIONS"] == {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
@@ -295,5 +295,5 @@ INWARD = [
 
 @pytest.mark.parametrize("url", INWARD)
 def test_request_to_an_address_that_is_not_public_is_refused(url: str) -> None:
-    with pytest.raises(outbound_http.Refused):
-        outbound_http.send("GET", url, headers={})
+    with pytest.raises(outbound_http.AddressRefused):
+        outbound_http.send_request("GET", url, headers={})

@@ -59,9 +59,9 @@ SELECT 'schedule of workflow ' || t.workflow_id || ' on connection ' || t.connec
 
 
 def register() -> None:
-    invariants.add("lane", LEASES)
-    invariants.add("activation", ACTIVATIONS)
-    invariants.add("approval past its time", APPROVALS)
-    invariants.add("decision", DECISIONS)
-    invariants.add("e-mail about an approval", LETTERS, extra=timedelta(minutes=15))
-    invariants.add("schedule", SCHEDULES)
+    invariants.add_check("lane", LEASES)
+    invariants.add_check("activation", ACTIVATIONS)
+    invariants.add_check("approval past its time", APPROVALS)
+    invariants.add_check("decision", DECISIONS)
+    invariants.add_check("e-mail about an approval", LETTERS, extra=timedelta(minutes=15))
+    invariants.add_check("schedule", SCHEDULES)

@@ -25,6 +25,6 @@ SELECT 'webhooks ' || first || ' to ' || last, found_at, 'what they would have t
 
 
 def register() -> None:
-    invariants.add("ledger", LEDGERS)
-    invariants.add("stale record", STALE)
-    invariants.add("missing webhooks", GAPS)
+    invariants.add_check("ledger", LEDGERS)
+    invariants.add_check("stale record", STALE)
+    invariants.add_check("missing webhooks", GAPS)

@@ -23,7 +23,7 @@ from django.views.decorators.http import require_POST
 from connections.integrations import Gap, ReportedEvent, UnparsableDelivery, UnusableEvent
 from connections.webhooks import receiver
 from taskjuice.group_commit import TooSlow
-from taskjuice.machines import for_machines
+from taskjuice.machines import mark_for_machines
 from xero.models import SequenceGap
 
 TYPES = frozenset({"CREATE", "UPDATE"})
@@ -32,7 +32,7 @@ LARGEST_DELIVERY = 2_621_440  # bytes; a thousand events take a tenth of it, and
 MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?\Z")
 
 
-@for_machines
+@mark_for_machines
 @csrf_exempt
 @require_POST
 def receive(request: HttpRequest) -> HttpResponse:

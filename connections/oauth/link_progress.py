@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Coalesce, Now
 
 from connections.models import ConnectLink, Consent
-from taskjuice.queue.wake import enqueue
+from taskjuice.queue.wake import enqueue_task
 
 RETELL_AFTER = timedelta(minutes=1)
 MOST = 100  # of one sweep
@@ -75,7 +75,7 @@ def wake_untold() -> None:
     for pk in ConnectLink.objects.filter(untold_since__lt=since).values_list("pk", flat=True)[
         :MOST
     ]:
-        enqueue("connections.tasks.tell_link", pk)
+        enqueue_task("connections.tasks.tell_link", pk)
 
 
 @transaction.atomic
@@ -83,7 +83,7 @@ def _end(link: ConnectLink, **outcome: Any) -> bool:
     """Store what came of the link, and have its sender told."""
     ended = _open(link).update(untold_since=Now(), **outcome)
     if ended:
-        enqueue("connections.tasks.tell_link", link.pk)
+        enqueue_task("connections.tasks.tell_link", link.pk)
     return bool(ended)
 
 

@@ -55,8 +55,8 @@ class SecretForm(ValueForm):
         typed: str = self.cleaned_data["host"].strip().lower()
         host = typed.partition("://")[2].partition("/")[0] if "://" in typed else typed.rstrip("/")
         try:
-            return outbound_http.target_of(f"https://{host}/").host
-        except outbound_http.Refused as error:
+            return outbound_http.parse_target(f"https://{host}/").host
+        except outbound_http.AddressRefused as error:
             raise forms.ValidationError(str(error)) from error
 
 

@@ -24,7 +24,7 @@ from connections.writes import echoes
 from taskjuice import exact_json
 from taskjuice.database.outages import OUTAGE
 from taskjuice.queue import wake
-from taskjuice.queue.commits import quick
+from taskjuice.queue.commits import commit_without_waiting
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.gate import Scope
 
@@ -59,11 +59,11 @@ def fan_out() -> int:
     while taken := _take_batch():
         total += taken
         if time.monotonic() > ends:
-            wake.rewake(FAN_OUT, FAN_OUT_TASK)
+            wake.wake_again(FAN_OUT, FAN_OUT_TASK)
             return total
         if CROWD <= taken < BATCH:
             time.sleep(GATHER_SECONDS)
-    wake.taken(FAN_OUT)
+    wake.note_taken(FAN_OUT)
     while taken := _take_batch():
         total += taken
     return total
@@ -73,7 +73,7 @@ def rewake_waiting() -> None:
     """The sweep: deliveries that wait for longer than a wake-up takes have lost theirs."""
     late = Now() - timedelta(seconds=2)
     if Delivery.objects.filter(state=DeliveryState.WAITING, received_at__lt=late).exists():
-        wake.rewake(FAN_OUT, FAN_OUT_TASK)
+        wake.wake_again(FAN_OUT, FAN_OUT_TASK)
 
 
 def _take_batch() -> int:
@@ -81,7 +81,7 @@ def _take_batch() -> int:
         waiting = Delivery.objects.filter(state=DeliveryState.WAITING).order_by("id")
         deliveries = list(waiting.select_for_update(skip_locked=True)[:BATCH])
         if deliveries:
-            quick()
+            commit_without_waiting()
             _process(deliveries)
     return len(deliveries)
 

@@ -13,9 +13,9 @@ from psycopg import Cursor
 
 from taskjuice.crash import crash_point
 from taskjuice.database import limits
-from taskjuice.database.outages import OUTAGE, is_of_the_moment
-from taskjuice.group_commit import Together
-from taskjuice.queue.wake import package
+from taskjuice.database.outages import OUTAGE, is_transient
+from taskjuice.group_commit import GroupCommit
+from taskjuice.queue.wake import sign_message
 
 # Together with the half second in which a statement is cancelled less than the five that a provider
 # waits for.
@@ -79,12 +79,12 @@ def store(provider: str, body: bytes, *, began: float | None = None) -> None:
 def _insert(arrived: Sequence[Arrived]) -> None:
     """Store them, again while the database is away: what is stored twice has its effect once."""
     ends = time.monotonic() + WRITE_SECONDS
-    with limits.within(WRITE_SECONDS):
+    with limits.set_deadline(WRITE_SECONDS):
         while True:
             try:
                 _insert_once(arrived)
             except OUTAGE as error:
-                if not is_of_the_moment(error) or time.monotonic() > ends - AGAIN_SECONDS:
+                if not is_transient(error) or time.monotonic() > ends - AGAIN_SECONDS:
                     raise
                 connection.close()
                 time.sleep(AGAIN_SECONDS)
@@ -135,7 +135,7 @@ def _preparing(session: Any) -> Iterator[None]:
         session.prepare_threshold = None
 
 
-deliveries = Together(_insert, seconds=WAIT_SECONDS, most=MOST_WAITING)
+deliveries = GroupCommit(_insert, seconds=WAIT_SECONDS, most=MOST_WAITING)
 
 
 class Refusals:
@@ -162,7 +162,7 @@ class Refusals:
             if self._writes > self.WRITES_A_SECOND:
                 return
             counts, self._waiting = self._waiting, {}
-        with limits.within(WRITE_SECONDS), connection.cursor() as cursor:
+        with limits.set_deadline(WRITE_SECONDS), connection.cursor() as cursor:
             cursor.executemany(COUNT_REFUSED, list(counts.items()))
 
 
@@ -173,5 +173,5 @@ _packages: dict[str, str] = {}
 def _package() -> str:
     """The wake-up message, signed once per process: it is the same for every delivery."""
     if FAN_OUT_TASK not in _packages:
-        _packages[FAN_OUT_TASK] = package(FAN_OUT_TASK)
+        _packages[FAN_OUT_TASK] = sign_message(FAN_OUT_TASK)
     return _packages[FAN_OUT_TASK]

@@ -11,9 +11,9 @@ ENDED = (DeliveryState.DONE, DeliveryState.UNPARSABLE)  # failed ones wait for a
 
 
 def register() -> None:
-    pruning.add("deliveries", deliveries)
-    pruning.add("minutes of refused requests", refusals)
-    pruning.add("token refreshes", refreshes)
+    pruning.add_pruner("deliveries", deliveries)
+    pruning.add_pruner("minutes of refused requests", refusals)
+    pruning.add_pruner("token refreshes", refreshes)
 
 
 def deliveries(before: datetime) -> int:

@@ -285,7 +285,7 @@ def wake_orphans() -> None:
     ask.
     """
     if _left_behind().exists():
-        wake.wake(SETTLE, SETTLE_TASK)
+        wake.wake_once(SETTLE, SETTLE_TASK)
 
 
 def settle_orphans() -> int:
@@ -299,11 +299,11 @@ def settle_orphans() -> int:
     due = Sending.objects.filter(calls__in=_left_behind()).order_by("pk").distinct()
     for request in due.select_related("connection")[:MOST]:
         if time.monotonic() > ends:  # others get their turn at this worker
-            wake.rewake(SETTLE, SETTLE_TASK)
+            wake.wake_again(SETTLE, SETTLE_TASK)
             return total
         if Sending.objects.filter(pk=request.pk).filter(_unchecked("")).update(checked_at=Now()):
             total += _settle_left_behind(request)
-    wake.taken(SETTLE)
+    wake.note_taken(SETTLE)
     return total
 
 
@@ -361,4 +361,4 @@ def withdraw(activation_id: int, *, by: User) -> None:
             sending.note(call, "write abandoned", by=by)
         else:
             Sending.objects.filter(pk=call.sending_id).update(checked_at=None)
-            wake.wake(SETTLE, SETTLE_TASK)
+            wake.wake_once(SETTLE, SETTLE_TASK)

@@ -16,7 +16,7 @@ from connections.integrations import Failed, Outcome, TryLater, outcome_of
 from connections.models import Call, CallState, Connection, Sending
 from connections.writes.writers import Found, Made, Refused, Undecided, Writer
 from taskjuice.crash import crash_point
-from taskjuice.database.outages import insist
+from taskjuice.database.outages import retry_during_outage
 from taskjuice.queue import clock
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
@@ -203,7 +203,7 @@ def _is_persons(calls: Sequence[Call]) -> bool:
 
 def _store(writer: Writer, sending: Sending, decided: Mapping[UUID, Made | Refused]) -> None:
     """Keep what is known of these; a call that is settled already stays as it is."""
-    insist(lambda: _store_once(writer, sending, decided))
+    retry_during_outage(lambda: _store_once(writer, sending, decided))
     crash_point("journal.after_commit")
 
 

@@ -1,8 +1,7 @@
-"""Django's backend for PostgreSQL, except that nothing waits for the database without end (`ENGINE`
-of the settings).
+"""Django's backend for PostgreSQL with a time limit on every wait (`ENGINE` in the settings).
 
-It also tells by itself whether a pooler in transaction mode stands between, as PgBouncer: there a
-session is shared by all, so nothing may outlive its transaction.
+It detects whether a pooler in transaction mode, such as PgBouncer, stands between: there all
+clients share the sessions, so nothing may outlive its transaction.
 """
 
 from typing import Any
@@ -14,9 +13,10 @@ from psycopg_pool import ConnectionPool
 
 from taskjuice.database import limits
 from taskjuice.database.breaker import breaker
-from taskjuice.database.connecting import Connection, check
+from taskjuice.database.connecting import LimitedConnection, check_connection
 
-LOCK_SECONDS = 2  # that a migration waits for a lock; longer it would hold up everybody behind it
+# A migration that waits for a lock makes every statement behind it wait as well.
+LOCK_SECONDS = 2
 
 
 class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
@@ -31,54 +31,50 @@ class DatabaseWrapper(base.DatabaseWrapper):
     SchemaEditorClass = DatabaseSchemaEditor
 
     @property
-    def pool(self) -> ConnectionPool[Connection] | None:
-        """The process's pool, where the settings ask for one; Django's own would check connections
-        without limit.
-        """
+    def pool(self) -> ConnectionPool[LimitedConnection] | None:
+        """Return the pool of this process, or None where the settings ask for none."""
         options = self.settings_dict["OPTIONS"].get("pool")
         if self.alias == NO_DB_ALIAS or not options:
             return None
-        pools: dict[str, ConnectionPool[Connection]] = self._connection_pools  # type: ignore[attr-defined]
+        pools: dict[str, ConnectionPool[LimitedConnection]] = self._connection_pools  # type: ignore[attr-defined]
         if self.alias not in pools:
-            made = ConnectionPool(
+            # Not Django's own pool: it checks connections without a time limit.
+            pool = ConnectionPool(
                 kwargs=self.get_connection_params(),
-                connection_class=Connection,
+                connection_class=LimitedConnection,
                 open=False,
                 configure=self._set_up,
-                check=check,
+                check=check_connection,
                 **options,
             )
-            pools.setdefault(self.alias, made)  # another thread may have been quicker
+            pools.setdefault(self.alias, pool)  # another thread may have been quicker
         return pools[self.alias]
 
     def get_connection_params(self) -> dict[str, Any]:
         return limits.SOCKET | {"autocommit": True} | super().get_connection_params()
 
-    def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
+    def get_new_connection(self, conn_params: dict[str, Any]) -> LimitedConnection:
         self.isolation_level = IsolationLevel.READ_COMMITTED
         pool = self.pool
         if pool is None:
-            return Connection.connect(**conn_params)
+            return LimitedConnection.connect(**conn_params)
         pool.open()
         with breaker.guard():
-            connection: Connection = pool.getconn(timeout=limits.seconds_left(pool.timeout))
+            connection: LimitedConnection = pool.getconn(timeout=limits.seconds_left(pool.timeout))
         return connection
 
-    def _configure_connection(self, connection: Connection) -> bool:
-        """Django calls this for each new connection that is not of the pool; whether it has to
-        commit then.
-        """
+    def _configure_connection(self, connection: LimitedConnection) -> bool:
+        """Set up a new connection outside the pool; return whether Django has to commit then."""
         self._set_up(connection)
         return True
 
-    def _set_up(self, connection: Connection) -> None:
+    def _set_up(self, connection: LimitedConnection) -> None:
         connection.set_limits()
         super()._configure_connection(connection)  # type: ignore[misc]  # unknown to django-stubs
 
     def chunked_cursor(self) -> Any:
-        """Outside a transaction a cursor of the server's belongs to its session, which a pooler
-        gives to others.
-        """
+        """Return a server-side cursor where the session is ours, otherwise an ordinary one."""
+        # Outside a transaction such a cursor belongs to its session, which a pooler gives to others.
         self.ensure_connection()
         assert self.connection is not None
         if self.connection.autocommit and not self.connection.is_direct:

@@ -1,4 +1,4 @@
-"""Nobody queues up behind a database that does not answer."""
+"""A circuit breaker that keeps threads from queueing up behind a database that does not answer."""
 
 import threading
 import time
@@ -11,9 +11,7 @@ PAUSE_SECONDS = 0.5  # after a failure, before the next one tries
 
 
 class Breaker:
-    """After a failure one thread at a time tries; the others are told at once, and stay free for
-    the rest.
-    """
+    """After a failure one thread at a time tries; the others fail at once and stay free."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,8 +20,9 @@ class Breaker:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Around getting a connection; raises psycopg.OperationalError while another thread is
-        still trying.
+        """Guard the opening of a connection.
+
+        Raises psycopg.OperationalError while another thread is still trying.
         """
         is_trial = self._enter()
         try:
@@ -42,7 +41,7 @@ class Breaker:
         self._failed_at = time.monotonic()
 
     def _enter(self) -> bool:
-        """Whether this thread is the one that tries."""
+        """Return whether this thread is the one that tries."""
         with self._lock:
             failed_at = self._failed_at
             if failed_at is None:

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that wait for an answer no longer than they may."""
+"""Connections to PostgreSQL that enforce time limits on every answer."""
 
 from collections.abc import Generator
 from typing import Any, NoReturn, TypeVar
@@ -15,21 +15,21 @@ T = TypeVar("T")
 
 CHECK_SECONDS = 1.5  # that a connection from the pool may take to show that it works
 
-# Sets the session's limits where the server's process is the one this client was told of: behind a
-# pooler it is not, and what is set there for a session would be somebody else's a moment later.
+# Sets the session's limits only where the server's process is the one named at connecting. Behind a
+# pooler it is another, and a setting of its session would be another client's a moment later.
 SET_SESSION = """
 SELECT set_config(name, value, false)
   FROM unnest(%s::text[], %s::text[]) AS new (name, value) WHERE pg_backend_pid() = %s
 """
 
 
-class Connection(psycopg.Connection[Any]):
-    """`is_direct`: no pooler stands between, so the session is this connection's own."""
+class LimitedConnection(psycopg.Connection[Any]):
+    """A connection with time limits. `is_direct`: no pooler stands between, so the session is ours."""
 
     is_direct = False
 
     def set_limits(self) -> None:
-        """Find out whether the session is ours, and limit it on the server's side where it is."""
+        """Detect whether the session is ours; if so, limit it on the server's side too."""
         names, values = list(limits.SESSION), list(limits.SESSION.values())
         is_limited = limits.statement_seconds() is not None
         rows = (
@@ -55,8 +55,8 @@ class Connection(psycopg.Connection[Any]):
             return self._cancel(gen, interval, seconds)
 
     def _cancel(self, gen: Generator[Any, Any, T], interval: float, seconds: float) -> T:
-        """Have the server stop. One that does not even do that is not there: the connection is
-        given up.
+        """Have the server cancel the statement; close the connection where it does not answer even
+        that.
         """
         try:
             self._try_cancel(timeout=limits.CANCEL_SECONDS)
@@ -75,8 +75,9 @@ class Connection(psycopg.Connection[Any]):
     def _exec_command(
         self, command: Any, result_format: Format = Format.TEXT
     ) -> Generator[Any, Any, Any]:
-        """BEGIN brings the transaction's own limits along, in the same round trip; they hold behind
-        any pooler.
+        """Send the transaction's own limits with BEGIN, in the same round trip.
+
+        Such limits hold behind any pooler.
         """
         if not (isinstance(command, bytes) and command.startswith(b"BEGIN") and self._own_limits()):
             return (yield from super()._exec_command(command, result_format))
@@ -100,7 +101,7 @@ class Connection(psycopg.Connection[Any]):
         return "".join(f"; SET LOCAL {name} = '{value}'" for name, value in own.items()).encode()
 
 
-def check(connection: psycopg.Connection[Any]) -> None:
-    """Ask a connection of the pool whether it still works, before it is given to somebody."""
-    with limits.within(CHECK_SECONDS):
+def check_connection(connection: psycopg.Connection[Any]) -> None:
+    """Check that a connection of the pool still works, before a thread gets it."""
+    with limits.set_deadline(CHECK_SECONDS):
         ConnectionPool.check_connection(connection)

@@ -1,7 +1,7 @@
-"""How long this process waits for its database (reasons: docs/decisions/0012-database-limits.md).
+"""Time limits on waiting for the database (reasons: docs/decisions/0012-database-limits.md).
 
-All of it is counted here, at the client: a server that hangs, or a network that swallows packets,
-cannot end a statement, and behind a pooler in transaction mode no setting of a session holds.
+The client enforces all of them: a server that hangs, or a network that drops packets, cannot end a
+statement, and behind a pooler in transaction mode no session setting holds.
 """
 
 import threading
@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 CONNECT_SECONDS = 3
-IDLE_IN_TRANSACTION_SECONDS = (
-    5  # whoever is cut off from its database holds its locks no longer than this
-)
+# A client that is cut off from its database holds its locks no longer than this.
+IDLE_IN_TRANSACTION_SECONDS = 5
 CANCEL_SECONDS = 0.5  # that a statement which took too long may take to be cancelled
-LEAST_SECONDS = 0.05  # so that what comes last still fails by its own words
+LEAST_SECONDS = 0.05  # so that the last statement still fails with its own message
 
 # Seconds of one statement, by kind of process. Anything else (migrations, a shell) waits as long as
 # it takes.
@@ -24,7 +23,7 @@ POOL = {
     "min_size": 2,
     "max_size": 20,
     "timeout": 4.0,
-    "reconnect_timeout": 4.0,  # then whoever needs a connection next makes it try again at once
+    "reconnect_timeout": 4.0,  # afterwards the next request for a connection tries again at once
 }
 # Given to libpq: sockets over which nothing is acknowledged any more are closed by the kernel.
 SOCKET = {
@@ -35,7 +34,7 @@ SOCKET = {
     "keepalives_interval": 2,
     "keepalives_count": 2,
 }
-# The server's side of it: what a client that vanished held is free again after as long.
+# The server's side: it frees what a vanished client held after the same time.
 SESSION = {
     "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
     "tcp_user_timeout": "5s",
@@ -58,15 +57,13 @@ _process, _thread = _Process(), _Thread()
 
 
 def set_kind(kind: str) -> None:
-    """Say what this process is: `web` or `worker`."""
+    """Set the limits for this kind of process: `web` or `worker`."""
     _process.statement = STATEMENT_SECONDS[kind]
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """All that this thread asks of the database inside, connecting included, is over after so many
-    seconds.
-    """
+def set_deadline(seconds: float) -> Iterator[None]:
+    """End everything this thread asks of the database within so many seconds, connecting included."""
     before = _thread.deadline
     ends = time.monotonic() + seconds
     _thread.deadline = ends if before is None else min(before, ends)
@@ -77,8 +74,8 @@ def within(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def patiently(seconds: float) -> Iterator[None]:
-    """Statements inside may take so long each: upkeep that goes through many rows."""
+def allow_slow_statements(seconds: float) -> Iterator[None]:
+    """Let each statement inside take so many seconds: for upkeep that reads many rows."""
     before, _thread.statement = _thread.statement, seconds
     try:
         yield
@@ -87,15 +84,13 @@ def patiently(seconds: float) -> Iterator[None]:
 
 
 def statement_seconds() -> float | None:
-    """How long a statement may take in this thread, whatever it is part of; None: as long as it
-    takes.
-    """
+    """Return the time limit of a statement in this thread; None means no limit."""
     return None if _process.statement is None else _thread.statement or _process.statement
 
 
 def seconds_left(most: float | None) -> float | None:
-    """`most`, or less where what this thread is doing has to end sooner."""
+    """Return `most`, or less where this thread has a deadline that is sooner."""
     if _thread.deadline is None:
         return most
-    left = max(LEAST_SECONDS, _thread.deadline - time.monotonic())
-    return left if most is None else min(left, most)
+    seconds = max(LEAST_SECONDS, _thread.deadline - time.monotonic())
+    return seconds if most is None else min(seconds, most)

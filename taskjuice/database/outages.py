@@ -1,8 +1,8 @@
-"""A moment without database: connections cut, a server that restarts, a full disk.
+"""Short outages of the database: cut connections, a server that restarts, a full disk.
 
-What it raises says nothing about the work that met it. It is never taken for an outcome: it rises,
-and what is stored decides on the next turn. What a process knows and has not stored yet is worth
-trying again for a while.
+Such an error says nothing about the work it interrupted, so it is never stored as an outcome: it is
+raised, and the stored rows decide at the next run. What a process knows and has not stored yet is
+worth retrying for a while.
 """
 
 import logging
@@ -19,15 +19,16 @@ T = TypeVar("T")
 OUTAGE = (OperationalError, InterfaceError)
 SECONDS = 10.0  # a server restarts in less
 PAUSES = (0.05, 0.2, 0.5, 1.0)
-# SQLSTATEs of statements that were too much for the server, and might be again: no moment, but a
-# fault of theirs.
+# SQLSTATEs of statements that were too much for the server and will be again: the statement's fault,
+# not an outage.
 TOO_MUCH = frozenset({"57014", "53200", "54000", "54001"})
 
 
-def insist(statement: Callable[[], T]) -> T:
-    """Run it, again over new connections while the database is away. It must be harmless to repeat.
+def retry_during_outage(statement: Callable[[], T]) -> T:
+    """Run a statement, and repeat it over new connections while the database is away.
 
-    Inside a transaction it runs once: only as a whole could that be repeated.
+    It must be harmless to repeat. Inside a transaction it runs once, since only the whole
+    transaction could be repeated.
     """
     ends, tries = time.monotonic() + SECONDS, 0
     while True:
@@ -42,6 +43,6 @@ def insist(statement: Callable[[], T]) -> T:
             tries += 1
 
 
-def is_of_the_moment(error: BaseException) -> bool:
-    """Whether the same statement may well succeed later: then trying it has cost nothing."""
+def is_transient(error: BaseException) -> bool:
+    """Return whether the same statement may well succeed later, so that trying it cost nothing."""
     return getattr(error.__cause__, "sqlstate", None) not in TOO_MUCH

@@ -1,7 +1,7 @@
-"""What the role of web and worker may do, where another role owns the tables (docs/deploy.md, *Two
+"""The privileges of web and worker where another role owns the tables (docs/deploy.md, *Two
 roles*).
 
-All of it is told from PostgreSQL's catalogue, so that a missing right is known before a statement
+They are read from PostgreSQL's catalogue, so that a missing privilege is known before a statement
 needs it.
 """
 
@@ -25,8 +25,10 @@ WITH asked AS (SELECT coalesce(%(role)s::name, current_user) AS role), path AS (
     SELECT replace(trim(' "' FROM name), '$user', current_user) AS schema
       FROM unnest(string_to_array(current_setting('search_path'), ',')) AS name
 ), named AS (
-    SELECT c.oid, relname, relowner, relnamespace, nspname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
-     WHERE relname = ANY(%(tables)s::text[]) AND relkind IN ('r', 'p') AND nspname IN (SELECT schema FROM path)
+    SELECT c.oid, relname, relowner, relnamespace, nspname
+      FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+     WHERE relname = ANY(%(tables)s::text[]) AND relkind IN ('r', 'p')
+       AND nspname IN (SELECT schema FROM path)
 ), needed AS (
     SELECT DISTINCT 'schema ' || nspname AS object, 'USAGE' AS privilege,
            has_schema_privilege(role, relnamespace, 'USAGE') AS is_held
@@ -41,7 +43,8 @@ WITH asked AS (SELECT coalesce(%(role)s::name, current_user) AS role), path AS (
       JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
     UNION ALL
     SELECT 'function ' || proname, 'EXECUTE', has_function_privilege(role, oid, 'EXECUTE')
-      FROM pg_proc, asked WHERE (proowner, pronamespace) IN (SELECT relowner, relnamespace FROM named)
+      FROM pg_proc, asked
+     WHERE (proowner, pronamespace) IN (SELECT relowner, relnamespace FROM named)
 )
 SELECT object || ': ' || string_agg(privilege, ', ')
   FROM needed WHERE NOT is_held
@@ -55,7 +58,8 @@ OF_ROLE = """
 SELECT rolsuper, pg_has_role(rolname, %(owner)s, 'MEMBER') FROM pg_roles WHERE rolname = %(role)s
 """
 OBJECTS = """
-SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, array_agg(relname::text ORDER BY relname)
+SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+       array_agg(relname::text ORDER BY relname)
   FROM pg_class
  WHERE relkind IN ('r', 'p', 'S') AND pg_get_userbyid(relowner) = %(owner)s
    AND relnamespace = %(schema)s::regnamespace
@@ -64,34 +68,33 @@ SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, array_agg(relname
 
 
 class CannotGrant(Exception):
-    """What stands in the way, for the person who runs the command."""
+    """The reason why the role cannot be granted what it needs, for the person at the command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who owns the product's tables, and the schema that they are in."""
+    """The role that owns the product's tables, and their schema."""
 
     role: str
     schema: str
 
 
 def list_missing(role: str | None = None) -> list[str]:
-    """Return what `role` (by default the connected one) lacks of what web and worker need; empty
-    when all is well.
+    """Return what `role` (by default the connected one) lacks of what web and worker need.
 
-    One statement over the catalogue. Tables that are not there are left to the check of migrations.
+    Tables that do not exist are left to the check of migrations.
     """
     with database.cursor() as cursor:
-        asked = {"tables": _list_tables(), "privileges": list(ON_TABLES), "role": role}
-        cursor.execute(MISSING, asked)
+        parameters = {"tables": _list_tables(), "privileges": list(ON_TABLES), "role": role}
+        cursor.execute(MISSING, parameters)
         return [row[0] for row in cursor.fetchall()]
 
 
 def grant_to(role: str) -> None:
-    """Grant `role` what web and worker need, now and for all that later migrations make. Safe to
-    repeat.
+    """Grant `role` what web and worker need, now and on all that later migrations make.
 
-    Raises CannotGrant where the role is not there, or could do what is to be kept from it.
+    Safe to repeat. Raises CannotGrant where the role does not exist, or could do what has to be
+    kept from it.
     """
     with database.cursor() as cursor:
         owner = _find_owner(cursor)
@@ -105,7 +108,7 @@ def grant_to(role: str) -> None:
 
 
 def _list_tables() -> list[str]:
-    """Return the tables of all models, and those that are nobody's model."""
+    """Return the tables of all models, and those without a model."""
     models = apps.get_models(include_auto_created=True)
     of_models = {
         model._meta.db_table for model in models if model._meta.managed and not model._meta.proxy
@@ -140,8 +143,9 @@ def _refuse_too_mighty(cursor: CursorWrapper, role: str, owner: Owner) -> None:
 
 
 def _list_grants(cursor: CursorWrapper, role: str, owner: Owner) -> list[str]:
-    """Return the statements. All of the owner's tables are named, partitions too; others' tables
-    are left alone.
+    """Return the GRANT and REVOKE statements.
+
+    They name all tables of the owner, partitions too, and leave the tables of others alone.
     """
     quote = database.ops.quote_name
     schema, to = quote(owner.schema), quote(role)

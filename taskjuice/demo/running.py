@@ -126,7 +126,7 @@ class Running:
 
     def stop(self) -> None:
         self.supervisor.stop()
-        postgres.stop(self.place.postgres)
+        postgres.stop_server(self.place.postgres)
 
     def _add(self, name: str, words: Sequence[str], environment: dict[str, str]) -> None:
         command = [sys.executable, *words]

@@ -16,8 +16,8 @@ class NotificationsConfig(AppConfig):
             models,
         )  # these need loaded models
 
-        invariants.register()
-        sweeping.add("incidents", seconds=15, run=incidents.look)
-        sweeping.add("notices by e-mail", seconds=15, run=mailing.send_immediate)
-        sweeping.add("daily digests", seconds=120, run=mailing.send_digests)
+        invariants.register_checks()
+        sweeping.add_sweep("incidents", seconds=15, run=incidents.look)
+        sweeping.add_sweep("notices by e-mail", seconds=15, run=mailing.send_immediate)
+        sweeping.add_sweep("daily digests", seconds=120, run=mailing.send_digests)
         holdings.add(models.Incident)

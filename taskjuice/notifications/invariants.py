@@ -23,5 +23,5 @@ SELECT 'connection ' || c.id, c.connected_at, 'it has to be reconnected, and no 
 """
 
 
-def register() -> None:
-    invariants.add("untold", UNTOLD)
+def register_checks() -> None:
+    invariants.add_check("untold", UNTOLD)

@@ -16,5 +16,5 @@ class QueueConfig(AppConfig):
         )
 
         heartbeat.report_keys("SECRET_KEY", key_rotation.list_secret_key_ids)
-        invariants.register()
-        sweeping.add("pruning", seconds=86_400, run=pruning.ask)
+        invariants.register_checks()
+        sweeping.add_sweep("pruning", seconds=86_400, run=pruning.request_pruning)

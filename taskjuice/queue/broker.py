@@ -1,8 +1,7 @@
-"""django-q2's ORM broker, except that messages are taken in the order they came, each with one
-statement.
+"""django-q2's ORM broker, changed to take messages in the order they came.
 
-The original takes any row with two, so that a message could be overtaken again and again; a lane
-waits its turn fairly only behind those that came before it.
+The original takes any row, with two statements, so that a message could be overtaken again and
+again. Here one statement takes the oldest, and a lane waits only for those that came before it.
 """
 
 import logging
@@ -28,18 +27,17 @@ RETURNING id, payload
 
 
 class InOrder(ORM):  # type: ignore[misc]  # django-q2 publishes no types
-    """`lock` is when a message may be taken (again), by the database's clock."""
+    """A broker in the order of arrival. `lock` is when a message may be taken (again), by the
+    database's clock.
+    """
 
     def dequeue(self) -> list[tuple[int, str]] | None:
-        """The next message, if there is one. Without a database there is none, and it is asked
-        again soon.
-
-        An exception would put django-q2's pusher to sleep for ten seconds.
-        """
+        """Return the next message, or None where there is none or the database is away."""
         try:
-            with limits.within(TAKE_SECONDS):
+            with limits.set_deadline(TAKE_SECONDS):
                 taken = self._take()
         except Error:
+            # An exception from here would put django-q2's pusher to sleep for ten seconds.
             logger.exception("the queue cannot be read")
             close_old_connections()
             sleep(WITHOUT_DATABASE_SECONDS)

@@ -1,8 +1,7 @@
-"""Canaries: messages that a worker node sends itself through the queue, and what is known of their
-way.
+"""Canaries: messages that a worker node sends itself through the queue, to see that it flows.
 
-All that the watchdog needs the database for is done here, in a thread of its own, so that a
-database that hangs never keeps the watchdog from looking after its processes.
+Everything the watchdog needs from the database happens here, in a thread of its own, so that a
+database that hangs never keeps the watchdog from its processes.
 """
 
 import logging
@@ -17,7 +16,7 @@ from django_q.models import OrmQ
 from taskjuice.database import limits, privileges
 from taskjuice.queue import heartbeat
 from taskjuice.queue.models import Heartbeat
-from taskjuice.queue.wake import enqueue
+from taskjuice.queue.wake import enqueue_task
 
 logger = logging.getLogger(__name__)
 
@@ -45,16 +44,13 @@ class Canaries:
         self._is_new = True
 
     def note_restart(self) -> None:
-        """The cluster was started anew: what was under way in it is gone."""
+        """Note that the cluster was restarted, and forget the canary that was under way in it."""
         self._restarts += 1
-        self._forget()
+        self._forget_canary()
 
     def is_of_lost_host(self, name: str) -> bool:
-        """Return whether the host of the named process was lost.
-
-        After a time without database everybody is silent: the others get as long as that takes to
-        be heard again.
-        """
+        """Return whether the host of the named process was lost."""
+        # After a time without database all hosts are silent: they get as long to be heard again.
         since = self.flowing_since
         return (
             since is not None
@@ -62,50 +58,49 @@ class Canaries:
             and heartbeat.is_host_silent(name)
         )
 
-    def _forget(self) -> None:
+    def _forget_canary(self) -> None:
         self._message, self.unacknowledged_since = None, None
 
     def run_until(self, stop: Event) -> None:
-        """Send, look and beat until told to stop. Without a database nothing can run, and a restart
-        would not help.
-        """
+        """Send canaries and heartbeats until `stop` is set."""
         while not stop.wait(1):
             try:
-                with limits.within(DATABASE_SECONDS):
-                    self._round()
+                with limits.set_deadline(DATABASE_SECONDS):
+                    self._run_round()
                 self.flowing_since = self.flowing_since or time.time()
             except Error:
+                # Nothing can run without a database, and a restart would not help.
                 logger.exception("the watchdog cannot reach the database")
                 self.flowing_since = None
-                self._forget()  # its acknowledgement may be what was lost
+                self._forget_canary()  # its acknowledgement may be what was lost
                 close_old_connections()
-        self._leave()
+        self._remove_heartbeat()
 
-    def _round(self) -> None:
+    def _run_round(self) -> None:
         if self._is_new:
             for lack in privileges.list_missing():
                 logger.error("the database's role lacks %s: run `manage.py grant_node_role`", lack)
-            heartbeat.forget_dead()
+            heartbeat.delete_dead_heartbeats()
             self._is_new = False
         if time.time() - self._beat >= BEAT_SECONDS:
-            heartbeat.beat(self.node)
+            heartbeat.record_heartbeat(self.node)
             self._beat = time.time()
         if time.time() - self._sent >= EVERY_SECONDS:
-            self.nodes = max(1, heartbeat.fresh().count())
-            self._send()
+            self.nodes = max(1, heartbeat.list_live_workers().count())
+            self._send_canary()
             self._sent = time.time()
         if self._restarts:
-            heartbeat.restarted(self.node)
+            heartbeat.count_restart(self.node)
             self._restarts -= 1
-        self._look()
+        self._check_acknowledgement()
 
-    def _send(self) -> None:
+    def _send_canary(self) -> None:
         if self._message is None or not OrmQ.objects.filter(pk=self._message).exists():
-            self._message = enqueue("taskjuice.queue.tasks.canary", self.node)
+            self._message = enqueue_task("taskjuice.queue.tasks.canary", self.node)
             self.unacknowledged_since = None
             Heartbeat.objects.filter(node=self.node).update(canary_sent_at=Now())
 
-    def _look(self) -> None:
+    def _check_acknowledgement(self) -> None:
         ran = Heartbeat.objects.filter(node=self.node, canary_ran_at__gte=F("canary_sent_at"))
         if (
             self._message is None
@@ -116,9 +111,9 @@ class Canaries:
         else:
             self.unacknowledged_since = self.unacknowledged_since or time.time()
 
-    def _leave(self) -> None:
+    def _remove_heartbeat(self) -> None:
         try:
-            with limits.within(DATABASE_SECONDS):
-                heartbeat.forget(self.node)
+            with limits.set_deadline(DATABASE_SECONDS):
+                heartbeat.delete_heartbeat(self.node)
         except Error:  # others see that this node does not beat any more
             logger.exception("the watchdog could not say goodbye")

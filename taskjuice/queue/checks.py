@@ -1,7 +1,7 @@
-"""Settings of django-q2 that would lose, repeat or stall tasks are refused at start (reliability
-rules E4–E16).
+"""System checks that refuse settings of django-q2 which would lose, repeat or stall tasks.
 
-With `check --database default`, so are rights in the database that web and worker would miss.
+With `check --database default`, they also refuse a
+role that lacks privileges which web and worker need.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ FIXED = {
 
 
 @register
-def queue_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
-    return problems(settings.Q_CLUSTER)
+def check_queue_settings(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    return list_problems(settings.Q_CLUSTER)
 
 
-def problems(cluster: dict[str, Any]) -> list[CheckMessage]:
-    found: list[CheckMessage] = [
+def list_problems(cluster: dict[str, Any]) -> list[CheckMessage]:
+    problems: list[CheckMessage] = [
         Error(
             f"Q_CLUSTER[{key!r}] must be {value!r}, not {cluster.get(key)!r}.",
             hint=why,
@@ -47,30 +47,41 @@ def problems(cluster: dict[str, Any]) -> list[CheckMessage]:
     ]
     workers, limit = cluster.get("workers") or 0, cluster.get("queue_limit") or 0
     if not 1 <= limit <= workers:
-        hint = "Messages waiting in memory behind busy workers run late, and twice. Use as many as workers."
-        found.append(
+        hint = (
+            "Messages waiting in memory behind busy workers run late, and twice."
+            " Use as many as workers."
+        )
+        problems.append(
             Error(
                 "Q_CLUSTER['queue_limit'] must be between 1 and 'workers'.",
                 hint=hint,
                 id="queue.E002",
             )
         )
-        return found
+        return problems
     timeout, retry = cluster.get("timeout") or 0, cluster.get("retry") or 0
     least = timeout * (1 + ceil((limit + 1) / workers)) + 60
     if timeout < 60 or retry < least:
-        hint = f"'retry' counts from the moment a message is taken, waiting included: set at least {least}."
-        found.append(
+        hint = (
+            "'retry' counts from the moment a message is taken, waiting included:"
+            f" set at least {least}."
+        )
+        problems.append(
             Error("Q_CLUSTER['timeout'] or ['retry'] is too short.", hint=hint, id="queue.E003")
         )
-    return found
+    return problems
 
 
 @register(Tags.database)
-def database_privileges(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
-    """The connected role has to be able to read and write all tables and use their sequences."""
+def check_database_privileges(
+    databases: Sequence[str] | None = None, **_: Any
+) -> list[CheckMessage]:
+    """Check that the connected role can read and write all tables and use their sequences."""
     missing = privileges.list_missing() if "default" in (databases or ()) else []
-    hint = "As the owner of the tables run `manage.py grant_node_role ROLE` (docs/deploy.md, Two roles)."
+    hint = (
+        "As the owner of the tables run `manage.py grant_node_role ROLE`"
+        " (docs/deploy.md, Two roles)."
+    )
     return [
         Error(f"The database's role lacks {lack}.", hint=hint, id="queue.E004") for lack in missing
     ]

@@ -1,9 +1,8 @@
-"""The database's clock as this process knows it: what is stored for later is compared with that
-one.
+"""The database's clock, as this process knows it.
 
-A machine whose own clock is wrong by minutes would try again minutes late, or take a key for
-remembered that is forgotten. So the difference is measured, and kept up by the monotonic clock,
-which nobody sets.
+Instants stored for later are the database's. A machine whose own clock is wrong by minutes would
+try again minutes late, or take a forgotten key for a remembered one. So the difference is measured,
+and kept up by the monotonic clock, which cannot be set.
 """
 
 import time
@@ -17,13 +16,13 @@ _measured: tuple[datetime, float] | None = None
 
 
 def note(now: datetime) -> None:
-    """The database has just said what time it is."""
+    """Note the time that the database has just returned."""
     global _measured  # noqa: PLW0603 - one clock for the whole process
     _measured = now, time.monotonic()
 
 
 def now() -> datetime:
-    """Return the database's time; asked anew where nobody has noted it for a while."""
+    """Return the database's time; query it where it was not noted for a while."""
     if _measured is None or time.monotonic() - _measured[1] > FRESH_SECONDS:
         with database.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")

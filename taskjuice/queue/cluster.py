@@ -32,7 +32,7 @@ def main() -> int:
         pulse = Pulse(Path(os.environ[PULSE]))
         pre_execute.connect(lambda **_: pulse.begin(), weak=False)
         post_execute_in_worker.connect(lambda **_: pulse.end(), weak=False)
-    pre_execute.connect(lambda **_: leases.free_left(), weak=False)
+    pre_execute.connect(lambda **_: leases.free_unreturned(), weak=False)
     # The children share what is loaded, and the collector neither touches nor walks it. A batch
     # makes many objects that all live to its end, so that collecting sooner finds nothing.
     gc.collect()

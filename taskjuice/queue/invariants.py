@@ -1,9 +1,8 @@
-"""What is open longer than it may be, and why: the promise that every open outcome ends, as
-something to be checked.
+"""Checks that every open outcome ends in time: lists what is open longer than it may be, and why.
 
-Each room adds a check for each kind of outcome it leaves open: a statement that finds those past
-their time. What waits for a person who was told (a paused connection, an approval before its time)
-is not past it; neither is what waits for a limit of the provider that has an end.
+Each package adds a check for each kind of outcome it leaves open: a statement that finds those past
+their time. An outcome that waits for a notified person (a paused connection, an approval before its
+time) is not past it; neither is one that waits for a limit of the provider that has an end.
 """
 
 from dataclasses import dataclass
@@ -11,17 +10,14 @@ from datetime import datetime, timedelta
 
 from django.db import connection as database
 
-WITHIN = timedelta(
-    minutes=10
-)  # of its beginning every open outcome ends, or waits for a person who was told
+# Every open outcome ends within this time, or waits for a person who was notified.
+WITHIN = timedelta(minutes=10)
 MOST = 100  # rows that one check lists
 
 
 @dataclass(frozen=True, slots=True)
 class OverdueOutcome:
-    """One outcome that should have ended. `since`: when it began to wait for what should have ended
-    it.
-    """
+    """An outcome that should have ended. `since`: when it began to wait."""
 
     kind: str
     subject: str
@@ -33,11 +29,11 @@ class OverdueOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """`statement` gives rows (subject, since, why); its parameter `late` is the instant before
-    which it is too long.
+class InvariantCheck:
+    """A check of one kind of outcome.
 
-    `extra` is the time beyond WITHIN that this kind may take.
+    `statement` returns rows (subject, since, why); outcomes from before its parameter `late` are
+    overdue. `extra` is the time beyond WITHIN that this kind may take.
     """
 
     kind: str
@@ -45,13 +41,13 @@ class Check:
     extra: timedelta = timedelta()
 
 
-CHECKS: list[Check] = []
+CHECKS: list[InvariantCheck] = []
 LISTED = "SELECT * FROM ({}) AS overdue (subject, since, why) ORDER BY since LIMIT {}"
 
 
-def add(kind: str, statement: str, *, extra: timedelta = timedelta()) -> None:
+def add_check(kind: str, statement: str, *, extra: timedelta = timedelta()) -> None:
     """Register a check, in an app's `ready()`."""
-    CHECKS.append(Check(kind, statement, extra))
+    CHECKS.append(InvariantCheck(kind, statement, extra))
 
 
 def list_overdue_outcomes(within: timedelta = WITHIN) -> list[OverdueOutcome]:
@@ -59,7 +55,7 @@ def list_overdue_outcomes(within: timedelta = WITHIN) -> list[OverdueOutcome]:
     return [overdue for check in CHECKS for overdue in _run_check(check, within)]
 
 
-def _run_check(check: Check, within: timedelta) -> list[OverdueOutcome]:
+def _run_check(check: InvariantCheck, within: timedelta) -> list[OverdueOutcome]:
     seconds = (within + check.extra).total_seconds()
     with database.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp() - %s * interval '1 second'", [seconds])
@@ -68,10 +64,10 @@ def _run_check(check: Check, within: timedelta) -> list[OverdueOutcome]:
         return [OverdueOutcome(check.kind, *row) for row in cursor.fetchall()]
 
 
-def register() -> None:
-    """Add what the queue itself leaves open."""
-    add("wake-up", WAKE_UPS)
-    add("queue message", MESSAGES)
+def register_checks() -> None:
+    """Add the checks of the queue itself."""
+    add_check("wake-up", WAKE_UPS)
+    add_check("queue message", MESSAGES)
 
 
 WAKE_UPS = """

@@ -1,7 +1,7 @@
-"""How far a change of keys has come on the nodes that live, and what has to be done next.
+"""The progress of a key rotation over the living nodes, and its next step.
 
 A key may come first on a node, and so be used for what that node stores, only once every other node
-knows it. So a new one is put at the end everywhere, then in front everywhere; the old one goes when
+knows it. So a new key is put at the end everywhere, then in front everywhere; the old one goes when
 nothing needs it any more.
 """
 
@@ -15,10 +15,8 @@ from taskjuice.queue import heartbeat
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """A living node and the ids of its keys of one setting, the first one first; none: it does not
-    say.
-    """
+class NodeKeys:
+    """A living node and the ids of its keys of one setting, in order; none where it does not say."""
 
     name: str
     keys: tuple[str, ...]
@@ -28,31 +26,37 @@ class Node:
         return f"{self.name}: {keys}"
 
 
-def list_nodes(setting: str) -> list[Node]:
-    rows = heartbeat.alive().order_by("kind", "node").values_list("kind", "node", "keys")
+def list_nodes(setting: str) -> list[NodeKeys]:
+    rows = (
+        heartbeat.list_live_processes().order_by("kind", "node").values_list("kind", "node", "keys")
+    )
     return [
-        Node(f"{kind} {node}", tuple((keys or {}).get(setting, ()))) for kind, node, keys in rows
+        NodeKeys(f"{kind} {node}", tuple((keys or {}).get(setting, ())))
+        for kind, node, keys in rows
     ]
 
 
-def list_without(setting: str, key: str) -> list[Node]:
+def list_without(setting: str, key: str) -> list[NodeKeys]:
     """Return the living nodes that do not know the key, or do not say."""
     return [node for node in list_nodes(setting) if key not in node.keys]
 
 
-def advise(nodes: Collection[Node], needed: Collection[str] | None = None) -> str:
-    """Return what to do next. `needed`: keys by which something is stored, where that can be known."""
+def advise_next_step(nodes: Collection[NodeKeys], needed: Collection[str] | None = None) -> str:
+    """Return what to do next. `needed`: the keys by which something is stored, where that is known."""
     lists = [node.keys for node in nodes]
     if not lists:
         return "No node lives."
     if silent := [node.name for node in nodes if not node.keys]:
-        return f"Bring these to this release first, they do not say which keys they know: {_names(silent)}."
+        return (
+            "Bring these to this release first, they do not say which keys they know:"
+            f" {_names(silent)}."
+        )
     firsts = {keys[0] for keys in lists}
     for key in sorted(firsts):
         if lacking := [node.name for node in nodes if key not in node.keys]:
             return (
-                f"At once: put {key} at the end on {_names(lacking)}. Other nodes use it first already, and what"
-                " they store cannot be opened there."
+                f"At once: put {key} at the end on {_names(lacking)}. Other nodes use it first"
+                " already, and what they store cannot be opened there."
             )
     partly = sorted(set().union(*lists) - set(lists[0]).intersection(*lists))
     if partly:
@@ -60,13 +64,14 @@ def advise(nodes: Collection[Node], needed: Collection[str] | None = None) -> st
         lacking = [node.name for node in nodes if partly[0] not in node.keys]
         return (
             f"{partly[0]} is known to {len(having)} of {len(lists)}."
-            f" If it is new: put it at the end on {_names(lacking)}. If it is to go: take it out on {_names(having)}."
+            f" If it is new: put it at the end on {_names(lacking)}."
+            f" If it is to go: take it out on {_names(having)}."
         )
     return _advise_where_all_know_the_same(nodes, firsts, needed)
 
 
 def _advise_where_all_know_the_same(
-    nodes: Collection[Node], firsts: set[str], needed: Collection[str] | None
+    nodes: Collection[NodeKeys], firsts: set[str], needed: Collection[str] | None
 ) -> str:
     if len(firsts) > 1:
         ones = "; ".join(
@@ -91,6 +96,6 @@ def _names(names: list[str]) -> str:
 
 
 def list_secret_key_ids() -> list[str]:
-    """Return names of SECRET_KEY and its fallbacks that do not reveal them."""
+    """Return ids of SECRET_KEY and its fallbacks that do not reveal them."""
     keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
     return [hashlib.sha256(f"SECRET_KEY {key}".encode()).hexdigest()[:12] for key in keys]

@@ -1,6 +1,4 @@
-"""What the queue itself keeps: heartbeats of worker nodes and web processes, and flags of wake-ups
-already queued.
-"""
+"""The queue's own tables: heartbeats, and flags of wake-ups already queued."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -12,10 +10,10 @@ class NodeKind(models.TextChoices):
 
 
 class Heartbeat(models.Model):
-    """A worker node or a web process that lives. `/readyz` and the rotation of keys read it.
+    """A living worker node or web process. `/readyz` and the rotation of keys read it.
 
-    `keys` names the keys that it knows, by setting, the first one first: {"TOKEN_KEYS":
-    ["9f86d081884c", …]}. It is null for one of an older release, which does not say.
+    `keys` names the keys that it knows, by setting, in order: {"TOKEN_KEYS": ["9f86d081884c", …]}.
+    It is null for a process of an older release, which does not say.
     """
 
     node = models.CharField(max_length=100, primary_key=True)
@@ -32,9 +30,7 @@ class Heartbeat(models.Model):
 
 
 class Wake(models.Model):
-    """Whether a wake-up of a single-instance task is queued, so that a burst queues one and not
-    thousands.
-    """
+    """A flag that a wake-up of a single-instance task is queued, so that a burst queues only one."""
 
     name = models.CharField(max_length=60, primary_key=True)
     pending = models.BooleanField(default=False)

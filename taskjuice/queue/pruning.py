@@ -1,9 +1,8 @@
-"""Removing what is older than anybody needs, a little at a time. Every worker node asks for it once
-a day.
+"""Pruning: old rows are removed a little at a time. Every worker node requests it once a day.
 
-An app adds its pruners in `ready()`, whoever points at a row before the row itself. What has not
-ended stays. History goes by whole months: it is kept `HISTORY_DAYS` at least, and a month longer at
-most.
+An app adds its pruners in `ready()`, those of referring rows before those of the rows referred to.
+What has not ended stays. History goes by whole months: it is kept `HISTORY_DAYS` at least, and a
+month longer at most.
 """
 
 import time
@@ -20,20 +19,20 @@ from django.db.models import Model, QuerySet
 from django.utils import timezone
 
 from taskjuice.database import limits
-from taskjuice.partitions import month_of
+from taskjuice.partitions import get_month_start
 from taskjuice.queue import wake
 
 TASK = "taskjuice.queue.tasks.prune"
 BATCH = 1000  # rows of one transaction
 BATCH_SECONDS = 60.0  # of a statement in it
 TASK_SECONDS = 60.0  # of one task, which may take 120; the rest is done by the next one
-LOCK = 7_239_110_451  # an arbitrary number, ours alone: one pruning at a time
+LOCK = 7_239_110_451  # an arbitrary advisory lock: one pruning at a time
 
 
 @dataclass(frozen=True, slots=True)
 class Pruner:
-    """`run` removes a batch of what ended before an instant and says how many; 0 when nothing is
-    left.
+    """A kind of rows to prune. `run` removes a batch that ended before an instant and returns its
+    size.
     """
 
     name: str
@@ -43,27 +42,27 @@ class Pruner:
 PRUNERS: list[Pruner] = []
 
 
-def add(name: str, run: Callable[[datetime], int]) -> None:
+def add_pruner(name: str, run: Callable[[datetime], int]) -> None:
     PRUNERS.append(Pruner(name, run))
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many of each were removed, and whether that was all there is to remove."""
+    """The number of rows removed of each kind. `finished`: nothing is left to remove."""
 
     counts: dict[str, int]
     finished: bool
 
 
-def cutoff() -> datetime:
-    """What ended before this is removed: the beginning of a month."""
-    return month_of(timezone.now() - timedelta(days=settings.HISTORY_DAYS))
+def compute_cutoff() -> datetime:
+    """Return the beginning of the month before which history is removed."""
+    return get_month_start(timezone.now() - timedelta(days=settings.HISTORY_DAYS))
 
 
-def prune(*, seconds: float = float("inf")) -> Pruned:
-    """Remove what is due, for so many seconds. Nothing is done while somebody else is at it."""
+def prune_history(*, seconds: float = float("inf")) -> Pruned:
+    """Remove what is due, for so many seconds; do nothing while another process is pruning."""
     counts: Counter[str] = Counter()
-    ends, before = time.monotonic() + seconds, cutoff()
+    ends, before = time.monotonic() + seconds, compute_cutoff()
     for pruner in PRUNERS:
         while removed := _run_alone(pruner, before):
             counts[pruner.name] += removed
@@ -71,53 +70,49 @@ def prune(*, seconds: float = float("inf")) -> Pruned:
                 return Pruned(dict(counts), finished=False)
         if removed is None:
             return Pruned({}, finished=True)
-        counts[pruner.name] += 0  # said also where there was nothing
+        counts[pruner.name] += 0  # named also where nothing was removed
     return Pruned(dict(counts), finished=True)
 
 
-def ask() -> None:
-    """The sweep: prune in a task, where there is time for it."""
-    wake.enqueue(TASK)
+def request_pruning() -> None:
+    """Queue the task that prunes, which has more time than a sweep."""
+    wake.enqueue_task(TASK)
 
 
 def delete_batch(rows: "QuerySet[Any]", *, born: str, before: datetime) -> int:
-    """Delete the first of `rows` with what hangs off them; how many. `born` is the column of when a
-    row was made.
+    """Delete the first of `rows` with what depends on them; return how many.
 
-    Keys grow with that column, so the walk ends where rows are too young, however long the table
-    is.
+    `born` is the column that says when a row was made.
     """
+    # Keys grow with `born`, so the scan ends where rows are too young, however long the table is.
     last = _last_key(rows.model, born, before)
     with transaction.atomic():
-        found = (
+        locked = (
             rows.filter(pk__lte=last)
             .order_by("pk")
             .select_for_update(of=("self",), skip_locked=True)
         )
-        keys = list(found.values_list("pk", flat=True)[:BATCH])
+        keys = list(locked.values_list("pk", flat=True)[:BATCH])
         rows.model._default_manager.filter(pk__in=keys).delete()
     return len(keys)
 
 
 def _last_key(model: type[Model], born: str, before: datetime) -> int:
-    """About the last key of a row made before then, by halving the range of keys; 0 where there is
-    none.
-    """
+    """Return about the last key of a row made before then; 0 where there is none."""
+    # A binary search over the primary key: `born` has no index of its own.
     rows = model._default_manager.order_by("pk")
     newest = rows.values_list("pk", flat=True).last() or 0
     low, high = 0, newest + 1
     while high - low > 1:
         middle = (low + high) // 2
-        made = rows.filter(pk__gte=middle).values_list(born, flat=True).first()
-        low, high = (middle, high) if made is not None and made < before else (low, middle)
+        made_at = rows.filter(pk__gte=middle).values_list(born, flat=True).first()
+        low, high = (middle, high) if made_at is not None and made_at < before else (low, middle)
     return low
 
 
 def _run_alone(pruner: Pruner, before: datetime) -> int | None:
-    """Remove one batch; how many, or None while somebody else is at it. The lock is the
-    transaction's.
-    """
-    with limits.patiently(BATCH_SECONDS), transaction.atomic():
+    """Remove one batch and return its size; None while another process is pruning."""
+    with limits.allow_slow_statements(BATCH_SECONDS), transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
             [is_alone] = cursor.fetchone()

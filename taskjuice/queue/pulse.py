@@ -1,6 +1,4 @@
-"""When tasks of this node last moved: files that its processes touch, read by the watchdog. No
-database in it.
-"""
+"""Files that tasks touch when they begin and end; the watchdog reads them without the database."""
 
 import os
 import shutil
@@ -24,18 +22,19 @@ class Pulse:
         self._touch("last")
 
     def last(self) -> float:
-        """When a task last began or ended, seconds since 1970."""
+        """Return when a task last began or ended, in seconds since 1970."""
         return max([_touched_at(self.folder / "last"), *self._running().values()])
 
     def is_busy(self) -> bool:
         return bool(self._running())
 
     def is_running(self, pid: str) -> bool:
-        """Whether this process is in a task."""
+        """Return whether this process is in a task."""
         return (self.folder / pid).exists()
 
     def clear(self) -> None:
-        """Begin anew; the folder is made again should somebody have cleaned up the temporary files."""
+        """Start with an empty folder."""
+        # Made again: a clean-up of temporary files may have removed it.
         self.folder.mkdir(mode=0o700, exist_ok=True)
         for path in self.folder.iterdir():
             path.unlink(missing_ok=True)
@@ -47,12 +46,12 @@ class Pulse:
     def _touch(self, name: str) -> None:
         try:
             (self.folder / name).touch()
-        except FileNotFoundError:  # somebody cleaned up the temporary files
+        except FileNotFoundError:  # a clean-up of temporary files
             self.folder.mkdir(mode=0o700, exist_ok=True)
             (self.folder / name).touch()
 
     def _running(self) -> dict[str, float]:
-        """When the task of each process that is inside one began, by pid."""
+        """Return when each process inside a task began it, by pid."""
         try:
             files = [path for path in self.folder.iterdir() if path.name.isdigit()]
         except FileNotFoundError:
@@ -64,7 +63,9 @@ class Pulse:
 
 
 def _touched_at(path: Path) -> float:
-    """0 where it is gone: a task that ends removes its file at any moment."""
+    """Return when the file was touched; 0 where it is gone, since a task that ends removes its
+    file.
+    """
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

@@ -1,8 +1,7 @@
-"""django-q2's sentinel, except that it and its children leave SIGTERM to the cluster's main
-process.
+"""django-q2's sentinel, changed to leave SIGTERM to the cluster's main process.
 
-Service managers and container runtimes send it to all processes at once. Whoever died of it in the
-middle of a task left the main process waiting for a sentinel that could not come to an end.
+Service managers and container runtimes send it to all processes at once. A process that died of it
+in the middle of a task left the main process waiting for a sentinel that could not end.
 """
 
 import signal
@@ -18,7 +17,8 @@ class DrainingSentinel(Sentinel):  # type: ignore[misc]  # django-q2 publishes n
         super().start()
 
     def spawn_process(self, target: Any, *args: Any) -> Process:
-        """One whose task takes too long is ended by `terminate`, which has to work all the same."""
+        """Spawn a process whose `terminate` kills, since it ignores SIGTERM."""
+        # django-q2 ends a task that takes too long by `terminate`, which has to work all the same.
         process: Process = super().spawn_process(target, *args)
         process.terminate = process.kill  # type: ignore[method-assign]
         return process

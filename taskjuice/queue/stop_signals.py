@@ -1,4 +1,4 @@
-"""The signals that ask a process to stop, noted and no more: its main loop looks whether one came."""
+"""The signals that ask a process to stop, noted for its main loop."""
 
 import signal
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Work that must happen even when a wake-up was lost: every worker node runs it every few seconds.
+"""Periodic work on every worker node, for what must happen even when a wake-up was lost.
 
 An app adds its sweeps in `ready()`. A sweep must be safe in many copies at once.
 """
@@ -27,13 +27,14 @@ class Sweep:
 SWEEPS: list[Sweep] = []
 
 
-def add(name: str, *, seconds: float, run: Callable[[], object]) -> None:
+def add_sweep(name: str, *, seconds: float, run: Callable[[], object]) -> None:
     SWEEPS.append(Sweep(name, seconds, run))
 
 
 def run_due(now: float) -> None:
-    """Run what is due by the monotonic clock; one that fails is logged whole and tried again within
-    a minute.
+    """Run what is due by the monotonic clock.
+
+    A sweep that fails is logged with its traceback and tried again within a minute.
     """
     for sweep in SWEEPS:
         if sweep.due <= now:

@@ -7,10 +7,10 @@ from taskjuice.queue.models import Heartbeat
 
 
 def canary(node: str) -> None:
-    """Proof that a message makes its way through pusher and worker."""
+    """Note that a message made its way through pusher and worker."""
     Heartbeat.objects.filter(node=node).update(canary_ran_at=Now())
 
 
 def prune() -> None:
-    if not pruning.prune(seconds=pruning.TASK_SECONDS).finished:
-        pruning.ask()
+    if not pruning.prune_history(seconds=pruning.TASK_SECONDS).finished:
+        pruning.request_pruning()

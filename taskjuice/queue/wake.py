@@ -1,4 +1,4 @@
-"""Queueing wake-ups. A message carries ids and only wakes; the rows it points at are the truth."""
+"""Wake-ups through the queue. A message carries ids and only wakes; the rows it names decide."""
 
 import uuid
 from functools import lru_cache
@@ -14,9 +14,8 @@ from django_q.signing import SignedPackage
 
 from taskjuice.queue.models import Wake
 
-LOST_SECONDS = (
-    60  # a wake-up that nobody has taken for so long is queued again: it costs one message
-)
+# A wake-up that no worker has taken for so long is queued again, which costs one message.
+LOST_SECONDS = 60
 
 RAISE = """
 INSERT INTO queue_wake (name, pending, since) VALUES (%(name)s, true, clock_timestamp())
@@ -26,12 +25,12 @@ ON CONFLICT (name) DO UPDATE SET pending = true, since = excluded.since
 """
 
 
+# Signed once per process: what only wakes is the same each time.
 @lru_cache(maxsize=4096)
-def package(task: str, *ids: int | str) -> str:
-    """A signed message for the task at this dotted path, as django-q2's pusher reads it.
+def sign_message(task: str, *ids: int | str) -> str:
+    """Return a signed message for the task at this dotted path, as django-q2's pusher reads it.
 
-    Signed once per process: what only wakes is the same each time. Raises ImportError where there
-    is no such task, since the queue would drop the message without a word.
+    Raises ImportError where there is no such task, since the queue would drop the message silently.
     """
     import_string(task)
     tag = uuid.uuid4().hex
@@ -50,39 +49,36 @@ def package(task: str, *ids: int | str) -> str:
     )
 
 
-def enqueue(task: str, *ids: int | str) -> int:
-    """Queue the task inside the caller's transaction, so that it commits with the state that needs
-    it.
-    """
-    return enqueue_all([package(task, *ids)])[0]
+def enqueue_task(task: str, *ids: int | str) -> int:
+    """Queue the task inside the caller's transaction, to commit with the state that needs it."""
+    return enqueue_messages([sign_message(task, *ids)])[0]
 
 
-def enqueue_all(packages: list[str]) -> list[int]:
+def enqueue_messages(packages: list[str]) -> list[int]:
     rows = OrmQ.objects.bulk_create(
         OrmQ(key=Conf.CLUSTER_NAME, payload=payload, lock=Now()) for payload in packages
     )
     return [row.pk for row in rows]
 
 
-def wake(name: str, task: str) -> None:
+def wake_once(name: str, task: str) -> None:
     """Queue a single-instance task, unless a wake-up of it is queued and not yet taken.
 
-    The row of the name is made where there is none. One that has stood for long has lost its
-    message.
+    A flag that has stood for LOST_SECONDS has lost its message and is raised again.
     """
     with transaction.atomic(), database.cursor() as cursor:
         cursor.execute(RAISE, {"name": name, "lost": LOST_SECONDS})
         if cursor.rowcount:
-            enqueue(task)
+            enqueue_task(task)
 
 
-def rewake(name: str, task: str) -> None:
-    """Queue it whatever the flag says: the wake-up that set it may be lost."""
+def wake_again(name: str, task: str) -> None:
+    """Queue the task whatever the flag says: the wake-up that set it may be lost."""
     with transaction.atomic():
         Wake.objects.update_or_create(name=name, defaults={"pending": True, "since": Now()})
-        enqueue(task)
+        enqueue_task(task)
 
 
-def taken(name: str) -> None:
-    """The task starts: the next change needs a new wake-up."""
+def note_taken(name: str) -> None:
+    """Note that the task starts, so that the next change queues a new wake-up."""
     Wake.objects.filter(name=name).update(pending=False)

@@ -1,10 +1,9 @@
-"""One worker node: a django-q2 cluster in a process group of its own, a sweeper, canaries and a
-watchdog around it.
+"""A worker node: a django-q2 cluster in a process group, with a sweeper, canaries and a watchdog.
 
-Why it is needed (measured): a django-q2 process that is killed while it holds an internal queue's
+Why the watchdog (measured): a django-q2 process that is killed while it holds an internal queue's
 lock leaves the cluster silent, or repeating its tasks for ever, with every pid alive. So the node
 sends itself a canary through the queue; if nothing at all moves for a while, the whole process
-group is killed and started anew.
+group is killed and started again.
 """
 
 import logging
@@ -33,19 +32,17 @@ DRAIN_SECONDS = 130  # a task may take 120 s (Q_CLUSTER's timeout)
 UNACKNOWLEDGED_SECONDS = 30  # a canary ran, but its message stays: the cluster's monitor is stuck
 
 
-class Node:
+class WorkerNode:
     """This worker node, seen from its parent process."""
 
     def __init__(self) -> None:
-        self.name = processes.identity()
+        self.name = processes.identify_process()
         self.stop = Event()
         self.cluster: subprocess.Popen[bytes] | None = None
         self.canaries = Canaries(self.name)
         self.begun = 0.0  # the pulse when the cluster was started
         self.pulse = Pulse(Path(tempfile.mkdtemp(prefix="taskjuice-worker-")))
 
-    # -- life
-    # --------------------------------------------------------------------------------------------
     def run(self) -> int:
         signals = StopSignals()
         limits.set_kind("worker")
@@ -60,7 +57,7 @@ class Node:
         for thread in threads:
             thread.start()
         while not signals.came:
-            self._look_after()
+            self._restart_if_stuck()
             time.sleep(StopSignals.POLL_SECONDS)
         logger.info("worker stops on signal %s", signals.came)
         self.stop.set()
@@ -93,8 +90,9 @@ class Node:
         self.cluster.wait()
 
     def _drain(self) -> None:
-        """SIGTERM to the cluster's main process only: to the whole group it hangs (measured)."""
+        """Let the running tasks end, then kill what is left."""
         assert self.cluster is not None
+        # To the main process only: a signal to the whole group leaves it hanging (measured).
         self.cluster.send_signal(signal.SIGTERM)
         try:
             self.cluster.wait(DRAIN_SECONDS)
@@ -102,18 +100,17 @@ class Node:
             logger.warning("the cluster did not drain in time")
         self._kill_cluster()
 
-    # -- watchdog
-    # ----------------------------------------------------------------------------------------
-    def _look_after(self) -> None:
-        """Needs no database: one that hangs must not keep it from its work."""
+    def _restart_if_stuck(self) -> None:
+        """Restart the cluster where it ended or is stuck."""
+        # It needs no database: one that hangs must not keep it from its work.
         assert self.cluster is not None
         if self.cluster.poll() is not None:
             self._restart_cluster(f"it ended with code {self.cluster.returncode}")
-        elif trouble := self._trouble():
+        elif trouble := self._find_trouble():
             self._restart_cluster(trouble)
 
-    def _trouble(self) -> str:
-        """What shows that the cluster is stuck; empty when it is well."""
+    def _find_trouble(self) -> str:
+        """Return what shows that the cluster is stuck; empty when it is well."""
         now, last = time.time(), self.pulse.last()
         if self.pulse.is_busy():
             limit = BUSY_SECONDS
@@ -129,7 +126,7 @@ class Node:
         return ""
 
     def _is_idle(self, name: str) -> bool:
-        """Whether the named process is one of this node's cluster and in no task."""
+        """Return whether the named process belongs to this node's cluster and is in no task."""
         if not processes.is_here(name):
             return False
         pid = name.split("|")[1]

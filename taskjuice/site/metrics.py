@@ -229,7 +229,7 @@ def answer_scraper(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
     registry = CollectorRegistry(auto_describe=False)
     registry.register(TaskJuice())
-    with limits.within(SECONDS):
+    with limits.set_deadline(SECONDS):
         return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE)
 
 

@@ -19,9 +19,9 @@ class WorkspacesConfig(AppConfig):
         )
 
         user_logged_in.connect(proof.begin_session, dispatch_uid="began_at")
-        invariants.register()
-        sweeping.add("data exports", seconds=15, run=data_exports.sweep)
-        sweeping.add("deletions", seconds=10, run=deletions.sweep)
+        invariants.register_checks()
+        sweeping.add_sweep("data exports", seconds=15, run=data_exports.sweep)
+        sweeping.add_sweep("deletions", seconds=10, run=deletions.sweep)
         holdings.add(models.Workspace, "pk")
         holdings.add(models.ClientUser, extra=("user__email", "user__name"))
         holdings.add(models.Invitation, hidden=("token_hash",))

@@ -21,7 +21,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from taskjuice.queue.wake import enqueue
+from taskjuice.queue.wake import enqueue_task
 from taskjuice.workspaces import audit, claims
 from taskjuice.workspaces.exports import safe
 from taskjuice.workspaces.holdings import HOLDINGS, Holding
@@ -52,7 +52,7 @@ def request(*, workspace: Workspace, by: User) -> None:
             agency_id=workspace.agency_id, workspace=workspace, requested_by=by
         )
         _note("data export requested", export, by)
-        enqueue(TASK, export.pk)
+        enqueue_task(TASK, export.pk)
 
 
 def of_workspace(workspace: Workspace) -> list[DataExport]:
@@ -77,7 +77,7 @@ def sweep() -> None:
     DataExport.objects.filter(expires_at__lt=Now()).delete()
     open_ones = DataExport.objects.filter(finished_at=None, failed_at=None)
     for pk in claims.waiting(open_ones).values_list("pk", flat=True)[:20]:
-        enqueue(TASK, pk)
+        enqueue_task(TASK, pk)
 
 
 def take_turn(pk: int) -> None:
@@ -98,7 +98,7 @@ def take_turn(pk: int) -> None:
             return
     with transaction.atomic():
         claims.give_back(row)
-        enqueue(TASK, pk)
+        enqueue_task(TASK, pk)
 
 
 def _next_piece(export: DataExport) -> bool:

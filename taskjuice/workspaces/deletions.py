@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Coalesce, Now
 
-from taskjuice.queue.wake import enqueue
+from taskjuice.queue.wake import enqueue_task
 from taskjuice.workspaces import audit, claims, holdings
 from taskjuice.workspaces.holdings import HOLDINGS, Holding
 from taskjuice.workspaces.models import Agency, Deletion, User, Workspace
@@ -46,7 +46,7 @@ def request(*, workspace: Workspace, by: User) -> None:
         workspace=workspace,
         subject=workspace.name,
     )
-    enqueue(TASK, deletion.pk)
+    enqueue_task(TASK, deletion.pk)
 
 
 def sweep() -> None:
@@ -54,7 +54,7 @@ def sweep() -> None:
     for pk in claims.waiting(Deletion.objects.filter(finished_at=None)).values_list(
         "pk", flat=True
     )[:20]:
-        enqueue(TASK, pk)
+        enqueue_task(TASK, pk)
 
 
 def of_agency(agency: Agency) -> list[Deletion]:
@@ -78,7 +78,7 @@ def take_turn(pk: int) -> None:
         if not _erased(holding, deletion.workspace_id, ends):
             with transaction.atomic():
                 claims.give_back(row)
-                enqueue(TASK, pk)
+                enqueue_task(TASK, pk)
             return
     _finish(deletion)
 

@@ -23,6 +23,6 @@ SELECT 'deletion of ' || name, coalesce(claimed_until, requested_at),
 ERASING = timedelta(minutes=15)  # table by table
 
 
-def register() -> None:
-    invariants.add("data export", EXPORTS)
-    invariants.add("client deletion", DELETIONS, extra=PATIENCE + ERASING)
+def register_checks() -> None:
+    invariants.add_check("data export", EXPORTS)
+    invariants.add_check("client deletion", DELETIONS, extra=PATIENCE + ERASING)

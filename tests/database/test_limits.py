@@ -36,7 +36,7 @@ def relay() -> Iterator[Relay]:
 
 def through(relay: Relay, **options: Any) -> Any:
     """A connection of Django's by way of the relay, as the product makes it."""
-    described = environment.database(
+    described = environment.parse_database_url(
         relay.url(f"postgres://postgres:@/{connection.settings_dict['NAME']}")
     )
     described |= {"ENGINE": "taskjuice.database", "CONN_HEALTH_CHECKS": True}
@@ -81,7 +81,7 @@ def test_a_statement_that_the_network_swallows_ends_in_time_and_the_next_one_wor
 def test_all_that_a_thread_asks_for_ends_within_what_it_was_given(relay: Relay) -> None:
     relay.swallow()
     database = through(relay, pool=limits.POOL)
-    with limits.within(0.5):
+    with limits.set_deadline(0.5):
         assert seconds_of(lambda: ask(database)) < 1.5
     database.close_pool()
 
@@ -104,7 +104,7 @@ def test_a_pool_whose_connections_were_all_swallowed_works_at_once_when_the_netw
 def test_nobody_queues_up_behind_a_database_that_does_not_answer(relay: Relay) -> None:
     relay.swallow()
     database = through(relay, pool=limits.POOL)
-    with limits.within(1):
+    with limits.set_deadline(1):
         seconds_of(lambda: ask(database))
     again = through(relay, pool=limits.POOL)
     assert seconds_of(lambda: ask(again)) < 0.2
@@ -122,7 +122,7 @@ def test_the_limits_hold_in_each_transaction_and_leave_the_session_as_it_was() -
 
 def test_upkeep_may_take_longer() -> None:
     connection.close()
-    with limits.patiently(60), transaction.atomic():
+    with limits.allow_slow_statements(60), transaction.atomic():
         assert ask(connection, "SHOW statement_timeout") == ("1min",)
         ask(connection, "SELECT pg_sleep(1.2)")
 

@@ -13,7 +13,7 @@ from django.db import connection as database
 
 from taskjuice import health
 from taskjuice.database import privileges
-from taskjuice.partitions import later
+from taskjuice.partitions import add_months
 from tests.ground.test_health import ask
 from tests.migrated_database import OWNER
 from workflows.activations.retention import STEP_HISTORY
@@ -93,7 +93,7 @@ def test_what_later_migrations_and_months_make_is_granted_too(role: str) -> None
     run(f"GRANT CREATE ON SCHEMA public TO {OWNER}")  # which the owner of a database has
     with connected_as(OWNER):
         run("CREATE TABLE later_on (id serial PRIMARY KEY)")
-        made = STEP_HISTORY.make_ahead(later(max(STEP_HISTORY.ends().values()), 1))
+        made = STEP_HISTORY.make_ahead(add_months(max(STEP_HISTORY.list_ends().values()), 1))
     with connected_as(role):
         run("INSERT INTO later_on DEFAULT VALUES")
         for name in made:

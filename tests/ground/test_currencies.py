@@ -10,7 +10,7 @@ from taskjuice.site.templatetags.taskjuice import amount
     ("currency", "places"), [("JPY", 0), ("NZD", 2), ("KWD", 2), ("", 2), ("XXX", 2)]
 )
 def test_places_are_those_that_xero_keeps(currency: str, places: int) -> None:
-    assert currencies.places(currency) == places
+    assert currencies.count_decimals(currency) == places
 
 
 @pytest.mark.parametrize(

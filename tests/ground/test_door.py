@@ -42,12 +42,12 @@ def test_nobody_waits_for_a_place_among_those_that_are_stuck(
     monkeypatch.setattr(door, "PATIENCE_SECONDS", 30.0)
     monkeypatch.setattr(door, "STUCK_SECONDS", 0.0)
     one = Door(places=1)
-    assert one.come_in()
+    assert one.enter()
     began = time.monotonic()
-    assert not one.come_in()
+    assert not one.enter()
     assert time.monotonic() - began < 5
     one.leave()
-    assert one.come_in()
+    assert one.enter()
 
 
 def _request(path: str) -> HttpRequest:

@@ -43,7 +43,7 @@ PAIRS = {name: (value, value) for name, value in UNCHANGED.items()} | CHANGED
 @pytest.mark.parametrize(("value", "read"), PAIRS.values(), ids=PAIRS)
 def test_dumps_is_read_back_here_and_in_the_database(db: None, value: Any, read: Any) -> None:
     assert exact_json.loads(exact_json.dumps(value)) == read
-    assert exact_json.loads(exact_json.pretty(value)) == read
+    assert exact_json.loads(exact_json.dumps_indented(value)) == read
     with database.cursor() as cursor:
         cursor.execute("SELECT (%s::jsonb)::text", [exact_json.dumps(value)])
         assert exact_json.loads(cursor.fetchone()[0]) == read
@@ -51,7 +51,7 @@ def test_dumps_is_read_back_here_and_in_the_database(db: None, value: Any, read:
 
 def test_money_keeps_its_digits() -> None:
     assert exact_json.dumps(MONEY) == "[0.10,1234567890123456789.0001,1E-7,-0.00]"
-    assert exact_json.pretty({"total": Decimal("2.50")}) == '{\n  "total": 2.50\n}'
+    assert exact_json.dumps_indented({"total": Decimal("2.50")}) == '{\n  "total": 2.50\n}'
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"a": -Infinity}'])

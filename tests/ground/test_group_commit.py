@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from taskjuice import group_commit as writing
-from taskjuice.group_commit import Together, TooSlow
+from taskjuice.group_commit import GroupCommit, TooSlow
 
 
 class Broken(Exception):
@@ -41,9 +41,9 @@ def until(done: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def bring(writer: Writer, *, count: int = 4) -> tuple["Together[int]", dict[int, str]]:
+def bring(writer: Writer, *, count: int = 4) -> tuple["GroupCommit[int]", dict[int, str]]:
     """One item, and `count` - 1 more while that is written: how each ended."""
-    together, ends = Together(writer, seconds=10, most=100), dict[int, str]()
+    together, ends = GroupCommit(writer, seconds=10, most=100), dict[int, str]()
 
     def add(item: int) -> None:
         try:
@@ -67,7 +67,7 @@ def bring(writer: Writer, *, count: int = 4) -> tuple["Together[int]", dict[int,
 
 def test_alone_is_written_at_once() -> None:
     written: list[list[str]] = []
-    together = Together[str](lambda items: written.append(list(items)), seconds=10, most=100)
+    together = GroupCommit[str](lambda items: written.append(list(items)), seconds=10, most=100)
     together.add("a")
     together.add("b")
     assert written == [["a"], ["b"]]
@@ -102,7 +102,7 @@ def test_many_threads_lose_nothing() -> None:
         time.sleep(0.001)
         written.extend(items)
 
-    together = Together(write, seconds=10, most=100)
+    together = GroupCommit(write, seconds=10, most=100)
 
     def add(first: int) -> None:
         for item in range(first, first + 50):
@@ -121,7 +121,7 @@ def test_interrupted_write_lets_others_go_on() -> None:
     def interrupted(items: Sequence[int]) -> None:
         raise KeyboardInterrupt
 
-    together = Together(interrupted, seconds=10, most=100)
+    together = GroupCommit(interrupted, seconds=10, most=100)
     for item in (1, 2):
         with pytest.raises(KeyboardInterrupt):
             together.add(item)
@@ -129,7 +129,7 @@ def test_interrupted_write_lets_others_go_on() -> None:
 
 def test_nobody_waits_longer_than_it_may_for_a_write_that_does_not_end() -> None:
     writer = Writer()
-    together = Together(writer, seconds=0.2, most=100)
+    together = GroupCommit(writer, seconds=0.2, most=100)
     first = threading.Thread(target=together.add, args=(1,))
     first.start()
     assert writer.began.wait(10)
@@ -145,7 +145,7 @@ def test_nobody_waits_longer_than_it_may_for_a_write_that_does_not_end() -> None
 def test_threads_beyond_those_that_may_wait_stay_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "SLOW_SECONDS", 0.0)
     writer = Writer()
-    together = Together(writer, seconds=10, most=1)
+    together = GroupCommit(writer, seconds=10, most=1)
     threads = [threading.Thread(target=together.add, args=(item,)) for item in (1, 2)]
     threads[0].start()
     assert writer.began.wait(10)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
-    health._all_applied.cache_clear()
+    health._are_migrations_applied.cache_clear()
     health._list_missing.cache_clear()
 
 
@@ -31,7 +31,7 @@ def test_healthz_answers_without_the_database(django_assert_num_queries) -> None
 
 
 def test_readyz_is_ok_with_a_living_worker() -> None:
-    heartbeat.beat("node")
+    heartbeat.record_heartbeat("node")
     expected = {
         "status": "ok",
         "database": True,
@@ -44,9 +44,9 @@ def test_readyz_is_ok_with_a_living_worker() -> None:
 
 
 def test_readyz_says_that_no_worker_lives() -> None:
-    heartbeat.beat("node")
+    heartbeat.record_heartbeat("node")
     Heartbeat.objects.update(beat_at=Now() - timedelta(minutes=5))
-    heartbeat.beat("a web process", NodeKind.WEB)
+    heartbeat.record_heartbeat("a web process", NodeKind.WEB)
     expected = {
         "status": "unready",
         "database": True,
@@ -59,7 +59,7 @@ def test_readyz_says_that_no_worker_lives() -> None:
 
 
 def test_readyz_says_that_migrations_are_missing_until_they_are_there() -> None:
-    heartbeat.beat("node")
+    heartbeat.record_heartbeat("node")
     recorder = MigrationRecorder(connection)
     last = recorder.migration_qs.filter(app="workspaces").latest("id").name
     recorder.record_unapplied("workspaces", last)
@@ -78,14 +78,14 @@ def test_readyz_says_that_migrations_are_missing_until_they_are_there() -> None:
 
 
 def test_readyz_asks_for_privileges_and_migrations_once(django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
-    heartbeat.beat("node")
+    heartbeat.record_heartbeat("node")
     ask("/readyz")
     with django_assert_num_queries(3):
         ask("/readyz")
 
 
 def test_readyz_says_that_a_key_is_missing() -> None:
-    heartbeat.beat("node")
+    heartbeat.record_heartbeat("node")
     make_grant(tokens="sealed elsewhere", key_id="0123456789ab")
     expected = {
         "status": "unready",

@@ -15,7 +15,7 @@ import certifi
 import pytest
 
 from taskjuice import outbound_http
-from taskjuice.outbound_http import Lost, NotSent, Refused
+from taskjuice.outbound_http import AddressRefused, RequestNotSent, ResponseLost
 from tests.receiver import NAME, Receiver, answering, receiving
 
 PUBLIC = "93.184.215.14"
@@ -60,9 +60,9 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def connect(target: outbound_http.Target, addresses: list[str], deadline: Any) -> Any:
         tried.extend(addresses)
-        raise NotSent("not in this test")
+        raise RequestNotSent("not in this test")
 
-    monkeypatch.setattr(outbound_http, "_connected", connect)
+    monkeypatch.setattr(outbound_http, "_connect", connect)
     return tried
 
 
@@ -139,8 +139,8 @@ def test_address_is_refused_before_anything_is_asked(
     url: str, names: Resolver, connected: list[str], settings: Any
 ) -> None:
     settings.BASE_URL = "https://app.taskjuice.example"
-    with pytest.raises(Refused):
-        outbound_http.send("GET", url, headers={})
+    with pytest.raises(AddressRefused):
+        outbound_http.send_request("GET", url, headers={})
     assert connected == []
 
 
@@ -161,8 +161,8 @@ def test_name_with_any_private_address_is_refused(
     names: Resolver, connected: list[str], addresses: list[str]
 ) -> None:
     names.names[NAME] = [addresses]
-    with pytest.raises(Refused, match="is not a public address of the internet"):
-        outbound_http.send("GET", f"https://{NAME}/", headers={})
+    with pytest.raises(AddressRefused, match="is not a public address of the internet"):
+        outbound_http.send_request("GET", f"https://{NAME}/", headers={})
     assert connected == []
 
 
@@ -172,8 +172,8 @@ def test_name_that_is_not_there_reads_like_a_private_one(
     names.names["private.example.com"] = [["10.0.0.1"]]
     told = []
     for host in ("private.example.com", "absent.example.com"):
-        with pytest.raises(Refused) as caught:
-            outbound_http.send("GET", f"https://{host}/", headers={})
+        with pytest.raises(AddressRefused) as caught:
+            outbound_http.send_request("GET", f"https://{host}/", headers={})
         told.append(str(caught.value).replace(host, "…"))
     assert told[0] == told[1]
 
@@ -182,15 +182,15 @@ def test_name_is_resolved_once_and_the_checked_address_is_connected_to(
     names: Resolver, connected: list[str]
 ) -> None:
     names.names[NAME] = [[PUBLIC], ["127.0.0.1"]]  # the second answer flips
-    with pytest.raises(NotSent):
-        outbound_http.send("GET", f"https://{NAME}/", headers={})
+    with pytest.raises(RequestNotSent):
+        outbound_http.send_request("GET", f"https://{NAME}/", headers={})
     assert (connected, names.asked) == ([PUBLIC], [NAME])
 
 
 def test_ipv6_only_names_are_called(names: Resolver, connected: list[str]) -> None:
     names.names[NAME] = [["2606:2800:21f:cb07:6820:80da:af6b:8b2c"]]
-    with pytest.raises(NotSent):
-        outbound_http.send("GET", f"https://{NAME}/", headers={})
+    with pytest.raises(RequestNotSent):
+        outbound_http.send_request("GET", f"https://{NAME}/", headers={})
     assert connected == ["2606:2800:21f:cb07:6820:80da:af6b:8b2c"]
 
 
@@ -205,8 +205,8 @@ def test_resolver_that_does_not_answer_is_tried_later(
 
     monkeypatch.setattr(outbound_http, "DNS_SECONDS", 0.2)
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    with pytest.raises(NotSent, match="could not be looked up"):
-        outbound_http.send("GET", f"https://{NAME}/", headers={})
+    with pytest.raises(RequestNotSent, match="could not be looked up"):
+        outbound_http.send_request("GET", f"https://{NAME}/", headers={})
 
 
 # -- over real sockets --
@@ -230,9 +230,9 @@ def https(
 
 def call(
     receiver: Receiver, method: str = "GET", path: str = "/", **given: Any
-) -> outbound_http.Answer:
+) -> outbound_http.OutboundResponse:
     headers = given.pop("headers", {})
-    return outbound_http.send(
+    return outbound_http.send_request(
         method, f"https://{NAME}:{receiver.port}{path}", headers=headers, **given
     )
 
@@ -250,8 +250,8 @@ def test_certificate_is_checked_for_the_name(https: Receiver, names: Resolver) -
     assert got.headers["Host"] == f"{NAME}:{https.port}"
     assert got.headers["X-Own"] == "1"
     names.names["other.example.com"] = [["127.0.0.1"]]
-    with pytest.raises(NotSent, match="The certificate of other"):
-        outbound_http.send("GET", f"https://other.example.com:{https.port}/", headers={})
+    with pytest.raises(RequestNotSent, match="The certificate of other"):
+        outbound_http.send_request("GET", f"https://other.example.com:{https.port}/", headers={})
     assert len(https.got) == 1
 
 
@@ -259,7 +259,7 @@ def test_certificate_nobody_vouches_for_is_refused(
     https: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    with pytest.raises((NotSent, Refused)):
+    with pytest.raises((RequestNotSent, AddressRefused)):
         call(https)
     assert https.got == []
 
@@ -336,7 +336,7 @@ def test_answers_that_never_end_are_given_up_in_time(
     https: Receiver, behave: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     https.behave = behave
-    with pytest.raises(Lost, match="No whole answer within 2 seconds"):
+    with pytest.raises(ResponseLost, match="No whole answer within 2 seconds"):
         call(https)
 
 
@@ -361,7 +361,7 @@ def no_http(handler: BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize("behave", [many_headers, broken_off, no_http])
 def test_unusable_answers_are_lost(https: Receiver, behave: Any) -> None:
     https.behave = behave
-    with pytest.raises(Lost):
+    with pytest.raises(ResponseLost):
         call(https)
 
 
@@ -370,8 +370,8 @@ def test_nobody_there_is_not_sent(https: Receiver, settings: Any) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings.HTTP_STEP_PRIVATE_HOSTS = [f"{NAME}:{port}"]
-    with pytest.raises(NotSent, match=f"{NAME} cannot be reached"):
-        outbound_http.send("POST", f"https://{NAME}:{port}/", headers={}, body=b"{}")
+    with pytest.raises(RequestNotSent, match=f"{NAME} cannot be reached"):
+        outbound_http.send_request("POST", f"https://{NAME}:{port}/", headers={}, body=b"{}")
 
 
 def test_handshake_that_never_ends_is_given_up(
@@ -382,5 +382,5 @@ def test_handshake_that_never_ends_is_given_up(
         port = listening.getsockname()[1]
         names.names[NAME] = [["127.0.0.1"]]
         settings.HTTP_STEP_PRIVATE_HOSTS = [f"{NAME}:{port}"]
-        with pytest.raises(NotSent):
-            outbound_http.send("GET", f"https://{NAME}:{port}/", headers={})
+        with pytest.raises(RequestNotSent):
+            outbound_http.send_request("GET", f"https://{NAME}:{port}/", headers={})

@@ -42,7 +42,7 @@ def test_server_is_found_again_and_stops_with_clients_connected(folder: Path) ->
         client.commit()
         assert postgres.ensure_running(folder, "one") == url
     finally:
-        postgres.stop(folder)
+        postgres.stop_server(folder)
 
     with pytest.raises(psycopg.OperationalError):
         client.execute("SELECT 1")
@@ -51,7 +51,7 @@ def test_server_is_found_again_and_stops_with_clients_connected(folder: Path) ->
 
     with psycopg.connect(started_elsewhere(folder)) as again:
         assert again.execute("SELECT count(*) FROM kept").fetchone() == (0,)
-    postgres.stop(folder)
+    postgres.stop_server(folder)
 
 
 def test_path_too_long_for_a_private_socket_is_refused(tmp_path: Path) -> None:
@@ -66,19 +66,19 @@ def test_socket_is_where_nobody_else_may_enter(folder: Path) -> None:
         assert f"host={quote(str(folder), safe='')}&" in url
         assert folder.stat().st_mode & 0o077 == 0
     finally:
-        postgres.stop(folder)
+        postgres.stop_server(folder)
 
 
 def test_pid_of_another_program_is_not_taken_for_the_server(folder: Path) -> None:
     url = postgres.ensure_running(folder, "one")
     left_behind = (folder / "postmaster.pid").read_text().splitlines()
-    postgres.stop(folder)
+    postgres.stop_server(folder)
     left_behind[0] = str(os.getpid())
     (folder / "postmaster.pid").write_text("\n".join(left_behind) + "\n")
 
-    postgres.stop(folder)  # does not end this test run
+    postgres.stop_server(folder)  # does not end this test run
 
-    assert postgres._running(folder) is None
+    assert postgres._find_server(folder) is None
     assert url.startswith("postgres://")
     shutil.rmtree(folder)
 
@@ -99,12 +99,12 @@ def zombie(tmp_path: Path) -> Iterator[int]:
 def test_zombie_is_no_server(folder: Path, zombie: int) -> None:
     url = postgres.ensure_running(folder, "one")
     left_behind = (folder / "postmaster.pid").read_text().splitlines()
-    postgres.stop(folder)
+    postgres.stop_server(folder)
     left_behind[0] = str(zombie)
     (folder / "postmaster.pid").write_text("\n".join(left_behind) + "\n")
 
     began = time.monotonic()
-    postgres.stop(folder)
+    postgres.stop_server(folder)
     assert time.monotonic() - began < 5  # it does not wait for the dead to end
     assert started_elsewhere(folder).split("?")[0] == url.split("?")[0]
-    postgres.stop(folder)
+    postgres.stop_server(folder)

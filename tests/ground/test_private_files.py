@@ -27,7 +27,7 @@ def mode(path: Path) -> int:
 
 def test_mail_in_files_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMAIL_URL", f"filemail://{tmp_path}/mail")
-    found = environment.email()
+    found = environment.read_email()
     backend = get_connection(found["EMAIL_BACKEND"], file_path=f"{tmp_path}/mail")
     sent = mail.EmailMessage(
         "Choose a new password", "https://…/key/", to=["a@example.com"], connection=backend

@@ -5,18 +5,18 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from taskjuice.queue.checks import problems
+from taskjuice.queue.checks import list_problems
 
 GOOD: dict[str, Any] = dict(settings.Q_CLUSTER)
 
 
 def test_the_products_own_settings_pass() -> None:
-    assert problems(GOOD) == []
+    assert list_problems(GOOD) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4, 16])
 def test_any_number_of_workers_passes(workers: int) -> None:
-    assert problems(GOOD | {"workers": workers, "queue_limit": workers}) == []
+    assert list_problems(GOOD | {"workers": workers, "queue_limit": workers}) == []
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_any_number_of_workers_passes(workers: int) -> None:
     ],
 )
 def test_setting_that_breaks_promises_is_refused(changes: dict[str, Any], expected: str) -> None:
-    assert [problem.id for problem in problems(GOOD | changes)] == [expected]
+    assert [problem.id for problem in list_problems(GOOD | changes)] == [expected]

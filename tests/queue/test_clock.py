@@ -45,7 +45,7 @@ def test_time_is_the_databases_and_asked_for_once_a_minute(
 
 
 def test_message_may_be_taken_at_once(wrong_clock: timedelta) -> None:
-    wake.enqueue("workflows.tasks.run_lane", 7)
+    wake.enqueue_task("workflows.tasks.run_lane", 7)
     assert OrmQ.objects.filter(lock__lte=Now()).count() == 1
 
 

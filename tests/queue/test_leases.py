@@ -11,7 +11,7 @@ from django.utils import timezone
 from taskjuice.queue import heartbeat, leases, processes
 from taskjuice.queue.canaries import Canaries
 from taskjuice.queue.models import Heartbeat
-from taskjuice.queue.worker import Node
+from taskjuice.queue.worker import WorkerNode
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from workflows.engine import lanes
@@ -42,7 +42,7 @@ def test_what_a_task_could_not_give_back_is_free_when_the_next_one_starts(
         with pytest.raises(DataError), transaction.atomic():
             lanes.release(lease, more=False)
     assert not is_free(lane)
-    leases.free_left()
+    leases.free_unreturned()
     assert is_free(lane)
     assert lanes.acquire(lane.pk) is not None
 
@@ -58,8 +58,8 @@ def test_a_database_that_is_away_does_not_end_the_process(
 
     with monkeypatch.context() as patches:
         patches.setattr(leases, "Now", away)
-        leases.free_left()
-    leases.free_left()
+        leases.free_unreturned()
+    leases.free_unreturned()
     assert is_free(lane)
 
 
@@ -67,17 +67,17 @@ def test_what_an_idle_process_holds_is_free(lane: Lane, monkeypatch: pytest.Monk
     assert lanes.acquire(lane.pk) is not None
     idle: list[str] = []
     monkeypatch.setattr(leases, "_idle_checks", [lambda name: name in idle])
-    leases.free_dead(Lane)
+    leases.free_abandoned(Lane)
     assert not is_free(lane)
-    idle.append(processes.identity())
-    leases.free_dead(Lane)
+    idle.append(processes.identify_process())
+    leases.free_abandoned(Lane)
     assert is_free(lane)
 
 
 def test_what_a_lost_machine_held_is_free_once_it_was_silent(
     lane: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    canaries = Canaries(processes.identity())
+    canaries = Canaries(processes.identify_process())
     canaries.flowing_since = time.time() - 60
     monkeypatch.setattr(leases, "_idle_checks", [canaries.is_of_lost_host])
     assert lanes.acquire(lane.pk) is not None
@@ -85,14 +85,14 @@ def test_what_a_lost_machine_held_is_free_once_it_was_silent(
     Heartbeat.objects.create(
         node="another-host|1|900", beat_at=timezone.now() - timedelta(seconds=3)
     )
-    leases.free_dead(Lane)
+    leases.free_abandoned(Lane)
     assert not is_free(lane)
     Heartbeat.objects.update(beat_at=timezone.now() - heartbeat.SILENT - timedelta(seconds=1))
     canaries.flowing_since = time.time() - 1  # nobody could beat until a moment ago
-    leases.free_dead(Lane)
+    leases.free_abandoned(Lane)
     assert not is_free(lane)
     canaries.flowing_since = time.time() - 60
-    leases.free_dead(Lane)
+    leases.free_abandoned(Lane)
     assert is_free(lane)
 
 
@@ -101,16 +101,16 @@ def test_process_of_another_host_with_the_number_of_an_idle_one_here_keeps_its_l
 ) -> None:
     """In containers numbers are small and the same everywhere."""
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as idle:
-        node = Node()
+        node = WorkerNode()
         try:
             node.cluster = idle
             monkeypatch.setattr(leases, "_idle_checks", [node._is_idle])
             assert lanes.acquire(lane.pk) is not None
             Lane.objects.update(lease_holder=f"another-host|{idle.pid}|1000")
-            leases.free_dead(Lane)
+            leases.free_abandoned(Lane)
             assert not is_free(lane)
-            Lane.objects.update(lease_holder=processes.identity(idle.pid))
-            leases.free_dead(Lane)
+            Lane.objects.update(lease_holder=processes.identify_process(idle.pid))
+            leases.free_abandoned(Lane)
             assert is_free(lane)
         finally:
             node.pulse.remove()

@@ -13,8 +13,8 @@ def own_list(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_runs_when_due() -> None:
     ran: list[str] = []
-    sweeping.add("often", seconds=2, run=lambda: ran.append("often"))
-    sweeping.add("seldom", seconds=10, run=lambda: ran.append("seldom"))
+    sweeping.add_sweep("often", seconds=2, run=lambda: ran.append("often"))
+    sweeping.add_sweep("seldom", seconds=10, run=lambda: ran.append("seldom"))
     for second in range(1, 8):
         sweeping.run_due(float(second))
     assert ran == ["often", "seldom", "often", "often", "often"]
@@ -26,8 +26,8 @@ def test_broken_one_is_logged_and_stops_no_other(caplog: pytest.LogCaptureFixtur
     def explode() -> None:
         raise ZeroDivisionError
 
-    sweeping.add("broken", seconds=1, run=explode)
-    sweeping.add("good", seconds=1, run=lambda: ran.append("good"))
+    sweeping.add_sweep("broken", seconds=1, run=explode)
+    sweeping.add_sweep("good", seconds=1, run=lambda: ran.append("good"))
     sweeping.run_due(1.0)
     sweeping.run_due(2.0)
     assert ran == ["good", "good"]
@@ -42,7 +42,7 @@ def test_one_that_failed_is_tried_again_within_a_minute() -> None:
         if len(tries) == 1:
             raise ZeroDivisionError
 
-    sweeping.add("daily", seconds=86_400, run=fail_once)
+    sweeping.add_sweep("daily", seconds=86_400, run=fail_once)
     for now in (1.0, 30.0, 61.0, 200.0, 80_000.0):
         sweeping.run_due(now)
     assert tries == [1.0, 61.0]

@@ -17,31 +17,31 @@ def flag(db: None) -> None:
 
 
 def test_wake_queues_once_until_taken() -> None:
-    wake.wake("fan-out", "connections.tasks.fan_out")
-    wake.wake("fan-out", "connections.tasks.fan_out")
+    wake.wake_once("fan-out", "connections.tasks.fan_out")
+    wake.wake_once("fan-out", "connections.tasks.fan_out")
     assert OrmQ.objects.count() == 1
-    wake.taken("fan-out")
-    wake.wake("fan-out", "connections.tasks.fan_out")
+    wake.note_taken("fan-out")
+    wake.wake_once("fan-out", "connections.tasks.fan_out")
     assert OrmQ.objects.count() == 2
 
 
 def test_rewake_queues_whatever_the_flag_says() -> None:
     Wake.objects.all().delete()
-    wake.rewake("fan-out", "connections.tasks.fan_out")
-    wake.rewake("fan-out", "connections.tasks.fan_out")
+    wake.wake_again("fan-out", "connections.tasks.fan_out")
+    wake.wake_again("fan-out", "connections.tasks.fan_out")
     assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (2, True)
 
 
 def test_wake_up_goes_with_its_transaction() -> None:
     with transaction.atomic():
-        wake.enqueue("workflows.tasks.run_lane", 7)
+        wake.enqueue_task("workflows.tasks.run_lane", 7)
         transaction.set_rollback(True)
     assert OrmQ.objects.count() == 0
 
 
 def test_message_carries_ids_only() -> None:
     """Payloads are signed pickles: whatever else were in them could be read by who reads the table."""
-    wake.enqueue("workflows.tasks.run_lane", 7)
+    wake.enqueue_task("workflows.tasks.run_lane", 7)
     message = SignedPackage.loads(OrmQ.objects.get().payload)
     assert (message["func"], message["args"], message["kwargs"]) == (
         "workflows.tasks.run_lane",

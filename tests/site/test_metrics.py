@@ -43,7 +43,7 @@ def test_figures_are_prometheus_text(settings: Any, agency: Agency, workspace: W
     late = make_delivery(answer_ms=3.5, state=DeliveryState.WAITING)
     Delivery.objects.filter(pk=late.pk).update(received_at=timezone.now() - timedelta(minutes=11))
     make_delivery(answer_ms=3.5, state=DeliveryState.DONE)
-    heartbeat.beat('host "one"')
+    heartbeat.record_heartbeat('host "one"')
     answer = ask()
     assert answer["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = answer.content.decode().splitlines()
@@ -101,4 +101,4 @@ def test_figures_come_without_a_database_too(
 def test_short_token_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METRICS_TOKEN", "short")
     with pytest.raises(ImproperlyConfigured):
-        environment.metrics_token()
+        environment.read_metrics_token()

@@ -123,7 +123,7 @@ def test_a_restart_of_postgresql(product: Product) -> None:
     product.wait_until_ready()
 
     def fault() -> None:
-        postgres.stop(product.place.postgres)
+        postgres.stop_server(product.place.postgres)
         postgres.ensure_running(product.place.postgres, "taskjuice")
 
     _, seconds = flow(product, fault)

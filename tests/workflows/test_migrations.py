@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.utils import IntegrityError
 
 from connections.models import Connection
-from taskjuice.partitions import later, month_of
+from taskjuice.partitions import add_months, get_month_start
 from tests.factories import make_activation, make_workflow
 from workflows.activations import retention as activation_retention
 from workflows.models import Activation, StepRun
@@ -23,7 +23,12 @@ PLAIN, BY_MONTH = "plain", "by month"
 by_month = import_module("workflows.migrations.0013_step_history_by_month")
 ROWS = "SELECT * FROM workflows_steprun ORDER BY id"
 NOW = datetime.now(UTC)
-TIMES = (NOW - timedelta(days=700), NOW - timedelta(days=40), NOW, later(month_of(NOW), 2))
+TIMES = (
+    NOW - timedelta(days=700),
+    NOW - timedelta(days=40),
+    NOW,
+    add_months(get_month_start(NOW), 2),
+)
 
 
 @pytest.fixture
@@ -79,8 +84,8 @@ def test_steps_of_months_stay_as_they_were_on_the_way_back(activation: Activatio
     activation_retention.STEP_HISTORY.make_ahead(NOW)
     for at in (
         NOW,
-        later(month_of(NOW), 1),
-        later(month_of(NOW), 30),
+        add_months(get_month_start(NOW), 1),
+        add_months(get_month_start(NOW), 30),
     ):  # before, in a month, in the default
         add_step(activation, at)
     before = execute(ROWS)
@@ -120,12 +125,12 @@ def test_months_follow_the_steps_that_were_there(activation: Activation) -> None
     """A step that ended (by a clock that ran ahead) in a later month moves the first partition's
     end.
     """
-    add_step(activation, later(month_of(NOW), 2) + timedelta(days=3))
+    add_step(activation, add_months(get_month_start(NOW), 2) + timedelta(days=3))
     migrate(BY_MONTH)
-    assert activation_retention.STEP_HISTORY.ends() == {
-        "workflows_steprun_before": later(month_of(NOW), 3)
+    assert activation_retention.STEP_HISTORY.list_ends() == {
+        "workflows_steprun_before": add_months(get_month_start(NOW), 3)
     }
     made = activation_retention.STEP_HISTORY.make_ahead(NOW)
-    assert made == [f"workflows_steprun_{later(month_of(NOW), 3):%Y_%m}"]
-    add_step(activation, later(month_of(NOW), 3))
+    assert made == [f"workflows_steprun_{add_months(get_month_start(NOW), 3):%Y_%m}"]
+    add_step(activation, add_months(get_month_start(NOW), 3))
     assert activation.step_runs.count() == 2

@@ -23,9 +23,9 @@ EVENTS_LONGER = timedelta(days=62)
 
 
 def register() -> None:
-    pruning.add("months of step history", drop_step_history)
-    pruning.add("activations", delete_activations)
-    pruning.add("events", delete_events)
+    pruning.add_pruner("months of step history", drop_step_history)
+    pruning.add_pruner("activations", delete_activations)
+    pruning.add_pruner("events", delete_events)
     post_migrate.connect(_make_partitions, dispatch_uid="workflows.activations.retention")
 
 

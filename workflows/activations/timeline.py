@@ -196,7 +196,7 @@ def flatten_values(value: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 
 def format_json(value: Any) -> str:
-    text = exact_json.pretty(value)
+    text = exact_json.dumps_indented(value)
     return text if len(text) <= MAX_JSON else f"{text[:MAX_JSON]}\n… cut here"
 
 

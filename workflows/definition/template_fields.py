@@ -52,8 +52,8 @@ class UrlField(Templated):
                 "The host is typed as it is; expressions may follow behind it."
             )
         try:
-            outbound_http.target_of(BRACED.sub("x", text))
-        except outbound_http.Refused as error:
+            outbound_http.parse_target(BRACED.sub("x", text))
+        except outbound_http.AddressRefused as error:
             raise forms.ValidationError(str(error)) from error
         return text
 

@@ -151,7 +151,7 @@ def release(lease: Lease, *, more: bool) -> None:
         "more": more,
         "pace": PACE_SECONDS,
         "key": Conf.CLUSTER_NAME,
-        "package": wake.package(TASK, lease.connection_id),
+        "package": wake.sign_message(TASK, lease.connection_id),
     }
     with database.cursor() as cursor:
         cursor.execute(RELEASE, values)
@@ -169,7 +169,7 @@ def wake_lanes(connection_ids: Iterable[int], *, gather: bool = False) -> None:
         return
     values = {
         "ids": ids,
-        "packages": [wake.package(TASK, pk) for pk in ids],
+        "packages": [wake.sign_message(TASK, pk) for pk in ids],
         "key": Conf.CLUSTER_NAME,
         "pace": PACE_SECONDS,
         "gather": GATHER_SECONDS if gather else 0.0,
@@ -181,7 +181,7 @@ def wake_lanes(connection_ids: Iterable[int], *, gather: bool = False) -> None:
 
 def rewake_forgotten() -> None:
     """Free the lanes of dead holders and queue all due work again, in the worker's sweep."""
-    freed = leases.free_dead(Lane)
+    freed = leases.free_abandoned(Lane)
     with transaction.atomic():
         # What was queued meanwhile found the lane held, and was lost.
         Lane.objects.filter(pk__in=freed).update(wake_pending=False)

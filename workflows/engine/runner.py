@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from connections import organisation_time
 from connections.models import Connection
-from taskjuice.database.outages import OUTAGE, insist, is_of_the_moment
+from taskjuice.database.outages import OUTAGE, is_transient, retry_during_outage
 from taskjuice.queue.leases import Lease, LeaseLost
 from workflows.engine import lanes, safety_pause
 from workflows.engine.plans import load_plan
@@ -50,12 +50,12 @@ def run_lane(connection_id: int) -> None:
     except LeaseLost:
         logger.warning("the lane of connection %s was taken over", connection_id)
     except OUTAGE as error:
-        more, costs_nothing = True, is_of_the_moment(error)
-        insist(lambda: put_back_claimed(lease, costs_nothing=costs_nothing))
+        more, costs_nothing = True, is_transient(error)
+        retry_during_outage(lambda: put_back_claimed(lease, costs_nothing=costs_nothing))
         raise
     finally:
         # Without this release the lane would be idle until its lease has expired.
-        insist(lambda: lanes.release(lease, more=more))
+        retry_during_outage(lambda: lanes.release(lease, more=more))
 
 
 def _take_turn(lease: Lease, connection: Connection) -> bool:

@@ -11,8 +11,8 @@ from django.db import connection as database
 from django.db import transaction
 
 from taskjuice import exact_json
-from taskjuice.database.outages import insist
-from taskjuice.queue.commits import QUICK, quick
+from taskjuice.database.outages import retry_during_outage
+from taskjuice.queue.commits import QUICK, commit_without_waiting
 from taskjuice.queue.leases import Lease
 from workflows.engine import lanes
 
@@ -217,13 +217,13 @@ class Batch:
 
         `effects`: the stored steps must not be repeated, so the commit waits for the disk.
         """
-        insist(lambda: self._store(effects=effects))
+        retry_during_outage(lambda: self._store(effects=effects))
 
     def _store(self, *, effects: bool) -> None:
         changed = [run for run in self.runs if run.changed]
         with transaction.atomic():
             if not effects:
-                quick()
+                commit_without_waiting()
             lanes.hold(self.lease)
             with database.cursor() as cursor:
                 if self.records:

@@ -191,8 +191,8 @@ def _wrong_amount(amount: Decimal, due: Decimal, currency: str) -> str:
     if due <= 0:
         return NOTHING_DUE
     if amount > due:
-        return f"Only {due:,.{currencies.shown(due, currency)}f} is due."
-    if amount != due and amount != round(amount, currencies.places(currency)):
+        return f"Only {due:,.{currencies.count_shown_decimals(due, currency)}f} is due."
+    if amount != due and amount != round(amount, currencies.count_decimals(currency)):
         return f"{currency} has no decimals: give a whole amount."
     return ""
 

@@ -13,7 +13,7 @@ from connections import errors, organisation_time
 from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, outcome_of
 from connections.models import Connection
 from taskjuice.queue import clock
-from taskjuice.queue.commits import quick
+from taskjuice.queue.commits import commit_without_waiting
 from xero import days, forms
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
@@ -134,7 +134,7 @@ def _remember(
     """
     try:
         with transaction.atomic():
-            quick()
+            commit_without_waiting()
             upsert.take_in(connection, kind.name, list(records.values()))
             upsert.forget_stale(connection, kind.name, list(records), before=began)
     except OperationalError:  # the step has what it asked for; the sync will read them again

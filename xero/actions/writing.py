@@ -18,7 +18,7 @@ from connections.integrations import Call, Data, Done, Outcome, Preview, outcome
 from connections.models import Connection, Sending
 from connections.writes import journal
 from connections.writes.writers import Draft, Made, Refused, Undecided, Verdict, Writer
-from taskjuice.queue.commits import quick
+from taskjuice.queue.commits import commit_without_waiting
 from xero.actions.base import XeroAction, connection_of, purpose
 from xero.api import answers
 from xero.api.client import Client, client_for
@@ -157,7 +157,7 @@ class WriteAction(XeroAction):
             return
         try:
             with transaction.atomic():
-                quick()
+                commit_without_waiting()
                 upsert.take_in(connection, self.writer.kind, records)
         except OperationalError:  # the write is done and noted; the sync will read the record
             logger.exception("connection %s: what a step wrote was not kept", connection.pk)

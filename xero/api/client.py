@@ -10,7 +10,7 @@ from django.conf import settings
 from connections import errors, lifecycle, states
 from connections.models import Connection
 from connections.oauth import grants
-from taskjuice.database.outages import insist
+from taskjuice.database.outages import retry_during_outage
 from xero.api import answers, rate_limits, transport
 from xero.api import errors as xero_errors
 from xero.records import wire
@@ -130,14 +130,14 @@ class Client:
         place = rate_limits.take(self.connection.tenant_id, self.purpose)
         try:
             response = transport.send(method, url, **request)
-            parked_until = insist(
+            parked_until = retry_during_outage(
                 lambda: rate_limits.give_back(place, response.headers, status=response.status_code)
             )
         except transport.NotSent as error:
-            insist(lambda: rate_limits.give_back(place, {}))
+            retry_during_outage(lambda: rate_limits.give_back(place, {}))
             raise errors.RetryLater(str(error)) from error
         except transport.Lost as error:
-            insist(lambda: rate_limits.give_back(place, None))
+            retry_during_outage(lambda: rate_limits.give_back(place, None))
             kind = errors.RetryLater if method == "GET" else errors.UnknownOutcome
             raise kind(str(error)) from error
         if response.status_code == 429:

@@ -76,8 +76,8 @@ def read_call_detail(call: Call) -> CallDetail:
     ]
     return CallDetail(
         call=call,
-        sent=exact_json.pretty(call.body),
-        answer=exact_json.pretty(call.answer) if call.answer is not None else "",
+        sent=exact_json.dumps_indented(call.body),
+        answer=exact_json.dumps_indented(call.answer) if call.answer is not None else "",
         successor=later[-1] if later else None,
         predecessors=[other for other in related if other.created_at < call.created_at],
         together=call.sending.calls.count(),

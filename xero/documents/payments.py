@@ -37,7 +37,7 @@ def payment_new(request: HttpRequest, agency: str, workspace: str) -> HttpRespon
         return _save(request, access, invoice)
     initial = {
         "form_key": PaymentPageForm.new_key(),
-        "amount": f"{invoice.amount_due:.{currencies.shown(invoice.amount_due, invoice.currency)}f}",
+        "amount": f"{invoice.amount_due:.{currencies.count_shown_decimals(invoice.amount_due, invoice.currency)}f}",
         "date": organisation_time.today_in(invoice.connection).isoformat(),
     }
     return _page(request, access, invoice, PaymentPageForm(invoice, initial=initial))

@@ -87,7 +87,8 @@ def _payments(
         connection=connection, updated_utc__gte=since, first_updated_utc__gte=since
     )
     for payment in new.exclude(status="DELETED").defer("body").order_by("pk"):
-        amount = f"{payment.amount:,.{currencies.shown(payment.amount, payment.currency)}f} {payment.currency}"
+        decimals = currencies.count_shown_decimals(payment.amount, payment.currency)
+        amount = f"{payment.amount:,.{decimals}f} {payment.currency}"
         name = f"of {amount} on {payment.invoice_number or payment.contact_name}, {payment.date}"
         yield UnknownRecord(organisation, "payment", name, payment.xero_id)
 

@@ -122,7 +122,7 @@ def catch_up(
 
 def rewake_waiting() -> None:
     """The sweep: ledgers of dead holders are freed, and whatever is due is queued."""
-    leases.free_dead(Ledger)
+    leases.free_abandoned(Ledger)
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute(WAITING)
@@ -141,4 +141,4 @@ def _call(connection_id: int) -> None:
 def _queue(connection_ids: list[int]) -> None:
     if connection_ids:
         Ledger.objects.filter(pk__in=connection_ids).update(woken_at=Now())
-        wake.enqueue_all([wake.package(TASK, pk) for pk in connection_ids])
+        wake.enqueue_messages([wake.sign_message(TASK, pk) for pk in connection_ids])

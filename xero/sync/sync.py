@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce, Now
 
 from connections import errors
 from connections.models import Connection, ConnectionState
-from taskjuice.database.outages import OUTAGE, insist
+from taskjuice.database.outages import OUTAGE, retry_during_outage
 from taskjuice.queue import clock
 from taskjuice.queue.leases import Lease, LeaseLost
 from xero import organisations
@@ -71,7 +71,7 @@ def run_ledger(connection_id: int) -> None:
         _back_off(lease, f"{type(error).__name__}: see the log.")
         raise
     finally:
-        insist(lambda: sync_schedule.release(lease, more=more))
+        retry_during_outage(lambda: sync_schedule.release(lease, more=more))
 
 
 def _read(lease: Lease) -> bool:

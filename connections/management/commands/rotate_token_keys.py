@@ -73,4 +73,4 @@ class Command(BaseCommand):
                     f"{key or '(not noted)'} {count}" for key, count in sorted(needed.items())
                 )
                 self.stdout.write(f"  stored secrets by key: {stored or 'none'}")
-            self.stdout.write(f"  next: {key_rotation.advise(nodes, needed)}")
+            self.stdout.write(f"  next: {key_rotation.advise_next_step(nodes, needed)}")

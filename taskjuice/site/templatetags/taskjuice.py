@@ -133,7 +133,7 @@ def amount(number: Decimal | None, currency: str = "", base: str = "") -> SafeSt
     """
     if number is None:
         return SafeString("")
-    decimals = currencies.shown(Decimal(number), currency or base)
+    decimals = currencies.count_shown_decimals(Decimal(number), currency or base)
     text = f"{number:,.{decimals}f}".replace("-", "\u2212")
     if currency and currency != base:
         return format_html(

@@ -90,7 +90,7 @@ def test_rotation_seals_everything_anew(old_key: Any) -> None:
     with pytest.raises(CommandError, match="5 secrets still need an older key"):
         run("--check")
     assert "5 secrets encrypted anew" in run("--batch", "2")
-    heartbeat.beat("node")
+    heartbeat.record_heartbeat("node")
     old_key.TOKEN_KEYS = [NEW]
     Heartbeat.objects.create(
         node="other", keys={"TOKEN_KEYS": [encryption.key_id(OLD), encryption.key_id(NEW)]}

@@ -16,7 +16,7 @@ from django_q.models import OrmQ
 
 from connections.models import Connection, Delivery, Event, Refusal, StrayEvent, TokenRefresh
 from connections.webhooks import fan_out, receiver
-from taskjuice.partitions import later, month_of
+from taskjuice.partitions import add_months, get_month_start
 from taskjuice.queue import pruning, sweeping, tasks
 from tests.factories import (
     make_activation,
@@ -79,7 +79,7 @@ def left() -> tuple[int, int, int, int]:
 
 
 def partitions() -> set[str]:
-    return set(activation_retention.STEP_HISTORY.ends())
+    return set(activation_retention.STEP_HISTORY.list_ends())
 
 
 def split(*months: datetime) -> None:
@@ -87,14 +87,14 @@ def split(*months: datetime) -> None:
     with database.cursor() as cursor:
         cursor.execute("ALTER TABLE workflows_steprun DETACH PARTITION workflows_steprun_before")
         cursor.execute("DROP TABLE workflows_steprun_before")
-    for month in {month_of(timezone.now()), *months}:
-        activation_retention.STEP_HISTORY._make(month, later(month, 1))
+    for month in {get_month_start(timezone.now()), *months}:
+        activation_retention.STEP_HISTORY._make(month, add_months(month, 1))
 
 
 def test_what_ended_long_ago_goes_and_what_ended_lately_stays(connection: Connection) -> None:
     make_history(connection, ago=VERY_OLD)
     make_history(connection, ago=timedelta(days=30))
-    pruned = pruning.prune()
+    pruned = pruning.prune_history()
     assert pruned.finished
     assert (pruned.counts["deliveries"], pruned.counts["activations"]) == (1, 1)
     assert left() == (1, 1, 1, 1)
@@ -103,14 +103,14 @@ def test_what_ended_long_ago_goes_and_what_ended_lately_stays(connection: Connec
 def test_event_outlives_its_activations_by_two_months(connection: Connection) -> None:
     make_history(connection, ago=VERY_OLD)
     make_history(connection, ago=OLD)
-    pruning.prune()
+    pruning.prune_history()
     assert left() == (0, 1, 0, 0)
 
 
 @pytest.mark.parametrize("state", ["ready", "running", "unknown"])
 def test_what_has_not_ended_stays_whole(connection: Connection, state: str) -> None:
     make_history(connection, ago=VERY_OLD, state=state)
-    pruning.prune()
+    pruning.prune_history()
     assert (left()[1:], partitions() >= {"workflows_steprun_before"}) == ((1, 1, 1), True)
 
 
@@ -118,14 +118,14 @@ def test_activation_with_an_open_write_stays(connection: Connection) -> None:
     kept, gone = (make_history(connection, ago=VERY_OLD, state="cancelled") for _ in range(2))
     for activation, state in ((kept, "unknown"), (gone, "confirmed")):
         make_call(connection, activation_id=activation.pk, step="pay", form_key=None, state=state)
-    pruning.prune()
+    pruning.prune_history()
     assert list(Activation.objects.all()) == [kept]
 
 
 @pytest.mark.parametrize("state", ["waiting", "failed"])
 def test_delivery_that_waits_for_somebody_stays(state: str) -> None:
     make_delivery(received_at=timezone.now() - VERY_OLD, state=state)
-    pruning.prune()
+    pruning.prune_history()
     assert Delivery.objects.count() == 1
 
 
@@ -134,7 +134,7 @@ def test_counters_and_refreshes_go_too() -> None:
     for ago in (OLD, timedelta(days=1)):
         Refusal.objects.create(provider="xero", minute=timezone.now() - ago)
         TokenRefresh.objects.create(grant=grant, at=timezone.now() - ago, outcome="refreshed")
-    pruning.prune()
+    pruning.prune_history()
     assert (Refusal.objects.count(), TokenRefresh.objects.count()) == (1, 1)
 
 
@@ -146,7 +146,7 @@ def test_more_than_a_batch_goes_and_younger_rows_in_between_stay(
         make_history(connection, ago=VERY_OLD)
     make_history(connection, ago=VERY_OLD, state="ready")
     young = make_history(connection, ago=timedelta(days=3))
-    assert pruning.prune().counts["activations"] == 5
+    assert pruning.prune_history().counts["activations"] == 5
     assert Activation.objects.filter(pk=young.pk).exists()
     assert left()[2] == 2
 
@@ -164,41 +164,41 @@ def test_task_that_runs_out_of_time_asks_for_another(
 
 def test_old_months_are_dropped_and_those_to_come_are_made(connection: Connection) -> None:
     now = timezone.now()
-    old, recent = month_of(now - VERY_OLD), month_of(now - timedelta(days=60))
+    old, recent = get_month_start(now - VERY_OLD), get_month_start(now - timedelta(days=60))
     split(old, recent)
     make_history(connection, ago=VERY_OLD)
     kept = make_history(connection, ago=timedelta(days=60))
     name = f"workflows_steprun_{old:%Y_%m}"
     assert name in partitions()
-    pruning.prune()
-    months = {later(month_of(now), number) for number in range(4)} | {recent}
+    pruning.prune_history()
+    months = {add_months(get_month_start(now), number) for number in range(4)} | {recent}
     assert partitions() == {f"workflows_steprun_{month:%Y_%m}" for month in months}
     assert list(StepRun.objects.values_list("activation", flat=True)) == [kept.pk]
 
 
 def test_steps_of_what_goes_on_survive_their_month(connection: Connection) -> None:
     """An activation that rested for long is seen with its first steps, until it goes itself."""
-    split(month_of(timezone.now() - VERY_OLD))
+    split(get_month_start(timezone.now() - VERY_OLD))
     waits = make_history(connection, ago=VERY_OLD, state="ready")
     lately = make_history(connection, ago=VERY_OLD)
     Activation.objects.filter(pk=lately.pk).update(finished_at=timezone.now())
     make_history(connection, ago=VERY_OLD)
-    pruning.prune()
+    pruning.prune_history()
     assert list(StepRun.objects.order_by("id").values_list("activation", flat=True)) == [
         waits.pk,
         lately.pk,
     ]
     Activation.objects.update(state="succeeded", finished_at=timezone.now() - VERY_OLD)
-    pruning.prune()
+    pruning.prune_history()
     assert (StepRun.objects.count(), Activation.objects.count()) == (0, 0)
 
 
 def test_month_that_nobody_made_is_made_with_what_came_meanwhile(connection: Connection) -> None:
     """No worker ran for long: rows went to the default partition and move over."""
     activation = make_history(connection, ago=timedelta(days=1))
-    month = later(month_of(timezone.now()), 5)
+    month = add_months(get_month_start(timezone.now()), 5)
     make_step(activation, month + timedelta(days=3))
-    activation_retention.STEP_HISTORY._make(month, later(month, 1))
+    activation_retention.STEP_HISTORY._make(month, add_months(month, 1))
     with database.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM workflows_steprun_default")
         assert cursor.fetchone() == (0,)
@@ -207,13 +207,15 @@ def test_month_that_nobody_made_is_made_with_what_came_meanwhile(connection: Con
 
 def test_months_are_made_once() -> None:
     assert activation_retention.STEP_HISTORY.make_ahead(timezone.now()) == []  # by `migrate`
-    assert partitions() >= {f"workflows_steprun_{later(month_of(timezone.now()), 3):%Y_%m}"}
+    assert partitions() >= {
+        f"workflows_steprun_{add_months(get_month_start(timezone.now()), 3):%Y_%m}"
+    }
 
 
 def test_role_that_does_not_own_the_tables_leaves_the_months_to_their_owner(
     connection: Connection,
 ) -> None:
-    split(month_of(timezone.now() - VERY_OLD))
+    split(get_month_start(timezone.now() - VERY_OLD))
     make_history(connection, ago=VERY_OLD)
     with database.cursor() as cursor:
         cursor.execute("CREATE ROLE node_of_a_test")
@@ -221,10 +223,10 @@ def test_role_that_does_not_own_the_tables_leaves_the_months_to_their_owner(
             "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO node_of_a_test"
         )
         cursor.execute("SET LOCAL ROLE node_of_a_test")
-        counts = pruning.prune().counts
+        counts = pruning.prune_history().counts
         cursor.execute("RESET ROLE")
     assert (counts["months of step history"], counts["activations"]) == (0, 1)
-    assert pruning.prune().counts["months of step history"] == 1
+    assert pruning.prune_history().counts["months of step history"] == 1
 
 
 def test_body_replayed_after_its_history_is_gone_has_no_effect(connection: Connection) -> None:

@@ -470,7 +470,7 @@ def test_lane_of_a_dead_holder_is_woken_at_once_though_a_wake_up_found_it_held(
 ) -> None:
     due(connection, 2000)
     assert lanes.acquire(connection.pk) is not None
-    host = processes.identity().split("|", maxsplit=1)[0]
+    host = processes.identify_process().split("|", maxsplit=1)[0]
     lanes.wake_lanes([connection.pk])
     OrmQ.objects.all().delete()
     runner.run_lane(connection.pk)  # the wake-up is taken, and the lane is held

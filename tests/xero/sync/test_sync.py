@@ -177,7 +177,7 @@ def test_killed_reader_is_succeeded_and_cannot_write_any_more(connection: Connec
     dead = sync_schedule.acquire(connection.pk)
     assert dead is not None
     assert sync_schedule.acquire(connection.pk) is None
-    Ledger.objects.update(lease_holder=processes.identity().rsplit("|", 2)[0] + "|999999|1")
+    Ledger.objects.update(lease_holder=processes.identify_process().rsplit("|", 2)[0] + "|999999|1")
     sync_schedule.rewake_waiting()
     assert sync_schedule.acquire(connection.pk) is not None
     with pytest.raises(LeaseLost), transaction.atomic():

@@ -25,8 +25,8 @@ from connections.integrations import (
 from connections.models import Connection
 from connections.secrets import values as secret_values
 from taskjuice import outbound_http
-from taskjuice.database.outages import insist
-from taskjuice.outbound_http import Lost, NotSent, Refused
+from taskjuice.database.outages import retry_during_outage
+from taskjuice.outbound_http import AddressRefused, RequestNotSent, ResponseLost
 from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Agency
@@ -170,7 +170,7 @@ def _send_journaled(requests: Sequence[PreparedRequest]) -> list[Outcome]:
         if request.may_change and not isinstance(outcome := sent[id(request)], Unknown)
     }
     # An outage must not leave finished requests open: a person would have to decide about them.
-    insist(lambda: http_journal.settle_requests(outputs))
+    retry_during_outage(lambda: http_journal.settle_requests(outputs))
     return [(decided | sent)[id(request)] for request in requests]
 
 
@@ -199,14 +199,14 @@ def _send_in_time(request: PreparedRequest, ends: float) -> Outcome:
 
 def _send(request: PreparedRequest) -> Outcome:
     try:
-        answer = outbound_http.send(
+        answer = outbound_http.send_request(
             request.method, request.url, headers=request.headers, body=request.body
         )
-    except Refused as error:
+    except AddressRefused as error:
         return Failed("address", str(error))
-    except NotSent as error:
+    except RequestNotSent as error:
         return TryLater(str(error))
-    except Lost as error:
+    except ResponseLost as error:
         return (
             Unknown(f"{error} It may have been carried out.")
             if request.may_change

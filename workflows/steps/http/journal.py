@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from connections.integrations import Call, Data
-from taskjuice.database.outages import OUTAGE, insist
+from taskjuice.database.outages import OUTAGE, retry_during_outage
 from workflows.models import SentRequest
 
 NAMESPACE = uuid.UUID("1b0b4a4e-9c5f-4f6e-8a39-6f0f2a7c9d53")
@@ -55,7 +55,7 @@ def begin_requests(wanted: Mapping[RequestKey, uuid.UUID]) -> Mapping[RequestKey
     try:
         _note_requests(fresh, wanted)
     except OUTAGE:  # it may have been committed; the caller sends nothing
-        insist(lambda: settle_requests(dict.fromkeys(fresh)))
+        retry_during_outage(lambda: settle_requests(dict.fromkeys(fresh)))
         raise
     return states
 

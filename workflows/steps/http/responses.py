@@ -8,7 +8,7 @@ from typing import Any
 
 from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown
 from taskjuice import exact_json, outbound_http
-from taskjuice.outbound_http import Answer
+from taskjuice.outbound_http import OutboundResponse
 from taskjuice.queue import clock
 from workflows.steps.http.requests import PreparedRequest, host_of
 
@@ -22,7 +22,7 @@ KEPT_HEADERS = frozenset(
 )
 
 
-def outcome_of(request: PreparedRequest, answer: Answer) -> Outcome:
+def outcome_of(request: PreparedRequest, answer: OutboundResponse) -> Outcome:
     status = answer.status
     if 200 <= status < 300:
         return _build_done(request, answer)
@@ -43,7 +43,7 @@ def outcome_of(request: PreparedRequest, answer: Answer) -> Outcome:
     return Failed(code, f"{words}{': ' + said if said else '.'}", status=status)
 
 
-def _build_done(request: PreparedRequest, answer: Answer) -> Outcome:
+def _build_done(request: PreparedRequest, answer: OutboundResponse) -> Outcome:
     """Return the response as later steps see it.
 
     A request that may change something is done even where its response cannot be read.
@@ -96,7 +96,7 @@ def _hide_secrets(text: str, request: PreparedRequest) -> str:
     return text
 
 
-def _parse_retry_after(answer: Answer) -> datetime | None:
+def _parse_retry_after(answer: OutboundResponse) -> datetime | None:
     """Return the time of Retry-After (seconds or a date), at most a day ahead.
 
     None leaves the time to the back-off.

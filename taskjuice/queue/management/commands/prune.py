@@ -9,8 +9,8 @@ class Command(BaseCommand):
     help = "Removes history older than HISTORY_DAYS, as the worker does once a day; says how much of it."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        before = pruning.cutoff()
-        pruned = pruning.prune()
+        before = pruning.compute_cutoff()
+        pruned = pruning.prune_history()
         if not pruned.counts:
             self.stdout.write("Another process is pruning just now.")
         for name, count in pruned.counts.items():

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from taskjuice.queue import heartbeat
-from taskjuice.queue.worker import Node
+from taskjuice.queue.worker import WorkerNode
 
 
 class Command(BaseCommand):
@@ -18,13 +18,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--is-alive",
             action="store_true",
-            help="start none; fail unless a node of this machine or container gave a sign of life lately",
+            help="start none; fail unless a node of this machine or container gave a sign of life"
+            " lately",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
         if not options["is_alive"]:
-            sys.exit(Node().run())
-        if not heartbeat.is_fresh_here():
+            sys.exit(WorkerNode().run())
+        if not heartbeat.has_live_worker_here():
             raise CommandError(
                 "No worker node of this machine gave a sign of life in the last 30 seconds."
             )
