@@ -1,4 +1,4 @@
-"""The network address of the person whose request is being answered, for the audit trail."""
+"""The network address of the client whose request is being answered, for the audit trail."""
 
 import re
 from collections.abc import Iterator
@@ -16,12 +16,13 @@ _current: ContextVar[str | None] = ContextVar("request_address", default=None)
 
 
 def current() -> str | None:
-    """None outside a request."""
+    """Return the address of the present request; None outside a request."""
     return _current.get()
 
 
 @contextmanager
 def remembered(request: HttpRequest) -> Iterator[None]:
+    """Remember the address of the request for everything recorded inside."""
     token = _current.set(address_of(request))
     try:
         yield
@@ -30,11 +31,10 @@ def remembered(request: HttpRequest) -> Iterator[None]:
 
 
 def address_of(request: HttpRequest) -> str | None:
-    """The client's address: behind N trusted proxies the Nth from the right of X-Forwarded-For,
-    else the peer's.
+    """Return the client's address, or None where it is not known.
 
-    What stands further left was written by the client itself and proves nothing. None: the proxy
-    does not know it, or the peer is a Unix socket.
+    Behind N trusted proxies it is the Nth from the right of X-Forwarded-For, otherwise the peer's.
+    None: the proxy does not know it, or the peer is a Unix socket.
     """
     proxies: int = getattr(settings, "ALLAUTH_TRUSTED_PROXY_COUNT", 0)
     forwarded = [
@@ -42,20 +42,20 @@ def address_of(request: HttpRequest) -> str | None:
         for part in request.headers.get("X-Forwarded-For", "").split(",")
         if part.strip()
     ]
+    # What stands further left was written by the client itself and proves nothing.
     if proxies and len(forwarded) >= proxies:
         return parse_address(forwarded[-proxies])
     return parse_address(request.META.get("REMOTE_ADDR", ""))
 
 
 def parse_address(text: str) -> str | None:
-    """Return the IP address that a proxy wrote: bare, with a port, IPv6 in brackets with or without
-    one.
+    """Return the IP address that a proxy wrote: bare, with a port, or IPv6 in brackets.
 
-    None for `unknown` and the made-up names that RFC 7239 allows. A zone (`fe80::1%eth0`) is of the
-    proxy's machine and means nothing here.
+    None for `unknown` and the made-up names that RFC 7239 allows.
     """
-    if found := WITH_PORT.match(text):
-        text = found[1] or found[2]
+    if match := WITH_PORT.match(text):
+        text = match[1] or match[2]
+    # A zone (`fe80::1%eth0`) belongs to the proxy's machine and means nothing here.
     try:
         return str(ip_address(text.partition("%")[0]))
     except ValueError:

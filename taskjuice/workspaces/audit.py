@@ -1,4 +1,4 @@
-"""Writing the audit trail."""
+"""The writing of audit entries."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ def record(
     subject: str = "",
     **details: Any,
 ) -> AuditEntry:
-    """Note that `by` (None: the system; a text: a workflow, or a person without an account) did
-    `verb` to `subject`.
+    """Record that `by` did `verb` to `subject`.
 
-    `details` must be JSON and hold no secret; what something was and has become goes by `before`
-    and `after`. The address is that of the request being answered; work in the background has none.
+    `by` may be the name of a workflow or of a person without an account, or None for the system.
+    `details` must be JSON and hold no secret; a change goes by `before` and `after`. The address is
+    that of the request being answered; work in the background has none.
     """
     return AuditEntry.objects.create(
         agency=agency,

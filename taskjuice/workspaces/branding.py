@@ -1,4 +1,4 @@
-"""How agencies show themselves to their clients: colour, logo, where answers go."""
+"""The branding that an agency shows its clients: colour, logo, reply-to address."""
 
 from django.db import transaction
 
@@ -10,16 +10,18 @@ DARK, LIGHT = "#17232a", "#ffffff"
 
 
 def of(agency: Agency) -> Branding:
-    """The agency's branding without the logo's bytes; a blank one where nothing was chosen yet."""
+    """Return the agency's branding without the logo's bytes; a blank one before any was saved."""
     return Branding.objects.defer("logo").filter(agency=agency).first() or Branding(
         agency=agency, colour="", reply_to="", logo_digest=""
     )
 
 
 def logo_at(digest: str) -> bytes | None:
-    """The PNG of this digest."""
-    found = Branding.objects.filter(logo_digest=digest).exclude(logo_digest="").only("logo").first()
-    return bytes(found.logo) if found and found.logo else None
+    """Return the PNG of this digest."""
+    branding = (
+        Branding.objects.filter(logo_digest=digest).exclude(logo_digest="").only("logo").first()
+    )
+    return bytes(branding.logo) if branding and branding.logo else None
 
 
 @transaction.atomic
@@ -32,7 +34,7 @@ def save(
     remove_logo: bool = False,
     by: User,
 ) -> None:
-    """Store what was chosen. Without a new `logo` the old one stays, unless it is to be removed."""
+    """Store the branding. Without a new `logo` the old one stays, unless it is to be removed."""
     branding, _ = Branding.objects.select_for_update().get_or_create(agency=agency)
     before = {
         "colour": branding.colour,
@@ -64,14 +66,12 @@ def save(
 
 
 def on(colour: str) -> str:
-    """The colour of text on this one: whichever of dark and light differs more from it (WCAG's
-    contrast).
-    """
+    """Return the text colour with more contrast on this one, dark or light (WCAG's contrast)."""
     return max((DARK, LIGHT), key=lambda text: _contrast(colour, text))
 
 
-def _contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+def _contrast(first: str, second: str) -> float:
+    lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 

@@ -1,4 +1,4 @@
-"""The agency's settings, and what its branding looks like to everybody: its logo and its colour."""
+"""The page of an agency's settings, and the public logo and colour of its branding."""
 
 import re
 
@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from taskjuice.workspaces import branding, forms, gate, lifecycle, panels
 
-for_ever = cache_control(public=True, max_age=365 * 24 * 3600, immutable=True)
+cache_for_ever = cache_control(public=True, max_age=365 * 24 * 3600, immutable=True)
 
 
 @require_http_methods(["GET", "POST"])
@@ -21,7 +21,7 @@ def agency_settings(request: HttpRequest, agency: str) -> HttpResponse:
         lifecycle.rename_agency(agency=scope.agency, name=form.cleaned_data["name"], by=scope.user)
         messages.success(request, f"Renamed to {form.cleaned_data['name']}.")
         return redirect("workspaces:agency-settings", agency)
-    return _settings(request, scope, form=form)
+    return _render_settings(request, scope, form=form)
 
 
 @require_POST
@@ -29,7 +29,7 @@ def agency_branding(request: HttpRequest, agency: str) -> HttpResponse:
     scope = gate.enter(request, agency, level=gate.ADMIN)
     form = forms.BrandingForm(request.POST, request.FILES)
     if not form.is_valid():
-        return _settings(request, scope, branding_form=form)
+        return _render_settings(request, scope, branding_form=form)
     branding.save(agency=scope.agency, by=scope.user, **form.cleaned_data)
     messages.success(
         request, "Your branding is saved. Your clients see it on connect links from now on."
@@ -38,9 +38,9 @@ def agency_branding(request: HttpRequest, agency: str) -> HttpResponse:
 
 
 @require_safe
-@for_ever
+@cache_for_ever
 def brand_logo(request: HttpRequest, digest: str) -> HttpResponse:
-    """For whoever knows the address: people without an account see it on connect links."""
+    """Serve a logo to anyone who knows its address: connect links show it without an account."""
     png = branding.logo_at(digest)
     if png is None:
         raise Http404("No such logo.")
@@ -48,28 +48,28 @@ def brand_logo(request: HttpRequest, digest: str) -> HttpResponse:
 
 
 @require_safe
-@for_ever
+@cache_for_ever
 def brand_colour(request: HttpRequest, colour: str) -> HttpResponse:
-    """A style sheet of one colour: inline styles are refused by the Content-Security-Policy."""
+    """Serve a style sheet of one colour: the Content-Security-Policy refuses inline styles."""
     if not re.fullmatch(r"[0-9a-f]{6}", colour):
         raise Http404("No such colour.")
     css = f":root {{ --brand: #{colour}; --on-brand: {branding.on(f'#{colour}')}; }}\n"
     return HttpResponse(css, content_type="text/css; charset=utf-8")
 
 
-def _settings(
+def _render_settings(
     request: HttpRequest,
     scope: gate.Scope,
     *,
     form: forms.NameForm | None = None,
     branding_form: forms.BrandingForm | None = None,
 ) -> HttpResponse:
-    """The page, with the form that was just filled in."""
-    found = branding.of(scope.agency)
-    shown = {"colour": found.colour, "reply_to": found.reply_to}
+    """Render the page, with the form that was just filled in."""
+    saved = branding.of(scope.agency)
+    shown = {"colour": saved.colour, "reply_to": saved.reply_to}
     context = {
         "form": form or forms.NameForm(initial={"name": scope.agency.name}),
-        "branding": found,
+        "branding": saved,
         "branding_form": branding_form or forms.BrandingForm(initial=shown),
         "people": scope.agency.memberships.count(),
         "panels": panels.of_agency_settings.of(scope),

@@ -1,4 +1,4 @@
-"""Checking the audit trail's chain. It trusts no function stored in the database, only its rows."""
+"""Verification of the audit chain. It trusts no function stored in the database, only its rows."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,9 +10,9 @@ from django.db import connection
 
 from taskjuice.workspaces.models import Agency, AuditEntry, AuditLink
 
-# One statement, hence one moment: an entry, its link and the head come with one commit, so what is
-# written meanwhile is either all there or not at all, and every link counts, whatever the head
-# says. The hash is that of migration 0006.
+# One statement, hence one snapshot: an entry, its link and the head come with one commit, so a
+# concurrent write is seen as a whole or not at all, and every link counts, whatever the head says.
+# The hash is that of migration 0006.
 FINDINGS = """
 WITH chain AS (
     SELECT number, entry_id, hash, agency_id,
@@ -23,19 +23,24 @@ WITH chain AS (
 checked AS (
     SELECT c.number, c.number_before, c.entry_id, e.id IS NULL AS gone,
            e.agency_id <> c.agency_id
-           OR sha256(convert_to(c.number || ' ' || encode(c.hash_before, 'hex') || ' ' || jsonb_build_array(
-               e.id, e.agency_id, e.workspace_id, e.workspace_name, e.actor_id, e.actor_name, e.verb, e.subject,
-               e.details, host(e.address),
+           OR sha256(convert_to(
+               c.number || ' ' || encode(c.hash_before, 'hex') || ' ' || jsonb_build_array(
+               e.id, e.agency_id, e.workspace_id, e.workspace_name, e.actor_id, e.actor_name,
+               e.verb, e.subject, e.details, host(e.address),
                to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'))::text, 'UTF8')) <> c.hash AS changed
       FROM chain c LEFT JOIN workspaces_auditentry e ON e.id = c.entry_id),
 misfit AS (
     SELECT number, number_before, entry_id, gone FROM checked
      WHERE number <> number_before + 1 OR gone OR changed ORDER BY number LIMIT 1),
-last AS (SELECT number, hash FROM workspaces_auditlink WHERE agency_id = %(agency)s ORDER BY number DESC LIMIT 1),
+last AS (
+    SELECT number, hash FROM workspaces_auditlink
+     WHERE agency_id = %(agency)s ORDER BY number DESC LIMIT 1),
 unlinked AS (
-    SELECT min(e.id) AS id FROM workspaces_auditentry e LEFT JOIN workspaces_auditlink l ON l.entry_id = e.id
+    SELECT min(e.id) AS id
+      FROM workspaces_auditentry e LEFT JOIN workspaces_auditlink l ON l.entry_id = e.id
      WHERE e.agency_id = %(agency)s AND l.entry_id IS NULL)
-SELECT head.number, encode(head.hash, 'hex'), coalesce(last.number, 0), encode(coalesce(last.hash, ''), 'hex'),
+SELECT head.number, encode(head.hash, 'hex'),
+       coalesce(last.number, 0), encode(coalesce(last.hash, ''), 'hex'),
        misfit.number, misfit.number_before, misfit.entry_id, misfit.gone, unlinked.id
   FROM unlinked LEFT JOIN last ON true LEFT JOIN misfit ON true
   LEFT JOIN workspaces_audithead head ON head.agency_id = %(agency)s
@@ -52,9 +57,7 @@ NOTED = re.compile(r"\d+ \d+ (?:[0-9a-f]{64}|-) .*")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One agency's chain: its last number and hash (hex), and what is wrong first; empty when
-    nothing is.
-    """
+    """The state of one agency's chain: its last number and hash (hex), and the first fault if any."""
 
     agency_id: int
     name: str
@@ -73,12 +76,12 @@ def verify_all() -> Iterator[Verdict]:
 
 
 def verify(agency_id: int, name: str = "") -> Verdict:
-    """Recompute every entry of one agency, and hold the last one against the head."""
+    """Recompute every entry of one agency, and compare the last one with the head."""
     with connection.cursor() as cursor:
         cursor.execute(FINDINGS, {"agency": agency_id})
         number, digest, *found = cursor.fetchone()
     return Verdict(
-        agency_id, name, number or 0, digest or "", broken=_broken(number, digest, *found)
+        agency_id, name, number or 0, digest or "", broken=_describe_fault(number, digest, *found)
     )
 
 
@@ -99,10 +102,10 @@ class NotedHead:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What was noted and is not here.
+    """An entry that was noted and is not here.
 
     `is_end_missing`: the chain here is whole and ends earlier, at `last_number`, whose entry is of
-    `last_at`. Else another entry has the noted number, or the chain is broken.
+    `last_at`. Otherwise another entry has the noted number, or the chain is broken.
     """
 
     noted: NotedHead
@@ -112,7 +115,7 @@ class Difference:
 
 
 def read_noted(text: str) -> list[NotedHead]:
-    """Return the heads that an earlier output notes; it says other things too."""
+    """Return the heads that an earlier output notes, among its other lines."""
     return [NotedHead.of_line(line) for line in text.splitlines() if NOTED.fullmatch(line)]
 
 
@@ -129,18 +132,18 @@ def compare_with_noted(
             continue
         here = verdicts.get(head.agency_id) or Verdict(head.agency_id, "", 0, "")
         if link is None and not here.broken:
-            yield Difference(head, True, here.number, _time_of(head.agency_id, here.number))
+            yield Difference(head, True, here.number, _read_time(head.agency_id, here.number))
         else:
             yield Difference(head, False)
 
 
-def _time_of(agency_id: int, number: int) -> datetime | None:
+def _read_time(agency_id: int, number: int) -> datetime | None:
     links = AuditLink.objects.filter(agency_id=agency_id, number=number)
     entries = AuditEntry.objects.filter(pk__in=links.values("entry_id"))
     return entries.values_list("at", flat=True).first()
 
 
-def _broken(
+def _describe_fault(
     head: int | None,
     digest: str | None,
     last: int,
@@ -151,9 +154,9 @@ def _broken(
     gone: bool,
     unlinked: int | None,
 ) -> str:
-    """Say what is wrong first with a chain whose head names number `head`; empty when nothing is."""
+    """Return the first fault of a chain whose head names number `head`; empty where there is none."""
     if number is not None:
-        return _said(number, before, entry, gone)
+        return _describe_misfit(number, before, entry, gone)
     if head is None and last:
         return f"the head is missing: it was deleted, {last} links have none"
     if (head or 0) > last:
@@ -165,7 +168,7 @@ def _broken(
     return f"entry {unlinked} stands outside the chain" if unlinked else ""
 
 
-def _said(number: int, before: int, entry: int, gone: bool) -> str:
+def _describe_misfit(number: int, before: int, entry: int, gone: bool) -> str:
     if number != before + 1:
         return f"number {before + 1} is missing: its link was deleted"
     if gone:

@@ -1,4 +1,4 @@
-"""Work that a worker does in turns: one process at a time, by the database's clock."""
+"""Leases of work that a worker does piece by piece, by the database's clock."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,13 +7,12 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 TURN_SECONDS = 20.0  # then the task queues itself again, so that others get their turn
-HELD = timedelta(
-    seconds=100
-)  # a turn with its last piece is over by then; a dead process holds no longer
+# A turn with its last piece is over by then; a dead process holds the row no longer than this.
+HELD = timedelta(seconds=100)
 
 
 def take(row: "QuerySet[Any]") -> bool:
-    """Whether the turn is ours."""
+    """Take the row for a turn; return False where another process has it."""
     return bool(row.filter(_free()).update(claimed_until=Now() + HELD))
 
 
@@ -22,7 +21,7 @@ def give_back(row: "QuerySet[Any]") -> None:
 
 
 def waiting(rows: "QuerySet[Any]") -> "QuerySet[Any]":
-    """Those that nobody works on."""
+    """Return the rows that no process works on."""
     return rows.filter(_free())
 
 

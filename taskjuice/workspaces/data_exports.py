@@ -1,8 +1,7 @@
-"""All data of a workspace as one zip: made by a worker table by table, kept in the database,
-downloaded for a week.
+"""Exports of all data of a workspace as one zip, downloadable for a week.
 
-Every node may make and serve it, so there is no shared folder. What is made is kept, so a killed
-worker costs a piece.
+A worker makes them table by table and keeps the pieces in the database: every node may make and
+serve an export without a shared folder, and a killed worker costs one piece.
 """
 
 import csv
@@ -46,7 +45,7 @@ numbered. Access tokens, keys and passwords are in none of them.
 
 
 def request(*, workspace: Workspace, by: User) -> None:
-    """Begin one, unless one is under way."""
+    """Start an export, unless one is under way."""
     with suppress(IntegrityError), transaction.atomic():
         export = DataExport.objects.create(
             agency_id=workspace.agency_id, workspace=workspace, requested_by=by
@@ -56,7 +55,7 @@ def request(*, workspace: Workspace, by: User) -> None:
 
 
 def of_workspace(workspace: Workspace) -> list[DataExport]:
-    """Newest first, without what has expired."""
+    """Return the exports that have not expired, newest first."""
     rows = workspace.data_exports.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
     return list(rows.select_related("requested_by").order_by("-pk"))
 
@@ -67,7 +66,7 @@ def note_download(export: DataExport, *, by: User) -> None:
 
 @transaction.atomic
 def remove(*, export: DataExport, by: User) -> None:
-    """Before its time."""
+    """Remove an export before it expires."""
     _note("data export removed", export, by)
     export.delete()
 
@@ -102,7 +101,7 @@ def take_turn(pk: int) -> None:
 
 
 def _next_piece(export: DataExport) -> bool:
-    """Make the next file or files and remember how far that came; False when all is there."""
+    """Make the next files and store the position; return False when all are made."""
     tables = [holding for holding in HOLDINGS.values() if holding.exported]
     names = [holding.name for holding in tables]
     place = names.index(export.table) if export.table else 0
@@ -134,7 +133,7 @@ def _move_on(export: DataExport, names: Sequence[str], place: int, after: str) -
 
 
 def _read(holding: Holding, export: DataExport) -> list[tuple[Any, ...]]:
-    """Rows from behind the last one, each with its key in front."""
+    """Return the rows behind the last position, each with its key in front."""
     rows = holding.rows(export.workspace_id).order_by("pk")
     if export.after:
         rows = rows.filter(pk__gt=export.after)
@@ -161,12 +160,12 @@ def _files(holding: Holding, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[
 
 
 def _as_text(value: Any) -> Any:
-    """Return bytes that we keep as the text they are: what was sent to a provider."""
+    """Return stored bytes as the text they are: what was sent to a provider."""
     return bytes(value).decode(errors="replace") if isinstance(value, bytes | memoryview) else value
 
 
 def stream(export: DataExport) -> Iterator[bytes]:
-    """The zip, file by file; no more than one of them is in memory."""
+    """Yield the zip file by file; no more than one of them is in memory."""
     parts = list(export.parts.order_by("pk").values_list("pk", "name", "rows"))
     several = {name for _, name, _ in parts if sum(other == name for _, other, _ in parts) > 1}
     counts: dict[str, int] = {}
@@ -201,7 +200,7 @@ def _readme(export: DataExport, counts: dict[str, int]) -> str:
 
 
 class _Sink(io.RawIOBase):
-    """A file that can only be written, and hands on what was."""
+    """A write-only file that gives up what was written to it."""
 
     def __init__(self) -> None:
         super().__init__()

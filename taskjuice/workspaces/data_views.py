@@ -1,4 +1,4 @@
-"""The data of an agency and of its clients: exports, what was deleted, and deleting."""
+"""The pages about a client's data: exports, deletions, and the deletion of a client."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -44,12 +44,14 @@ def export_download(
     request: HttpRequest, agency: str, workspace: str, export: int
 ) -> HttpResponseBase:
     place = _enter(request, agency, workspace)
-    found = _export(place, export)
-    if not found.is_ready:
+    data_export = _export(place, export)
+    if not data_export.is_ready:
         raise Http404("This export is not there any more.")
-    data_exports.note_download(found, by=gate.person(request))
-    response = StreamingHttpResponse(data_exports.stream(found), content_type="application/zip")
-    name = f"{place.slug}-{found.requested_at:%Y-%m-%d}.zip"
+    data_exports.note_download(data_export, by=gate.person(request))
+    response = StreamingHttpResponse(
+        data_exports.stream(data_export), content_type="application/zip"
+    )
+    name = f"{place.slug}-{data_export.requested_at:%Y-%m-%d}.zip"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 

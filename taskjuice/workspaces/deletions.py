@@ -1,7 +1,7 @@
-"""Deleting a workspace: it is gone for everybody at once, then a worker erases it table by table.
+"""Deletion of a workspace: hidden at once, then erased table by table by a worker.
 
-Providers are told before the tokens go, since telling them takes a token; after PATIENCE the tokens
-are erased all the same. The audit trail stays.
+Providers are notified before the tokens are erased, since that takes a token; after PATIENCE the
+tokens are erased all the same. The audit trail stays.
 """
 
 import logging
@@ -26,7 +26,7 @@ BATCH = 2000
 
 @transaction.atomic
 def request(*, workspace: Workspace, by: User) -> None:
-    """Begin. Twice is once. From here on nobody can stop it."""
+    """Start the deletion; a second request changes nothing. It cannot be stopped."""
     begun = Workspace.objects.filter(pk=workspace.pk, deleting_at=None).update(
         deleting_at=Now(), archived_at=Coalesce("archived_at", Now())
     )
@@ -50,7 +50,7 @@ def request(*, workspace: Workspace, by: User) -> None:
 
 
 def sweep() -> None:
-    """Go on with what nobody works on."""
+    """Queue the deletions that no process works on."""
     for pk in claims.waiting(Deletion.objects.filter(finished_at=None)).values_list(
         "pk", flat=True
     )[:20]:
@@ -58,12 +58,12 @@ def sweep() -> None:
 
 
 def of_agency(agency: Agency) -> list[Deletion]:
-    """The latest, newest first."""
+    """Return the latest deletions, newest first."""
     return list(agency.deletions.select_related("requested_by").order_by("-pk")[:50])
 
 
 def take_turn(pk: int) -> None:
-    """Go on with a deletion for a while. Harmless when it is finished or somebody else is at it."""
+    """Continue a deletion for a while; do nothing where it is finished or another process has it."""
     row = Deletion.objects.filter(pk=pk, finished_at=None)
     if not claims.take(row):
         return
@@ -75,7 +75,7 @@ def take_turn(pk: int) -> None:
         if holding.before is not None and _is_held_up(deletion, holding.before):
             claims.give_back(row)  # the sweep comes back
             return
-        if not _erased(holding, deletion.workspace_id, ends):
+        if not _erase_rows(holding, deletion.workspace_id, ends):
             with transaction.atomic():
                 claims.give_back(row)
                 enqueue_task(TASK, pk)
@@ -85,16 +85,16 @@ def take_turn(pk: int) -> None:
 
 def _is_held_up(deletion: Deletion, before: holdings.Parting) -> bool:
     late = Deletion.objects.filter(pk=deletion.pk, requested_at__lt=Now() - PATIENCE).exists()
-    left = before(deletion.workspace_id, late)
-    if left and late:
-        logger.warning("deletion %s goes on although: %s", deletion.pk, left)
-        deletion.warning = left[:300]
+    pending = before(deletion.workspace_id, late)
+    if pending and late:
+        logger.warning("deletion %s goes on although: %s", deletion.pk, pending)
+        deletion.warning = pending[:300]
         deletion.save(update_fields=["warning"])
-    return bool(left) and not late
+    return bool(pending) and not late
 
 
-def _erased(holding: Holding, workspace_id: int, ends: float) -> bool:
-    """Erase these rows in batches; False when time is up before they are gone."""
+def _erase_rows(holding: Holding, workspace_id: int, ends: float) -> bool:
+    """Erase these rows in batches; return False when time is up before all are erased."""
     while time.monotonic() < ends:
         batch = list(holding.rows(workspace_id).values_list("pk", flat=True)[:BATCH])
         if not batch:

@@ -1,4 +1,4 @@
-"""Lists as CSV files that a spreadsheet opens without running what a stranger typed."""
+"""CSV files that a spreadsheet opens without running formulas that a stranger typed."""
 
 import csv
 import re
@@ -15,7 +15,7 @@ FORMULA_STARTS = re.compile(
 
 
 class _Echo:
-    """A file that hands each written line back, as csv.writer wants one."""
+    """A file whose `write` returns the line, for csv.writer."""
 
     def write(self, text: str) -> str:
         return text
@@ -24,7 +24,7 @@ class _Echo:
 def csv_response(
     filename: str, header: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> StreamingHttpResponse:
-    """The rows as a download, streamed; UTF-8 with a byte order mark, which spreadsheets ask for."""
+    """Return the rows as a streamed download; UTF-8 with a byte order mark, for spreadsheets."""
     response = StreamingHttpResponse(_lines(header, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
@@ -39,9 +39,7 @@ def _lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[
 
 
 def safe(cell: object) -> object:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay
-    numbers.
-    """
+    """Put an apostrophe before text that a spreadsheet would run; numbers stay numbers."""
     if isinstance(cell, str):
         return FORMULA_STARTS.sub("'", cell)
     return "" if cell is None else cell

@@ -30,7 +30,7 @@ class SignInRequired(Exception):
 
 @dataclass(frozen=True)
 class Scope:
-    """Where a person stands: an agency, perhaps one workspace of it, and what they may do there."""
+    """The agency, perhaps one workspace of it, and what this person may do there."""
 
     user: User
     agency: Agency
@@ -39,13 +39,13 @@ class Scope:
     is_client: bool
 
     def may(self, level: str) -> bool:
-        """Whether this person may do things of this level here and now. In an archived workspace:
-        only read.
+        """Return whether this person may do things of this level; in an archived workspace only
+        read.
         """
         return level == READ or (not self.is_frozen and self.ranks(level))
 
     def ranks(self, level: str) -> bool:
-        """Whether the person's role reaches this level, archived or not."""
+        """Return whether the person's role reaches this level, archived or not."""
         return LEVELS.index(self.level) >= LEVELS.index(level)
 
     @property
@@ -54,14 +54,14 @@ class Scope:
 
     @cached_property
     def workspaces(self) -> "QuerySet[Workspace]":
-        """The workspaces this scope covers: the one, or all of the agency."""
+        """Return the workspaces this scope covers: the one, or all of the agency."""
         if self.workspace is not None:
             return Workspace.objects.filter(pk=self.workspace.pk)
         return self.agency.workspaces.filter(deleting_at=None)
 
     @property
     def path(self) -> str:
-        """The URL under which this scope's pages stand, with slashes at both ends."""
+        """Return the path under which this scope's pages are, with slashes at both ends."""
         return (
             f"/{self.agency.slug}/{self.workspace.slug}/"
             if self.workspace
@@ -77,15 +77,18 @@ def enter(
     level: str = READ,
     archived_too: bool = False,
 ) -> Scope:
-    """The scope of this person at these slugs, or sign-in, 404 or 403. Rights are read anew on each
-    request.
+    """Return the scope of this person at these slugs.
 
-    Staff of an agency that demands two-step login see nothing of it before they have set it up. In
-    an archived workspace members read and nobody changes anything, unless the page is
+    Raises SignInRequired, TwoStepRequired, Http404 for strangers, PermissionDenied below `level`.
+    Staff of an agency that requires two-step login see nothing of it before they have set it up. In
+    an archived workspace members read and no one changes anything, unless the page is
     `archived_too`.
     """
+    # Rights are read on each request, so that a change acts on running sessions at once.
     user = person(request)
-    scope = _as_member(user, agency, workspace) or _as_client(user, agency, workspace)
+    scope = _find_member_scope(user, agency, workspace) or _find_client_scope(
+        user, agency, workspace
+    )
     if scope is None:
         raise Http404("Nothing here.")
     if scope.agency.two_step_required and not scope.is_client and not two_step.is_on(user):
@@ -110,37 +113,37 @@ def enter_workspace(
     level: str = READ,
     archived_too: bool = False,
 ) -> Workspace:
-    """As `enter`, for pages that exist only inside a workspace."""
-    found = enter(request, agency, workspace, level=level, archived_too=archived_too).workspace
-    assert found is not None  # a slug was given
-    return found
+    """Return the workspace, as `enter`, for pages that exist only inside one."""
+    entered = enter(request, agency, workspace, level=level, archived_too=archived_too).workspace
+    assert entered is not None  # a slug was given
+    return entered
 
 
 def person(request: HttpRequest) -> User:
-    """The signed-in person, or the sign-in page."""
+    """Return the signed-in person. Raises SignInRequired."""
     if isinstance(request.user, AnonymousUser):
         raise SignInRequired
     return request.user
 
 
-def _as_member(user: User, agency: str, workspace: str | None) -> Scope | None:
+def _find_member_scope(user: User, agency: str, workspace: str | None) -> Scope | None:
     membership = (
         Membership.objects.select_related("agency").filter(user=user, agency__slug=agency).first()
     )
     if membership is None:
         return None
-    place = None
+    client = None
     if workspace is not None:
-        place = membership.agency.workspaces.filter(slug=workspace, deleting_at=None).first()
-        if place is None:
+        client = membership.agency.workspaces.filter(slug=workspace, deleting_at=None).first()
+        if client is None:
             return None
-        place.agency = membership.agency
+        client.agency = membership.agency
     return Scope(
-        user, membership.agency, place, LEVEL_OF_ROLE[Role(membership.role)], is_client=False
+        user, membership.agency, client, LEVEL_OF_ROLE[Role(membership.role)], is_client=False
     )
 
 
-def _as_client(user: User, agency: str, workspace: str | None) -> Scope | None:
+def _find_client_scope(user: User, agency: str, workspace: str | None) -> Scope | None:
     if workspace is None:
         return None
     seat = (

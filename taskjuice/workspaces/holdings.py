@@ -1,4 +1,4 @@
-"""What a workspace holds, table by table: what is exported together and erased together.
+"""The registry of a workspace's tables, which are exported and erased together.
 
 Each app adds its tables in `ready()`, a table before those that point at it; erasing goes the other
 way round.
@@ -18,8 +18,8 @@ class Holding:
     """The rows of `model` whose `path` leads to the workspace.
 
     `hidden` columns are in no export; `extra` ones are, reached over a relation: `user__email`.
-    `before` must come to "" before the rows are erased: called with the workspace's id and whether
-    time is up, it says what is still open.
+    `before` is called before the rows are erased, with the workspace's id and whether time is up;
+    it returns what is still pending, or "" once they may be erased.
     """
 
     model: type[Model]
@@ -33,18 +33,18 @@ class Holding:
 
     @property
     def name(self) -> str:
-        """The name of its files in an export: `invoices`."""
+        """Return the name of its files in an export: `invoices`."""
         return str(self.model._meta.verbose_name_plural).replace(" ", "-")
 
     @property
     def columns(self) -> list[str]:
-        """What an export shows of a row."""
+        """Return the columns of an export."""
         own = [column.attname for column in self.model._meta.concrete_fields]
         return [*(name for name in own if name not in self.hidden), *self.extra]
 
     @property
     def flat_columns(self) -> list[str]:
-        """Those of them that fit a cell of a spreadsheet."""
+        """Return the columns that fit a cell of a spreadsheet."""
         nested = {
             column.attname
             for column in self.model._meta.concrete_fields
@@ -53,10 +53,10 @@ class Holding:
         return [name for name in self.columns if name not in nested]
 
     def rows(self, workspace_id: int) -> "QuerySet[Any]":
-        found = self.model._base_manager.filter(**{self.path: workspace_id})
+        rows = self.model._base_manager.filter(**{self.path: workspace_id})
         if not self.many:
-            return found
-        return self.model._base_manager.filter(pk__in=found.values("pk"))  # each once
+            return rows
+        return self.model._base_manager.filter(pk__in=rows.values("pk"))  # each once
 
 
 HOLDINGS: dict[type[Model], Holding] = {}
@@ -74,16 +74,12 @@ def add(
     many: bool = False,
     before: Parting | None = None,
 ) -> None:
-    """`many`: the path goes over many rows. `erased` False: it is not the workspace's own and
-    stays.
-    """
+    """Register a table. `many`: the path goes over many rows. `erased` False: it stays."""
     HOLDINGS[model] = Holding(model, path, frozenset(hidden), extra, exported, erased, many, before)
 
 
 def when_leaving(listener: Callable[[int], None]) -> None:
-    """`listener` is called with a workspace's id, inside the transaction in which its deletion
-    begins.
-    """
+    """Have `listener` called with the workspace's id, in the transaction that starts its deletion."""
     _leaving[listener] = None
 
 

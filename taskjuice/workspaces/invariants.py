@@ -1,4 +1,4 @@
-"""Exports and deletions that have been under way for too long."""
+"""Checks for exports and deletions that have been under way for too long."""
 
 from datetime import timedelta
 
@@ -8,14 +8,17 @@ from taskjuice.workspaces.deletions import PATIENCE
 # A turn holds its row for 100 seconds; a large client takes many turns.
 EXPORTS = """
 SELECT 'export ' || id, coalesce(claimed_until, requested_at),
-       CASE WHEN claimed_until IS NULL THEN 'it is not finished' ELSE 'nobody has gone on with it' END
+       CASE WHEN claimed_until IS NULL THEN 'it is not finished'
+            ELSE 'nobody has gone on with it' END
   FROM workspaces_dataexport
  WHERE finished_at IS NULL AND failed_at IS NULL AND requested_at < %(late)s
-   AND (claimed_until < %(late)s OR claimed_until IS NULL AND (size = 0 OR requested_at < %(late)s - interval '1 hour'))
+   AND (claimed_until < %(late)s OR claimed_until IS NULL
+        AND (size = 0 OR requested_at < %(late)s - interval '1 hour'))
 """
 DELETIONS = """
 SELECT 'deletion of ' || name, coalesce(claimed_until, requested_at),
-       CASE WHEN claimed_until IS NULL THEN 'it is not finished' ELSE 'nobody has gone on with it' END
+       CASE WHEN claimed_until IS NULL THEN 'it is not finished'
+            ELSE 'nobody has gone on with it' END
   FROM workspaces_deletion
  WHERE finished_at IS NULL AND requested_at < %(late)s
    AND (claimed_until < %(late)s OR claimed_until IS NULL)

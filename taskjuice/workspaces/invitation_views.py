@@ -1,4 +1,4 @@
-"""What somebody who was invited sees. Looking changes nothing: scanners of mail open every link."""
+"""The pages of an invited person. GET changes nothing: e-mail scanners open every link."""
 
 from urllib.parse import urlencode
 
@@ -16,30 +16,29 @@ STATUS = {"unknown": 404, "accepted": 410, "revoked": 410, "expired": 410, "arch
 
 @require_safe
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
-    found = invitations.find(token)
-    if found is None:
-        return _refused(request, "unknown")
-    if reason := invitations.dead(found):
-        return _refused(request, reason, found)
+    invited = invitations.find(token)
+    if invited is None:
+        return _render_refusal(request, "unknown")
+    if reason := invitations.dead(invited):
+        return _render_refusal(request, reason, invited)
     if request.user.is_authenticated:
-        reason = invitations.obstacle(found, gate.person(request))
+        reason = invitations.obstacle(invited, gate.person(request))
         return (
-            _refused(request, reason, found, status=200)
+            _render_refusal(request, reason, invited, status=200)
             if reason
-            else _offer(request, found, token)
+            else _render_offer(request, invited, token)
         )
-    return _offer(request, found, token)
+    return _render_offer(request, invited, token)
 
 
 @require_POST
 def invitation_join(request: HttpRequest, token: str) -> HttpResponse:
-    """On to sign-up with the address invited. Whoever has the letter's link has the mailbox: it
-    counts as verified.
-    """
-    found = invitations.find(token)
-    if found is None or invitations.dead(found) or request.user.is_authenticated:
+    """Redirect to sign-up with the invited address."""
+    invited = invitations.find(token)
+    if invited is None or invitations.dead(invited) or request.user.is_authenticated:
         return redirect("workspaces:invitation", token)
-    get_adapter(request).stash_verified_email(request, found.email)
+    # The link was sent to this mailbox only, so the address counts as verified.
+    get_adapter(request).stash_verified_email(request, invited.email)
     following = urlencode({"next": reverse("workspaces:invitation", args=[token])})
     return redirect(f"{reverse('account_signup')}?{following}")
 
@@ -50,22 +49,28 @@ def invitation_accept(request: HttpRequest, token: str) -> HttpResponseBase:
         following = urlencode({"next": reverse("workspaces:invitation", args=[token])})
         return redirect(f"{reverse('account_login')}?{following}")
     try:
-        found = invitations.accept(token=token, by=gate.person(request))
+        invited = invitations.accept(token=token, by=gate.person(request))
     except invitations.Refused as refusal:
-        known = invitations.find(token)
-        return _refused(request, refusal.reason, known, status=STATUS.get(refusal.reason, 403))
-    if found.workspace is not None:
-        return redirect("site:workspace-home", found.agency.slug, found.workspace.slug)
-    return redirect("site:agency-home", found.agency.slug)
+        current = invitations.find(token)
+        return _render_refusal(
+            request, refusal.reason, current, status=STATUS.get(refusal.reason, 403)
+        )
+    if invited.workspace is not None:
+        return redirect("site:workspace-home", invited.agency.slug, invited.workspace.slug)
+    return redirect("site:agency-home", invited.agency.slug)
 
 
-def _offer(request: HttpRequest, found: Invitation, token: str) -> HttpResponse:
-    return render(request, "workspaces/invitation.html", {"invitation": found, "token": token})
+def _render_offer(request: HttpRequest, invited: Invitation, token: str) -> HttpResponse:
+    return render(request, "workspaces/invitation.html", {"invitation": invited, "token": token})
 
 
-def _refused(
-    request: HttpRequest, reason: str, found: Invitation | None = None, status: int | None = None
+def _render_refusal(
+    request: HttpRequest, reason: str, invited: Invitation | None = None, status: int | None = None
 ) -> HttpResponse:
-    context = {"reason": reason, "invitation": found, "here": request.path.removesuffix("accept/")}
+    context = {
+        "reason": reason,
+        "invitation": invited,
+        "here": request.path.removesuffix("accept/"),
+    }
     template = "workspaces/invitation_refused.html"
     return render(request, template, context, status=status or STATUS.get(reason, 403))

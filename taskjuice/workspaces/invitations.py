@@ -1,4 +1,4 @@
-"""Invitations: offered by letter, accepted once by whoever has the address, within seven days."""
+"""Invitations: sent by e-mail, accepted once by the owner of the address, within seven days."""
 
 import hashlib
 import secrets
@@ -27,8 +27,9 @@ PAUSE = timedelta(minutes=1)  # between two letters to one address
 
 
 class Refused(Exception):
-    """This person cannot accept this invitation; `reason` picks the words
-    (templates/workspaces/_refused.html).
+    """This person cannot accept this invitation.
+
+    `reason` selects the text in templates/workspaces/invitation_refused.html.
     """
 
     def __init__(self, reason: str) -> None:
@@ -39,15 +40,15 @@ class Refused(Exception):
 def invite(
     *, agency: Agency, email: str, role: str, workspace: Workspace | None = None, by: User
 ) -> Invitation:
-    """Offer a place and send the letter. Raises ValidationError in words for the form.
+    """Create an invitation and send it. Raises ValidationError with a text for the form.
 
-    When the letter cannot be handed to the mail server, the invitation stands without `sent_at`.
+    Where the mail server does not take the e-mail, the invitation stays without `sent_at`.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
         ranks.require(agency, by, role)
         letters.check_pace(agency)
-        _check_place(agency, email.lower())
+        _check_has_no_place(agency, email.lower())
         invitation = Invitation.objects.create(
             agency=agency,
             workspace=workspace,
@@ -59,7 +60,7 @@ def invite(
         )
         verb = "client user invited" if role == InvitedRole.CLIENT else "member invited"
         _note(verb, invitation, by, role=role)
-    return _send(invitation, token)
+    return _send_and_note(invitation, token)
 
 
 def resend(*, invitation: Invitation, by: User) -> Invitation:
@@ -68,41 +69,39 @@ def resend(*, invitation: Invitation, by: User) -> Invitation:
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with transaction.atomic():
-        found = _locked(invitation, by)
-        if found.workspace is not None and found.workspace.archived_at is not None:
+        current = _lock_invitation(invitation, by)
+        if current.workspace is not None and current.workspace.archived_at is not None:
             raise ValidationError("This client is archived. Bring it back first.", code="archived")
-        if found.sent_at and found.sent_at > timezone.now() - PAUSE:
+        if current.sent_at and current.sent_at > timezone.now() - PAUSE:
             raise ValidationError(
                 "This invitation was sent a moment ago. Wait a minute.", code="pace"
             )
-        letters.check_pace(found.agency)
-        found.token_hash, found.sent_at = hash_of(token), None
-        found.expires_at, found.invited_by = timezone.now() + LIFE, by
-        found.save(update_fields=["token_hash", "sent_at", "expires_at", "invited_by"])
-        _note("invitation sent again", found, by)
-    return _send(found, token)
+        letters.check_pace(current.agency)
+        current.token_hash, current.sent_at = hash_of(token), None
+        current.expires_at, current.invited_by = timezone.now() + LIFE, by
+        current.save(update_fields=["token_hash", "sent_at", "expires_at", "invited_by"])
+        _note("invitation sent again", current, by)
+    return _send_and_note(current, token)
 
 
 @transaction.atomic
 def revoke(*, invitation: Invitation, by: User) -> None:
-    """The link stops working. Raises ValidationError when it was accepted or revoked meanwhile."""
-    found = _locked(invitation, by)
-    found.revoked_at = timezone.now()
-    found.save(update_fields=["revoked_at"])
-    _note("invitation revoked", found, by)
+    """End the link. Raises ValidationError where it was accepted or revoked before."""
+    current = _lock_invitation(invitation, by)
+    current.revoked_at = timezone.now()
+    current.save(update_fields=["revoked_at"])
+    _note("invitation revoked", current, by)
 
 
 def revoke_beyond(agency: Agency, inviter: User, role: str, *, by: User) -> None:
-    """End the open invitations that somebody of `role` (what the inviter is from now on) could not
-    make.
-    """
+    """End the open invitations that a person of `role`, now the inviter's, could not make."""
     rows = Invitation.objects.filter(
         agency=agency, invited_by=inviter, accepted_at=None, revoked_at=None
     )
-    for found in rows.exclude(role__in=ranks.BELOW[role]).select_related("agency", "workspace"):
-        found.revoked_at = timezone.now()
-        found.save(update_fields=["revoked_at"])
-        _note("invitation revoked", found, by, reason="whoever invited may not do so any more")
+    for current in rows.exclude(role__in=ranks.BELOW[role]).select_related("agency", "workspace"):
+        current.revoked_at = timezone.now()
+        current.save(update_fields=["revoked_at"])
+        _note("invitation revoked", current, by, reason="whoever invited may not do so any more")
 
 
 def find(token: str) -> Invitation | None:
@@ -112,32 +111,31 @@ def find(token: str) -> Invitation | None:
 
 @transaction.atomic
 def accept(*, token: str, by: User) -> Invitation:
-    """Take the place offered. Raises Refused; of two at once one wins."""
-    found = find(token)
-    if found is None:
+    """Take the invited place. Raises InvitationRefused; of two at once one wins."""
+    current = find(token)
+    if current is None:
         raise Refused("unknown")
-    Agency.objects.select_for_update(no_key=True).get(pk=found.agency_id)
-    User.objects.select_for_update(no_key=True).get(
-        pk=by.pk
-    )  # a person has one seat over all agencies
-    found.refresh_from_db()
-    if found.token_hash != hash_of(token):  # sent again meanwhile, under another link
+    Agency.objects.select_for_update(no_key=True).get(pk=current.agency_id)
+    # Locked too, since a person has one seat over all agencies.
+    User.objects.select_for_update(no_key=True).get(pk=by.pk)
+    current.refresh_from_db()
+    if current.token_hash != hash_of(token):  # sent again meanwhile, under another link
         raise Refused("unknown")
-    if reason := obstacle(found, by):
+    if reason := obstacle(current, by):
         raise Refused(reason)
-    found.accepted_at, found.accepted_by = timezone.now(), by
-    found.save(update_fields=["accepted_at", "accepted_by"])
-    if found.workspace is not None:
-        ClientUser.objects.create(workspace=found.workspace, user=by)
-        _note("client user joined", found, by)
+    current.accepted_at, current.accepted_by = timezone.now(), by
+    current.save(update_fields=["accepted_at", "accepted_by"])
+    if current.workspace is not None:
+        ClientUser.objects.create(workspace=current.workspace, user=by)
+        _note("client user joined", current, by)
     else:
-        Membership.objects.create(agency=found.agency, user=by, role=found.role)
-        _note("member joined", found, by, role=found.role)
-    return found
+        Membership.objects.create(agency=current.agency, user=by, role=current.role)
+        _note("member joined", current, by, role=current.role)
+    return current
 
 
 def dead(invitation: Invitation) -> str:
-    """Why nobody can accept it any more; empty while it is open."""
+    """Return why no one can accept the invitation any more; empty while it is open."""
     if invitation.state in (
         InvitationState.ACCEPTED,
         InvitationState.REVOKED,
@@ -149,7 +147,7 @@ def dead(invitation: Invitation) -> str:
 
 
 def obstacle(invitation: Invitation, user: User) -> str:
-    """Why this person cannot accept it; empty when they can."""
+    """Return why this person cannot accept the invitation; empty when they can."""
     if reason := dead(invitation):
         return reason
     if not EmailAddress.objects.filter(
@@ -168,7 +166,7 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _send(invitation: Invitation, token: str) -> Invitation:
+def _send_and_note(invitation: Invitation, token: str) -> Invitation:
     if letters.send_invitation(invitation, token):
         invitation.sent_at = timezone.now()
         # Not the row as a whole: it may have been accepted or revoked meanwhile.
@@ -176,32 +174,34 @@ def _send(invitation: Invitation, token: str) -> Invitation:
     return invitation
 
 
-def _locked(invitation: Invitation, by: User) -> Invitation:
-    """The open invitation as it is now, if `by` may act on it."""
+def _lock_invitation(invitation: Invitation, by: User) -> Invitation:
+    """Return the open invitation as it is now, if `by` may act on it."""
     ranks.require(invitation.agency, by, invitation.role)
-    found = Invitation.objects.select_related("agency", "workspace").get(pk=invitation.pk)
-    if not found.is_open:
+    current = Invitation.objects.select_related("agency", "workspace").get(pk=invitation.pk)
+    if not current.is_open:
         raise ValidationError("This invitation is not open any more.", code="closed")
-    return found
+    return current
 
 
-def _check_place(agency: Agency, email: str) -> None:
-    """One address has one place in an agency. What it has elsewhere is nobody's business here."""
+def _check_has_no_place(agency: Agency, email: str) -> None:
+    """Raise ValidationError where the address has a place in this agency already."""
     if agency.memberships.filter(user__email__iexact=email).exists():
         raise ValidationError("This person is on your staff already.", code="staff")
     seat = ClientUser.objects.select_related("workspace").filter(
         user__email__iexact=email, workspace__agency=agency
     )
-    for taken in seat:
+    for existing in seat:
         raise ValidationError(
-            f"This person is a client user of {taken.workspace.name} already. Remove them there first.",
+            f"This person is a client user of {existing.workspace.name} already."
+            " Remove them there first.",
             code="seat",
         )
     for earlier in agency.invitations.filter(email=email, accepted_at=None, revoked_at=None):
         if earlier.state != InvitationState.EXPIRED:
             place = earlier.workspace.name if earlier.workspace else "the team"
             raise ValidationError(
-                f"This person is invited to {place} already. Send that invitation again, or revoke it first.",
+                f"This person is invited to {place} already. Send that invitation"
+                " again, or revoke it first.",
                 code="open",
             )
         Invitation.objects.filter(pk=earlier.pk).update(revoked_at=timezone.now())

@@ -1,6 +1,4 @@
-"""Letters: made from templates, handed to the mail server, no more of them in an hour than an
-office needs.
-"""
+"""E-mails to people who are not users yet, rendered from templates and limited per hour."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +16,8 @@ from taskjuice.workspaces.models import Agency, AuditEntry, Invitation
 
 log = logging.getLogger(__name__)
 
-PER_HOUR = 60  # of one agency, to people who are not users yet: enough for a whole office, useless for spam
+# Of one agency, to people who are not users yet: enough for a whole office, useless for spam.
+PER_HOUR = 60
 SENDING_VERBS = (
     "member invited",
     "client user invited",
@@ -29,20 +28,20 @@ SENDING_VERBS = (
 
 
 def letter(
-    template: str, words: dict[str, Any], *, to: Sequence[str], reply_to: Sequence[str] = ()
+    template: str, context: dict[str, Any], *, to: Sequence[str], reply_to: Sequence[str] = ()
 ) -> EmailMessage:
-    """From `<template>_subject.txt` and `<template>_message.txt`."""
-    subject = render_to_string(f"{template}_subject.txt", words)
+    """Return an e-mail from `<template>_subject.txt` and `<template>_message.txt`."""
+    subject = render_to_string(f"{template}_subject.txt", context)
     return EmailMessage(
         subject=" ".join(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}".split()),
-        body=render_to_string(f"{template}_message.txt", words),
+        body=render_to_string(f"{template}_message.txt", context),
         to=to,
         reply_to=reply_to,
     )
 
 
 def post(message: EmailMessage) -> bool:
-    """Hand it to the mail server. False, with a line in the log, when it was not taken."""
+    """Send it; return False, with a line in the log, where the mail server does not take it."""
     try:
         message.send()
     except OSError:  # SMTPException is one, and so are refused connections and timeouts
@@ -52,17 +51,15 @@ def post(message: EmailMessage) -> bool:
 
 
 def send_invitation(invitation: Invitation, token: str) -> bool:
-    """False when the mail server did not take it."""
+    """Send the invitation; return False where the mail server does not take it."""
     path = reverse("workspaces:invitation", args=[token])
-    words = {"invitation": invitation, "url": f"{settings.BASE_URL}{path}"}
-    return post(letter("workspaces/email/invitation", words, to=[invitation.email]))
+    context = {"invitation": invitation, "url": f"{settings.BASE_URL}{path}"}
+    return post(letter("workspaces/email/invitation", context, to=[invitation.email]))
 
 
 def check_pace(agency: Agency) -> None:
-    """Counted in the trail, under the agency's lock, so that parallel requests do not slip through.
-
-    Raises ValidationError in words for the form.
-    """
+    """Raise ValidationError where the agency has sent PER_HOUR e-mails within the last hour."""
+    # Counted in the audit trail, under the agency's lock, so that parallel requests cannot exceed it.
     since = timezone.now() - timedelta(hours=1)
     sent = AuditEntry.objects.filter(agency=agency, verb__in=SENDING_VERBS, at__gt=since).count()
     if sent >= PER_HOUR:

@@ -1,6 +1,4 @@
-"""How agencies and their workspaces come to be, change and are put away. Every change is in the
-audit trail.
-"""
+"""The life of agencies and workspaces: creation, changes, archive. Each change is audited."""
 
 from zoneinfo import available_timezones
 
@@ -20,12 +18,12 @@ class AlreadyFounded(Exception):
 
 @transaction.atomic
 def create_agency(*, name: str, slug: str, by: User) -> Agency:
-    """A new agency whose owner is `by`. Raises ValidationError when the slug is unusable or taken."""
+    """Create an agency whose owner is `by`. Raises ValidationError for an unusable or taken slug."""
     slugs.check_agency_slug(slug)
     try:
         with transaction.atomic():
             agency = Agency.objects.create(name=name, slug=slug)
-    except IntegrityError as error:  # somebody took it between the check and now
+    except IntegrityError as error:  # taken between the check and now
         raise ValidationError("This address is taken.", code="taken") from error
     Membership.objects.create(agency=agency, user=by, role=Role.OWNER)
     audit.record("agency created", by=by, agency=agency, subject=name, slug=slug)
@@ -34,7 +32,7 @@ def create_agency(*, name: str, slug: str, by: User) -> Agency:
 
 @transaction.atomic
 def create_workspace(*, agency: Agency, name: str, slug: str, by: User) -> Workspace:
-    """A new client of the agency. Raises ValidationError when the slug is unusable or taken."""
+    """Create a client of the agency. Raises ValidationError for an unusable or taken slug."""
     slugs.check_workspace_slug(agency, slug)
     try:
         with transaction.atomic():
@@ -51,8 +49,9 @@ def create_workspace(*, agency: Agency, name: str, slug: str, by: User) -> Works
 
 @transaction.atomic
 def found_agency(*, agency_name: str, agency_slug: str, client_name: str, by: User) -> Workspace:
-    """The wizard's work: an agency and its first client. Raises AlreadyFounded for the second of
-    two at once.
+    """Create an agency and its first client, for the wizard.
+
+    Raises AlreadyFounded for the second of two requests at once.
     """
     User.objects.select_for_update(no_key=True).get(pk=by.pk)
     if Membership.objects.filter(user=by).exists():
@@ -64,7 +63,8 @@ def found_agency(*, agency_name: str, agency_slug: str, client_name: str, by: Us
 
 @transaction.atomic
 def rename_agency(*, agency: Agency, name: str, by: User) -> None:
-    """Change the name people see; the address stays, since bookmarks and links use it."""
+    """Change the name of an agency."""
+    # The address stays: bookmarks and links use it.
     old = Agency.objects.select_for_update().get(pk=agency.pk).name
     if old != name:
         Agency.objects.filter(pk=agency.pk).update(name=name)
@@ -89,12 +89,12 @@ def rename_workspace(*, workspace: Workspace, name: str, by: User) -> None:
 
 
 def set_time_zone(*, workspace: Workspace, time_zone: str, by: Actor) -> None:
-    """Where a client's days begin, for organisations whose own zone is not known."""
+    """Set the zone in which a client's days begin, where its organisation's zone is not known."""
     _change_time_zone(Workspace.objects.filter(pk=workspace.pk), time_zone, by)
 
 
 def adopt_time_zone(*, workspace: Workspace, time_zone: str, by: Actor) -> None:
-    """That of an organisation just connected, where nothing else was settled before."""
+    """Take the zone of an organisation just connected, unless the zone was settled before."""
     _change_time_zone(
         Workspace.objects.filter(pk=workspace.pk, timezone_settled=False), time_zone, by
     )
@@ -103,25 +103,25 @@ def adopt_time_zone(*, workspace: Workspace, time_zone: str, by: Actor) -> None:
 @transaction.atomic
 def _change_time_zone(rows: "QuerySet[Workspace]", time_zone: str, by: Actor) -> None:
     _check_time_zone(time_zone)
-    found = rows.select_for_update(of=("self",)).select_related("agency").first()
-    if found is None:
+    workspace = rows.select_for_update(of=("self",)).select_related("agency").first()
+    if workspace is None:
         return
     rows.update(timezone=time_zone, timezone_settled=True)
-    if found.timezone != time_zone:
+    if workspace.timezone != time_zone:
         audit.record(
             "client’s time zone changed",
             by=by,
-            agency=found.agency,
-            workspace=found,
-            subject=found.name,
-            before=found.timezone,
+            agency=workspace.agency,
+            workspace=workspace,
+            subject=workspace.name,
+            before=workspace.timezone,
             after=time_zone,
         )
 
 
 @transaction.atomic
 def archive_workspace(*, workspace: Workspace, by: User) -> None:
-    """Put a client away: it can be read, nothing in it can be changed. Twice is once."""
+    """Archive a client: it can be read, nothing in it can be changed. A repeat changes nothing."""
     rows = Workspace.objects.filter(pk=workspace.pk, archived_at__isnull=True)
     if rows.update(archived_at=timezone.now()):
         audit.record(
@@ -147,7 +147,7 @@ def unarchive_workspace(*, workspace: Workspace, by: User) -> None:
 
 
 def set_profile(*, user: User, name: str, time_zone: str) -> None:
-    """How a person is called and in which zone they read times."""
+    """Set a person's name and the zone in which they read times."""
     _check_time_zone(time_zone)
     user.name, user.timezone = name, time_zone
     user.save(update_fields=["name", "timezone"])

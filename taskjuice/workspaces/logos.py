@@ -1,6 +1,4 @@
-"""Logos: whatever was uploaded is decoded and encoded anew, so that what we serve is a picture and
-nothing else.
-"""
+"""Logos. Every upload is decoded and encoded again, so that what we serve is only a picture."""
 
 import hashlib
 import struct
@@ -45,8 +43,9 @@ class Logo:
 
 
 def encode(upload: "UploadedFile[Any]") -> Logo:
-    """The picture as a PNG of our size, without whatever else the file held. Raises ValidationError
-    in words.
+    """Return the picture as a PNG of our size, without whatever else the file held.
+
+    Raises ValidationError with a text for the form.
     """
     if (upload.size or 0) > MOST_BYTES:
         raise ValidationError("The file is larger than 1 MB. Use a smaller picture.", code="size")
@@ -57,7 +56,7 @@ def encode(upload: "UploadedFile[Any]") -> Logo:
                     f"The picture is larger than {MOST_PIXELS} pixels a side. Use a smaller one.",
                     code="pixels",
                 )
-            return _encoded(ImageOps.exif_transpose(picture).convert("RGBA"))
+            return _encode_picture(ImageOps.exif_transpose(picture).convert("RGBA"))
     except UNREADABLE as error:
         raise ValidationError(
             "This is not a picture that can be read. Use a PNG, JPEG or WebP file.",
@@ -65,7 +64,7 @@ def encode(upload: "UploadedFile[Any]") -> Logo:
         ) from error
 
 
-def _encoded(picture: Image.Image) -> Logo:
+def _encode_picture(picture: Image.Image) -> Logo:
     picture.thumbnail((2 * SHOWN[0], 2 * SHOWN[1]))
     written = BytesIO()
     picture.save(written, "PNG", optimize=True)

@@ -1,6 +1,4 @@
-"""The person's sessions, time zone and address, and the pages about signing in where the gate asks
-for them.
-"""
+"""Middleware for a person's sessions, time zone and address, and for the gate's exceptions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,8 +17,8 @@ SEEN_EVERY = timedelta(minutes=1)
 
 
 class SessionMiddleware:
-    """In allauth's place, which writes at every request: the page of sessions is a minute behind,
-    at most.
+    """A replacement of allauth's, which writes at every request; the page of sessions lags a
+    minute.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -37,7 +35,7 @@ class SessionMiddleware:
 
     @staticmethod
     def _was_seen(request: HttpRequest) -> bool:
-        """Lately, and by the same browser at the same address."""
+        """Return whether this browser was seen at this address within the last minute."""
         longest = UserSession._meta.get_field("user_agent").max_length
         seen: bool = UserSession.objects.filter(
             session_key=request.session.session_key,

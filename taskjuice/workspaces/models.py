@@ -11,15 +11,14 @@ from django.utils import timezone
 
 # Slugs stand in URLs beside fixed paths, so these first segments are taken.
 RESERVED_AGENCY_SLUGS = frozenset(
-    "account accounts admin agencies api branding connect connections design docs favicon healthz help"
-    " invitations invite link login logout me metrics mfa places readyz settings signup static support theme"
+    "account accounts admin agencies api branding connect connections design docs favicon healthz"
+    " help invitations invite link login logout me metrics mfa places readyz settings signup static support theme"
     " webhooks welcome www".split()
 )
 RESERVED_WORKSPACE_SLUGS = frozenset(
-    "accounts activations archive audit bills calls clients connect connections contacts deliveries home invoices"
-    " items lanes members new notifications payments receivables rename search settings switch tasks team"
-    " templates"
-    " workflows".split()
+    "accounts activations archive audit bills calls clients connect connections contacts deliveries"
+    " home invoices items lanes members new notifications payments receivables rename search settings"
+    " switch tasks team templates workflows".split()
 )
 slug_shape = RegexValidator(
     r"\A[a-z0-9]+(-[a-z0-9]+)*\Z",
@@ -45,9 +44,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(max_length=100, blank=True)
     timezone = models.CharField("time zone", max_length=64, default="UTC")
     is_active = models.BooleanField(default=True)
-    notified_at = models.DateTimeField(
-        null=True
-    )  # the last letter about what needs somebody (taskjuice/notifications)
+    notified_at = models.DateTimeField(null=True)  # the last e-mail of taskjuice/notifications
     date_joined = models.DateTimeField(db_default=Now())
 
     objects: ClassVar[UserManager] = UserManager()
@@ -85,11 +82,10 @@ class Agency(models.Model):
 
 
 class Branding(models.Model):
-    """How an agency shows itself to its clients: on the pages behind connect links and in the
-    letters about them.
+    """The branding of an agency on connect links and in the e-mails about them.
 
-    `logo` is a PNG that we encoded ourselves. `logo_digest`, from its SHA-256, is its address:
-    nobody guesses it.
+    `logo` is a PNG that we encoded ourselves. `logo_digest`, from its SHA-256, is its address,
+    which cannot be guessed.
     """
 
     agency = models.OneToOneField(Agency, models.CASCADE, primary_key=True, related_name="branding")
@@ -123,7 +119,7 @@ class Branding(models.Model):
 
     @property
     def colour_code(self) -> str:
-        """The colour as it stands in the address of its style sheet."""
+        """Return the colour as it is in the address of its style sheet."""
         return self.colour.removeprefix("#")
 
 
@@ -157,14 +153,13 @@ class Workspace(models.Model):
     name = models.CharField(max_length=100)
     slug = models.CharField(max_length=50, validators=[slug_shape])
     timezone = models.CharField("time zone", max_length=64, default="UTC")
-    # By a person, or by the first organisation that was connected; until then it is the zone of who
-    # made the workspace
+    # Settled by a person, or by the first organisation connected; until then it is the zone of the
+    # person who made the workspace.
     timezone_settled = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(db_default=Now())
     archived_at = models.DateTimeField(null=True, blank=True)
-    deleting_at = models.DateTimeField(
-        null=True, blank=True
-    )  # nobody sees it any more; a worker erases it
+    # From here on it is hidden from everyone, and a worker erases it.
+    deleting_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = (
@@ -204,10 +199,9 @@ class InvitationState(models.TextChoices):
 
 
 class Invitation(models.Model):
-    """A place on an agency's staff, or at one workspace as its client user, offered to whoever has
-    this address.
+    """An offer of a place on the staff, or as client user of one workspace, to an address.
 
-    The link's token is only in the letter; here is its SHA-256. Open: neither accepted nor revoked.
+    The link's token is only in the e-mail; here is its SHA-256. Open: neither accepted nor revoked.
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, related_name="invitations")
@@ -260,10 +254,9 @@ class Invitation(models.Model):
 
 
 class DataExport(models.Model):
-    """All data of a workspace, made by a worker in turns and kept for some days
-    (taskjuice/workspaces/data_exports.py).
+    """An export of all data of a workspace (taskjuice/workspaces/data_exports.py).
 
-    Which table comes next is `table` (a holding's name), from behind the row `after`.
+    `table` (a holding's name) and the key `after` are the position at which it continues.
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, related_name="+")
@@ -307,9 +300,8 @@ class DataExportPart(models.Model):
     """One file of an export, compressed with zlib."""
 
     export = models.ForeignKey(DataExport, models.CASCADE, related_name="parts")
-    name = models.CharField(
-        max_length=100
-    )  # invoices.jsonl; a number is added where a table makes several
+    # invoices.jsonl; the zip adds a number where a table has several
+    name = models.CharField(max_length=100)
     rows = models.PositiveIntegerField()
     content = models.BinaryField()
 
@@ -318,7 +310,7 @@ class DataExportPart(models.Model):
 
 
 class Deletion(models.Model):
-    """A workspace on its way out, or gone: this outlives it. See taskjuice/workspaces/deletions.py."""
+    """The deletion of a workspace, which it outlives (taskjuice/workspaces/deletions.py)."""
 
     agency = models.ForeignKey(Agency, models.CASCADE, related_name="deletions")
     workspace_id = models.BigIntegerField(unique=True)
@@ -341,9 +333,7 @@ class Deletion(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who did what, when, from where. The database refuses changes and deletions (a trigger in the
-    migration).
-    """
+    """A record of who did what, when, from where. A trigger refuses changes and deletions."""
 
     agency = models.ForeignKey(
         Agency, models.DO_NOTHING, related_name="audit_entries", db_constraint=False
@@ -396,9 +386,7 @@ class AuditLink(models.Model):
 
 
 class AuditHead(models.Model):
-    """The last link of each agency's chain. Its row is what writers of one agency queue for, at
-    commit.
-    """
+    """The last link of each agency's chain. Writers of one agency queue for this row at commit."""
 
     agency = models.OneToOneField(
         Agency, models.DO_NOTHING, primary_key=True, related_name="+", db_constraint=False

@@ -1,7 +1,6 @@
-"""When a person last showed that it is them: what an unattended browser must not do asks for that
-again.
+"""Reauthentication: when a person last showed their credentials in this session.
 
-Which request asks for what stands in one table, taskjuice/site/proofs.py.
+The table of requests that need it is in taskjuice/site/proofs.py.
 """
 
 import time
@@ -14,7 +13,7 @@ BEGAN = "began_at"
 
 
 def begin_session(request: HttpRequest, **_: object) -> None:
-    """Note when somebody signs in: a session does not live for ever by being used."""
+    """Note when a person signs in: use does not keep a session alive for ever."""
     request.session[BEGAN] = time.time()
 
 
@@ -24,16 +23,25 @@ def is_too_old(request: HttpRequest) -> bool:
 
 
 def is_fresh(request: HttpRequest) -> bool:
-    """For what is rare and far-reaching: signed in, or shown again, within the last minutes."""
-    return time.time() - max([0.0, *_given(request)]) <= settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+    """Return whether the person signed in or reauthenticated within the last minutes.
+
+    Required for rare actions with large effects.
+    """
+    return (
+        time.time() - max([0.0, *_list_proof_times(request)])
+        <= settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+    )
 
 
 def is_of_today(request: HttpRequest) -> bool:
-    """For what is done all day: signed in, or shown again, within MONEY_SESSION_SECONDS."""
-    # Who has just signed up came in by the link in the e-mail, of which allauth keeps no record.
-    latest = max([float(request.session.get(BEGAN, 0.0)), *_given(request)])
+    """Return whether the person signed in or reauthenticated within MONEY_SESSION_SECONDS.
+
+    Required for actions that are done all day.
+    """
+    # A person who has just signed up used the link in the e-mail, of which allauth keeps no record.
+    latest = max([float(request.session.get(BEGAN, 0.0)), *_list_proof_times(request)])
     return time.time() - latest <= settings.MONEY_SESSION_SECONDS
 
 
-def _given(request: HttpRequest) -> list[float]:
+def _list_proof_times(request: HttpRequest) -> list[float]:
     return [float(record["at"]) for record in get_authentication_records(request, request.user)]

@@ -34,12 +34,12 @@ INVITATIONS_SHOWN = 50
 
 
 def agencies_of(user: User) -> "QuerySet[Agency]":
-    """The agencies this person is staff of, by name."""
+    """Return the agencies this person is staff of, by name."""
     return Agency.objects.filter(memberships__user=user).order_by("name", "id")
 
 
 def seat_of(user: User) -> ClientUser | None:
-    """Where this person reads as a client, unless that client is archived."""
+    """Return the client that this person reads, unless it is archived."""
     seats = ClientUser.objects.select_related("workspace__agency").filter(
         workspace__archived_at__isnull=True
     )
@@ -47,7 +47,7 @@ def seat_of(user: User) -> ClientUser | None:
 
 
 def clients(agency: Agency, *, search: str = "", archived: bool = False) -> "QuerySet[Workspace]":
-    """The agency's clients by name, each with `people`: how many client users it has."""
+    """Return the agency's clients by name, each with `people`, the count of its client users."""
     rows = agency.workspaces.filter(archived_at__isnull=not archived, deleting_at=None)
     if search:
         rows = rows.filter(Q(name__icontains=search) | Q(slug__icontains=search))
@@ -55,12 +55,12 @@ def clients(agency: Agency, *, search: str = "", archived: bool = False) -> "Que
 
 
 def client_names(agency: Agency) -> list[tuple[int, str]]:
-    """Id and name of each client, archived ones too, for a filter."""
+    """Return id and name of each client, archived ones too, for a filter."""
     return list(agency.workspaces.order_by("name", "id").values_list("pk", "name"))
 
 
 def client_counts(agency: Agency) -> dict[str, int]:
-    """How many clients are `active` and `archived`."""
+    """Return the counts of `active` and `archived` clients."""
     return agency.workspaces.aggregate(
         active=Count("id", filter=Q(archived_at__isnull=True)),
         archived=Count("id", filter=Q(archived_at__isnull=False, deleting_at=None)),
@@ -68,7 +68,7 @@ def client_counts(agency: Agency) -> dict[str, int]:
 
 
 def staff(agency: Agency) -> "QuerySet[Membership]":
-    """The owner, the admins, the members, each with `two_step` (on or off) and `seen_at`."""
+    """Return the owner, the admins, the members, each with `two_step` (on or off) and `seen_at`."""
     order = Case(
         When(role=Role.OWNER, then=Value(0)),
         When(role=Role.ADMIN, then=Value(1)),
@@ -82,7 +82,7 @@ def staff(agency: Agency) -> "QuerySet[Membership]":
 
 
 def client_users(workspace: Workspace) -> "QuerySet[ClientUser]":
-    """The people of a client, in the order they joined, each with `seen_at`."""
+    """Return the people of a client, in the order they joined, each with `seen_at`."""
     return (
         workspace.client_users.select_related("user")
         .annotate(seen_at=_seen_at())
@@ -91,15 +91,13 @@ def client_users(workspace: Workspace) -> "QuerySet[ClientUser]":
 
 
 def invitations(agency: Agency, workspace: Workspace | None) -> "QuerySet[Invitation]":
-    """The newest invitations onto the staff, or to one client."""
+    """Return the newest invitations to the staff, or to one client."""
     rows = agency.invitations.filter(workspace=workspace).select_related("invited_by")
     return rows.order_by("-created_at", "-id")[:INVITATIONS_SHOWN]
 
 
 def invitations_to(user: User) -> "QuerySet[Invitation]":
-    """What waits for this person in their mailbox: open invitations to addresses they have
-    verified.
-    """
+    """Return the open invitations to addresses that this person has verified."""
     addresses = EmailAddress.objects.filter(user=user, verified=True).values_list(
         Lower("email"), flat=True
     )
@@ -108,9 +106,7 @@ def invitations_to(user: User) -> "QuerySet[Invitation]":
 
 
 def _seen_at() -> Coalesce:
-    """When the row's user last asked for a page; when they last signed in, once they have signed
-    out.
-    """
+    """Select when the row's user last requested a page, or signed in where they have signed out."""
     sessions = UserSession.objects.filter(user=OuterRef("user")).order_by("-last_seen_at")
     return Coalesce(Subquery(sessions.values("last_seen_at")[:1]), F("user__last_login"))
 
@@ -120,7 +116,8 @@ OCCURRING = """
 WITH RECURSIVE found(value) AS (
     SELECT min({column}) FROM workspaces_auditentry WHERE agency_id = %(agency)s
   UNION ALL
-    SELECT (SELECT min({column}) FROM workspaces_auditentry WHERE agency_id = %(agency)s AND {column} > found.value)
+    SELECT (SELECT min({column}) FROM workspaces_auditentry
+             WHERE agency_id = %(agency)s AND {column} > found.value)
       FROM found WHERE found.value IS NOT NULL)
 SELECT value FROM found WHERE value IS NOT NULL LIMIT {most}
 """
@@ -128,23 +125,23 @@ MOST_CHOICES = 500
 
 
 def audit_verbs(agency: Agency) -> list[str]:
-    """The verbs that occur, for the filter."""
-    return _occurring(agency, "verb")
+    """Return the verbs that occur, for the filter."""
+    return _list_occurring(agency, "verb")
 
 
 def audit_actors(agency: Agency) -> list[str]:
-    """The people and workflows that occur, for the filter."""
-    return _occurring(agency, "actor_name")
+    """Return the people and workflows that occur, for the filter."""
+    return _list_occurring(agency, "actor_name")
 
 
-def _occurring(agency: Agency, column: str) -> list[str]:
+def _list_occurring(agency: Agency, column: str) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(OCCURRING.format(column=column, most=MOST_CHOICES), {"agency": agency.pk})
         return [value for (value,) in cursor.fetchall()]
 
 
 def audit_trail(agency: Agency, workspace: Workspace | None = None) -> "QuerySet[AuditEntry]":
-    """Entries newest first."""
+    """Return the entries, newest first."""
     rows = AuditEntry.objects.filter(agency=agency)
     if workspace is not None:
         rows = rows.filter(workspace=workspace)

@@ -1,4 +1,4 @@
-"""Who may act on whose place: owner over admins, owner and admins over members and client users."""
+"""Role rules: the owner manages admins; owner and admins manage members and client users."""
 
 from django.core.exceptions import PermissionDenied
 
@@ -12,17 +12,17 @@ BELOW: dict[str, tuple[str, ...]] = {
 
 
 def outranks(role: str, *others: str) -> bool:
-    """Whether somebody of this role may give and take each of the others."""
+    """Return whether a person of this role may give and remove each of the others."""
     return all(other in BELOW[role] for other in others)
 
 
 def standing(agency: Agency, by: User) -> str:
-    """The role of `by` now. Locks the agency's row, so that changes to its people happen one after
-    the other.
+    """Return the role of `by` now, and lock the agency's row.
 
-    The lock leaves rows that merely point at the agency alone: webhooks and workers do not wait for
-    it.
+    So changes to its people happen one after the other. Raises PermissionDenied for others than
+    staff.
     """
+    # NO KEY: rows that merely refer to the agency stay writable, so webhooks and workers do not wait.
     Agency.objects.select_for_update(no_key=True).get(pk=agency.pk)
     membership = Membership.objects.filter(agency=agency, user=by).first()
     if membership is None:

@@ -16,7 +16,10 @@ LONGEST = 50
 
 
 def slug_of(name: str) -> str:
-    """`Harbour Café Ltd.` becomes `harbour-cafe-ltd`; empty when nothing usable is left."""
+    """Return a slug for a name: `Harbour Café Ltd.` becomes `harbour-cafe-ltd`.
+
+    Empty where nothing usable is left.
+    """
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST].strip("-")
 
@@ -36,7 +39,7 @@ def check_workspace_slug(agency: Agency, slug: str) -> None:
 
 
 def free_workspace_slug(agency: Agency, name: str) -> str:
-    """A slug for a client of this name that the agency does not use yet."""
+    """Return a slug for a client of this name that the agency does not use yet."""
     base = slug_of(name) or "client"
     used = set(
         agency.workspaces.filter(slug__startswith=base[: LONGEST - 4]).values_list(
@@ -47,7 +50,7 @@ def free_workspace_slug(agency: Agency, name: str) -> str:
 
 
 def first_free(base: str, taken: "set[str] | frozenset[str]") -> str:
-    """`base`, or `base-2`, `base-3` … within the longest length."""
+    """Return `base`, or `base-2`, `base-3` … within the longest length."""
     candidate, number = base, 1
     while candidate in taken:
         number += 1

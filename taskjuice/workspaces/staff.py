@@ -1,5 +1,4 @@
-"""An agency's people: roles, removal, leaving, the passing on of ownership. Every change is in the
-audit trail.
+"""The staff of an agency: roles, removal, leaving, transfer of ownership. Each change is audited.
 
 Rights are read from the rows at each request, so a change acts on running sessions at once.
 """
@@ -16,7 +15,7 @@ from taskjuice.workspaces.models import Agency, ClientUser, Membership, Role, Us
 @transaction.atomic
 def change_role(*, membership: Membership, role: str, by: User) -> None:
     """Make an admin a member or a member an admin. The owner's role changes by transfer only."""
-    member = _locked(membership, by, role)
+    member = _lock_member(membership, by, role)
     if member.role == role:
         return
     before, member.role = member.role, role
@@ -27,21 +26,19 @@ def change_role(*, membership: Membership, role: str, by: User) -> None:
 
 @transaction.atomic
 def remove_member(*, membership: Membership, by: User) -> None:
-    """End a membership. The next request of this person is a stranger's."""
-    member = _locked(membership, by)
-    _end(member, "member removed", by)
+    """End a membership. From the next request on this person is a stranger."""
+    member = _lock_member(membership, by)
+    _end_membership(member, "member removed", by)
 
 
 @transaction.atomic
 def leave(*, agency: Agency, by: User) -> None:
-    """End one's own membership. Raises ValidationError for the owner, who has to pass the agency on
-    first.
-    """
+    """End one's own membership. Raises ValidationError for the owner, who has to transfer it first."""
     if ranks.standing(agency, by) == Role.OWNER:
         raise ValidationError(
             "You own this agency. Transfer the ownership before you leave.", code="owner"
         )
-    _end(_member(agency, user=by), "member left", by)
+    _end_membership(_find_member(agency, user=by), "member left", by)
 
 
 @transaction.atomic
@@ -49,12 +46,11 @@ def transfer_ownership(*, agency: Agency, to: Membership, by: User) -> None:
     """Make a colleague the owner; the owner until now stays as an admin."""
     if ranks.standing(agency, by) != Role.OWNER:
         raise PermissionDenied("Only the owner can transfer the ownership.")
-    heir = _member(agency, pk=to.pk)
+    heir = _find_member(agency, pk=to.pk)
     if heir.user == by:
         raise ValidationError("You own this agency already.", code="self")
-    Membership.objects.filter(agency=agency, user=by).update(
-        role=Role.ADMIN
-    )  # first: there is one owner
+    # First, since a unique constraint allows one owner.
+    Membership.objects.filter(agency=agency, user=by).update(role=Role.ADMIN)
     before, heir.role = heir.role, Role.OWNER
     heir.save(update_fields=["role"])
     _note("ownership transferred", heir, by, before=before, after=Role.OWNER)
@@ -62,7 +58,7 @@ def transfer_ownership(*, agency: Agency, to: Membership, by: User) -> None:
 
 @transaction.atomic
 def remove_client_user(*, seat: ClientUser, by: User) -> None:
-    """Close a client's books to one of its people."""
+    """Remove a client user's access."""
     agency = seat.workspace.agency
     ranks.require(agency, by, "client")
     if ClientUser.objects.filter(pk=seat.pk).delete()[0]:
@@ -79,8 +75,7 @@ def remove_client_user(*, seat: ClientUser, by: User) -> None:
 def require_two_step(*, agency: Agency, required: bool, by: User) -> None:
     """Set whether staff need a second step to see anything of the agency.
 
-    Raises ValidationError when the owner asks it of others before having one: they would shut
-    themselves out.
+    Raises ValidationError where the owner has none: they would shut themselves out.
     """
     if ranks.standing(agency, by) != Role.OWNER:
         raise PermissionDenied("Only the owner can change this.")
@@ -93,24 +88,24 @@ def require_two_step(*, agency: Agency, required: bool, by: User) -> None:
         audit.record(verb, by=by, agency=agency, subject=agency.name)
 
 
-def _locked(membership: Membership, by: User, *roles: str) -> Membership:
-    """The membership as it is now, if `by` may act on it and on `roles`."""
+def _lock_member(membership: Membership, by: User, *roles: str) -> Membership:
+    """Return the membership as it is now, if `by` may act on it and on `roles`."""
     ranks.standing(membership.agency, by)
-    member = _member(membership.agency, pk=membership.pk)
+    member = _find_member(membership.agency, pk=membership.pk)
     ranks.require(member.agency, by, member.role, *roles)
     return member
 
 
-def _member(agency: Agency, **which: object) -> Membership:
-    found = (
+def _find_member(agency: Agency, **which: object) -> Membership:
+    membership = (
         Membership.objects.select_related("agency", "user").filter(agency=agency, **which).first()
     )
-    if found is None:
+    if membership is None:
         raise ValidationError("This person is not on the staff any more.", code="gone")
-    return found
+    return membership
 
 
-def _end(member: Membership, verb: str, by: User) -> None:
+def _end_membership(member: Membership, verb: str, by: User) -> None:
     Membership.objects.filter(pk=member.pk).delete()
     _note(verb, member, by, role=member.role)
     invitations.revoke_beyond(member.agency, member.user, Role.MEMBER, by=by)

@@ -14,7 +14,7 @@ ROLE_WORDS = {
 
 
 class InviteForm(forms.Form):
-    """A new client user: only the address."""
+    """The invitation of a client user: only the address."""
 
     email = forms.EmailField(
         label="E-mail address",
@@ -31,7 +31,7 @@ class InviteForm(forms.Form):
 
 
 class StaffInviteForm(InviteForm):
-    """A new colleague, in one of the roles that this person may give."""
+    """The invitation of a colleague, in one of the roles that this person may give."""
 
     as_role = forms.ChoiceField(label="Role")
 
@@ -48,7 +48,7 @@ class StaffInviteForm(InviteForm):
 
 
 class RoleForm(forms.Form):
-    """Owner is no choice: that goes by transfer."""
+    """A change of role. Owner is no choice: ownership is transferred."""
 
     role = forms.ChoiceField(choices=[(Role.ADMIN, "Admin"), (Role.MEMBER, "Member")])
 
@@ -63,7 +63,7 @@ class HeirField(forms.ModelChoiceField):  # type: ignore[type-arg]  # the class 
 
 
 class TransferForm(forms.Form):
-    """The heir, and the agency's name typed, so that nobody gives an agency away by a slip."""
+    """The new owner, and the agency's name typed, so that no agency is transferred by a slip."""
 
     to = HeirField(
         label="New owner", queryset=Membership.objects.none(), empty_label="Choose a colleague"

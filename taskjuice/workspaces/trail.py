@@ -1,4 +1,4 @@
-"""The audit trail as a person filters, reads and exports it."""
+"""The audit trail as people filter, read and export it."""
 
 import json
 from collections.abc import Iterator
@@ -16,8 +16,9 @@ from taskjuice.workspaces.models import AuditEntry, AuditLink, Workspace
 def filtered_trail(
     scope: Scope, query: QueryDict
 ) -> "tuple[AuditFilterForm, QuerySet[AuditEntry]]":
-    """The filter as typed and the entries it leaves. A filter that makes no sense is shown as such,
-    not applied.
+    """Return the filter as typed and the entries it leaves.
+
+    Invalid fields of the filter are shown as such and not applied.
     """
     form = AuditFilterForm(
         query,
@@ -31,12 +32,12 @@ def filtered_trail(
     rows = queries.audit_trail(scope.agency, scope.workspace)
     if text := chosen.get("q"):
         rows = rows.filter(Q(actor_name__icontains=text) | Q(subject__icontains=text))
-    exactly = {
+    filters = {
         "actor_name": chosen.get("who"),
         "verb": chosen.get("verb"),
         "workspace": chosen.get("client"),
     }
-    rows = rows.filter(**{column: value for column, value in exactly.items() if value})
+    rows = rows.filter(**{column: value for column, value in filters.items() if value})
     since, before = form.bounds()
     if since:
         rows = rows.filter(at__gte=since)
@@ -47,8 +48,8 @@ def filtered_trail(
 
 @dataclass(frozen=True, slots=True)
 class EntryPage:
-    """An entry with all that is known of it. `before`, `after`: what changed; `number` is None
-    until it is linked.
+    """An entry with its details. `before`, `after`: what changed; `number`: None until it is
+    linked.
     """
 
     entry: AuditEntry
@@ -78,7 +79,7 @@ def one_entry(scope: Scope, pk: int) -> EntryPage | None:
 
 
 def trail_rows(rows: "QuerySet[AuditEntry]") -> Iterator[list[object]]:
-    """One list per entry, as the CSV file has it."""
+    """Yield one list per entry, for the CSV file."""
     for entry in rows.iterator(chunk_size=2000):
         yield [
             f"{entry.at:%Y-%m-%d %H:%M:%S}",

@@ -1,4 +1,4 @@
-"""Who has a second step at sign-in, and the page for those who need one and have none."""
+"""The second step at sign-in, and the page for people who need one and have none."""
 
 from allauth.mfa.models import Authenticator
 from django.db.models import Exists, OuterRef
@@ -12,7 +12,7 @@ KINDS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 class TwoStepRequired(Exception):
-    """Raised by the gate for staff whose agency demands two-step login and who have not set it up."""
+    """Raised by the gate for staff who have no second step although their agency requires it."""
 
     def __init__(self, agency: Agency) -> None:
         super().__init__(agency.slug)
@@ -31,5 +31,5 @@ def is_on(user: User) -> bool:
 
 
 def is_on_for(user_field: str) -> Exists:
-    """The same for a list's rows, by the name of their column of users."""
+    """Return the same for the rows of a list, by the name of their column of users."""
     return Exists(Authenticator.objects.filter(user=OuterRef(user_field), type__in=KINDS))

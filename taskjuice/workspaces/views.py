@@ -1,4 +1,4 @@
-"""Clients, the audit trail, settings, and the pages about oneself."""
+"""The pages of clients, the audit trail, settings and a person's profile."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ SWITCH_LIMIT = 12
 
 @require_http_methods(["GET", "POST"])
 def welcome(request: HttpRequest) -> HttpResponse:
-    """The wizard after sign-up."""
+    """Show the wizard after sign-up."""
     person = gate.person(request)
     if queries.agencies_of(person).exists() or queries.seat_of(person):
         return redirect("/")
@@ -45,7 +45,7 @@ def welcome(request: HttpRequest) -> HttpResponse:
 
 
 def connect_url(workspace: Workspace) -> str:
-    """Where a new client's story begins: its connections page."""
+    """Return the page on which a new client starts: its connections."""
     kwargs = {"agency": workspace.agency.slug, "workspace": workspace.slug}
     try:
         return reverse("connections:connection-list", kwargs=kwargs)
@@ -55,15 +55,15 @@ def connect_url(workspace: Workspace) -> str:
 
 @require_safe
 def welcome_slug(request: HttpRequest) -> HttpResponse:
-    """Whether an agency may have this address, as the person types."""
+    """Show whether an agency may have this address, while the person types."""
     gate.person(request)
     slug = request.GET.get("agency_slug", "").strip().lower()
-    return _slug_answer(request, slug, _problem(lambda: slugs.check_agency_slug(slug)))
+    return _render_slug(request, slug, _find_problem(lambda: slugs.check_agency_slug(slug)))
 
 
 @require_safe
 def client_switch(request: HttpRequest, agency: str) -> HttpResponse:
-    """The switcher's list, as one types."""
+    """Show the switcher's list, while the person types."""
     scope = gate.enter(request, agency, level=gate.WORK)
     form = forms.SearchForm(request.GET)
     search = form.cleaned_data.get("q", "") if form.is_valid() else ""
@@ -94,11 +94,11 @@ def client_create(request: HttpRequest, agency: str) -> HttpResponse:
 
 @require_safe
 def client_slug(request: HttpRequest, agency: str) -> HttpResponse:
-    """Whether a client of this agency may have this address, as the person types."""
+    """Show whether a client of this agency may have this address, while the person types."""
     scope = gate.enter(request, agency, level=gate.ADMIN)
     slug = request.GET.get("slug", "").strip().lower()
-    return _slug_answer(
-        request, slug, _problem(lambda: slugs.check_workspace_slug(scope.agency, slug))
+    return _render_slug(
+        request, slug, _find_problem(lambda: slugs.check_workspace_slug(scope.agency, slug))
     )
 
 
@@ -106,7 +106,7 @@ def client_slug(request: HttpRequest, agency: str) -> HttpResponse:
 def workspace_settings(request: HttpRequest, agency: str, workspace: str) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN, archived_too=True)
     assert scope.workspace is not None  # a slug was given
-    return _workspace_settings(request, scope.workspace)
+    return _render_workspace_settings(request, scope.workspace)
 
 
 @require_POST
@@ -115,7 +115,7 @@ def workspace_rename(request: HttpRequest, agency: str, workspace: str) -> HttpR
     assert scope.workspace is not None  # a slug was given
     form = forms.NameForm(request.POST)
     if not form.is_valid():
-        return _workspace_settings(request, scope.workspace, form=form)
+        return _render_workspace_settings(request, scope.workspace, form=form)
     lifecycle.rename_workspace(
         workspace=scope.workspace, name=form.cleaned_data["name"], by=scope.user
     )
@@ -128,7 +128,7 @@ def workspace_time_zone(request: HttpRequest, agency: str, workspace: str) -> Ht
     place = gate.enter_workspace(request, agency, workspace, level=gate.ADMIN)
     form = forms.TimeZoneForm(request.POST, current=place.timezone)
     if not form.is_valid():
-        return _workspace_settings(request, place, zone_form=form)
+        return _render_workspace_settings(request, place, zone_form=form)
     chosen = form.cleaned_data["time_zone"]
     lifecycle.set_time_zone(workspace=place, time_zone=chosen, by=gate.person(request))
     messages.success(request, f"The days of {place.name} are those of {chosen.replace('_', ' ')}.")
@@ -181,14 +181,14 @@ def audit_export(
     return csv_response(f"audit-{place}.csv", header, trail_rows(rows))
 
 
-def _workspace_settings(
+def _render_workspace_settings(
     request: HttpRequest,
     workspace: Workspace,
     *,
     form: forms.NameForm | None = None,
     zone_form: forms.TimeZoneForm | None = None,
 ) -> HttpResponse:
-    """With one of its forms as it was sent, if it was wrong."""
+    """Render the page, with one of its forms as it was sent where it was invalid."""
     context = {
         "form": form or forms.NameForm(initial={"name": workspace.name}),
         "zone_form": zone_form or forms.TimeZoneForm(current=workspace.timezone),
@@ -201,8 +201,8 @@ def _workspace_settings(
     )
 
 
-def _problem(check: Callable[[], None]) -> str:
-    """What is wrong with a slug, in words; empty when nothing is."""
+def _find_problem(check: Callable[[], None]) -> str:
+    """Return the problem of a slug; empty where there is none."""
     try:
         check()
     except ValidationError as error:
@@ -210,12 +210,12 @@ def _problem(check: Callable[[], None]) -> str:
     return ""
 
 
-def _slug_answer(request: HttpRequest, slug: str, problem: str) -> HttpResponse:
+def _render_slug(request: HttpRequest, slug: str, problem: str) -> HttpResponse:
     return render(request, "workspaces/_slug.html", {"slug": slug, "problem": problem})
 
 
 def _enter_audit(request: HttpRequest, agency: str, workspace: str | None) -> gate.Scope:
-    """Staff only: the trail names people and addresses."""
+    # Staff only: the trail names people and addresses.
     scope = gate.enter(request, agency, workspace)
     if scope.is_client:
         raise PermissionDenied("The audit trail is for the agency’s staff.")
