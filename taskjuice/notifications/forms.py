@@ -1,4 +1,4 @@
-"""How a person wants to hear of each kind of incident."""
+"""The form of a person's notification settings."""
 
 from django import forms
 from django.http import QueryDict
@@ -7,7 +7,7 @@ from taskjuice.notifications.models import Cadence, Kind
 
 
 class WishesForm(forms.Form):
-    """One choice for each kind, named by it."""
+    """One choice for each kind of incident, named by the kind."""
 
     def __init__(self, data: QueryDict | None, *, now: dict[str, str]) -> None:
         super().__init__(data)

@@ -1,9 +1,8 @@
-"""Letters about what needs somebody: incidents and tasks, all of a person's in one letter, by the
-worker's sweep.
+"""E-mails about incidents and tasks, one for all of a person's, sent by the worker's sweep.
 
-Nobody gets more than one of them in fifteen minutes; what comes meanwhile is in the next. Each
-incident and task is told to a person once. A mail server that does not take a letter is tried again
-at the next sweep, and what is over by then is left out.
+A person gets at most one of them in fifteen minutes; later news are in the next. Each incident and
+task is sent to a person once. An e-mail that the mail server does not take is tried again at the
+next sweep, without what is over by then.
 """
 
 import logging
@@ -49,7 +48,7 @@ class HasAgency(Protocol):
 
 @dataclass(slots=True)
 class News:
-    """What a person is written to about."""
+    """The incidents and tasks of one e-mail."""
 
     incidents: list[Incident] = field(default_factory=list)
     tasks: list[Approval] = field(default_factory=list)
@@ -66,7 +65,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Everything of one kind in a letter: how many, and the first few."""
+    """Everything of one kind in an e-mail: the count, and the first few."""
 
     title: str
     count: int
@@ -78,7 +77,7 @@ class Group:
 
 
 def send_immediate() -> int:
-    """Letters about what opened since the last time; how many went out."""
+    """Send e-mails about what is new; return how many were sent."""
     fresh = Incident.objects.filter(closed_at=None, opened_at__gt=Now() - LATELY)
     incidents: dict[int, list[Incident]] = defaultdict(list)
     for incident in fresh.select_related("agency").order_by("pk"):
@@ -108,7 +107,7 @@ def send_immediate() -> int:
 
 
 def send_digests() -> int:
-    """To everybody for whom it is past eight and who had none today; how many went out."""
+    """Send the daily digest to people for whom it is past eight; return how many were sent."""
     readers = {
         (r.user_id, r.agency_id): r.digest_on for r in Reader.objects.exclude(digest_on=None)
     }
@@ -126,22 +125,22 @@ def send_digests() -> int:
 
 
 def _digest(user: User, members: Sequence[Membership], wishes: reading.Wishes) -> bool:
-    """What is open, was not told yet, and the person wants to hear of daily, in all their agencies."""
-    found: list[Incident] = []
+    """Send a person what is open, unsent and wanted daily, in all their agencies."""
+    incidents: list[Incident] = []
     for member in members:
         kinds = [
             k for k in Kind if reading.cadence(wishes, user.pk, member.role, k) == Cadence.DAILY
         ]
         opened = Incident.objects.filter(agency=member.agency_id, closed_at=None, kind__in=kinds)
-        found += opened.exclude(told__user=user).select_related("agency").order_by("kind", "pk")
-    if found and not _tell(user, News(found), daily=True):
+        incidents += opened.exclude(told__user=user).select_related("agency").order_by("kind", "pk")
+    if incidents and not _tell(user, News(incidents), daily=True):
         return False
     today = timezone.localtime(timezone=ZoneInfo(user.timezone)).date()
     for member in members:
         Reader.objects.update_or_create(
             user=user, agency_id=member.agency_id, defaults={"digest_on": today}
         )
-    return bool(found)
+    return bool(incidents)
 
 
 def _members() -> "QuerySet[Membership]":
@@ -153,24 +152,22 @@ def _members() -> "QuerySet[Membership]":
 
 
 def _addresses(task: Approval, user: User) -> set[str]:
-    """The addresses of the task that are this person's."""
+    """Return the addresses of the task that are this person's."""
     return {address for address in task.told if address.lower() == user.email.lower()}
 
 
 def _forget_strangers(tasks: dict[int, list[Approval]], members: Sequence[Membership]) -> None:
-    """Whoever left the staff since a task was asked will not be written to: that is noted, and not
-    looked at again.
-    """
+    """Note that people who left the staff since a task was asked will get no e-mail."""
     staff: dict[int, set[str]] = defaultdict(set)
     for member in members:
         staff[member.agency_id].add(member.user.email.lower())
-    for agency_id, found in tasks.items():
+    for agency_id, agency_tasks in tasks.items():
         gone = {
             task.pk: {address for address in task.told if address.lower() not in staff[agency_id]}
             - set(task.reached)
-            for task in found
+            for task in agency_tasks
         }
-        approval_tasks.note_notified([task for task in found if gone[task.pk]], gone)
+        approval_tasks.note_notified([task for task in agency_tasks if gone[task.pk]], gone)
 
 
 def _tell(user: User, news: News, *, daily: bool) -> bool:
@@ -205,22 +202,20 @@ def _tell(user: User, news: News, *, daily: bool) -> bool:
 
 
 def _still_wanted(user: User, news: News) -> News:
-    """Return what this person was not told meanwhile."""
-    there = Told.objects.filter(user=user, incident__in=news.incidents)
-    known = set(there.values_list("incident_id", flat=True))
+    """Return what this person was not sent by another process."""
+    sent = Told.objects.filter(user=user, incident__in=news.incidents)
+    sent_ids = set(sent.values_list("incident_id", flat=True))
     tasks = approval_tasks.list_unnotified().filter(pk__in=[task.pk for task in news.tasks])
     return News(
-        [incident for incident in news.incidents if incident.pk not in known],
+        [incident for incident in news.incidents if incident.pk not in sent_ids],
         [task for task in tasks if _addresses(task, user) - set(task.reached)],
     )
 
 
 def letter(user: User, news: News, *, daily: bool) -> EmailMessage:
-    """The letter: one thing in full, several counted by kind with a few examples and one link for
-    each agency.
-    """
+    """Build the e-mail: one item in full, or several by kind with examples and a link per agency."""
     stop = f"{settings.BASE_URL}{reverse('notices:notice-stop', args=[stop_token(user)])}"
-    words = {
+    context = {
         "news": news,
         "agencies": [
             (agency, _groups(news, agency), _link(news, agency)) for agency in news.agencies
@@ -232,18 +227,18 @@ def letter(user: User, news: News, *, daily: bool) -> EmailMessage:
     }
     if news.count == 1 and news.tasks:
         [task] = news.tasks
-        words |= {
+        context |= {
             "approval": task,
             "url": f"{settings.BASE_URL}{approval_tasks.get_task_url(task)}",
         }
-        words["expires_at"] = timezone.localtime(task.expires_at, ZoneInfo(user.timezone))
+        context["expires_at"] = timezone.localtime(task.expires_at, ZoneInfo(user.timezone))
         template = "workflows/email/task"
     else:
         template = "notices/email/news"
-    subject = render_to_string(f"{template}_subject.txt", words)
+    subject = render_to_string(f"{template}_subject.txt", context)
     return EmailMessage(
         subject=" ".join(f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}".split()),
-        body=render_to_string(f"{template}_message.txt", words),
+        body=render_to_string(f"{template}_message.txt", context),
         to=[user.email],
         headers={
             "List-Unsubscribe": f"<{stop}>",
@@ -253,7 +248,7 @@ def letter(user: User, news: News, *, daily: bool) -> EmailMessage:
 
 
 def _groups(news: News, agency: Agency) -> list[Group]:
-    """Tasks, then incidents, by their kinds."""
+    """Return tasks, then incidents, grouped by kind."""
     by_title: dict[str, list[str]] = defaultdict(list)
     for task in news.tasks:
         if task.agency_id == agency.pk:
@@ -265,7 +260,7 @@ def _groups(news: News, agency: Agency) -> list[Group]:
 
 
 def _link(news: News, agency: Agency) -> str:
-    """Where all of it stands: the one thing's own page, or the list."""
+    """Return the page of everything: the only item's own page, or the list."""
     incidents = [incident for incident in news.incidents if incident.agency_id == agency.pk]
     tasks = [task for task in news.tasks if task.agency_id == agency.pk]
     if len(incidents) == 1 and not tasks:
@@ -277,12 +272,12 @@ def _link(news: News, agency: Agency) -> str:
 
 
 def stop_token(user: User) -> str:
-    """For a link that ends all notices by e-mail to this person, and can do nothing else."""
+    """Return the token of a link that ends all e-mail to this person, and can do nothing else."""
     return signing.dumps(user.pk, salt=STOP)
 
 
 def was_ours(token: str) -> bool:
-    """Whether a link that ends nothing stood in a letter of ours once."""
+    """Return whether an expired link that ends e-mail was once in an e-mail of ours."""
     try:
         signing.loads(token, salt=STOP, max_age=STOP_WITHIN)
     except signing.SignatureExpired:
@@ -293,7 +288,7 @@ def was_ours(token: str) -> bool:
 
 
 def stopper(token: str) -> User | None:
-    """Whose link it is; nobody's once it is too old."""
+    """Return the person whose link this is; None where it is invalid or too old."""
     try:
         pk = signing.loads(token, salt=STOP, max_age=STOP_WITHIN)
     except signing.BadSignature:

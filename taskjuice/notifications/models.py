@@ -1,4 +1,4 @@
-"""Incidents (what needs somebody, from when until when), and who wants to hear of which kind how."""
+"""Incidents, and the notification settings of each person."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -23,11 +23,10 @@ class Cadence(models.TextChoices):
 
 
 class Incident(models.Model):
-    """One thing that needs somebody in an agency. Open until what caused it is gone; then a new one
-    may open.
+    """A problem in an agency that needs attention, open until its cause is gone.
 
-    `key` names what it is about among those of its kind; `name` is shown; `path` is where it can be
-    mended.
+    `key` identifies its subject among those of its kind; `name` is shown; `path` is the page on
+    which it can be fixed.
     """
 
     agency = models.ForeignKey(Agency, models.CASCADE, related_name="incidents")
@@ -56,7 +55,7 @@ class Incident(models.Model):
 
 
 class Told(models.Model):
-    """That a person was written to about an incident: once, by whatever way."""
+    """A person was sent an incident: once, by whatever way."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
     incident = models.ForeignKey(Incident, models.CASCADE, related_name="told", db_index=False)
@@ -70,7 +69,7 @@ class Told(models.Model):
 
 
 class Wish(models.Model):
-    """How a person wants to hear of a kind; without one: what goes with their role (reading.py)."""
+    """A person's setting for a kind; without one the default of their role applies (reading.py)."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="notice_wishes")
     kind = models.CharField(max_length=20, choices=Kind)
@@ -84,7 +83,7 @@ class Wish(models.Model):
 
 
 class Reader(models.Model):
-    """How far a person has read an agency's notices, and the day of their last digest."""
+    """The time until which a person has read an agency's notifications, and of their last digest."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="+")
     agency = models.ForeignKey(Agency, models.CASCADE, related_name="+")

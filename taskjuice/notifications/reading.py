@@ -1,4 +1,4 @@
-"""What a person has not read yet, and how they want to hear of each kind."""
+"""Unread incidents, and the notification settings of people."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ Wishes = dict[tuple[int, str], str]
 
 
 def unread(scope: Scope) -> int:
-    """One query."""
+    """Return the number of open incidents not yet read, by one query."""
     read = Reader.objects.filter(
         user=scope.user, agency=scope.agency, read_at__gte=OuterRef("opened_at")
     )
@@ -31,8 +31,9 @@ def unread(scope: Scope) -> int:
 
 
 def of(scope: Scope) -> QuerySet[Incident]:
-    """Open ones first, then by when they opened. In a workspace: its own and those of the whole
-    agency.
+    """Return the incidents, open ones first, then the newest.
+
+    In a workspace: its own and those of the whole agency.
     """
     rows = Incident.objects.filter(agency=scope.agency).select_related("workspace")
     if scope.workspace is not None:
@@ -45,7 +46,7 @@ def read_until(scope: Scope) -> Reader | None:
 
 
 def mark_read(scope: Scope) -> None:
-    """Everything that is there now."""
+    """Mark everything up to now as read."""
     Reader.objects.update_or_create(
         user=scope.user, agency=scope.agency, defaults={"read_at": Now()}
     )
@@ -65,7 +66,7 @@ def cadence(wishes: Wishes, user_id: int, role: str, kind: str) -> str:
 
 
 def choose(user: User, wanted: dict[str, str]) -> None:
-    """Kinds to cadences; those not named stay."""
+    """Store a cadence for each kind; kinds not named stay."""
     Wish.objects.bulk_create(
         [Wish(user=user, kind=kind, cadence=chosen) for kind, chosen in wanted.items()],
         update_conflicts=True,

@@ -1,4 +1,4 @@
-"""The page of an agency's incidents, one's wishes about e-mail, and the link that ends them."""
+"""The page of an agency's incidents, a person's e-mail settings, and the link that ends e-mails."""
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -31,7 +31,7 @@ def notice_list(request: HttpRequest, agency: str) -> HttpResponse:
 
 @require_POST
 def notice_read(request: HttpRequest, agency: str) -> HttpResponse:
-    """Everything is read."""
+    """Mark everything as read."""
     scope = gate.enter(request, agency, level=gate.WORK)
     reading.mark_read(scope)
     return redirect("notices:notice-list", agency)
@@ -39,7 +39,7 @@ def notice_read(request: HttpRequest, agency: str) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def notice_wishes(request: HttpRequest) -> HttpResponse:
-    """What a person hears of by e-mail, in all their agencies."""
+    """Show and store which e-mails a person gets, in all their agencies."""
     person = gate.person(request)
     form = WishesForm(request.POST if request.method == "POST" else None, now=_wishes(person))
     if request.method == "POST" and form.is_valid():
@@ -51,10 +51,11 @@ def notice_wishes(request: HttpRequest) -> HttpResponse:
     )
 
 
-@csrf_exempt  # mail programs post here by themselves (RFC 8058); the signed token proves whose wish it is
+# Mail programs post here by themselves (RFC 8058); the signed token proves who asks.
+@csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def notice_stop(request: HttpRequest, stop: str) -> HttpResponse:
-    """From a letter, without signing in. Looking changes nothing."""
+    """End all e-mail, from a link in one, without signing in. GET changes nothing."""
     person = mailing.stopper(stop)
     if person is None and mailing.was_ours(stop):
         return render(request, "notices/stop.html", {"is_old": True}, status=410)
@@ -68,7 +69,10 @@ def notice_stop(request: HttpRequest, stop: str) -> HttpResponse:
 
 
 def _wishes(person: User) -> dict[str, str]:
-    """By kind. Where roles differ between agencies, the higher one says what is usual."""
+    """Return the cadence of each kind.
+
+    Where roles differ between agencies, the higher one decides the default.
+    """
     roles = Membership.objects.filter(user=person).values_list("role", flat=True)
     role = Role.MEMBER if set(roles) <= {Role.MEMBER} else Role.ADMIN
     wishes = reading.wishes_of([person.pk])
