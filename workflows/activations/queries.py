@@ -36,10 +36,12 @@ CHIPS = (
 )
 COUNT = "(SELECT count(*) FROM (SELECT 1 FROM workflows_activation WHERE {where} {state} LIMIT {limit}) n)"
 GROUPS = """
-SELECT workflow_id, max(workflow_name), error_code, (array_agg(error ORDER BY id DESC))[1], count(*),
-       max(coalesce(finished_at, created_at)), min(id), max(id), count(*) OVER (), (sum(count(*)) OVER ())::bigint
+SELECT workflow_id, max(workflow_name), error_code, (array_agg(error ORDER BY id DESC))[1],
+       count(*), max(coalesce(finished_at, created_at)), min(id), max(id),
+       count(*) OVER (), (sum(count(*)) OVER ())::bigint
   FROM (SELECT id, workflow_id, workflow_name, error_code, error, finished_at, created_at
-          FROM workflows_activation WHERE {where} AND state = 'failed' ORDER BY id DESC LIMIT {limit}) n
+          FROM workflows_activation WHERE {where} AND state = 'failed'
+         ORDER BY id DESC LIMIT {limit}) n
  GROUP BY workflow_id, error_code ORDER BY count(*) DESC, max(id) DESC LIMIT {shown}
 """
 UNFINISHED = (ActivationState.READY, ActivationState.RUNNING)

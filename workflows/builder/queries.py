@@ -37,12 +37,14 @@ COUNTED = 10_000  # activations of one state in the last 7 days: more are shown 
 FIGURES = f"""
 WITH lately AS MATERIALIZED (
     SELECT id FROM workflows_activation
-     WHERE agency_id = %(agency)s AND created_at > now() - interval '7 days' ORDER BY created_at LIMIT 1)
+     WHERE agency_id = %(agency)s AND created_at > now() - interval '7 days'
+     ORDER BY created_at LIMIT 1)
 SELECT w.id, ended.last_at, ended.good, ended.bad
   FROM unnest(%(workflows)s::bigint[]) AS w (id)
  CROSS JOIN LATERAL (
     SELECT max((SELECT created_at FROM workflows_activation a
-                 WHERE a.workflow_id = w.id AND a.state = s.state {{place}} ORDER BY a.id DESC LIMIT 1)) AS last_at,
+                 WHERE a.workflow_id = w.id AND a.state = s.state {{place}}
+                 ORDER BY a.id DESC LIMIT 1)) AS last_at,
            sum(n.many) FILTER (WHERE s.state IN ('succeeded', 'stopped')) AS good,
            sum(n.many) FILTER (WHERE s.state IN ('failed', 'unknown')) AS bad
       FROM unnest(%(states)s::text[]) AS s (state)

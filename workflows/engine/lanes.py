@@ -28,16 +28,18 @@ GATHER_SECONDS = 0.5  # before the first turn of a lane at rest, where more is j
 # Whether a workflow's activations wait at a connection: it is paused there in a way that holds
 # them.
 HELD_THERE = """EXISTS (SELECT FROM workflows_organisationpause p
-                          WHERE p.workflow_id = {workflow} AND p.connection_id = {connection} AND p.holds
+                          WHERE p.workflow_id = {workflow} AND p.connection_id = {connection}
+                            AND p.holds
                             AND (p.until IS NULL OR p.until > statement_timestamp()))"""
 
 ACQUIRE = f"""
 UPDATE workflows_lane l
    SET lease_token = %(token)s, lease_until = clock_timestamp() + %(lease)s * interval '1 second',
-       lease_holder = %(holder)s, turn_at = clock_timestamp(), wake_pending = false, parked_until = NULL,
-       parked_reason = ''
+       lease_holder = %(holder)s, turn_at = clock_timestamp(), wake_pending = false,
+       parked_until = NULL, parked_reason = ''
   FROM connections_connection c JOIN workspaces_workspace w ON w.id = c.workspace_id
- WHERE l.connection_id = %(id)s AND c.id = l.connection_id AND c.state = 'active' AND c.paused_at IS NULL
+ WHERE l.connection_id = %(id)s AND c.id = l.connection_id AND c.state = 'active'
+   AND c.paused_at IS NULL
    AND w.archived_at IS NULL
    AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
    AND (l.parked_until IS NULL OR l.parked_until <= clock_timestamp())
@@ -61,10 +63,12 @@ WITH freed AS (
       FROM (SELECT connection_id, (wake_pending OR %(more)s) AND parked_until IS NULL AS again,
                    wake_pending AND woken_at > clock_timestamp() AS is_queued,
                    greatest(clock_timestamp(), turn_at + %(pace)s * interval '1 second') AS due
-              FROM workflows_lane WHERE connection_id = %(id)s AND lease_token = %(token)s FOR UPDATE) n
+              FROM workflows_lane WHERE connection_id = %(id)s AND lease_token = %(token)s
+               FOR UPDATE) n
      WHERE l.connection_id = n.connection_id
  RETURNING n.again AND NOT n.is_queued AS queues, n.due, {QUICK})
-INSERT INTO django_q_ormq (key, payload, lock) SELECT %(key)s, %(package)s, due FROM freed WHERE queues
+INSERT INTO django_q_ormq (key, payload, lock)
+SELECT %(key)s, %(package)s, due FROM freed WHERE queues
 """  # noqa: S608 - made of the constant above
 
 OPEN = """
@@ -75,7 +79,8 @@ SELECT id, '', false, '' FROM unnest(%(ids)s::bigint[]) AS new (id) ON CONFLICT 
 # wake-up.
 WAKE = """
 WITH locked AS MATERIALIZED (
-    SELECT connection_id, wake_pending, greatest(clock_timestamp() + %(gather)s * interval '1 second',
+    SELECT connection_id, wake_pending,
+           greatest(clock_timestamp() + %(gather)s * interval '1 second',
                                                  turn_at + %(pace)s * interval '1 second') AS due
       FROM workflows_lane WHERE connection_id = ANY(%(ids)s) ORDER BY connection_id FOR UPDATE
 ), woken AS (
@@ -85,7 +90,8 @@ WITH locked AS MATERIALIZED (
 )
 INSERT INTO django_q_ormq (key, payload, lock)
 SELECT %(key)s, p.package, w.due
-  FROM woken w JOIN unnest(%(ids)s::bigint[], %(packages)s::text[]) AS p (id, package) ON p.id = w.connection_id
+  FROM woken w JOIN unnest(%(ids)s::bigint[], %(packages)s::text[]) AS p (id, package)
+    ON p.id = w.connection_id
  ORDER BY w.connection_id
 """
 
@@ -98,7 +104,8 @@ SELECT l.connection_id
    AND (l.lease_until IS NULL OR l.lease_until < clock_timestamp())
    AND (l.parked_until IS NULL OR l.parked_until <= clock_timestamp())
    AND (NOT l.wake_pending OR l.woken_at < clock_timestamp() - interval '10 seconds')
-   AND EXISTS (SELECT 1 FROM workflows_activation a LEFT JOIN workflows_workflow f ON f.id = a.workflow_id
+   AND EXISTS (SELECT 1 FROM workflows_activation a
+                 LEFT JOIN workflows_workflow f ON f.id = a.workflow_id
                 WHERE a.connection_id = l.connection_id AND a.state IN ('ready', 'running')
                   AND a.next_at <= statement_timestamp() AND f.held IS NOT TRUE
                   AND NOT {HELD_THERE.format(workflow="a.workflow_id", connection="a.connection_id")})

@@ -26,12 +26,13 @@ CROWD = 10  # activations at once: more are just coming
 # One activation per event and workflow: an event that is processed twice starts nothing again.
 INSERT = """
 INSERT INTO workflows_activation
-    (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, workflow_name, version_number,
-     trigger_data, subject, outputs)
-SELECT agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number, data, subject, '{}'
+    (agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, workflow_name,
+     version_number, trigger_data, subject, outputs)
+SELECT agency_id, workspace_id, connection_id, workflow_id, version_id, event_id, name, number,
+       data, subject, '{}'
   FROM jsonb_to_recordset(%s::jsonb)
-    AS new (agency_id bigint, workspace_id bigint, connection_id bigint, workflow_id bigint, version_id bigint,
-            event_id bigint, name text, number int, data jsonb, subject text)
+    AS new (agency_id bigint, workspace_id bigint, connection_id bigint, workflow_id bigint,
+            version_id bigint, event_id bigint, name text, number int, data jsonb, subject text)
 ON CONFLICT (event_id, workflow_id) DO NOTHING
 RETURNING event_id, connection_id, id
 """
