@@ -1,4 +1,4 @@
-"""A made-up action that tests tell what to do."""
+"""A made-up action that tests control."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
@@ -17,7 +17,9 @@ class NumberForm(forms.Form):
 
 
 class Look(Action):
-    """Answers with its number, notes how large its waves were, and does what `behave` says."""
+    """An action that returns its number, notes the sizes of its waves, and does what `behave`
+    says.
+    """
 
     key = "test/look"
     title = "Look"

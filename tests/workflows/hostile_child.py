@@ -1,7 +1,6 @@
-"""A child process of its own: evaluates each text it reads (JSON, name to text) in a fork with 64
-MB and 3 s to spare.
+"""A child process that evaluates each text it reads (JSON, name to text), with 64 MB and 3 s.
 
-Writes what became of each: {"ended": "value" or the exception's name, "seconds": of its own time}.
+Writes the end of each: {"ended": "value" or the exception's name, "seconds": of its own time}.
 """
 
 import json
@@ -22,7 +21,7 @@ DATA = {
 
 
 def used() -> int:
-    """Bytes of address space."""
+    """Return the bytes of address space."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 

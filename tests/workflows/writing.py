@@ -1,6 +1,4 @@
-"""A made-up action that writes through the journal: amounts as they are asked for, refusals where
-told.
-"""
+"""A made-up action that writes through the journal."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -24,7 +22,7 @@ class PayForm(forms.Form):
 
 
 class PayWriter(Writer):
-    """`there`: references that the provider has already; `refuses`: those it refuses."""
+    """A writer with references that the provider has (`there`) or refuses (`refuses`)."""
 
     action = "test/pay"
     verb = "test paid"
@@ -82,6 +80,6 @@ class Pay(Action):
 
 
 def step(**guard: Any) -> Data:
-    """A guarded step that pays what the trigger says."""
+    """Return a guarded step that pays the trigger's amount."""
     given = {name: f"{{{{ trigger.{name} }}}}" for name in ("amount", "currency", "reference")}
     return {"name": "pay", "action": Pay.key, "input": given, "guard": guard}

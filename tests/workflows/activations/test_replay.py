@@ -29,7 +29,7 @@ class AnyForm(forms.Form):
 
 
 class Count(Action):
-    """Counts how often it is taken, by step name; refuses while told to."""
+    """An action that counts its runs by step name, and refuses when a test says so."""
 
     key = "test/count"
     title = "Count"
@@ -70,7 +70,7 @@ def connection(workspace: Workspace) -> Connection:
 
 
 def ran(connection: Connection, steps: Sequence[dict[str, Any]]) -> Activation:
-    """An activation of a workflow with these steps, after one turn of its lane."""
+    """Return an activation of a workflow with these steps, after one turn of its lane."""
     activation = make_activation(
         make_workflow(connection.agency, connection, steps=list(steps)), connection
     )

@@ -1,6 +1,4 @@
-"""What is old goes, month by month; what has not ended stays, and nothing that is forgotten can
-happen twice.
-"""
+"""Old history is deleted month by month; unfinished activations stay, and nothing runs twice."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -42,7 +40,7 @@ def kept_for(settings: Any) -> None:
 
 
 def make_history(connection: Connection, *, ago: timedelta, state: str = "succeeded") -> Activation:
-    """An activation that ended so long ago, with its event, its delivery and one step."""
+    """Create an activation that ended so long ago, with its event, its delivery and one step."""
     at = timezone.now() - ago
     delivery = make_delivery(received_at=at)
     event = make_event(connection, delivery=delivery, received_at=at, occurred_at=at)
@@ -69,7 +67,7 @@ def make_step(activation: Activation, at: datetime) -> StepRun:
 
 
 def left() -> tuple[int, int, int, int]:
-    """How many deliveries, events, activations and steps there are."""
+    """Count the deliveries, events, activations and steps."""
     return (
         Delivery.objects.count(),
         Event.objects.count(),
@@ -83,7 +81,7 @@ def partitions() -> set[str]:
 
 
 def split(*months: datetime) -> None:
-    """Partitions for these months, as if each had been made in its time."""
+    """Create partitions for these months, as if each had been made in its time."""
     with database.cursor() as cursor:
         cursor.execute("ALTER TABLE workflows_steprun DETACH PARTITION workflows_steprun_before")
         cursor.execute("DROP TABLE workflows_steprun_before")
@@ -177,7 +175,7 @@ def test_old_months_are_dropped_and_those_to_come_are_made(connection: Connectio
 
 
 def test_steps_of_what_goes_on_survive_their_month(connection: Connection) -> None:
-    """An activation that rested for long is seen with its first steps, until it goes itself."""
+    """Keep the first steps of an activation that waited for long, until it is deleted itself."""
     split(get_month_start(timezone.now() - VERY_OLD))
     waits = make_history(connection, ago=VERY_OLD, state="ready")
     lately = make_history(connection, ago=VERY_OLD)

@@ -272,7 +272,7 @@ def test_failures_are_grouped_by_cause_and_replayed_together(
 
 
 def sure(asked: Any) -> dict[str, Any]:
-    """What the form of the page that asks sends."""
+    """Return the fields that the confirmation page's form sends."""
     lines = asked.context["outlook"].lines
     ids = [line.activation.pk for line in lines]
     for pk in ids:
@@ -552,7 +552,7 @@ def test_search_with_too_many_matches_says_so(
 def test_every_combination_of_filters_leaves_what_it_says(
     as_member: Client, workflow: Workflow, connection: Connection, elsewhere: Connection, place: str
 ) -> None:
-    """Each has its own way through the table (walks.py); none may lose or add one."""
+    """Each has its own way through the table (search.py); none may lose or add one."""
     other = make_workflow(connection.agency, connection, elsewhere, name="Other")
     for number in range(40):
         state, code = (

@@ -1,4 +1,4 @@
-"""Tasks for people: asked once, decided once, and what the activation makes of it."""
+"""Tasks for people: asked once, decided once, and their effect on the activation."""
 
 import threading
 from datetime import timedelta

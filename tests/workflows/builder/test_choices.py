@@ -1,6 +1,4 @@
-"""What the builder lets people choose or fill in row by row instead of typing it: colleagues, lines
-of an invoice.
-"""
+"""Choices and rows in the builder: colleagues, secret values, lines of an invoice."""
 
 import json
 import re
@@ -44,7 +42,7 @@ def posted(action: str, **given: Any) -> dict[str, Any]:
 
 
 def shown(client: Client, action: str, **given: Any) -> tuple[str, Any]:
-    """The page drawn again, and what it holds for the step."""
+    """Return the page drawn again, and its value for the step."""
     page = client.post(NEW, posted(action, **given))
     return page.content.decode(), page.context["builder"].cards[0].step.input
 

@@ -26,13 +26,13 @@ def connection(workspace: Workspace) -> Connection:
 
 @pytest.fixture
 def draft(as_member: Client, connection: Connection) -> Workflow:
-    """Made from the starting point, not yet published."""
+    """Create a workflow from the template, not yet published."""
     as_member.post(NEW, {"template": "large-invoice", "connections": [connection.pk], "do": "save"})
     return Workflow.objects.get()
 
 
 def fields(workflow: Workflow, **changes: Any) -> dict[str, Any]:
-    """What the builder posts for the starting point's draft."""
+    """Return the fields that the builder posts for the template's draft."""
     version = workflow.versions.latest("number")
     posted = {
         "stamp": f"{version.number}.{'published' if version.published_at else version.revision}",

@@ -1,4 +1,4 @@
-"""Under what a step runs, edited on its card over plain HTTP."""
+"""Options of a step, edited on its card over plain HTTP."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def connection(workspace: Workspace) -> Connection:
 
 
 def posted(connection: Connection, **changes: Any) -> dict[str, Any]:
-    """The builder's fields as a browser sends them: look the invoice up, then note something."""
+    """Return the builder's fields as a browser sends them: a look-up and a note."""
     blank = {
         "only_if-match": "all",
         "only_if-0-field": "",

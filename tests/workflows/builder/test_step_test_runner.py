@@ -1,6 +1,4 @@
-"""A step is tested in a process of its own: one at a time per agency, bounded, and the page says
-what came of it.
-"""
+"""Step tests run in a process of their own: one at a time per agency, and with limits."""
 
 import os
 import subprocess
@@ -45,7 +43,7 @@ def try_step(event: Event, user: User, agency: Agency) -> StepTestResult:
 
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes that are started look at the tests' database."""
+    """Let processes that are started use the tests' database."""
     info = database.connection.info
     url = (
         f"postgres://{info.user}:@/{info.dbname}?host={quote(info.host, safe='')}&port={info.port}"

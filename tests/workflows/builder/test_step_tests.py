@@ -34,7 +34,9 @@ NOTE = Step("note", "core/set-values", {"values": {"total": "{{ steps.invoice.To
 
 @pytest.fixture(autouse=True)
 def _tested_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process that tests run in is looked at in test_step_tests.py."""
+    """Run step tests in this process; their own process has its tests in
+    test_step_test_runner.py.
+    """
     monkeypatch.setattr(step_test_runner, "ask_process", step_test_runner.answer_request)
 
 
@@ -50,7 +52,7 @@ def event(connection: Connection) -> Event:
 
 @pytest.fixture
 def xero(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
-    """What a look-up at Xero is answered."""
+    """Return the outcomes that a look-up at Xero gives."""
     answers: list[Outcome] = [
         Done({"Total": 1200, "LineItems": [{"Description": f"line {n}"} for n in range(9)]})
     ]
@@ -64,7 +66,7 @@ def xero(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
 
 
 def tried(event: Event, user: User, *steps: Step) -> StepTestResult:
-    """The last of these steps."""
+    """Return the result of the last of these steps."""
     return builder_step_tests.try_out(
         Draft("xero/invoice-event", {"change": "any"}, steps), len(steps) - 1, event, user
     )
@@ -163,7 +165,7 @@ def test_get_reads_for_real(event: Event, owner: User, receiver: Receiver) -> No
 
 @pytest.fixture
 def previews(monkeypatch: pytest.MonkeyPatch) -> list[Preview | Outcome]:
-    """What making a contact would come to."""
+    """Return the previews of creating a contact."""
     found: list[Preview | Outcome] = [
         Preview("PUT /Contacts", {"Contacts": [{"Name": "New UPDATE"}]})
     ]
@@ -342,7 +344,7 @@ def live(agency: Agency, connection: Connection) -> Workflow:
 
 
 def run(client: Client, workflow: Workflow, event: Event) -> Any:
-    """As a browser does: the page that says what it would do, then its form."""
+    """Run the workflow as a browser does: the preview page first, then its form."""
     address = f"/northwind/workflows/{workflow.pk}/run/"
     asked = client.get(address, {"event": event.pk})
     if asked.status_code != 200:

@@ -134,7 +134,7 @@ def test_figures_beyond_what_is_counted_say_so(
 
 
 def row_of(activation: Activation) -> dict[str, Any]:
-    """Its columns, for a copy."""
+    """Return the columns of a row, to copy it."""
     names = [column.attname for column in Activation._meta.concrete_fields]
     return {
         name: getattr(activation, name)

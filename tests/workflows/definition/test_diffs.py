@@ -1,4 +1,4 @@
-"""What differs between two versions, in words."""
+"""Differences between two versions, in words."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -132,7 +132,7 @@ def connection(workspace: Workspace) -> Connection:
 
 @pytest.fixture
 def workflow(connection: Connection) -> Workflow:
-    """v1 is live, v2 a draft that adds a step."""
+    """Create a workflow where v1 is live and v2 is a draft that adds a step."""
     found = make_workflow(connection.agency, connection, steps=[LOOK_UP.as_stored()])
     add_version(found, 2, LOOK_UP, MAIL)
     return found

@@ -1,5 +1,5 @@
-"""Expressions of a step share one budget, and no text that a person gave ends in anything but words
-at its field.
+"""The expressions of a step share one budget, and every typed text ends in a message at its
+field.
 """
 
 import time

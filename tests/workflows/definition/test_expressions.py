@@ -152,7 +152,7 @@ ENDS_WELL = {"long output", "braces only"}
 
 @pytest.fixture(scope="module")
 def ends() -> dict[str, dict[str, Any]]:
-    """What a child process with 64 MB to spare found of each hostile text."""
+    """Return what a child process with 64 MB to spare reports about each hostile text."""
     child = [sys.executable, "-m", "tests.workflows.hostile_child"]
     given = json.dumps(HOSTILE)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a step's writes are held to, by the real engine and journal."""
+"""Limits on a step's writes, with the real engine and journal."""
 
 import threading
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def guarded(*at: Connection, **guard: Any) -> Workflow:
 
 
 def run(connection: Connection) -> list[str]:
-    """Another turn of the lane, with everything due; states of all activations."""
+    """Run another turn of the lane with everything due; return the states of all activations."""
     Activation.objects.filter(state="ready").update(next_at=Now())
     with transaction.atomic():
         lanes.wake_lanes([connection.pk])

@@ -1,4 +1,4 @@
-"""Workflows out to files and in from them: the same comes back, and nothing strange gets in."""
+"""Export and import of workflows: the same workflow returns, and unsafe files are refused."""
 
 import json
 from copy import deepcopy

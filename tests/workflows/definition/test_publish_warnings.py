@@ -1,6 +1,4 @@
-"""What a provider may leave out is said before it is missing; a document's dates and lines can be
-passed on.
-"""
+"""Warnings about values that a provider may leave out; dates and lines of documents pass on."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""Each starting point is published as it comes, and does what its title says."""
+"""Every template can be published as it is, and does what its title says."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def test_e_mails_to_oneself_go_to_who_began_with_it(as_member: Client) -> None:
 
 
 def run(as_member: Client, connection: Connection, key: str, **facts: Any) -> Activation:
-    """Publish it, let one event start it, and run the lane."""
+    """Publish the workflow, let one event start it, and run the lane."""
     as_member.post(NEW, {"template": key, "connections": [connection.pk], "do": "publish"})
     category = registry.triggers[Workflow.objects.get().versions.get().trigger].category
     event = make_event(connection, category=category, details=FACTS | facts)
@@ -81,7 +81,7 @@ def run(as_member: Client, connection: Connection, key: str, **facts: Any) -> Ac
 
 @pytest.fixture
 def customer(monkeypatch: pytest.MonkeyPatch) -> Data:
-    """What Xero knows of the customer."""
+    """Return the customer's record at Xero."""
     contact: Data = {"Name": "Ridgeway University", "EmailAddress": "accounts@ridgeway.example"}
 
     def outcomes(calls: list[Call], rows: list[Data]) -> list[Outcome]:

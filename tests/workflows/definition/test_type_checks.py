@@ -1,6 +1,4 @@
-"""An expression that brings the wrong kind of value is said before anything runs; what nobody can
-know is let be.
-"""
+"""Expressions that give the wrong type are reported before a run; unknown types are accepted."""
 
 from typing import Any
 

@@ -1,5 +1,4 @@
-"""A worker's process that takes one turn of a lane with a step that takes all the memory it may
-have.
+"""A worker's process that runs one turn of a lane whose step takes all of its memory.
 
 `python -m tests.workflows.engine.hungry_process <connection id>`. What the kernel does to it on a
 full machine it does here to itself, since a test may not fill the machine.

@@ -1,6 +1,4 @@
-"""Every code that an activation can fail with has its own advice, and only what may change is tried
-again.
-"""
+"""Every error code has its own advice, and only failures that may change are tried again."""
 
 import re
 

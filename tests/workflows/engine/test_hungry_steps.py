@@ -1,6 +1,4 @@
-"""A step that takes down its process is given up after a few attempts; the activations beside it
-end.
-"""
+"""A step that kills its process fails after a few attempts; the activations beside it end."""
 
 import os
 import signal
@@ -23,7 +21,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
 
 def take_turn(connection: Connection) -> int:
-    """A process of its own takes a turn of the lane; how it ended."""
+    """Run a turn of the lane in a process of its own; return its exit code."""
     database.ensure_connection()
     db = database.connection.info
     url = f"postgres://{db.user}:@/{db.dbname}?host={quote(db.host, safe='')}&port={db.port}"

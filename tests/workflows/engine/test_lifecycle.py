@@ -62,7 +62,7 @@ def save(workflow: Workflow, by: User, *steps: Step, stamp: str = "", **settings
 
 
 def numbers(workflow: Workflow) -> list[tuple[int, bool, bool]]:
-    """(number, live, published) of every version."""
+    """Return (number, live, published) of every version."""
     rows = workflow.versions.order_by("number").values_list("number", "live", "published_at")
     return [(number, live, at is not None) for number, live, at in rows]
 

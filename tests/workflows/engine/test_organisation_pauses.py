@@ -45,7 +45,7 @@ def pause(client: Client, here: str, connection: Connection, **typed: Any) -> An
 
 
 def announced(*connections: Connection) -> list[int]:
-    """How many activations an event at each of them starts."""
+    """Return how many activations an event at each of them starts."""
     events = [make_event(connection, category="CONTACT") for connection in connections]
     started = fan_out.announce(events)
     return [started.get(event.pk, 0) for event in events]

@@ -51,7 +51,7 @@ NOTE = {
 def due(
     connection: Connection, *numbers: Any, steps: Sequence[Any] = (LOOK, OVER, NOTE)
 ) -> list[Activation]:
-    """Activations of a workflow of their own."""
+    """Create due activations of a workflow of their own."""
     workflow = make_workflow(connection.agency, connection, steps=list(steps))
     found = [
         make_activation(workflow, connection, trigger_data={"number": number}) for number in numbers
@@ -404,7 +404,7 @@ def test_wake_up_that_was_taken_in_vain_during_a_turn_is_queued_again(
 
 
 def waits() -> list[bool]:
-    """Of each queued message, whether it may be taken only later."""
+    """Return, for each queued message, True if it may be taken only later."""
     return [
         row.lock > timezone.now() for row in OrmQ.objects.order_by("id") if row.lock is not None
     ]

@@ -1,6 +1,4 @@
-"""The safety pause: what fails again and again at an organisation stops there by itself, loses
-nothing, and asks a person once.
-"""
+"""The safety pause: repeated failures at an organisation stop there, lose nothing, notify once."""
 
 import pytest
 from django.core import mail
@@ -45,7 +43,7 @@ def workflow(connection: Connection, look: Look) -> Workflow:
 
 @pytest.fixture
 def elsewhere(workflow: Workflow, other_workspace: Workspace) -> Connection:
-    """Another client's organisation that the workflow runs at."""
+    """Return another client's organisation that the workflow runs at."""
     found = make_connection(other_workspace, name="Kauri Builders Limited")
     WorkflowConnection.objects.create(agency=found.agency, workflow=workflow, connection=found)
     return found

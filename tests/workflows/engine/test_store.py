@@ -29,8 +29,9 @@ def test_claim_reads_no_more_than_what_is_due(look: Look, connection: Connection
 
 
 def rows_read_by_claim(lease: Lease, due: Activation) -> int:
-    """Take the due activation and give it back. What earlier tests left dead in indexes counts in
-    each call.
+    """Claim the due activation and put it back; return the rows read.
+
+    Dead index entries of earlier tests count in each call.
     """
     with database.cursor() as cursor:
         cursor.execute("ANALYZE workflows_activation")
@@ -58,7 +59,7 @@ def grow_history(one: Activation) -> None:
 
 
 def rows_read() -> int:
-    """How many rows of the table and entries of its indexes this transaction has looked at so far."""
+    """Return how many rows and index entries of the table this transaction has read so far."""
     with database.cursor() as cursor:
         cursor.execute("""
             SELECT pg_stat_get_xact_tuples_returned(c.oid)::bigint + coalesce(pg_stat_get_xact_tuples_fetched(c.oid), 0)

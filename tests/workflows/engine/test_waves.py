@@ -1,4 +1,4 @@
-"""Conditions on steps, steps per element of a list, and what a step does about failure."""
+"""Conditions on steps, steps per element of a list, and handling of failures."""
 
 from datetime import timedelta
 from decimal import Decimal

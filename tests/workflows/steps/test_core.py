@@ -1,4 +1,4 @@
-"""The built-in actions that wait and write e-mails."""
+"""The built-in actions that wait and send e-mails."""
 
 import smtplib
 from datetime import datetime, timedelta

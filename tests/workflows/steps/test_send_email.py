@@ -1,6 +1,4 @@
-"""E-mails of workflows: who they are from, who gets the answers, and how many there may be in a
-day.
-"""
+"""E-mails of workflows: their sender, their replies, and their daily limit."""
 
 from datetime import UTC, timedelta
 from email.utils import parseaddr

@@ -1,4 +1,4 @@
-"""Schedules: when they are due, and that each due time starts one activation."""
+"""Due times of schedules; each of them starts one activation."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ def schedule(**settings: Any) -> Schedule:
 
 
 def due(plan: Schedule, zone: ZoneInfo, start: str, count: int) -> list[str]:
-    """The first `count` due times after a local wall time, in UTC."""
+    """Return the first `count` due times after a local wall time, in UTC."""
     at, found = datetime.fromisoformat(start).replace(tzinfo=zone), []
     for _ in range(count):
         at = plan.next(at, zone)
@@ -185,7 +185,7 @@ def test_form_refuses(settings: dict[str, str], field: str) -> None:
 
 @pytest.fixture
 def daily(connection: Connection) -> Workflow:
-    """Its client is in Auckland."""
+    """Create a daily workflow for a client in Auckland."""
     connection.workspace.timezone = "Pacific/Auckland"
     connection.workspace.save()
     return make_workflow(connection.agency, connection, trigger="core/schedule", steps=STEPS)
@@ -210,7 +210,7 @@ class Clock:
 
 
 def plan_it(workflow: Workflow, owner: User, **settings: str) -> None:
-    """As published with these settings."""
+    """Publish the workflow with these settings."""
     content = lifecycle.current_content(workflow)
     draft = Draft("core/schedule", {"every": "day", "at": "09:00"} | settings, content.draft.steps)
     lifecycle.save_draft(workflow=workflow, draft=draft, stamp=content.stamp, by=owner)
