@@ -237,9 +237,10 @@ def _collect_progress(activation: Activation, version: Version, position: int) -
 
 def _refuse_repeated_effects(activation: Activation, version: Version, position: int) -> None:
     """Refuse to repeat a finished step that changed something outside."""
+    effective = [key for key, action in registry.actions.items() if action.effects or action.writes]
     done = set(
         StepRun.objects.filter(
-            activation=activation, outcome="done", action__in=_effective()
+            activation=activation, outcome="done", action__in=effective
         ).values_list("name", flat=True)
     )
     for step in version.steps[position:]:
@@ -261,10 +262,6 @@ def _note_done(activation: Activation, step: Mapping[str, Any], by: User) -> Non
         error=f"Marked as done by {by}.",
         started_at=timezone.now(),
     )
-
-
-def _effective() -> list[str]:
-    return [key for key, action in registry.actions.items() if action.effects or action.writes]
 
 
 def _record_audit(verb: str, activation: Activation, by: User, **details: Any) -> None:

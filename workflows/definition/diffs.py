@@ -51,9 +51,8 @@ def list_changes(before: Draft, after: Draft) -> list[StepChange]:
     for new, step in enumerate(after.steps):
         old = pairs.get(new)
         if old is None:
-            listed.append(
-                StepChange("added", new + 1, step.title, step.name, fields=list(_all_fields(step)))
-            )
+            fields = [FieldChange(label, "", text) for label, text in _describe_step(step)]
+            listed.append(StepChange("added", new + 1, step.title, step.name, fields=fields))
             continue
         listed += _compare_steps(before.steps[old], step, old, new, moved=old not in stayed)
     removed = [old for old in range(len(before.steps)) if old not in pairs.values()]
@@ -134,11 +133,6 @@ def _compare_fields(before: Step, after: Step) -> Iterator[FieldChange]:
     for label in [*new, *(label for label in old if label not in new)]:
         if old.get(label) != new.get(label):
             yield FieldChange(label, old.get(label, NOTHING), new.get(label, NOTHING))
-
-
-def _all_fields(step: Step) -> Iterator[FieldChange]:
-    for label, text in _describe_step(step):
-        yield FieldChange(label, "", text)
 
 
 def _describe_step(step: Step) -> Iterator[tuple[str, str]]:

@@ -65,11 +65,10 @@ def _compared_rows(value: Any) -> Any:
     rows = value.get("rows") if isinstance(value, Mapping) else None
     if not isinstance(rows, list):
         return value
-    return [row for row in rows if isinstance(row, Mapping) and not _asks_for_emptiness(row)]
-
-
-def _asks_for_emptiness(row: Mapping[str, Any]) -> bool:
-    return row.get("operator") in {"is-empty", "is-not-empty"}
+    for_emptiness = {"is-empty", "is-not-empty"}
+    return [
+        row for row in rows if isinstance(row, Mapping) and row.get("operator") not in for_emptiness
+    ]
 
 
 def _list_filled_paths(steps: Sequence[Step], position: int) -> Iterator[Path]:

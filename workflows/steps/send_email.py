@@ -77,7 +77,8 @@ class SendEmail(Action):
 
     def outcome(self, call: Call, data: Data) -> Outcome:
         """Send within the agency's daily limit; an e-mail beyond it waits for the next day."""
-        agency_id, many = _agency_id(call), len(data["to"])
+        many = len(data["to"])
+        agency_id = call.connection.agency_id if call.connection else None
         if agency_id is None:
             return super().outcome(call, data)
         if not email_limit.take(agency_id, many):
@@ -103,10 +104,6 @@ class SendEmail(Action):
         except (smtplib.SMTPException, OSError) as error:
             raise RetryLater("The mail server did not take the message.") from error
         return {"to": data["to"], "subject": data["subject"]}
-
-
-def _agency_id(call: Call) -> int | None:
-    return call.connection.agency_id if call.connection else None
 
 
 def _build_message(call: Call, data: Data) -> EmailMessage:
