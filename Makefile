@@ -77,8 +77,9 @@ programs:
 	$$as apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as apt-get install -y -qq --no-install-recommends $$wanted \
 	  >/dev/null || echo "$$wanted could not be installed; the tests that need it will say so"
 
+# Three at a time on two cores: those that start processes wait for them most of their time (tests/conftest.py).
 pytest: install-tests
-	$(CHECK)pytest -n 2 --dist loadgroup -q $(TESTS)
+	$(CHECK)pytest -n 3 --dist loadgroup -q $(TESTS)
 
 other-pythons: $(UV)
 	@for python in $(OTHER_PYTHONS); do \

@@ -36,17 +36,16 @@ hypothesis.settings.load_profile("whatever the load")
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run tests that start whole products one after the other on one worker, those in Chromium on
-    another.
-
+    """Put tests that start processes into three groups, each run one after the other by one worker.
 
     More of them at a time take each other's processor time; one alone mostly waits.
     """
     for item in items:
-        for mark in ("browser", "processes"):
-            if item.get_closest_marker(mark):
-                item.add_marker(pytest.mark.xdist_group(mark))
-                break
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+        elif item.get_closest_marker("processes"):
+            is_whole = item.path.parent.name in {"survival", "drill"}
+            item.add_marker(pytest.mark.xdist_group("products" if is_whole else "processes"))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
