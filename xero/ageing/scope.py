@@ -1,4 +1,4 @@
-"""The organisations that an ageing page adds up: those of all clients of an agency, or of one client."""
+"""The organisations that an ageing page adds up: those of an agency's clients, or of one client."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class AgeingOrganisations:
 
 
 def list_organisations(scope: Scope) -> AgeingOrganisations:
-    """Return the organisations of the client, or of all clients that are not archived, in one query."""
+    """Return the organisations of the client, or of all clients that are not archived."""
     rows = Connection.objects.filter(
         ~Q(state=ConnectionState.REVOKED), provider="xero", agency=scope.agency
     ).order_by("workspace__name", "workspace_id", "name", "pk")

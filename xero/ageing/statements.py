@@ -30,8 +30,8 @@ ORDERS = {
 }
 DEFAULT_ORDERS = {"client": "-overdue", "contact": "-overdue", "invoice": "due"}
 
-# One row for each document that was open on the day, then the sums of its age and of its group. Each
-# table is read once.
+# One row for each document that was open on the day, then the sums of its age and of its group.
+# Each table is read once.
 OWED = """
 WITH later AS (
     SELECT i.id, sum(p.amount) AS amount
@@ -100,7 +100,7 @@ GROUPINGS = {
         """SELECT workspace_id, currency, {sums}, min(due) AS due, NULL::text AS contact_name
              FROM parts WHERE {where} GROUP BY workspace_id, currency""",
     ),
-    # Any of several names of a contact will do, and comparing them by the rules of a language is slow.
+    # Any of several names of a contact will do, and comparing them by a language's rules is slow.
     "contact": Grouping(
         EACH_DOCUMENT,
         """SELECT connection_id, contact_xero_id, currency, {sums}, min(due) AS due,
@@ -124,7 +124,8 @@ TABLE = """, totals AS (
       FROM (SELECT currency, age, sum(amount) AS amount, min(due) AS due, sum(entries) AS entries
               FROM parts GROUP BY currency, age) ages GROUP BY currency
 ), chosen AS (
-    SELECT currency FROM totals ORDER BY currency = %(currency)s DESC, entries DESC, currency LIMIT 1
+    SELECT currency FROM totals
+     ORDER BY currency = %(currency)s DESC, entries DESC, currency LIMIT 1
 ), ranked AS (
     SELECT {keys}, count(*) OVER () AS entries FROM ({every}) grouped
      ORDER BY {order} LIMIT %(limit)s OFFSET %(offset)s

@@ -1,4 +1,4 @@
-"""The forms of the actions adapted to a page: names instead of ids, and selects from the local copy.
+"""The forms of the actions adapted to a page: names for ids, and selects from the local copy.
 
 Each choice must belong to the organisation of the form; any other one is an error.
 """
@@ -37,7 +37,7 @@ class OnceForm(forms.Form):
 class DocumentPageForm(OnceForm, CreateInvoiceForm):
     """The form of an invoice or bill.
 
-    `contact_name` is looked up in the local copy; a name that is not there must be confirmed as new.
+    `contact_name` is looked up in the local copy; a name not there must be confirmed as new.
     """
 
     new_contact = forms.BooleanField(label="Add as a new contact", required=False)

@@ -1,4 +1,4 @@
-"""The edits that the buttons of an invoice's table make to its rows: add, remove, fill from an item.
+"""The edits by the buttons of an invoice's table to its rows: add, remove, fill from an item.
 
 Nothing is sent to Xero.
 """

@@ -35,9 +35,10 @@ def payment_new(request: HttpRequest, agency: str, workspace: str) -> HttpRespon
         return _page(request, access, invoice, status=409 if request.method == "POST" else 200)
     if request.method == "POST":
         return _save(request, access, invoice)
+    places = currencies.count_shown_decimals(invoice.amount_due, invoice.currency)
     initial = {
         "form_key": PaymentPageForm.new_key(),
-        "amount": f"{invoice.amount_due:.{currencies.count_shown_decimals(invoice.amount_due, invoice.currency)}f}",
+        "amount": f"{invoice.amount_due:.{places}f}",
         "date": organisation_time.today_in(invoice.connection).isoformat(),
     }
     return _page(request, access, invoice, PaymentPageForm(invoice, initial=initial))

@@ -1,4 +1,4 @@
-"""The rows of an invoice's form: their choices, their own forms, and the preview of their totals."""
+"""The rows of an invoice's form: their choices, their forms, and the preview of the totals."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal

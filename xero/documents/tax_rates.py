@@ -1,5 +1,4 @@
-"""The tax rates of an organisation, from the TaxRates endpoint: for a select, and for the preview of
-totals.
+"""The tax rates of an organisation, from the TaxRates endpoint: for selects and previews of totals.
 
 They change once in years, so they are cached for an hour. A page that is only viewed makes no call
 to Xero: it shows what is cached, or else the tax types that the chart of accounts names.

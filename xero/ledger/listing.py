@@ -129,15 +129,15 @@ def _select_page_ids(rows: "QuerySet[Any]", order: Order, start: int, size: int)
     )
     # Only names of columns, numbers and Django's own SQL are put together here; values stay
     # parameters.
-    statement = f"SELECT id FROM ({sql}) AS d ORDER BY {by} LIMIT {size} OFFSET {start}"  # noqa: S608
-    return RawSQL(statement, params)  # noqa: S611
+    statement = f"SELECT id FROM ({sql}) AS d ORDER BY {by}"  # noqa: S608
+    return RawSQL(f"{statement} LIMIT {size} OFFSET {start}", params)  # noqa: S611
 
 
 def resolve_order(sort: str, sorts: Mapping[str, Order], default: str) -> Order:
     """Return the fields for `sort`: a key of `sorts`, with a leading `-` for descending."""
     valid_sort = sort if sort.removeprefix("-") in sorts else default
     sign = "-" if valid_sort.startswith("-") else ""
-    # The id last, in the same direction, because the indexes end so: PostgreSQL reads them backwards.
+    # The id comes last and in the same direction, as in the indexes, which are read backwards too.
     return tuple(f"{sign}{field}" for field in (*sorts[valid_sort.removeprefix("-")], "id"))
 
 
