@@ -1,4 +1,4 @@
-"""allauth's forms that ask for an e-mail address, in our words."""
+"""allauth's forms that take an e-mail address, with the product's own labels."""
 
 from typing import Any
 
@@ -8,9 +8,7 @@ from django.http import HttpRequest
 
 
 class Worded:
-    """The field of the address is called as everywhere else in the product, without a second name
-    inside it.
-    """
+    """A form whose address field has the product's label, without a second name inside it."""
 
     fields: dict[str, Any]
 
@@ -27,7 +25,7 @@ class LoginForm(Worded, account.LoginForm):  # type: ignore[misc]  # allauth pub
 
 class SignupForm(Worded, account.SignupForm):  # type: ignore[misc]
     def try_save(self, request: HttpRequest) -> Any:
-        """For an address that has an account nothing is made; the time it takes must not tell that."""
+        """Save the account, or nothing where the address has one, in the same time in both cases."""
         if self.account_already_exists:
             make_password(self.cleaned_data["password1"])
         return super().try_save(request)

@@ -1,4 +1,4 @@
-"""Where allauth's own words or choices are not ours."""
+"""allauth's adapters, changed where its texts or choices do not suit the product."""
 
 from typing import Any
 
@@ -24,23 +24,24 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth pu
         return addresses.address_of(request) or NO_ADDRESS
 
     def unstash_verified_email(self, request: HttpRequest) -> str | None:
-        """The address that an invitation's letter has proved, if the person signs up with that one.
+        """Return the address that an invitation's e-mail has proved, if the person signs up with
+        it.
 
-        Another address is verified by a letter of its own, and the account is not given the invited
-        one as well.
+        Another address is verified by an e-mail of its own, and the account is not given the
+        invited one as well.
         """
         proved: str | None = super().unstash_verified_email(request)
         typed = request.POST.get("email", "").strip().lower()
         return proved if proved == typed else None
 
     def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, Any]]:
-        """allauth's own, and Xero for those who come in by it."""
+        """Return allauth's methods, and Xero for people who sign in with it."""
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
         return methods + (xero_proof.methods_of(user) if isinstance(user, User) else [])
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth publishes no types
     def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
-        """What a new key is called unless the person names it: Key 1, Key 2 …"""
+        """Return the name of a new key that the person has not named: Key 1, Key 2 …"""
         number = Authenticator.objects.filter(user=user, type=type).count() + 1
         return f"Key {number}"

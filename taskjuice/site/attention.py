@@ -1,4 +1,4 @@
-"""What needs a person: the bell, the red banner and the first card of the home pages."""
+"""The list of what needs a person: the bell, the red banner and the first card of home pages."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -24,8 +24,9 @@ Row = TypeVar("Row", Connection, Activation, Approval, Call)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`kind` picks the words (templates/_attention.html); `name` is there when `count` is 1;
-    `more`: there are more.
+    """One line of the list. `kind` selects the text (templates/_attention.html).
+
+    `name` is set when `count` is 1; `more`: there are more than were counted.
     """
 
     kind: str
@@ -37,7 +38,7 @@ class Item:
 
 
 class Attention:
-    """The items of one scope, ordered by what they block. Asks the database when first looked at."""
+    """The items of one scope, ordered by what they block. The database is read on first use."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -86,7 +87,7 @@ class Attention:
 
     @cached_property
     def safety(self) -> Item | None:
-        """Workflows that paused themselves, at which organisation of this scope."""
+        """Return workflows that paused themselves, with the organisation of this scope."""
         pauses = organisation_pauses.list_active(agency=self.scope.agency, by_safety=True)
         if self.scope.workspace is not None:
             pauses = pauses.filter(connection__workspace=self.scope.workspace)
@@ -122,14 +123,14 @@ class Attention:
 
     @cached_property
     def undecided(self) -> Item | None:
-        """Writes from pages; those of steps show as their activations."""
+        """Return writes from pages; those of steps are listed as their activations."""
         rows = here(Call.objects.filter(state=CallState.UNKNOWN, activation_id=None), self.scope)
         names = list(rows.order_by("-created_at").values_list("subject", flat=True)[:FETCHED])
         return self._item("undecided", names, rows, "xero:call-list", "?state=decide")
 
     @cached_property
     def tasks(self) -> Item | None:
-        """What workflows ask the team, those that end first before the others."""
+        """Return the questions of workflows to the team, the first to expire first."""
         rows = here(Approval.objects.filter(state=ApprovalState.OPEN), self.scope).order_by(
             "expires_at"
         )
@@ -158,7 +159,7 @@ class Attention:
 
     @cached_property
     def refused(self) -> Item | None:
-        """The whole app's deliveries fail: told before Xero disables the subscription."""
+        """Return the failing deliveries of the whole app, before Xero disables the subscription."""
         if self.health.state == "well":
             return None
         return Item(
@@ -179,7 +180,7 @@ class Attention:
     def _activations(
         self, kind: str, rows: "QuerySet[Activation]", since: datetime | None = None
     ) -> Item | None:
-        """Only the newest are read, by their index, however many old ones there are."""
+        """Read only the newest, by their index, however many old ones there are."""
         rows = here(rows, self.scope)
         newest = rows.order_by("-id").values_list("subject", "created_at")[:FETCHED]
         found = [subject for subject, at in newest if since is None or at > since]
@@ -194,7 +195,7 @@ class Attention:
         url_name: str,
         query: str = "",
     ) -> Item | None:
-        """`rows` are counted where `names`, the first of them, are not all."""
+        """Return the item. `rows` are counted where `names`, the first of them, are not all."""
         if not names:
             return None
         href = place_url(self.scope, url_name) + query
@@ -203,7 +204,7 @@ class Attention:
 
 
 def place_url(scope: Scope, url_name: str) -> str:
-    """The page `url_name` of the scope's workspace or agency; its home where that page does not
+    """Return the page `url_name` of the scope's workspace or agency; its home where that does not
     exist.
     """
     kwargs = {"agency": scope.agency.slug}
@@ -216,6 +217,6 @@ def place_url(scope: Scope, url_name: str) -> str:
 
 
 def here(rows: "QuerySet[Row]", scope: Scope) -> "QuerySet[Row]":
-    """Those of the rows that belong to the scope's workspace or agency."""
+    """Return the rows that belong to the scope's workspace or agency."""
     rows = rows.filter(agency=scope.agency)
     return rows if scope.workspace is None else rows.filter(workspace=scope.workspace)

@@ -1,4 +1,4 @@
-"""What `manage.py check`, and every command before it starts, says of a deployment."""
+"""System checks of a deployment, for `manage.py check` and before every command."""
 
 from collections.abc import Sequence
 from typing import Any

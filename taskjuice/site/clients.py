@@ -1,6 +1,4 @@
-"""The list of clients with what belongs to other parts of the product: organisations, workflows,
-last activity.
-"""
+"""The list of clients with figures of other packages: organisations, workflows, last activity."""
 
 from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -11,9 +9,7 @@ from workflows.models import Activation, WorkflowConnection, WorkflowState
 
 
 def with_figures(rows: "QuerySet[Workspace]") -> "QuerySet[Workspace]":
-    """Each client with `living` (its connections), `workflows` (published ones) and `active_at`
-    (last activation).
-    """
+    """Annotate each client with `living` connections, published `workflows` and `active_at`."""
     living = Connection.objects.exclude(state=ConnectionState.REVOKED).order_by("name", "id")
     published = (
         WorkflowConnection.objects.filter(

@@ -1,6 +1,4 @@
-"""What the frame around every page needs. Nothing is asked of the database unless the page shows
-it.
-"""
+"""The context of the frame around every page. The database is read only where the page shows it."""
 
 from functools import cached_property
 from typing import Any
@@ -61,7 +59,7 @@ class Frame:
 
     @property
     def initials(self) -> str:
-        """One or two letters for the person's badge."""
+        """Return one or two letters for the person's badge."""
         user = self.request.user
         if not isinstance(user, User):
             return ""

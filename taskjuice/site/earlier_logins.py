@@ -1,9 +1,9 @@
-"""What could open an account before its owner showed that the address is theirs ends when they do.
+"""The end of logins that were made before the owner of an address has verified it.
 
-Anybody can begin an account with somebody else's address: by a password, or by a Xero login that
-says it has that address. Until the letter's link is opened it is nobody's. Whoever opens it in the
-browser that began the account is the same person; whoever opens it elsewhere, or chooses a new
-password by a letter, may not be.
+Anyone can begin an account with another person's address: by a password, or by a Xero login that
+says it has that address. Until the e-mail's link is opened the account has no owner. A person who
+opens it in the browser that began the account is the same one; a person who opens it elsewhere, or
+resets the password by e-mail, may be another.
 """
 
 from typing import Any
@@ -33,14 +33,14 @@ def connect() -> None:
 
 
 def end_at_first_verification(request: HttpRequest, email_address: EmailAddress, **_: Any) -> None:
-    """The first address of the account is verified, in whatever browser."""
+    """End the earlier logins when the first address of the account is verified, in any browser."""
     verified = EmailAddress.objects.filter(user=email_address.user, verified=True)
     if not verified.exclude(pk=email_address.pk).exists():
         _end(request, email_address.user)
 
 
 def end_at_reset(request: HttpRequest, user: User, **_: Any) -> None:
-    """A new password was chosen by the link of a letter."""
+    """End the earlier logins when a password is reset by e-mail."""
     _end(request, user)
 
 
@@ -56,6 +56,6 @@ def _end(request: HttpRequest, user: User) -> None:
 
 
 def _began_here(request: HttpRequest, user: User) -> bool:
-    """Whether this very browser began the account, or is signed in to it."""
+    """Return whether this browser began the account, or is signed in to it."""
     login = unstash_login(request, peek=True)
     return request.user == user or (login is not None and login.user == user)

@@ -1,4 +1,4 @@
-"""What the home pages show, card by card. Each is asked of the database when its card is drawn."""
+"""The cards of the home pages. Each reads the database when it is drawn."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -43,7 +43,7 @@ GOOD, BAD = ("succeeded", "stopped"), ("failed", "unknown")
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Activations started in one hour, or on one day of the person's calendar."""
+    """The activations started in one hour, or on one day of the person's calendar."""
 
     start: date
     good: int = 0
@@ -57,7 +57,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The last days or hours, the running one last."""
+    """The last days or hours; the present one is last."""
 
     bars: list[Bar]
 
@@ -76,8 +76,9 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What customers owe: all of the most used currency, who is most overdue in it, and the other
-    currencies.
+    """The amounts that customers owe.
+
+    All of the most used currency, the most overdue contacts in it, and the other currencies.
     """
 
     aged: Aged
@@ -91,8 +92,8 @@ class Cards:
 
     @cached_property
     def connections(self) -> list[connection_queries.Row]:
-        """Living connections: those that need a person first, then those with the fewest calls left
-        today.
+        """Return living connections: those with problems first, then those with the fewest calls
+        left today.
         """
         rank = Case(
             *(When(state=state, then=Value(place)) for state, place in WORST_FIRST.items()),
@@ -111,13 +112,13 @@ class Cards:
 
     @cached_property
     def activations(self) -> list[Activation]:
-        """The newest ones."""
+        """Return the newest activations."""
         rows = here(Activation.objects.all(), self.scope)
         return list(rows.select_related("workspace").order_by("-id")[:SHOWN])
 
     @cached_property
     def week(self) -> Chart:
-        """By the days of the person's calendar."""
+        """Return the chart of the last days of the person's calendar."""
         return Chart([self._bar(day, *_bounds(day)) for day in _days()])
 
     @cached_property
@@ -135,11 +136,10 @@ class Cards:
 
     @cached_property
     def _counted(self) -> list[Counted]:
-        """How many activations of each state there are from each beginning of an hour or a day on.
-        Read once.
+        """Count the activations of each state from each start of an hour or a day on, once.
 
-        Days before yesterday are counted once a minute: only what runs late, or is replayed, still
-        changes them.
+        Days before yesterday are counted once a minute: only late runs and replays still change
+        them.
         """
         days, hours = [_bounds(day)[0] for day in _days()], _hours()
         past, lately = days[:-2], sorted({*days[-2:], *hours})
@@ -193,13 +193,13 @@ def _days() -> list[date]:
 
 
 def _hours() -> list[datetime]:
-    """In UTC, so that an hour that a clock repeats is two bars."""
+    """Return the hours in UTC, so that an hour that a clock repeats is two bars."""
     this_hour = timezone.localtime().replace(minute=0, second=0, microsecond=0).astimezone(UTC)
     return [this_hour - back * HOUR for back in reversed(range(HOURS))]
 
 
 def _bounds(day: date) -> tuple[datetime, datetime]:
-    """When the day begins and ends where the person is."""
+    """Return when the day begins and ends in the person's zone."""
     zone = timezone.get_current_timezone()
     return datetime.combine(day, time.min, zone), datetime.combine(
         day + timedelta(days=1), time.min, zone

@@ -1,4 +1,4 @@
-"""The product's own line icons, drawn on a 24 by 24 grid with a 1.75 stroke. Each is one SVG path."""
+"""The product's line icons on a 24 by 24 grid with a 1.75 stroke, one SVG path each."""
 
 
 def _circle(x: float, y: float, radius: float) -> str:

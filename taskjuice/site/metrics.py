@@ -1,6 +1,4 @@
-"""`/metrics`: what an operator's monitoring asks for, as Prometheus text. Only with the token of
-METRICS_TOKEN.
-"""
+"""`/metrics`: figures for an operator's monitoring, as Prometheus text, with METRICS_TOKEN only."""
 
 import logging
 from collections import defaultdict
@@ -199,8 +197,8 @@ METRICS: tuple[tuple[str, str, str, tuple[str, ...], str], ...] = (
 
 
 class MetricsMiddleware:
-    """Answers a scraper early, so that ALLOWED_HOSTS does not matter: it asks each node at the
-    node's own address.
+    """Answers a scraper early: it calls each node at its own address, so ALLOWED_HOSTS does not
+    matter.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -217,7 +215,7 @@ class MetricsMiddleware:
 
 @require_safe
 def no_metrics(request: HttpRequest) -> HttpResponse:
-    """Answer 404 while no token is set, as any address does at which there is nothing."""
+    """Answer 404 while no token is set, as an unknown address does."""
     raise Http404("Nothing here.")
 
 
@@ -234,9 +232,7 @@ def answer_scraper(request: HttpRequest) -> HttpResponse:
 
 
 class TaskJuice(Collector):
-    """The figures of one scrape: those of this process, then those that the database holds for all
-    nodes.
-    """
+    """The figures of one scrape: of this process, then those in the database for all nodes."""
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily("taskjuice", "What runs here.", {"version": taskjuice.__version__})
@@ -286,7 +282,7 @@ def _collect_statements() -> Iterator[Metric]:
 
 
 def _collect_overdue() -> Iterator[Metric]:
-    """What is open for longer than it may be, as `manage.py check_invariants` lists it."""
+    """Yield the outcomes that `manage.py check_invariants` lists."""
     since: dict[str, list[datetime]] = defaultdict(list)
     for outcome in invariants.list_overdue_outcomes():
         since[outcome.kind].append(outcome.since)

@@ -1,6 +1,4 @@
-"""Passkeys as browsers send them to allauth's forms: JSON in a hidden field, which anybody may fill
-with anything.
-"""
+"""Passkeys as browsers send them to allauth's forms: untrusted JSON in a hidden field."""
 
 import json
 import struct
@@ -23,8 +21,8 @@ UNREADABLE = (
 
 
 class AuthenticationDecoder(json.JSONDecoder):
-    """Refuses as no JSON whatever is no passkey: Django's field turns that, and nothing else, into
-    a form error.
+    """A decoder that raises a JSON error for anything but a passkey: Django's field turns only that
+    into a form error.
     """
 
     response: Any = AuthenticationResponse

@@ -1,8 +1,6 @@
-"""Which POST asks a person to show again that it is them, and how what they sent is done after
-that.
+"""Reauthentication: the POSTs that require it, and how they are resumed after it.
 
-Every address that takes a POST stands in the table; one that does not is asked for as if it moved
-money.
+Every address that takes a POST is in the table; one that is not is treated as if it moved money.
 """
 
 from collections.abc import Callable
@@ -31,7 +29,7 @@ FILE_AGAIN = "Choose the file again: it was not kept while you confirmed that it
 
 
 class Proof(Enum):
-    """How lately a person must have shown that it is them."""
+    """How recent the reauthentication must be."""
 
     NONE = "none"  # undone in a moment, a step on the way, or proven by itself
     TODAY = "today"  # done all day: what writes to Xero, starts workflows, lets somebody in or out
@@ -42,7 +40,7 @@ Rule = Proof | Callable[[HttpRequest], Proof]
 
 
 def _when(name: str, *values: str, then: Proof = Proof.TODAY) -> Rule:
-    """`then`, where the form's field `name` has one of these values."""
+    """Require `then` where the form's field `name` has one of these values."""
     return lambda request: then if request.POST.get(name) in values else Proof.NONE
 
 
@@ -51,7 +49,11 @@ def _invites(request: HttpRequest) -> Proof:
 
 
 def _links_a_login(request: HttpRequest) -> Proof:
-    """allauth asks for the password before it links a login; of who has none it asks nothing."""
+    """Return the proof for linking a login.
+
+    allauth asks for the password before it links one, but asks nothing of people without a
+    password.
+    """
     process = request.GET.get("process") or request.POST.get("process")
     is_linking = process == "connect" and not request.user.has_usable_password()  # type: ignore[union-attr]
     return Proof.FRESH if is_linking else Proof.NONE
@@ -110,8 +112,8 @@ RULES: dict[str, Rule] = {
 
 
 class ProofMiddleware:
-    """Asks before the view, so that no view can forget it. Strangers are turned away by the gate
-    afterwards.
+    """A check before the view, so that no view can forget it. The gate turns strangers away after
+    it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -136,9 +138,7 @@ def _is_given(request: HttpRequest) -> bool:
 
 
 def _ask(request: HttpRequest) -> HttpResponseBase:
-    """Keep what was sent, encrypted (it may be a secret), and send the person to show that it is
-    them.
-    """
+    """Keep the request, encrypted (it may hold a secret), and redirect to reauthentication."""
     back = request.get_full_path()
     if request.FILES:  # a file is not kept: they come back to the page it was chosen on
         messages.warning(request, FILE_AGAIN)
@@ -163,7 +163,7 @@ def _ask(request: HttpRequest) -> HttpResponseBase:
 
 
 def resume(request: HttpRequest, state: dict[str, str]) -> HttpResponseBase:
-    """Do what was sent before, as the same person. allauth calls it once the proof is given."""
+    """Repeat the kept request as the same person. allauth calls it after reauthentication."""
     try:
         sent = encryption.unseal(_owner(request), state["sealed"])
     except encryption.CannotOpen as error:

@@ -1,4 +1,4 @@
-"""The left rail: every page group of the product in one list. An entry shows once its URL exists."""
+"""The navigation: every page group of the product. An entry shows once its URL exists."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from taskjuice.workspaces.gate import ADMIN, READ, WORK, Scope
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`url_names`: the agency-wide page and the same page of one workspace, usually one name for
+    """An entry. `url_names`: the agency-wide page and that of one workspace, usually one name for
     both.
     """
 
@@ -74,20 +74,18 @@ class Link:
 
 
 def links(scope: Scope, path: str) -> list[Link]:
-    """The rail for a person standing in `scope` on the page at `path`."""
+    """Return the navigation for a person in `scope` on the page at `path`."""
     found = [(entry, _href(entry, scope)) for entry in ENTRIES if scope.ranks(entry.level)]
     return _marked([(entry, href) for entry, href in found if href], path)
 
 
 def personal_links(path: str) -> list[Link]:
-    """The rail of the pages about the person."""
+    """Return the navigation of the person's own pages."""
     return _marked([(entry, reverse(entry.url_name)) for entry in PERSONAL_ENTRIES], path)
 
 
 def _href(entry: Entry, scope: Scope) -> str:
-    """Where the entry leads from here: the workspace's own page, else the agency's; empty where
-    there is none.
-    """
+    """Return the workspace's own page, otherwise the agency's; empty where there is none."""
     agency = {"agency": scope.agency.slug}
     if scope.workspace is not None:
         place = agency | {"workspace": scope.workspace.slug}
@@ -105,6 +103,6 @@ def _reverse(name: str, kwargs: dict[str, str]) -> str:
 
 
 def _marked(found: list[tuple[Entry, str]], path: str) -> list[Link]:
-    """The entry whose address is the longest beginning of `path` is the current one."""
+    """Mark the entry whose address is the longest prefix of `path` as the current one."""
     best = max((href for _, href in found if path.startswith(href)), key=len, default="")
     return [Link(entry.text, entry.icon, href, current=href == best) for entry, href in found]

@@ -1,4 +1,4 @@
-"""What the page of all components shows: made-up figures that exercise each of them."""
+"""Sample figures for the page of all components."""
 
 from datetime import timedelta
 from decimal import Decimal

@@ -14,8 +14,9 @@ from taskjuice.workspaces.models import User
 
 
 class Remembering(requests.Session):
-    """Xero's firewall refuses those who ask for its configuration often, so it is kept for a day.
-    No call hangs.
+    """A provider that keeps Xero's configuration for a day, with timeouts on each call.
+
+    Xero's firewall refuses clients that request it often.
     """
 
     WELL_KNOWN = "/.well-known/openid-configuration"
@@ -39,9 +40,7 @@ class Remembering(requests.Session):
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth publishes no types
-    """A Xero identity opens the account that its owner linked while signed in, or a new one. Never
-    another's.
-    """
+    """An adapter by which a Xero identity opens the account linked to it, or a new one."""
 
     def get_requests_session(self) -> requests.Session:
         return Remembering()
@@ -50,8 +49,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  
         xero_proof.take(request, sociallogin)
 
     def new_user(self, request: HttpRequest, sociallogin: SocialLogin) -> User:
-        """allauth keeps it in the session while the password is asked for: no value may be left to
-        the database.
+        """Return the new user with every value set: allauth keeps it in the session before it is
+        stored.
         """
         user: User = super().new_user(request, sociallogin)
         user.date_joined = timezone.now()

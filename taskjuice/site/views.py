@@ -1,4 +1,4 @@
-"""Home pages and pages that belong to no single part of the product."""
+"""Home pages, and pages that belong to no single package."""
 
 import sys
 
@@ -21,7 +21,7 @@ YEAR = 365 * 24 * 3600
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The one place a person has, the choice of several, or the wizard."""
+    """Redirect to the person's only agency or client, the choice of several, or the wizard."""
     person = gate.person(request)
     agencies = list(queries.agencies_of(person)[:2])
     seat = queries.seat_of(person)
@@ -36,7 +36,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def places(request: HttpRequest) -> HttpResponse:
-    """The agencies and the client of a person who has several."""
+    """List the agencies and the client of a person who has several."""
     person = gate.person(request)
     context = {"agencies": queries.agencies_of(person), "seat": queries.seat_of(person)}
     return render(request, "site/places.html", context)
@@ -56,7 +56,7 @@ def workspace_home(request: HttpRequest, agency: str, workspace: str) -> HttpRes
 
 @require_safe
 def client_list(request: HttpRequest, agency: str) -> HttpResponse:
-    """The agency's clients with what is connected and running in each."""
+    """List the agency's clients with their connections and workflows."""
     scope = gate.enter(request, agency, level=gate.WORK)
     form = SearchForm(request.GET)
     search = form.cleaned_data["q"] if form.is_valid() else ""
@@ -70,7 +70,7 @@ def client_list(request: HttpRequest, agency: str) -> HttpResponse:
 
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
-    """Light, dark, or what the system says (empty)."""
+    """Set light, dark, or the system's theme (empty)."""
     chosen = request.POST.get("theme", "")
     response = redirect(read_return_address(request) or "/")
     if chosen in THEMES:
@@ -89,7 +89,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def design(request: HttpRequest) -> HttpResponse:
-    """Every component of the design system; only routed when DEBUG is on."""
+    """Show every component of the design system; only routed when DEBUG is on."""
     return render(request, "site/design.html", samples.context())
 
 
@@ -98,9 +98,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say that something broke, or that the database is away. Nothing of the frame is shown, which
-    needs a database.
-    """
+    """Say that an error happened, or that the database is away, without the frame, which needs one."""
     if isinstance(sys.exception(), OperationalError | InterfaceError):
         page = loader.render_to_string("503.html")
         return HttpResponse(page, status=503, headers={"Retry-After": "2"})

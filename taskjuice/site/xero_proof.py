@@ -1,4 +1,4 @@
-"""Who signs in with Xero alone shows there that it is them, and comes back to what they were doing."""
+"""Reauthentication at Xero, for people who sign in with Xero alone."""
 
 from typing import Any
 
@@ -25,14 +25,14 @@ OTHER = (
 
 
 def methods_of(user: User) -> list[dict[str, str]]:
-    """In the words of allauth's adapter, for those whose account a Xero login opens."""
+    """Return allauth's description of the method, for accounts that a Xero login opens."""
     if not settings.XERO_SIGN_IN or not SocialAccount.objects.filter(user=user).exists():
         return []
     return [{"id": "xero", "description": "Use your Xero login", "url": reverse("site:xero-proof")}]
 
 
 def take(request: HttpRequest, login: SocialLogin) -> None:
-    """Note that whoever came back from Xero is the person signed in here. Others are told."""
+    """Note that the person who came back from Xero is the one signed in; show others an error."""
     if login.state.get("process") != AuthProcess.REDIRECT or not request.user.is_authenticated:
         return
     if not login.is_existing or login.user != request.user:
@@ -52,7 +52,7 @@ def take(request: HttpRequest, login: SocialLogin) -> None:
 
 @require_safe
 def xero_proof(request: HttpRequest) -> HttpResponseBase:
-    """The page that sends them there."""
+    """Show the page that sends the person to Xero."""
     person = gate.person(request)
     if not methods_of(person):
         return redirect("account_reauthenticate")
@@ -65,7 +65,7 @@ def xero_proof(request: HttpRequest) -> HttpResponseBase:
 
 @require_safe
 def xero_proof_done(request: HttpRequest) -> HttpResponseBase:
-    """Go on with what was sent before, once, if Xero has just said who this is."""
+    """Resume the kept request, once, if Xero has just identified the person."""
     gate.person(request)
     if not request.session.pop(GIVEN, False):
         back = get_next_redirect_url(request) or "/"

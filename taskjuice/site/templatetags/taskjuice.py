@@ -1,5 +1,6 @@
-"""Template tags and filters of the product, available in every template (docs/design-system.md
-shows each).
+"""The product's template tags and filters, available in every template.
+
+docs/design-system.md shows each.
 """
 
 from collections.abc import Sequence
@@ -30,9 +31,7 @@ ICON_OF_TONE = {"good": "check", "warn": "warning", "bad": "error", "info": "inf
 @register.simple_tag
 @lru_cache(maxsize=512)  # a list has some in every row
 def icon(name: str, label: str = "") -> SafeString:
-    """An inline SVG. With a `label` it speaks for itself; without one it is decoration beside a
-    text.
-    """
+    """Return an inline SVG. Without a `label` it is decoration beside a text."""
     if label:
         return format_html(
             '<svg class="icon" viewBox="0 0 24 24" role="img" aria-label="{}"><path d="{}"/></svg>',
@@ -47,7 +46,7 @@ def icon(name: str, label: str = "") -> SafeString:
 @register.simple_tag
 @lru_cache(maxsize=512)  # the same few stand in every row of a list
 def pill(tone: str, text: str, icon: str = "", title: str = "") -> SafeString:
-    """A state in words, with colour and icon. Tones: good, warn, bad, info, mute."""
+    """Render a state with colour and icon. Tones: good, warn, bad, info, mute."""
     shown = {"tone": tone, "text": text, "icon": icon or ICON_OF_TONE[tone], "title": title}
     return render_to_string("components/pill.html", shown)
 
@@ -55,13 +54,13 @@ def pill(tone: str, text: str, icon: str = "", title: str = "") -> SafeString:
 @register.simple_tag
 @lru_cache(maxsize=64)
 def state(name: str) -> SafeString:
-    """The pill of a known state: of a connection, a workflow, an activation, a step or a delivery."""
+    """Render the pill of a known state of a connection, workflow, activation, step or delivery."""
     return render_to_string("components/state.html", {"name": name})
 
 
 @register.simple_tag
 def ago(at: datetime | None, empty: str = "never") -> SafeString:
-    """`5 minutes ago`, with the exact time in the person's zone on hover and in print."""
+    """Render `5 minutes ago`, with the exact time in the person's zone on hover and in print."""
     if at is None:
         return format_html('<span class="muted">{}</span>', empty)
     local = timezone.localtime(at)
@@ -75,7 +74,7 @@ def ago(at: datetime | None, empty: str = "never") -> SafeString:
 
 @register.simple_tag
 def exact(at: datetime | None, empty: str = "never") -> SafeString:
-    """The exact time in the person's zone, to the second."""
+    """Return the exact time in the person's zone, to the second."""
     if at is None:
         return format_html('<span class="muted">{}</span>', empty)
     return format_html(
@@ -90,7 +89,7 @@ def _exact(local: datetime) -> str:
 
 
 def _relative(at: datetime) -> str:
-    """Two words for how far away: past up to 7 days, else the date."""
+    """Return a short distance in time up to 7 days ago, otherwise the date."""
     away = timezone.now() - at
     ahead = away < timedelta(0)
     distance = abs(away)
@@ -113,7 +112,7 @@ def _distance(distance: timedelta) -> str:
 
 @register.filter
 def duration(span: timedelta | None) -> str:
-    """`340 ms`, `2.4 s`, `3 min 05 s`, `2 h 07 min`; empty for None."""
+    """Return `340 ms`, `2.4 s`, `3 min 05 s`, `2 h 07 min`; empty for None."""
     if span is None:
         return ""
     seconds = span.total_seconds()
@@ -128,9 +127,7 @@ def duration(span: timedelta | None) -> str:
 
 @register.simple_tag
 def amount(number: Decimal | None, currency: str = "", base: str = "") -> SafeString:
-    """An amount of money with its currency's decimals, and its code when that is not the base
-    currency.
-    """
+    """Return an amount with its currency's decimals, and its code unless that is the base currency."""
     if number is None:
         return SafeString("")
     decimals = currencies.count_shown_decimals(Decimal(number), currency or base)
@@ -144,7 +141,7 @@ def amount(number: Decimal | None, currency: str = "", base: str = "") -> SafeSt
 
 @register.inclusion_tag("components/meter.html")
 def meter(left: int | None, total: int, label: str = "") -> dict[str, Any]:
-    """What is left of a limit, as a bar and in figures. Low under a fifth, out at nothing."""
+    """Render what remains of a limit, as a bar and in figures. Low under a fifth, out at nothing."""
     share = 0 if left is None else max(0, min(100, round(100 * left / total))) if total else 0
     tone = "" if left is None or share > 20 else "low" if share else "out"
     return {"left": left, "total": total, "share": share, "tone": tone, "label": label}
@@ -152,20 +149,21 @@ def meter(left: int | None, total: int, label: str = "") -> dict[str, Any]:
 
 @register.simple_tag
 def share(part: int, whole: int) -> str:
-    """The part in hundredths of the whole, as a height in a drawing 100 high."""
+    """Return the part in hundredths of the whole, as a height in a drawing 100 high."""
     return f"{100 * part / whole:.2f}"
 
 
 @register.simple_tag
 def bar(whole: int, *parts: int) -> str:
-    """Where the topmost of stacked parts begins, from the top of a drawing 100 high."""
+    """Return where the topmost of stacked parts begins, from the top of a drawing 100 high."""
     return f"{100 - 100 * sum(parts) / whole:.2f}"
 
 
 @register.simple_tag
 def stack(parts: Sequence[Any], label: str, whole: Decimal | None = None) -> SafeString:
-    """A bar of stacked parts, each with `place` (its colour, 0 to 4), `name`, `amount`. `whole` is
-    its full length.
+    """Render a bar of stacked parts, each with `place` (its colour, 0 to 4), `name`, `amount`.
+
+    `whole` is its full length.
     """
     full = sum((part.amount for part in parts), Decimal(0)) if whole is None else whole
     drawn, start = [], Decimal(0)
@@ -186,8 +184,8 @@ def stack(parts: Sequence[Any], label: str, whole: Decimal | None = None) -> Saf
 
 @register.simple_tag(takes_context=True)
 def url_with(context: Context, **changes: Any) -> str:
-    """This page's query string with some parameters changed; None drops one. The page number always
-    drops.
+    """Return this page's query string with some parameters changed; None drops one, the page number
+    always drops.
     """
     kept = {
         name: values
@@ -207,7 +205,7 @@ def chip(
     count: int | None = None,
     tone: str = "",
 ) -> dict[str, Any]:
-    """A filter link with a count: sets `?parameter=value` (empty: no filter)."""
+    """Render a filter link with a count that sets `?parameter=value` (empty: no filter)."""
     request: HttpRequest = context["request"]
     return {
         "href": url_with(context, **{parameter: value}),
@@ -222,8 +220,9 @@ def chip(
 def sort(
     context: Context, field: str, text: str, css: str = "", default: str = ""
 ) -> dict[str, Any]:
-    """A sortable column header: `?sort=field`, then `?sort=-field`. `default` is the sort without a
-    parameter.
+    """Render a sortable column header: `?sort=field`, then `?sort=-field`.
+
+    `default` is the sort without a parameter.
     """
     current = context["request"].GET.get("sort", "") or default
     direction = {field: "ascending", f"-{field}": "descending"}.get(current, "")
@@ -238,7 +237,7 @@ def sort(
 
 @register.inclusion_tag("components/pagination.html", takes_context=True)
 def pagination(context: Context, page: "Page[Any]") -> dict[str, Any]:
-    """`1–50 of 213` with previous and next, keeping the page's filters."""
+    """Render `1–50 of 213` with previous and next, keeping the page's filters."""
     base = url_with(context)
     joint = "" if base == "?" else "&"
     return {"page": page, "base": base + joint}
@@ -246,15 +245,16 @@ def pagination(context: Context, page: "Page[Any]") -> dict[str, Any]:
 
 @register.filter
 def may(scope: Scope | None, level: str) -> bool:
-    """`{% if scope|may:"admin" %}`: whether the person may do this here. Levels: read, work, admin,
-    own.
+    """Return whether the person may do this here: `{% if scope|may:"admin" %}`.
+
+    Levels: read, work, admin, own.
     """
     return scope is not None and scope.may(level)
 
 
 @register.filter
 def words(fact: object) -> str:
-    """A fact of the audit trail as a person reads it: `colour #000000, reply to none`."""
+    """Return a detail of an audit entry as text: `colour #000000, reply to none`."""
     if isinstance(fact, dict):
         return ", ".join(
             f"{str(name).replace('_', ' ')} {words(value)}" for name, value in fact.items()
@@ -285,9 +285,7 @@ SYSTEMS = (
 
 @register.filter
 def browser(agent: str) -> str:
-    """`Firefox on Windows` for a User-Agent header; its first 40 characters when it names nothing
-    known.
-    """
+    """Return `Firefox on Windows` for a User-Agent; its first 40 characters where that is unknown."""
     name = next((name for mark, name in BROWSERS if mark in agent), "")
     system = next((name for mark, name in SYSTEMS if mark in agent), "")
     return f"{name} on {system}" if name and system else name or agent[:40] or "Unknown"
