@@ -298,7 +298,7 @@ def first_read() -> dict[str, Any]:
     with SandboxProcess(organisations=1, invoices=INVOICES, minute_limit=6000) as sandbox:
         point_at(settings, sandbox)
         connection = link(sandbox, make_workspace(make_agency()))
-        sync_schedule.begin(connection)
+        sync_schedule.start_reading(connection)
         sent = count_calls()
         began = time.perf_counter()
         while not Ledger.objects.filter(pk=connection.pk, first_finished_at__isnull=False).exists():
@@ -361,7 +361,7 @@ def decode_ours(body: bytes) -> Any:
 def decode_to_rows(body: bytes) -> Any:
     from xero.sync import mapping
 
-    return mapping.KINDS["invoices"].rows(decode_ours(body))
+    return mapping.KINDS["invoices"].map_bodies(decode_ours(body))
 
 
 def decode_sdk(body: bytes) -> Any:

@@ -323,7 +323,7 @@ def make_ledger(connection: Connection) -> dict[str, str]:
         "items": {"ItemID": ids["item"], "Code": "BOOK"},
     }
     for kind, body in bodies.items():
-        upsert.take_in(connection, kind, [body | changed])
+        upsert.store_records(connection, kind, [body | changed])
     return ids
 
 

@@ -142,10 +142,10 @@ def parse_page(path: str, content: bytes) -> Page:
 def books(workspace: Workspace) -> Connection:
     """A connection whose ledger holds 2,000 generated records."""
     link = make_connection(workspace, name="Harbour & Vine")
-    sync_schedule.begin(link)
+    sync_schedule.start_reading(link)
     Ledger.objects.update(base_currency="NZD", short_code="!ab1Cd")
     for kind, count in RECORDS.items():
-        upsert.take_in(link, kind, list(generate_records(kind, count, seed=1)))
+        upsert.store_records(link, kind, list(generate_records(kind, count, seed=1)))
     return link
 
 

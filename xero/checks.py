@@ -1,4 +1,4 @@
-"""System checks about the Xero app, for whoever sets it up (`check --deploy`)."""
+"""System checks of the Xero app's settings (`check --deploy`)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,9 @@ def register() -> None:
 def describe_scopes(
     app_configs: Sequence[AppConfig] | None = None, **_: Any
 ) -> list[checks.CheckMessage]:
-    """Say which scopes Xero is asked for, since only Xero knows whether the app may have them."""
-    asked = " ".join(settings.XERO_SCOPES)
+    """Report which scopes Xero is asked for, since only Xero knows whether the app may have
+    them.
+    """
+    scopes = " ".join(settings.XERO_SCOPES)
     advice = providers[XeroProvider.key].scope_advice
-    return [checks.Info(f"Xero is asked for: {asked}.", hint=advice, id="xero.I001")]
+    return [checks.Info(f"Xero is scopes for: {scopes}.", hint=advice, id="xero.I001")]

@@ -1,5 +1,5 @@
-"""Accounting days: plain dates, and days said relative to another ("+30", "eom"), resolved when a
-step runs.
+"""Accounting days: plain dates, and dates relative to another ("+30", "eom") that are resolved when
+a step runs.
 """
 
 import re
@@ -16,7 +16,7 @@ EARLIEST, LATEST = date(1900, 1, 1), date(2999, 12, 31)
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day as a form holds it: fixed, or so many days, months or month ends after another."""
+    """A day as a form holds it: fixed, or a number of days, months or month ends after another."""
 
     fixed: date | None = None
     days: int = 0
@@ -24,48 +24,49 @@ class Day:
     end_of_month: bool = False
 
     def on(self, base: date) -> date:
-        """The day itself, counted from `base`. ValueError where the calendar ends."""
+        """Return the date, counted from `base`. Raises ValueError where the calendar ends."""
         if self.fixed is not None:
             return self.fixed
         try:
-            found = _add_months(base, self.months) + timedelta(days=self.days)
+            day = _add_months(base, self.months) + timedelta(days=self.days)
         except OverflowError as error:
             raise ValueError("beyond the calendar") from error
-        return found.replace(day=_days_in(found)) if self.end_of_month else found
+        return day.replace(day=_days_in(day)) if self.end_of_month else day
 
 
-def parse(text: str) -> Day:
-    """2026-11-30, 30/11/2026, "+30", "+2w", "+1m", "eom", "eom +10", "today", and Xero's own
-    /Date(1763856000000+0000)/. ValueError for anything else.
+def parse_day(text: str) -> Day:
+    """Parse a date or a relative day; raise ValueError for anything else.
 
-    "eom" is the last day of the month of the day it is counted from, "+1m eom" that of the next.
+    Dates: 2026-11-30, 30/11/2026, and Xero's own /Date(1763856000000+0000)/. Relative: "+30",
+    "+2w", "+1m", "eom", "eom +10", "today". "eom" is the last day of the month of the day it is
+    counted from, "+1m eom" that of the next.
     """
     words = text.strip().lower()
     if words in WORDS:
         return Day(days=WORDS[words])
     if words == "eom":
         return Day(end_of_month=True)
-    if words.endswith("eom") and (found := RELATIVE.fullmatch(words.removesuffix("eom").strip())):
-        moved = _moved(found)
-        return Day(days=moved.days, months=moved.months, end_of_month=True)
-    if found := RELATIVE.fullmatch(words):
-        return _moved(found)
-    return Day(fixed=_calendar_day(text.strip()))
+    if words.endswith("eom") and (match := RELATIVE.fullmatch(words.removesuffix("eom").strip())):
+        relative = _parse_relative(match)
+        return Day(days=relative.days, months=relative.months, end_of_month=True)
+    if match := RELATIVE.fullmatch(words):
+        return _parse_relative(match)
+    return Day(fixed=_parse_date(text.strip()))
 
 
-def _moved(found: re.Match[str]) -> Day:
-    count = int(found[1] + found[2])
-    unit = found[3].lower()
+def _parse_relative(match: re.Match[str]) -> Day:
+    count = int(match[1] + match[2])
+    unit = match[3].lower()
     if unit == "m":
         return Day(months=count)
     return Day(days=count * (7 if unit == "w" else 1))
 
 
-def _calendar_day(text: str) -> date:
-    if found := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)(?:T00:00:00)?", text, re.ASCII):
-        day = date(int(found[1]), int(found[2]), int(found[3]))
-    elif found := re.fullmatch(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", text, re.ASCII):
-        day = date(int(found[3]), int(found[2]), int(found[1]))
+def _parse_date(text: str) -> date:
+    if match := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)(?:T00:00:00)?", text, re.ASCII):
+        day = date(int(match[1]), int(match[2]), int(match[3]))
+    elif match := re.fullmatch(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})", text, re.ASCII):
+        day = date(int(match[3]), int(match[2]), int(match[1]))
     elif instant := parse_json_date(text):
         day = instant.date()
     else:
@@ -76,8 +77,8 @@ def _calendar_day(text: str) -> date:
 
 
 def _add_months(base: date, months: int) -> date:
-    place = base.year * 12 + base.month - 1 + months
-    year, month = divmod(place, 12)
+    month_count = base.year * 12 + base.month - 1 + months
+    year, month = divmod(month_count, 12)
     if not EARLIEST.year <= year <= LATEST.year:
         raise ValueError("beyond the calendar")
     return base.replace(

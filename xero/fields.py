@@ -1,4 +1,4 @@
-"""Form fields for what Xero takes: exact amounts, days, lists of words, texts that can travel.
+"""Form fields for Xero's values: exact amounts, days, lists, texts that Xero can store.
 
 They serve pages (text from a browser) and steps (JSON values, Decimals and dates from expressions)
 alike.
@@ -25,7 +25,7 @@ HOW_TO_TRACK = "Give the category and the option: Region: North."
 
 
 class TextField(forms.CharField):
-    """One line of text, cleaned of characters that no database or JSON reader takes."""
+    """A text, cleaned of characters that no database or JSON reader takes."""
 
     def to_python(self, value: Any) -> str:
         if isinstance(value, Mapping | list | tuple):
@@ -39,8 +39,10 @@ class TextField(forms.CharField):
         return text
 
 
-class AmountField(forms.Field):
-    """An exact decimal number: `1234.5` or `1,234.50`. No exponent, no other separators, no float."""
+class ExactAmountField(forms.Field):
+    """An exact decimal number: `1234.5` or `1,234.50`. No exponent, no other separators, no
+    float.
+    """
 
     widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
 
@@ -58,7 +60,7 @@ class AmountField(forms.Field):
     def to_python(self, value: Any) -> Decimal | None:
         if value in self.empty_values:
             return None
-        number = _exact(value)
+        number = _parse_number(value)
         if (
             number and number.adjusted() >= LARGEST_DIGITS
         ):  # comparing 1e999999999 would itself be an error
@@ -72,7 +74,7 @@ class AmountField(forms.Field):
         return number + 0  # -0 becomes 0
 
 
-def _exact(value: Any) -> Decimal:
+def _parse_number(value: Any) -> Decimal:
     if isinstance(value, bool | float) or not isinstance(value, int | str | Decimal):
         raise ValidationError("Give a number.")
     text = str(value).strip()
@@ -89,9 +91,9 @@ def _exact(value: Any) -> Decimal:
     return number
 
 
-class DayField(forms.Field):
-    """A day as days.Day: a date, or one relative to another ("+30", "eom") that is resolved when it
-    is used.
+class RelativeDayField(forms.Field):
+    """A days.Day: a date, or one relative to another ("+30", "eom") that is resolved when it is
+    used.
     """
 
     widget = forms.TextInput(attrs={"autocomplete": "off", "placeholder": "2026-11-30, +30, eom"})
@@ -102,7 +104,7 @@ class DayField(forms.Field):
         if isinstance(value, date):
             return days.Day(fixed=value.date() if isinstance(value, datetime) else value)
         try:
-            return days.parse(str(value))
+            return days.parse_day(str(value))
         except ValueError as error:
             raise ValidationError("Give a date such as 2026-11-30, or +30, eom, today.") from error
 
@@ -111,7 +113,7 @@ class DayField(forms.Field):
 
 
 class WordsField(forms.Field):
-    """A list: JSON, or text with commas between. `choices` limits it, in any case of letters."""
+    """A list: JSON, or text separated by commas. `choices` limits it, in any case of letters."""
 
     def __init__(
         self, *, choices: Sequence[str] = (), uuids: bool = False, most: int = 40, **options: Any
@@ -126,13 +128,13 @@ class WordsField(forms.Field):
     def to_python(self, value: Any) -> list[Any]:
         if value in self.empty_values:
             return []
-        given = value if isinstance(value, list | tuple) else str(value).split(",")
-        words = list(dict.fromkeys(str(word).strip() for word in given if str(word).strip()))
+        parts = value if isinstance(value, list | tuple) else str(value).split(",")
+        words = list(dict.fromkeys(str(word).strip() for word in parts if str(word).strip()))
         if len(words) > self.most:
             raise ValidationError(f"Give at most {self.most}.")
-        return list(dict.fromkeys(self._one(word) for word in words))
+        return list(dict.fromkeys(self._clean_one(word) for word in words))
 
-    def _one(self, word: str) -> Any:
+    def _clean_one(self, word: str) -> Any:
         if self.uuids:
             try:
                 return UUID(word)
@@ -148,13 +150,13 @@ class WordsField(forms.Field):
 
 
 class IdField(forms.UUIDField):
-    """What Xero calls a record by."""
+    """A record's ID at Xero."""
 
     default_error_messages = {"invalid": "This is no Xero ID."}
 
 
 class InstantField(forms.DateTimeField):
-    """An instant; without zone it is UTC, as Xero's own are."""
+    """An instant; without a zone it is UTC, as Xero's own are."""
 
     def to_python(self, value: Any) -> datetime | None:
         if isinstance(value, str) and (instant := parse_json_date(value.strip())):
@@ -167,7 +169,7 @@ class InstantField(forms.DateTimeField):
             raise ValidationError("Give a date and time, such as 2026-11-23T10:41:00.") from error
 
 
-class Chosen(forms.ChoiceField):
+class AnyCaseChoiceField(forms.ChoiceField):
     """A choice in any case of letters; empty means the first one where it is not required."""
 
     def to_python(self, value: Any) -> str:
@@ -191,30 +193,32 @@ class TrackingField(forms.Field):
         if value in self.empty_values:
             return []
         if isinstance(value, str):
-            value = [value] if PAIR in value else [one for one in value.split(";") if one.strip()]
+            value = (
+                [value] if PAIR in value else [text for text in value.split(";") if text.strip()]
+            )
         if not isinstance(value, list | tuple):
             raise ValidationError(HOW_TO_TRACK)
-        found = [self._one(one) for one in value]
-        if len(found) > self.MOST:
+        categories = [self._clean_one(text) for text in value]
+        if len(categories) > self.MOST:
             raise ValidationError("A line has at most two tracking categories.")
-        if len({one["name"].lower() for one in found}) < len(found):
+        if len({text["name"].lower() for text in categories}) < len(categories):
             raise ValidationError("Give each tracking category once.")
-        return found
+        return categories
 
     @staticmethod
     def pair(name: str, option: str) -> str:
-        """A category and its option as one value of a select; either may hold colons and
+        """Join a category and its option to one value of a select; either may hold colons and
         semicolons.
         """
         return f"{name}{PAIR}{option}"
 
-    def _one(self, value: Any) -> dict[str, str]:
+    def _clean_one(self, value: Any) -> dict[str, str]:
         if isinstance(value, str):
             name, _, option = value.partition(PAIR if PAIR in value else ":")
             value = {"name": name, "option": option}
         if not isinstance(value, Mapping):
             raise ValidationError(HOW_TO_TRACK)
-        found = {key: str(value.get(key) or "").strip() for key in ("name", "option")}
-        if not all(found.values()):
+        category = {key: str(value.get(key) or "").strip() for key in ("name", "option")}
+        if not all(category.values()):
             raise ValidationError(HOW_TO_TRACK)
-        return found
+        return category

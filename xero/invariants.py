@@ -1,4 +1,4 @@
-"""Ledgers that nobody reads, and marks of what is to be read that stay."""
+"""Invariants: ledgers that are due get read, and reported changes do not stay unread."""
 
 from taskjuice.queue import invariants
 
@@ -19,7 +19,8 @@ SELECT s.kind || ' ' || s.xero_id, s.at, 'a change was reported, and the record 
  WHERE s.at < %(late)s AND l.first_finished_at IS NOT NULL AND {MAY_BE_READ}
 """  # noqa: S608 - made of the constant above
 GAPS = """
-SELECT 'webhooks ' || first || ' to ' || last, found_at, 'what they would have told has not been asked for'
+SELECT 'webhooks ' || first || ' to ' || last, found_at,
+       'what they would have told has not been asked for'
   FROM xero_sequencegap WHERE caught_up_at IS NULL AND closed_at IS NULL AND found_at < %(late)s
 """
 

@@ -1,4 +1,4 @@
-"""What an organisation says of itself that pages and writes need to know."""
+"""The facts of an organisation that pages and writes need."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from xero.records.fields import Body
 from xero.records.master_data import parse_organisation
 
 
-def facts(body: Body) -> dict[str, Any]:
-    """The fields of a Ledger from Xero's Organisation. Lock dates: nothing dated up to them can be
-    changed.
+def read_ledger_fields(body: Body) -> dict[str, Any]:
+    """Return the fields of a Ledger from Xero's Organisation. Nothing dated up to a lock date can
+    change.
     """
     organisation = parse_organisation(body)
     return {
@@ -23,26 +23,26 @@ def facts(body: Body) -> dict[str, Any]:
     }
 
 
-def describe(body: Body) -> dict[str, Any]:
-    """Return what a connection keeps of its organisation."""
+def read_connection_details(body: Body) -> dict[str, Any]:
+    """Return the details that a connection keeps of its organisation."""
     organisation = parse_organisation(body)
     return {
         "name": organisation.name,
         "legal_name": organisation.legal_name,
         "country": organisation.country,
         "currency": organisation.currency,
-        "timezone": time_zones.iana(organisation.time_zone),
-        "timezone_name": time_zones.words(organisation.time_zone),
+        "timezone": time_zones.find_iana_name(organisation.time_zone),
+        "timezone_name": time_zones.find_readable_name(organisation.time_zone),
         "short_code": organisation.short_code,
         "demo": organisation.is_demo,
     }
 
 
-def follow(connection: Connection, body: Body) -> None:
-    """Have the connection say what its organisation says now; inside a transaction."""
-    details = describe(body)
+def update_connection(connection: Connection, body: Body) -> None:
+    """Update the connection's name and details from its organisation, inside a transaction."""
+    details = read_connection_details(body)
     current = (
         Connection.objects.select_for_update(no_key=True).select_related(None).get(pk=connection.pk)
     )
     if (details.pop("name") or current.name, details) != (current.name, current.details):
-        lifecycle.follow_details(current, describe(body), by=None)
+        lifecycle.follow_details(current, read_connection_details(body), by=None)

@@ -1,4 +1,6 @@
-"""What a connection's page says about its ledger: how the reading goes, and what was recovered."""
+"""The ledger panel of a connection's page: how the reading goes, and which changes were
+recovered.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,9 +19,11 @@ RECOVERED_SINCE = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
-    """`recovers_since`: changes since then that no webhook told of are looked for. `recovered`:
-    such, lately.
+class LedgerCopy:
+    """The local copy as the panel shows it.
+
+    `recovers_since`: changes since then that no webhook reported are looked for. `recovered`: how
+    many were found in RECOVERED_SINCE.
     """
 
     fresh: Freshness
@@ -29,13 +33,13 @@ class Copy:
     back: str
 
 
-def of_ledger(connection: Connection, scope: Scope) -> Panel | None:
+def build_ledger_panel(connection: Connection, scope: Scope) -> Panel | None:
     ledger = Ledger.objects.prefetch_related("parts").filter(pk=connection.pk).first()
     if ledger is None:
         return None
     recovered = connection.events.filter(recovered=True, received_at__gt=Now() - RECOVERED_SINCE)
-    copy = Copy(
-        freshness.of_ledger(ledger),
+    copy = LedgerCopy(
+        freshness.describe_ledger(ledger),
         sorted(ledger.parts.all(), key=lambda part: ORDER.index(part.kind)),
         ledger.recover_since,
         recovered.count(),

@@ -14,12 +14,12 @@ from connections.providers import Consented, Left, Provider, Tenant, TokenSet
 from xero import organisations
 from xero.api import errors as xero_errors
 from xero.api import oauth, rate_limits, transport
-from xero.api.client import Client
+from xero.api.client import XeroClient
 from xero.records import wire
 from xero.records.fields import read_objects, read_text, read_uuid
 from xero.sync import schedule as sync_schedule
 
-BROAD = "accounting.transactions"  # replaced by several granular scopes in 2026
+BROAD_SCOPE = "accounting.transactions"  # replaced by several granular scopes in 2026
 ORGANISATION = "ORGANISATION"  # the other kinds are of practice tools, which have no ledger
 
 
@@ -42,20 +42,23 @@ class XeroProvider(Provider):
 
     @property
     def scope_advice(self) -> str:
-        if BROAD not in settings.XERO_SCOPES:
+        if BROAD_SCOPE not in settings.XERO_SCOPES:
             return "These are granular scopes, which Xero grants to every app."
         return (
-            "These are broad scopes, which Xero grants only to apps made before 2 March 2026. For a newer app, set"
-            " XERO_SCOPES=granular."
+            "These are broad scopes, which Xero grants only to apps made before 2 March 2026."
+            " For a newer app, set XERO_SCOPES=granular."
         )
 
     @property
     def unreturned_advice(self) -> str:
-        if BROAD not in settings.XERO_SCOPES:
-            return "Did Xero say “invalid scope”? Compare the scopes below with those of your app at Xero."
+        if BROAD_SCOPE not in settings.XERO_SCOPES:
+            return (
+                "Did Xero say “invalid scope”?"
+                " Compare the scopes below with those of your app at Xero."
+            )
         return (
-            "Did Xero say “invalid scope”? Then your Xero app was made after 2 March 2026 and takes granular scopes"
-            " only: whoever runs this installation sets XERO_SCOPES=granular and restarts it."
+            "Did Xero say “invalid scope”? Then your Xero app was made after 2 March 2026 and takes"
+            " granular scopes only: whoever runs this installation sets XERO_SCOPES=granular and restarts it."
         )
 
     @property
@@ -67,27 +70,27 @@ class XeroProvider(Provider):
         return settings.XERO_DAILY_LIMIT
 
     def left(self, tenant_ids: Collection[UUID]) -> Mapping[UUID, Left]:
-        return rate_limits.left(tenant_ids)
+        return rate_limits.read_remaining(tenant_ids)
 
     def authorise_url(self, *, state: str, nonce: str, verifier: str) -> str:
-        return oauth.authorise_url(state=state, nonce=nonce, verifier=verifier)
+        return oauth.build_authorise_url(state=state, nonce=nonce, verifier=verifier)
 
     def exchange(self, *, code: str, nonce: str, verifier: str) -> Consented:
-        return oauth.exchange(code=code, nonce=nonce, verifier=verifier)
+        return oauth.exchange_code(code=code, nonce=nonce, verifier=verifier)
 
     def refresh(self, refresh_token: str) -> TokenSet:
-        return oauth.refresh(refresh_token)
+        return oauth.refresh_tokens(refresh_token)
 
     def revoke(self, refresh_token: str) -> None:
-        oauth.revoke(refresh_token)
+        oauth.revoke_token(refresh_token)
 
     def tenants(self, access_token: str, event_id: str = "") -> list[Tenant]:
-        response = _identity(
+        response = _call_identity(
             "GET", "/connections", access_token, {"authEventId": event_id} if event_id else None
         )
         return [
             Tenant(id, tenant_id, read_text(entry, "tenantName") or str(tenant_id))
-            for entry in _listed(response)
+            for entry in _read_list(response)
             if entry.get("tenantType") == ORGANISATION
             and event_id in ("", entry.get("authEventId"))
             and (id := read_uuid(entry, "id"))
@@ -95,22 +98,26 @@ class XeroProvider(Provider):
         ]
 
     def remove(self, access_token: str, connection_id: UUID) -> None:
-        _identity("DELETE", f"/connections/{connection_id}", access_token, None)
+        _call_identity("DELETE", f"/connections/{connection_id}", access_token, None)
 
     def catch_up(self, connection_ids: Sequence[int], since: datetime) -> int:
         return sync_schedule.catch_up(since, connection_ids=connection_ids)
 
     def describe(self, connection: Connection) -> dict[str, Any]:
-        answer = Client(connection, whatever_state=True, purpose=rate_limits.PAGE).get(
+        answer = XeroClient(connection, whatever_state=True, purpose=rate_limits.PAGE).get(
             "/Organisation"
         )
-        return organisations.describe(next(iter(read_objects(answer, "Organisations")), {}))
+        return organisations.read_connection_details(
+            next(iter(read_objects(answer, "Organisations")), {})
+        )
 
 
-def _identity(
+def _call_identity(
     method: str, path: str, token: str, params: dict[str, str | int] | None
 ) -> requests.Response:
-    """A call that names no tenant. Nothing here is a write that could be doubled."""
+    """Call an address of Xero's that names no tenant; none of them is a write that could be
+    doubled.
+    """
     try:
         response = transport.send(
             method,
@@ -118,11 +125,11 @@ def _identity(
             headers={"Authorization": f"Bearer {token}"},
             params=params,
         )
-    except (transport.NotSent, transport.Lost) as error:
+    except (transport.RequestNotSent, transport.AnswerLost) as error:
         raise errors.RetryLater(str(error)) from error
     if response.status_code < 300 or (method == "DELETE" and response.status_code == 404):
         return response
-    refusal = xero_errors.refusal(response, writes=False)
+    refusal = xero_errors.build_error(response, writes=False)
     if isinstance(refusal, errors.ProviderError):
         raise refusal
     raise errors.NeedsConsent(
@@ -130,7 +137,7 @@ def _identity(
     )
 
 
-def _listed(response: requests.Response) -> list[dict[str, Any]]:
+def _read_list(response: requests.Response) -> list[dict[str, Any]]:
     try:
         body = wire.decode(response.content)
     except ValueError:

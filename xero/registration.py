@@ -1,4 +1,4 @@
-"""What Xero brings: the explicit list."""
+"""Everything that Xero adds to the product, in one list."""
 
 from connections import panels
 from connections.integrations import registry
@@ -33,7 +33,7 @@ from xero.models import (
     Tally,
     TrackingCategory,
 )
-from xero.panels import of_ledger
+from xero.panels import build_ledger_panel
 from xero.provider import XeroProvider
 from xero.sync import changes, freshness, overdue, recovery
 from xero.sync import reconciliation as sync_reconciliation
@@ -79,21 +79,21 @@ def register() -> None:
     for action in (CreateInvoice, CreateContact, CreatePayment, ApproveInvoice, VoidInvoice):
         writers.add(action.writer)
     providers.when_usable(_read_ledger)
-    providers.tell_freshness(freshness.of_connections)
-    panels.add(of_ledger)
+    providers.tell_freshness(freshness.describe_connections)
+    panels.add(build_ledger_panel)
     sweeping.add_sweep("calls nobody came back to", seconds=5, run=journal.wake_orphans)
     sweeping.add_sweep("waiting ledgers", seconds=2, run=sync_schedule.rewake_waiting)
-    sweeping.add_sweep("changes of invoices", seconds=1, run=changes.announce)
-    sweeping.add_sweep("overdue invoices", seconds=120, run=overdue.announce)
-    sweeping.add_sweep("webhook sequence", seconds=20, run=recovery.watch)
+    sweeping.add_sweep("changes of invoices", seconds=1, run=changes.announce_changes)
+    sweeping.add_sweep("overdue invoices", seconds=120, run=overdue.announce_overdue)
+    sweeping.add_sweep("webhook sequence", seconds=20, run=recovery.follow_sequence)
     reconciliation.when_begun(sync_schedule.catch_up)
     reconciliation.ask_before_release(sync_reconciliation.open_points)
     invariants.register()
     checks.register()
-    _tell_holdings()
+    _add_holdings()
 
 
-def _tell_holdings() -> None:
+def _add_holdings() -> None:
     holdings.add(Ledger, hidden=("lease_token", "lease_holder"))
     holdings.add(Part, "ledger__workspace", exported=False)
     for aside in (Tally, Stale, Change):
@@ -104,4 +104,4 @@ def _tell_holdings() -> None:
 
 def _read_ledger(connection: Connection) -> None:
     if connection.provider == XeroProvider.key:
-        sync_schedule.begin(connection)
+        sync_schedule.start_reading(connection)

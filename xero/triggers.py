@@ -1,6 +1,6 @@
-"""What can start a workflow at Xero.
+"""The triggers at Xero.
 
-A webhook says only that something changed; a step reads what. What became of an invoice is known
+A webhook says only that something changed; a step reads the record. Changes of an invoice are known
 once the local copy has it (xero/sync/changes.py, xero/sync/overdue.py): those triggers run some
 seconds later, with the invoice's figures.
 """
@@ -18,22 +18,25 @@ from xero.ledger import scope
 from xero.models import Invoice
 from xero.sync import changes, overdue
 
-KINDS = [("any", "is created or updated"), ("CREATE", "is created"), ("UPDATE", "is updated")]
+EVENT_TYPES = [("any", "is created or updated"), ("CREATE", "is created"), ("UPDATE", "is updated")]
 
 
-def _own() -> forms.BooleanField:
+def _own_changes_field() -> forms.BooleanField:
     return forms.BooleanField(
         label="Also when a workflow made the change",
         required=False,
-        help_text="A workflow is never started by a change that it led to itself, not even by way of other workflows.",
+        help_text=(
+            "A workflow is never started by a change that it led to itself,"
+            " not even by way of other workflows."
+        ),
     )
 
 
 class EventForm(forms.Form):
-    """Which changes start the workflow."""
+    """The choice of changes that start the workflow."""
 
-    change = forms.ChoiceField(label="When it", choices=KINDS, initial="any")
-    own = _own()
+    change = forms.ChoiceField(label="When it", choices=EVENT_TYPES, initial="any")
+    own = _own_changes_field()
 
 
 class _XeroEvent(Trigger):
@@ -54,29 +57,31 @@ class _XeroEvent(Trigger):
         }
 
     def address(self, connection: Connection, data: Mapping[str, Any]) -> str:
-        """Xero's deep link: the short code picks the organisation, whichever the person had open."""
+        """Return Xero's deep link: its short code selects the organisation, whichever the person
+        had open.
+        """
         try:
             record = UUID(str(data.get("resource_id", "")))
         except ValueError:
             return ""
-        return scope.build_xero_url(connection, self.page(connection, record, data))
+        return scope.build_xero_url(connection, self.record_path(connection, record, data))
 
-    def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
-        """Of this record at Xero."""
+    def record_path(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
+        """Return the path of this record's page at Xero."""
         raise NotImplementedError
 
 
-class _OfDocuments(_XeroEvent):
-    def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
-        """A webhook does not say whether it is about an invoice or a bill; the local copy knows."""
-        kind = data.get("type")
-        if kind not in {"ACCREC", "ACCPAY"}:
-            known = Invoice.objects.filter(connection=connection, xero_id=record)
-            kind = known.values_list("type", flat=True).first()
-        return scope.build_document_path(str(kind or "ACCREC"), record)
+class _DocumentTrigger(_XeroEvent):
+    def record_path(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
+        """Return the page of the invoice or bill; a webhook does not say which of them it is."""
+        type = data.get("type")
+        if type not in {"ACCREC", "ACCPAY"}:
+            invoices = Invoice.objects.filter(connection=connection, xero_id=record)
+            type = invoices.values_list("type", flat=True).first()
+        return scope.build_document_path(str(type or "ACCREC"), record)
 
 
-def _sample(category: str) -> Data:
+def _build_sample(category: str) -> Data:
     return {
         "category": category,
         "type": "UPDATE",
@@ -87,12 +92,12 @@ def _sample(category: str) -> Data:
     }
 
 
-class InvoiceEvent(_OfDocuments):
+class InvoiceEvent(_DocumentTrigger):
     key = "xero/invoice-event"
     title = "An invoice or bill changes"
     description = "Starts when Xero reports that an invoice or a bill was created or updated."
     category = "INVOICE"
-    sample = _sample("INVOICE")
+    sample = _build_sample("INVOICE")
 
 
 class ContactEvent(_XeroEvent):
@@ -100,9 +105,9 @@ class ContactEvent(_XeroEvent):
     title = "A contact changes"
     description = "Starts when Xero reports that a contact was created or updated."
     category = "CONTACT"
-    sample = _sample("CONTACT")
+    sample = _build_sample("CONTACT")
 
-    def page(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
+    def record_path(self, connection: Connection, record: UUID, data: Mapping[str, Any]) -> str:
         return scope.build_contact_path(record)
 
 
@@ -118,8 +123,8 @@ STATUSES = [
 ]
 
 
-class DocumentForm(forms.Form):
-    """Which invoices and bills."""
+class DocumentTriggerForm(forms.Form):
+    """The choice of invoices and bills that start the workflow."""
 
     documents = forms.ChoiceField(label="For", choices=DOCUMENTS, initial="any")
     over = forms.DecimalField(
@@ -130,15 +135,16 @@ class DocumentForm(forms.Form):
         decimal_places=2,
         help_text="In the document’s own currency. Empty: any total.",
     )
-    own = _own()
+    own = _own_changes_field()
 
 
-class StatusForm(DocumentForm):
+class StatusForm(DocumentTriggerForm):
     status = forms.ChoiceField(label="When it becomes", choices=STATUSES, initial="any")
 
 
-class OverdueForm(DocumentForm):
-    own = None  # type: ignore[assignment]  # so Django drops it: time makes a document overdue, whoever made it
+class OverdueForm(DocumentTriggerForm):
+    # None makes Django drop the field: time makes a document overdue, not a workflow.
+    own = None  # type: ignore[assignment]
     days = forms.IntegerField(
         label="Days after its due date",
         min_value=1,
@@ -148,36 +154,38 @@ class OverdueForm(DocumentForm):
     )
 
 
-class _Document(_OfDocuments):
-    """Knows the invoice: `event.details` is as xero/sync/changes.py says."""
+class _DocumentChange(_DocumentTrigger):
+    """The base of triggers with an invoice's figures; xero/sync/changes.py describes
+    `event.details`.
+    """
 
-    form = DocumentForm
+    form = DocumentTriggerForm
     category = changes.CATEGORY
 
     def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
-        told, over = event.details, settings.get("over")
+        details, over = event.details, settings.get("over")
         return (
-            settings.get("documents", "any") in {"any", told["type"]}
-            and (over is None or told["total"] > Decimal(str(over)))
-            and self.has_happened(told, settings)
+            settings.get("documents", "any") in {"any", details["type"]}
+            and (over is None or details["total"] > Decimal(str(over)))
+            and self.has_happened(details, settings)
         )
 
-    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
-        """Whether this is the change that the trigger is about."""
+    def has_happened(self, details: Data, settings: Mapping[str, Any]) -> bool:
+        """Return whether this is the change that the trigger is about."""
         raise NotImplementedError
 
     def data(self, event: Event) -> Data:
         before = {"previous_status": "", "previous_amount_due": None}
-        told: Data = event.details
-        return super().data(event) | before | told
+        details: Data = event.details
+        return super().data(event) | before | details
 
     def subject(self, data: Mapping[str, Any]) -> str:
         return str(data.get("number") or data.get("contact") or "")
 
 
-def _document_sample(**changed: Any) -> Data:
+def _build_document_sample(**changed: Any) -> Data:
     return (
-        _sample(changes.CATEGORY)
+        _build_sample(changes.CATEGORY)
         | {
             "previous_status": "AUTHORISED",
             "previous_amount_due": Decimal("1200.00"),
@@ -198,65 +206,70 @@ def _document_sample(**changed: Any) -> Data:
     )
 
 
-def _became(told: Data, status: str) -> bool:
-    return bool(told["status"] == status != told.get("previous_status"))
+def _has_become(details: Data, status: str) -> bool:
+    return bool(details["status"] == status != details.get("previous_status"))
 
 
-class InvoiceStatus(_Document):
+class InvoiceStatus(_DocumentChange):
     key = "xero/invoice-status"
     title = "An invoice or bill gets another status"
     description = (
         "Starts when one is entered, submitted, approved, paid or voided, with its figures."
     )
     form = StatusForm
-    sample = _document_sample(previous_status="DRAFT")
+    sample = _build_document_sample(previous_status="DRAFT")
 
-    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
+    def has_happened(self, details: Data, settings: Mapping[str, Any]) -> bool:
         wanted = settings.get("status", "any")
-        return _became(told, str(told["status"] if wanted == "any" else wanted))
+        return _has_become(details, str(details["status"] if wanted == "any" else wanted))
 
 
-class InvoiceApproved(_Document):
+class InvoiceApproved(_DocumentChange):
     key = "xero/invoice-approved"
     title = "An invoice or bill is approved"
     description = "Starts when one begins to await payment, with its figures."
-    sample = _document_sample(previous_status="SUBMITTED")
+    sample = _build_document_sample(previous_status="SUBMITTED")
 
-    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
-        """Going back from paid, when a payment is removed, is no approval."""
-        return _became(told, "AUTHORISED") and told.get("previous_status") != "PAID"
+    def has_happened(self, details: Data, settings: Mapping[str, Any]) -> bool:
+        """Return whether it was approved; going back from paid, when a payment is removed, is no
+        approval.
+        """
+        return _has_become(details, "AUTHORISED") and details.get("previous_status") != "PAID"
 
 
-class InvoicePaid(_Document):
+class InvoicePaid(_DocumentChange):
     key = "xero/invoice-paid"
     title = "An invoice or bill is paid"
     description = "Starts when nothing is left to pay of one, with its figures."
-    sample = _document_sample(status="PAID", amount_due=Decimal("0.00"))
+    sample = _build_document_sample(status="PAID", amount_due=Decimal("0.00"))
 
-    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
-        return _became(told, "PAID")
+    def has_happened(self, details: Data, settings: Mapping[str, Any]) -> bool:
+        return _has_become(details, "PAID")
 
 
-class AmountDueChanged(_Document):
+class AmountDueChanged(_DocumentChange):
     key = "xero/amount-due-changed"
     title = "What is due of an invoice or bill changes"
     description = "Starts with each part payment, credit or correction of one that awaits payment."
-    sample = _document_sample(amount_due=Decimal("700.00"))
+    sample = _build_document_sample(amount_due=Decimal("700.00"))
 
-    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
-        """Approval makes an amount due, and voiding ends it; neither is what is meant."""
-        if "previous_amount_due" not in told or told["previous_amount_due"] == told["amount_due"]:
+    def has_happened(self, details: Data, settings: Mapping[str, Any]) -> bool:
+        """Return whether the amount due changed, other than by approval or voiding."""
+        if (
+            "previous_amount_due" not in details
+            or details["previous_amount_due"] == details["amount_due"]
+        ):
             return False
-        return {told["status"], told["previous_status"]} <= {"AUTHORISED", "PAID"}
+        return {details["status"], details["previous_status"]} <= {"AUTHORISED", "PAID"}
 
 
-class InvoiceOverdue(_Document):
+class InvoiceOverdue(_DocumentChange):
     key = overdue.TRIGGER
     title = "An invoice or bill is overdue"
     description = "Starts once for each that still awaits payment so many days after its due date."
     form = OverdueForm
     category = overdue.CATEGORY
-    sample = _document_sample(days=7)
+    sample = _build_document_sample(days=7)
 
-    def has_happened(self, told: Data, settings: Mapping[str, Any]) -> bool:
-        return bool(told["days"] == settings["days"])
+    def has_happened(self, details: Data, settings: Mapping[str, Any]) -> bool:
+        return bool(details["days"] == settings["days"])

@@ -1,4 +1,4 @@
-"""Xero's own addresses."""
+"""The addresses of Xero's pages and webhooks."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Xero's webhooks: the receiver, and how a delivery's body reads (facts: xero developer docs,
+"""Xero's webhooks: the receiver, and the parsing of a delivery's body (Xero developer docs,
 Webhooks overview).
 """
 
@@ -29,50 +29,50 @@ from xero.models import SequenceGap
 TYPES = frozenset({"CREATE", "UPDATE"})
 GAPS_SHOWN = 20
 LARGEST_DELIVERY = 2_621_440  # bytes; a thousand events take a tenth of it, and forms may hold more
-MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?\Z")
+EVENT_DATE = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?\Z")
 
 
 @mark_for_machines
 @csrf_exempt
 @require_POST
 def receive(request: HttpRequest) -> HttpResponse:
-    """Verify over the raw bytes, store, answer. 200 means: it is on disk. The body is parsed later,
-    elsewhere.
+    """Verify the signature of the raw bytes, store them and answer; 200 means that they are on
+    disk.
     """
     began = time.perf_counter()
     try:
         body = request.body
     except RequestDataTooBig:
-        return _empty(413)
+        return _build_empty_answer(413)
     if len(body) > LARGEST_DELIVERY:
-        return _empty(413)
+        return _build_empty_answer(413)
     try:
         if not is_signed(body, request.META.get("HTTP_X_XERO_SIGNATURE", "")):
             receiver.refusals.add("xero")
-            return _empty(401)
+            return _build_empty_answer(401)
         receiver.store("xero", body, began=began)
     except (Error, TooSlow):  # not on disk: Xero must send it again
-        return _empty(503)
-    return _empty(200)
+        return _build_empty_answer(503)
+    return _build_empty_answer(200)
 
 
 def is_signed(body: bytes, signature: str) -> bool:
-    """Whether the signature is base64 of HMAC-SHA256 of these bytes under any of the configured
+    """Return whether the signature is base64 of the body's HMAC-SHA256 under any of the configured
     keys.
     """
     try:
-        given = base64.b64decode(signature, validate=True)
+        digest = base64.b64decode(signature, validate=True)
     except (binascii.Error, ValueError):
         return False
     # All keys are tried, so that the time does not tell which one matched.
     matches = [
-        hmac.compare_digest(hmac.new(key.encode(), body, hashlib.sha256).digest(), given)
+        hmac.compare_digest(hmac.new(key.encode(), body, hashlib.sha256).digest(), digest)
         for key in settings.XERO_WEBHOOK_KEYS
     ]
     return any(matches)
 
 
-def _empty(status: int) -> HttpResponse:
+def _build_empty_answer(status: int) -> HttpResponse:
     response = HttpResponse(b"", status=status)
     del response["Content-Type"]  # Xero fails a delivery whose answer looks like a body
     response["Content-Length"] = "0"  # else the server sends an empty body in chunks
@@ -80,24 +80,30 @@ def _empty(status: int) -> HttpResponse:
 
 
 class XeroWebhooks:
-    """Reads delivery bodies. `resourceUrl` is never used: addresses are built from category and id."""
+    """The parser of delivery bodies. `resourceUrl` is never used: addresses are built from category
+    and id.
+    """
 
     def parse(self, body: bytes) -> list[ReportedEvent | UnusableEvent]:
-        document = _loads(body)
+        document = _decode(body)
         if not isinstance(document, dict) or not isinstance(document.get("events"), list):
             raise UnparsableDelivery("The body is not an object with a list of events.")
-        return [_event(item) for item in document["events"]]
+        return [_parse_event(item) for item in document["events"]]
 
     def gaps(self) -> list[Gap]:
-        found = SequenceGap.objects.order_by("-found_at", "-first")[:GAPS_SHOWN]
+        gaps = SequenceGap.objects.order_by("-found_at", "-first")[:GAPS_SHOWN]
         return [
-            Gap(one.first, one.last, one.found_at, one.caught_up_at, one.closed_at) for one in found
+            Gap(gap.first, gap.last, gap.found_at, gap.caught_up_at, gap.closed_at) for gap in gaps
         ]
 
 
-def _loads(body: bytes) -> Any:
+def _decode(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        return json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_refuse_duplicates,
+            parse_constant=_refuse_constant,
+        )
     except UnicodeDecodeError as error:
         raise UnparsableDelivery("The body is not UTF-8.") from error
     except RecursionError as error:
@@ -106,29 +112,29 @@ def _loads(body: bytes) -> Any:
         raise UnparsableDelivery(f"The body is not JSON: {str(error)[:200]}") from error
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
         raise ValueError("a key stands twice in one object")
-    return found
+    return values
 
 
-def _refuse(constant: str) -> Any:
+def _refuse_constant(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _event(item: Any) -> ReportedEvent | UnusableEvent:
+def _parse_event(item: Any) -> ReportedEvent | UnusableEvent:
     text = json.dumps(item)[:2000]
     if not isinstance(item, dict):
         return UnusableEvent("not an object", "", text)
     tenant = str(item.get("tenantId"))[:100]
     try:
         event = ReportedEvent(
-            tenant_id=_uuid(item, "tenantId"),
-            category=_word(item, "eventCategory", 30),
-            type=_word(item, "eventType", 20),
-            resource_id=_uuid(item, "resourceId"),
-            occurred_at=moment(item.get("eventDateUtc")),
+            tenant_id=_read_uuid(item, "tenantId"),
+            category=_read_word(item, "eventCategory", 30),
+            type=_read_word(item, "eventType", 20),
+            resource_id=_read_uuid(item, "resourceId"),
+            occurred_at=parse_event_date(item.get("eventDateUtc")),
         )
     except ValueError as error:
         return UnusableEvent(str(error)[:100], tenant, text)
@@ -137,7 +143,7 @@ def _event(item: Any) -> ReportedEvent | UnusableEvent:
     return event
 
 
-def _uuid(item: dict[str, Any], key: str) -> UUID:
+def _read_uuid(item: dict[str, Any], key: str) -> UUID:
     value = item.get(key)
     if not isinstance(value, str) or len(value) != 36:
         raise ValueError(f"{key} is not a UUID")
@@ -147,7 +153,7 @@ def _uuid(item: dict[str, Any], key: str) -> UUID:
         raise ValueError(f"{key} is not a UUID") from error
 
 
-def _word(item: dict[str, Any], key: str, longest: int) -> str:
+def _read_word(item: dict[str, Any], key: str, longest: int) -> str:
     value = item.get(key)
     if (
         not isinstance(value, str)
@@ -159,16 +165,16 @@ def _word(item: dict[str, Any], key: str, longest: int) -> str:
     return value.upper()
 
 
-def moment(value: Any) -> datetime:
-    """`eventDateUtc`: ISO with milliseconds and without Z, in UTC. Digits past microseconds are
+def parse_event_date(value: Any) -> datetime:
+    """Parse `eventDateUtc`: ISO with milliseconds, in UTC without a Z. Digits past microseconds are
     dropped.
     """
-    if not isinstance(value, str) or not (match := MOMENT.match(value)):
+    if not isinstance(value, str) or not (match := EVENT_DATE.match(value)):
         raise ValueError("eventDateUtc is not a date")
     if match[1] and len(match[1]) > 7:
         value = value.replace(match[1], match[1][:7])
-    found = datetime.fromisoformat(value)
+    instant = datetime.fromisoformat(value)
     try:
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except OverflowError as error:
         raise ValueError("eventDateUtc is out of range") from error

@@ -15,7 +15,7 @@ from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from workflows.models import Workflow
 from xero.fields import TrackingField
-from xero.forms import LineForm, LinesField
+from xero.line_forms import LineForm, LinesField
 
 pytestmark = pytest.mark.django_db
 NEW = "/northwind/workflows/new/"

@@ -114,7 +114,7 @@ def _furnished(sandbox: SandboxProcess, environment: dict[str, str], log: Path) 
     agency = make_agency("Northwind Books", slug="northwind", owner=owner)
     workspace = make_workspace(agency, "Harbour Café", slug="harbour-cafe")
     connection = link(sandbox, workspace)
-    sync_schedule.begin(connection)
+    sync_schedule.start_reading(connection)
     read_all(connection)
     database.cursor().execute("DELETE FROM django_q_ormq")  # every wake-up until now is lost
     return Place(sandbox, environment, owner, agency, workspace, connection, log)

@@ -40,7 +40,7 @@ CHANGED = "/Date(1795167600000+0000)/"
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace)
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     Ledger.objects.update(base_currency="NZD")
     return found
 
@@ -96,9 +96,9 @@ def test_every_page_shows_any_record(kind: str, as_member: Client, connection: C
         body = record | {id_field: str(xero_id), "UpdatedDateUTC": CHANGED}
         if kind == "invoices":
             body["Type"] = "ACCREC"
-        if not KINDS[kind].rows([body])[0]:
+        if not KINDS[kind].map_bodies([body])[0]:
             return
-        upsert.take_in(connection, kind, [body])
+        upsert.store_records(connection, kind, [body])
         place = "/northwind/harbour-cafe"
         paths = [f"{kind}/{xero_id}/", f"{kind}/", f"{kind}/?q=a", f"{kind}/export/"]
         if kind == "invoices":

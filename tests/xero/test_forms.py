@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xero import days
-from xero.fields import AmountField, DayField, TextField, TrackingField, WordsField
-from xero.forms import CreateContactForm, CreateInvoiceForm, CreatePaymentForm, LineForm
+from xero.fields import ExactAmountField, RelativeDayField, TextField, TrackingField, WordsField
+from xero.forms import CreateContactForm, CreateInvoiceForm, CreatePaymentForm
+from xero.line_forms import LineForm
 
 ID = "d3b1c1f4-6d0e-4a53-9f0c-2f7d5f1b2a10"
 LINE = {"description": "Consulting", "quantity": "1", "unit_amount": "10"}
@@ -34,7 +35,7 @@ LINE = {"description": "Consulting", "quantity": "1", "unit_amount": "10"}
     ],
 )
 def test_amount_is_exact(given_: Any, amount: str) -> None:
-    found = AmountField().clean(given_)
+    found = ExactAmountField().clean(given_)
     assert isinstance(found, Decimal)
     assert found == Decimal(amount)
     assert not found.is_signed() or found < 0
@@ -93,7 +94,7 @@ def test_amount_never_breaks(text: str) -> None:
     ],
 )
 def test_day_counts_from_another(text: str, day: date) -> None:
-    found = DayField().clean(text)
+    found = RelativeDayField().clean(text)
     assert isinstance(found, days.Day)
     assert found.on(date(2026, 11, 15)) == day
 
@@ -236,7 +237,7 @@ def test_words_are_split_checked_and_once() -> None:
 def test_xeros_words_stand_at_their_fields() -> None:
     form = CreateInvoiceForm({"contact_id": ID, "lines": [LINE]})
     assert form.is_valid()
-    form.take_refusal(
+    form.add_refusal(
         ["Invoice # must be unique.", "Account code must be specified", "The moon is full."]
     )
     assert {name: list(errors) for name, errors in form.errors.items()} == {

@@ -66,7 +66,7 @@ def organisation(workspace: Workspace, name: str, zone: str) -> Connection:
     found = make_connection(
         workspace, name=name, grant=grant, details={"currency": "NZD", "timezone": zone}
     )
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     Ledger.objects.filter(pk=found.pk).update(
         base_currency="NZD", finished_at=NOW, first_finished_at=NOW
     )
@@ -75,7 +75,7 @@ def organisation(workspace: Workspace, name: str, zone: str) -> Connection:
 
 def due_yesterday_in_new_york(connection: Connection) -> dict[str, Any]:
     body = invoice(str(uuid4())[:8], DueDateString="2026-11-28T00:00:00")
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     return body
 
 
@@ -133,7 +133,7 @@ def test_days_overdue_are_the_organisations_whoever_looks(
 
 def contact_of(connection: Connection, body: dict[str, Any]) -> str:
     contact = body["Contact"] | {"UpdatedDateUTC": body["UpdatedDateUTC"]}
-    upsert.take_in(connection, "contacts", [contact])
+    upsert.store_records(connection, "contacts", [contact])
     return str(contact["ContactID"])
 
 
@@ -154,7 +154,7 @@ def test_what_is_due_today_is_not_overdue_where_it_is_still_today(
 ) -> None:
     for connection in (auckland, new_york):
         body = invoice(str(uuid4())[:8], DueDateString="2026-11-29T00:00:00")
-        upsert.take_in(connection, "invoices", [body])
+        upsert.store_records(connection, "invoices", [body])
     context = as_member.get(f"{HERE}/receivables/?by=invoice").context
     assert {row.organisation.name: row.overdue for row, _ in context["rows"]} == {
         "First": Decimal(115),
@@ -176,7 +176,7 @@ def test_overdue_trigger_waits_for_the_organisations_morning(
             connection, overdue.TRIGGER, since=NOW - timedelta(days=9), days=2, documents="ACCREC"
         )
         due_yesterday_in_new_york(connection)
-    overdue.announce()
+    overdue.announce_overdue()
     assert list(Event.objects.values_list("connection__name", flat=True)) == ["First"]
 
 

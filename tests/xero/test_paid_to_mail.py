@@ -38,7 +38,7 @@ def connection(workspace: Workspace, sandbox_process: SandboxProcess, settings: 
     """With its ledger read."""
     fresh(sandbox_process, settings)
     found = link(sandbox_process, workspace)
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     read_all(found)
     return found
 
@@ -62,7 +62,7 @@ def pay(sandbox: SandboxProcess, connection: Connection, paid: Invoice) -> None:
         Stale.objects.update(at=timezone.now() - timedelta(seconds=5))
         Ledger.objects.update(refreshed_at=None)
         sync.run_ledger(connection.pk)
-        changes.announce()
+        changes.announce_changes()
         runner.run_lane(connection.pk)
 
 

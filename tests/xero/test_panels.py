@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 def test_connection_says_how_the_first_read_goes(as_admin: Client, workspace: Workspace) -> None:
     connection = make_connection(workspace)
-    sync_schedule.begin(connection)
+    sync_schedule.start_reading(connection)
     ledger = Ledger.objects.get(pk=connection.pk)
     Part.objects.create(ledger=ledger, kind="invoices", running=True, done=3000, total=10000)
     listed = as_admin.get("/northwind/harbour-cafe/connections/").content.decode()

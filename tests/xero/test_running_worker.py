@@ -79,7 +79,7 @@ def place(
                 days=30
             )  # nothing from before that is recovered
             connection.save(update_fields=["connected_at"])
-            sync_schedule.begin(connection)
+            sync_schedule.start_reading(connection)
             read_all(connection)
             place = Place(sandbox, connection, environment | xero)
             with worker(place.environment, tmp_path_factory.mktemp("worker") / "worker.log"):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xero.sandbox.accounting import amounts as xero_amounts
-from xero.totals import line_amount, totals
+from xero.totals import compute_line_amount, compute_totals
 
 RATES = {
     "OUTPUT2": Decimal(15),
@@ -50,7 +50,7 @@ def test_totals_are_those_of_the_sandbox(
         tax = xero_amounts.tax_on(found.line_amount, RATES[str(line["tax_type"])], amounts_are)
         expected.append((found.line_amount, tax, found.discount))
     theirs = xero_amounts.totals(expected, amounts_are)
-    ours = totals(lines, RATES, amounts_are)
+    ours = compute_totals(lines, RATES, amounts_are)
     assert (ours.sub_total, ours.total) == (theirs.sub_total, theirs.total)
     assert sum(ours.taxes.values(), Decimal(0)) == theirs.total_tax
 
@@ -60,7 +60,7 @@ def test_tax_is_rounded_per_line_as_in_xeros_rounding_guide() -> None:
         {"unit_amount": Decimal(price), "tax_type": "OUTPUT2"}
         for price in ("25.06", "25.61", "25.63")
     ]
-    found = totals(lines, RATES, "Exclusive")
+    found = compute_totals(lines, RATES, "Exclusive")
     assert (found.sub_total, found.taxes, found.total) == (
         Decimal("76.30"),
         {"OUTPUT2": Decimal("11.44")},
@@ -85,9 +85,11 @@ def test_line_is_rounded_half_up_to_cents(
 ) -> None:
     values = {"quantity": quantity, "unit_amount": price, "discount_rate": discount}
     line = {name: None if value is None else Decimal(value) for name, value in values.items()}
-    assert line_amount(line) == Decimal(amount)
+    assert compute_line_amount(line) == Decimal(amount)
 
 
 def test_unknown_rate_is_said_and_not_guessed() -> None:
-    found = totals([{"unit_amount": Decimal(10), "tax_type": "NEW"}, None], RATES, "Exclusive")
+    found = compute_totals(
+        [{"unit_amount": Decimal(10), "tax_type": "NEW"}, None], RATES, "Exclusive"
+    )
     assert (found.complete, found.total, found.lines[1]) == (False, Decimal("10.00"), None)

@@ -17,7 +17,7 @@ from connections.models import Delivery, Event, Refusal, StrayEvent
 from connections.webhooks import fan_out, receiver
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
-from xero.webhooks import LARGEST_DELIVERY, XeroWebhooks, moment
+from xero.webhooks import LARGEST_DELIVERY, XeroWebhooks, parse_event_date
 
 URL = "/webhooks/xero/"
 KEY = "a-webhook-key-for-tests"
@@ -301,7 +301,7 @@ MOMENTS = {
 
 @pytest.mark.parametrize(("text", "expected"), MOMENTS.items())
 def test_moment_reads_xeros_dates_as_utc(text: str, expected: datetime) -> None:
-    assert moment(text) == expected
+    assert parse_event_date(text) == expected
 
 
 def test_parse_compares_types_without_regard_to_case() -> None:

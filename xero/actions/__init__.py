@@ -1,4 +1,4 @@
-"""What a step or a page can do at Xero. One definition each: key, form, run."""
+"""The actions that steps and pages run at Xero, each one definition: key, form and run."""
 
 from xero.actions.contacts import CreateContact
 from xero.actions.invoices import CreateInvoice

@@ -1,5 +1,5 @@
-"""What Xero's actions share: whose budget they spend, whether the grant allows them, reading once
-for equal inputs.
+"""The base of Xero's actions: rate limits by purpose, consent checks, and one read for equal
+inputs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,36 +22,36 @@ from connections.integrations import (
 from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.workspaces.models import Agency
-from xero.actions import known
+from xero.actions import reference_checks
 from xero.api import rate_limits, scopes
-from xero.api.client import Client, client_for
+from xero.api.client import XeroClient, client_for
 
 IDS_A_CALL = 40  # Xero's own advice; the address would grow too long
 T = TypeVar("T")
 
 
 class XeroAction(Action):
-    """Raises or returns what connections.errors names; a call that must wait makes the rest of its
-    wave wait too.
+    """The base of every action at Xero.
 
-    One that reads defines `fetch`, and `output` where each step picks its own from what was
-    fetched.
+    It raises or returns the errors of connections.errors; a call that must wait makes the later
+    ones of its wave wait too. An action that reads defines `fetch`, and `output` where each step
+    picks its own part of what was fetched.
     """
 
     cost = Cost(Decimal(1), Decimal(1))  # batched too: only equal reads are shared
     together = 1
     names: ClassVar[
-        Mapping[str, known.Naming]
+        Mapping[str, reference_checks.Naming]
     ] = {}  # fields that name a record of the organisation
 
     def wrong_for(
         self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
     ) -> Iterable[tuple[str, str]]:
-        return known.wrong(connections, self.named(given))
+        return reference_checks.list_problems(connections, self.named(given))
 
-    def named(self, given: Mapping[str, Any]) -> Iterable[known.Named]:
-        """The records that raw input names as they stand."""
-        return known.fixed(given, self.names)
+    def named(self, given: Mapping[str, Any]) -> Iterable[reference_checks.NamedRecord]:
+        """List the records that raw input names outright."""
+        return reference_checks.list_named_records(given, self.names)
 
     def outcome(self, call: Call, data: Data) -> Outcome:
         return self.run_many([call], [data])[0]
@@ -61,11 +61,9 @@ class XeroAction(Action):
         return [refusal] * len(calls) if refusal else self.run_allowed(calls, rows)
 
     def refusal(self, call: Call) -> Outcome | None:
-        """Why the grant does not allow this. Only this action waits for a new consent, nothing else
-        of the lane.
-        """
+        """Return the outcome where the grant does not allow this action; None where it does."""
         try:
-            scopes.require(self, connection_of(call))
+            scopes.require_scopes(self, connection_of(call))
         except errors.NeedsConsent as error:
             if call.user is not None:
                 return Failed(error.code, str(error))
@@ -76,7 +74,7 @@ class XeroAction(Action):
         return repr(data)
 
     def fetch(self, call: Call, data: Data) -> Data:
-        """Read once for all of a wave with the same `read_key`."""
+        """Read the data once for all steps of a wave with the same `read_key`."""
         raise NotImplementedError
 
     def output(self, fetched: Data, data: Data) -> Data:
@@ -87,23 +85,23 @@ class XeroAction(Action):
         return self.output(self.fetch(call, data), data)
 
     def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
-        """Whatever reads the same is read once."""
+        """Run the steps, reading only once for those with the same `read_key`."""
         fetched: dict[str | None, Outcome] = {}
         waiting: Outcome | None = None
         for call, data in zip(calls, rows, strict=True):
             key = self.read_key(data)
             if key not in fetched:
-                fetched[key] = waiting or self._fetched(call, data)
+                fetched[key] = waiting or self._try_fetch(call, data)
                 waiting = fetched[key] if _is_tenant_wide(fetched[key]) else None
-        return [self._told(fetched[self.read_key(data)], data) for data in rows]
+        return [self._finish(fetched[self.read_key(data)], data) for data in rows]
 
-    def _fetched(self, call: Call, data: Data) -> Outcome:
+    def _try_fetch(self, call: Call, data: Data) -> Outcome:
         try:
             return Done(self.fetch(call, data))
         except errors.ProviderError as error:
             return outcome_of(error)
 
-    def _told(self, outcome: Outcome, data: Data) -> Outcome:
+    def _finish(self, outcome: Outcome, data: Data) -> Outcome:
         return Done(self.output(outcome.output, data)) if isinstance(outcome, Done) else outcome
 
 
@@ -112,26 +110,29 @@ def connection_of(call: Call) -> Connection:
     return call.connection
 
 
-def client(call: Call) -> Client:
-    return client_for(connection_of(call), purpose=purpose(call.user is not None))
+def client_of(call: Call) -> XeroClient:
+    return client_for(connection_of(call), purpose=purpose_of(call.user is not None))
 
 
-def purpose(by_person: bool) -> str:
+def purpose_of(by_person: bool) -> str:
     return rate_limits.PAGE if by_person else rate_limits.WORK
 
 
-def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+def split_chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-def given(**values: Any) -> dict[str, Any]:
-    """Those of the values that say something."""
+def without_empty(**values: Any) -> dict[str, Any]:
+    """Return the values that are not empty."""
     return {name: value for name, value in values.items() if value not in (None, "", [], {})}
 
 
-def quoted(text: str) -> str:
-    """A text inside a `where` of Xero's, which knows no way to write a quotation mark."""
+def quote_text(text: str) -> str:
+    """Quote a text for a `where` of Xero's, which has no way to escape a quotation mark.
+
+    Raises errors.Invalid for a text that cannot be quoted.
+    """
     if '"' in text or "\\" in text:
         raise errors.Invalid(["Xero cannot search for a text with quotation marks or backslashes."])
     return f'"{text}"'

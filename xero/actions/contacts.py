@@ -1,5 +1,7 @@
-"""Creating contacts. Their names are unique among the active ones: looked for before sending, and
-found again by.
+"""The action that creates contacts.
+
+Names are unique among the active contacts of an organisation: they are looked up before sending,
+and a contact whose answer was lost is found by its name.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,14 +13,14 @@ from connections.integrations import Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writes.writers import Draft, Found, Made
 from xero import forms
-from xero.actions import known, samples
-from xero.actions.base import chunks, connection_of, given
+from xero.actions import reference_checks, samples
+from xero.actions.base import connection_of, split_chunks, without_empty
 from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter
 from xero.api import scopes
 from xero.names import name_key
 from xero.records.fields import read_objects, read_text
 from xero.records.master_data import parse_contact
-from xero.sync.contact_names import contacts_called
+from xero.sync.contact_names import list_contacts_by_name
 from xero.sync.mapping import CONTACTS
 
 NAMES_A_CALL = 20  # in one `where`; the address would grow too long
@@ -39,7 +41,7 @@ class ContactWriter(XeroWriter):
     def drafts(
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
-        taken = self._named(
+        taken = self._read_by_name(
             connection_of(calls[0]), [row["name"] for row in rows], calls[0].user is not None
         )
         drafts: list[Draft | Outcome] = []
@@ -48,7 +50,7 @@ class ContactWriter(XeroWriter):
                 message = TAKEN.format(data["name"])
                 drafts.append(Failed("duplicate", message, status=200, existing=record))
             else:
-                drafts.append(Draft(id, data["name"], contact_body(data)))
+                drafts.append(Draft(id, data["name"], build_contact_body(data)))
         return drafts
 
     def is_about(self, sent: Data, record: Data) -> bool:
@@ -61,47 +63,46 @@ class ContactWriter(XeroWriter):
     def look_up(
         self, connection: Connection, calls: Sequence[Call], *, by_person: bool
     ) -> dict[UUID, Found]:
-        """Before sending there was no active contact of this name, so one that is there now is the
-        one.
-        """
-        there = self._named(connection, [call.body["Name"] for call in calls], by_person)
-        found = {call.pk: there.get(name_key(call.body["Name"])) for call in calls}
-        return {pk: self.made(record) if record else None for pk, record in found.items()}
+        """Find the contacts that lost calls created, by their names."""
+        # Nothing is sent while an active contact has the name, so one that has it now is ours.
+        contacts = self._read_by_name(connection, [call.body["Name"] for call in calls], by_person)
+        records = {call.pk: contacts.get(name_key(call.body["Name"])) for call in calls}
+        return {pk: self.made(record) if record else None for pk, record in records.items()}
 
     def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
-        record = self._named(call.connection, [named], by_person).get(name_key(named))
+        record = self._read_by_name(call.connection, [named], by_person).get(name_key(named))
         return self.made(record) if record else None
 
-    def _named(
+    def _read_by_name(
         self, connection: Connection, names: Iterable[str], by_person: bool
     ) -> dict[str, Data]:
-        """Active contacts of these names, by the key of the name.
+        """Return the active contacts of these names by the key of the name.
 
-        Xero compares letter by letter: asked for are also the spellings with other blanks that the
-        local copy knows.
+        Xero compares names letter by letter, so the spellings with other blanks in the local copy
+        are looked up as well.
         """
-        found: dict[str, Data] = {}
-        given = [name for name in names if name]
+        contacts: dict[str, Data] = {}
+        typed_names = [name for name in names if name]
         spelt = (
-            contacts_called(connection, given)
+            list_contacts_by_name(connection, typed_names)
             .filter(status="ACTIVE")
             .values_list("name", flat=True)
         )
-        unique = list(dict.fromkeys([*given, *spelt]))
-        plain = [name for name in unique if '"' not in name and "\\" not in name]
-        asked: list[dict[str, str | int]] = [
+        spellings = list(dict.fromkeys([*typed_names, *spelt]))
+        quotable = [name for name in spellings if '"' not in name and "\\" not in name]
+        searches: list[dict[str, str | int]] = [
             {"where": " OR ".join(f'Name=="{name}"' for name in chunk)}
-            for chunk in chunks(plain, NAMES_A_CALL)
+            for chunk in split_chunks(quotable, NAMES_A_CALL)
         ]
-        asked += [{"searchTerm": name} for name in unique if name not in plain]
+        searches += [{"searchTerm": name} for name in spellings if name not in quotable]
         client = self.client(connection, by_person)
-        for params in asked:
+        for params in searches:
             answer = client.get("/Contacts", params={**params, "page": 1, "pageSize": 1000})
             for body in read_objects(answer, "Contacts"):
                 contact = parse_contact(body)
                 if contact.status == "ACTIVE":
-                    found.setdefault(name_key(contact.name), dict(body))
-        return found
+                    contacts.setdefault(name_key(contact.name), dict(body))
+        return contacts
 
 
 class CreateContact(WriteAction):
@@ -113,13 +114,15 @@ class CreateContact(WriteAction):
     cost = Cost(Decimal(2), Decimal(1) / NAMES_A_CALL + Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.CONTACT
     always = samples.ALWAYS_IN_CONTACT
-    names = dict.fromkeys(("sales_account_code", "purchases_account_code"), known.ACCOUNT)
+    names = dict.fromkeys(
+        ("sales_account_code", "purchases_account_code"), reference_checks.ACCOUNT
+    )
     writer = ContactWriter()
 
 
-def contact_body(data: Data) -> Data:
-    """Xero's JSON of the cleaned CreateContactForm."""
-    address = given(
+def build_contact_body(data: Data) -> Data:
+    """Build Xero's JSON from the cleaned CreateContactForm."""
+    address = without_empty(
         AddressLine1=data["address_line_1"],
         AddressLine2=data["address_line_2"],
         City=data["city"],
@@ -132,7 +135,7 @@ def contact_body(data: Data) -> Data:
         for kind, field in (("DEFAULT", "phone"), ("MOBILE", "mobile"))
         if data[field]
     ]
-    return given(
+    return without_empty(
         Name=data["name"],
         FirstName=data["first_name"],
         LastName=data["last_name"],
@@ -148,10 +151,12 @@ def contact_body(data: Data) -> Data:
         AccountsPayableTaxType=data["purchases_tax_type"],
         Phones=phones,
         Addresses=[{"AddressType": "STREET", **address}] if address else [],
-        PaymentTerms=given(Sales=_terms(data, "sales"), Bills=_terms(data, "bills")),
+        PaymentTerms=without_empty(
+            Sales=_build_terms(data, "sales"), Bills=_build_terms(data, "bills")
+        ),
     )
 
 
-def _terms(data: Data, kind: str) -> Data:
+def _build_terms(data: Data, kind: str) -> Data:
     terms = data[f"{kind}_terms"]
     return {"Day": data[f"{kind}_terms_day"], "Type": terms} if terms else {}

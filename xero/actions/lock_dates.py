@@ -1,8 +1,8 @@
-"""Lock dates: Xero changes nothing that is dated on or before them (facts 4.6), so it is not asked
-to.
+"""Lock dates: Xero changes nothing that is dated on or before them (facts 4.6).
 
-One check for pages and steps. What the local copy believes to be locked is asked for anew before
-anything is refused: an organisation that was opened again must not wait for the next sync.
+One check serves pages and steps. Lock dates of the local copy are read again from Xero before
+anything is refused, so that an organisation whose period was reopened need not wait for the next
+sync.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from connections.integrations import Failed, Outcome
 from connections.models import Connection
 from connections.writes.writers import Draft
 from xero import organisations
-from xero.api.client import Client
+from xero.api.client import XeroClient
 from xero.models import Ledger
 from xero.records.fields import read_objects
 
@@ -21,25 +21,26 @@ LOCKS = (("period_lock_date", "period lock date"), ("year_end_lock_date", "end o
 
 
 def refuse_locked(
-    client: Client, drafts: Sequence[Draft | Outcome], days: Sequence[date | None]
+    client: XeroClient, drafts: Sequence[Draft | Outcome], days: Sequence[date | None]
 ) -> list[Draft | Outcome]:
-    """Return the drafts, those that are dated in a locked period as refused. `days`: what each is
-    dated.
+    """Return the drafts, those dated in a locked period replaced by a refusal.
+
+    `days` holds the date of each draft.
     """
     ledger = Ledger.objects.filter(pk=client.connection.pk).first()
     if ledger is None or not any(_why_locked(ledger, day) for day in days):
         return list(drafts)
-    _read_locks(client, ledger)
-    return [_judged(ledger, draft, day) for draft, day in zip(drafts, days, strict=True)]
+    _refresh_lock_dates(client, ledger)
+    return [_refuse_if_locked(ledger, draft, day) for draft, day in zip(drafts, days, strict=True)]
 
 
-def locked_until(connection: Connection) -> date | None:
-    """The last day that is locked, as far as the local copy knows."""
+def find_last_locked_day(connection: Connection) -> date | None:
+    """Return the last locked day in the local copy; None where nothing is locked."""
     ledger = Ledger.objects.filter(pk=connection.pk).first()
     return max((day for name, _ in LOCKS if (day := getattr(ledger, name, None))), default=None)
 
 
-def _judged(ledger: Ledger, draft: Draft | Outcome, day: date | None) -> Draft | Outcome:
+def _refuse_if_locked(ledger: Ledger, draft: Draft | Outcome, day: date | None) -> Draft | Outcome:
     why = _why_locked(ledger, day) if isinstance(draft, Draft) else ""
     return Failed("invalid", why, status=200) if why else draft
 
@@ -52,11 +53,11 @@ def _why_locked(ledger: Ledger, day: date | None) -> str:
     return ""
 
 
-def _read_locks(client: Client, ledger: Ledger) -> None:
-    """Ask for the organisation as it is now, and keep that."""
-    found = read_objects(client.get("/Organisation"), "Organisations")
-    if found:
-        facts = organisations.facts(found[0])
+def _refresh_lock_dates(client: XeroClient, ledger: Ledger) -> None:
+    """Read the organisation from Xero and store its lock dates, in `ledger` as well."""
+    records = read_objects(client.get("/Organisation"), "Organisations")
+    if records:
+        facts = organisations.read_ledger_fields(records[0])
         Ledger.objects.filter(pk=ledger.pk).update(**facts)
         for name, value in facts.items():
             setattr(ledger, name, value)

@@ -1,8 +1,8 @@
-"""Recording payments. A payment has no mark of its own: what its invoice had before sending is
-compared with after.
+"""The action that records payments.
 
-Per invoice one payment call is open at a time, of whatever step or form (a unique key of the
-journal).
+A payment carries no mark of its own. Whether it was made is decided by comparing the payments of
+its invoice before and after sending. For that, each invoice has at most one open payment call,
+whichever step or form made it (a unique constraint of the journal).
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from connections.models import Call, Connection
 from connections.writes.writers import Draft, Found, Made, Twin, Undecided
 from taskjuice import currencies
 from xero import forms
-from xero.actions import known, samples
-from xero.actions.base import IDS_A_CALL, chunks, connection_of, given
+from xero.actions import reference_checks, samples
+from xero.actions.base import IDS_A_CALL, connection_of, split_chunks, without_empty
 from xero.actions.lock_dates import refuse_locked
-from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, agrees, as_uuid
+from xero.actions.writing import ELEMENTS_A_CALL, WriteAction, XeroWriter, field_agrees, parse_uuid
 from xero.api import scopes
 from xero.records.documents import parse_invoice, parse_payment, parse_payment_reference
 from xero.records.fields import (
@@ -49,12 +49,12 @@ class PaymentWriter(XeroWriter):
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
-        invoices = self._invoices(
+        invoices = self._read_invoices(
             connection, [row["invoice_id"] for row in rows], calls[0].user is not None
         )
         today = organisation_time.today_in(connection)
         drafts = [
-            _draft(data, id, invoices.get(data["invoice_id"]), connection, today)
+            _build_draft(data, id, invoices.get(data["invoice_id"]), connection, today)
             for data, id in zip(rows, ids, strict=True)
         ]
         paid_on = [
@@ -65,7 +65,7 @@ class PaymentWriter(XeroWriter):
     def is_about(self, sent: Data, record: Data) -> bool:
         paid, amount = read_object(record, "Invoice"), read_amount(record, "Amount")
         return (
-            agrees(paid, "InvoiceID", sent["Invoice"]["InvoiceID"])
+            field_agrees(paid, "InvoiceID", sent["Invoice"]["InvoiceID"])
             and amount in (None, read_amount(sent, "Amount"))
             and read_day(record, "Date") in (None, read_day(sent, "Date"))
         )
@@ -79,55 +79,63 @@ class PaymentWriter(XeroWriter):
         self, connection: Connection, calls: Sequence[Call], *, by_person: bool
     ) -> dict[UUID, Found]:
         targets = [call.target for call in calls if call.target]
-        invoices = self._invoices(connection, targets, by_person)
-        return {call.pk: self._of(call, invoices.get(call.target)) for call in calls if call.target}
+        invoices = self._read_invoices(connection, targets, by_person)
+        return {
+            call.pk: self._find_payment(call, invoices.get(call.target))
+            for call in calls
+            if call.target
+        }
 
-    def _of(self, call: Call, invoice: Data | None) -> Found:
+    def _find_payment(self, call: Call, invoice: Data | None) -> Found:
         if invoice is None:
             return Undecided("The invoice is not in Xero any more.")
         new = _new_payments(call, invoice)
-        same = [payment for payment in new if _reads_like(call.body, payment)]
-        if len(same) == 1:
-            return self.made(_whole(call, same[0], invoice))
-        if same:
+        alike = [payment for payment in new if _reads_like(call.body, payment)]
+        if len(alike) == 1:
+            return self.made(_complete_payment(call, alike[0], invoice))
+        if alike:
             return Undecided(
-                f"{len(same)} payments like this one have appeared on the invoice since then."
+                f"{len(alike)} payments like this one have appeared on the invoice since then."
             )
-        if _paid(invoice) != Decimal(call.noted["paid"]) + sum(map(_amount_of, new), ZERO):
+        if _amount_paid(invoice) != Decimal(call.noted["paid"]) + sum(
+            map(_payment_amount, new), ZERO
+        ):
             return Undecided(
                 "The invoice's amount paid has changed in a way its payments do not explain."
             )
         return None
 
     def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
-        """By its ID at Xero; without one, the first payment of this amount that appeared since."""
+        """Find the payment by its ID at Xero; without one, the first new payment of this amount."""
         assert call.target is not None  # a payment is for an invoice
-        invoice = self._invoices(call.connection, [call.target], by_person).get(call.target)
+        invoice = self._read_invoices(call.connection, [call.target], by_person).get(call.target)
         if invoice is None:
             return None
-        id = as_uuid(named)
+        id = parse_uuid(named)
         if id is not None:
-            chosen = [
-                one
-                for one in read_objects(invoice, "Payments")
-                if read_uuid(one, "PaymentID") == id
+            candidates = [
+                payment
+                for payment in read_objects(invoice, "Payments")
+                if read_uuid(payment, "PaymentID") == id
             ]
         else:
-            chosen = [
-                one for one in _new_payments(call, invoice) if _amount_of(one) == _amount(call)
+            candidates = [
+                payment
+                for payment in _new_payments(call, invoice)
+                if _payment_amount(payment) == _call_amount(call)
             ]
-        return self.made(_whole(call, chosen[0], invoice)) if chosen else None
+        return self.made(_complete_payment(call, candidates[0], invoice)) if candidates else None
 
-    def _invoices(
+    def _read_invoices(
         self, connection: Connection, ids: Sequence[UUID], by_person: bool
     ) -> dict[UUID, Data]:
         client = self.client(connection, by_person)
-        found: dict[UUID, Data] = {}
-        for chunk in chunks(list(dict.fromkeys(ids)), IDS_A_CALL):
+        invoices: dict[UUID, Data] = {}
+        for chunk in split_chunks(list(dict.fromkeys(ids)), IDS_A_CALL):
             params: dict[str, str | int] = {"IDs": ",".join(map(str, chunk)), "page": 1}
             answer = client.get("/Invoices", params={**params, "includeArchived": "true"})
-            found |= read_objects_by_id(answer, "Invoices", "InvoiceID")
-        return found
+            invoices |= read_objects_by_id(answer, "Invoices", "InvoiceID")
+        return invoices
 
 
 class CreatePayment(WriteAction):
@@ -140,11 +148,14 @@ class CreatePayment(WriteAction):
     cost = Cost(Decimal(2), Decimal(1) / IDS_A_CALL + Decimal(1) / ELEMENTS_A_CALL)
     sample = samples.PAYMENT
     always = samples.ALWAYS_IN_PAYMENT
-    names = {"account_id": known.PAYMENT_ACCOUNT_ID, "account_code": known.PAYMENT_ACCOUNT}
+    names = {
+        "account_id": reference_checks.PAYMENT_ACCOUNT_ID,
+        "account_code": reference_checks.PAYMENT_ACCOUNT,
+    }
     writer = PaymentWriter()
 
 
-def _draft(
+def _build_draft(
     data: Data, id: UUID, invoice: Data | None, connection: Connection, today: date
 ) -> Draft | Outcome:
     if invoice is None:
@@ -155,17 +166,17 @@ def _draft(
     if amount <= 0:
         paid = read_objects(invoice, "Payments")[-1:]
         if paid:
-            return Failed("duplicate", PAID, status=200, existing=_listed(paid[0], invoice))
+            return Failed("duplicate", PAID, status=200, existing=_with_invoice(paid[0], invoice))
         return Failed("invalid", NOTHING_DUE, status=200)
     if wrong := _wrong_amount(amount, due, document.currency):
         return Failed("invalid", wrong, status=200)
     try:
-        body = payment_body(data, amount=amount, today=today)
+        body = build_payment_body(data, amount=amount, today=today)
     except ValueError:
         return Failed("input", "A date lies beyond the calendar.")
     noted = {
         "due": str(due),
-        "paid": str(_paid(invoice)),
+        "paid": str(_amount_paid(invoice)),
         "payments": [
             read_text(payment, "PaymentID") for payment in read_objects(invoice, "Payments")
         ],
@@ -180,31 +191,33 @@ def _draft(
         target=data["invoice_id"],
         amount=amount,
         currency=document.currency,
-        twin=_twin(body, invoice),
+        twin=_find_twin(body, invoice),
     )
 
 
 def _wrong_amount(amount: Decimal, due: Decimal, currency: str) -> str:
-    """Why no such payment is taken. A fraction of a currency without any only where Xero itself
-    says it is due.
-    """
+    """Return why this amount cannot be paid; empty where it can."""
     if due <= 0:
         return NOTHING_DUE
     if amount > due:
         return f"Only {due:,.{currencies.count_shown_decimals(due, currency)}f} is due."
+    # Xero takes a fraction of yen or the like only where it itself says that it is due.
     if amount != due and amount != round(amount, currencies.count_decimals(currency)):
         return f"{currency} has no decimals: give a whole amount."
     return ""
 
 
-def payment_body(data: Data, *, amount: Decimal, today: date) -> Data:
-    """Xero's JSON of the cleaned CreatePaymentForm. ValueError: no such day."""
+def build_payment_body(data: Data, *, amount: Decimal, today: date) -> Data:
+    """Build Xero's JSON from the cleaned CreatePaymentForm.
+
+    Raises ValueError for a date beyond the calendar.
+    """
     account = (
         {"AccountID": str(data["account_id"])}
         if data["account_id"]
         else {"Code": data["account_code"]}
     )
-    return given(
+    return without_empty(
         Invoice={"InvoiceID": str(data["invoice_id"])},
         Account=account,
         Date=(data["date"].on(today) if data["date"] else today).isoformat(),
@@ -215,9 +228,9 @@ def payment_body(data: Data, *, amount: Decimal, today: date) -> Data:
 
 
 def _new_payments(call: Call, invoice: Data) -> list[Body]:
-    known = set(call.noted["payments"])
+    known_ids = set(call.noted["payments"])
     listed = read_objects(invoice, "Payments")
-    return [payment for payment in listed if read_text(payment, "PaymentID") not in known]
+    return [payment for payment in listed if read_text(payment, "PaymentID") not in known_ids]
 
 
 def _reads_like(body: Data, payment: Body) -> bool:
@@ -229,32 +242,36 @@ def _reads_like(body: Data, payment: Body) -> bool:
     )
 
 
-def _amount_of(payment: Body) -> Decimal:
+def _payment_amount(payment: Body) -> Decimal:
     return read_amount(payment, "Amount") or ZERO
 
 
-def _twin(body: Data, invoice: Data) -> Twin | None:
+def _find_twin(body: Data, invoice: Data) -> Twin | None:
     for payment in read_objects(invoice, "Payments"):
         if _reads_like(body, payment):
             text = f"A payment of {body['Amount']} on this day is on the invoice already."
-            return Twin(text, _listed(payment, invoice))
+            return Twin(text, _with_invoice(payment, invoice))
     return None
 
 
-def _amount(call: Call) -> Decimal:
+def _call_amount(call: Call) -> Decimal:
     return Decimal(call.body["Amount"])
 
 
-def _paid(invoice: Data) -> Decimal:
+def _amount_paid(invoice: Data) -> Decimal:
     return read_amount(invoice, "AmountPaid") or ZERO
 
 
-def _whole(call: Call, payment: Body, invoice: Data) -> Data:
-    """The payment as listed on its invoice, with what only its own record would say."""
-    return {**_listed(payment, invoice), "Account": call.body["Account"], "Status": "AUTHORISED"}
+def _complete_payment(call: Call, payment: Body, invoice: Data) -> Data:
+    """Return the payment as its invoice lists it, completed by the fields of its own record."""
+    return {
+        **_with_invoice(payment, invoice),
+        "Account": call.body["Account"],
+        "Status": "AUTHORISED",
+    }
 
 
-def _listed(payment: Body, invoice: Data) -> Data:
+def _with_invoice(payment: Body, invoice: Data) -> Data:
     named = {
         "InvoiceID": invoice["InvoiceID"],
         "InvoiceNumber": read_text(invoice, "InvoiceNumber"),

@@ -1,4 +1,7 @@
-"""The actions that read: lists and look-ups. What they give is Xero's own record, amounts exact."""
+"""The actions that read lists and single records.
+
+Their outputs are Xero's own records, with exact amounts.
+"""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +17,17 @@ from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, ou
 from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.queue.commits import commit_without_waiting
-from xero import days, forms
+from xero import days, read_forms
 from xero.actions import samples
-from xero.actions.base import IDS_A_CALL, XeroAction, chunks, client, connection_of, given, quoted
+from xero.actions.base import (
+    IDS_A_CALL,
+    XeroAction,
+    client_of,
+    connection_of,
+    quote_text,
+    split_chunks,
+    without_empty,
+)
 from xero.api import scopes
 from xero.api.client import Params
 from xero.records.documents import parse_invoice
@@ -29,21 +40,21 @@ from xero.records.master_data import (
     parse_item,
 )
 from xero.sync import upsert
-from xero.sync.mapping import CONTACTS, INVOICES, KINDS, Kind
+from xero.sync.mapping import CONTACTS, INVOICES, KINDS, RecordKind
 
 logger = logging.getLogger(__name__)
 
-Record = dict[str, Any]
+XeroRecord = dict[str, Any]
 
 
 class LookUp(XeroAction):
-    """Reads records by their IDs as they are now. A wave costs one call per 40 of them.
+    """The base of actions that read single records by their IDs, one call per 40 IDs of a wave.
 
-    `field` holds the ID in the form, `id_name` in Xero's record; `word` is what people call one.
+    `field` holds the ID in the form, `id_name` in Xero's record; `word` is the name people use.
     """
 
     field: ClassVar[str]
-    kind: ClassVar[Kind]
+    kind: ClassVar[RecordKind]
     id_name: ClassVar[str]
     word: ClassVar[str]
     params: ClassVar[Params] = {}
@@ -53,8 +64,8 @@ class LookUp(XeroAction):
     def read_key(self, data: Data) -> str | None:
         return str(data[self.field])
 
-    def subject(self, record: Record) -> str:
-        """What a list of activations calls it."""
+    def subject(self, record: XeroRecord) -> str:
+        """Return the name of the record in lists of activations."""
         raise NotImplementedError
 
     def run(self, call: Call, data: Data) -> Data:
@@ -64,42 +75,42 @@ class LookUp(XeroAction):
         raise errors.ProviderError(str(outcome))
 
     def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
-        found: dict[UUID, Outcome] = {}
-        wanted = list(dict.fromkeys(row[self.field] for row in rows))
-        for chunk in chunks(wanted, IDS_A_CALL):
+        outcomes: dict[UUID, Outcome] = {}
+        ids = list(dict.fromkeys(row[self.field] for row in rows))
+        for chunk in split_chunks(ids, IDS_A_CALL):
             try:
-                found.update(self._read(calls[0], chunk))
+                outcomes.update(self._read(calls[0], chunk))
             except errors.ProviderError as error:
-                found.update((id, outcome_of(error)) for id in wanted if id not in found)
+                outcomes.update((id, outcome_of(error)) for id in ids if id not in outcomes)
                 break
-        return [found[row[self.field]] for row in rows]
+        return [outcomes[row[self.field]] for row in rows]
 
     def _read(self, call: Call, ids: Sequence[UUID]) -> dict[UUID, Outcome]:
-        """One call. `page` makes Xero send whole records; what it leaves out is not there."""
+        """Read up to 40 records with one call; those that Xero leaves out do not exist."""
         params: Params = {
             "IDs": ",".join(map(str, ids)),
-            "page": 1,
+            "page": 1,  # only with a page number does Xero send whole records
             "includeArchived": "true",
             **self.params,
         }
         began = clock.now()
-        answer = client(call).get(self.kind.path, params=params)
+        answer = client_of(call).get(self.kind.path, params=params)
         records = read_objects_by_id(answer, self.kind.collection, self.id_name)
-        _remember(connection_of(call), self.kind, records, began)
-        found: dict[UUID, Outcome] = {
+        _store_in_local_copy(connection_of(call), self.kind, records, began)
+        outcomes: dict[UUID, Outcome] = {
             id: Done(record, subject=self.subject(record)) for id, record in records.items()
         }
         missing = Failed(
             "not-found", f"{connection_of(call).name} has no such {self.word}.", status=200
         )
-        return {id: found.get(id, missing) for id in ids}
+        return {id: outcomes.get(id, missing) for id in ids}
 
 
 class GetInvoice(LookUp):
     key = "xero/get-invoice"
     title = "Get an invoice"
     description = "Reads an invoice or bill from Xero as it is now, with its lines and payments."
-    form = forms.GetInvoiceForm
+    form = read_forms.GetInvoiceForm
     scopes = scopes.READ_INVOICES
     sample = samples.INVOICE
     always = samples.ALWAYS_IN_INVOICE
@@ -107,7 +118,7 @@ class GetInvoice(LookUp):
     kind = KINDS[INVOICES]
     params: ClassVar[Params] = {"unitdp": 4}
 
-    def subject(self, record: Record) -> str:
+    def subject(self, record: XeroRecord) -> str:
         return parse_invoice(record).name
 
 
@@ -115,28 +126,26 @@ class GetContact(LookUp):
     key = "xero/get-contact"
     title = "Get a contact"
     description = "Reads a contact from Xero as it is now, with its addresses and what it owes."
-    form = forms.GetContactForm
+    form = read_forms.GetContactForm
     scopes = scopes.READ_CONTACTS
     sample = samples.CONTACT
     always = samples.ALWAYS_IN_CONTACT
     field, id_name, word = "contact_id", "ContactID", "contact"
     kind = KINDS[CONTACTS]
 
-    def subject(self, record: Record) -> str:
+    def subject(self, record: XeroRecord) -> str:
         return parse_contact(record).name
 
 
-def _remember(
-    connection: Connection, kind: Kind, records: Mapping[UUID, Record], began: datetime
+def _store_in_local_copy(
+    connection: Connection, kind: RecordKind, records: Mapping[UUID, XeroRecord], began: datetime
 ) -> None:
-    """They are whole, so the local copy takes them in, and what an event asked to read need not be
-    read again.
-    """
+    """Store the records in the local copy and clear the requests of events to read them."""
     try:
         with transaction.atomic():
             commit_without_waiting()
-            upsert.take_in(connection, kind.name, list(records.values()))
-            upsert.forget_stale(connection, kind.name, list(records), before=began)
+            upsert.store_records(connection, kind.name, list(records.values()))
+            upsert.clear_stale(connection, kind.name, list(records), before=began)
     except OperationalError:  # the step has what it asked for; the sync will read them again
         logger.exception("connection %s: what a step read was not kept", connection.pk)
 
@@ -145,13 +154,13 @@ class ListInvoices(XeroAction):
     key = "xero/list-invoices"
     title = "List invoices"
     description = "Reads a page of invoices or bills from Xero, filtered and ordered."
-    form = forms.ListInvoicesForm
+    form = read_forms.ListInvoicesForm
     scopes = scopes.READ_INVOICES
-    sample = samples.page_of("Invoices", samples.INVOICE)
-    always = samples.always_in_list("Invoices", samples.ALWAYS_IN_INVOICE)
+    sample = samples.build_page_sample("Invoices", samples.INVOICE)
+    always = samples.list_guaranteed_paths("Invoices", samples.ALWAYS_IN_INVOICE)
 
     def fetch(self, call: Call, data: Data) -> Data:
-        params = _paging(data) | given(
+        params = _paging(data) | without_empty(
             where=_invoices_where(connection_of(call), data),
             Statuses=",".join(data["statuses"]),
             ContactIDs=",".join(map(str, data["contact_ids"])),
@@ -169,18 +178,18 @@ class ListContacts(XeroAction):
     key = "xero/list-contacts"
     title = "List contacts"
     description = "Reads a page of contacts from Xero, filtered and ordered."
-    form = forms.ListContactsForm
+    form = read_forms.ListContactsForm
     scopes = scopes.READ_CONTACTS
-    sample = samples.page_of("Contacts", samples.CONTACT)
-    always = samples.always_in_list("Contacts", samples.ALWAYS_IN_CONTACT)
+    sample = samples.build_page_sample("Contacts", samples.CONTACT)
+    always = samples.list_guaranteed_paths("Contacts", samples.ALWAYS_IN_CONTACT)
 
     def fetch(self, call: Call, data: Data) -> Data:
         conditions = [
-            f"{name}=={quoted(data[field])}"
+            f"{name}=={quote_text(data[field])}"
             for field, name in (("name", "Name"), ("email", "EmailAddress"))
             if data[field]
         ]
-        params = _paging(data) | given(
+        params = _paging(data) | without_empty(
             where=" AND ".join(conditions),
             IDs=",".join(map(str, data["contact_ids"])),
             includeArchived="true" if data["include_archived"] else "",
@@ -190,7 +199,7 @@ class ListContacts(XeroAction):
 
 
 class WholeList(XeroAction):
-    """Xero sends all of it in one answer: a wave reads that once, and each step picks its own here."""
+    """The base of actions that read a list which Xero sends whole, once per wave."""
 
     params: ClassVar[Params | None] = None
     collection: ClassVar[str]
@@ -200,15 +209,17 @@ class WholeList(XeroAction):
 
     def fetch(self, call: Call, data: Data) -> Data:
         path = f"/{self.collection}"
-        answer = client(call).get(path, params=self.params, modified_since=data["modified_since"])
+        answer = client_of(call).get(
+            path, params=self.params, modified_since=data["modified_since"]
+        )
         return {self.collection: read_objects(answer, self.collection)}
 
     def output(self, fetched: Data, data: Data) -> Data:
-        records = self.chosen(fetched[self.collection], data)
+        records = self.choose_records(fetched[self.collection], data)
         return {self.collection: records, "Count": len(records)}
 
-    def chosen(self, records: Sequence[Body], data: Data) -> list[Body]:
-        """Those that this step's output holds."""
+    def choose_records(self, records: Sequence[Body], data: Data) -> list[Body]:
+        """Return the records that belong to this step's output."""
         raise NotImplementedError
 
 
@@ -216,13 +227,13 @@ class ListAccounts(WholeList):
     key = "xero/list-accounts"
     title = "List accounts"
     description = "Reads the chart of accounts from Xero."
-    form = forms.ListAccountsForm
+    form = read_forms.ListAccountsForm
     scopes = scopes.READ_SETTINGS
     sample = {"Accounts": [samples.ACCOUNT], "Count": 1}
-    always = samples.always_in_list("Accounts", samples.ALWAYS_IN_ACCOUNT, paged=False)
+    always = samples.list_guaranteed_paths("Accounts", samples.ALWAYS_IN_ACCOUNT, paged=False)
     collection = "Accounts"
 
-    def chosen(self, records: Sequence[Body], data: Data) -> list[Body]:
+    def choose_records(self, records: Sequence[Body], data: Data) -> list[Body]:
         types = {name.upper() for name in data["types"]}
         tests: list[Callable[[AccountRecord], bool]] = [
             lambda account: data["include_archived"] or account.status == "ACTIVE",
@@ -239,14 +250,14 @@ class ListItems(WholeList):
     key = "xero/list-items"
     title = "List items"
     description = "Reads the products and services from Xero."
-    form = forms.ListItemsForm
+    form = read_forms.ListItemsForm
     scopes = scopes.READ_SETTINGS | scopes.WRITE_INVOICES
     sample = {"Items": [samples.ITEM], "Count": 1}
-    always = samples.always_in_list("Items", samples.ALWAYS_IN_ITEM, paged=False)
+    always = samples.list_guaranteed_paths("Items", samples.ALWAYS_IN_ITEM, paged=False)
     collection = "Items"
     params: ClassVar[Params | None] = {"unitdp": 4}
 
-    def chosen(self, records: Sequence[Body], data: Data) -> list[Body]:
+    def choose_records(self, records: Sequence[Body], data: Data) -> list[Body]:
         term = data["search"].lower()
         tests: list[Callable[[ItemRecord], bool]] = [
             lambda item: not data["codes"] or item.code in data["codes"],
@@ -259,7 +270,7 @@ class ListItems(WholeList):
 
 
 def _paging(data: Data) -> dict[str, Any]:
-    return given(
+    return without_empty(
         page=data["page"] or 1,
         pageSize=data["page_size"],
         order=data["order"],
@@ -268,7 +279,7 @@ def _paging(data: Data) -> dict[str, Any]:
 
 
 def _page(call: Call, name: str, params: dict[str, Any], data: Data) -> Data:
-    answer = client(call).get(f"/{name}", params=params, modified_since=data["modified_since"])
+    answer = client_of(call).get(f"/{name}", params=params, modified_since=data["modified_since"])
     pages, records = read_object(answer, "pagination"), read_objects(answer, name)
     count = read_count(pages, "itemCount")
     return {
@@ -282,9 +293,9 @@ def _page(call: Call, name: str, params: dict[str, Any], data: Data) -> Data:
 
 def _invoices_where(connection: Connection, data: Data) -> str:
     today = organisation_time.today_in(connection)
-    conditions = [f"Type=={quoted(data['type'])}"] if data["type"] else []
+    conditions = [f"Type=={quote_text(data['type'])}"] if data["type"] else []
     if data["reference"]:
-        conditions.append(f"Reference=={quoted(data['reference'])}")
+        conditions.append(f"Reference=={quote_text(data['reference'])}")
     for field, column, operator in (
         ("date_from", "Date", ">="),
         ("date_to", "Date", "<="),

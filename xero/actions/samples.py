@@ -1,4 +1,4 @@
-"""Outputs as the builder shows them: shaped like Xero's answers, shortened."""
+"""Sample outputs for the builder, shaped like Xero's answers and shortened."""
 
 from decimal import Decimal
 
@@ -101,9 +101,9 @@ ITEM: Data = {
 }
 
 
-def page_of(name: str, record: Data) -> Data:
-    """A list's output: the records under Xero's name, how many there are, and which page of how
-    many it is.
+def build_page_sample(name: str, record: Data) -> Data:
+    """Return the sample output of a list: records under Xero's name, their count and the page
+    numbers.
     """
     return {name: [record], "Count": 1, "Page": 1, "PageCount": 3, "ItemCount": 213}
 
@@ -111,9 +111,10 @@ def page_of(name: str, record: Data) -> Data:
 # What Xero never leaves out of them (facts 4.6: whatever is empty is left out). A list of an output
 # may be empty, so that only lines are sure to be there.
 ALWAYS_IN_INVOICE = frozenset(
-    "InvoiceID Type Status Contact Contact.ContactID Contact.Name Date DateString LineAmountTypes CurrencyCode SubTotal"
-    " TotalTax Total AmountDue AmountPaid UpdatedDateUTC LineItems LineItems[] LineItems[].LineItemID Payments"
-    " Payments[].PaymentID Payments[].Date Payments[].Amount".split()
+    "InvoiceID Type Status Contact Contact.ContactID Contact.Name Date DateString LineAmountTypes"
+    " CurrencyCode SubTotal TotalTax Total AmountDue AmountPaid UpdatedDateUTC"
+    " LineItems LineItems[] LineItems[].LineItemID"
+    " Payments Payments[].PaymentID Payments[].Date Payments[].Amount".split()
 )
 ALWAYS_IN_CONTACT = frozenset(
     "ContactID Name ContactStatus IsCustomer IsSupplier Phones Addresses UpdatedDateUTC".split()
@@ -126,9 +127,9 @@ ALWAYS_IN_ACCOUNT = frozenset("AccountID Name Type Class Status".split())
 ALWAYS_IN_ITEM = frozenset("ItemID Code".split())
 
 
-def always_in_list(name: str, record: frozenset[str], *, paged: bool = True) -> frozenset[str]:
-    """The same of a list's output: which of its records there are is not known, what each of them
-    holds is.
-    """
+def list_guaranteed_paths(
+    name: str, record: frozenset[str], *, paged: bool = True
+) -> frozenset[str]:
+    """Return the paths that a list's output always has, from those that each record always has."""
     around = {name, "Count"} | ({"Page", "PageCount", "ItemCount"} if paged else set())
     return frozenset(around | {f"{name}[].{part}" for part in record})

@@ -1,7 +1,6 @@
-"""Approving and voiding: a change of an invoice's or bill's status and of nothing else. For pages;
-no step has them.
+"""The actions that approve and void: they change the status of an invoice or bill and nothing else.
 
-Both are safe to repeat, and what became of one is seen in the status.
+Only pages use them, no steps. Both are safe to repeat, and the status shows whether one was done.
 """
 
 from collections.abc import Sequence
@@ -13,10 +12,10 @@ from connections.integrations import Data, Failed, Outcome
 from connections.models import Call, Connection
 from connections.writes.writers import Draft, Found, Made, Undecided
 from xero.actions import samples
-from xero.actions.base import IDS_A_CALL, chunks, connection_of
+from xero.actions.base import IDS_A_CALL, connection_of, split_chunks
 from xero.actions.invoices import InvoiceWriter
 from xero.actions.lock_dates import refuse_locked
-from xero.actions.writing import WriteAction, agrees
+from xero.actions.writing import WriteAction, field_agrees
 from xero.api import scopes
 from xero.fields import IdField
 from xero.forms import StepForm
@@ -29,87 +28,100 @@ class InvoiceIdForm(StepForm):
 
 
 class StatusWriter(InvoiceWriter):
-    """`moves`: the status to write, by the one the document has now."""
+    """The base of writers that change a status.
+
+    `moves`: the status to write, by the document's present one.
+    """
 
     method = "POST"  # an update: each element names its InvoiceID, so nothing can be created
-    word: ClassVar[str]
+    participle: ClassVar[str]
     moves: ClassVar[dict[str, str]]
 
     def drafts(
         self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
     ) -> list[Draft | Outcome]:
         connection = connection_of(calls[0])
-        there = self._there(
+        invoices = self._read_documents(
             connection, [row["invoice_id"] for row in rows], calls[0].user is not None
         )
         drafts = [
-            self._change(connection, there.get(row["invoice_id"]), id)
+            self._build_change(connection, invoices.get(row["invoice_id"]), id)
             for row, id in zip(rows, ids, strict=True)
         ]
-        dated = [read_day(there.get(row["invoice_id"], {}), "Date") for row in rows]
+        dated = [read_day(invoices.get(row["invoice_id"], {}), "Date") for row in rows]
         return refuse_locked(self.client(connection, calls[0].user is not None), drafts, dated)
 
     def is_about(self, sent: Data, record: Data) -> bool:
-        return all(agrees(record, name, sent[name]) for name in ("InvoiceID", "Status"))
+        return all(field_agrees(record, name, sent[name]) for name in ("InvoiceID", "Status"))
 
     def look_up(
         self, connection: Connection, calls: Sequence[Call], *, by_person: bool
     ) -> dict[UUID, Found]:
-        there = self._there(connection, [UUID(call.body["InvoiceID"]) for call in calls], by_person)
-        return {call.pk: self._found(there.get(UUID(call.body["InvoiceID"]))) for call in calls}
+        invoices = self._read_documents(
+            connection, [UUID(call.body["InvoiceID"]) for call in calls], by_person
+        )
+        return {
+            call.pk: self._judge_document(invoices.get(UUID(call.body["InvoiceID"])))
+            for call in calls
+        }
 
     def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
-        """There is only one that it can be, whatever the person calls it."""
+        """Return the call's own document; `named` is ignored, since no other can be meant."""
         id = UUID(call.body["InvoiceID"])
-        found = self._found(self._there(call.connection, [id], by_person).get(id))
-        return found if isinstance(found, Made) else None
+        finding = self._judge_document(
+            self._read_documents(call.connection, [id], by_person).get(id)
+        )
+        return finding if isinstance(finding, Made) else None
 
-    def _found(self, invoice: Data | None) -> Found:
+    def _judge_document(self, invoice: Data | None) -> Found:
         if invoice is None:
             return Undecided("The document is not in Xero any more.")
         return None if parse_invoice(invoice).status in self.moves else self.made(invoice)
 
-    def _change(self, connection: Connection, invoice: Data | None, id: UUID) -> Draft | Outcome:
+    def _build_change(
+        self, connection: Connection, invoice: Data | None, id: UUID
+    ) -> Draft | Outcome:
         if invoice is None:
             return Failed("not-found", f"{connection.name} has no such document.", status=200)
         document = parse_invoice(invoice)
         status = self.moves.get(document.status)
         if status is None:
-            text = f"A document that is {document.status.lower() or 'of no status'} cannot be {self.word}."
+            present = document.status.lower() or "of no status"
+            text = f"A document that is {present} cannot be {self.participle}."
             return Failed("invalid", text, status=200)
         body = {"InvoiceID": str(document.xero_id), "Status": status}
         name = document.name or "a bill"
-        return Draft(id, f"{self.word.capitalize()}: {name}", body, target=document.xero_id)
+        return Draft(id, f"{self.participle.capitalize()}: {name}", body, target=document.xero_id)
 
-    def _there(
+    def _read_documents(
         self, connection: Connection, ids: Sequence[UUID], by_person: bool
     ) -> dict[UUID, Data]:
         client = self.client(connection, by_person)
-        found: dict[UUID, Data] = {}
-        for chunk in chunks(list(dict.fromkeys(ids)), IDS_A_CALL):
+        documents: dict[UUID, Data] = {}
+        for chunk in split_chunks(list(dict.fromkeys(ids)), IDS_A_CALL):
             params: dict[str, str | int] = {
                 "IDs": ",".join(map(str, chunk)),
                 "page": 1,
                 "unitdp": 4,
             }
             answer = client.get("/Invoices", params={**params, "includeArchived": "true"})
-            found |= read_objects_by_id(answer, "Invoices", "InvoiceID")
-        return found
+            documents |= read_objects_by_id(answer, "Invoices", "InvoiceID")
+        return documents
 
 
 class ApproveWriter(StatusWriter):
     action = "xero/approve-invoice"
     verb = "invoice approved"
-    word = "approved"
+    participle = "approved"
     moves: ClassVar[dict[str, str]] = {"DRAFT": "AUTHORISED", "SUBMITTED": "AUTHORISED"}
 
 
 class VoidWriter(StatusWriter):
-    """What was never approved is deleted, as Xero calls it; what was, is voided."""
+    """The writer that voids approved documents and deletes those that were never approved."""
 
     action = "xero/void-invoice"
     verb = "invoice voided"
-    word = "voided"
+    participle = "voided"
     moves: ClassVar[dict[str, str]] = {
         "DRAFT": "DELETED",
         "SUBMITTED": "DELETED",

@@ -1,5 +1,5 @@
-"""What Xero's writes share: PUT, which only creates, in batches whose elements are judged each by
-itself.
+"""The base of Xero's writes: PUT, which only creates, in batches whose elements are judged one by
+one.
 
 A writer of changes sets `method = "POST"` and `most = 1`, and its drafts name the record's `path`.
 """
@@ -19,9 +19,9 @@ from connections.models import Connection, Sending
 from connections.writes import journal
 from connections.writes.writers import Draft, Made, Refused, Undecided, Verdict, Writer
 from taskjuice.queue.commits import commit_without_waiting
-from xero.actions.base import XeroAction, connection_of, purpose
+from xero.actions.base import XeroAction, connection_of, purpose_of
 from xero.api import answers
-from xero.api.client import Client, client_for
+from xero.api.client import XeroClient, client_for
 from xero.records import wire
 from xero.records.fields import Body, read_text, read_uuid
 from xero.sync import upsert
@@ -34,7 +34,10 @@ WITHOUT_REASON = "Xero refused this without saying why."
 
 
 class XeroWriter(Writer):
-    """`envelope` is the plural under which Xero takes and lists the records: Invoices."""
+    """A writer of records to Xero.
+
+    `envelope` is the plural under which Xero takes and lists the records, such as Invoices.
+    """
 
     params = {"summarizeErrors": "false"}
     most = ELEMENTS_A_CALL
@@ -72,8 +75,8 @@ class XeroWriter(Writer):
         return [self.verdict(body, element) for body, element in zip(sent, elements, strict=True)]
 
     def verdict(self, sent: Data, element: Any) -> Verdict:
-        """Judge one element of an answer. It is believed where it names a record, and that is the
-        one asked for.
+        """Judge one element of an answer: it counts as done only if it names the record that was
+        asked for.
         """
         if not isinstance(element, dict):
             return Undecided("Xero's answer is no record.")
@@ -90,21 +93,24 @@ class XeroWriter(Writer):
         return replace(self.made(element), warnings=warnings, changed_at=_changed_at(element))
 
     def is_about(self, sent: Data, record: Data) -> bool:
-        """Whether what Xero's record says of itself is what was asked. What it leaves out says
-        nothing.
+        """Return whether Xero's record matches what was sent. Fields that it leaves out are not
+        compared.
         """
         raise NotImplementedError
 
     def made(self, record: Data) -> Made:
-        """What Xero's own record says."""
+        """Describe the record that Xero made."""
         raise NotImplementedError
 
-    def client(self, connection: Connection, by_person: bool) -> Client:
-        return client_for(connection, purpose=purpose(by_person))
+    def client(self, connection: Connection, by_person: bool) -> XeroClient:
+        return client_for(connection, purpose=purpose_of(by_person))
 
 
 class WriteAction(XeroAction):
-    """An action that goes through the journal. For a page, give the call its form's `form_key`."""
+    """An action that writes through the journal.
+
+    A page gives its call the `form_key` of its form.
+    """
 
     writes = True
     effects = True
@@ -124,7 +130,7 @@ class WriteAction(XeroAction):
         raise errors.ProviderError(str(outcome))
 
     def warnings(self, output: Any) -> list[str]:
-        """Of one record, or of those that a step wrote for each element of a list."""
+        """Return Xero's warnings of one record, or of the records that a step wrote for a list."""
         return answers.read_warnings(output)
 
     def preview(self, call: Call, data: Data) -> Preview | Outcome | None:
@@ -142,42 +148,41 @@ class WriteAction(XeroAction):
     def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
         outcomes = journal.write(self.writer, calls, rows)
         if self.writer.kind:
-            self._keep(connection_of(calls[0]), outcomes)
+            self._store_in_local_copy(connection_of(calls[0]), outcomes)
         return outcomes
 
-    def _keep(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
-        """Take what a write made of a record into the local copy, before anybody else's change of
-        it is read.
-
-        So the change that is ours and the change that is theirs are told apart, also where they
-        come close together.
+    def _store_in_local_copy(self, connection: Connection, outcomes: Sequence[Outcome]) -> None:
+        """Store the written records in the local copy before somebody else's change of them is
+        read.
         """
+        # Stored at once, our change and somebody else's right after it stay two changes: the second
+        # starts workflows, the first does not.
         records = [outcome.output for outcome in outcomes if isinstance(outcome, Done)]
         if not records:
             return
         try:
             with transaction.atomic():
                 commit_without_waiting()
-                upsert.take_in(connection, self.writer.kind, records)
+                upsert.store_records(connection, self.writer.kind, records)
         except OperationalError:  # the write is done and noted; the sync will read the record
             logger.exception("connection %s: what a step wrote was not kept", connection.pk)
 
 
-def agrees(record: Body, name: str, wanted: Any) -> bool:
-    """Whether a field of the record is as wanted, in any case of letters, or not there at all."""
+def field_agrees(record: Body, name: str, wanted: Any) -> bool:
+    """Return whether a field of the record has this value, ignoring case, or is absent."""
     value = read_text(record, name, LONGEST_FIELD).strip().lower()
     return value in ("", str(wanted).strip().lower())
 
 
 def _changed_at(element: Data) -> datetime | None:
-    """When Xero says that it did this; None where it does not say so legibly."""
+    """Return when Xero made the change; None where it gives no readable time."""
     try:
-        return wire.instant(str(element.get("UpdatedDateUTC")))
+        return wire.parse_instant(str(element.get("UpdatedDateUTC")))
     except ValueError:
         return None
 
 
-def as_uuid(text: str) -> UUID | None:
+def parse_uuid(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:

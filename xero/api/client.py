@@ -1,4 +1,4 @@
-"""The one door to Xero's Accounting API."""
+"""The one client of Xero's Accounting API."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,17 +18,17 @@ from xero.records import wire
 Params = Mapping[str, str | int]
 
 
-def client_for(connection: Connection, *, purpose: str = rate_limits.WORK) -> "Client":
-    """`purpose` is whose share of the organisation's limits it spends: budget.PAGE, WORK or SYNC."""
-    return Client(connection, purpose=purpose)
+def client_for(connection: Connection, *, purpose: str = rate_limits.WORK) -> "XeroClient":
+    """Return a client that spends the share of `purpose`: rate_limits.PAGE, WORK or SYNC."""
+    return XeroClient(connection, purpose=purpose)
 
 
-class Client:
-    """Calls for one connection. Paths begin below `/api.xro/2.0`: "/Invoices".
+class XeroClient:
+    """A client for one connection. Paths begin below `/api.xro/2.0`: "/Invoices".
 
     Raises connections.errors only: RetryLater (not before its `at`), NeedsConsent, TenantGone,
-    Invalid (with Xero's messages), NotFound, and for a write whose answer is missing
-    UnknownOutcome. The caller holds no transaction open.
+    Invalid (with Xero's messages), NotFound, and UnknownOutcome for a write whose answer is
+    missing. The caller holds no transaction open.
     """
 
     def __init__(
@@ -38,7 +38,9 @@ class Client:
         whatever_state: bool = False,
         purpose: str = rate_limits.WORK,
     ) -> None:
-        """`whatever_state`: for asking whether a connection marked as broken works after all."""
+        """Set up the client. `whatever_state` allows calls of a connection that is marked as
+        broken.
+        """
         self.connection = connection
         self.purpose = purpose
         self._whatever_state = whatever_state
@@ -46,21 +48,23 @@ class Client:
     def get(
         self, path: str, *, params: Params | None = None, modified_since: datetime | None = None
     ) -> dict[str, Any]:
-        headers = {"If-Modified-Since": wire.iso_instant(modified_since)} if modified_since else {}
+        headers = (
+            {"If-Modified-Since": wire.format_instant(modified_since)} if modified_since else {}
+        )
         return self._request("GET", path, params=params, headers=headers)
 
     def put(
         self, path: str, body: Any, *, idempotency_key: str, params: Params | None = None
     ) -> dict[str, Any]:
-        """Create. `body` is anything that wire.encode takes, or its bytes when a resend must be
-        byte-equal.
+        """Create records. `body` is anything that wire.encode takes, or its bytes when a resend
+        must be byte-equal.
         """
         return self._write("PUT", path, body, idempotency_key, params)
 
     def post(
         self, path: str, body: Any, *, idempotency_key: str, params: Params | None = None
     ) -> dict[str, Any]:
-        """Update, or create where a record is not there yet."""
+        """Update records, or create those that do not exist yet."""
         return self._write("POST", path, body, idempotency_key, params)
 
     def _write(
@@ -83,17 +87,17 @@ class Client:
             states.require_usable(self.connection)
         token = grants.token(self.connection.grant_id)
         try:
-            return self._exchange(method, path, token.text, params, headers, data)
+            return self._call(method, path, token.text, params, headers, data)
         except xero_errors.TokenExpired:
             token = grants.renew(self.connection.grant_id, token.version)
         try:
-            return self._exchange(method, path, token.text, params, headers, data)
+            return self._call(method, path, token.text, params, headers, data)
         except xero_errors.TokenExpired as error:
             raise errors.RetryLater(
                 "Xero does not take a token that it has just issued.", status=401
             ) from error
 
-    def _exchange(
+    def _call(
         self,
         method: str,
         path: str,
@@ -102,7 +106,7 @@ class Client:
         headers: dict[str, str],
         data: bytes | None,
     ) -> dict[str, Any]:
-        response = self._sent(
+        response = self._send_within_limits(
             method,
             f"{settings.XERO_API_URL}/api.xro/2.0{path}",
             params=params,
@@ -114,11 +118,11 @@ class Client:
             },
         )
         try:
-            answer = xero_errors.content(response, writes=method != "GET")
+            answer = xero_errors.read_content(response, writes=method != "GET")
             if method == "GET":
                 answers.check_collection(path, answer)
             return answer
-        except answers.NotTheAnswer as error:
+        except answers.UnexpectedAnswer as error:
             raise errors.RetryLater(str(error), status=response.status_code) from error
         except xero_errors.Forbidden as error:
             raise lifecycle.forbidden(self.connection, str(error)) from error
@@ -126,20 +130,22 @@ class Client:
             states.note_scope_missing(self.connection, str(error))
             raise
 
-    def _sent(self, method: str, url: str, **request: Any) -> requests.Response:
-        place = rate_limits.take(self.connection.tenant_id, self.purpose)
+    def _send_within_limits(self, method: str, url: str, **request: Any) -> requests.Response:
+        call_slot = rate_limits.take_slot(self.connection.tenant_id, self.purpose)
         try:
             response = transport.send(method, url, **request)
             parked_until = retry_during_outage(
-                lambda: rate_limits.give_back(place, response.headers, status=response.status_code)
+                lambda: rate_limits.return_slot(
+                    call_slot, response.headers, status=response.status_code
+                )
             )
-        except transport.NotSent as error:
-            retry_during_outage(lambda: rate_limits.give_back(place, {}))
+        except transport.RequestNotSent as error:
+            retry_during_outage(lambda: rate_limits.return_slot(call_slot, {}))
             raise errors.RetryLater(str(error)) from error
-        except transport.Lost as error:
-            retry_during_outage(lambda: rate_limits.give_back(place, None))
+        except transport.AnswerLost as error:
+            retry_during_outage(lambda: rate_limits.return_slot(call_slot, None))
             kind = errors.RetryLater if method == "GET" else errors.UnknownOutcome
             raise kind(str(error)) from error
         if response.status_code == 429:
-            raise xero_errors.limited(response.headers, at=parked_until)
+            raise xero_errors.build_limit_error(response.headers, at=parked_until)
         return response

@@ -1,4 +1,4 @@
-"""Xero's id_token: who gave the consent, proved by Xero's signature."""
+"""Xero's id_token: the person who gave the consent, proved by Xero's signature."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,17 +17,20 @@ LEEWAY = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class XeroUser:
     id: str
     name: str
 
 
-def verified(id_token: str, nonce: str) -> Person:
-    """The person behind an id_token issued for our app and this very consent. Raises ConsentFailed."""
+def verify_id_token(id_token: str, nonce: str) -> XeroUser:
+    """Return the person of an id_token that was issued for our app and this consent.
+
+    Raises ConsentFailed for any other.
+    """
     try:
         claims: dict[str, Any] = jwt.decode(
             id_token,
-            _key_for(id_token),
+            _find_key(id_token),
             algorithms=["RS256"],
             audience=settings.XERO_CLIENT_ID,
             issuer=settings.XERO_IDENTITY_URL,
@@ -41,24 +44,24 @@ def verified(id_token: str, nonce: str) -> Person:
     if claims["nonce"] != nonce:
         raise ConsentFailed("not-usable", "Xero's id_token belongs to another consent.")
     names = [str(claims.get(part) or "") for part in ("given_name", "family_name")]
-    return Person(
+    return XeroUser(
         str(claims["xero_userid"]), " ".join(filter(None, names)) or str(claims.get("email") or "")
     )
 
 
-def _key_for(id_token: str) -> jwt.PyJWK:
+def _find_key(id_token: str) -> jwt.PyJWK:
     kid = jwt.get_unverified_header(id_token).get("kid")
-    key = _key(kid, refresh=False) or _key(kid, refresh=True)
+    key = _find_published_key(kid, refresh=False) or _find_published_key(kid, refresh=True)
     if key is None:
         raise jwt.InvalidKeyError("signed with a key that Xero does not publish")
     return key
 
 
-def _key(kid: Any, *, refresh: bool) -> jwt.PyJWK | None:
+def _find_published_key(kid: Any, *, refresh: bool) -> jwt.PyJWK | None:
     name = f"xero-keys:{settings.XERO_IDENTITY_URL}"
     published = None if refresh else cache.get(name)
     if published is None:
-        published = _published()
+        published = _fetch_keys()
         cache.set(name, published, KEYS_FOR)
     for key in jwt.PyJWKSet.from_dict(published).keys:
         if key.key_id == kid:
@@ -66,12 +69,12 @@ def _key(kid: Any, *, refresh: bool) -> jwt.PyJWK | None:
     return None
 
 
-def _published() -> dict[str, Any]:
+def _fetch_keys() -> dict[str, Any]:
     url = f"{settings.XERO_IDENTITY_URL}/.well-known/openid-configuration/jwks"
     try:
         response = transport.send("GET", url, headers={})
-    except (transport.NotSent, transport.Lost) as error:
+    except (transport.RequestNotSent, transport.AnswerLost) as error:
         raise errors.RetryLater(str(error)) from error
     if response.status_code != 200:
         raise errors.RetryLater("Xero does not show its signing keys.", status=response.status_code)
-    return xero_errors.content(response, writes=False)
+    return xero_errors.read_content(response, writes=False)

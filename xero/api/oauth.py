@@ -26,18 +26,19 @@ from xero.records.fields import read_count, read_text
 
 CALLBACK = "/connections/xero/callback/"
 LARGEST_ANSWER = 256 * 1024
-LIFETIME, LONGEST_LIFETIME = (
-    1800,
-    3600,
-)  # seconds of an access token: as documented, and as believed
+# Seconds of an access token: Xero's documented lifetime, and the longest that is believed.
+LIFETIME, LONGEST_LIFETIME = 1800, 3600
 
 if settings.XERO_IDENTITY_URL.startswith("http://"):
     # oauthlib refuses plain http; only a stand-in on this machine is spoken to so.
     os.environ.setdefault("OAUTHLIB_INSECURE_TRANSPORT", "1")
 
 
-def authorise_url(*, state: str, nonce: str, verifier: str) -> str:
-    """Where the person gives consent. `verifier` is PKCE's, of which Xero sees the SHA-256 first."""
+def build_authorise_url(*, state: str, nonce: str, verifier: str) -> str:
+    """Return the address at which the person gives consent.
+
+    `verifier` is PKCE's; Xero sees only its SHA-256 until the code is exchanged.
+    """
     session = OAuth2Session(client=_app(), redirect_uri=_redirect_uri(), scope=settings.XERO_SCOPES)
     url, _ = session.authorization_url(
         f"{settings.XERO_LOGIN_URL}/identity/connect/authorize",
@@ -49,9 +50,12 @@ def authorise_url(*, state: str, nonce: str, verifier: str) -> str:
     return str(url).replace("+", "%20")  # one reader saw Xero refuse `+` between scopes (facts 1.2)
 
 
-def exchange(*, code: str, nonce: str, verifier: str) -> Consented:
-    """Trade the code in, and check that what came is whole and ours."""
-    session = _session()
+def exchange_code(*, code: str, nonce: str, verifier: str) -> Consented:
+    """Exchange the code for tokens, and check that the answer is complete and ours.
+
+    Raises ConsentFailed, or RetryLater where Xero cannot be reached.
+    """
+    session = _build_session()
     try:
         answer = session.fetch_token(
             _token_url(),
@@ -68,15 +72,15 @@ def exchange(*, code: str, nonce: str, verifier: str) -> Consented:
     except OAuth2Error as error:
         raise ConsentFailed("not-usable", f"Xero did not issue tokens: {error.error}.") from error
     except RequestException as error:
-        raise errors.RetryLater(str(transport.told(error))) from None
+        raise errors.RetryLater(str(transport.classify_failure(error))) from None
     except (ValueError, Warning) as error:
         raise ConsentFailed("not-usable", "Xero's token answer is not usable.") from error
-    return _consented(tokens, answer, nonce)
+    return _check_consent(tokens, answer, nonce)
 
 
-def refresh(refresh_token: str) -> TokenSet:
+def refresh_tokens(refresh_token: str) -> TokenSet:
     try:
-        answer = _session().refresh_token(
+        answer = _build_session().refresh_token(
             _token_url(), refresh_token=refresh_token, auth=_credentials()
         )
         tokens = _token_set(answer)
@@ -90,13 +94,16 @@ def refresh(refresh_token: str) -> TokenSet:
     except OAuth2Error as error:
         raise errors.RetryLater(f"Xero did not renew the access: {error.error}.") from error
     except RequestException as error:
-        raise errors.RetryLater(str(transport.told(error))) from None
+        raise errors.RetryLater(str(transport.classify_failure(error))) from None
     except ValueError as error:
         raise errors.RetryLater("Xero's token answer is not usable.") from error
 
 
-def revoke(refresh_token: str) -> None:
-    """End the person's consent to our app, with all their tenants. A token unknown to Xero is fine."""
+def revoke_token(refresh_token: str) -> None:
+    """End the person's consent to our app, for all their tenants.
+
+    A token that Xero does not know counts as revoked. Raises RetryLater.
+    """
     credentials = base64.b64encode(
         f"{settings.XERO_CLIENT_ID}:{settings.XERO_CLIENT_SECRET}".encode()
     ).decode()
@@ -110,18 +117,17 @@ def revoke(refresh_token: str) -> None:
             },
             data=f"token={refresh_token}".encode(),
         )
-    except (transport.NotSent, transport.Lost) as error:
+    except (transport.RequestNotSent, transport.AnswerLost) as error:
         raise errors.RetryLater(str(error)) from error
     if response.status_code == 429:
-        raise xero_errors.limited(response.headers)
+        raise xero_errors.build_limit_error(response.headers)
     if response.status_code >= 500 or response.status_code in {401, 403}:
         raise errors.RetryLater("Xero did not take the revocation.", status=response.status_code)
 
 
-def event_of(access_token: str) -> str:
-    """`authentication_event_id` of the consent behind a token; it came straight from Xero, so it is
-    only read.
-    """
+def read_event_id(access_token: str) -> str:
+    """Return the `authentication_event_id` of the consent behind a token."""
+    # Not verified: the token came from Xero in the answer to our own request over TLS.
     try:
         claims: dict[str, Any] = jwt.decode(access_token, options={"verify_signature": False})
     except jwt.InvalidTokenError as error:
@@ -129,9 +135,9 @@ def event_of(access_token: str) -> str:
     return str(claims.get("authentication_event_id") or "")
 
 
-def _consented(tokens: TokenSet, answer: dict[str, Any], nonce: str) -> Consented:
-    person = id_tokens.verified(str(answer.get("id_token") or ""), nonce)
-    event_id = event_of(tokens.access_token)
+def _check_consent(tokens: TokenSet, answer: dict[str, Any], nonce: str) -> Consented:
+    person = id_tokens.verify_id_token(str(answer.get("id_token") or ""), nonce)
+    event_id = read_event_id(tokens.access_token)
     if not event_id:
         raise ConsentFailed("not-usable", "Xero's access token names no consent.")
     consented = Consented(tokens, user_id=person.id, user_name=person.name, event_id=event_id)
@@ -146,7 +152,7 @@ def _consented(tokens: TokenSet, answer: dict[str, Any], nonce: str) -> Consente
 
 
 def _token_set(answer: dict[str, Any]) -> TokenSet:
-    """Return the tokens of an answer. ValueError: it holds no bearer token, whatever else it says."""
+    """Return the tokens of an answer. Raises ValueError where it holds no bearer token."""
     access_token, kind = (
         read_text(answer, "access_token", LARGEST_ANSWER),
         read_text(answer, "token_type"),
@@ -162,20 +168,20 @@ def _token_set(answer: dict[str, Any]) -> TokenSet:
     )
 
 
-def _session() -> OAuth2Session:
-    session = transport.prepared(OAuth2Session(client=_app(), redirect_uri=_redirect_uri()))
+def _build_session() -> OAuth2Session:
+    session = transport.prepare_session(OAuth2Session(client=_app(), redirect_uri=_redirect_uri()))
     for kind in ("access_token_response", "refresh_token_response"):
-        session.register_compliance_hook(kind, _checked)
+        session.register_compliance_hook(kind, _check_response)
     return session
 
 
-def _checked(response: requests.Response) -> requests.Response:
-    """A token answer that oauthlib may parse. What says nothing about the grant itself is for
-    later.
+def _check_response(response: requests.Response) -> requests.Response:
+    """Return an answer that oauthlib may parse; raise RetryLater for one that says nothing of the
+    grant.
     """
     status = response.status_code
     if status == 429:
-        raise xero_errors.limited(response.headers)
+        raise xero_errors.build_limit_error(response.headers)
     if status >= 500 or status in {403, 404}:
         raise errors.RetryLater("Xero's sign-in service is unwell.", status=status)
     if (

@@ -1,7 +1,7 @@
-"""What a 429 of Xero says: which limit was met and for how long (facts 2 and 10).
+"""The content of a 429: which limit was met and for how long (facts 2 and 10).
 
 `Retry-After` is a number of seconds as a rule; behind some proxies it is a date, and it can be
-missing or nonsense. Which limit was met stands in `X-Rate-Limit-Problem`; without that, in the
+missing or nonsense. Which limit was met stands in `X-Rate-Limit-Problem`; without that, it is the
 limit of which nothing is left.
 """
 
@@ -44,7 +44,7 @@ MARGIN_SECONDS = (
 
 @dataclass(frozen=True, slots=True)
 class MetLimit:
-    """`kind` is a key of REASONS; `seconds` None: nothing usable was said about how long."""
+    """A limit that was met. `kind` is a key of REASONS; `seconds` is None without a usable time."""
 
     kind: str
     seconds: float | None
@@ -52,7 +52,7 @@ class MetLimit:
 
 def read_refusal(headers: Mapping[str, str]) -> MetLimit:
     """Return which limit the headers of a 429 are about, and for how long it holds."""
-    kind = _kind(headers)
+    kind = _read_kind(headers)
     seconds = read_retry_after(headers)
     if seconds is None:
         return MetLimit(kind, None)
@@ -76,7 +76,7 @@ def read_count(headers: Mapping[str, str], name: str) -> int | None:
     return int(text) if COUNT.fullmatch(text) else None
 
 
-def _kind(headers: Mapping[str, str]) -> str:
+def _read_kind(headers: Mapping[str, str]) -> str:
     problem = headers.get("X-Rate-Limit-Problem", "").strip().lower()
     if problem.startswith(APP):
         return APP
@@ -86,7 +86,7 @@ def _kind(headers: Mapping[str, str]) -> str:
 
 
 def _seconds_until(text: str, sent_at: str) -> float | None:
-    """Reckon by the answer's own Date where it has one: the clocks of two machines differ."""
+    """Return the seconds from the answer's own Date: the clocks of two machines differ."""
     until = _http_date(text)
     if until is None:
         return None
@@ -95,7 +95,7 @@ def _seconds_until(text: str, sent_at: str) -> float | None:
 
 def _http_date(text: str) -> datetime | None:
     try:
-        found = parsedate_to_datetime(text)
+        instant = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What each action needs of a grant, with broad scopes or granular ones (facts 1.7)."""
+"""The scopes that each action needs of a grant, broad or granular (facts 1.7)."""
 
 from django.conf import settings
 
@@ -40,30 +40,31 @@ NEEDS_OF_PAGES: dict[str, tuple[frozenset[str], ...]] = {
 }
 
 
-def missing_scopes(action: Action, grant: Grant | None) -> list[str]:
-    """The scopes to ask for so that this action can run; empty when nothing is missing, or Xero did
-    not say.
+def list_missing_scopes(action: Action, grant: Grant | None) -> list[str]:
+    """Return the scopes to ask for so that this action can run.
+
+    Empty when nothing is missing, or Xero did not say what it granted.
     """
     granted = set(grant.scopes) if grant else set()
     if not granted:
         return []
     needs = NEEDS.get(action.key) or NEEDS_OF_PAGES.get(action.key, ())
-    return sorted(_to_ask_for(need) for need in needs if not need & granted)
+    return sorted(_choose_scope(need) for need in needs if not need & granted)
 
 
-def require(action: Action, connection: Connection) -> None:
-    """Raises NeedsConsent, naming what is missing; the connection says so too, and goes on with all
-    else.
+def require_scopes(action: Action, connection: Connection) -> None:
+    """Raise NeedsConsent where scopes are missing, and note that on the connection, which stays
+    active.
     """
-    missing = missing_scopes(action, connection.grant)
+    missing = list_missing_scopes(action, connection.grant)
     if missing:
         reason = f"“{action.title}” needs consent for {' and '.join(missing)}."
         states.note_scope_missing(connection, reason)
         raise errors.NeedsConsent(reason)
 
 
-def _to_ask_for(need: frozenset[str]) -> str:
-    """The one that this app asks for in its consents; else the least of the granular ones."""
-    asked = [scope for scope in settings.XERO_SCOPES if scope in need]
+def _choose_scope(need: frozenset[str]) -> str:
+    """Return the scope that this app asks for in its consents, else the smallest granular one."""
+    own_scopes = [scope for scope in settings.XERO_SCOPES if scope in need]
     granular = sorted(scope for scope in need if "transactions" not in scope)
-    return (asked or granular)[0]
+    return (own_scopes or granular)[0]

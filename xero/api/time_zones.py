@@ -9,24 +9,28 @@ from babel.core import get_global
 DROPPED = {"Kamchatka Standard Time": "Asia/Kamchatka", "Mid-Atlantic Standard Time": "Etc/GMT+2"}
 
 
-def iana(name: str) -> str:
-    """Auckland's for `NEWZEALANDSTANDARDTIME`; empty where the name is not known."""
-    return _known().get(_bare(name), ("", ""))[1]
+def find_iana_name(name: str) -> str:
+    """Return the IANA name: Pacific/Auckland for `NEWZEALANDSTANDARDTIME`; empty for
+    unknown names.
+    """
+    return _names_by_key().get(_key(name), ("", ""))[1]
 
 
-def words(name: str) -> str:
-    """`New Zealand` for `NEWZEALANDSTANDARDTIME`; as Xero spells it where the name is not known."""
-    return _known().get(_bare(name), (name, ""))[0]
+def find_readable_name(name: str) -> str:
+    """Return a readable name: `New Zealand` for `NEWZEALANDSTANDARDTIME`; Xero's own for unknown
+    names.
+    """
+    return _names_by_key().get(_key(name), (name, ""))[0]
 
 
-def _bare(name: str) -> str:
+def _key(name: str) -> str:
     return re.sub(r"[^A-Z0-9+()]", "", name.upper())
 
 
 @cache
-def _known() -> dict[str, tuple[str, str]]:
+def _names_by_key() -> dict[str, tuple[str, str]]:
     named = {**get_global("windows_zone_mapping"), **DROPPED}
     return {
-        _bare(name): (name.replace(" Standard Time", ""), zone.replace("Etc/UTC", "UTC"))
+        _key(name): (name.replace(" Standard Time", ""), zone.replace("Etc/UTC", "UTC"))
         for name, zone in named.items()
     }

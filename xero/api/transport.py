@@ -1,4 +1,4 @@
-"""The wire to Xero: pooled connections, hard time limits, capped bodies, no redirects, no cookies.
+"""HTTP to Xero: pooled connections, hard time limits, capped bodies, no redirects, no cookies.
 
 One adapter serves every session of a process, requests-oauthlib's too, so all of them share pool
 and limits.
@@ -26,15 +26,15 @@ TOTAL_SECONDS = 30
 LARGEST_BODY = 32 * 1024 * 1024  # a page of 1,000 invoices with their lines is about 5 MB
 CHUNK = 64 * 1024
 
-S = TypeVar("S", bound=requests.Session)
+SessionT = TypeVar("SessionT", bound=requests.Session)
 
 
-class NotSent(Exception):
-    """Nothing reached Xero."""
+class RequestNotSent(Exception):
+    """A request that did not reach Xero."""
 
 
-class Lost(Exception):
-    """The request was sent and no usable answer came: it may have been carried out."""
+class AnswerLost(Exception):
+    """A request that was sent and got no usable answer: it may have been carried out."""
 
 
 def send(
@@ -45,29 +45,30 @@ def send(
     params: Mapping[str, str | int] | None = None,
     data: bytes | None = None,
 ) -> requests.Response:
-    """One exchange, its body read. Raises NotSent or Lost; neither names a header or the address's
-    query.
+    """Send one request and return its answer with the body read.
+
+    Raises RequestNotSent or AnswerLost; neither names a header or the address's query.
     """
     address = f"{url}?{urlencode(params, quote_via=quote, safe=',')}" if params else url
     try:
         return _session(os.getpid()).request(method, address, headers=headers, data=data)
     except exceptions.RequestException as error:
-        raise told(error) from None  # the cause holds the request with its token
+        raise classify_failure(error) from None  # the cause holds the request with its token
 
 
-def told(error: exceptions.RequestException) -> NotSent | Lost:
-    """What became of a request that failed, without the request itself."""
+def classify_failure(error: exceptions.RequestException) -> RequestNotSent | AnswerLost:
+    """Return the error that a failed request stands for, without the request itself."""
     kind = type(error).__name__
     if isinstance(error, exceptions.ConnectTimeout | exceptions.SSLError | exceptions.ProxyError):
-        return NotSent(f"Xero cannot be reached ({kind}).")
+        return RequestNotSent(f"Xero cannot be reached ({kind}).")
     cause = getattr(error.args[0], "reason", None) if error.args else None
     if isinstance(cause, NewConnectionError):
-        return NotSent(f"Xero cannot be reached ({type(cause).__name__}).")
-    return Lost(f"Xero's answer was lost ({kind}).")
+        return RequestNotSent(f"Xero cannot be reached ({type(cause).__name__}).")
+    return AnswerLost(f"Xero's answer was lost ({kind}).")
 
 
-def prepared(session: S) -> S:
-    """The session with our adapter and without cookies, .netrc and redirects."""
+def prepare_session(session: SessionT) -> SessionT:
+    """Set the session up with our adapter and without cookies, .netrc and redirects."""
     adapter = _adapter(os.getpid())
     session.mount("https://", adapter)
     session.mount("http://", adapter)
@@ -82,8 +83,8 @@ def prepared(session: S) -> S:
     return session
 
 
-class Adapter(HTTPAdapter):
-    """Reads the whole body itself, within the time and size allowed."""
+class XeroAdapter(HTTPAdapter):
+    """An adapter that reads the whole body itself, within the limits of time and size."""
 
     def __init__(self) -> None:
         super().__init__(pool_connections=8, pool_maxsize=16)
@@ -100,12 +101,12 @@ class Adapter(HTTPAdapter):
         if response.is_redirect:
             response.close()
             raise exceptions.TooManyRedirects("redirects are not followed")
-        response._content = _body(response.raw, deadline)
+        response._content = _read_body(response.raw, deadline)
         response._content_consumed = True  # type: ignore[attr-defined]  # as requests itself notes it
         return response
 
 
-def _body(raw: HTTPResponse, deadline: float) -> bytes:
+def _read_body(raw: HTTPResponse, deadline: float) -> bytes:
     inflate = (
         zlib.decompressobj(16 + zlib.MAX_WBITS)
         if raw.headers.get("Content-Encoding") == "gzip"
@@ -114,7 +115,7 @@ def _body(raw: HTTPResponse, deadline: float) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:
-        while chunk := _chunk(raw, deadline):
+        while chunk := _read_chunk(raw, deadline):
             part = inflate.decompress(chunk, LARGEST_BODY + 1 - size) if inflate else chunk
             size += len(part)
             if size > LARGEST_BODY or (inflate and inflate.unconsumed_tail):
@@ -134,8 +135,8 @@ def _body(raw: HTTPResponse, deadline: float) -> bytes:
     return b"".join(parts)
 
 
-def _chunk(raw: HTTPResponse, deadline: float) -> bytes:
-    """What has arrived, waiting no longer than the deadline allows."""
+def _read_chunk(raw: HTTPResponse, deadline: float) -> bytes:
+    """Return the bytes that have arrived, waiting no longer than the deadline allows."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise exceptions.ReadTimeout("the answer took too long")
@@ -145,20 +146,20 @@ def _chunk(raw: HTTPResponse, deadline: float) -> bytes:
     return raw.read1(CHUNK, decode_content=False)
 
 
+# By process id: a forked process must not share its parent's sockets.
 @cache
 def _session(pid: int) -> requests.Session:
-    """Per process: a forked one must not share its parent's sockets."""
-    return prepared(requests.Session())
+    return prepare_session(requests.Session())
 
 
 @cache
-def _adapter(pid: int) -> Adapter:
-    return Adapter()
+def _adapter(pid: int) -> XeroAdapter:
+    return XeroAdapter()
 
 
 @cache
 def _proxies(origin: str) -> dict[str, str]:
-    """What HTTPS_PROXY and its kin say; read once per host."""
+    """Return the proxies of HTTPS_PROXY and the like, read once per host."""
     return get_environ_proxies(origin)
 
 

@@ -1,8 +1,6 @@
-"""Answers in XML, Xero's first language: it falls back on it for some refusals, whatever it was
-asked for.
+"""Answers in XML, which Xero falls back on for some refusals, whatever format was asked for.
 
-Only what they say of a refusal is used; a record is never taken from them, since their numbers are
-texts.
+Only refusals are taken from them, never records: all their values are texts, numbers too.
 """
 
 from typing import Any
@@ -25,8 +23,8 @@ LISTS = {
 }
 
 
-class _Builder(TreeBuilder):
-    """Refuses a document type, and with it every entity that could be expanded or fetched."""
+class _SafeTreeBuilder(TreeBuilder):
+    """A builder that refuses a document type, and with it every entity that could be expanded."""
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise ValueError("a document type is not accepted")
@@ -34,15 +32,16 @@ class _Builder(TreeBuilder):
 
 def decode(body: bytes) -> dict[str, Any]:
     """Return an answer's XML as the JSON that Xero would have sent; every value is a text.
-    ValueError if it is none.
+
+    Raises ValueError for anything but XML.
     """
-    parser = XMLParser(target=_Builder())  # noqa: S314 - no document type, so no entities
+    parser = XMLParser(target=_SafeTreeBuilder())  # noqa: S314 - no document type, so no entities
     try:
         parser.feed(body)
-        found = _value(parser.close(), 0)
+        content = _value(parser.close(), 0)
     except (ParseError, LookupError) as error:
         raise ValueError("not XML") from error
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _value(element: Element, depth: int) -> Any:

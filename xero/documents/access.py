@@ -68,5 +68,5 @@ def check_access(
     connection: Connection | None,
     action: Action,
 ) -> WriteAccess:
-    missing = scopes.missing_scopes(action, connection.grant) if connection else []
+    missing = scopes.list_missing_scopes(action, connection.grant) if connection else []
     return WriteAccess(workspace, connections, connection, missing)

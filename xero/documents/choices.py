@@ -14,7 +14,7 @@ from xero.fields import TrackingField
 from xero.ledger import search
 from xero.ledger.queries import BILL, SALE
 from xero.models import Account, Contact, Invoice, Item, Ledger, Tally, TrackingCategory
-from xero.sync.mapping import key
+from xero.sync.mapping import fold_text
 
 OFFERED_CONTACTS = 20
 OFFERED_ITEMS = 500
@@ -187,4 +187,4 @@ def _trim_zeros(price: Decimal | None) -> Decimal | None:
 def _normalise_term(text: str) -> str:
     """Return the text in the form of the search columns."""
     # PostgreSQL cannot store NUL, so no row can match it; without this it would raise an error.
-    return key(text[:255].replace("\0", "")).strip()
+    return fold_text(text[:255].replace("\0", "")).strip()

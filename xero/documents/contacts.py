@@ -44,7 +44,7 @@ def _save(request: HttpRequest, access: WriteAccess, connection: Connection) -> 
         return redirect_to_call(request, result.call)
     if isinstance(result, submit.Written):
         return _redirect_to_result(request, access, connection, result)
-    form.take_refusal(result.messages)
+    form.add_refusal(result.messages)
     return _page(request, access, form, refused=result.messages, status=422)
 
 

@@ -26,12 +26,12 @@ from xero.documents.rows import (
     preview_totals,
     read_posted_rows,
 )
-from xero.fields import DayField
+from xero.fields import RelativeDayField
 from xero.ledger import scope
 from xero.ledger.queries import SALE
 from xero.models import Contact
 from xero.records.documents import parse_invoice
-from xero.totals import Totals
+from xero.totals import InvoiceTotals
 
 STATUSES = {"draft": "DRAFT", "submit": "SUBMITTED", "approve": "AUTHORISED"}
 CREATE = CreateInvoice()
@@ -117,7 +117,7 @@ def _save(
         if isinstance(result, submit.Written):
             return _redirect_to_result(request, access, connection, result)
         refused = row_errors.renumber_messages(read_posted_rows(request.POST), result.messages)
-        form.take_refusal(refused)
+        form.add_refusal(refused)
     rows = build_row_forms(line_choices, read_posted_rows(request.POST) or [{}] * FIRST_ROWS)
     row_errors.add_row_errors(rows, refused)
     totals = preview_totals(line_choices, rows, request.POST.get("line_amount_types", ""))
@@ -152,7 +152,7 @@ def _page(
     *,
     form: DocumentPageForm | None = None,
     rows: list[RowForm] | None = None,
-    totals: Totals | None = None,
+    totals: InvoiceTotals | None = None,
     refused: list[str] | None = None,
     status: int = 200,
 ) -> HttpResponse:
@@ -181,7 +181,7 @@ def _build_form_context(
     connection: Connection,
     form: DocumentPageForm,
     rows: list[RowForm],
-    totals: Totals | None,
+    totals: InvoiceTotals | None,
 ) -> dict[str, Any]:
     line_choices = form.line_choices
     totals = totals or preview_totals(
@@ -211,8 +211,8 @@ def _read_currency(form: DocumentPageForm) -> str:
 def _read_dates(connection: Connection, form: DocumentPageForm) -> tuple[date, date | None] | None:
     """Return issue date and due date as they will be, or None if they do not validate."""
     try:
-        issued = DayField(required=False).clean(form["date"].value())
-        due = DayField(required=False).clean(form["due_date"].value())
+        issued = RelativeDayField(required=False).clean(form["date"].value())
+        due = RelativeDayField(required=False).clean(form["due_date"].value())
         today = organisation_time.today_in(connection)
         start = issued.on(today) if issued else today
         return start, due.on(start) if due else None

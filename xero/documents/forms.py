@@ -21,7 +21,7 @@ from xero.forms import (
 )
 from xero.models import Contact, Invoice
 from xero.names import name_key
-from xero.sync.contact_names import contact_called
+from xero.sync.contact_names import find_contact
 
 
 class OnceForm(forms.Form):
@@ -67,7 +67,7 @@ class DocumentPageForm(OnceForm, CreateInvoiceForm):
         cleaned = self.cleaned_data
         cleaned.setdefault("reference", "")
         if name := cleaned.get("contact_name"):
-            contact = contact_called(self.line_choices.connection, name)
+            contact = find_contact(self.line_choices.connection, name)
             if contact is not None:
                 cleaned["contact_id"], cleaned["contact_name"] = contact.xero_id, contact.name
             elif not cleaned.get("new_contact"):
@@ -89,7 +89,7 @@ class ContactPageForm(OnceForm, CreateContactForm):
 
     def clean_name(self) -> str:
         name = super().clean_name()
-        self.known = contact_called(self.connection, name)
+        self.known = find_contact(self.connection, name)
         if self.known is not None and self.known.status == "ACTIVE":
             raise ValidationError("There is a contact of this name already.")
         self.known = None

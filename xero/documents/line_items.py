@@ -8,7 +8,7 @@ from typing import Any
 
 from taskjuice.form_sizes import MOST_LINES
 from xero.documents.rows import FIRST_ROWS, LineChoices
-from xero.forms import is_blank
+from xero.line_forms import is_blank
 
 Rows = list[dict[str, Any]]
 ADDED = {"add1": 1, "add5": 5}

@@ -11,7 +11,7 @@ from connections import organisation_time
 from taskjuice import currencies
 from taskjuice.workspaces import gate
 from xero.actions import CreatePayment
-from xero.actions.lock_dates import locked_until
+from xero.actions.lock_dates import find_last_locked_day
 from xero.calls.views import redirect_to_call, show_warnings
 from xero.documents import choices, submit
 from xero.documents.access import WriteAccess, check_access, enter_write_page
@@ -83,7 +83,7 @@ def _save(request: HttpRequest, access: WriteAccess, invoice: Invoice) -> HttpRe
         return redirect_to_call(request, result.call)
     if isinstance(result, submit.Written):
         return _redirect_to_result(request, access, invoice, result)
-    form.take_refusal(result.messages)
+    form.add_refusal(result.messages)
     submit.refresh_invoice(invoice.connection, invoice.xero_id)
     return _page(
         request,
@@ -127,7 +127,7 @@ def _page(
         "is_bill": invoice.type != SALE,
         "form": form,
         "refused": refused or [],
-        "locked_until": locked_until(invoice.connection),
+        "locked_until": find_last_locked_day(invoice.connection),
         "title": CREATE.title,
     }
     return render(request, "xero_desk/payment.html", context, status=status)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xero.api.answers import renumber_line, split_place
+from xero.api.answers import renumber_line, split_position
 from xero.documents.rows import RowForm
-from xero.forms import is_blank
+from xero.line_forms import is_blank
 
 LINE = "line"
 # (part of a message about a line, in lower case; the field it is about): the first match wins
@@ -28,7 +28,7 @@ def renumber_messages(rows: Sequence[Mapping[str, Any]], messages: Sequence[str]
     shown = [number for number, row in enumerate(rows, 1) if not is_blank(row)]
     renumbered = []
     for message in messages:
-        about, number, _ = split_place(message)
+        about, number, _ = split_position(message)
         is_line = about == LINE and 0 < number <= len(shown)
         renumbered.append(renumber_line(message, shown[number - 1]) if is_line else message)
     return renumbered
@@ -38,7 +38,7 @@ def add_row_errors(rows: Sequence[RowForm], messages: Sequence[str]) -> None:
     """Add each message to the row and field that it is about."""
     sent = [row for row in rows if not row.blank and row.is_valid()]
     for message in messages:
-        about, number, words = split_place(message)
+        about, number, words = split_position(message)
         for row in sent:
             if about == LINE and row.number != number - 1:
                 continue

@@ -14,8 +14,8 @@ from taskjuice.form_sizes import MOST_LINES
 from xero.documents import choices
 from xero.documents.tax_rates import TaxRate
 from xero.fields import TrackingField
-from xero.forms import LineForm, LinesField, LinesWidget, is_blank
-from xero.totals import Totals, totals
+from xero.line_forms import LineForm, LinesField, LinesWidget, is_blank
+from xero.totals import InvoiceTotals, compute_totals
 
 LINE_FIELDS = (
     "item_code",
@@ -226,7 +226,7 @@ def build_row_forms(
 
 def preview_totals(
     line_choices: LineChoices, rows: Sequence[RowForm], line_amount_types: str
-) -> Totals:
+) -> InvoiceTotals:
     """Return the totals that Xero will work out. The rows must not be `quiet`."""
     rates = {type: rate.rate for type, rate in line_choices.rates.items()}
-    return totals([row.read_preview_values() for row in rows], rates, line_amount_types)
+    return compute_totals([row.read_preview_values() for row in rows], rates, line_amount_types)

@@ -71,7 +71,7 @@ def store_record(connection: Connection, kind: str, record: Body) -> None:
 
     The balance of its contact follows with the next round of reading.
     """
-    upsert.take_in(connection, kind, [record])
+    upsert.store_records(connection, kind, [record])
     if contact := parse_contact_reference(record).xero_id:
         upsert.mark_stale([(connection.pk, CONTACTS, contact)])
 

@@ -19,8 +19,8 @@ from taskjuice import exact_json
 from xero.ledger.listing import Row, Total, merge_totals
 from xero.models import Contact, Invoice, Payment
 from xero.records.payment_types import describe_type
-from xero.search_index import holding
-from xero.sync.mapping import key
+from xero.search_index import filter_containing
+from xero.sync.mapping import fold_text
 
 SEARCHED = 1000  # rows that a search returns at most
 MATCHING_CONTACTS = 200
@@ -59,7 +59,7 @@ def _total(_: int, currency: str, status: str, type: str, *amounts: Decimal) -> 
 
 def read_term(filters: Mapping[str, Any]) -> str:
     """Return the search term in the form of the search columns, "" for no search."""
-    return key(filters.get("q") or "").strip()
+    return fold_text(filters.get("q") or "").strip()
 
 
 def search_documents(connection: Connection, rows: "QuerySet[Invoice]", term: str) -> SearchResult:
@@ -81,7 +81,7 @@ def search_documents(connection: Connection, rows: "QuerySet[Invoice]", term: st
             rows.filter(reference_tail=_strip_zeros(term)),
             rows.filter(contact_xero_id__in=find_contacts_by_name(connection, term)),
         ],
-        holding(inside, connection.pk, term, "number_key", "reference_key"),
+        filter_containing(inside, connection.pk, term, "number_key", "reference_key"),
         ("total", "amount_paid", "amount_due"),
     )
 
@@ -101,7 +101,7 @@ def search_payments(connection: Connection, rows: "QuerySet[Payment]", term: str
             *by_prefix,
             rows.filter(contact_xero_id__in=find_contacts_by_name(connection, term)),
         ],
-        holding(inside, connection.pk, term, "invoice_number_key", "reference_key"),
+        filter_containing(inside, connection.pk, term, "invoice_number_key", "reference_key"),
         ("amount",),
     )
 

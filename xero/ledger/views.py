@@ -39,7 +39,7 @@ def record_list(request: HttpRequest, agency: str, workspace: str, page: ListPag
         "connection": scope.connection,
         "form": form,
         "listing": page.listing(scope.connection, filters) if scope.connection else None,
-        "fresh": freshness.of_ledger(scope.ledger, page.kind) if scope.ledger else None,
+        "fresh": freshness.describe_ledger(scope.ledger, page.kind) if scope.ledger else None,
         "kind": page.kind,
         "noun": page.noun,
         "type": page.type,
@@ -152,7 +152,7 @@ def ledger_refresh(
     chosen = _find_connection(client, connection)
     if chosen is None:
         raise Http404("No such connection here.")
-    sync_schedule.ask(chosen)
+    sync_schedule.request_refresh(chosen)
     messages.info(request, f"{chosen.name} is being read from Xero.")
     back = read_return_address(request, "back")
     return redirect(back) if back else redirect("xero:invoice-list", agency, workspace)
@@ -169,7 +169,7 @@ def ledger_freshness(
     ledger = getattr(chosen, "ledger", None)
     if chosen is None or ledger is None:
         raise Http404("Nothing is read for this connection yet.")
-    fresh = freshness.of_ledger(ledger, request.GET.get("kind", ""))
+    fresh = freshness.describe_ledger(ledger, request.GET.get("kind", ""))
     context = {
         "fresh": fresh,
         "connection": chosen,
@@ -189,7 +189,7 @@ def _detail(
     common = {
         "connection": connection,
         "base": ledger.base_currency if ledger else connection.details.get("currency", ""),
-        "fresh": freshness.of_ledger(ledger, kind) if ledger else None,
+        "fresh": freshness.describe_ledger(ledger, kind) if ledger else None,
         "kind": kind,
         "back": request.get_full_path(),
         "today": organisation_time.today_in(connection),

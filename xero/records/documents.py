@@ -1,8 +1,8 @@
 """Invoices, bills and payments of Xero, typed: with xero/records/master_data.py the one reader of
 raw bodies.
 
-Pages, forms, files, steps and writers read these. Texts are empty where Xero sent none; what may be
-absent otherwise is None, and its type says so.
+Pages, forms, files, steps and writers read these. Texts are empty where Xero sent none; other
+fields that may be absent are None, and their types say so.
 """
 
 import datetime as dt
@@ -87,7 +87,7 @@ class PaymentReference:
 
 @dataclass(frozen=True, slots=True)
 class CreditRecord:
-    """What was set off against an invoice. `kind`: credit-note, overpayment or prepayment."""
+    """A credit set off against an invoice. `kind`: credit-note, overpayment or prepayment."""
 
     kind: str
     xero_id: UUID | None
@@ -127,7 +127,7 @@ class InvoiceRecord:
 
     @property
     def name(self) -> str:
-        """What people call it: its number, or whom it is to or from where it has none."""
+        """Return the document's number, or the contact's name where it has none."""
         return self.number or self.contact.name
 
 
@@ -215,10 +215,10 @@ def parse_credits(body: Body) -> tuple[CreditRecord, ...]:
 
 @dataclass(frozen=True, slots=True)
 class PaidDocument:
-    """What a payment is for. `kind`: invoice, credit-note, overpayment, prepayment; empty where
-    Xero names none.
+    """The document that a payment is for.
 
-    `number` and `currency` are the document's; of an invoice or bill, `type` says which.
+    `kind`: invoice, credit-note, overpayment, prepayment; empty where Xero names none. `number` and
+    `currency` are the document's; for an invoice or bill, `type` says which.
     """
 
     kind: str
@@ -290,6 +290,6 @@ def parse_paid_document(body: Body) -> PaidDocument:
     return _paid_document({}, kind, None, read_text(body, "InvoiceNumber"))
 
 
-def _paid_document(found: Body, kind: str, xero_id: UUID | None, number: str) -> PaidDocument:
-    type, currency = read_text(found, "Type", 20), read_text(found, "CurrencyCode", 10)
-    return PaidDocument(kind, type, xero_id, number, currency, parse_contact_reference(found))
+def _paid_document(document: Body, kind: str, xero_id: UUID | None, number: str) -> PaidDocument:
+    type, currency = read_text(document, "Type", 20), read_text(document, "CurrencyCode", 10)
+    return PaidDocument(kind, type, xero_id, number, currency, parse_contact_reference(document))

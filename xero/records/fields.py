@@ -1,9 +1,9 @@
 """Single fields of Xero's raw JSON, each read to one type, whatever Xero sent or left out.
 
-Xero leaves out what is empty, also fields that pages like to rely on, and may send an amount as
-text or as "" (facts 4.6 in section 10). So nothing here raises: what is absent, or is no such
-value, is None or empty. Whole records are read by document_records.py and master_records.py beside
-this file, rows by xero/sync/mapping.py; nothing else reads a raw body.
+Xero leaves out empty fields, also some that pages rely on, and may send an amount as text or as ""
+(facts 4.6 in section 10). So nothing here raises: a field that is absent or invalid is None or
+empty. Whole records are read by documents.py and master_data.py beside this file, rows by
+xero/sync/mapping.py; nothing else reads a raw body.
 """
 
 import re
@@ -24,9 +24,7 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def read_text(body: Body, name: str, longest: int = 255) -> str:
-    """Return the text; empty where there is none. Numbers are spelled out, lists and objects are no
-    text.
-    """
+    """Return the text; empty where there is none, or a list or object. Numbers are spelled out."""
     value = body.get(name)
     if value is None or isinstance(value, (dict, list)):
         return ""
@@ -47,18 +45,14 @@ def read_uuid(body: Body, name: str) -> UUID | None:
     """Return the id; None also for the zero id."""
     value = body.get(name)
     try:
-        found = (
-            value if isinstance(value, UUID) else UUID(value) if isinstance(value, str) else None
-        )
+        uuid = value if isinstance(value, UUID) else UUID(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return None if found == NO_ID else found
+    return None if uuid == NO_ID else uuid
 
 
 def read_amount(body: Body, name: str) -> Decimal | None:
-    """Return the amount, rate or quantity, also where it came as text; None where it is absent or
-    no amount.
-    """
+    """Return the amount, rate or quantity, also where it came as text; None where there is none."""
     value = body.get(name)
     if isinstance(value, bool) or not isinstance(value, (Decimal, int, str)):
         return None
@@ -72,7 +66,7 @@ def read_amount(body: Body, name: str) -> Decimal | None:
 
 
 def round_places(amount: Decimal) -> Decimal:
-    """Return the finite amount as it is, or rounded where it has more places than anybody needs."""
+    """Return the finite amount, rounded where it has more than MOST_PLACES decimal places."""
     return round(amount, MOST_PLACES) if int(amount.as_tuple().exponent) < -MOST_PLACES else amount
 
 
@@ -88,7 +82,9 @@ def read_day(body: Body, name: str) -> date | None:
         if isinstance(text, str):
             try:
                 return (
-                    date.fromisoformat(text[:10]) if text.endswith("T00:00:00") else wire.day(text)
+                    date.fromisoformat(text[:10])
+                    if text.endswith("T00:00:00")
+                    else wire.parse_day(text)
                 )
             except ValueError:
                 continue
@@ -98,7 +94,7 @@ def read_day(body: Body, name: str) -> date | None:
 def read_instant(body: Body, name: str) -> datetime | None:
     value = body.get(name)
     try:
-        return wire.instant(value) if isinstance(value, str) else None
+        return wire.parse_instant(value) if isinstance(value, str) else None
     except ValueError:
         return None
 
@@ -110,12 +106,16 @@ def read_object(body: Body, name: str) -> Body:
 
 
 def read_objects(body: Body, name: str) -> list[Body]:
-    """Return the objects of a list; what else stands in it is left out."""
+    """Return the objects of a list, without anything else in it."""
     value = body.get(name)
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return (
+        [element for element in value if isinstance(element, dict)]
+        if isinstance(value, list)
+        else []
+    )
 
 
 def read_objects_by_id(body: Body, name: str, id_field: str) -> dict[UUID, dict[str, Any]]:
-    """Return the objects of a list by their id; those without one are left out."""
-    found = ((read_uuid(one, id_field), one) for one in read_objects(body, name))
-    return {id: dict(one) for id, one in found if id is not None}
+    """Return the objects of a list by their id, without those that have none."""
+    pairs = ((read_uuid(element, id_field), element) for element in read_objects(body, name))
+    return {id: dict(element) for id, element in pairs if id is not None}

@@ -1,5 +1,5 @@
-"""A document's lines in the names of our form, so that a step can copy them: Xero's outputs carry
-Xero's names.
+"""Lines of Xero's documents under the names of our form, so that a step can copy them from an
+output.
 """
 
 from collections.abc import Mapping
@@ -12,17 +12,20 @@ from xero.records.documents import parse_line
 
 # Any of these and a row is one of Xero's; our own names are written small.
 XEROS = frozenset(
-    "AccountCode Description DiscountAmount DiscountRate ItemCode LineAmount LineItemID Quantity TaxType Tracking"
-    " UnitAmount".split()
+    "AccountCode Description DiscountAmount DiscountRate ItemCode LineAmount LineItemID Quantity"
+    " TaxType Tracking UnitAmount".split()
 )
-AMOUNT_OFF = "A line with a fixed amount off ({0}) cannot be copied: give the lines one by one, the discount in %."
+AMOUNT_OFF = (
+    "A line with a fixed amount off ({0}) cannot be copied:"
+    " give the lines one by one, the discount in %."
+)
 
 
 def as_form_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return one of Xero's lines as a row of LineForm, and any other row as it is.
 
-    What Xero works out itself (tax and line amounts) and its own ids are left behind. Raises
-    ValidationError where the copy would come to another amount.
+    Xero's own ids and the amounts that it computes (tax, line amounts) are left out. Raises
+    ValidationError where the copy would have another amount.
     """
     if XEROS.isdisjoint(row):
         return row
@@ -40,6 +43,8 @@ def as_form_row(row: Mapping[str, Any]) -> Mapping[str, Any]:
         "discount_rate": line.discount_rate,
         "account_code": line.account_code,
         "tax_type": line.tax_type,
-        "tracking": [{"name": one.name, "option": one.option} for one in line.tracking],
+        "tracking": [
+            {"name": category.name, "option": category.option} for category in line.tracking
+        ],
     }
     return {name: value for name, value in values.items() if value not in (None, "", [])}

@@ -40,7 +40,7 @@ class AddressRecord:
 
 @dataclass(frozen=True, slots=True)
 class ContactRecord:
-    """`merged_into`: the contact that this one was merged into at Xero."""
+    """A customer or supplier. `merged_into`: the contact that this one was merged into at Xero."""
 
     xero_id: UUID | None
     name: str
@@ -104,7 +104,7 @@ def parse_phone(body: Body) -> PhoneRecord:
 
 
 def parse_address(body: Body) -> AddressRecord:
-    """Return the address on one line; empty where nothing says a place."""
+    """Return the address on one line; empty where no field of it is filled in."""
     fields = (
         "AddressLine1",
         "AddressLine2",
@@ -120,7 +120,7 @@ def parse_address(body: Body) -> AddressRecord:
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """`code` may be empty, of bank accounts above all."""
+    """An account of the chart. `code` may be empty, mostly for bank accounts."""
 
     xero_id: UUID | None
     code: str
@@ -156,7 +156,7 @@ def parse_account(body: Body) -> AccountRecord:
 
 @dataclass(frozen=True, slots=True)
 class ItemPrices:
-    """What an item brings into a line, on the side of sales or of purchases.
+    """The defaults that an item gives a line, for sales or for purchases.
 
     A tracked item's purchases are booked to stock: they have a `cost_account_code` instead of an
     `account_code`.
@@ -216,7 +216,7 @@ def _item_prices(body: Body, name: str, description: str) -> ItemPrices:
 
 @dataclass(frozen=True, slots=True)
 class TaxRateRecord:
-    """`rate` in per cent; None where Xero does not say it."""
+    """A tax rate. `rate` in per cent; None where Xero does not give it."""
 
     type: str
     name: str
@@ -239,10 +239,10 @@ def parse_tax_rate(body: Body) -> TaxRateRecord:
 
 @dataclass(frozen=True, slots=True)
 class OrganisationRecord:
-    """An organisation. Its lock dates: nothing dated up to them can be changed.
+    """An organisation. Nothing dated up to its lock dates can be changed.
 
-    `sale_days`, `bill_days`: its terms of payment in days after the issue date; None where they
-    count otherwise.
+    `sale_days`, `bill_days`: its terms of payment in days after the issue date; None for other
+    terms.
     """
 
     name: str

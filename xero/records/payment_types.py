@@ -1,4 +1,4 @@
-"""Xero's types of payments: which way the money went, and what kind of document each is for.
+"""Xero's types of payments: the direction of the money, and the kind of document each is for.
 
 Money received and money paid are different things and never added up in one total.
 """
@@ -16,8 +16,9 @@ INVOICE, CREDIT_NOTE, OVERPAYMENT, PREPAYMENT = (
 
 @dataclass(frozen=True, slots=True)
 class PaymentType:
-    """`document_type`: how Xero calls the type of the document; `refund`: what is refunded, in
-    words.
+    """A type of payment.
+
+    `document_type`: Xero's type of the document; `refund`: what is refunded, as people read it.
     """
 
     direction: str
@@ -50,5 +51,5 @@ REFUNDS = sorted(type for type, found in TYPES.items() if found.refund)
 
 
 def describe_type(type: str) -> PaymentType:
-    """Return what is known of the type; of a new one of Xero's, neither direction nor document."""
+    """Return the type's description; without direction or document for one that Xero added."""
     return TYPES.get(type, NEW)

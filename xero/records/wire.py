@@ -12,47 +12,50 @@ ISO = re.compile(
 EPOCH = json_dates.EPOCH
 
 
-def instant(text: str) -> datetime:
-    """An aware UTC datetime from `/Date(…)/` or ISO text (without zone: UTC). ValueError if it is
-    neither.
+def parse_instant(text: str) -> datetime:
+    """Parse `/Date(…)/` or ISO text (without a zone: UTC) to an aware datetime in UTC.
+
+    Raises ValueError for anything else.
     """
-    return json_dates.parse_json_date(text) or _from_iso(text)
+    return json_dates.parse_json_date(text) or _parse_iso(text)
 
 
-def day(text: str) -> date:
-    """An accounting date, never shifted into anybody's zone: Xero sends it as midnight UTC."""
-    return instant(text).date()
+def parse_day(text: str) -> date:
+    """Parse an accounting date, which is never shifted into a time zone: Xero sends it as midnight
+    UTC.
+    """
+    return parse_instant(text).date()
 
 
-def iso_instant(value: datetime) -> str:
-    """As If-Modified-Since takes it: UTC, to the second, no zone."""
+def format_instant(value: datetime) -> str:
+    """Format an instant for If-Modified-Since: UTC, to the second, without a zone."""
     return value.astimezone(UTC).isoformat()[:19]
 
 
 def decode(body: bytes) -> Any:
-    """JSON with numbers that have a point as Decimals. ValueError if it is not JSON."""
+    """Decode JSON, numbers with a decimal point as Decimals. Raises ValueError."""
     return exact_json.loads(body)
 
 
 def encode(value: Any) -> bytes:
-    """Compact JSON; Decimals as plain numbers, dates as Xero takes them."""
+    """Encode compact JSON; Decimals as plain numbers, dates as Xero takes them."""
     return exact_json.dumps(value).encode()
 
 
-def _from_iso(text: str) -> datetime:
-    found = ISO.fullmatch(text)
-    if not found:
+def _parse_iso(text: str) -> datetime:
+    match = ISO.fullmatch(text)
+    if not match:
         raise ValueError(f"not a date: {text!r}")
-    year, month, day_, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-    micros = int((found[7] or "0")[:6].ljust(6, "0"))
+    year, month, day_, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    micros = int((match[7] or "0")[:6].ljust(6, "0"))
     at = datetime(year, month, day_, hour, minute, second, micros, tzinfo=UTC)
     try:
-        return at - _offset(found[8])
+        return at - _parse_offset(match[8])
     except OverflowError as error:
         raise ValueError(f"beyond the calendar: {text!r}") from error
 
 
-def _offset(zone: str | None) -> timedelta:
+def _parse_offset(zone: str | None) -> timedelta:
     if not zone or zone == "Z":
         return timedelta()
     digits = zone[1:].replace(":", "")

@@ -1,9 +1,9 @@
-"""What became of invoices, as events: found in the local copy, however the news came to it.
+"""Changes of invoices as events, found in the local copy.
 
 A webhook says only that an invoice changed. The local copy knows what it was before and what it is
-now, so whoever brings a newer row (the refresh after an event, a round, a step that reads it)
-leaves a Change, and here it becomes an event that workflows can be started by. One event per
-invoice and change: Xero's time of the change is part of what is unique about it.
+now, so whatever stores a newer row (the refresh after an event, a round, a step that reads it)
+leaves a Change, and here it becomes an event that workflows can be started by. Each invoice and
+change makes one event: Xero's time of the change is part of its unique key.
 
 An event's details: kind ("sales invoice" or "bill"), type, number, reference, contact, contact_id,
 date and due_date (ISO), currency, total, status, amount_due, and previous_status,
@@ -34,9 +34,8 @@ TRIGGERS = (
     "xero/amount-due-changed",
 )
 BATCH = 500
-TOO_OLD = timedelta(
-    days=7
-)  # found late, after a long break: nobody expects an e-mail about it any more
+# After a long break, older changes start nothing: an e-mail about them would come as a surprise.
+TOO_OLD = timedelta(days=7)
 
 INSERT = """
 INSERT INTO connections_event
@@ -53,10 +52,8 @@ RETURNING id
 """
 
 
-def announce() -> int:
-    """The sweep: changes that somebody listens for become events and start workflows; how many
-    events.
-    """
+def announce_changes() -> int:
+    """Make events of the changes that triggers listen for, and return how many. Run by a sweep."""
     with transaction.atomic():
         waiting = Change.objects.order_by("id").select_for_update(skip_locked=True)
         changes = list(waiting[:BATCH])
@@ -64,29 +61,32 @@ def announce() -> int:
             return 0
         wanted = {interest.connection_id for interest in registry.listening(TRIGGERS)}
         since = timezone.now() - TOO_OLD
-        rows = [_row(c) for c in changes if c.connection_id in wanted and c.at > since]
+        rows = [_map_change(c) for c in changes if c.connection_id in wanted and c.at > since]
         # The row's own time of change says whose change it is: that of a write's answer, or
         # another.
         marks = echoes.marks([Sight(pk, kind, id, at) for pk, kind, id, at, _ in rows])
-        events = store(CATEGORY, rows, marks)
+        events = store_events(CATEGORY, rows, marks)
         fan_out.announce(events)
         Change.objects.filter(pk__in=[change.pk for change in changes]).delete()
     return len(events)
 
 
-Row = tuple[int, str, Any, Any, Any]  # connection id, type, resource id, occurred at, details
+EventRow = tuple[int, str, Any, Any, Any]  # connection id, type, resource id, occurred at, details
 
 
-def store(category: str, rows: Sequence[Row], marks: Sequence[dict[str, Any]]) -> list[Event]:
-    """The events that are new, each once however often it is offered. `marks`: what led to each
-    (echoes.py).
+def store_events(
+    category: str, rows: Sequence[EventRow], marks: Sequence[dict[str, Any]]
+) -> list[Event]:
+    """Store the events, each only once, and return those that are new.
+
+    `marks`: what led to each (echoes.py).
     """
     if not rows:
         return []
-    homes = Connection.objects.select_related("workspace").in_bulk({row[0] for row in rows})
-    given = [
+    connections = Connection.objects.select_related("workspace").in_bulk({row[0] for row in rows})
+    new_events = [
         {
-            "workspace_id": homes[pk].workspace_id,
+            "workspace_id": connections[pk].workspace_id,
             "connection_id": pk,
             "type": kind,
             "resource_id": id,
@@ -97,14 +97,14 @@ def store(category: str, rows: Sequence[Row], marks: Sequence[dict[str, Any]]) -
         for (pk, kind, id, at, details), mark in zip(rows, marks, strict=True)
     ]
     with database.cursor() as cursor:
-        cursor.execute(INSERT, [category, exact_json.dumps(given)])
+        cursor.execute(INSERT, [category, exact_json.dumps(new_events)])
         ids = [id for (id,) in cursor.fetchall()]
     events = list(Event.objects.filter(pk__in=ids).order_by("pk"))
     for event in events:
-        event.connection = homes[event.connection_id]
+        event.connection = connections[event.connection_id]
     return events
 
 
-def _row(change: Change) -> Row:
+def _map_change(change: Change) -> EventRow:
     kind = "CREATE" if change.is_new else "UPDATE"
     return change.connection_id, kind, change.xero_id, change.at, change.details

@@ -1,4 +1,4 @@
-"""The local copy's contacts by the names that people type (xero/names.py)."""
+"""Searches of the local copy's contacts by the names that people type (xero/names.py)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,34 +11,34 @@ from xero.names import name_key
 ASKED_AT_ONCE = 50
 
 
-def contact_called(connection: Connection, name: str) -> Contact | None:
-    """The contact of this name, an active one before an archived one, one that is written so before
-    others.
-    """
+def find_contact(connection: Connection, name: str) -> Contact | None:
+    """Return the contact of this name; an active one first, then one with exactly this spelling."""
     return min(
-        contacts_called(connection, [name])[:ASKED_AT_ONCE],
-        key=lambda one: (one.status != "ACTIVE", one.name != name, one.pk),
+        list_contacts_by_name(connection, [name])[:ASKED_AT_ONCE],
+        key=lambda contact: (contact.status != "ACTIVE", contact.name != name, contact.pk),
         default=None,
     )
 
 
-def contacts_called(connection: Connection, names: Iterable[str]) -> "QuerySet[Contact]":
-    """The local copy's contacts of any of these names, of any status."""
+def list_contacts_by_name(connection: Connection, names: Iterable[str]) -> "QuerySet[Contact]":
+    """Return the local copy's contacts of any of these names, of any status."""
     keys = {key for name in names if (key := name_key(name[:255].replace("\0", "")))}
-    found = Contact.objects.filter(connection=connection).defer("body").order_by("id")
+    contacts = Contact.objects.filter(connection=connection).defer("body").order_by("id")
     if not keys:
-        return found.none()
-    return found.filter(
+        return contacts.none()
+    return contacts.filter(
         Q(*(Q(search_key__startswith=f"{key}\n") for key in sorted(keys)), _connector=Q.OR)
     )
 
 
-def active_contacts(connection: Connection, names: Sequence[str]) -> dict[str, Contact]:
-    """Active contacts by the key of their name. Of several, the one that was there first."""
+def find_active_contacts(connection: Connection, names: Sequence[str]) -> dict[str, Contact]:
+    """Return active contacts by the key of their name; of several, the one that was stored
+    first.
+    """
     unique = sorted({name for name in names if name})
-    found: dict[str, Contact] = {}
+    contacts: dict[str, Contact] = {}
     for start in range(0, len(unique), ASKED_AT_ONCE):
         chunk = unique[start : start + ASKED_AT_ONCE]
-        for contact in contacts_called(connection, chunk).filter(status="ACTIVE"):
-            found.setdefault(name_key(contact.name), contact)
-    return found
+        for contact in list_contacts_by_name(connection, chunk).filter(status="ACTIVE"):
+            contacts.setdefault(name_key(contact.name), contact)
+    return contacts

@@ -1,4 +1,6 @@
-"""How fresh a ledger is and how its reading goes: for its pages, and for the page of connections."""
+"""The freshness of a ledger and the progress of its reading, for its pages and the list of
+connections.
+"""
 
 from collections.abc import Iterable
 
@@ -6,8 +8,8 @@ from connections.freshness import Freshness
 from xero.models import Ledger
 
 
-def of_ledger(ledger: Ledger, kind: str = "") -> Freshness:
-    """With `kind`: how fresh that list is. One query."""
+def describe_ledger(ledger: Ledger, kind: str = "") -> Freshness:
+    """Return the freshness of the ledger, or of its list of this `kind`. One query."""
     parts = list(ledger.parts.all())
     own = next((part for part in parts if part.kind == kind), None)
     running = next((part for part in parts if part.running), None)
@@ -27,7 +29,7 @@ def of_ledger(ledger: Ledger, kind: str = "") -> Freshness:
     )
 
 
-def of_connections(connection_ids: Iterable[int]) -> dict[int, Freshness]:
-    """By connection id, for those that have a ledger. Two queries, however many there are."""
+def describe_connections(connection_ids: Iterable[int]) -> dict[int, Freshness]:
+    """Return the freshness by connection id, for those that have a ledger. Two queries in all."""
     ledgers = Ledger.objects.filter(pk__in=list(connection_ids)).prefetch_related("parts")
-    return {ledger.pk: of_ledger(ledger) for ledger in ledgers}
+    return {ledger.pk: describe_ledger(ledger) for ledger in ledgers}

@@ -1,8 +1,8 @@
-"""Invoices and bills that have been overdue for as many days as a workflow wants to know, once per
-due date.
+"""Events for invoices and bills that have been overdue for as many days as a trigger asks for.
 
-A day begins here at eight in the organisation's time zone: nobody is chased at midnight. What
-became overdue before the workflow was published, or more than a week ago, starts nothing.
+Each is stored once per due date. A day begins here at eight in the organisation's time zone, so
+that nobody gets a reminder at midnight. Documents that became overdue before the workflow was
+published, or more than a week ago, start nothing.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ LOOK_BACK = timedelta(days=6)  # should nothing have run for some days
 KIND = {"ACCREC": "sales invoice", "ACCPAY": "bill"}
 
 
-def announce() -> int:
-    """The sweep: how many events it made. Safe in many copies: an event is stored once."""
+def announce_overdue() -> int:
+    """Store the events of overdue documents, and return how many are new. Run by a sweep."""
     wanted: dict[tuple[int, int], datetime] = {}
     for interest in registry.listening([TRIGGER]):
         days = str(interest.settings.get("days", ""))
@@ -39,9 +39,9 @@ def announce() -> int:
             continue  # a draft that nobody could publish yet
         key = (interest.connection_id, int(days))
         wanted[key] = min(wanted.get(key, interest.since), interest.since)
-    homes = Connection.objects.select_related("workspace").in_bulk({pk for pk, _ in wanted})
+    connections = Connection.objects.select_related("workspace").in_bulk({pk for pk, _ in wanted})
     return sum(
-        _announce_days(homes[pk], days, since) for (pk, days), since in sorted(wanted.items())
+        _announce_days(connections[pk], days, since) for (pk, days), since in sorted(wanted.items())
     )
 
 
@@ -50,29 +50,31 @@ def _announce_days(connection: Connection, days: int, since: datetime) -> int:
     now = timezone.now().astimezone(zone)
     today = now.date() if now.time() >= MORNING else now.date() - timedelta(days=1)
     first = max(today - LOOK_BACK, since.astimezone(zone).date()) - timedelta(days=days)
-    found = Invoice.objects.filter(
+    invoices = Invoice.objects.filter(
         connection=connection,
         type__in=KIND,
         status="AUTHORISED",
         amount_due__gt=0,
         due_date__range=(first, today - timedelta(days=days)),
     ).defer("body")
-    rows = [_row(invoice, days, zone) for invoice in found]
+    rows = [_map_invoice(invoice, days, zone) for invoice in invoices]
     with transaction.atomic():
-        events = changes.store(CATEGORY, rows, _marks(connection, rows))
+        events = changes.store_events(CATEGORY, rows, _list_marks(connection, rows))
         fan_out.announce(events)
     return len(events)
 
 
-def _marks(connection: Connection, rows: Sequence[changes.Row]) -> list[dict[str, Any]]:
-    """Time makes a document overdue, not the workflow that made it: only what that workflow set off
-    is told apart.
+def _list_marks(connection: Connection, rows: Sequence[changes.EventRow]) -> list[dict[str, Any]]:
+    """Return for each row the workflows whose events led to it; time itself belongs to none of
+    them.
     """
+    # A document that a workflow made gets overdue by time alone: its trigger is not the workflow's
+    # own change, only what the workflow set off is kept apart.
     origins = echoes.origins(connection.pk, {row[2] for row in rows})
     return [{"ours": False, "undecided": False, "chain": origins.get(row[2], [])} for row in rows]
 
 
-def _row(invoice: Invoice, days: int, zone: ZoneInfo) -> changes.Row:
+def _map_invoice(invoice: Invoice, days: int, zone: ZoneInfo) -> changes.EventRow:
     assert invoice.due_date is not None  # asked for
     at = datetime.combine(invoice.due_date + timedelta(days=days), MORNING, zone)
     return (
@@ -80,12 +82,12 @@ def _row(invoice: Invoice, days: int, zone: ZoneInfo) -> changes.Row:
         f"{days} DAYS",
         invoice.xero_id,
         at,
-        _details(invoice) | {"days": days},
+        _build_details(invoice) | {"days": days},
     )
 
 
-def _details(invoice: Invoice) -> dict[str, Any]:
-    """As the triggers of migration 0004 write them."""
+def _build_details(invoice: Invoice) -> dict[str, Any]:
+    """Return an event's details as the triggers of migration 0004 write them."""
     return {
         "kind": KIND[invoice.type],
         "type": invoice.type,

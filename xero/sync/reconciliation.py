@@ -1,4 +1,4 @@
-"""What is compared with Xero after a restore from a backup (connections/writes/reconciliation.py)."""
+"""The comparison with Xero after a restore from a backup (connections/writes/reconciliation.py)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +15,8 @@ from xero.forms import ACCPAY
 from xero.models import Contact, Invoice, Ledger, Payment
 from xero.records.documents import CALL_IN_URL
 
-CLOCKS_DIFFER = timedelta(
-    minutes=1
-)  # Xero's, by which records are dated, and the one that dated the backup
+# Xero's clock dates the records, ours the backup.
+CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,8 @@ class UnknownRecord:
 
 
 def open_points(row: Reconciliation) -> Iterator[str]:
-    """Ledgers that were not read since the restore. Broken connections cannot be, and write nothing
-    either.
+    """Yield the ledgers that were not read since the restore, without those of broken
+    connections.
     """
     unread = Ledger.objects.filter(
         Q(finished_at=None) | Q(finished_at__lt=row.begun_at) | Q(recover_since__isnull=False),
@@ -48,39 +47,42 @@ def open_points(row: Reconciliation) -> Iterator[str]:
 
 
 def list_unknown_records(row: Reconciliation) -> Iterator[UnknownRecord]:
-    """Yield what may have been written after the backup, as far as the ledgers have been read, by
-    organisation.
+    """Yield the records that may have been written after the backup, by organisation.
+
+    Only ledgers that have been read can be searched.
     """
     since = row.since - CLOCKS_DIFFER
     with_ledger = Connection.objects.filter(ledger__isnull=False).select_related("workspace")
     for connection in with_ledger.order_by("workspace__name", "name", "pk"):
         organisation = f"{connection.workspace.name}, {connection.name}"
-        yield from _invoices(connection, organisation, since)
-        yield from _unmarked(connection, _payments(connection, organisation, since))
-        yield from _unmarked(connection, _contacts(connection, organisation, since))
+        yield from _list_marked_invoices(connection, organisation, since)
+        yield from _without_known(connection, _list_new_payments(connection, organisation, since))
+        yield from _without_known(connection, _list_new_contacts(connection, organisation, since))
 
 
-def _invoices(
+def _list_marked_invoices(
     connection: Connection, organisation: str, since: datetime
 ) -> Iterator[UnknownRecord]:
-    """Invoices and bills that carry the address of a call which is not here. What carries none is
-    not ours.
+    """Yield invoices and bills that carry the address of a call which this database does
+    not have.
     """
     marked = Invoice.objects.filter(
         connection=connection, updated_utc__gte=since, body__Url__startswith=settings.BASE_URL
     )
-    found: dict[UUID, UnknownRecord] = {}
+    records_by_call: dict[UUID, UnknownRecord] = {}
     for xero_id, type_, number, url in marked.values_list(
         "xero_id", "type", "number", "body__Url"
     ).order_by("pk"):
         if mark := CALL_IN_URL.search(str(url)):
             kind = "bill" if type_ == ACCPAY else "invoice"
-            found[UUID(mark[1])] = UnknownRecord(organisation, kind, number, xero_id, is_ours=True)
-    unknown = reconciliation.unknown_calls(found)
-    yield from (record for call, record in found.items() if call in unknown)
+            records_by_call[UUID(mark[1])] = UnknownRecord(
+                organisation, kind, number, xero_id, is_ours=True
+            )
+    unknown = reconciliation.unknown_calls(records_by_call)
+    yield from (record for call, record in records_by_call.items() if call in unknown)
 
 
-def _payments(
+def _list_new_payments(
     connection: Connection, organisation: str, since: datetime
 ) -> Iterator[UnknownRecord]:
     new = Payment.objects.filter(
@@ -93,7 +95,7 @@ def _payments(
         yield UnknownRecord(organisation, "payment", name, payment.xero_id)
 
 
-def _contacts(
+def _list_new_contacts(
     connection: Connection, organisation: str, since: datetime
 ) -> Iterator[UnknownRecord]:
     new = Contact.objects.filter(
@@ -103,8 +105,10 @@ def _contacts(
         yield UnknownRecord(organisation, "contact", name, xero_id)
 
 
-def _unmarked(connection: Connection, records: Iterator[UnknownRecord]) -> Iterator[UnknownRecord]:
-    """Those that no confirmed write of this database made."""
-    found = {record.xero_id: record for record in records}
-    unknown = reconciliation.unknown_records(connection, found)
-    yield from (record for xero_id, record in found.items() if xero_id in unknown)
+def _without_known(
+    connection: Connection, records: Iterator[UnknownRecord]
+) -> Iterator[UnknownRecord]:
+    """Yield the records that no confirmed write of this database made."""
+    records_by_id = {record.xero_id: record for record in records}
+    unknown = reconciliation.unknown_records(connection, records_by_id)
+    yield from (record for xero_id, record in records_by_id.items() if xero_id in unknown)

@@ -1,9 +1,8 @@
-"""Changes that no webhook told of: found in the local copy after a read, they become events marked
-recovered.
+"""Recovery of changes that no webhook reported: found in the local copy, they become events.
 
-Two things start a look: a gap in the webhooks' sequence numbers, and a connection that has been
-silent for long while the subscription as such works. A change counts as told when an event names
-its record at that time or later.
+Two things start a search: a gap in the webhooks' sequence numbers, and a connection that has been
+silent for long while the subscription as such works. A change counts as reported when an event
+names its record at that time or later.
 """
 
 import logging
@@ -36,7 +35,7 @@ OVERLAP = timedelta(minutes=5)
 WATCHED = 1000  # deliveries of one look
 
 # An event up to five seconds before a change tells of it too: Xero's two clocks differ a little.
-UNTOLD = """
+UNREPORTED = """
 SELECT r.xero_id, r.updated_utc, r.updated_utc = r.first_updated_utc
   FROM {table} r
  WHERE r.connection_id = %s AND r.updated_utc BETWEEN %s AND %s
@@ -47,9 +46,7 @@ SELECT r.xero_id, r.updated_utc, r.updated_utc = r.first_updated_utc
 
 
 def note_events(events: Sequence[Event]) -> Mapping[int, int]:
-    """The ear for new events, inside the transaction that stores them: what they name is stale
-    here.
-    """
+    """Mark the records that new events name as stale, in the transaction that stores the events."""
     upsert.mark_stale(
         [
             (e.connection_id, KIND_OF[e.category], e.resource_id)
@@ -60,20 +57,19 @@ def note_events(events: Sequence[Event]) -> Mapping[int, int]:
     return {}
 
 
-def after_round(connection: Connection, *, begun: datetime) -> None:
-    """The ledger was read from `begun` on: look for changes that should have been told, if there is
-    a reason to.
+def recover_after_round(connection: Connection, *, begun: datetime) -> None:
+    """Look for unreported changes after a round that began at `begun`, if there is a reason to.
 
-    The mark on the ledger (`recover_since` to `recover_until`) goes once all of its time has been
-    looked at. What changed a moment ago may still be told, and what changed after the read began
-    may not be here yet: that is left to the next round, which comes as soon as it can tell.
+    The search's time on the ledger (`recover_since` to `recover_until`) is cleared once all of it
+    has been searched. The last minutes are left to the next round: a webhook may still come for
+    them, and changes after the round began may not be stored yet.
     """
     ledger = Ledger.objects.get(pk=connection.pk)
-    since = ledger.recover_since or _silent_since(connection, ledger)
+    since = ledger.recover_since or _find_silence(connection, ledger)
     if since is None:
         return
     until = min(begun, clock.now() - SETTLED)
-    recover(connection, since - OVERLAP, until)
+    recover_changes(connection, since - OVERLAP, until)
     marked = Ledger.objects.filter(
         pk=connection.pk, recover_since=ledger.recover_since, recover_until=ledger.recover_until
     )
@@ -86,33 +82,39 @@ def after_round(connection: Connection, *, begun: datetime) -> None:
         Ledger.objects.filter(pk=connection.pk).update(due_at=Least(F("due_at"), ends + SETTLED))
 
 
-def recover(connection: Connection, since: datetime, until: datetime) -> list[Event]:
-    """Store and announce events for changes of this time that nobody told; those that are new."""
-    untold = [
-        event for category in TABLE_OF for event in _untold(connection, category, since, until)
+def recover_changes(connection: Connection, since: datetime, until: datetime) -> list[Event]:
+    """Store and announce events for the unreported changes of this time, and return the new
+    ones.
+    """
+    unreported = [
+        event
+        for category in TABLE_OF
+        for event in _list_unreported(connection, category, since, until)
     ]
-    if not untold:
+    if not unreported:
         return []
     with transaction.atomic():
-        found = parsing.insert_events(
-            [(connection, None, event) for event in untold], recovered=True
+        events = parsing.insert_events(
+            [(connection, None, event) for event in unreported], recovered=True
         )
-        fan_out.announce(found)
+        fan_out.announce(events)
     logger.warning(
-        "connection %s: %d events recovered since %s", connection.pk, len(found), since.isoformat()
+        "connection %s: %d events recovered since %s", connection.pk, len(events), since.isoformat()
     )
-    return found
+    return events
 
 
-def watch() -> None:
-    """The sweep: follow the sequence numbers of deliveries, note what is missing, and have it read."""
+def follow_sequence() -> None:
+    """Follow the sequence numbers of deliveries, note gaps, and have ledgers read for them. Run by
+    a sweep.
+    """
     with transaction.atomic():
         SequenceWatch.objects.get_or_create(pk=1)
         watched = SequenceWatch.objects.select_for_update(skip_locked=True).filter(pk=1).first()
         if watched is None:
             return
-        for delivery in _next_deliveries(watched):
-            _follow(watched, delivery)
+        for delivery in _list_next_deliveries(watched):
+            _follow_delivery(watched, delivery)
         watched.save()
         for gap in SequenceGap.objects.filter(caught_up_at=None, closed_at=None).order_by("since"):
             sync_schedule.catch_up(gap.since)
@@ -120,9 +122,9 @@ def watch() -> None:
             gap.save(update_fields=["caught_up_at"])
 
 
-def _silent_since(connection: Connection, ledger: Ledger) -> datetime | None:
-    """When this connection was last heard of, if that is long ago although webhooks do come for
-    this app.
+def _find_silence(connection: Connection, ledger: Ledger) -> datetime | None:
+    """Return the connection's last webhook if it is long ago although this app gets webhooks, else
+    None.
     """
     followed = SequenceWatch.objects.filter(last_sequence__isnull=False).exists()
     heard = Connection.objects.values_list("last_webhook_at", flat=True).get(pk=connection.pk)
@@ -130,13 +132,13 @@ def _silent_since(connection: Connection, ledger: Ledger) -> datetime | None:
     return last if followed and last is not None and last < clock.now() - SILENCE else None
 
 
-def _untold(
+def _list_unreported(
     connection: Connection, category: str, since: datetime, until: datetime
 ) -> list[ReportedEvent]:
     start = max(since, connection.connected_at)
     with database.cursor() as cursor:
         cursor.execute(
-            UNTOLD.format(table=TABLE_OF[category]), [connection.pk, start, until, category]
+            UNREPORTED.format(table=TABLE_OF[category]), [connection.pk, start, until, category]
         )
         return [
             ReportedEvent(
@@ -150,17 +152,17 @@ def _untold(
         ]
 
 
-def _next_deliveries(watched: SequenceWatch) -> list[Delivery]:
-    """Those not looked at, in the order of their numbers, once late ones had a minute to arrive."""
+def _list_next_deliveries(watched: SequenceWatch) -> list[Delivery]:
+    """Return the next deliveries in the order of arrival, once late ones had a minute to arrive."""
     fresh = Delivery.objects.filter(
         ~Q(state=DeliveryState.WAITING), pk__gt=watched.last_delivery, provider="xero"
     )
     return list(fresh.filter(received_at__lt=Now() - timedelta(minutes=1)).order_by("pk")[:WATCHED])
 
 
-def _follow(watched: SequenceWatch, delivery: Delivery) -> None:
+def _follow_delivery(watched: SequenceWatch, delivery: Delivery) -> None:
     watched.last_delivery = delivery.pk
-    numbers = sequence_of(bytes(delivery.body))
+    numbers = read_sequence(bytes(delivery.body))
     if numbers is None:
         return
     first, last = numbers
@@ -172,21 +174,22 @@ def _follow(watched: SequenceWatch, delivery: Delivery) -> None:
             defaults={"since": watched.last_at or delivery.received_at},
         )
     if first < expected:
-        _close(first, last)
-    if first == 1 or last >= expected:  # Xero counts anew for a new subscription
+        _close_gaps(first, last)
+    if first == 1 or last >= expected:  # a new subscription starts from 1
         watched.last_sequence, watched.last_at = last, delivery.received_at
 
 
-def _close(first: int, last: int) -> None:
-    """A delivery came late: gaps that it fills are none."""
+def _close_gaps(first: int, last: int) -> None:
+    """Close the gaps that a late delivery fills."""
     SequenceGap.objects.filter(first__gte=first, last__lte=last, closed_at=None).update(
         closed_at=Now()
     )
 
 
-def sequence_of(body: bytes) -> tuple[int, int] | None:
-    """First and last sequence number of a delivery; None for an intent-to-receive and what cannot
-    be read.
+def read_sequence(body: bytes) -> tuple[int, int] | None:
+    """Return the first and last sequence number of a delivery.
+
+    None for an intent-to-receive and for a body that cannot be read.
     """
     try:
         document: Any = exact_json.loads(body)

@@ -1,4 +1,6 @@
-"""Who reads for which ledger, and when. All times are the database's."""
+"""The schedule of reading ledgers and the leases of those who read. All times are the
+database's.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -49,13 +51,15 @@ SELECT l.connection_id
 """
 
 
-def acquire(connection_id: int) -> Lease | None:
-    """None where somebody has it, it may not be read yet, or its connection does not work."""
+def acquire_lease(connection_id: int) -> Lease | None:
+    """Return a lease, or None where another has it, it may not be read yet, or its connection is
+    broken.
+    """
     return leases.acquire(Ledger, ACQUIRE, connection_id, {"lease": LEASE_SECONDS})
 
 
-def hold(lease: Lease) -> Ledger:
-    """Inside a transaction: the row, locked and the lease renewed, or LeaseLost."""
+def hold_lease(lease: Lease) -> Ledger:
+    """Lock the ledger and renew its lease, inside a transaction. Raises LeaseLost."""
     ledger = (
         Ledger.objects.select_for_update()
         .filter(pk=lease.connection_id, lease_token=lease.token)
@@ -67,45 +71,43 @@ def hold(lease: Lease) -> Ledger:
     return ledger
 
 
-def release(lease: Lease, *, more: bool) -> None:
-    """Give the ledger back; `more` queues it again behind the others."""
+def release_lease(lease: Lease, *, more: bool) -> None:
+    """Release the ledger; `more` queues it again behind the others."""
     with transaction.atomic():
         mine = Ledger.objects.filter(pk=lease.connection_id, lease_token=lease.token)
         if mine.update(lease_token=None, lease_until=None, lease_holder="") and more:
-            _queue([lease.connection_id])
+            _enqueue([lease.connection_id])
     leases.note_release(lease)
 
 
-def put_off(lease: Lease, at: datetime, reason: str, *, failed: bool) -> None:
-    """Nothing is read for this ledger before `at`."""
+def postpone_ledger(lease: Lease, at: datetime, reason: str, *, failed: bool) -> None:
+    """Allow no reading of this ledger before `at`."""
     count = F("failures") + 1 if failed else F("failures")
     Ledger.objects.filter(pk=lease.connection_id, lease_token=lease.token).update(
         not_before=at, reason=reason[:300], failures=count
     )
 
 
-def begin(connection: Connection) -> None:
-    """The connection works, for the first time or again: read what there is. Safe to repeat."""
+def start_reading(connection: Connection) -> None:
+    """Start to read the ledger of a connection that works, for the first time or again. Safe to
+    repeat.
+    """
     Ledger.objects.bulk_create(
         [Ledger(connection=connection, workspace_id=connection.workspace_id)], ignore_conflicts=True
     )
-    _call(connection.pk)
+    _make_due(connection.pk)
 
 
-def ask(connection: Connection) -> None:
-    """A person wants it fresh: as soon as Xero's limits allow. What waits for a limit goes on
-    waiting.
-    """
-    begin(connection)
+def request_refresh(connection: Connection) -> None:
+    """Request a fresh reading for a person, as soon as Xero's limits allow."""
+    start_reading(connection)
     Ledger.objects.filter(pk=connection.pk).update(asked_at=Now())
 
 
 def catch_up(
     since: datetime, *, provider: str = "xero", connection_ids: Sequence[int] | None = None
 ) -> int:
-    """Deliveries may be missing since then: have every ledger, or these, look for what they would
-    have told.
-    """
+    """Have all ledgers, or these, look for changes since then whose deliveries may be missing."""
     ledgers = Ledger.objects.filter(
         connection__provider=provider,
         connection__state=ConnectionState.ACTIVE,
@@ -121,24 +123,24 @@ def catch_up(
 
 
 def rewake_waiting() -> None:
-    """The sweep: ledgers of dead holders are freed, and whatever is due is queued."""
+    """Free the ledgers of dead holders and queue those that are due. Run by a sweep."""
     leases.free_abandoned(Ledger)
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute(WAITING)
             waiting = [row[0] for row in cursor.fetchall()]
-        _queue(waiting)
+        _enqueue(waiting)
 
 
-def _call(connection_id: int) -> None:
-    """Due now and awake. A back-off after failures ends; a limit that Xero named stays."""
+def _make_due(connection_id: int) -> None:
+    """Make the ledger due now and queue it. A back-off ends; a limit that Xero named stays."""
     with transaction.atomic():
         Ledger.objects.filter(pk=connection_id, failures__gt=0).update(not_before=None, failures=0)
         Ledger.objects.filter(pk=connection_id).update(due_at=Now())
-        _queue([connection_id])
+        _enqueue([connection_id])
 
 
-def _queue(connection_ids: list[int]) -> None:
+def _enqueue(connection_ids: list[int]) -> None:
     if connection_ids:
         Ledger.objects.filter(pk__in=connection_ids).update(woken_at=Now())
         wake.enqueue_messages([wake.sign_message(TASK, pk) for pk in connection_ids])

@@ -1,5 +1,5 @@
-"""Records into the local copy: one statement for a whole answer of Xero's, never back in time, the
-same twice.
+"""Records into the local copy: one statement per answer, never replaced by an older one, safe to
+repeat.
 """
 
 import logging
@@ -17,7 +17,7 @@ from connections.models import Connection
 from taskjuice import exact_json
 from xero.models import Invoice, Stale
 from xero.records.master_data import parse_contact
-from xero.sync.mapping import CONTACTS, INVOICES, KINDS, Kind, Row
+from xero.sync.mapping import CONTACTS, INVOICES, KINDS, RecordKind, RecordRow
 
 logger = logging.getLogger(__name__)
 
@@ -47,46 +47,52 @@ ON CONFLICT (connection_id, kind, xero_id) DO UPDATE SET at = excluded.at, tries
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What became of an answer: ids of the rows that changed, and how many records were no rows."""
+class StoredRecords:
+    """The result of storing an answer: ids of the changed rows, and the number of unusable
+    records.
+    """
 
     changed: list[UUID] = field(default_factory=list)
     skipped: int = 0
 
 
-def take_in(connection: Connection, kind_name: str, bodies: Sequence[Mapping[str, Any]]) -> Taken:
-    """Store records as Xero just sent them (whole ones: with lines, `unitdp=4`). Call it wherever
-    some were read.
+def store_records(
+    connection: Connection, kind_name: str, bodies: Sequence[Mapping[str, Any]]
+) -> StoredRecords:
+    """Store records as Xero just sent them; called wherever some were read.
+
+    They have to be whole: with lines, and amounts of `unitdp=4`.
     """
     kind = KINDS[kind_name]
-    rows, refused = kind.rows(list(bodies))
+    rows, refused = kind.map_bodies(list(bodies))
     for reason in refused:
         logger.warning("connection %s: left out one of %s: %s", connection.pk, kind_name, reason)
-    changed = _store(connection, kind, _latest(rows))
+    changed = _upsert_rows(connection, kind, _keep_latest(rows))
     if changed and kind_name == CONTACTS:
-        _rename(connection, changed)
-        _read_documents_of_merged(connection, bodies, changed)
-    return Taken(changed, len(refused))
+        _rename_in_documents(connection, changed)
+        _mark_documents_of_merged(connection, bodies, changed)
+    return StoredRecords(changed, len(refused))
 
 
-def _read_documents_of_merged(
+def _mark_documents_of_merged(
     connection: Connection, bodies: Sequence[Mapping[str, Any]], changed: Sequence[UUID]
 ) -> None:
-    """A merged contact's documents are another contact's now, though Xero does not call them
-    changed.
-    """
+    """Mark the open documents of merged contacts as stale."""
+    # Their documents belong to another contact now, though Xero does not call them changed.
     records = map(parse_contact, bodies)
     merged = [
-        one.xero_id for one in records if one.merged_into is not None and one.xero_id in changed
+        contact.xero_id
+        for contact in records
+        if contact.merged_into is not None and contact.xero_id in changed
     ]
     if merged:
-        of_them = Invoice.objects.filter(connection=connection, contact_xero_id__in=merged)
-        open_ids = of_them.filter(status__in=OPEN).values_list("xero_id", flat=True)
+        documents = Invoice.objects.filter(connection=connection, contact_xero_id__in=merged)
+        open_ids = documents.filter(status__in=OPEN).values_list("xero_id", flat=True)
         mark_stale([(connection.pk, INVOICES, xero_id) for xero_id in open_ids])
 
 
-def drop_missing(connection: Connection, kind_name: str, present: Iterable[UUID]) -> int:
-    """Kinds that come whole: what did not come is deleted at Xero. It stays here, marked."""
+def mark_deleted(connection: Connection, kind_name: str, present: Iterable[UUID]) -> int:
+    """Mark the records of a kind that comes whole as deleted where they are not `present`."""
     assert not KINDS[kind_name].paged
     rows = KINDS[kind_name].model._default_manager.filter(connection=connection)
     return (
@@ -94,12 +100,10 @@ def drop_missing(connection: Connection, kind_name: str, present: Iterable[UUID]
     )
 
 
-def forget_stale(
+def clear_stale(
     connection: Connection, kind_name: str, ids: Sequence[UUID], *, before: datetime
 ) -> None:
-    """These were read, by a call that began at `before`: only marks made later still ask for a
-    read.
-    """
+    """Clear the marks of records that a call which began at `before` has read; later marks stay."""
     with transaction.atomic():
         Stale.objects.filter(pk__in=lock_stale(connection, kind_name, ids), at__lte=before).delete()
 
@@ -110,10 +114,10 @@ def lock_stale(
     """Lock marks, all or those of `ids`, before the caller's transaction changes them; return their
     keys.
 
-    All copies lock them in the order of the ids, as `mark_stale` writes them: else they deadlock.
-    Change only these keys then: another statement would also meet marks that were made since, in
-    whatever order.
+    The caller changes these keys only: another statement would also meet marks that were made
+    since, in whatever order.
     """
+    # Lock order: by id, the order in which mark_stale writes. Any other order deadlocks with it.
     marks = Stale.objects.filter(connection=connection, kind=kind_name)
     if ids is not None:
         marks = marks.filter(xero_id__in=ids)
@@ -123,41 +127,41 @@ def lock_stale(
 
 
 def mark_stale(marks: Sequence[tuple[int, str, UUID]]) -> None:
-    """(connection id, kind, id) of records that changed at Xero."""
+    """Mark records that changed at Xero: (connection id, kind, id)."""
     if marks:
         with database.cursor() as cursor:
             cursor.execute(MARK, [list(column) for column in zip(*sorted(set(marks)), strict=True)])
 
 
-def _latest(rows: list[Row]) -> list[Row]:
-    """One row per id: an answer may name a record twice when it changed meanwhile."""
-    found: dict[UUID, Row] = {}
+def _keep_latest(rows: list[RecordRow]) -> list[RecordRow]:
+    """Return one row per id: an answer may name a record twice when it changed during the call."""
+    rows_by_id: dict[UUID, RecordRow] = {}
     for row in rows:
-        known = found.get(row["xero_id"])
-        if known is None or known["updated_utc"] <= row["updated_utc"]:
-            found[row["xero_id"]] = row
-    return list(found.values())
+        earlier = rows_by_id.get(row["xero_id"])
+        if earlier is None or earlier["updated_utc"] <= row["updated_utc"]:
+            rows_by_id[row["xero_id"]] = row
+    return list(rows_by_id.values())
 
 
-def _store(connection: Connection, kind: Kind, rows: Sequence[Row]) -> list[UUID]:
+def _upsert_rows(connection: Connection, kind: RecordKind, rows: Sequence[RecordRow]) -> list[UUID]:
     if not rows:
         return []
-    names, statement = _statement(kind.model)
+    names, statement = _build_statement(kind.model)
     # One JSON text: quoting it costs a fraction of what arrays of bodies do.
-    given = exact_json.dumps([{name: row[name] for name in names} for row in rows])
+    records_json = exact_json.dumps([{name: row[name] for name in names} for row in rows])
     with database.cursor() as cursor:
-        cursor.execute(statement, [connection.workspace_id, connection.pk, given])
+        cursor.execute(statement, [connection.workspace_id, connection.pk, records_json])
         return [id for (id,) in cursor.fetchall()]
 
 
 @cache
-def _statement(model: type[models.Model]) -> tuple[tuple[str, ...], str]:
+def _build_statement(model: type[models.Model]) -> tuple[tuple[str, ...], str]:
     fields = [f for f in model._meta.concrete_fields if f.name not in OURS]
     names = tuple(f.name for f in fields)
     statement = UPSERT.format(
         table=model._meta.db_table,
         columns=", ".join(names),
-        declared=", ".join(f"{f.name} {_type(f)}" for f in fields),
+        declared=", ".join(f"{f.name} {_column_type(f)}" for f in fields),
         updates=", ".join(f"{name} = excluded.{name}" for name in names),
         compared=", ".join(f"old.{name}" for name in names),
         compared_new=", ".join(f"excluded.{name}" for name in names),
@@ -165,15 +169,17 @@ def _statement(model: type[models.Model]) -> tuple[tuple[str, ...], str]:
     return names, statement
 
 
-def _type(column: "models.Field[Any, Any]") -> str:
-    """The column's type without its length: what is too long is the column's own to refuse."""
-    found = column.db_type(database)
-    assert found is not None  # concrete fields have one
-    return found.partition("(")[0]
+def _column_type(column: "models.Field[Any, Any]") -> str:
+    """Return the column's type without its length, so that the column itself refuses a text too
+    long.
+    """
+    column_type = column.db_type(database)
+    assert column_type is not None  # concrete fields have one
+    return column_type.partition("(")[0]
 
 
-def _rename(connection: Connection, ids: Sequence[UUID]) -> None:
-    """A contact's new name does not touch its documents at Xero; here it is copied into them."""
+def _rename_in_documents(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Copy the contacts' new names into their documents, which Xero does not mark as changed."""
     with database.cursor() as cursor:
         for table in ("xero_invoice", "xero_payment"):
             cursor.execute(RENAME.format(table=table), [connection.pk, list(ids)])

@@ -1,4 +1,4 @@
-"""What only the ledger's templates need: `{% load ledger %}`."""
+"""Tags and filters of the ledger's templates: `{% load ledger %}`."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -45,7 +45,7 @@ ACCOUNT_TYPES = {
 
 @register.simple_tag
 def document_status(status: str) -> SafeString:
-    """The pill of an invoice's, bill's, payment's, contact's or account's status at Xero."""
+    """Return the pill of an invoice's, bill's, payment's, contact's or account's status at Xero."""
     return _status_pill(status)
 
 
@@ -56,7 +56,7 @@ def _status_pill(status: str) -> SafeString:
 
 @register.filter
 def days_overdue(document: Invoice, today: date) -> int:
-    """How many days the due date is past while money is still due; 0 when nothing is overdue."""
+    """Return how many days the due date is past while money is due; 0 when nothing is overdue."""
     open_ = (
         document.status == "AUTHORISED"
         and document.amount_due > 0
@@ -67,15 +67,15 @@ def days_overdue(document: Invoice, today: date) -> int:
 
 @register.filter
 def of(mapping: Mapping[str, Any], key: Any) -> Any:
-    """`{{ names|of:code }}`: the value under a key that is itself a variable; empty when there is
-    none.
+    """Return the value under a key that is itself a variable: `{{ names|of:code }}`; empty without
+    one.
     """
     return mapping.get(str(key), "")
 
 
 @register.filter
 def account_type(code: str) -> str:
-    """An account's type in words; as Xero spells it where it is new."""
+    """Return the name of an account's type; Xero's own code where it is new."""
     return ACCOUNT_TYPES.get(code, code)
 
 
@@ -86,7 +86,7 @@ def account_class(code: str) -> str:
 
 @register.filter
 def figure(number: Decimal | int | None) -> str:
-    """A quantity, rate or unit price without needless zeros, but with two decimals where there are
+    """Format a quantity, rate or unit price without needless zeros, with two decimals where it has
     any.
     """
     if number is None or number == "":
@@ -99,7 +99,7 @@ def figure(number: Decimal | int | None) -> str:
 
 @register.filter
 def price(number: Decimal | int | None) -> str:
-    """A unit price: two decimals at least, up to four."""
+    """Format a unit price with two to four decimals."""
     if number is None or number == "":
         return ""
     places = -int(Decimal(number).normalize().as_tuple().exponent)

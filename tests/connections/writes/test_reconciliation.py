@@ -193,14 +193,14 @@ def test_change_that_is_dated_anew_after_the_restore_is_doubted(
         "InvoiceID"
     ]
     workflow = make_workflow(connection.agency, connection, trigger="xero/invoice-approved")
-    schedule.begin(connection)
+    schedule.start_reading(connection)
     read_all(connection)
     backup = clock.now()
     running.xero("POST", tenant, f"Invoices/{draft}", {"Status": "AUTHORISED"})
     row = reconciliation.begin(since=backup)
     running.xero("POST", tenant, f"Invoices/{draft}", {"Reference": "Touched again"})
     read_all(connection)
-    changes.announce()
+    changes.announce_changes()
     activation = Activation.objects.get(workflow=workflow)
     assert activation.event is not None
     assert activation.event.occurred_at > row.begun_at

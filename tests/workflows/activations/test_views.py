@@ -501,7 +501,7 @@ def test_open_in_xero_finds_bills(
         "Status": "AUTHORISED",
         "Contact": {"ContactID": RECORD},
     }
-    upsert.take_in(known, "invoices", [bill | {"UpdatedDateUTC": "2026-11-23T09:00:00"}])
+    upsert.store_records(known, "invoices", [bill | {"UpdatedDateUTC": "2026-11-23T09:00:00"}])
     activation = make_activation(workflow, known, trigger_data={"resource_id": RECORD} | told)
     assert (
         f"/AccountsPayable/View.aspx%3FInvoiceID%3D{RECORD}"

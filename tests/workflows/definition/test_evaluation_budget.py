@@ -22,7 +22,7 @@ from workflows.definition.expressions import ExpressionError, evaluate_text, fil
 from workflows.definition.validation import list_problems
 from workflows.engine import lanes, runner
 from workflows.models import Activation, StepRun, Workflow
-from xero.fields import AmountField
+from xero.fields import ExactAmountField
 
 NEW = "/northwind/workflows/new/"
 LONG = {"steps": {"get": {"body": ["7"] * 200_000, "text": "x" * 2_000_000}}}
@@ -180,7 +180,7 @@ def test_reader_of_exact_json_knows_one_refusal(text: str) -> None:
     "typed", ["1" * 1_100_000, Decimal("1e999999999"), 10**400, Decimal("sNaN")]
 )
 def test_amount_beyond_all_bounds_is_said_at_its_field(typed: Any) -> None:
-    form_field = AmountField(label="Amount")
+    form_field = ExactAmountField(label="Amount")
     with pytest.raises(ValidationError):
         form_field.clean(typed)
 

@@ -18,7 +18,8 @@ from workflows.engine.plans import build_plan
 from workflows.models import Version
 from workflows.steps.delay import DelayForm
 from xero.fields import InstantField
-from xero.forms import CreateInvoiceForm, LinesField
+from xero.forms import CreateInvoiceForm
+from xero.line_forms import LinesField
 
 LOOK_UP = Step("invoice", "xero/get-invoice", {"invoice_id": "{{ trigger.resource_id }}"})
 DAY = "/Date(1796774400000+0000)/"  # 2026-12-09

@@ -449,7 +449,7 @@ def test_a_number_that_the_local_copy_knows_is_a_twin(
     sandbox: SandboxProcess, connection: Connection
 ) -> None:
     there = an_invoice_to_pay(sandbox, connection)
-    upsert.take_in(connection, INVOICES, [there])
+    upsert.store_records(connection, INVOICES, [there])
     writer, call = InvoiceWriter(), ActionCall(connection, guard={"duplicate": "skip"})
     data = clean_input(
         registry.actions["xero/create-invoice"], invoice("Other", number=there["InvoiceNumber"])

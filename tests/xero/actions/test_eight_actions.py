@@ -285,7 +285,7 @@ PAGES: dict[str, Show] = {
 def test_each_action_runs_as_a_page(
     as_member: Client, connection: Connection, sent: list[str]
 ) -> None:
-    sync_schedule.begin(connection)
+    sync_schedule.start_reading(connection)
     read_all(connection)
     for show in PAGES.values():
         show(as_member, connection)

@@ -77,7 +77,7 @@ def test_no_answer_is_too_odd_to_be_read(value: Any) -> None:
     ],
 )
 def test_place_of_a_reason_is_taken_apart(reason: str, parts: tuple[str, int, str]) -> None:
-    assert answers.split_place(reason) == parts
+    assert answers.split_position(reason) == parts
 
 
 def test_line_is_numbered_anew() -> None:
@@ -106,7 +106,7 @@ def test_list_that_was_asked_for_must_be_there(path: str, answer: Any, is_one: b
     if is_one:
         answers.check_collection(path, answer)
     else:
-        with pytest.raises(answers.NotTheAnswer):
+        with pytest.raises(answers.UnexpectedAnswer):
             answers.check_collection(path, answer)
 
 
@@ -141,7 +141,7 @@ XML = b"""<?xml version="1.0" encoding="utf-8"?><ApiException xmlns:xsi="http://
     ],
 )  # fmt: skip
 def test_reasons_of_a_refused_request(answer: requests.Response, reasons: list[str]) -> None:
-    error = xero_errors.refusal(answer, writes=True)
+    error = xero_errors.build_error(answer, writes=True)
     assert isinstance(error, errors.Invalid)
     assert error.messages == reasons
 
@@ -172,4 +172,4 @@ def test_good_answer_in_xml_is_only_believed_where_nothing_was_written(
     answer: requests.Response, kind: type[Exception]
 ) -> None:
     with pytest.raises(kind):
-        xero_errors.content(answer, writes=True)
+        xero_errors.read_content(answer, writes=True)

@@ -132,7 +132,7 @@ def test_day_limit_parks_for_hours_however_it_is_said(
     fault(sandbox, "limit_day", seconds=7 * 3600, retry_after=retry_after)
     with pytest.raises(errors.RetryLater) as raised:
         client_for(connection).get("/Organisation")
-    left = rate_limits.left([connection.tenant_id])[connection.tenant_id]
+    left = rate_limits.read_remaining([connection.tenant_id])[connection.tenant_id]
     assert (left.day_left, left.why, left.parked_until) == (0, "day", raised.value.at)
     assert raised.value.at is not None
     assert raised.value.at > timezone.now() + timedelta(hours=6.9)

@@ -51,7 +51,7 @@ def signed(
 
 
 def test_valid_token_names_the_person(settings: Any) -> None:
-    assert id_tokens.verified(signed(claims(settings)), "n") == id_tokens.Person(
+    assert id_tokens.verify_id_token(signed(claims(settings)), "n") == id_tokens.XeroUser(
         "u", "Mere Tamihana"
     )
 
@@ -72,7 +72,7 @@ def test_valid_token_names_the_person(settings: Any) -> None:
 )
 def test_wrong_or_missing_claim_is_refused(settings: Any, changes: dict[str, Any]) -> None:
     with pytest.raises(ConsentFailed) as raised:
-        id_tokens.verified(signed(claims(settings, **changes)), "n")
+        id_tokens.verify_id_token(signed(claims(settings, **changes)), "n")
     assert raised.value.code == "not-usable"
 
 
@@ -88,9 +88,9 @@ def test_other_signatures_are_refused(settings: Any) -> None:
     ]
     for token in forged:
         with pytest.raises(ConsentFailed):
-            id_tokens.verified(token, "n")
+            id_tokens.verify_id_token(token, "n")
 
 
 def test_unknown_key_is_asked_for_anew(settings: Any) -> None:
     with pytest.raises(errors.RetryLater):  # nobody answers there in this test
-        id_tokens.verified(signed(claims(settings), kid="two"), "n")
+        id_tokens.verify_id_token(signed(claims(settings), kid="two"), "n")

@@ -22,7 +22,7 @@ from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
 from xero.api import rate_limits
 from xero.api.client import client_for
-from xero.api.rate_limits import PAGE, SYNC, WORK, Place
+from xero.api.rate_limits import PAGE, SYNC, WORK, CallSlot
 
 pytestmark = pytest.mark.django_db
 TENANT = uuid4()
@@ -36,16 +36,16 @@ def left(minute: int, day: int = 4000, app: int = 9000) -> dict[str, str]:
     }
 
 
-def call(purpose: str = WORK, *, tenant: UUID = TENANT, minute: int | None = None) -> Place:
+def call(purpose: str = WORK, *, tenant: UUID = TENANT, minute: int | None = None) -> CallSlot:
     """One call that Xero counted like we did, unless `minute` says what it has left."""
-    place = rate_limits.take(tenant, purpose)
-    rate_limits.give_back(place, left(60 - place.nth if minute is None else minute), status=200)
+    place = rate_limits.take_slot(tenant, purpose)
+    rate_limits.return_slot(place, left(60 - place.nth if minute is None else minute), status=200)
     return place
 
 
 def refused(purpose: str = WORK, tenant: UUID = TENANT) -> RetryLater:
     with pytest.raises(RetryLater) as caught:
-        rate_limits.take(tenant, purpose)
+        rate_limits.take_slot(tenant, purpose)
     assert caught.value.tenant_wide
     return caught.value
 
@@ -135,7 +135,7 @@ def test_what_others_used_is_taken_over() -> None:
     call()
     call(minute=10)  # another program of the same app
     assert row().minute_used == 50
-    assert rate_limits.left([TENANT])[TENANT].minute_left == 10
+    assert rate_limits.read_remaining([TENANT])[TENANT].minute_left == 10
 
 
 def test_window_rolls_on_by_whole_minutes() -> None:
@@ -148,28 +148,28 @@ def test_window_rolls_on_by_whole_minutes() -> None:
 
 
 def test_four_places_for_work_and_one_more_for_a_page() -> None:
-    held = [rate_limits.take(TENANT, WORK) for _ in range(4)]
+    held = [rate_limits.take_slot(TENANT, WORK) for _ in range(4)]
     assert str(refused()) == "Xero takes no more calls at once for this organisation."
-    last = rate_limits.take(TENANT, PAGE)
+    last = rate_limits.take_slot(TENANT, PAGE)
     started = time.monotonic()
     refused(PAGE)
     assert rate_limits.PAGE_PATIENCE <= time.monotonic() - started < rate_limits.PAGE_PATIENCE + 1
-    rate_limits.give_back(last, None)
+    rate_limits.return_slot(last, None)
     for place in held:
-        rate_limits.give_back(place, None)
+        rate_limits.return_slot(place, None)
     assert row().slots == []
 
 
 def test_place_of_a_dead_process_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits, "LEASE_SECONDS", 0.05)
     for _ in range(4):
-        rate_limits.take(TENANT, WORK)
+        rate_limits.take_slot(TENANT, WORK)
     time.sleep(0.06)
-    assert rate_limits.take(TENANT, WORK).others == 0
+    assert rate_limits.take_slot(TENANT, WORK).others == 0
 
 
 def test_call_that_was_not_sent_is_not_counted() -> None:
-    rate_limits.give_back(rate_limits.take(TENANT), {})
+    rate_limits.return_slot(rate_limits.take_slot(TENANT), {})
     assert (row().minute_used, row().day_used) == (0, 0)
 
 
@@ -179,14 +179,14 @@ def test_call_that_was_not_sent_is_not_counted() -> None:
 )
 def test_refusal_parks_the_organisation(problem: str, retry: str, seconds: float) -> None:
     headers = {"X-Rate-Limit-Problem": problem} | ({"Retry-After": retry} if retry else {})
-    rate_limits.give_back(rate_limits.take(TENANT), headers, status=429)
+    rate_limits.return_slot(rate_limits.take_slot(TENANT), headers, status=429)
     error = refused()
     assert error.at is not None
     assert abs((error.at - timezone.now()).total_seconds() - seconds) < 0.6
-    assert rate_limits.left([TENANT])[TENANT].why == problem
-    assert rate_limits.take(uuid4()).nth == 1  # nobody else waits
+    assert rate_limits.read_remaining([TENANT])[TENANT].why == problem
+    assert rate_limits.take_slot(uuid4()).nth == 1  # nobody else waits
     age(seconds + 1)
-    assert rate_limits.take(TENANT).nth == (1 if problem == "minute" else row().minute_used)
+    assert rate_limits.take_slot(TENANT).nth == (1 if problem == "minute" else row().minute_used)
 
 
 @pytest.mark.parametrize(
@@ -210,15 +210,15 @@ def test_day_limit_that_does_not_say_how_long_holds_until_the_day_is_over(
     call()
     ends = row().day_ends
     headers = left(50, day=day_left) | {"X-Rate-Limit-Problem": problem, "Retry-After": retry}
-    until = rate_limits.give_back(rate_limits.take(TENANT), headers, status=429)
+    until = rate_limits.return_slot(rate_limits.take_slot(TENANT), headers, status=429)
     assert until == refused(PAGE).at == ends
     assert str(refused()) == "Xero takes no more calls a day for this organisation."
     age(23 * 3600)
-    assert rate_limits.left([TENANT])[TENANT].day_left == 0
+    assert rate_limits.read_remaining([TENANT])[TENANT].day_left == 0
     refused(PAGE)
     age(3600)
-    assert rate_limits.take(TENANT).day_nth == 1
-    assert rate_limits.left([TENANT])[TENANT].day_left == 4999
+    assert rate_limits.take_slot(TENANT).day_nth == 1
+    assert rate_limits.read_remaining([TENANT])[TENANT].day_left == 4999
 
 
 def test_day_limit_of_which_a_date_is_said_holds_until_then() -> None:
@@ -230,11 +230,11 @@ def test_day_limit_of_which_a_date_is_said_holds_until_then() -> None:
         ),  # its clock is an hour behind ours
         "Retry-After": format_datetime(now + timedelta(hours=4), usegmt=True),
     }
-    until = rate_limits.give_back(rate_limits.take(TENANT), headers, status=429)
+    until = rate_limits.return_slot(rate_limits.take_slot(TENANT), headers, status=429)
     assert until is not None
     assert abs((until - now).total_seconds() - 5 * 3600) < 2
     assert row().day_ends == until
-    assert rate_limits.left([TENANT])[TENANT].day_left == 0
+    assert rate_limits.read_remaining([TENANT])[TENANT].day_left == 0
 
 
 @pytest.mark.parametrize(
@@ -252,14 +252,14 @@ def test_day_limit_of_which_a_date_is_said_holds_until_then() -> None:
 )
 def test_refusal_holds_no_longer_than_its_window(problem: str, retry: str, seconds: float) -> None:
     headers = {"X-Rate-Limit-Problem": problem, "Retry-After": retry}
-    until = rate_limits.give_back(rate_limits.take(TENANT), headers, status=429)
+    until = rate_limits.return_slot(rate_limits.take_slot(TENANT), headers, status=429)
     assert until is not None
     assert abs((until - timezone.now()).total_seconds() - seconds) < 0.8
 
 
 def test_apps_limit_that_does_not_say_how_long_parks_everybody_for_a_while() -> None:
     headers = {"X-Rate-Limit-Problem": "appminute", "Retry-After": "tomorrow"}
-    until = rate_limits.give_back(rate_limits.take(TENANT), headers, status=429)
+    until = rate_limits.return_slot(rate_limits.take_slot(TENANT), headers, status=429)
     assert refused(tenant=uuid4()).at == until
 
 
@@ -267,12 +267,12 @@ def test_nonsense_in_headers_is_no_count() -> None:
     nonsense = dict.fromkeys(
         ["X-MinLimit-Remaining", "X-DayLimit-Remaining", "X-AppMinLimit-Remaining"], "²"
     )
-    rate_limits.give_back(rate_limits.take(TENANT), nonsense, status=200)
-    assert rate_limits.take(TENANT).nth == 1  # not counted by Xero, as far as anybody can say
+    rate_limits.return_slot(rate_limits.take_slot(TENANT), nonsense, status=200)
+    assert rate_limits.take_slot(TENANT).nth == 1  # not counted by Xero, as far as anybody can say
 
 
 def test_apps_own_limit_parks_everybody() -> None:
-    rate_limits.give_back(rate_limits.take(TENANT), left(59, app=100), status=200)
+    rate_limits.return_slot(rate_limits.take_slot(TENANT), left(59, app=100), status=200)
     assert str(refused(tenant=uuid4())) == "Xero takes no more calls a minute from TaskJuice."
     age(6)
     assert call().nth == 2
@@ -280,12 +280,12 @@ def test_apps_own_limit_parks_everybody() -> None:
 
 def test_days_share_is_kept_for_people_and_looked_at_again(settings: Any) -> None:
     settings.XERO_DAILY_LIMIT = 1000
-    rate_limits.give_back(rate_limits.take(TENANT), left(59, day=10), status=200)
+    rate_limits.return_slot(rate_limits.take_slot(TENANT), left(59, day=10), status=200)
     assert str(refused()) == "Xero takes no more calls a day for this organisation."
     assert call(PAGE, minute=58).day_nth == 991
     age(rate_limits.DAY_PROBE_SECONDS + 1)
-    probe = rate_limits.take(TENANT)  # looks whether a new day began
-    rate_limits.give_back(probe, left(59, day=999), status=200)
+    probe = rate_limits.take_slot(TENANT)  # looks whether a new day began
+    rate_limits.return_slot(probe, left(59, day=999), status=200)
     assert row().day_used == 1
     assert call().day_nth == 2
 

@@ -18,9 +18,11 @@ from xero.api import time_zones
 
 def test_every_time_zone_of_xeros_file_is_known() -> None:
     names = openapi.load("accounting.yaml")["components"]["schemas"]["TimeZone"]["enum"]
-    assert {time_zones.iana(name) for name in names} <= available_timezones()
+    assert {time_zones.find_iana_name(name) for name in names} <= available_timezones()
     assert [
-        name for name in names if not name.startswith("UTC") and time_zones.words(name) == name
+        name
+        for name in names
+        if not name.startswith("UTC") and time_zones.find_readable_name(name) == name
     ] == []
 
 
@@ -38,7 +40,7 @@ def test_every_time_zone_of_xeros_file_is_known() -> None:
     ],
 )
 def test_name_stands_for_a_zone_and_words(name: str, zone: str, words: str) -> None:
-    assert (time_zones.iana(name), time_zones.words(name)) == (zone, words)
+    assert (time_zones.find_iana_name(name), time_zones.find_readable_name(name)) == (zone, words)
 
 
 @pytest.fixture(scope="module")

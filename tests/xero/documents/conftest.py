@@ -31,6 +31,6 @@ def sandbox(running: SandboxProcess, settings: Any, db: None) -> SandboxProcess:
 @pytest.fixture
 def connection(sandbox: SandboxProcess, workspace: Workspace) -> Connection:
     found = link(sandbox, workspace)
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     read_all(found)
     return found

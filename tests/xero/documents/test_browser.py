@@ -123,7 +123,7 @@ def test_choosing_another_organisation_keeps_what_was_typed(
     page: Page, connection: Connection, sandbox: SandboxProcess
 ) -> None:
     other = link(sandbox, connection.workspace, 1)
-    sync_schedule.begin(other)
+    sync_schedule.start_reading(other)
     read_all(other)
     page.goto(f"{NEW}?organisation={connection.pk}")
     page.get_by_label("Reference").fill("Autumn")

@@ -311,7 +311,7 @@ def test_locked_period_is_refused_at_the_date(
     as_member: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
     locked = link(sandbox, workspace, LOCKED_ORGANISATION)
-    sync_schedule.begin(locked)
+    sync_schedule.start_reading(locked)
     read_all(locked)
     answer = as_member.post(NEW, filled(locked, date="2024-01-31"))
     assert answer.context["form"].errors == {"date": answer.context["refused"]}
@@ -412,7 +412,7 @@ def test_another_organisation_is_switched_to_with_what_was_typed(
     as_member: Client, connection: Connection, sandbox: SandboxProcess
 ) -> None:
     other = link(sandbox, connection.workspace, 1)
-    sync_schedule.begin(other)
+    sync_schedule.start_reading(other)
     read_all(other)
     data = filled(connection)
     page = as_member.post(NEW, data | {"do": "organisation", "organisation": str(other.pk)})

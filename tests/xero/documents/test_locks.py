@@ -24,7 +24,7 @@ PLACE = "/northwind/harbour-cafe"
 @pytest.fixture
 def locked(workspace: Workspace, sandbox: SandboxProcess) -> Connection:
     found = link(sandbox, workspace, LOCKED_ORGANISATION)
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     read_all(found)
     sandbox.api("DELETE", "counters")
     return found

@@ -36,7 +36,7 @@ def stored(connection: Connection, sandbox: SandboxProcess) -> list[Contact]:
         made = sandbox.xero(
             "PUT", str(connection.tenant_id), "Contacts", {"Name": spelt.format(mark)}
         )
-        upsert.take_in(connection, CONTACTS, made["Contacts"])
+        upsert.store_records(connection, CONTACTS, made["Contacts"])
     return [Contact.objects.get(connection=connection, name=spelt.format(mark)) for spelt in SPELT]
 
 

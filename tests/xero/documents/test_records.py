@@ -215,7 +215,7 @@ def test_payment_in_a_locked_period_is_refused_at_the_date(
     as_member: Client, workspace: Workspace, sandbox: SandboxProcess
 ) -> None:
     locked = link(sandbox, workspace, LOCKED_ORGANISATION)
-    sync_schedule.begin(locked)
+    sync_schedule.start_reading(locked)
     read_all(locked)
     invoice = Invoice.objects.filter(connection=locked, status="AUTHORISED", amount_due__gt=100)[0]
     account = Account.objects.filter(

@@ -31,7 +31,7 @@ NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace, name="Harbour & Vine")
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     Ledger.objects.filter(pk=found.pk).update(
         base_currency="NZD", first_finished_at=NOW, finished_at=NOW
     )
@@ -71,7 +71,7 @@ def numbers(client: Client, query: str = "", noun: str = "invoices") -> list[str
 def test_list_starts_with_the_newest(as_client_user: Client, connection: Connection) -> None:
     days = {"A": "2026-11-01", "B": "2026-11-03", "C": "2026-11-02"}
     bodies = [invoice(number, DateString=f"{day}T00:00:00") for number, day in days.items()]
-    upsert.take_in(connection, "invoices", bodies)
+    upsert.store_records(connection, "invoices", bodies)
     assert numbers(as_client_user) == ["B", "C", "A"]
 
 
@@ -80,7 +80,7 @@ def test_awaiting_payment_starts_with_what_was_due_first(
 ) -> None:
     days = {"A": "2026-11-09", "B": "2026-11-03", "C": "2026-11-05"}
     bodies = [invoice(number, DueDateString=f"{day}T00:00:00") for number, day in days.items()]
-    upsert.take_in(connection, "invoices", [*bodies, invoice("D", Status="DRAFT")])
+    upsert.store_records(connection, "invoices", [*bodies, invoice("D", Status="DRAFT")])
     assert numbers(as_client_user, "tab=authorised") == ["B", "C", "A"]
 
 
@@ -88,10 +88,10 @@ def test_tabs_count_and_voided_are_only_under_all(
     as_client_user: Client, connection: Connection
 ) -> None:
     statuses = ["DRAFT", "DRAFT", "SUBMITTED", "AUTHORISED", "PAID", "VOIDED", "DELETED"]
-    upsert.take_in(
+    upsert.store_records(
         connection, "invoices", [invoice(f"N{i}", Status=s) for i, s in enumerate(statuses)]
     )
-    upsert.take_in(connection, "invoices", [invoice("a bill", Type="ACCPAY")])
+    upsert.store_records(connection, "invoices", [invoice("a bill", Type="ACCPAY")])
     answer = as_client_user.get("/northwind/harbour-cafe/invoices/")
     listing_ = answer.context["listing"]
     assert listing_.tabs == {"": 7, "draft": 2, "submitted": 1, "authorised": 1, "paid": 1}
@@ -109,9 +109,9 @@ def test_totals_are_per_currency_and_never_added_across(
         invoice("B"),
         invoice("C", CurrencyCode="USD", AmountDue=Decimal("0.05")),
     ]
-    upsert.take_in(connection, "invoices", bodies)
+    upsert.store_records(connection, "invoices", bodies)
     for query in ("", "q=ridge", "since=2026-10-01"):
-        upsert.take_in(connection, "contacts", [])
+        upsert.store_records(connection, "contacts", [])
         found = (
             as_client_user.get(f"/northwind/harbour-cafe/invoices/?{query}")
             .context["listing"]
@@ -171,7 +171,7 @@ def test_filters_find(
             "UpdatedDateUTC": "/Date(0)/",
         }
     ]
-    upsert.take_in(connection, "contacts", contacts)
+    upsert.store_records(connection, "contacts", contacts)
     other = invoice(
         "S-9",
         Status="DRAFT",
@@ -186,7 +186,7 @@ def test_filters_find(
         invoice("INV-0042", DateString="2026-10-31T00:00:00"),
         invoice("INV-0420", Contact=zoo),
     ]
-    upsert.take_in(connection, "invoices", [*sales, other])
+    upsert.store_records(connection, "invoices", [*sales, other])
     assert numbers(as_client_user, query) == found
 
 
@@ -203,7 +203,7 @@ def test_overdue_says_how_many_days(
     monkeypatch.setattr(organisation_time, "today_in", lambda connection: date(2026, 11, 27))
     late = {"A": "2026-11-15", "B": "2026-11-26", "C": "2026-11-27"}
     bodies = [invoice(number, DueDateString=f"{day}T00:00:00") for number, day in late.items()]
-    upsert.take_in(
+    upsert.store_records(
         connection, "invoices", [*bodies, invoice("D", Status="PAID", AmountDue=Decimal(0))]
     )
     page = as_client_user.get("/northwind/harbour-cafe/invoices/").content.decode()
@@ -222,7 +222,7 @@ def test_lists_ask_as_often_for_thirty_rows_as_for_one(
     def fill(count: int) -> None:
         changed = f"/Date({int(NOW.timestamp() * 1000)}+0000)/"
         sales = [invoice(f"S{i}", CurrencyCode="NZD" if i % 2 else "USD") for i in range(count)]
-        upsert.take_in(
+        upsert.store_records(
             connection, "invoices", sales + [invoice(f"B{i}", Type="ACCPAY") for i in range(count)]
         )
         ids = [{"UpdatedDateUTC": changed, "Name": f"N{i}", "Code": f"C{i}"} for i in range(count)]
@@ -231,9 +231,9 @@ def test_lists_ask_as_often_for_thirty_rows_as_for_one(
             ("accounts", "AccountID"),
             ("items", "ItemID"),
         ):
-            upsert.take_in(connection, kind, [each | {field: str(uuid4())} for each in ids])
+            upsert.store_records(connection, kind, [each | {field: str(uuid4())} for each in ids])
         paid = {"Status": "AUTHORISED", "PaymentType": "ACCRECPAYMENT", "Amount": Decimal(5)}
-        upsert.take_in(
+        upsert.store_records(
             connection, "payments", [each | paid | {"PaymentID": str(uuid4())} for each in ids]
         )
 
@@ -253,7 +253,7 @@ def test_pages_are_cut_and_bounded(
     as_client_user: Client, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "LAST_PAGE", 2)
-    upsert.take_in(connection, "invoices", [invoice(f"N{i:03}") for i in range(130)])
+    upsert.store_records(connection, "invoices", [invoice(f"N{i:03}") for i in range(130)])
     first = numbers(as_client_user, "sort=number")
     second = numbers(as_client_user, "sort=number&page=2")
     assert first + second == [f"N{i:03}" for i in range(100)]
@@ -295,7 +295,7 @@ def test_order_that_no_index_has_is_that_of_the_newest(
         )
         for day in (2, 0, 3, 1)
     ]
-    upsert.take_in(connection, "invoices", bodies)
+    upsert.store_records(connection, "invoices", bodies)
     assert numbers(as_client_user, query) == found
     page = as_client_user.get(f"/northwind/harbour-cafe/invoices/?{query}")
     assert page.context["listing"].part_ordered is part_ordered
@@ -306,7 +306,7 @@ def test_broad_searches_say_that_they_are_cut(
     as_client_user: Client, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("xero.ledger.search.SEARCHED", 10)
-    upsert.take_in(connection, "invoices", [invoice(f"INV-{i}") for i in range(20)])
+    upsert.store_records(connection, "invoices", [invoice(f"INV-{i}") for i in range(20)])
     answer = as_client_user.get("/northwind/harbour-cafe/invoices/?q=inv")
     assert answer.context["listing"].searched
     assert len(answer.context["listing"].window.rows) == 10
@@ -317,7 +317,7 @@ def test_broad_searches_say_that_they_are_cut(
 def test_search_finds_the_inside_of_a_number(
     term: str, as_client_user: Client, connection: Connection
 ) -> None:
-    upsert.take_in(connection, "invoices", [invoice("É42-2024-0042-A"), invoice("Z-1")])
+    upsert.store_records(connection, "invoices", [invoice("É42-2024-0042-A"), invoice("Z-1")])
     assert numbers(as_client_user, f"q={term}") == ["É42-2024-0042-A"]
 
 
@@ -325,9 +325,9 @@ def test_search_looks_into_this_ledger_only(
     as_client_user: Client, connection: Connection, workspace: Workspace
 ) -> None:
     other = make_connection(workspace, name="Zephyr")
-    sync_schedule.begin(other)
-    upsert.take_in(other, "invoices", [invoice("X-0042-X")])
-    upsert.take_in(connection, "invoices", [invoice("Y-0042-Y")])
+    sync_schedule.start_reading(other)
+    upsert.store_records(other, "invoices", [invoice("X-0042-X")])
+    upsert.store_records(connection, "invoices", [invoice("Y-0042-Y")])
     assert numbers(as_client_user, "q=042") == ["Y-0042-Y"]
 
 
@@ -336,7 +336,7 @@ def test_search_puts_the_whole_number_before_its_parts(
 ) -> None:
     monkeypatch.setattr("xero.ledger.search.SEARCHED", 3)
     bodies = [invoice(f"INV-{number}") for number in ("1742", "4200", "0042", "0428", "7421")]
-    upsert.take_in(connection, "invoices", bodies)
+    upsert.store_records(connection, "invoices", bodies)
     assert "INV-0042" in numbers(as_client_user, "q=42")
 
 
@@ -351,7 +351,7 @@ def test_payments_are_found_by_the_inside_of_a_number(
             "UpdatedDateUTC": changed,
             "Invoice": invoice(number),
         }
-        upsert.take_in(connection, "payments", [body])
+        upsert.store_records(connection, "payments", [body])
     answer = as_client_user.get("/northwind/harbour-cafe/payments/?q=-0042")
     assert [row.invoice_number for row in answer.context["listing"].window.rows] == [
         "INV-2024-0042-A"
@@ -370,7 +370,7 @@ def test_file_has_every_row_and_no_formulas(as_client_user: Client, connection: 
     bodies = [invoice(f"N{i:03}") for i in range(120)] + [
         invoice("=1+1", Reference="@x", Total=Decimal("-5.1"))
     ]
-    upsert.take_in(connection, "invoices", bodies)
+    upsert.store_records(connection, "invoices", bodies)
     answer = as_client_user.get("/northwind/harbour-cafe/invoices/export/?sort=number")
     text = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
     header, first, *rest = csv.reader(io.StringIO(text))
@@ -380,7 +380,7 @@ def test_file_has_every_row_and_no_formulas(as_client_user: Client, connection: 
 
 
 def test_file_obeys_the_filter(as_client_user: Client, connection: Connection) -> None:
-    upsert.take_in(connection, "invoices", [invoice("A"), invoice("B", Status="DRAFT")])
+    upsert.store_records(connection, "invoices", [invoice("A"), invoice("B", Status="DRAFT")])
     answer = as_client_user.get("/northwind/harbour-cafe/invoices/export/?tab=draft")
     rows = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode("utf-8-sig"))))  # type: ignore[attr-defined]
     assert [row[0] for row in rows[1:]] == ["B"]
@@ -390,8 +390,8 @@ def test_workspace_with_two_organisations_shows_one_at_a_time(
     as_client_user: Client, workspace: Workspace, connection: Connection
 ) -> None:
     second = make_connection(workspace, name="Tui Studio")
-    upsert.take_in(connection, "invoices", [invoice("A")])
-    upsert.take_in(second, "invoices", [invoice("B")])
+    upsert.store_records(connection, "invoices", [invoice("A")])
+    upsert.store_records(second, "invoices", [invoice("B")])
     assert numbers(as_client_user) == ["A"]
     assert numbers(as_client_user, f"organisation={second.pk}") == ["B"]
     assert numbers(as_client_user, "organisation=999999") == ["A"]
@@ -406,7 +406,7 @@ def test_other_workspaces_rows_are_not_there(
     for place in (other_workspace, foreign_workspace):
         foreign = make_connection(place)
         body = invoice("secret")
-        upsert.take_in(foreign, "invoices", [body])
+        upsert.store_records(foreign, "invoices", [body])
         assert numbers(as_client_user, f"organisation={foreign.pk}") == []
         answer = as_client_user.get(f"/northwind/harbour-cafe/invoices/{body['InvoiceID']}/")
         assert answer.status_code == 404

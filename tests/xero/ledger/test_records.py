@@ -34,7 +34,7 @@ LATER = "/Date(1795167600000+0000)/"
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace, name="Harbour & Vine")
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     Ledger.objects.update(base_currency="NZD", short_code="!ab1Cd")
     return found
 
@@ -62,14 +62,14 @@ def test_invoice_shows_lines_tax_and_totals_as_xero_has_them(
     as_client_user: Client, connection: Connection
 ) -> None:
     account = {"AccountID": str(uuid4()), "Code": "200", "Name": "Sales"}
-    upsert.take_in(connection, "accounts", [account])
+    upsert.store_records(connection, "accounts", [account])
     lines = [
         line(),
         line(TaxType="ZERO", TaxAmount=0, DiscountRate=Decimal(10)),
         line(TaxAmount=Decimal("0.01")),
     ]
     body = invoice("INV-7", LineItems=lines, CurrencyCode="USD", CurrencyRate=Decimal("0.612300"))
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     text = page(as_client_user, f"invoices/{body['InvoiceID']}/")
     shown = [
         "Consulting &lt;b&gt;",
@@ -100,8 +100,8 @@ def test_invoice_lists_its_payments_and_history(
         "Date": "/Date(1763251200000+0000)/",
         "Invoice": body,
     }
-    upsert.take_in(connection, "invoices", [body])
-    upsert.take_in(
+    upsert.store_records(connection, "invoices", [body])
+    upsert.store_records(
         connection, "payments", [paid, paid | {"PaymentID": str(uuid4()), "Status": "DELETED"}]
     )
     make_event(connection, resource_id=body["InvoiceID"], type="CREATE", recovered=True)
@@ -116,7 +116,7 @@ def test_history_has_events_activations_and_calls_newest_first(
     as_member: Client, connection: Connection, member: User
 ) -> None:
     body = invoice("INV-7")
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     workflow = make_workflow(connection.agency, connection, name="Thank the payer")
     delivery = make_delivery()
     came = make_event(connection, resource_id=body["InvoiceID"], type="CREATE", delivery=delivery)
@@ -154,7 +154,7 @@ def test_client_users_see_the_history_without_links_to_deliveries(
     as_client_user: Client, connection: Connection
 ) -> None:
     body = invoice("INV-7")
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     make_event(connection, resource_id=body["InvoiceID"], delivery=make_delivery())
     text = page(as_client_user, f"invoices/{body['InvoiceID']}/")
     assert "webhook came" in text
@@ -165,7 +165,7 @@ def test_history_asks_as_often_for_many_entries_as_for_one(
     as_member: Client, connection: Connection
 ) -> None:
     body = invoice("INV-7")
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     workflow = make_workflow(connection.agency, connection)
 
     def more(count: int) -> None:
@@ -195,7 +195,7 @@ def test_payment_shows_the_call_that_made_it(as_member: Client, connection: Conn
         "UpdatedDateUTC": LATER,
         "Invoice": invoice("INV-7", CurrencyCode="JPY"),
     }
-    upsert.take_in(connection, "payments", [payment])
+    upsert.store_records(connection, "payments", [payment])
     call = make_call(connection, record_id=payment["PaymentID"], action="xero/create-payment")
     text = page(as_member, f"payments/{payment['PaymentID']}/")
     assert f"/calls/{call.pk}/" in text
@@ -215,7 +215,7 @@ def test_bill_asked_for_as_an_invoice_leads_to_the_bill(
     as_client_user: Client, connection: Connection
 ) -> None:
     body = invoice("B-1", Type="ACCPAY")
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     answer = as_client_user.get(f"{HERE}/invoices/{body['InvoiceID']}/")
     assert answer["Location"] == f"{HERE}/bills/{body['InvoiceID']}/"
 
@@ -227,8 +227,10 @@ def test_contact_shows_its_documents(as_client_user: Client, connection: Connect
         "UpdatedDateUTC": LATER,
         "IsCustomer": True,
     }
-    upsert.take_in(connection, "contacts", [contact])
-    upsert.take_in(connection, "invoices", [invoice("INV-1", Contact=contact), invoice("INV-2")])
+    upsert.store_records(connection, "contacts", [contact])
+    upsert.store_records(
+        connection, "invoices", [invoice("INV-1", Contact=contact), invoice("INV-2")]
+    )
     text = page(as_client_user, f"contacts/{contact['ContactID']}/")
     assert "Tui &amp; Co" in text
     assert ("INV-1" in text, "INV-2" in text) == (True, False)
@@ -239,7 +241,7 @@ def test_unknown_status_is_shown_as_xero_spells_it(
     status: str, as_client_user: Client, connection: Connection
 ) -> None:
     body = invoice("INV-7", Status=status, LineItems=None, Contact=None)
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     assert (status or "INV-7").capitalize()[0] in page(
         as_client_user, f"invoices/{body['InvoiceID']}/"
     )

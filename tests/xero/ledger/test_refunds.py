@@ -30,7 +30,7 @@ CUSTOMER = {"ContactID": str(uuid4()), "Name": "Ridgeway University"}
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace, name="Harbour & Vine")
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     Ledger.objects.update(base_currency="NZD")
     return found
 
@@ -79,7 +79,7 @@ def sale(amount: int) -> dict[str, Any]:
 
 
 def test_refunds_have_contact_currency_and_number_and_no_invoice(connection: Connection) -> None:
-    upsert.take_in(connection, "payments", [overpayment(), prepayment(), credit_note()])
+    upsert.store_records(connection, "payments", [overpayment(), prepayment(), credit_note()])
     rows = Payment.objects.order_by("amount").values_list(
         "currency", "contact_name", "invoice_number", "invoice_xero_id"
     )
@@ -102,8 +102,8 @@ def test_money_received_and_money_paid_are_never_one_total(
 ) -> None:
     """The total of a whole tab, of a filter, and of a search are reckoned in three places."""
     contact = CUSTOMER | {"UpdatedDateUTC": CHANGED}
-    upsert.take_in(connection, "contacts", [contact])
-    upsert.take_in(
+    upsert.store_records(connection, "contacts", [contact])
+    upsert.store_records(
         connection, "payments", [sale(100), sale(11), overpayment(), prepayment(), credit_note()]
     )
     listing = as_member.get(f"{HERE}/payments/?{query}").context["listing"]
@@ -118,7 +118,7 @@ def test_money_received_and_money_paid_are_never_one_total(
 def test_refunds_have_a_tab_and_say_in_words_what_they_are(
     as_member: Client, connection: Connection
 ) -> None:
-    upsert.take_in(connection, "payments", [sale(100), overpayment(), credit_note()])
+    upsert.store_records(connection, "payments", [sale(100), overpayment(), credit_note()])
     text = page(as_member, "payments/?tab=refunds")
     assert "Refund of an overpayment" in text
     assert "Refund of a supplier’s credit note" in text
@@ -128,14 +128,14 @@ def test_refunds_have_a_tab_and_say_in_words_what_they_are(
 
 def test_page_of_a_refund_links_to_no_invoice(as_member: Client, connection: Connection) -> None:
     body = overpayment()
-    upsert.take_in(connection, "payments", [body])
+    upsert.store_records(connection, "payments", [body])
     text = page(as_member, f"payments/{body['PaymentID']}/")
     assert body["Invoice"]["InvoiceID"] not in text
     assert "Refund of an overpayment" in text
 
 
 def test_file_says_direction_and_document(as_member: Client, connection: Connection) -> None:
-    upsert.take_in(connection, "payments", [credit_note()])
+    upsert.store_records(connection, "payments", [credit_note()])
     answer = as_member.get(f"{HERE}/payments/export/")
     text = answer.getvalue().decode()
     (row,) = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
@@ -149,7 +149,7 @@ def test_file_says_direction_and_document(as_member: Client, connection: Connect
 def test_payment_in_an_unnamed_currency_is_not_counted_as_the_base_currency(
     as_member: Client, connection: Connection
 ) -> None:
-    upsert.take_in(
+    upsert.store_records(
         connection, "payments", [sale(5), paid("ARCREDITPAYMENT", 6, CreditNoteNumber="CN-1")]
     )
     text = page(as_member, "payments/")
@@ -159,7 +159,9 @@ def test_payment_in_an_unnamed_currency_is_not_counted_as_the_base_currency(
 
 def test_refunds_stored_before_are_filled_in_from_their_bodies(connection: Connection) -> None:
     """As rows stood: the overpayment linked as an invoice, the others without anything."""
-    upsert.take_in(connection, "payments", [overpayment(), prepayment(), credit_note(), sale(40)])
+    upsert.store_records(
+        connection, "payments", [overpayment(), prepayment(), credit_note(), sale(40)]
+    )
     names = ("currency", "contact_xero_id", "contact_name", "invoice_number")
     columns = (*names, "invoice_number_key", "invoice_number_tail", "invoice_xero_id")
     right = list(Payment.objects.order_by("amount").values(*columns))

@@ -29,7 +29,7 @@ CHANGED = "/Date(1795167600000+0000)/"
 @pytest.fixture
 def connection(workspace: Workspace) -> Connection:
     found = make_connection(workspace, name="Harbour & Vine")
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     Ledger.objects.update(base_currency="NZD", short_code="!ab1Cd")
     return found
 
@@ -52,7 +52,7 @@ def test_page_of_a_draft_whose_lines_have_neither_account_nor_amounts(
     body = draft(
         {"Description": "Only words", "Tracking": []}, {"Description": "Twice", "Quantity": "2.0"}
     )
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     text = page(as_member, f"invoices/{body['InvoiceID']}/")
     assert "Only words" in text
     assert "Twice" in text
@@ -73,7 +73,7 @@ def test_page_of_a_document_whose_amounts_are_texts_or_empty(
     }
     amounts = {"Total": "138.22", "SubTotal": "", "AmountDue": "138.22", "CurrencyRate": "0.61"}
     body = draft(line, Status="AUTHORISED", CurrencyCode="USD", **amounts)
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     text = page(as_member, f"invoices/{body['InvoiceID']}/")
     assert [part for part in ("80.1234", "18.03", "138.22", "at 0.61") if part not in text] == []
     assert Invoice.objects.get().sub_total == 0
@@ -88,12 +88,12 @@ def test_line_without_an_account_shows_none_even_where_an_account_has_no_code(
         "Type": "BANK",
         "Status": "ACTIVE",
     }
-    upsert.take_in(connection, "accounts", [bank])
+    upsert.store_records(connection, "accounts", [bank])
     body = draft({"Description": "Not coded", "LineAmount": Decimal(80), "AccountCode": ""})
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     assert "Savings without a code" not in page(as_member, f"invoices/{body['InvoiceID']}/")
     item = {"ItemID": str(uuid4()), "Code": "BARE", "IsSold": True, "IsPurchased": True}
-    upsert.take_in(connection, "items", [item])
+    upsert.store_records(connection, "items", [item])
     assert "Savings without a code" not in page(as_member, f"items/{item['ItemID']}/")
 
 
@@ -106,7 +106,7 @@ def test_page_of_a_tracked_item_names_the_account_of_its_cost(
         "Name": "Cost of goods sold",
         "Type": "DIRECTCOSTS",
     }
-    upsert.take_in(connection, "accounts", [cost])
+    upsert.store_records(connection, "accounts", [cost])
     tracked = {
         "ItemID": str(uuid4()),
         "Code": "WIDGET",
@@ -116,7 +116,7 @@ def test_page_of_a_tracked_item_names_the_account_of_its_cost(
         "QuantityOnHand": "12.5",
         "PurchaseDetails": {"UnitPrice": "25.00", "COGSAccountCode": "310"},
     }
-    upsert.take_in(connection, "items", [tracked])
+    upsert.store_records(connection, "items", [tracked])
     text = page(as_member, f"items/{tracked['ItemID']}/")
     assert "<dd>310 Cost of goods sold</dd>" in text
     assert "12.50" in text
@@ -128,7 +128,7 @@ def test_item_page_and_form_stand_whatever_its_details_hold(
     as_member: Client, connection: Connection, details: Any
 ) -> None:
     item = {"ItemID": str(uuid4()), "Code": "EMPTY", "IsSold": True, "IsPurchased": True}
-    upsert.take_in(
+    upsert.store_records(
         connection, "items", [item | {"SalesDetails": details, "PurchaseDetails": details}]
     )
     page(as_member, f"items/{item['ItemID']}/")
@@ -170,11 +170,11 @@ def test_number_that_no_column_holds_stops_no_other_record(
         [rate | {"CurrencyRate": "odd"}, price | {"LineItems": [{"UnitAmount": "odd"}]}, plain]
     )
     bodies = wire.decode(answer.replace(b'"odd"', odd.encode()))
-    assert upsert.take_in(connection, "invoices", bodies).skipped == 0
+    assert upsert.store_records(connection, "invoices", bodies).skipped == 0
     for body in bodies:
         page(as_member, f"invoices/{body['InvoiceID']}/")
     total = wire.decode(wire.encode([draft(Total="odd"), draft()]).replace(b'"odd"', odd.encode()))
-    assert upsert.take_in(connection, "invoices", total).skipped == (Decimal(odd) > 1)
+    assert upsert.store_records(connection, "invoices", total).skipped == (Decimal(odd) > 1)
     assert Invoice.objects.filter(total=0).count() == (
         4 if Decimal(odd) > 1 or odd.startswith("0.") else 5
     )
@@ -186,16 +186,16 @@ def test_instants_and_days_at_the_ends_of_the_calendar_are_shown(
     ends = ("0001-01-01T00:00:00", "9999-12-31T00:00:00", "9999-12-31T23:59:59-12:00")
     for end in ends:
         body = draft(Status="AUTHORISED", AmountDue=5, Date=end, DueDate=end, FullyPaidOnDate=end)
-        upsert.take_in(connection, "invoices", [body])
+        upsert.store_records(connection, "invoices", [body])
         page(as_member, f"invoices/{body['InvoiceID']}/")
         page(as_member, f"payments/new/?invoice={body['InvoiceID']}")
-    upsert.take_in(connection, "invoices", [draft(UpdatedDateUTC=end) for end in ends])
+    upsert.store_records(connection, "invoices", [draft(UpdatedDateUTC=end) for end in ends])
     page(as_member, "invoices/")
 
 
 def test_text_whose_small_letters_are_more_than_its_capitals_fits(connection: Connection) -> None:
     body = draft(InvoiceNumber="İ" * 255, Reference="İ" * 300)
-    assert upsert.take_in(connection, "invoices", [body]).skipped == 0
+    assert upsert.store_records(connection, "invoices", [body]).skipped == 0
     assert Invoice.objects.get().number_key == ("İ" * 255).lower()[:255]
 
 
@@ -232,7 +232,7 @@ def test_account_is_offered_for_lines_unless_it_is_xeros_own(
     connection: Connection, system: Any
 ) -> None:
     body = {"AccountID": str(uuid4()), "Code": "610", "Name": "Any", "SystemAccount": system}
-    upsert.take_in(connection, "accounts", [body])
+    upsert.store_records(connection, "accounts", [body])
     offered = [] if system == "DEBTORS" else [("Other", [("610", "610 Any")])]
     assert choices.list_line_accounts(connection, "ACCREC") == offered
 
@@ -250,6 +250,6 @@ def test_accounts_page_of_an_account_that_says_nothing(
     as_member: Client, connection: Connection
 ) -> None:
     body = {"AccountID": str(uuid4()), "Description": {"odd": 1}}
-    upsert.take_in(connection, "accounts", [body])
+    upsert.store_records(connection, "accounts", [body])
     assert as_member.get(f"{HERE}/accounts/{body['AccountID']}/").status_code == 200
     assert Account.objects.get().status == "ACTIVE"

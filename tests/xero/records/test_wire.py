@@ -28,7 +28,7 @@ from xero.records import wire
     ],
 )
 def test_instant_reads_every_form(text: str, expected: datetime) -> None:
-    assert wire.instant(text) == expected
+    assert wire.parse_instant(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,27 +45,27 @@ def test_instant_reads_every_form(text: str, expected: datetime) -> None:
 )
 def test_instant_refuses_what_is_no_date(text: str) -> None:
     with pytest.raises(ValueError):
-        wire.instant(text)
+        wire.parse_instant(text)
 
 
 def test_accounting_date_is_never_shifted() -> None:
-    assert wire.day("/Date(1539993600000+1300)/") == date(2018, 10, 20)
+    assert wire.parse_day("/Date(1539993600000+1300)/") == date(2018, 10, 20)
 
 
 @given(st.integers(-(10**13), 10**13))
 def test_milliseconds_round_trip(milliseconds: int) -> None:
-    at = wire.instant(f"/Date({milliseconds}+0000)/")
+    at = wire.parse_instant(f"/Date({milliseconds}+0000)/")
     assert (at - wire.EPOCH) // timedelta(milliseconds=1) == milliseconds
 
 
 @given(st.dates(date(1, 1, 1)))
 def test_day_round_trip(value: date) -> None:
-    assert wire.day(value.isoformat()) == value
+    assert wire.parse_day(value.isoformat()) == value
 
 
 def test_requests_carry_iso() -> None:
     at = datetime(2026, 11, 23, 1, 2, 3, 999, tzinfo=timezone(timedelta(hours=13)))
-    assert wire.iso_instant(at) == "2026-11-22T12:02:03"
+    assert wire.format_instant(at) == "2026-11-22T12:02:03"
 
 
 @given(

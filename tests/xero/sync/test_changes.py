@@ -40,7 +40,7 @@ def take(connection: Connection) -> Callable[..., None]:
     def taken(**fields: Any) -> None:
         at = int((start + timedelta(seconds=next(count))).timestamp() * 1000)
         body = invoice("INV-0042") | IDS | {"UpdatedDateUTC": f"/Date({at}+0000)/"}
-        upsert.take_in(connection, "invoices", [body | fields])
+        upsert.store_records(connection, "invoices", [body | fields])
 
     return taken
 
@@ -59,7 +59,7 @@ def listening(
 
 
 def started() -> list[tuple[str, Any, Any]]:
-    changes.announce()
+    changes.announce_changes()
     rows = Activation.objects.order_by("id")
     return [(a.subject, a.trigger_data["status"], a.trigger_data["amount_due"]) for a in rows]
 
@@ -90,11 +90,11 @@ def test_change_offered_twice_starts_once(
     listening(connection, "xero/invoice-paid")
     take(Status="PAID", AmountDue=0)
     kept = Change.objects.values().get()
-    assert changes.announce() == 1
+    assert changes.announce_changes() == 1
     Change.objects.create(
         **kept
     )  # a worker died between the events and its commit is the same seen from here
-    assert changes.announce() == 0
+    assert changes.announce_changes() == 0
     assert Activation.objects.count() == 1
 
 
@@ -132,7 +132,7 @@ def test_each_trigger_knows_its_changes(
     for number, (status, due) in enumerate(life, start=1):
         take(Status=status, Total=1000, AmountDue=due)
         before = Activation.objects.count()
-        changes.announce()
+        changes.announce_changes()
         found += [number] * (Activation.objects.count() - before)
     assert found == expected
 
@@ -153,7 +153,7 @@ def test_what_nobody_listens_for_becomes_no_event(
     Workflow.objects.filter(pk=paused.pk).update(state="paused")
     listening(connection, "xero/invoice-event", change="any")
     take(Status="PAID", AmountDue=0)
-    assert (changes.announce(), Event.objects.count(), Change.objects.count()) == (0, 0, 0)
+    assert (changes.announce_changes(), Event.objects.count(), Change.objects.count()) == (0, 0, 0)
 
 
 def test_draft_starts_nothing_but_has_events_to_be_tested_on(
@@ -175,7 +175,7 @@ def test_unfinished_draft_does_not_disturb_the_sweep(connection: Connection, day
         connection.agency, connection, trigger=overdue.TRIGGER, steps=[STEP], published=False
     )
     draft.versions.update(trigger_settings={"days": days})
-    assert overdue.announce() == 0
+    assert overdue.announce_overdue() == 0
 
 
 def test_change_found_very_late_starts_nothing(
@@ -210,7 +210,7 @@ def at(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> Callable[[str],
     def run(moment: str) -> int:
         now = datetime.fromisoformat(moment).replace(tzinfo=AUCKLAND).astimezone(UTC)
         monkeypatch.setattr("xero.sync.overdue.timezone.now", lambda: now)
-        return overdue.announce()
+        return overdue.announce_overdue()
 
     return run
 

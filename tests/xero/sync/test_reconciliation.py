@@ -49,7 +49,7 @@ def connection(running: SandboxProcess, settings: Any, workspace: Workspace) -> 
     point_at(settings, running)
     cache.clear()
     connection = link(running, workspace)
-    sync_schedule.begin(connection)
+    sync_schedule.start_reading(connection)
     read_all(connection)
     return connection
 

@@ -37,7 +37,7 @@ def connection(workspace: Workspace, sandbox_process: SandboxProcess, settings: 
     """With its ledger read."""
     fresh(sandbox_process, settings)
     found = link(sandbox_process, workspace)
-    sync_schedule.begin(found)
+    sync_schedule.start_reading(found)
     read_all(found)
     return found
 
@@ -123,13 +123,13 @@ def changed_invoice(connection: Connection, minutes_ago: float) -> UUID:
     """A row that changed at Xero then."""
     at = timezone.now() - timedelta(minutes=minutes_ago)
     body = sent_invoice("INV-9", UpdatedDateUTC=at.isoformat())
-    upsert.take_in(connection, "invoices", [body])
+    upsert.store_records(connection, "invoices", [body])
     return UUID(body["InvoiceID"])
 
 
 def recovered(connection: Connection, since: datetime) -> list[Event]:
     """What is found of the time from then on that is settled by now."""
-    return recovery.recover(connection, since, timezone.now() - recovery.SETTLED)
+    return recovery.recover_changes(connection, since, timezone.now() - recovery.SETTLED)
 
 
 @pytest.fixture
@@ -200,13 +200,13 @@ def test_gap_in_the_numbers_starts_a_catch_up(quiet: Connection) -> None:
     deliver(1, 3, 9)
     deliver(4, 4, 8)
     deliver(7, 9, 7)
-    recovery.watch()
+    recovery.follow_sequence()
     gap = SequenceGap.objects.get()
     assert (gap.first, gap.last, gap.caught_up_at is not None) == (5, 6, True)
     ledger = Ledger.objects.get()
     assert ledger.recover_since == gap.since
     assert ledger.due_at <= timezone.now()
-    recovery.watch()
+    recovery.follow_sequence()
     assert SequenceGap.objects.count() == 1
 
 
@@ -214,7 +214,7 @@ def test_round_after_a_gap_recovers_and_forgets_it(quiet: Connection) -> None:
     changed_invoice(quiet, 10)
     sync_schedule.catch_up(timezone.now() - timedelta(minutes=12))
     Ledger.objects.update(recover_until=timezone.now() - timedelta(minutes=3))
-    recovery.after_round(quiet, begun=timezone.now())
+    recovery.recover_after_round(quiet, begun=timezone.now())
     assert Event.objects.filter(recovered=True).count() == 1
     assert Ledger.objects.get().recover_since is None
 
@@ -238,14 +238,14 @@ def test_changes_of_just_before_a_gap_was_noticed_are_recovered_by_a_later_round
     for minutes_ago in (10, 1.5, 1, 0.2):
         changed_invoice(quiet, minutes_ago)
     sync_schedule.catch_up(timezone.now() - timedelta(minutes=12))
-    recovery.after_round(quiet, begun=timezone.now())
+    recovery.recover_after_round(quiet, begun=timezone.now())
     assert Event.objects.filter(recovered=True).count() == 1
     marked = Ledger.objects.get()
     assert marked.recover_since is not None
     assert marked.due_at <= timezone.now() + recovery.SETTLED  # not only with the next round of all
     later(125)
     assert Ledger.objects.get().due_at <= timezone.now()
-    recovery.after_round(quiet, begun=timezone.now())
+    recovery.recover_after_round(quiet, begun=timezone.now())
     assert Event.objects.filter(recovered=True).count() == 4
     assert Ledger.objects.get().recover_since is None
 
@@ -254,10 +254,10 @@ def test_change_made_after_the_read_began_is_not_taken_for_looked_at(quiet: Conn
     now = timezone.now()
     sync_schedule.catch_up(now - timedelta(minutes=30))
     Ledger.objects.update(recover_until=now - timedelta(minutes=4))
-    recovery.after_round(quiet, begun=now - timedelta(minutes=10))  # a long round
+    recovery.recover_after_round(quiet, begun=now - timedelta(minutes=10))  # a long round
     assert Ledger.objects.get().recover_since == now - timedelta(minutes=10)
     changed_invoice(quiet, 7)
-    recovery.after_round(quiet, begun=now)
+    recovery.recover_after_round(quiet, begun=now)
     assert Event.objects.filter(recovered=True).count() == 1
     assert Ledger.objects.get().recover_since is None
 
@@ -277,10 +277,10 @@ def test_silence_that_ends_between_two_rounds_hides_nothing(quiet: Connection) -
     Connection.objects.update(last_webhook_at=timezone.now() - timedelta(minutes=45))
     SequenceWatch.objects.create(last_sequence=7)
     changed_invoice(quiet, 1)
-    recovery.after_round(quiet, begun=timezone.now())
+    recovery.recover_after_round(quiet, begun=timezone.now())
     Connection.objects.update(last_webhook_at=timezone.now())  # one gets through
     later(900)
-    recovery.after_round(quiet, begun=timezone.now())
+    recovery.recover_after_round(quiet, begun=timezone.now())
     assert Event.objects.filter(recovered=True).count() == 1
 
 
@@ -293,7 +293,7 @@ def test_numbers_without_a_gap_start_nothing(
 ) -> None:
     for first, last in numbers:
         deliver(first, last)
-    recovery.watch()
+    recovery.follow_sequence()
     assert SequenceGap.objects.count() == 0
 
 
@@ -301,7 +301,7 @@ def test_deliveries_of_the_last_minute_are_waited_for(quiet: Connection) -> None
     deliver(1, 1, 5)
     deliver(3, 3, 0)
     deliver(2, 2, 0)
-    recovery.watch()
+    recovery.follow_sequence()
     assert SequenceWatch.objects.get().last_sequence == 1
     assert SequenceGap.objects.count() == 0
 
@@ -309,7 +309,7 @@ def test_deliveries_of_the_last_minute_are_waited_for(quiet: Connection) -> None
 def test_late_delivery_closes_its_gap(quiet: Connection) -> None:
     for first in (1, 3, 2):
         deliver(first, first)
-    recovery.watch()
+    recovery.follow_sequence()
     assert SequenceGap.objects.get().closed_at is not None
 
 
@@ -317,7 +317,7 @@ def test_late_delivery_closes_its_gap(quiet: Connection) -> None:
     "body", [b"", b"[]", b"\xff", b'{"events":[]}', b'{"events":[1],"firstEventSequence":true}']
 )
 def test_bodies_without_numbers_are_passed_over(body: bytes) -> None:
-    assert recovery.sequence_of(body) is None
+    assert recovery.read_sequence(body) is None
 
 
 @pytest.mark.parametrize(("heard_minutes_ago", "found"), [(45, 1), (5, 0)])
@@ -326,13 +326,13 @@ def test_long_silence_is_made_up_for(heard_minutes_ago: int, found: int, quiet: 
     Connection.objects.update(last_webhook_at=heard)
     SequenceWatch.objects.create(last_sequence=7)
     changed_invoice(quiet, 4)
-    recovery.after_round(quiet, begun=timezone.now())
+    recovery.recover_after_round(quiet, begun=timezone.now())
     assert Event.objects.filter(recovered=True).count() == found
 
 
 def test_silence_says_nothing_while_no_webhook_ever_came(quiet: Connection) -> None:
     changed_invoice(quiet, 4)
-    recovery.after_round(quiet, begun=timezone.now())
+    recovery.recover_after_round(quiet, begun=timezone.now())
     assert Event.objects.count() == 0
 
 

@@ -130,11 +130,11 @@ def test_record_that_changes_during_a_read_hides_no_other(
     monkeypatch.setattr(sync, "PAGE_SIZE", 50)
     monkeypatch.setattr(sync, "SLICE_SECONDS", 0.0)
     while not Invoice.objects.exists():
-        sync_schedule.begin(connection)
-        lease = sync_schedule.acquire(connection.pk)
+        sync_schedule.start_reading(connection)
+        lease = sync_schedule.acquire_lease(connection.pk)
         assert lease is not None
-        sync._step(lease, connection)
-        sync_schedule.release(lease, more=False)
+        sync._run_step(lease, connection)
+        sync_schedule.release_lease(lease, more=False)
     assert Invoice.objects.count() == 50
     change(
         sandbox,
@@ -167,21 +167,21 @@ def test_failure_backs_off_and_a_person_may_ask_again(
     sync.run_ledger(connection.pk)
     ledger = Ledger.objects.get()
     assert (ledger.failures, ledger.reason) == (1, "Xero is unwell or down for maintenance.")
-    sync_schedule.ask(connection)
+    sync_schedule.request_refresh(connection)
     read_all(connection)
     assert Ledger.objects.get().failures == 0
 
 
 def test_killed_reader_is_succeeded_and_cannot_write_any_more(connection: Connection) -> None:
-    sync_schedule.begin(connection)
-    dead = sync_schedule.acquire(connection.pk)
+    sync_schedule.start_reading(connection)
+    dead = sync_schedule.acquire_lease(connection.pk)
     assert dead is not None
-    assert sync_schedule.acquire(connection.pk) is None
+    assert sync_schedule.acquire_lease(connection.pk) is None
     Ledger.objects.update(lease_holder=processes.identify_process().rsplit("|", 2)[0] + "|999999|1")
     sync_schedule.rewake_waiting()
-    assert sync_schedule.acquire(connection.pk) is not None
+    assert sync_schedule.acquire_lease(connection.pk) is not None
     with pytest.raises(LeaseLost), transaction.atomic():
-        sync_schedule.hold(dead)
+        sync_schedule.hold_lease(dead)
 
 
 def test_weekly_read_brings_everything_anew(connection: Connection) -> None:
@@ -208,7 +208,7 @@ def test_missing_permission_leaves_one_kind_out(
 ) -> None:
     scope = "offline_access openid profile email accounting.invoices accounting.contacts accounting.settings"
     connection = link(sandbox, workspace, scope=scope)
-    sync_schedule.begin(connection)
+    sync_schedule.start_reading(connection)
     read_all(connection)
     assert Part.objects.get(kind="payments").problem != ""
     assert (Payment.objects.count(), Invoice.objects.count()) == (0, 300)

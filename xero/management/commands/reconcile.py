@@ -1,4 +1,6 @@
-"""Hold all writes after a restore from a backup until everything since then has been compared."""
+"""The command that holds all writes after a restore until everything since the backup is
+compared.
+"""
 
 from argparse import ArgumentParser
 from datetime import UTC, datetime
@@ -11,7 +13,10 @@ from connections.writes import reconciliation
 from xero.sync.reconciliation import UnknownRecord, list_unknown_records
 
 OURS = "Written to Xero by TaskJuice after the backup, and unknown here:"
-ANYBODYS = "New in Xero since the backup. Xero does not say whether TaskJuice, a person or another app made it:"
+ANYBODYS = (
+    "New in Xero since the backup."
+    " Xero does not say whether TaskJuice, a person or another app made it:"
+)
 NAME_IT = "if a change that needs a decision is this one, choose “It is there” and give {0}."
 WHAT_TO_DO = {
     "invoice": NAME_IT,
@@ -23,9 +28,10 @@ WHAT_TO_DO = {
 
 class Command(BaseCommand):
     help = (
-        "After a restore, before web and workers start: `reconcile begin --since 2026-11-22T02:00:00Z` (when the backup"
-        " was made) holds all writes and has everything since then read again. `reconcile status` looks up the writes"
-        " without an answer and says what is open; `reconcile release` lets writes go out again."
+        "After a restore, before web and workers start: `reconcile begin --since"
+        " 2026-11-22T02:00:00Z` (when the backup was made) holds all writes and has everything"
+        " since then read again. `reconcile status` looks up the writes without an answer"
+        " and says what is open; `reconcile release` lets writes go out again."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -48,7 +54,8 @@ class Command(BaseCommand):
             raise CommandError("Say when the backup was made: --since 2026-11-22T02:00:00Z")
         row = reconciliation.begin(since=options["since"])
         self.stdout.write(
-            f"Writes are held. Start web and workers: they read what changed since {row.since:%Y-%m-%d %H:%M} UTC."
+            "Writes are held. Start web and workers: they read what changed"
+            f" since {row.since:%Y-%m-%d %H:%M} UTC."
         )
 
     def _status(self, _: dict[str, Any]) -> None:

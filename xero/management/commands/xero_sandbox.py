@@ -1,4 +1,6 @@
-"""`manage.py xero_sandbox …`: replaces itself by `python -m xero.sandbox …`."""
+"""`manage.py xero_sandbox …`: the same as `python -m xero.sandbox …`, which replaces this
+process.
+"""
 
 import os
 import sys

@@ -73,7 +73,7 @@ def read(connection: Connection) -> Connection:
     """With a local copy of these books."""
     ledger = Ledger.objects.create(connection=connection, workspace=connection.workspace)
     for kind, bodies in BOOKS.items():
-        upsert.take_in(connection, kind, [body | UPDATED for body in bodies])
+        upsert.store_records(connection, kind, [body | UPDATED for body in bodies])
         Part.objects.create(ledger=ledger, kind=kind, finished_at=timezone.now())
     return connection
 
