@@ -165,9 +165,8 @@ def settings_read() -> set[str]:
     text = "".join(
         (ROOT / "taskjuice" / name).read_text() for name in ("settings.py", "environment.py")
     )
-    return set(
-        re.findall(r'(?:env\.\w+|words|boolean|integer|base_url)\(\s*"([A-Z][A-Z_]+)"', text)
-    ) | {"SECRET_KEY"}
+    readers = r"(?:env\.\w+|read_(?:list|boolean|integer|base_url))"
+    return set(re.findall(rf'{readers}\(\s*"([A-Z][A-Z_]+)"', text)) | {"SECRET_KEY"}
 
 
 def test_each_setting_that_is_read_stands_in_the_readme() -> None:
