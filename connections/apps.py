@@ -9,7 +9,7 @@ class ConnectionsConfig(AppConfig):
 
     def ready(self) -> None:
         # These need loaded models.
-        from connections import cards, invariants, lifecycle, models
+        from connections import cards, disconnection, invariants, lifecycle, models
         from connections.oauth import checks, encryption, grants, link_progress
         from connections.oauth import cleanup as consent_cleanup
         from connections.webhooks import fan_out
@@ -20,18 +20,20 @@ class ConnectionsConfig(AppConfig):
         sweeping.add_sweep(
             "events that a write may have caused", seconds=1, run=fan_out.announce_decided
         )
-        sweeping.add_sweep("idle grants", seconds=3600, run=grants.refresh_idle)
-        sweeping.add_sweep("untold connect links", seconds=20, run=link_progress.wake_untold)
-        sweeping.add_sweep("ended connections", seconds=60, run=lifecycle.finish_disconnects)
-        sweeping.add_sweep("unchosen consents", seconds=300, run=consent_cleanup.clear_away)
-        sweeping.add_sweep("tenants at the provider", seconds=300, run=lifecycle.watch_listed)
+        sweeping.add_sweep("idle grants", seconds=3600, run=grants.refresh_idle_grants)
+        sweeping.add_sweep("untold connect links", seconds=20, run=link_progress.wake_unnotified)
+        sweeping.add_sweep("ended connections", seconds=60, run=disconnection.finish_disconnects)
+        sweeping.add_sweep("unchosen consents", seconds=300, run=consent_cleanup.clear_unchosen)
+        sweeping.add_sweep(
+            "tenants at the provider", seconds=300, run=lifecycle.check_listed_tenants
+        )
         invariants.register()
         delivery_retention.register()
         checks.register()
-        heartbeat.report_keys(encryption.SETTING, encryption.key_ids)
+        heartbeat.report_keys(encryption.SETTING, encryption.list_key_ids)
         cards.register()
-        holdings.when_leaving(lifecycle.end_all)
-        holdings.add(models.Connection, before=lifecycle.let_go)
+        holdings.when_leaving(disconnection.end_workspace_connections)
+        holdings.add(models.Connection, before=disconnection.release_workspace)
         holdings.add(models.ConnectLink, hidden=("token_hash",))
         holdings.add(models.Consent, exported=False)
         holdings.add(models.Event)

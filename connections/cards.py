@@ -1,5 +1,5 @@
-"""What connections show on pages of the platform: on the agency's settings, and before a member is
-removed.
+"""Panels that connections add to pages of the platform: the agency's settings, and the removal of a
+member.
 """
 
 from connections import queries
@@ -12,29 +12,29 @@ from taskjuice.workspaces.panels import Panel
 
 
 def register() -> None:
-    panels.of_agency_settings.add(app_status)
-    panels.of_departures.add(hanging_on)
+    panels.of_agency_settings.add(build_app_status)
+    panels.of_departures.add(build_departure_warning)
 
 
-def app_status(scope: Scope) -> Panel:
-    """The app at each provider, as far as an agency may know: its id masked, its secret not at all."""
+def build_app_status(scope: Scope) -> Panel:
+    """Build the panel about the app at each provider. Its id is masked; its secret is never shown."""
     apps = [
         {
             "provider": provider,
-            "masked": masked(provider.app_id),
-            "used": queries.slots_used(provider.key),
+            "masked": mask_app_id(provider.app_id),
+            "used": queries.count_used_slots(provider.key),
         }
         for provider in providers.by_key.values()
     ]
     return Panel("connections/_app_status.html", {"apps": apps})
 
 
-def hanging_on(scope: Scope, membership: Membership) -> Panel | None:
-    """The organisations whose access came with this colleague's consent."""
-    held = grant_holders.brought_by(scope.agency, membership.user)
+def build_departure_warning(scope: Scope, membership: Membership) -> Panel | None:
+    """Build the panel that lists the organisations authorised by this colleague; None without any."""
+    held = grant_holders.list_held_by_user(scope.agency, membership.user)
     return Panel("connections/_departure.html", {"holders": held}) if held else None
 
 
-def masked(app_id: str) -> str:
-    """Enough to recognise an id: its first four and last four characters."""
+def mask_app_id(app_id: str) -> str:
+    """Return the first four and last four characters of an id, enough to recognise it."""
     return f"{app_id[:4]}…{app_id[-4:]}" if len(app_id) > 12 else ""

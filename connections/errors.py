@@ -1,4 +1,4 @@
-"""What can go wrong at a provider, sorted by what to do about it."""
+"""Errors of calls to a provider, sorted by what to do about them."""
 
 from datetime import datetime
 
@@ -44,15 +44,17 @@ class NeedsConsent(ProviderError):
 
 
 class NotPermitted(NeedsConsent):
-    """The grant and its scopes are good; whoever gave it may not do this at the provider, read-only
-    for example.
+    """The grant and its scopes are good, but the person who gave it may not do this at the
+    provider.
+
+    A read-only role at Xero is an example.
     """
 
     code = "not-permitted"
 
 
 class TenantGone(ProviderError):
-    """The token is good, the tenant is no longer connected to it."""
+    """The token is good, but the tenant is no longer connected to it."""
 
     code = "tenant-gone"
 
@@ -68,12 +70,12 @@ class Invalid(ProviderError):
 
 
 class NotFound(ProviderError):
-    """The record is not there."""
+    """The provider has no such record."""
 
     code = "not-found"
 
 
 class UnknownOutcome(ProviderError):
-    """A write was sent and nobody can say whether it was done."""
+    """A write was sent, and it is not known whether it was carried out."""
 
     code = "unknown-outcome"

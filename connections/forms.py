@@ -1,4 +1,4 @@
-"""What people type about connections."""
+"""Forms about connections and deliveries."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,12 +14,14 @@ MOMENTS = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
 NO_MOMENT = {"invalid": "Choose a day and a time.", "required": "Choose a day and a time."}
 
 
-def _moment() -> forms.DateTimeInput:
+def _datetime_input() -> forms.DateTimeInput:
     return forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
 
-class FilterForm(forms.Form):
-    """The list's filters, from its address. Nonsense counts as no filter."""
+class ConnectionFilterForm(forms.Form):
+    """The filters of the connection list, taken from the address. Invalid values count as no
+    filter.
+    """
 
     STATES = ("connected", "attention", "pending", "disconnected")
 
@@ -29,20 +31,20 @@ class FilterForm(forms.Form):
 
 
 class DeliveryFilterForm(forms.Form):
-    """The filters of the list of deliveries, from its address. Nonsense counts as no filter."""
+    """The filters of the delivery list, taken from the address. Invalid values count as no filter."""
 
     verdict = forms.ChoiceField(choices=[(name, name) for name in VERDICTS], required=False)
     before = forms.IntegerField(min_value=1, max_value=2**63 - 1, required=False)
 
 
-class WindowForm(forms.Form):
-    """From when to when; times are the person's."""
+class ReplayWindowForm(forms.Form):
+    """A period of time, in the time zone of the person who types it."""
 
     since = forms.DateTimeField(
-        label="From", widget=_moment(), input_formats=MOMENTS, error_messages=NO_MOMENT
+        label="From", widget=_datetime_input(), input_formats=MOMENTS, error_messages=NO_MOMENT
     )
     until = forms.DateTimeField(
-        label="Until", widget=_moment(), input_formats=MOMENTS, error_messages=NO_MOMENT
+        label="Until", widget=_datetime_input(), input_formats=MOMENTS, error_messages=NO_MOMENT
     )
 
     def clean(self) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class WindowForm(forms.Form):
 
 
 class StartForm(forms.Form):
-    """For which client an organisation is to be connected."""
+    """The client for which an organisation is to be connected."""
 
     workspace = forms.ModelChoiceField(
         Workspace.objects.none(),
@@ -71,8 +73,8 @@ class StartForm(forms.Form):
 
 
 class ChooseForm(forms.Form):
-    """Which of a consent's organisations to connect; never chosen for the person unless there is
-    only one.
+    """The organisations of a consent to connect; one is ticked already only where it is the only
+    one.
     """
 
     tenants = forms.MultipleChoiceField(
@@ -109,7 +111,7 @@ class ChooseForm(forms.Form):
 
 
 class DisconnectForm(forms.Form):
-    """The organisation's name, typed, so that nobody ends a connection by a slip."""
+    """The organisation's name, typed as a safeguard against disconnecting by mistake."""
 
     name = forms.CharField(max_length=254, label="Name of the organisation", strip=True)
 

@@ -1,5 +1,6 @@
-"""How fresh the local copy of a connection's records is. Who keeps one tells:
-`providers.tell_freshness`.
+"""The freshness of the local copy of a connection's records.
+
+The app that keeps a copy reports on it with `providers.add_freshness_source`.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ LATE = timedelta(minutes=45)  # three rounds
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """`as_of` None: never read. `done` of `total` records while one kind is read, `kind` naming it."""
+    """The state of a local copy. `as_of` None: it was never read.
+
+    While one kind of record is read, `kind` names it and `done` of `total` records are in.
+    """
 
     connection_id: int
     as_of: datetime | None = None

@@ -1,30 +1,28 @@
-"""What an integration is: a provider with its triggers and actions, and the registry that finds
-them.
-"""
+"""The interface of an integration, a provider with its triggers and actions, and their registry."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
 
 from connections import errors
+from connections.events import Interest, Interests, Listener, Webhooks
 from connections.models import Connection, Event
 from taskjuice.queue import clock
 from taskjuice.workspaces.models import Agency, User
 
 Data = dict[str, Any]
-MENDED_BY = timedelta(
-    minutes=15
-)  # a broken connection is looked at again after this, or when it is reconnected
+# A broken connection is checked again after this, or when it is reconnected.
+MENDED_BY = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """For whom an action runs: a connection, and either a person or a step of an activation."""
+class ActionContext:
+    """The context of an action: a connection, and either a person or a step of an activation."""
 
     connection: Connection | None
     user: User | None = None
@@ -34,9 +32,8 @@ class Call:
     form_key: UUID | None = None  # of a page's form, which writes once however often it is sent
     attempt: int = 1
     context: Mapping[str, Any] = field(default_factory=dict)  # what expressions can reach
-    guard: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # what a write of this step is held to (admission.py)
+    # Limits on the writes of this step (connections/writes/admission.py).
+    guard: Mapping[str, Any] = field(default_factory=dict)
     likeness: str = ""  # equal for steps that were told the same
 
 
@@ -50,7 +47,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """A condition said no: the activation ends here, and that is fine."""
+    """A condition was not met: the activation ends here, and that is fine."""
 
     reason: str
     output: Data | None = None
@@ -69,7 +66,7 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """For good. `existing`: the record that is there already, where that is why (code `duplicate`)."""
+    """A permanent failure. `existing`: the record that exists already, for the code `duplicate`."""
 
     code: str
     message: str
@@ -79,7 +76,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A write nobody can confirm: a person decides."""
+    """A write that cannot be confirmed: a person decides."""
 
     message: str
     status: int | None = None
@@ -88,8 +85,8 @@ class Unknown:
 Outcome = Done | Stopped | TryLater | Failed | Unknown
 
 
-def outcome_of(error: errors.ProviderError) -> Outcome:
-    """The outcome that a provider's error means for a step."""
+def convert_error(error: errors.ProviderError) -> Outcome:
+    """Return the outcome that a provider's error means for a step."""
     match error:
         case errors.RetryLater():
             return TryLater(
@@ -118,7 +115,7 @@ def outcome_of(error: errors.ProviderError) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """How many calls to the provider one run takes: by itself, and as its share of a full batch."""
+    """The number of provider calls of one run: alone, and as its share of a full batch."""
 
     alone: Decimal = Decimal(0)
     batched: Decimal = Decimal(0)
@@ -126,16 +123,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a step would send: `head` says what and where to, `document` is its body as JSON can
-    show it, or a text.
-    """
+    """The request that a step would send: `head` says what and where to, `document` is its body."""
 
     head: str
     document: Any
 
 
 class Action:
-    """What a step or a page can do. One instance serves all calls, so it keeps no state."""
+    """An action of a step or a page. One instance serves all calls, so it keeps no state."""
 
     key: ClassVar[str]  # never renamed; stored in steps
     title: ClassVar[str]
@@ -161,52 +156,49 @@ class Action:
     def wrong_for(
         self, agency: Agency, connections: Sequence[Connection], given: Mapping[str, Any]
     ) -> Iterable[tuple[str, str]]:
-        """(field, message) of what only this agency's own rows, and its copies of these
-        organisations, show to be wrong with raw input.
+        """Return (field, message) pairs for raw input that this agency's own rows show to be wrong.
+
+        Its copies of these organisations count as its rows.
         """
         return ()
 
     def cautions(self, given: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-        """(field, message) of raw input that is allowed and may not be what is meant."""
+        """Return (field, message) pairs for raw input that is allowed but may not be intended."""
         return ()
 
     def reads(self, data: Data) -> bool:
-        """Whether with this input it changes nothing, so that a test may run it for real."""
+        """Return whether this input changes nothing, so that a test may run it for real."""
         return not (self.writes or self.effects)
 
     def read_key(self, data: Data) -> str | None:
-        """Return what names the read that all of a wave with the same key share; None where each
-        has its own.
-        """
+        """Return the key of a read that all of a wave with the same key share; None for no sharing."""
         return None
 
-    def run(self, call: Call, data: Data) -> Data:
-        """Do it once with cleaned data; return the output or raise a ProviderError."""
+    def run(self, call: ActionContext, data: Data) -> Data:
+        """Run once with cleaned data; return the output or raise a ProviderError."""
         raise NotImplementedError
 
-    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
-        """Outcomes for a whole wave, in its order. The default loops over `run`."""
+    def run_many(self, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
+        """Return the outcomes of a whole wave, in its order. The default loops over `run`."""
         return [self.outcome(call, data) for call, data in zip(calls, rows, strict=True)]
 
     def warnings(self, output: Any) -> list[str]:
-        """What a person should know of an output although it worked, in the provider's own words."""
+        """Return what a person should know about a successful output, in the provider's own words."""
         return []
 
-    def preview(self, call: Call, data: Data) -> "Preview | Outcome | None":
-        """What it would write, or why it would not, found out without writing; None where only the
-        input tells.
-        """
+    def preview(self, call: ActionContext, data: Data) -> "Preview | Outcome | None":
+        """Return what it would write, or why not, without writing; None where only the input tells."""
         return None
 
-    def outcome(self, call: Call, data: Data) -> Outcome:
+    def outcome(self, call: ActionContext, data: Data) -> Outcome:
         try:
             return Done(self.run(call, data))
         except errors.ProviderError as error:
-            return outcome_of(error)
+            return convert_error(error)
 
 
 class Trigger:
-    """What can start a workflow."""
+    """A trigger that can start a workflow."""
 
     key: ClassVar[str]  # never renamed; stored in versions
     title: ClassVar[str]
@@ -217,105 +209,30 @@ class Trigger:
     sample: ClassVar[Data] = {}
 
     def matches(self, event: Event, settings: Mapping[str, Any]) -> bool:
-        """Whether this event starts a workflow with these (cleaned) settings."""
+        """Return whether this event starts a workflow with these (cleaned) settings."""
         raise NotImplementedError
 
     def data(self, event: Event) -> Data:
-        """What `{{ trigger.… }}` holds: plain strings, numbers, booleans, lists and mappings."""
+        """Return what `{{ trigger.… }}` holds: plain strings, numbers, booleans, lists and
+        mappings.
+        """
         raise NotImplementedError
 
     def address(self, connection: Connection, data: Mapping[str, Any]) -> str:
-        """Where a person finds the record at the provider, given what `data` returned; "" where
-        that is not known.
+        """Return the record's address at the provider, given what `data` returned; "" if it is
+        unknown.
         """
         return ""
 
     def in_words(self, settings: Mapping[str, Any]) -> str:
-        """Trigger and settings as one sentence's beginning; "" where title and fields say it well
+        """Return a phrase for the trigger with its settings; "" where title and fields are clear
         enough.
         """
         return ""
 
     def subject(self, data: Mapping[str, Any]) -> str:
-        """What a list should call it, where the event itself tells: INV-0042. "" leaves that to the
-        steps.
-        """
+        """Return what a list should call the record, such as INV-0042; "" leaves that to the steps."""
         return ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedEvent:
-    """One event as a delivery reports it, checked. `occurred_at` is aware (UTC)."""
-
-    tenant_id: UUID
-    category: str
-    type: str
-    resource_id: UUID
-    occurred_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class UnusableEvent:
-    """An event that makes no sense to us: stored apart with the reason, never acted on."""
-
-    reason: str
-    tenant_id: str
-    content: str
-
-
-class UnparsableDelivery(Exception):
-    """The body is not what the provider sends. The text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Deliveries that the provider's numbering says were sent and that did not come."""
-
-    first: int
-    last: int
-    found_at: datetime
-    read_at: datetime | None  # when what they would have told was looked for
-    closed_at: datetime | None  # when they came after all
-
-    @property
-    def count(self) -> int:
-        return self.last - self.first + 1
-
-
-class Webhooks(Protocol):
-    """How a provider's deliveries are read."""
-
-    def gaps(self) -> Sequence[Gap]:
-        """The latest ones, newest first. They may concern any connection."""
-
-    def parse(self, body: bytes) -> list[ReportedEvent | UnusableEvent]:
-        """The events of one delivery; an intent-to-receive has none. Raises UnparsableDelivery."""
-
-
-class Listener(Protocol):
-    """Whoever wants new events; called inside the transaction that stores them."""
-
-    def __call__(self, events: Sequence[Event]) -> Mapping[int, int]:
-        """Take the events; return how many activations each event id started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interest:
-    """Somebody listens on a connection with a trigger, since when, or drafts to: then its settings
-    are as typed.
-    """
-
-    connection_id: int
-    trigger: str
-    settings: Data
-    since: datetime
-
-
-class Interests(Protocol):
-    """Whoever knows what is listened to."""
-
-    def __call__(self, trigger_keys: Collection[str]) -> Sequence[Interest]:
-        """What listens with these triggers on connections that work."""
 
 
 class Registry:
@@ -346,7 +263,9 @@ class Registry:
             self.interests.append(interests)
 
     def listening(self, trigger_keys: Collection[str]) -> list[Interest]:
-        """Who listens with these triggers: what nobody wants to know need not be found out."""
+        """Return the workflows that listen with these triggers: other changes need not be looked
+        for.
+        """
         return [found for ask in self.interests for found in ask(trigger_keys)]
 
 

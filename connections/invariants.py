@@ -1,4 +1,4 @@
-"""Deliveries, events, writes, consents and token refreshes that have been open for too long."""
+"""Invariants of deliveries, events, writes, consents and token refreshes: none stays open for long."""
 
 from datetime import timedelta
 

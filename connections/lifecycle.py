@@ -1,4 +1,4 @@
-"""What can happen to a connection: made, described, tested, paused, refused by the provider, ended."""
+"""The life of a connection: connecting, describing, checking, pausing, refusals, ending."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from connections import errors, states
@@ -17,7 +17,6 @@ from connections.models import (
     ConnectionProblem,
     ConnectionState,
     ConnectLink,
-    Consent,
     Grant,
     GrantState,
 )
@@ -46,14 +45,14 @@ class ConnectedElsewhere(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
-    """How a live test ended. `problem` is empty when all is well."""
+class LiveCheck:
+    """The result of asking the provider about a connection. `problem` is empty when all is well."""
 
     connection: Connection
     problem: str = ""
 
 
-def connect(
+def connect_tenant(
     *,
     tenant: Tenant,
     grant: Grant,
@@ -62,26 +61,28 @@ def connect(
     by: Actor,
     through: ConnectLink | None = None,
 ) -> Connection:
-    """A connection for this tenant, pending until the provider has described it.
+    """Create the connection of this tenant, pending until the provider has described it.
 
-    One that was there before, ended or broken, comes back to life with its history.
+    One that existed before, ended or broken, is reused with its history. Raises ConnectedElsewhere.
     """
     try:
         with transaction.atomic():
-            connection = _row_for(tenant, grant, workspace, provider, by, through)
-            states.note("organisation connected", connection, by=by, tenant=str(tenant.tenant_id))
+            connection = _store_row(tenant, grant, workspace, provider, by, through)
+            states.record_change(
+                "organisation connected", connection, by=by, tenant=str(tenant.tenant_id)
+            )
     except IntegrityError as error:
-        for other in elsewhere([tenant], workspace, provider).values():
+        for other in find_connected_elsewhere([tenant], workspace, provider).values():
             raise ConnectedElsewhere(other) from error
         raise
-    describe(connection, by=by)
+    fetch_details(connection, by=by)
     return connection
 
 
-def elsewhere(
+def find_connected_elsewhere(
     tenants: Iterable[Tenant], workspace: Workspace, provider: str
 ) -> dict[UUID, Connection]:
-    """Which of these tenants the same agency has connected for another client, by tenant id."""
+    """Return which of these tenants the agency has connected for another client, by tenant id."""
     rows = (
         Connection.objects.filter(
             ~Q(state=ConnectionState.REVOKED),
@@ -95,31 +96,32 @@ def elsewhere(
     return {row.tenant_id: row for row in rows}
 
 
-def describe(connection: Connection, *, by: Actor) -> str:
-    """Ask the provider who the tenant is; a good answer makes the connection active. Returns what
-    went wrong.
+def fetch_details(connection: Connection, *, by: Actor) -> str:
+    """Ask the provider about the tenant and return what went wrong; empty when the answer was good.
+
+    A good answer makes the connection active.
     """
     try:
         details = providers[connection.provider].describe(connection)
     except errors.ProviderError as error:
-        _not_described(connection, error)
+        _mark_not_reached(connection, error)
         return str(error)
     with transaction.atomic():
         current = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         if current.state == ConnectionState.REVOKED:
             return "The connection was ended meanwhile."
-        follow_details(current, details, by=by)
+        store_details(current, details, by=by)
         Connection.objects.filter(pk=current.pk).update(tested_at=Now())
         if (current.state, current.problem) != (ConnectionState.ACTIVE, ConnectionProblem.NONE):
-            states.mend([current], by=by)
+            states.mark_working([current], by=by)
     connection.refresh_from_db()
     return ""
 
 
-def follow_details(connection: Connection, details: Mapping[str, Any], *, by: Actor) -> None:
-    """Keep what the provider says of the tenant; inside a transaction, the row locked.
+def store_details(connection: Connection, details: Mapping[str, Any], *, by: Actor) -> None:
+    """Store the provider's details of the tenant, inside a transaction that has locked the row.
 
-    The client's time zone goes along while it is the one that the tenant had before.
+    The client's time zone follows as long as it is the one that the tenant had before.
     """
     old_zone, zone = connection.details.get("timezone"), str(details.get("timezone") or "")
     connection.name = str(details.get("name") or connection.name)[:254]
@@ -133,168 +135,54 @@ def follow_details(connection: Connection, details: Mapping[str, Any], *, by: Ac
         set_time_zone(workspace=workspace, time_zone=zone, by=by)
 
 
-def test(connection: Connection, *, by: User) -> Tested:
-    """Ask the provider, live, whether this connection works; the row says the same afterwards."""
+def check_connection(connection: Connection, *, by: User) -> LiveCheck:
+    """Ask the provider, live, whether this connection works, and store the result on its row."""
     problem = ""
     try:
         _check_listed(connection)
-        problem = describe(connection, by=by)
+        problem = fetch_details(connection, by=by)
     except errors.ProviderError as error:
         problem = str(error)
     connection.refresh_from_db()
-    return Tested(connection, problem)
+    return LiveCheck(connection, problem)
 
 
-def pause(connection: Connection, *, by: User) -> None:
-    """Workflows wait, nothing is lost; webhooks are still taken in."""
+def pause_connection(connection: Connection, *, by: User) -> None:
+    """Pause the connection: workflows wait, and webhooks are still stored."""
     with transaction.atomic():
         if Connection.objects.filter(pk=connection.pk, paused_at=None).update(paused_at=Now()):
-            states.note("connection paused", connection, by=by)
+            states.record_change("connection paused", connection, by=by)
 
 
-def resume(connection: Connection, *, by: User) -> None:
+def resume_connection(connection: Connection, *, by: User) -> None:
     with transaction.atomic():
         if Connection.objects.filter(pk=connection.pk, paused_at__isnull=False).update(
             paused_at=None
         ):
-            states.note("connection resumed", connection, by=by)
+            states.record_change("connection resumed", connection, by=by)
             connection.refresh_from_db()
             providers.usable(connection)
 
 
-def forbidden(connection: Connection, detail: str) -> errors.ProviderError:
-    """The provider refused this tenant. Find out why, and mark the connection: it is connected no
-    longer, or the person who consented lacks a right there.
+def explain_forbidden(connection: Connection, detail: str) -> errors.ProviderError:
+    """Find out why the provider refused this tenant, mark the connection and return the error.
+
+    Either it is no longer connected there, or the person who consented lacks a right.
     """
     try:
         _check_listed(connection)
     except errors.ProviderError as error:
         return error
     reason = NOT_PERMITTED.format(connection.name)
-    states.note_not_permitted(connection, f"{reason} ({detail})")
+    states.mark_not_permitted(connection, f"{reason} ({detail})")
     return errors.NotPermitted(reason, status=403)
 
 
-def disconnect(connection: Connection, *, by: User) -> bool:
-    """End the connection here at once, and at the provider. False: a sweep will tell the provider."""
-    with transaction.atomic():
-        ended = Connection.objects.filter(
-            ~Q(state=ConnectionState.REVOKED), pk=connection.pk
-        ).update(
-            state=ConnectionState.REVOKED, problem="", reason="Disconnected here.", paused_at=None
-        )
-        if ended:
-            states.note("organisation disconnected", connection, by=by)
-    connection.refresh_from_db()
-    return release(connection)
+def check_listed_tenants(limit: int = 20) -> int:
+    """Ask the provider, once a day for each grant, which tenants it lists; return how many were
+    asked.
 
-
-def release(connection: Connection) -> bool:
-    """Tell the provider of an ended connection, unless another one still needs what it held.
-
-    `provider_connection_id` stays until the provider has been told, so nothing is forgotten.
-    """
-    grant = connection.grant
-    if grant is None or connection.provider_connection_id is None:
-        return True
-    others = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), grant=grant)
-    shared = others.filter(tenant_id=connection.tenant_id).exists()
-    if not shared and not _removed(connection, grant):
-        return False
-    Connection.objects.filter(pk=connection.pk, state=ConnectionState.REVOKED).update(
-        provider_connection_id=None
-    )
-    unfinished = Consent.objects.filter(
-        grant=grant, finished_at=None, created_at__gt=Now() - grants.GRACE
-    )
-    if not others.exists() and not unfinished.exists():
-        return grants.revoke(grant)
-    return True
-
-
-def end_all(workspace_id: int) -> None:
-    """Inside the transaction in which a workspace's deletion begins: nothing goes out for it any
-    more.
-    """
-    live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), workspace=workspace_id)
-    live.update(
-        state=ConnectionState.REVOKED, problem="", reason="The client is deleted.", paused_at=None
-    )
-
-
-def let_go(workspace_id: int, late: bool) -> str:
-    """Tell the provider that a deleted workspace's connections and consents end; "" when nothing is
-    left to do.
-
-    `late`: tokens that nobody else needs are erased whatever the provider says; returned is what it
-    was not told.
-    """
-    rows = list(
-        Connection.objects.filter(workspace=workspace_id).select_related("grant").order_by("pk")
-    )
-    untold = {connection.name for connection in rows if not release(connection)}
-    for grant in (
-        _unneeded().filter(connections__workspace=workspace_id).exclude(tokens="").distinct()
-    ):
-        its = {connection.name for connection in rows if connection.grant_id == grant.pk}
-        told = grants.erase(grant) if late else grants.revoke(grant)
-        untold = (
-            untold - its if told else untold | its
-        )  # the end of a consent ends all connections under it
-    if not untold:
-        return ""
-    return f"Xero could not be told. Remove TaskJuice there, under Connected apps, of: {', '.join(sorted(untold))}."
-
-
-def finish_disconnects() -> None:
-    """Tell the provider what it could not be told when a person disconnected."""
-    ended = Connection.objects.filter(
-        state=ConnectionState.REVOKED, provider_connection_id__isnull=False
-    )
-    for connection in ended.select_related("grant").order_by("pk")[:50]:
-        release(connection)
-    grants.finish_revocations()
-    for grant in _unused_grants()[:50]:
-        grants.revoke(grant)
-
-
-def _removed(connection: Connection, grant: Grant) -> bool:
-    assert connection.provider_connection_id is not None  # release() looked
-    try:
-        token = grants.access_token(grant)
-        providers[connection.provider].remove(token, connection.provider_connection_id)
-    except errors.NeedsConsent:
-        return True  # the consent is gone, and with it every connection at the provider
-    except errors.ProviderError as error:
-        logger.warning(
-            "connection %s could not be ended at the provider yet: %s", connection.pk, error
-        )
-        return False
-    return True
-
-
-def _unused_grants() -> QuerySet[Grant]:
-    """Left over when a reconnect came with another person's consent."""
-    unused = _unneeded().filter(
-        ~Q(state=GrantState.REVOKED), ~Q(tokens=""), refreshed_at__lt=Now() - grants.GRACE
-    )
-    return unused.order_by("pk")
-
-
-def _unneeded() -> QuerySet[Grant]:
-    """Grants of no live connection, and of no consent that somebody is about to choose from."""
-    live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), grant=OuterRef("pk"))
-    chosen = Consent.objects.filter(
-        grant=OuterRef("pk"), finished_at=None, created_at__gt=Now() - grants.GRACE
-    )
-    return Grant.objects.filter(~Exists(live), ~Exists(chosen))
-
-
-def watch_listed(limit: int = 20) -> int:
-    """Ask the provider, once a day for each grant, which tenants it still lists; returns how many
-    were asked.
-
-    So a disconnection made there is noticed before a call of ours fails.
+    A disconnection made there is noticed before a call of ours fails.
     """
     due = Q(listed_at=None) | Q(listed_at__lt=Now() - LISTED_EVERY)
     live = Connection.objects.filter(state__in=states.LIVE, grant=OuterRef("pk"))
@@ -317,25 +205,23 @@ def watch_listed(limit: int = 20) -> int:
 
 
 def _check_listed(connection: Connection) -> None:
-    """Raise TenantGone, and mark, if the provider does not list the tenant under the grant any
-    more.
-    """
+    """Mark the connection and raise TenantGone if the provider no longer lists the tenant."""
     if connection.tenant_id not in _mark_unlisted(connection.grant_id, connection.provider):
         raise errors.TenantGone(UNLISTED, status=403)
 
 
 def _mark_unlisted(grant_id: int | None, provider: str) -> set[UUID]:
-    """The tenants that the provider lists under the grant; connections to others are marked."""
+    """Return the tenants that the provider lists under the grant, and mark connections to others."""
     listed = {
-        tenant.tenant_id for tenant in providers[provider].tenants(grants.token(grant_id).text)
+        tenant.tenant_id for tenant in providers[provider].tenants(grants.get_token(grant_id).text)
     }
     with transaction.atomic():
-        gone = states.of_grant(grant_id or 0).exclude(tenant_id__in=listed)
-        states.break_off(gone, problem=ConnectionProblem.TENANT_GONE, reason=UNLISTED)
+        gone = states.list_for_grant(grant_id or 0).exclude(tenant_id__in=listed)
+        states.mark_broken(gone, problem=ConnectionProblem.TENANT_GONE, reason=UNLISTED)
     return listed
 
 
-def _row_for(
+def _store_row(
     tenant: Tenant,
     grant: Grant,
     workspace: Workspace,
@@ -364,8 +250,8 @@ def _row_for(
     return connection
 
 
-def _not_described(connection: Connection, error: errors.ProviderError) -> None:
-    """Say on the row what the provider said; what already is marked worse stays so."""
+def _mark_not_reached(connection: Connection, error: errors.ProviderError) -> None:
+    """Store the provider's error on a pending row; a row that is marked as worse keeps its mark."""
     Connection.objects.filter(pk=connection.pk, state=ConnectionState.PENDING).update(
         problem=ConnectionProblem.NOT_REACHED, reason=str(error)[:300]
     )

@@ -1,9 +1,9 @@
-"""What day it is in an organisation: the one answer for pages, forms, ageing, triggers, steps and
+"""The local date and time of an organisation, for pages, forms, ageing, triggers, steps and
 schedules.
 
 Documents belong to an organisation, and its days are those of its own time zone at the provider,
 wherever the person who looks is, and whichever other organisations the client has. The client's
-zone stands in where that is not known.
+zone is the fallback where the organisation's is not known.
 """
 
 from collections.abc import Mapping
@@ -26,17 +26,19 @@ ZONE_NAME = Coalesce(
 
 
 def zone_of(connection: Connection) -> ZoneInfo:
-    """Return the organisation's time zone; `connection` with its workspace, or one more query."""
+    """Return the organisation's time zone. Load `connection` with its workspace to save a query."""
     return find_zone(connection.details) or ZoneInfo(connection.workspace.timezone)
 
 
 def name_zone(connection: Connection) -> str:
-    """Return the name that the organisation's time zone has, known or not, else the client's."""
+    """Return the name of the organisation's time zone as the provider gives it, else the client's."""
     return str(connection.details.get("timezone") or connection.workspace.timezone)
 
 
 def find_zone(details: Mapping[str, Any]) -> ZoneInfo | None:
-    """Return the zone that an organisation's details name; None where they name none that is known."""
+    """Return the zone that an organisation's details name; None where the name is missing or
+    unknown.
+    """
     name = details.get("timezone")
     try:
         return ZoneInfo(name) if isinstance(name, str) and name else None
@@ -48,11 +50,11 @@ def now_in(connection: Connection) -> datetime:
     return timezone.now().astimezone(zone_of(connection))
 
 
-def reckon_by(connection: Connection) -> timezone.override:
+def use_time_zone(connection: Connection) -> timezone.override:
     """Return a context in which "today" of expressions and local times are the organisation's."""
     return timezone.override(zone_of(connection))
 
 
 def today_in(connection: Connection) -> date:
-    """Return the day it is in the organisation."""
+    """Return the current date in the organisation."""
     return now_in(connection).date()

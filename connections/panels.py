@@ -1,7 +1,6 @@
-"""What other parts of the product show on the page of a connection. Each adds its panel in
-`ready()`.
+"""Panels that other apps show on the page of a connection. Each adds its panel in `ready()`.
 
-A panel's template finds `panel` (its own context), `connection` and `scope`.
+A panel's template receives `panel` (its own context), `connection` and `scope`.
 """
 
 from connections.models import Connection

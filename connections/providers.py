@@ -1,8 +1,7 @@
-"""What a provider is to the rest: how consent is asked for, tokens are kept alive and tenants are
-named.
+"""The interface of a provider: asking for consent, keeping tokens alive, listing tenants.
 
-An integration adds its provider in `ready()`; so does whoever wants to be asked or told about
-connections.
+An integration adds its provider in `ready()`, and so does each app that follows connections or
+reports on them.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +20,7 @@ Freshnesses = Callable[[Sequence[int]], Mapping[int, Freshness]]
 
 @dataclass(frozen=True, slots=True)
 class TokenSet:
-    """What a token endpoint gave. Never shown, never logged: its repr holds no token."""
+    """The answer of a token endpoint. Never shown or logged: its repr holds no token."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -30,8 +29,8 @@ class TokenSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Consented:
-    """A finished consent: the tokens and whose they are. `event_id` names this very consent."""
+class ConsentResult:
+    """A finished consent: the tokens and whose they are. `event_id` identifies this very consent."""
 
     tokens: TokenSet
     user_id: str
@@ -41,9 +40,7 @@ class Consented:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant as the provider lists it. `id` is the provider's id of the connection, not of the
-    tenant.
-    """
+    """A tenant as the provider lists it. `id` is the provider's id of the connection to the tenant."""
 
     id: UUID
     tenant_id: UUID
@@ -51,8 +48,8 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
-    """What is left of a tenant's limits, and until when and why nothing is sent to it at all."""
+class RemainingCalls:
+    """The calls left within a tenant's limits, and until when and why nothing is sent to it at all."""
 
     minute_left: int
     minute_limit: int
@@ -63,20 +60,19 @@ class Left:
 
 
 class ConsentFailed(Exception):
-    """The consent brought nothing usable. `code` says what the page should tell: see
-    templates/connections.
+    """The consent gave nothing usable. `code` picks the text of the page (templates/connections).
 
-    `consented`: what it brought all the same, to be given back.
+    `consented` is what it granted all the same, to be given back.
     """
 
-    def __init__(self, code: str, message: str, consented: Consented | None = None) -> None:
+    def __init__(self, code: str, message: str, consented: ConsentResult | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.consented = consented
 
 
 class Provider:
-    """How one service is connected. Methods that call out raise connections.errors, nothing else."""
+    """One service that can be connected. Methods that call it raise only connections.errors."""
 
     key: ClassVar[str]
     title: ClassVar[str]
@@ -84,81 +80,87 @@ class Provider:
 
     @property
     def app_id(self) -> str:
-        """Our OAuth client id there; empty when this deployment has not been given one."""
+        """Return our OAuth client id there; empty when this deployment has none."""
         raise NotImplementedError
 
     @property
     def scopes(self) -> list[str]:
-        """What is asked for in a consent."""
+        """Return the scopes that a consent asks for."""
         raise NotImplementedError
 
     @property
     def tier(self) -> str:
-        """What the provider calls our app's plan, which sets the limits; empty where it has none."""
+        """Return the provider's name for our app's plan, which sets the limits; empty where it has
+        none.
+        """
         return ""
 
     @property
     def scope_advice(self) -> str:
-        """What whoever sets up the app should know about the scopes asked for; empty where there is
-        nothing.
+        """Return advice about the scopes for the person who sets up the app; empty where there is
+        none.
         """
         return ""
 
     @property
     def unreturned_advice(self) -> str:
-        """What to look at when a person went to give consent and did not come back."""
+        """Return advice for a person who went to give consent and did not come back."""
         return ""
 
     @property
     def connection_limit(self) -> int | None:
-        """How many tenants our app may be connected to; None where there is no limit."""
+        """Return how many tenants our app may be connected to; None where there is no limit."""
         raise NotImplementedError
 
     @property
     def daily_limit(self) -> int:
-        """Calls a day and tenant."""
+        """Return the number of calls allowed per tenant and day."""
         raise NotImplementedError
 
-    def left(self, tenant_ids: Collection[UUID]) -> Mapping[UUID, Left]:
-        """What is left for these tenants, as far as is known; those never called are missing. One
-        query.
-        """
+    def left(self, tenant_ids: Collection[UUID]) -> Mapping[UUID, RemainingCalls]:
+        """Return the remaining calls by tenant id, in one query. Tenants never called are missing."""
         raise NotImplementedError
 
     def authorise_url(self, *, state: str, nonce: str, verifier: str) -> str:
         raise NotImplementedError
 
-    def exchange(self, *, code: str, nonce: str, verifier: str) -> Consented:
-        """Trade the code in. Raises ConsentFailed, or RetryLater when the provider did not answer."""
+    def exchange(self, *, code: str, nonce: str, verifier: str) -> ConsentResult:
+        """Exchange the code. Raises ConsentFailed, or RetryLater when the provider did not answer."""
         raise NotImplementedError
 
     def refresh(self, refresh_token: str) -> TokenSet:
-        """Raises NeedsConsent when the token is refused, RetryLater for anything that may pass."""
+        """Refresh the tokens. Raises NeedsConsent when refused, RetryLater for anything that may
+        pass.
+        """
         raise NotImplementedError
 
     def revoke(self, refresh_token: str) -> None:
-        """End the person's consent to our app there, with every tenant under it."""
+        """Revoke the person's consent to our app at the provider, with every tenant under it."""
         raise NotImplementedError
 
     def tenants(self, access_token: str, event_id: str = "") -> list[Tenant]:
-        """The tenants under a token; with `event_id` those of that consent only."""
+        """List the tenants under a token; with `event_id` only those of that consent."""
         raise NotImplementedError
 
     def remove(self, access_token: str, connection_id: UUID) -> None:
-        """End the provider's connection to one tenant; one that is gone already is fine."""
+        """Remove the provider's connection to one tenant. It is no error if there is none."""
         raise NotImplementedError
 
     def catch_up(self, connection_ids: Sequence[int], since: datetime) -> int:
-        """Have these read for changes since then that no webhook told of; how many will be."""
+        """Have these connections read for changes that no webhook reported; return how many will
+        be.
+        """
         raise NotImplementedError
 
     def describe(self, connection: Connection) -> dict[str, Any]:
-        """The connection's tenant, asked live: its `name`, and what Connection.details holds."""
+        """Ask the provider for the connection's tenant: its `name`, and the rest of
+        Connection.details.
+        """
         raise NotImplementedError
 
 
 class Providers:
-    """The providers, and who wants to know about connections."""
+    """The providers, and the sources and listeners that other apps add."""
 
     def __init__(self) -> None:
         self.by_key: dict[str, Provider] = {}
@@ -173,18 +175,18 @@ class Providers:
         return self.by_key[key]
 
     def tell_workflows(self, names: WorkflowNames) -> None:
-        """`names` returns, for connection ids, the names of the live workflows that each one feeds."""
+        """Add a source of the names of the live workflows that each connection feeds, by connection
+        id.
+        """
         self._workflow_names.append(names)
 
     def when_usable(self, listener: Listener) -> None:
-        """`listener` is called, inside the transaction, for a connection that begins or resumes to
-        work.
-        """
+        """Call `listener` inside the transaction in which a connection begins or resumes to work."""
         self._listeners.append(listener)
 
     def tell_freshness(self, freshnesses: Freshnesses) -> None:
-        """`freshnesses` returns, for connection ids, how fresh the local copy is of those that have
-        one.
+        """Add a source of the freshness of local copies, by connection id; those without one are
+        missing.
         """
         self._freshnesses.append(freshnesses)
 
@@ -198,11 +200,12 @@ class Providers:
                 found[id].extend(titles)
         return found
 
-    def left(self, connections: Sequence[Connection]) -> dict[int, Left]:
-        """By connection id; those whose tenant was never called are missing. One query per
-        provider.
+    def left(self, connections: Sequence[Connection]) -> dict[int, RemainingCalls]:
+        """Return the remaining calls by connection id, in one query per provider.
+
+        Connections whose tenant was never called are missing.
         """
-        found: dict[int, Left] = {}
+        found: dict[int, RemainingCalls] = {}
         for key in {one.provider for one in connections}:
             mine = [one for one in connections if one.provider == key]
             left = self[key].left([one.tenant_id for one in mine])

@@ -1,32 +1,27 @@
-"""What the pages about connections show."""
+"""Queries of the pages about connections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Case, Count, IntegerField, Max, Q, QuerySet, Value, When
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from connections import health
 from connections.freshness import Freshness
-from connections.integrations import Gap, registry
+from connections.integrations import registry
 from connections.models import (
     Connection,
     ConnectionProblem,
     ConnectionState,
     Consent,
-    Delivery,
     Event,
     Grant,
-    Refusal,
     TokenRefresh,
 )
 from connections.oauth.cleanup import CHOOSE_WITHIN
-from connections.providers import Left, Provider, providers
-from connections.webhooks import health as webhook_health
-from connections.webhooks.health import Health
-from connections.webhooks.queries import verdicts_lately
+from connections.providers import RemainingCalls, providers
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, User, Workspace
 
@@ -42,12 +37,10 @@ FILTERS = {
     "disconnected": Q(state=ConnectionState.REVOKED),
 }
 MOST_SELECTED = 500
-PROBE_GAP = timedelta(minutes=2)  # probes of one check come within this
-SLOW_TO_DISABLE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ConnectionCounts:
     connected: int
     attention: int
     pending: int
@@ -58,7 +51,7 @@ class Counts:
 
     @property
     def is_full(self) -> bool:
-        """Whether the app's tier leaves no room for another organisation."""
+        """Return whether the app's tier leaves no room for another organisation."""
         return self.slots is not None and self.slots_used >= self.slots
 
     @property
@@ -67,27 +60,27 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the list. `left` None: nothing was sent to the tenant yet; `fresh` None: no local
+class ConnectionRow:
+    """One line of the list. `left` None: nothing was sent yet; `fresh` None: there is no local
     copy.
     """
 
     connection: Connection
     workflows: list[str]
-    left: Left | None
+    left: RemainingCalls | None
     day_limit: int
     fresh: Freshness | None
-    writes: health.Writes
-    checks: list[health.Check]
+    writes: health.WriteCounts
+    checks: list[health.HealthCheck]
 
     @property
-    def trouble(self) -> health.Check | None:
-        """What a person should hear first."""
-        return health.worst(self.checks)
+    def trouble(self) -> health.HealthCheck | None:
+        """Return the check that a person should see first."""
+        return health.find_worst_check(self.checks)
 
     @property
     def needs_consent(self) -> bool:
-        """Whether reconnecting is what a person should do next."""
+        """Return whether reconnecting is what a person should do next."""
         broken = self.connection.state in {ConnectionState.ERROR, ConnectionState.REVOKED}
         return broken or self.connection.problem in LACKS_RIGHTS
 
@@ -110,7 +103,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class ActionScopes:
-    """Whether what was granted is enough for an action."""
+    """An action with the scopes it needs, and whether what was granted is enough."""
 
     title: str
     granted: bool
@@ -118,8 +111,8 @@ class ActionScopes:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
-    row: Row
+class ConnectionDetail:
+    row: ConnectionRow
     grant: Grant | None
     actions: list[ActionScopes]
     siblings: list[Connection]
@@ -127,48 +120,14 @@ class Detail:
     events: list[Event]
 
 
-@dataclass(frozen=True, slots=True)
-class Probes:
-    """One intent-to-receive check: requests with a right signature and ones with a wrong one."""
+def list_connections(scope: Scope, *, state: str = "", search: str = "") -> QuerySet[Connection]:
+    """List connections, those that need a person first, then by client and name.
 
-    at: datetime
-    answered_200: int
-    answered_401: int
-    right: list[datetime]
-    wrong: list[tuple[datetime, int]]  # how many in the minute that begins then
-
-    @property
-    def passed(self) -> bool:
-        return self.answered_200 > 0 and self.answered_401 > 0
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookPanel:
-    provider: Provider
-    url: str
-    has_key: bool
-    probes: list[Probes]
-    last_delivery_at: datetime | None  # of any agency: one subscription serves the whole app
-    last_event_at: datetime | None  # of this scope's connections
-    refused_lately: int
-    waiting: int
-    gaps: Sequence[Gap]
-    verdicts: list[tuple[str, int]]  # of the whole app, last 24 hours
-    health: Health
-
-    @property
-    def state(self) -> str:
-        """validated, half (only one kind of probe came), refused, or none."""
-        if self.last_event_at or any(probe.passed for probe in self.probes):
-            return "validated"
-        if any(probe.answered_200 for probe in self.probes):
-            return "half"
-        return "refused" if self.refused_lately else "none"
-
-
-def connections(scope: Scope, *, state: str = "", search: str = "") -> QuerySet[Connection]:
-    """What needs a person first, then by client and name. Ended ones only when asked for."""
-    rows = _in(scope).select_related("workspace", "connected_by", "connected_through", "grant")
+    Ended ones are listed only when asked for.
+    """
+    rows = list_in_scope(scope).select_related(
+        "workspace", "connected_by", "connected_through", "grant"
+    )
     rows = rows.filter(FILTERS[state]) if state else rows.filter(~FILTERS["disconnected"])
     if search:
         rows = rows.filter(
@@ -185,35 +144,38 @@ def connections(scope: Scope, *, state: str = "", search: str = "") -> QuerySet[
     return rows.order_by(urgency, "workspace__name", "name", "pk")
 
 
-def rows(found: list[Connection]) -> list[Row]:
+def build_rows(found: list[Connection]) -> list[ConnectionRow]:
     using = providers.workflows_using([connection.pk for connection in found])
     ids = [connection.pk for connection in found]
     left, fresh = providers.left(found), providers.freshness(ids)
     now = timezone.now()
-    writes = health.writes_of(found, now)
+    writes = health.count_writes(found, now)
     return [
-        _row(
+        _build_row(
             one,
             using[one.pk],
             left.get(one.pk),
             fresh.get(one.pk),
-            writes.get(one.pk, health.Writes()),
+            writes.get(one.pk, health.WriteCounts()),
             now,
         )
         for one in found
     ]
 
 
-def selected(scope: Scope, raw: Sequence[str]) -> list[Connection]:
-    """The live connections of these ids (as text, from an address) that stand in the scope;
-    nonsense is left out.
+def list_selected(scope: Scope, raw: Sequence[str]) -> list[Connection]:
+    """List the live connections of the scope with these ids, given as text from an address.
+
+    Text that is no id is ignored.
     """
     ids = {
         int(text)
         for text in raw[:MOST_SELECTED]
         if text.isascii() and text.isdigit() and len(text) < 19
     }
-    found = _in(scope).filter(~FILTERS["disconnected"], pk__in=ids, workspace__archived_at=None)
+    found = list_in_scope(scope).filter(
+        ~FILTERS["disconnected"], pk__in=ids, workspace__archived_at=None
+    )
     return list(
         found.select_related(
             "workspace__agency", "agency", "grant", "connected_by", "connected_through"
@@ -221,25 +183,24 @@ def selected(scope: Scope, raw: Sequence[str]) -> list[Connection]:
     )
 
 
-def app_is_set(provider: str) -> bool:
-    """Whether this installation has an app at the provider."""
+def has_app(provider: str) -> bool:
+    """Return whether this installation has an app at the provider."""
     return bool(providers[provider].app_id)
 
 
-def counts(scope: Scope) -> Counts:
+def count_connections(scope: Scope) -> ConnectionCounts:
     tallies = {name: Count("pk", filter=condition) for name, condition in FILTERS.items()}
-    found = _in(scope).aggregate(**tallies)
+    found = list_in_scope(scope).aggregate(**tallies)
     xero = providers["xero"]
-    return Counts(
-        **found, slots_used=slots_used(xero.key), slots=xero.connection_limit, tier=xero.tier
+    return ConnectionCounts(
+        **found, slots_used=count_used_slots(xero.key), slots=xero.connection_limit, tier=xero.tier
     )
 
 
-def providers_not_back_from(agency: Agency, user: User) -> set[str]:
-    """Return the providers to which this person went for consent lately and from which nothing came
-    back since.
+def find_unreturned_providers(agency: Agency, user: User) -> set[str]:
+    """Return the providers to which this person went for consent recently without coming back.
 
-    Not those of the last half minute: a second tab is no trouble.
+    The last half minute does not count: a second tab is no trouble.
     """
     consents = Consent.objects.filter(
         agency=agency, user=user, created_at__gt=Now() - timedelta(hours=1)
@@ -251,20 +212,20 @@ def providers_not_back_from(agency: Agency, user: User) -> set[str]:
     return set(late.values_list("provider", flat=True))
 
 
-def slots_used(provider: str) -> int:
-    """Connections that count against our app's tier there: organisations, whoever connected them."""
+def count_used_slots(provider: str) -> int:
+    """Count the organisations that use up our app's tier at the provider, across all agencies."""
     live = Connection.objects.filter(~Q(state=ConnectionState.REVOKED), provider=provider)
     return live.values("tenant_id").distinct().count()
 
 
-def one(workspace: Workspace, pk: int) -> Connection | None:
+def find_connection(workspace: Workspace, pk: int) -> Connection | None:
     found = workspace.connections.select_related(
         "workspace__agency", "agency", "grant", "connected_by", "connected_through"
     )
     return found.filter(pk=pk).first()
 
 
-def detail(connection: Connection) -> Detail:
+def get_detail(connection: Connection) -> ConnectionDetail:
     grant = connection.grant
     siblings = Connection.objects.filter(
         ~Q(state=ConnectionState.REVOKED),
@@ -272,10 +233,10 @@ def detail(connection: Connection) -> Detail:
         grant=grant,
         agency_id=connection.agency_id,
     )
-    return Detail(
-        row=rows([connection])[0],
+    return ConnectionDetail(
+        row=build_rows([connection])[0],
         grant=grant,
-        actions=_scopes_of_actions(connection.provider, set(grant.scopes if grant else ())),
+        actions=_list_action_scopes(connection.provider, set(grant.scopes if grant else ())),
         siblings=list(siblings.select_related("workspace").order_by("workspace__name", "name"))
         if grant
         else [],
@@ -284,8 +245,8 @@ def detail(connection: Connection) -> Detail:
     )
 
 
-def unfinished(scope: Scope, user: User) -> list[Consent]:
-    """This person's consents here whose organisations are still to be chosen."""
+def list_unfinished_consents(scope: Scope, user: User) -> list[Consent]:
+    """List this person's consents in the scope whose organisations are still to be chosen."""
     mine = Consent.objects.filter(
         agency=scope.agency,
         workspace__in=scope.workspaces,
@@ -297,50 +258,34 @@ def unfinished(scope: Scope, user: User) -> list[Consent]:
     return list(mine.select_related("workspace", "agency").order_by("-created_at"))
 
 
-def webhook_panel(scope: Scope, *, url: str, has_key: bool) -> WebhookPanel:
-    deliveries = Delivery.objects.filter(provider="xero")
-    refused = Refusal.objects.filter(provider="xero", minute__gt=Now() - SLOW_TO_DISABLE)
-    return WebhookPanel(
-        provider=providers["xero"],
-        url=url,
-        has_key=has_key,
-        probes=_probes(),
-        last_delivery_at=deliveries.aggregate(at=Max("received_at"))["at"],
-        last_event_at=_in(scope).aggregate(at=Max("last_webhook_at"))["at"],
-        refused_lately=sum(refused.values_list("count", flat=True)),
-        waiting=deliveries.filter(state="waiting").count(),
-        gaps=registry.webhooks["xero"].gaps(),
-        verdicts=verdicts_lately(),
-        health=webhook_health.concerning(scope),
-    )
-
-
-def _in(scope: Scope) -> QuerySet[Connection]:
+def list_in_scope(scope: Scope) -> QuerySet[Connection]:
     found = Connection.objects.filter(agency=scope.agency)
     return found if scope.workspace is None else found.filter(workspace=scope.workspace)
 
 
-def _row(
+def _build_row(
     connection: Connection,
     workflows: list[str],
-    left: Left | None,
+    left: RemainingCalls | None,
     fresh: Freshness | None,
-    writes: health.Writes,
+    writes: health.WriteCounts,
     now: datetime,
-) -> Row:
-    return Row(
+) -> ConnectionRow:
+    return ConnectionRow(
         connection=connection,
         workflows=workflows,
         left=left,
         day_limit=providers[connection.provider].daily_limit,
         fresh=fresh,
         writes=writes,
-        checks=health.checks(connection, writes=writes, left=left, now=now),
+        checks=health.list_checks(connection, writes=writes, left=left, now=now),
     )
 
 
-def _scopes_of_actions(provider: str, granted: set[str]) -> list[ActionScopes]:
-    """An action's scopes are alternatives: any one of them is enough."""
+def _list_action_scopes(provider: str, granted: set[str]) -> list[ActionScopes]:
+    """Compare the scopes of each action with those granted. They are alternatives: any one is
+    enough.
+    """
     return [
         ActionScopes(
             action.title, not action.scopes or bool(action.scopes & granted), sorted(action.scopes)
@@ -350,27 +295,5 @@ def _scopes_of_actions(provider: str, granted: set[str]) -> list[ActionScopes]:
     ]
 
 
-def _probes() -> list[Probes]:
-    """The latest intent-to-receive checks: empty deliveries, with the refused requests around each."""
-    checks = Delivery.objects.filter(provider="xero", verdict="intent to receive").order_by(
-        "-received_at"
-    )
-    groups: list[list[datetime]] = []
-    for at in checks.values_list("received_at", flat=True)[:30]:
-        if groups and groups[-1][-1] - at < PROBE_GAP:
-            groups[-1].append(at)
-        else:
-            groups.append([at])
-    return [_probe(group) for group in groups[:3]]
-
-
-def _probe(group: list[datetime]) -> Probes:
-    around = Refusal.objects.filter(
-        provider="xero", last_at__gt=group[-1] - PROBE_GAP, minute__lt=group[0] + PROBE_GAP
-    )
-    wrong = list(around.order_by("minute").values_list("minute", "count"))
-    return Probes(group[-1], len(group), sum(count for _, count in wrong), group[::-1], wrong)
-
-
-def workspaces_to_connect(agency: Agency) -> QuerySet[Workspace]:
+def list_workspaces_to_connect(agency: Agency) -> QuerySet[Workspace]:
     return agency.workspaces.filter(archived_at=None).order_by("name")

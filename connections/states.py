@@ -1,4 +1,4 @@
-"""The states of a connection: every change of one, with its audit row, in the caller's transaction."""
+"""State changes of a connection, each with its audit record, in the caller's transaction."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ LIVE = (ConnectionState.ACTIVE, ConnectionState.PENDING)
 
 
 def require_usable(connection: Connection) -> None:
-    """Raise what calling a broken or ended connection would come to, without calling."""
+    """Raise the error that a call with a broken or ended connection would end in, without calling."""
     row = Connection.objects.filter(pk=connection.pk).values("state", "problem", "reason").first()
     if row is None or row["state"] == ConnectionState.REVOKED:
         raise errors.TenantGone("The organisation was disconnected here.")
@@ -28,20 +28,27 @@ def require_usable(connection: Connection) -> None:
         raise kind(row["reason"] or "The connection must be reauthorised.")
 
 
-def break_off(connections: QuerySet[Connection], *, problem: ConnectionProblem, reason: str) -> int:
-    """Mark these as needing a person, once: those already marked or revoked stay as they are."""
+def mark_broken(
+    connections: QuerySet[Connection], *, problem: ConnectionProblem, reason: str
+) -> int:
+    """Mark connections as needing a person, once; return how many were marked.
+
+    Those already marked or revoked stay as they are.
+    """
     live = connections.filter(state__in=LIVE).select_related("agency", "workspace").order_by("pk")
     broken = list(live.select_for_update(of=("self",), no_key=True))
     Connection.objects.filter(pk__in=[connection.pk for connection in broken]).update(
         state=ConnectionState.ERROR, problem=problem, reason=reason[:300]
     )
     for connection in broken:
-        note("connection broken", connection, by=None, problem=problem, reason=reason[:300])
+        record_change(
+            "connection broken", connection, by=None, problem=problem, reason=reason[:300]
+        )
     return len(broken)
 
 
-def mend(connections: Iterable[Connection], *, by: Actor) -> None:
-    """These work again."""
+def mark_working(connections: Iterable[Connection], *, by: Actor) -> None:
+    """Mark connections as working again."""
     for connection in connections:
         connection.state, connection.problem, connection.reason = ConnectionState.ACTIVE, "", ""
         connection.save(update_fields=["state", "problem", "reason"])
@@ -49,30 +56,32 @@ def mend(connections: Iterable[Connection], *, by: Actor) -> None:
             ConnectLink.objects.filter(
                 pk=connection.connected_through_id, connected_at=None
             ).update(connected_at=Now())
-        note("connection works", connection, by=by)
+        record_change("connection works", connection, by=by)
         providers.usable(connection)
 
 
-def note_scope_missing(connection: Connection, reason: str) -> None:
-    """Some calls lack a scope. The rest works, so the connection stays active and says what to do."""
-    _note_lack(connection, ConnectionProblem.SCOPE_MISSING, reason)
+def mark_scope_missing(connection: Connection, reason: str) -> None:
+    """Note that some calls lack a scope. Other calls work, so the connection stays active."""
+    _mark_lacking(connection, ConnectionProblem.SCOPE_MISSING, reason)
 
 
-def note_not_permitted(connection: Connection, reason: str) -> None:
-    """The same where the person who consented lacks a right at the provider."""
-    _note_lack(connection, ConnectionProblem.NOT_PERMITTED, reason)
+def mark_not_permitted(connection: Connection, reason: str) -> None:
+    """Note that the person who consented lacks a right at the provider; the connection stays
+    active.
+    """
+    _mark_lacking(connection, ConnectionProblem.NOT_PERMITTED, reason)
 
 
-def _note_lack(connection: Connection, problem: ConnectionProblem, reason: str) -> None:
+def _mark_lacking(connection: Connection, problem: ConnectionProblem, reason: str) -> None:
     rows = Connection.objects.filter(~Q(problem=problem), pk=connection.pk, state__in=LIVE)
     rows.update(problem=problem, reason=reason[:300])
 
 
-def of_grant(grant_id: int) -> QuerySet[Connection]:
+def list_for_grant(grant_id: int) -> QuerySet[Connection]:
     return Connection.objects.filter(grant_id=grant_id)
 
 
-def note(verb: str, connection: Connection, *, by: Actor, **details: str) -> None:
+def record_change(verb: str, connection: Connection, *, by: Actor, **details: str) -> None:
     audit.record(
         verb,
         by=by,

@@ -1,8 +1,8 @@
-"""Queue tasks. Dotted paths are part of queued messages: never rename them."""
+"""Tasks of the queue. Their dotted paths are part of queued messages: never rename them."""
 
 from connections.links import letters
 from connections.webhooks import fan_out as webhooks_fan_out
-from connections.writes import journal
+from connections.writes import orphans
 
 
 def fan_out() -> None:
@@ -10,8 +10,8 @@ def fan_out() -> None:
 
 
 def settle_calls() -> None:
-    journal.settle_orphans()
+    orphans.settle_orphans()
 
 
 def tell_link(link_id: int) -> None:
-    letters.tell(link_id)
+    letters.notify_sender(link_id)

@@ -1,4 +1,4 @@
-"""Pages of connections. One name serves an agency and one of its workspaces alike."""
+"""URLs of connections. One name serves an agency and one of its workspaces alike."""
 
 from django.urls import path
 
@@ -22,7 +22,7 @@ urlpatterns = [
         oauth_views.consent_callback,
         name="consent-callback",
     ),
-    path("link/<str:token>/", visitor_views.link, name="link"),
+    path("link/<str:token>/", visitor_views.link_page, name="link"),
     path("link/<str:token>/start/", visitor_views.link_start, name="link-start"),
     path("link/<str:token>/decline/", visitor_views.link_decline, name="link-decline"),
     path("link/choose/<int:consent>/", visitor_views.link_choose, name="link-choose"),

@@ -1,4 +1,4 @@
-"""Pages of connections: list, one of them, what can be done to it, and the webhooks panel."""
+"""Pages of connections: the list, one connection and its actions, and the webhooks panel."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -8,10 +8,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections import lifecycle, panels, queries
-from connections.forms import DisconnectForm, FilterForm
+from connections import disconnection, lifecycle, panels, queries
+from connections.forms import ConnectionFilterForm, DisconnectForm
 from connections.links import queries as link_queries
 from connections.models import Connection, ConnectionState
+from connections.webhook_panel import get_webhook_panel
 from taskjuice.workspaces import gate
 from taskjuice.workspaces.models import Workspace
 
@@ -23,18 +24,20 @@ def connection_list(
     request: HttpRequest, agency: str, workspace: str | None = None
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    form = FilterForm(request.GET)
+    form = ConnectionFilterForm(request.GET)
     form.is_valid()
     state, search = form.cleaned_data.get("state", ""), form.cleaned_data.get("q", "")
-    page = Paginator(queries.connections(scope, state=state, search=search), ON_A_PAGE).get_page(
-        form.cleaned_data.get("page")
-    )
+    page = Paginator(
+        queries.list_connections(scope, state=state, search=search), ON_A_PAGE
+    ).get_page(form.cleaned_data.get("page"))
     context = {
-        "counts": queries.counts(scope),
+        "counts": queries.count_connections(scope),
         "page": page,
-        "rows": queries.rows(list(page.object_list)),
-        "open_links": 0 if scope.is_client else link_queries.open_count(scope),
-        "unfinished": [] if scope.is_client else queries.unfinished(scope, scope.user),
+        "rows": queries.build_rows(list(page.object_list)),
+        "open_links": 0 if scope.is_client else link_queries.count_open_links(scope),
+        "unfinished": []
+        if scope.is_client
+        else queries.list_unfinished_consents(scope, scope.user),
         "state": state,
         "q": search,
         "may_connect": scope.may(gate.ADMIN),
@@ -48,9 +51,9 @@ def connection_detail(
     request: HttpRequest, agency: str, workspace: str, connection: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.READ)
-    found = _found(scope.workspace, connection)
+    found = _get_connection(scope.workspace, connection)
     context = {
-        "detail": queries.detail(found),
+        "detail": queries.get_detail(found),
         "connection": found,
         "panels": panels.of(found, scope),
         "may_change": scope.may(gate.ADMIN),
@@ -65,18 +68,18 @@ def connection_test(
     request: HttpRequest, agency: str, workspace: str, connection: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = _found(scope.workspace, connection)
+    found = _get_connection(scope.workspace, connection)
     if found.state == ConnectionState.REVOKED:
         raise Http404("Nothing to test.")
-    tested = lifecycle.test(found, by=scope.user)
+    tested = lifecycle.check_connection(found, by=scope.user)
     if request.headers.get("HX-Request"):
-        context = {"tested": tested, "row": queries.rows([tested.connection])[0]}
+        context = {"tested": tested, "row": queries.build_rows([tested.connection])[0]}
         return render(request, "connections/_tested.html", context)
     if tested.problem:
         messages.error(request, tested.problem)
     else:
         messages.success(request, f"{tested.connection.name} answered: the connection works.")
-    return redirect(_address(tested.connection))
+    return redirect(_connection_url(tested.connection))
 
 
 @require_POST
@@ -84,9 +87,9 @@ def connection_pause(
     request: HttpRequest, agency: str, workspace: str, connection: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN)
-    found = _found(scope.workspace, connection)
-    lifecycle.pause(found, by=scope.user)
-    return redirect(_address(found))
+    found = _get_connection(scope.workspace, connection)
+    lifecycle.pause_connection(found, by=scope.user)
+    return redirect(_connection_url(found))
 
 
 @require_POST
@@ -94,9 +97,9 @@ def connection_resume(
     request: HttpRequest, agency: str, workspace: str, connection: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN)
-    found = _found(scope.workspace, connection)
-    lifecycle.resume(found, by=scope.user)
-    return redirect(_address(found))
+    found = _get_connection(scope.workspace, connection)
+    lifecycle.resume_connection(found, by=scope.user)
+    return redirect(_connection_url(found))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -104,15 +107,15 @@ def connection_disconnect(
     request: HttpRequest, agency: str, workspace: str, connection: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.ADMIN, archived_too=True)
-    found = _found(scope.workspace, connection)
+    found = _get_connection(scope.workspace, connection)
     if found.state == ConnectionState.REVOKED:
-        return redirect(_address(found))
+        return redirect(_connection_url(found))
     form = DisconnectForm(request.POST if request.method == "POST" else None, connection=found)
     if request.method == "POST" and form.is_valid():
-        told = lifecycle.disconnect(found, by=scope.user)
-        messages.success(request, _disconnected(found, told=told))
+        told = disconnection.disconnect_connection(found, by=scope.user)
+        messages.success(request, _describe_disconnection(found, told=told))
         return redirect(reverse("connections:connection-list", args=[agency, workspace]))
-    context = {"connection": found, "form": form, "row": queries.rows([found])[0]}
+    context = {"connection": found, "form": form, "row": queries.build_rows([found])[0]}
     return render(
         request, "connections/disconnect.html", context, status=422 if form.errors else 200
     )
@@ -121,7 +124,7 @@ def connection_disconnect(
 @require_safe
 def webhook_panel(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    panel = queries.webhook_panel(
+    panel = get_webhook_panel(
         scope,
         url=f"{settings.BASE_URL}{reverse('xero:webhook-receive')}",
         has_key=bool(settings.XERO_WEBHOOK_KEYS),
@@ -134,19 +137,19 @@ def webhook_panel(request: HttpRequest, agency: str, workspace: str | None = Non
     return render(request, template, {"panel": panel})
 
 
-def _found(workspace: Workspace | None, pk: int) -> Connection:
-    found = queries.one(workspace, pk) if workspace else None
+def _get_connection(workspace: Workspace | None, pk: int) -> Connection:
+    found = queries.find_connection(workspace, pk) if workspace else None
     if found is None:
         raise Http404("No such connection here.")
     return found
 
 
-def _address(connection: Connection) -> str:
+def _connection_url(connection: Connection) -> str:
     place = [connection.agency.slug, connection.workspace.slug]
     return reverse("connections:connection-detail", args=[*place, connection.pk])
 
 
-def _disconnected(connection: Connection, *, told: bool) -> str:
+def _describe_disconnection(connection: Connection, *, told: bool) -> str:
     if told:
         return f"{connection.name} is disconnected."
     return f"{connection.name} is disconnected here. The provider did not answer; it will be told shortly."

@@ -284,7 +284,7 @@ def make_approval(activation: Activation, **fields: Any) -> Approval:
 def make_secret(
     agency: Agency, name: str = "crm", *, host: str = "api.example.com", value: str = ""
 ) -> Secret:
-    return secret_values.add(
+    return secret_values.add_secret(
         agency=agency,
         name=name,
         host=host,

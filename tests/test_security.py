@@ -133,7 +133,7 @@ def test_no_secret_is_on_any_page_or_in_any_row_that_pages_read(
     values: Values,
 ) -> None:
     grant = make_grant(provider_user_name="Mere")
-    sealed = encryption.seal(grants.owner_of("xero", "app", grant.provider_user_id), TOKENS)
+    sealed = encryption.seal(grants.build_owner_name("xero", "app", grant.provider_user_id), TOKENS)
     Grant.objects.update(tokens=sealed)
     workspace.connections.update(grant=grant)
     client = sign_in(owner)

@@ -11,7 +11,7 @@ from connections.writes import (
     reconciliation,
     record_history,
     resend_checks,
-    sending,
+    results,
 )
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
@@ -63,15 +63,15 @@ def register() -> None:
     sweeping.add_sweep("overlooked decisions", seconds=5, run=approval_tasks.resume_overlooked)
     providers.tell_workflows(builder_queries.list_names_using)
     providers.when_usable(_go_on)
-    decisions.when_decided(continue_or_end)
-    admission.add(admission.Gatekeeper(permits.admit_writes, permits.give_back))
-    record_history.tell_runs(builder_queries.list_record_runs)
+    decisions.on_decided(continue_or_end)
+    admission.add_gatekeeper(admission.Gatekeeper(permits.admit_writes, permits.give_back))
+    record_history.add_run_source(builder_queries.list_record_runs)
     panels.add(blocked.build_panel)
     workspace_panels.of_agency_settings.add(emails_panel)
-    sending.tell_authors(builder_queries.get_author)
-    reconciliation.tell_causes(causes.list_causes)
-    echoes.tell_chains(builder_queries.find_chains)
-    resend_checks.tell_activations(list_write_refusals)
+    results.add_author_source(builder_queries.get_author)
+    reconciliation.add_cause_source(causes.list_causes)
+    echoes.add_chain_source(builder_queries.find_chains)
+    resend_checks.add_activation_check(list_write_refusals)
     invariants.register()
     _tell_holdings()
 

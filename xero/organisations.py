@@ -45,4 +45,4 @@ def update_connection(connection: Connection, body: Body) -> None:
         Connection.objects.select_for_update(no_key=True).select_related(None).get(pk=connection.pk)
     )
     if (details.pop("name") or current.name, details) != (current.name, current.details):
-        lifecycle.follow_details(current, read_connection_details(body), by=None)
+        lifecycle.store_details(current, read_connection_details(body), by=None)

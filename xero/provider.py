@@ -10,7 +10,7 @@ from django.conf import settings
 
 from connections import errors
 from connections.models import Connection
-from connections.providers import Consented, Left, Provider, Tenant, TokenSet
+from connections.providers import ConsentResult, Provider, RemainingCalls, Tenant, TokenSet
 from xero import organisations
 from xero.api import errors as xero_errors
 from xero.api import oauth, rate_limits, transport
@@ -69,13 +69,13 @@ class XeroProvider(Provider):
     def daily_limit(self) -> int:
         return settings.XERO_DAILY_LIMIT
 
-    def left(self, tenant_ids: Collection[UUID]) -> Mapping[UUID, Left]:
+    def left(self, tenant_ids: Collection[UUID]) -> Mapping[UUID, RemainingCalls]:
         return rate_limits.read_remaining(tenant_ids)
 
     def authorise_url(self, *, state: str, nonce: str, verifier: str) -> str:
         return oauth.build_authorise_url(state=state, nonce=nonce, verifier=verifier)
 
-    def exchange(self, *, code: str, nonce: str, verifier: str) -> Consented:
+    def exchange(self, *, code: str, nonce: str, verifier: str) -> ConsentResult:
         return oauth.exchange_code(code=code, nonce=nonce, verifier=verifier)
 
     def refresh(self, refresh_token: str) -> TokenSet:

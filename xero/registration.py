@@ -4,7 +4,7 @@ from connections import panels
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
-from connections.writes import journal, reconciliation, writers
+from connections.writes import orphans, reconciliation, writers
 from taskjuice.queue import sweeping
 from taskjuice.workspaces import holdings
 from xero import checks, invariants
@@ -77,17 +77,17 @@ def register() -> None:
         listener=recovery.note_events,
     )
     for action in (CreateInvoice, CreateContact, CreatePayment, ApproveInvoice, VoidInvoice):
-        writers.add(action.writer)
+        writers.add_writer(action.writer)
     providers.when_usable(_read_ledger)
     providers.tell_freshness(freshness.describe_connections)
     panels.add(build_ledger_panel)
-    sweeping.add_sweep("calls nobody came back to", seconds=5, run=journal.wake_orphans)
+    sweeping.add_sweep("calls nobody came back to", seconds=5, run=orphans.wake_orphans)
     sweeping.add_sweep("waiting ledgers", seconds=2, run=sync_schedule.rewake_waiting)
     sweeping.add_sweep("changes of invoices", seconds=1, run=changes.announce_changes)
     sweeping.add_sweep("overdue invoices", seconds=120, run=overdue.announce_overdue)
     sweeping.add_sweep("webhook sequence", seconds=20, run=recovery.follow_sequence)
-    reconciliation.when_begun(sync_schedule.catch_up)
-    reconciliation.ask_before_release(sync_reconciliation.open_points)
+    reconciliation.on_begun(sync_schedule.catch_up)
+    reconciliation.add_release_check(sync_reconciliation.open_points)
     invariants.register()
     checks.register()
     _add_holdings()

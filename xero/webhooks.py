@@ -20,7 +20,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from connections.integrations import Gap, ReportedEvent, UnparsableDelivery, UnusableEvent
+from connections.events import Gap, ReportedEvent, UnparsableDelivery, UnusableEvent
 from connections.webhooks import receiver
 from taskjuice.group_commit import TooSlow
 from taskjuice.machines import mark_for_machines
@@ -50,7 +50,7 @@ def receive(request: HttpRequest) -> HttpResponse:
         if not is_signed(body, request.META.get("HTTP_X_XERO_SIGNATURE", "")):
             receiver.refusals.add("xero")
             return _build_empty_answer(401)
-        receiver.store("xero", body, began=began)
+        receiver.store_delivery("xero", body, began=began)
     except (Error, TooSlow):  # not on disk: Xero must send it again
         return _build_empty_answer(503)
     return _build_empty_answer(200)

@@ -1,4 +1,4 @@
-"""What people type about connect links."""
+"""Forms about connect links."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from taskjuice.text_fields import LongTextField
 from taskjuice.workspaces.models import Workspace
 
 
-class FilterForm(forms.Form):
-    """The list's filters, from its address. Nonsense counts as no filter."""
+class LinkFilterForm(forms.Form):
+    """The filters of the list, taken from the address. Invalid values count as no filter."""
 
     state = forms.ChoiceField(
         choices=[(name, name) for name in ("open", "connected", "ended")], required=False
@@ -19,7 +19,9 @@ class FilterForm(forms.Form):
 
 
 class LinkForm(forms.Form):
-    """For which client, to whom, and whether for an organisation that is connected already."""
+    """The client, the recipient, and the organisation where one that is connected is to be
+    reconnected.
+    """
 
     workspace = forms.ModelChoiceField(
         Workspace.objects.none(),
@@ -61,7 +63,7 @@ class LinkForm(forms.Form):
 
 
 class DeclineForm(forms.Form):
-    """Why somebody does not want to connect, in their own words."""
+    """The reason for not connecting, in the recipient's own words."""
 
     reason = LongTextField(
         max_length=300,
@@ -71,11 +73,11 @@ class DeclineForm(forms.Form):
     )
 
 
-class BulkForm(forms.Form):
-    """One address per broken connection; those left empty are not written to.
+class ReconnectForm(forms.Form):
+    """One address per broken connection. No e-mail is sent where it is left empty.
 
-    `known`: whom to write to, by connection; `asked`: who has an open letter about it, and is not
-    proposed again.
+    `known` are the suggested addresses by connection, `asked` the recipients who have an open link
+    about it and are not suggested again.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class BulkForm(forms.Form):
             )
 
     def settle(self, connection: Connection) -> None:
-        """Its letter is out: what is shown from now on are the others."""
+        """Remove a connection whose e-mail is out, so that only the others are shown from now on."""
         self.connections = [each for each in self.connections if each != connection]
         del self.fields[self.name_of(connection)]
 
@@ -115,6 +117,6 @@ class BulkForm(forms.Form):
 
     @property
     def wanted(self) -> list[tuple[Connection, str]]:
-        """After validation: whom to write about what."""
+        """Return the connections with the addresses to write to, after validation."""
         found = ((each, self.cleaned_data[self.name_of(each)]) for each in self.connections)
         return [(connection, email) for connection, email in found if email]

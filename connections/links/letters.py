@@ -1,4 +1,4 @@
-"""What is written about connect links: to whoever shall connect, and back to the colleague who
+"""E-mails about connect links: to the person who is to connect, and back to the colleague who
 asked.
 """
 
@@ -8,12 +8,12 @@ from django.urls import reverse
 from connections.models import ConnectLink, LinkState
 from taskjuice.workspaces import branding, letters
 
-TOLD = (LinkState.CHOSEN, LinkState.CONNECTED, LinkState.CANCELLED)
+NOTIFIED_STATES = (LinkState.CHOSEN, LinkState.CONNECTED, LinkState.CANCELLED)
 
 
-def send(link: ConnectLink, token: str, *, again: bool) -> bool:
-    """The letter with the link. False when the mail server did not take it."""
-    words = {"link": link, "url": address(token), "again": again, "days": 7}
+def send_link(link: ConnectLink, token: str, *, again: bool) -> bool:
+    """Send the e-mail with the link. False when the mail server did not accept it."""
+    words = {"link": link, "url": build_link_url(token), "again": again, "days": 7}
     answers = branding.of(link.agency).reply_to or (link.sent_by.email if link.sent_by else "")
     message = letters.letter(
         "connections/email/connect_link",
@@ -24,15 +24,15 @@ def send(link: ConnectLink, token: str, *, again: bool) -> bool:
     return letters.post(message)
 
 
-def address(token: str) -> str:
+def build_link_url(token: str) -> str:
     return f"{settings.BASE_URL}{reverse('connections:link', args=[token])}"
 
 
-def tell(link_id: int) -> bool:
-    """Tell the colleague who sent it what came of it, while they are on the staff. False: nobody
-    was told.
+def notify_sender(link_id: int) -> bool:
+    """Notify the colleague who sent the link of its outcome. False when no e-mail was sent.
 
-    What the mail server did not take stays untold, and is tried again by the sweep.
+    Only members of staff are notified. What the mail server did not accept is tried again by the
+    sweep.
     """
     link = (
         ConnectLink.objects.select_related("agency", "workspace", "sent_by")
@@ -41,7 +41,7 @@ def tell(link_id: int) -> bool:
     )
     if link is None or link.untold_since is None:
         return False
-    is_told = _tell_sender(link)
+    is_told = _send_outcome(link)
     if is_told is not None:
         ConnectLink.objects.filter(pk=link.pk, untold_since=link.untold_since).update(
             untold_since=None
@@ -49,11 +49,11 @@ def tell(link_id: int) -> bool:
     return bool(is_told)
 
 
-def _tell_sender(link: ConnectLink) -> bool | None:
-    """Return whether the sender was told: False where there is nobody to tell, None where it is to
-    be tried again.
+def _send_outcome(link: ConnectLink) -> bool | None:
+    """Return whether the sender was notified: False if there is no one to notify, None to try
+    again.
     """
-    if link.sent_by is None or link.state not in TOLD:
+    if link.sent_by is None or link.state not in NOTIFIED_STATES:
         return False
     if not link.agency.memberships.filter(user=link.sent_by, user__is_active=True).exists():
         return False

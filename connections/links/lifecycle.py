@@ -1,4 +1,4 @@
-"""Connect links: made, sent again, copied, revoked. What happens behind them is in `progress`."""
+"""Connect links: created, sent again, copied, revoked. Their use is recorded in `link_progress`."""
 
 import hashlib
 import secrets
@@ -20,7 +20,7 @@ TOKEN_BYTES = 32
 PAUSE = timedelta(minutes=1)  # between two letters of one link
 
 
-def make(
+def create_link(
     *,
     workspace: Workspace,
     provider: str,
@@ -28,69 +28,71 @@ def make(
     reconnects: Connection | None = None,
     by: User,
 ) -> tuple[ConnectLink, str]:
-    """A link and its token, which is known only now. With an address the letter is sent.
+    """Create a link, or take up an unsent one, and return it with its token, which is not stored.
 
-    Raises ValidationError in words for the form. When the letter cannot be handed over, `sent_at`
-    stays empty, and asking once more takes the same link.
+    With an address the e-mail is sent. Raises ValidationError with a text for the form. When the
+    mail server does not accept the e-mail, `sent_at` stays empty, and asking once more takes the
+    same link.
     """
     with transaction.atomic():
         _require_right(workspace, by)
         if email:
             check_pace(workspace.agency)
-        link = _unsent(workspace, email.lower(), reconnects) or ConnectLink(
+        link = _find_unsent_link(workspace, email.lower(), reconnects) or ConnectLink(
             agency=workspace.agency,
             workspace=workspace,
             provider=provider,
             reconnects=reconnects,
             email=email.lower(),
         )
-        token = _renew(link, by)
-        _note("connect link sent" if email else "connect link made", link, by)
-    return _send(link, token, again=False), token
+        token = _renew_token(link, by)
+        _record_change("connect link sent" if email else "connect link made", link, by)
+    return _send_link(link, token, again=False), token
 
 
-def remind(*, link: ConnectLink, by: User) -> ConnectLink:
-    """A new letter with a new link and seven new days; the old link ends. Raises ValidationError in
-    words.
+def send_reminder(*, link: ConnectLink, by: User) -> ConnectLink:
+    """Send a new e-mail with a new link, good for seven more days; the old link ends.
+
+    Raises ValidationError with a text for the page.
     """
     if not link.email:
         raise ValidationError("This link has no e-mail address. Copy it instead.", code="address")
     with transaction.atomic():
-        found = _locked(link, by)
+        found = _lock_open_link(link, by)
         if found.sent_at and found.sent_at > timezone.now() - PAUSE:
             raise ValidationError("This link was sent a moment ago. Wait a minute.", code="pace")
         check_pace(found.agency)
-        token = _renew(found, by)
-        _note("connect link sent again", found, by)
-    return _send(found, token, again=found.sent_at is not None)
+        token = _renew_token(found, by)
+        _record_change("connect link sent again", found, by)
+    return _send_link(found, token, again=found.sent_at is not None)
 
 
-def copy(*, link: ConnectLink, by: User) -> str:
-    """A new token for the same link, to be handed on by hand; the earlier one ends."""
+def renew_copied_link(*, link: ConnectLink, by: User) -> str:
+    """Return a new token for the same link, to be passed on by hand; the earlier one ends."""
     with transaction.atomic():
-        found = _locked(link, by)
-        token = _renew(found, by)
-        _note("connect link copied", found, by)
+        found = _lock_open_link(link, by)
+        token = _renew_token(found, by)
+        _record_change("connect link copied", found, by)
     return token
 
 
 @transaction.atomic
-def revoke(*, link: ConnectLink, by: User) -> None:
-    """The link stops working, also for who is on the way. Raises ValidationError when it is over
-    already.
+def revoke_link(*, link: ConnectLink, by: User) -> None:
+    """Revoke the link, even if its recipient is using it now. Raises ValidationError if it has
+    ended.
     """
-    found = _locked(link, by)
+    found = _lock_open_link(link, by)
     ConnectLink.objects.filter(pk=found.pk).update(revoked_at=Now())
-    _note("connect link revoked", found, by)
+    _record_change("connect link revoked", found, by)
 
 
-def find(token: str) -> ConnectLink | None:
+def find_link(token: str) -> ConnectLink | None:
     rows = ConnectLink.objects.select_related("agency", "workspace", "sent_by", "reconnects")
-    return rows.filter(token_hash=hash_of(token)).first()
+    return rows.filter(token_hash=hash_token(token)).first()
 
 
-def dead(link: ConnectLink) -> str:
-    """Why nobody can start with it any more; empty while somebody can."""
+def find_end_reason(link: ConnectLink) -> str:
+    """Return why the link can no longer be started; empty while it can."""
     if link.declined_at:
         return "declined"
     if not link.is_open or link.is_expired:
@@ -98,26 +100,26 @@ def dead(link: ConnectLink) -> str:
     return "archived" if link.workspace.archived_at else ""
 
 
-def hash_of(token: str) -> str:
+def hash_token(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def _send(link: ConnectLink, token: str, *, again: bool) -> ConnectLink:
-    if link.email and letters.send(link, token, again=again):
+def _send_link(link: ConnectLink, token: str, *, again: bool) -> ConnectLink:
+    if link.email and letters.send_link(link, token, again=again):
         ConnectLink.objects.filter(pk=link.pk).update(sent_at=Now())
         link.refresh_from_db(fields=["sent_at"])
     return link
 
 
-def _renew(link: ConnectLink, by: User) -> str:
+def _renew_token(link: ConnectLink, by: User) -> str:
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    link.token_hash, link.expires_at, link.sent_by = hash_of(token), timezone.now() + LIFE, by
+    link.token_hash, link.expires_at, link.sent_by = hash_token(token), timezone.now() + LIFE, by
     link.save()
     return token
 
 
-def _locked(link: ConnectLink, by: User) -> ConnectLink:
-    """The open link as it is now, if `by` may act on it."""
+def _lock_open_link(link: ConnectLink, by: User) -> ConnectLink:
+    """Lock and return the open link as it is now, if `by` may act on it."""
     _require_right(link.workspace, by)
     found = ConnectLink.objects.select_for_update(of=("self",)).select_related(
         "agency", "workspace"
@@ -129,7 +131,10 @@ def _locked(link: ConnectLink, by: User) -> ConnectLink:
 
 
 def _require_right(workspace: Workspace, by: User) -> None:
-    """Locks the agency's row, so that letters are counted one after the other."""
+    """Check the sender's right and the client's state; lock the agency's row.
+
+    The lock has concurrent e-mails counted one after the other.
+    """
     if ranks.standing(workspace.agency, by) not in {Role.OWNER, Role.ADMIN}:
         raise PermissionDenied(
             "Your role does not allow this. Ask an owner or admin of the agency."
@@ -138,11 +143,12 @@ def _require_right(workspace: Workspace, by: User) -> None:
         raise ValidationError("This client is archived. Bring it back first.", code="archived")
 
 
-def _unsent(workspace: Workspace, email: str, reconnects: Connection | None) -> ConnectLink | None:
-    """The open link to this person about this thing whose letter never went out.
+def _find_unsent_link(
+    workspace: Workspace, email: str, reconnects: Connection | None
+) -> ConnectLink | None:
+    """Return the open link to this person, for the same purpose, whose e-mail was never accepted.
 
-    Raises ValidationError when one did, for a reminder is the way to write again, or when one is
-    being sent.
+    Raises ValidationError when one was sent, for which there are reminders, or is being sent.
     """
     if not email:
         return None
@@ -164,7 +170,7 @@ def _unsent(workspace: Workspace, email: str, reconnects: Connection | None) -> 
     return found
 
 
-def _note(verb: str, link: ConnectLink, by: User) -> None:
+def _record_change(verb: str, link: ConnectLink, by: User) -> None:
     audit.record(
         verb,
         by=by,

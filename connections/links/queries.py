@@ -1,4 +1,4 @@
-"""What the pages about connect links show."""
+"""Queries of the pages about connect links."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ MOVING = frozenset(LinkState) - {LinkState.CONNECTED, LinkState.EXPIRED, LinkSta
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step of a link's way. `at` None: not reached yet."""
+    """One step of a link's progress. `at` None: not reached yet."""
 
     name: str
     at: datetime | None
     bad: bool = False
 
 
-def links(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[ConnectLink]":
-    """Newest first."""
+def list_links(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[ConnectLink]":
+    """List the links of the scope, newest first."""
     rows = ConnectLink.objects.filter(agency=scope.agency)
     if scope.workspace is not None:
         rows = rows.filter(workspace=scope.workspace)
@@ -44,16 +44,16 @@ def links(scope: Scope, *, state: str = "", search: str = "") -> "QuerySet[Conne
     return rows.select_related("workspace", "sent_by", "reconnects").order_by("-id")
 
 
-def open_count(scope: Scope) -> int:
-    return links(scope, state="open").count()
+def count_open_links(scope: Scope) -> int:
+    return list_links(scope, state="open").count()
 
 
-def one(scope: Scope, pk: int) -> ConnectLink | None:
-    return links(scope).select_related("agency").filter(pk=pk).first()
+def find_link(scope: Scope, pk: int) -> ConnectLink | None:
+    return list_links(scope).select_related("agency").filter(pk=pk).first()
 
 
-def stages(link: ConnectLink) -> list[Stage]:
-    """The way of a link, with where it ended if it did not arrive."""
+def list_stages(link: ConnectLink) -> list[Stage]:
+    """Return the stages of a link, cut short by how it ended if it did not get connected."""
     way = [
         Stage("sent" if link.email else "made", link.sent_at if link.email else link.created_at),
         Stage("opened", link.opened_at),
@@ -71,8 +71,10 @@ def stages(link: ConnectLink) -> list[Stage]:
     return [stage for stage in way if stage.at] + ended[:1] if ended else way
 
 
-def addresses_for(connections: Sequence[Connection]) -> dict[int, str]:
-    """Whom to write to about each: who connected it by link, else who was written to last, else a
+def suggest_addresses(connections: Sequence[Connection]) -> dict[int, str]:
+    """Return an address to write to about each connection, by its id; empty where none is known.
+
+    The person who connected it by link comes first, then the last recipient of the client, then a
     client user.
     """
     workspaces = {connection.workspace_id for connection in connections}
@@ -100,8 +102,8 @@ def addresses_for(connections: Sequence[Connection]) -> dict[int, str]:
     }
 
 
-def asked_about(connections: Sequence[Connection]) -> dict[int, str]:
-    """Who holds an open letter that reconnects each, by connection."""
+def find_open_recipients(connections: Sequence[Connection]) -> dict[int, str]:
+    """Return who holds an open link that reconnects each connection, by connection id."""
     sent = ConnectLink.objects.filter(
         FILTERS["open"], reconnects__in=connections, sent_at__isnull=False
     )

@@ -1,6 +1,4 @@
-"""System checks about secrets at rest. They read the database, so they run with `check --database
-default`.
-"""
+"""System checks about encrypted secrets. They read the database: `check --database default`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,19 +13,19 @@ from connections.oauth import encryption
 
 
 def register() -> None:
-    checks.register(token_keys, checks.Tags.database)
+    checks.register(check_token_keys, checks.Tags.database)
 
 
-def token_keys(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """Every stored token must open with a configured key, else a key was taken away too early."""
+def check_token_keys(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+    """Check that every stored token opens with a configured key: no key was removed too early."""
     if "default" not in (databases or ()):
         return []
     try:
         with transaction.atomic():
-            used = uses()
+            used = count_key_uses()
     except ProgrammingError:  # `migrate` runs the checks before the table is there
         return []
-    unknown = {key: count for key, count in used.items() if key not in encryption.key_ids()}
+    unknown = {key: count for key, count in used.items() if key not in encryption.list_key_ids()}
     if not unknown:
         return []
     return [
@@ -41,9 +39,7 @@ def token_keys(databases: Sequence[str] | None = None, **_: Any) -> list[checks.
 
 
 def list_lost_keys() -> list[str]:
-    """Return the keys, by their ids, that stored secrets need and this process lacks; one
-    statement.
-    """
+    """Return the ids of keys that stored secrets need and this process lacks, in one statement."""
     grants = (
         Grant.objects.exclude(tokens="")
         .exclude(key_id="")
@@ -51,11 +47,11 @@ def list_lost_keys() -> list[str]:
         .values_list("key_id", flat=True)
     )
     secrets = Secret.objects.exclude(key_id="").order_by().values_list("key_id", flat=True)
-    return sorted(set(grants.union(secrets)) - set(encryption.key_ids()))
+    return sorted(set(grants.union(secrets)) - set(encryption.list_key_ids()))
 
 
-def uses() -> dict[str, int]:
-    """How many grants and secret values each key, by its id, encrypts."""
+def count_key_uses() -> dict[str, int]:
+    """Count the grants and secret values that each key encrypts, by its id."""
     grants = Grant.objects.exclude(tokens="").values_list("key_id").annotate(Count("pk")).order_by()
     secrets = Secret.objects.values_list("key_id").annotate(Count("pk")).order_by()
     return dict(Counter(dict(grants)) + Counter(dict(secrets)))

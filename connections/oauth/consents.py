@@ -1,9 +1,8 @@
-"""A trip to the provider's consent page and back: begun, taken back once, exchanged, its tenants
-chosen.
+"""Consents: begun here, given at the provider, claimed once on return, exchanged for tokens.
 
 The state is 256 random bits that only the person's browser and the provider see; we keep its hash,
-bound to the person, their session and the workspace, good for one use within ten minutes. Who came
-by a connect link has no account: there the session alone is the person.
+bound to the person, their session and the workspace, good for one use within ten minutes. The
+recipient of a connect link has no account: there the session alone identifies the person.
 """
 
 import hashlib
@@ -20,20 +19,21 @@ from django.http import Http404, HttpRequest
 from connections import errors
 from connections.models import Connection, ConnectLink, Consent, Grant
 from connections.oauth import encryption, grants, link_progress
-from connections.oauth.cleanup import CHOOSE_WITHIN, give_back
-from connections.providers import Consented, ConsentFailed, providers
+from connections.oauth.cleanup import CHOOSE_WITHIN, give_back_consent
+from connections.providers import ConsentFailed, ConsentResult, providers
 from taskjuice.workspaces import audit, gate
 from taskjuice.workspaces.models import User, Workspace
 
 GOOD_FOR = timedelta(minutes=10)
 WAIT_SECONDS = 10.0  # of a second callback for the first one's exchange
 LEVEL = gate.ADMIN  # who may connect, reconnect and disconnect
-WITH = ("agency", "workspace", "user", "link", "grant", "reconnects", "takes_over")
+RELATED = ("agency", "workspace", "user", "link", "grant", "reconnects", "takes_over")
 
 
-class Refused(Exception):
-    """A callback that must not go on. `code` picks the words of the page; `consent` is known when
-    it is theirs.
+class ConsentRefused(Exception):
+    """A callback that must not go on. `code` picks the text of the page.
+
+    `consent` is set when it is the person's own.
     """
 
     def __init__(self, code: str, consent: Consent | None = None) -> None:
@@ -42,7 +42,7 @@ class Refused(Exception):
         self.consent = consent
 
 
-def begin(
+def begin_consent(
     request: HttpRequest,
     *,
     provider: str,
@@ -51,7 +51,7 @@ def begin(
     reconnects: Connection | None = None,
     takes_over: Grant | None = None,
 ) -> str:
-    """Note the trip and return where to send the person."""
+    """Store the consent as begun and return the provider's address to redirect to."""
     if request.session.session_key is None:
         request.session.create()
     state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
@@ -71,14 +71,14 @@ def begin(
     return providers[provider].authorise_url(state=state, nonce=nonce, verifier=verifier)
 
 
-def take(request: HttpRequest, *, provider: str, by: User | None) -> Consent:
-    """The consent that this callback belongs to, claimed for good. Raises Refused."""
+def claim_consent(request: HttpRequest, *, provider: str, by: User | None) -> Consent:
+    """Claim the consent that this callback belongs to, for good. Raises ConsentRefused."""
     for name in ("state", "code", "error"):
         if len(request.GET.getlist(name)) > 1:
-            raise Refused("repeated")
+            raise ConsentRefused("repeated")
     if "code" in request.GET and "error" in request.GET:
-        raise Refused("both")
-    consent = _claim(request, provider, by)
+        raise ConsentRefused("both")
+    consent = _claim_by_state(request, provider, by)
     if "error" in request.GET:
         refused = request.GET["error"] == "access_denied"
         why = (
@@ -86,17 +86,18 @@ def take(request: HttpRequest, *, provider: str, by: User | None) -> Consent:
             if refused
             else f"The provider's error: {request.GET['error'][:60]!a}"
         )
-        _fail(consent, "refused-there", why)
-        raise Refused("refused-there" if refused else "error-there", consent)
+        _record_failure(consent, "refused-there", why)
+        raise ConsentRefused("refused-there" if refused else "error-there", consent)
     if not 0 < len(request.GET.get("code", "")) <= 2048:
-        _fail(consent, "no-code", "The provider sent no code.")
-        raise Refused("no-code", consent)
+        _record_failure(consent, "no-code", "The provider sent no code.")
+        raise ConsentRefused("no-code", consent)
     return consent
 
 
-def exchange(consent: Consent, code: str, request: HttpRequest) -> None:
-    """Trade the code in and keep what it brought. Raises Refused, or RetryLater when the provider
-    is away.
+def exchange_code(consent: Consent, code: str, request: HttpRequest) -> None:
+    """Exchange the code and store what it granted.
+
+    Raises ConsentRefused, or RetryLater when the provider does not answer.
     """
     provider = providers[consent.provider]
     # Also where the right was lost meanwhile: what was granted can only be given back with the
@@ -107,24 +108,22 @@ def exchange(consent: Consent, code: str, request: HttpRequest) -> None:
         ]
         consented = provider.exchange(code=code, nonce=consent.nonce, verifier=verifier)
         require_right(request, consent, consented)
-        _keep(consent, consented)
+        _store_consent(consent, consented)
     except encryption.CannotOpen as error:
-        _fail(consent, "too-old", "The key that sealed this consent is gone.")
-        raise Refused("too-old", consent) from error
+        _record_failure(consent, "too-old", "The key that sealed this consent is gone.")
+        raise ConsentRefused("too-old", consent) from error
     except ConsentFailed as error:
         if error.consented is not None:
-            give_back(consent, error.consented)
-        _fail(consent, error.code, str(error))
-        raise Refused(error.code, consent) from error
+            give_back_consent(consent, error.consented)
+        _record_failure(consent, error.code, str(error))
+        raise ConsentRefused(error.code, consent) from error
     except errors.ProviderError as error:
-        _fail(consent, "away", str(error))
+        _record_failure(consent, "away", str(error))
         raise
 
 
 def wait_for_exchange(consent: Consent) -> bool:
-    """Whether a claimed consent was exchanged well, after waiting a little for whoever is
-    exchanging it.
-    """
+    """Wait a little for the request that exchanges a claimed consent; return whether it succeeded."""
     until = time.monotonic() + WAIT_SECONDS
     while consent.exchanged_at is None and time.monotonic() < until:
         time.sleep(0.05)
@@ -133,18 +132,16 @@ def wait_for_exchange(consent: Consent) -> bool:
 
 
 def require_right(
-    request: HttpRequest, consent: Consent, consented: Consented | None = None
+    request: HttpRequest, consent: Consent, consented: ConsentResult | None = None
 ) -> None:
-    """The person must still be allowed to connect, here and now; else what was granted is given
-    back.
-    """
+    """Require that the person may still connect here; otherwise give back what was granted."""
     try:
         _check_right(request, consent)
-    except (PermissionDenied, Http404, Refused) as error:
+    except (PermissionDenied, Http404, ConsentRefused) as error:
         if consented is not None:
-            give_back(consent, consented)
-        _fail(consent, "no-right", "The right to connect was lost meanwhile.")
-        if isinstance(error, Refused):
+            give_back_consent(consent, consented)
+        _record_failure(consent, "no-right", "The right to connect was lost meanwhile.")
+        if isinstance(error, ConsentRefused):
             raise
         raise PermissionDenied("You may no longer connect organisations of this client.") from error
 
@@ -158,19 +155,21 @@ def _check_right(request: HttpRequest, consent: Consent) -> None:
         consent.link.refresh_from_db()
         workspace = Workspace.objects.get(pk=consent.workspace_id)
         if not consent.link.is_open or workspace.archived_at is not None:
-            raise Refused("link-over", consent)
+            raise ConsentRefused("link-over", consent)
     if workspace.archived_at is not None:
         raise PermissionDenied("This client is archived.")
 
 
-def open_for(consent_id: int, *, workspace: Workspace, by: User) -> Consent | None:
-    """A consent of this person here whose organisations are still to be chosen."""
-    return _to_choose().filter(pk=consent_id, workspace=workspace, user=by).first()
+def find_open_consent(consent_id: int, *, workspace: Workspace, by: User) -> Consent | None:
+    """Return this person's consent if its organisations are still to be chosen."""
+    return _list_open().filter(pk=consent_id, workspace=workspace, user=by).first()
 
 
-def open_for_visitor(request: HttpRequest, consent_id: int) -> Consent | None:
-    """The same for whoever came by a connect link, in the session in which they started."""
-    mine = _to_choose().filter(
+def find_open_visitor_consent(request: HttpRequest, consent_id: int) -> Consent | None:
+    """Return the consent begun from a connect link in this session if it is still to be chosen
+    from.
+    """
+    mine = _list_open().filter(
         pk=consent_id, session_hash=_session_hash(request), link__isnull=False
     )
     return mine.filter(
@@ -181,22 +180,22 @@ def open_for_visitor(request: HttpRequest, consent_id: int) -> Consent | None:
     ).first()
 
 
-def of_visitor(request: HttpRequest, consent_id: int) -> Consent | None:
-    """A consent that began in this session from a connect link, open or over."""
+def find_visitor_consent(request: HttpRequest, consent_id: int) -> Consent | None:
+    """Return a consent that began in this session from a connect link, open or ended."""
     mine = Consent.objects.filter(
         pk=consent_id, session_hash=_session_hash(request), link__isnull=False
     )
-    return mine.select_related(*WITH).first()
+    return mine.select_related(*RELATED).first()
 
 
-def _to_choose() -> "QuerySet[Consent]":
+def _list_open() -> "QuerySet[Consent]":
     return Consent.objects.filter(
         finished_at=None, grant__isnull=False, created_at__gt=Now() - CHOOSE_WITHIN
-    ).select_related(*WITH)
+    ).select_related(*RELATED)
 
 
-def refused(code: str, request: HttpRequest, *, by: User | None) -> None:
-    """Put a refused callback on record, with whoever's consent it named."""
+def record_refusal(code: str, request: HttpRequest, *, by: User | None) -> None:
+    """Record a refused callback in the audit chain of the agency whose consent it named."""
     found = Consent.objects.filter(state_hash=_hash(request.GET.get("state", ""))).select_related(
         "agency", "workspace", "link"
     )
@@ -211,7 +210,7 @@ def refused(code: str, request: HttpRequest, *, by: User | None) -> None:
         )
 
 
-def _claim(request: HttpRequest, provider: str, by: User | None) -> Consent:
+def _claim_by_state(request: HttpRequest, provider: str, by: User | None) -> Consent:
     mine = Consent.objects.filter(
         Q(link__isnull=False) | Q(user=by, user__isnull=False),
         state_hash=_hash(request.GET.get("state", "")),
@@ -219,19 +218,17 @@ def _claim(request: HttpRequest, provider: str, by: User | None) -> Consent:
         provider=provider,
     )
     claimed = mine.filter(used_at=None, created_at__gt=Now() - GOOD_FOR).update(used_at=Now())
-    consent = mine.select_related(*WITH).first()
+    consent = mine.select_related(*RELATED).first()
     if consent is None:
-        raise Refused("unknown-state")
+        raise ConsentRefused("unknown-state")
     if not claimed:
-        raise Refused("used" if consent.used_at else "too-old", consent)
+        raise ConsentRefused("used" if consent.used_at else "too-old", consent)
     return consent
 
 
-def _keep(consent: Consent, consented: Consented) -> None:
-    """The tokens first: if the provider is away when asked for tenants, the sweep of unused grants
-    ends them.
-    """
-    consent.grant = grants.keep(consented, provider=consent.provider, by=consent.user)
+def _store_consent(consent: Consent, consented: ConsentResult) -> None:
+    """Store the tokens, then the tenants of the consent."""
+    consent.grant = grants.store_grant(consented, provider=consent.provider, by=consent.user)
     tenants = providers[consent.provider].tenants(consented.tokens.access_token, consented.event_id)
     consent.tenants = [
         {"id": str(tenant.id), "tenant_id": str(tenant.tenant_id), "name": tenant.name}
@@ -240,7 +237,7 @@ def _keep(consent: Consent, consented: Consented) -> None:
     with transaction.atomic():
         consent.save(update_fields=["grant", "tenants"])
         Consent.objects.filter(pk=consent.pk).update(exchanged_at=Now(), code_verifier="")
-        link_progress.consented(consent.link)
+        link_progress.mark_consented(consent.link)
         audit.record(
             "consent given",
             by=consent.actor,
@@ -252,12 +249,12 @@ def _keep(consent: Consent, consented: Consented) -> None:
     consent.refresh_from_db(fields=["exchanged_at"])
 
 
-def _fail(consent: Consent, code: str, why: str) -> None:
+def _record_failure(consent: Consent, code: str, why: str) -> None:
     with transaction.atomic():
         Consent.objects.filter(pk=consent.pk).update(
             exchanged_at=Now(), finished_at=Now(), failure=why[:300], code_verifier=""
         )
-        link_progress.cancelled(consent.link, why)
+        link_progress.mark_cancelled(consent.link, why)
         audit.record(
             "consent failed",
             by=consent.actor,

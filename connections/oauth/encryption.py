@@ -1,7 +1,7 @@
-"""Secrets at rest: Fernet ciphertext that opens only for what it was sealed for.
+"""Encryption of stored secrets: Fernet ciphertext that opens only for its owner.
 
-Fernet has no associated data, so what a ciphertext belongs to stands inside it and is compared on
-opening: one copied into another row does not open there. The first of TOKEN_KEYS encrypts, all of
+Fernet has no associated data, so the owner is part of the plain text and is compared on opening:
+ciphertext copied into another row does not open there. The first of TOKEN_KEYS encrypts, all of
 them decrypt.
 """
 
@@ -17,18 +17,19 @@ SETTING = "TOKEN_KEYS"
 
 
 class CannotOpen(Exception):
-    """No key of TOKEN_KEYS opens this ciphertext, or it was sealed for something else."""
+    """No key of TOKEN_KEYS opens this ciphertext, or it was sealed for another owner."""
 
 
 def seal(owner: str, secrets: Secrets) -> str:
-    """Ciphertext that `unseal` opens for the same owner only."""
+    """Return ciphertext that `unseal` opens for the same owner only."""
     content = json.dumps({"owner": owner, "secrets": secrets}, separators=(",", ":"))
-    return _fernet(_keys()).encrypt(content.encode()).decode()
+    return _build_fernet(_read_keys()).encrypt(content.encode()).decode()
 
 
 def unseal(owner: str, ciphertext: str) -> Secrets:
+    """Return the secrets sealed for this owner. Raises CannotOpen."""
     try:
-        content = json.loads(_fernet(_keys()).decrypt(ciphertext.encode()))
+        content = json.loads(_build_fernet(_read_keys()).decrypt(ciphertext.encode()))
     except InvalidToken as error:
         raise CannotOpen(f"No key of TOKEN_KEYS opens the secrets of {owner}.") from error
     if content["owner"] != owner:
@@ -37,41 +38,41 @@ def unseal(owner: str, ciphertext: str) -> Secrets:
 
 
 def reseal(ciphertext: str) -> str:
-    """The same content under the first key."""
+    """Return the same content encrypted with the first key. Raises CannotOpen."""
     try:
-        return _fernet(_keys()).rotate(ciphertext.encode()).decode()
+        return _build_fernet(_read_keys()).rotate(ciphertext.encode()).decode()
     except InvalidToken as error:
         raise CannotOpen("No key of TOKEN_KEYS opens this ciphertext.") from error
 
 
-def opening_key(ciphertext: str) -> str:
-    """The id of the key that opens it; empty when none does."""
-    for key in _keys():
+def find_opening_key(ciphertext: str) -> str:
+    """Return the id of the key that opens the ciphertext; empty when none does."""
+    for key in _read_keys():
         try:
             Fernet(key).decrypt(ciphertext.encode())
         except InvalidToken:
             continue
-        return key_id(key)
+        return derive_key_id(key)
     return ""
 
 
-def current_key_id() -> str:
-    return key_id(_keys()[0])
+def get_current_key_id() -> str:
+    return derive_key_id(_read_keys()[0])
 
 
-def key_ids() -> list[str]:
-    return [key_id(key) for key in _keys()]
+def list_key_ids() -> list[str]:
+    return [derive_key_id(key) for key in _read_keys()]
 
 
-def key_id(key: str) -> str:
-    """A name for a key that does not reveal it."""
+def derive_key_id(key: str) -> str:
+    """Return an id of a key that does not reveal it."""
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
-def _keys() -> tuple[str, ...]:
+def _read_keys() -> tuple[str, ...]:
     return tuple(settings.TOKEN_KEYS)
 
 
 @cache
-def _fernet(keys: tuple[str, ...]) -> MultiFernet:
+def _build_fernet(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])

@@ -1,5 +1,6 @@
-"""Whose consents an agency's connections hang on: what is lost when a colleague leaves, and who
-could take over.
+"""The people whose consents an agency's connections depend on.
+
+They show what is lost when a colleague leaves, and to whom it could be transferred.
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,11 @@ from taskjuice.workspaces.models import Agency, User
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """A grant with the agency's organisations under it, and the colleague who connected the latest
-    of them.
+class GrantHolder:
+    """A grant with the agency's organisations under it and the colleague who connected the latest.
 
-    Another agency may share the grant; nothing of it is said here. `is_here`: the colleague is on
-    the staff still.
+    Another agency may share the grant; it is not mentioned here. `is_here`: the colleague is still
+    on the staff.
     """
 
     grant: Grant
@@ -31,25 +31,26 @@ class Holder:
 
     @property
     def is_broken(self) -> bool:
-        """Whether no organisation can be reached with it."""
+        """Return whether no organisation can be reached with the grant."""
         return len(self.broken) == len(self.connections)
 
     @property
     def through(self) -> str:
-        """The address of whoever gave it by a connect link, as far as it is known; empty for staff."""
+        """Return the address of the connect link's recipient, as far as known; empty for staff."""
         if self.by is not None:
             return ""
         links = [each.connected_through for each in self.connections if each.connected_through]
         return (links[0].email or "a copied link") if links else ""
 
 
-def holders(agency: Agency) -> list[Holder]:
-    """Those with the most organisations first. Two queries."""
+def list_holders(agency: Agency) -> list[GrantHolder]:
+    """List the grants of an agency, those with the most organisations first. Two queries."""
     staff = set(agency.memberships.values_list("user_id", flat=True))
-    return grouped(list(_live(agency)), staff)
+    return group_by_grant(list(_list_live(agency)), staff)
 
 
-def grouped(connections: Sequence[Connection], staff: set[int]) -> list[Holder]:
+def group_by_grant(connections: Sequence[Connection], staff: set[int]) -> list[GrantHolder]:
+    """Group connections by grant, the largest first. `staff`: the ids of the agency's members."""
     by_grant: dict[int, list[Connection]] = {}
     for connection in connections:
         if connection.grant_id is not None:
@@ -58,23 +59,23 @@ def grouped(connections: Sequence[Connection], staff: set[int]) -> list[Holder]:
     for under in by_grant.values():
         by = max(under, key=lambda each: (each.connected_at, each.pk)).connected_by
         if under[0].grant is not None:
-            found.append(Holder(under[0].grant, under, by, by is not None and by.pk in staff))
+            found.append(GrantHolder(under[0].grant, under, by, by is not None and by.pk in staff))
     return sorted(found, key=lambda holder: (-len(holder.connections), holder.grant.pk))
 
 
-def of(agency: Agency, grant_id: int) -> Holder | None:
-    """None for a grant that nothing in this agency hangs on."""
+def find_holder(agency: Agency, grant_id: int) -> GrantHolder | None:
+    """Return the grant with this agency's connections; None where none of them depends on it."""
     staff = set(agency.memberships.values_list("user_id", flat=True))
-    found = grouped(list(_live(agency).filter(grant_id=grant_id)), staff)
+    found = group_by_grant(list(_list_live(agency).filter(grant_id=grant_id)), staff)
     return found[0] if found else None
 
 
-def brought_by(agency: Agency, user: User) -> list[Holder]:
-    """What hangs on the consents that this colleague brought."""
-    return grouped(list(_live(agency).filter(connected_by=user)), {user.pk})
+def list_held_by_user(agency: Agency, user: User) -> list[GrantHolder]:
+    """List the grants of the connections that this colleague made."""
+    return group_by_grant(list(_list_live(agency).filter(connected_by=user)), {user.pk})
 
 
-def _live(agency: Agency) -> "QuerySet[Connection]":
+def _list_live(agency: Agency) -> "QuerySet[Connection]":
     live = Connection.objects.filter(
         ~Q(state=ConnectionState.REVOKED), agency=agency, grant__isnull=False
     )

@@ -1,4 +1,4 @@
-"""Whose consents the connections hang on, and handing them over before somebody leaves."""
+"""Pages of the consents that connections depend on, and their transfer to a colleague."""
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,22 +12,22 @@ from taskjuice.workspaces import gate
 def grant_list(request: HttpRequest, agency: str) -> HttpResponse:
     scope = gate.enter(request, agency, level=consents.LEVEL)
     return render(
-        request, "connections/grants/list.html", {"holders": grant_holders.holders(scope.agency)}
+        request,
+        "connections/grants/list.html",
+        {"holders": grant_holders.list_holders(scope.agency)},
     )
 
 
 @require_http_methods(["GET", "POST"])
 def grant_hand_over(request: HttpRequest, agency: str, grant: int) -> HttpResponse:
-    """What hangs on one person's consent; a POST takes whoever presses it to the provider, to
-    consent instead.
-    """
+    """Show what depends on one person's consent; a POST leads to the provider to consent instead."""
     scope = gate.enter(request, agency, level=consents.LEVEL)
-    holder = grant_holders.of(scope.agency, grant)
+    holder = grant_holders.find_holder(scope.agency, grant)
     if holder is None:
         raise Http404("Nothing of this agency hangs on such a grant.")
     movable = [each for each in holder.connections if each.workspace.archived_at is None]
     if request.method == "POST" and movable:
-        url = consents.begin(
+        url = consents.begin_consent(
             request,
             provider=holder.grant.provider,
             workspace=movable[0].workspace,

@@ -1,4 +1,4 @@
-"""Changing the key that seals stored tokens and secret values, while they are in use."""
+"""Rotation of the key that encrypts stored tokens and secret values, while they are in use."""
 
 from django.db import transaction
 
@@ -7,21 +7,21 @@ from connections.oauth import encryption
 from taskjuice.queue import key_rotation
 
 
-class NotKnownEverywhere(Exception):
-    """A living node does not know the first key: what was sealed anew could not be opened there."""
+class KeyNotOnAllNodes(Exception):
+    """A running node does not have the first key: it could not open what is encrypted with it."""
 
 
-def rotate(*, batch: int) -> int:
-    """Seal everything anew under the first key; returns how many. Each batch is one transaction.
+def rotate_keys(*, batch: int) -> int:
+    """Encrypt everything again with the first key; return how many. Each batch is one transaction.
 
-    What is sealed anew meanwhile, by a refresh or a replacement, is left alone and met again in the
-    next round, since a worker that has not been restarted yet may have sealed it with the old key.
-    Raises NotKnownEverywhere.
+    Rows that a refresh or a replacement changes at the same time are left alone until the next
+    round: a worker that has not been restarted yet may have used the old key. Raises
+    KeyNotOnAllNodes.
     """
-    if lacking := key_rotation.list_without(encryption.SETTING, encryption.current_key_id()):
+    if lacking := key_rotation.list_without(encryption.SETTING, encryption.get_current_key_id()):
         nodes = "; ".join(str(node) for node in lacking)
-        raise NotKnownEverywhere(
-            f"Key {encryption.current_key_id()} is not known to every node. {nodes}."
+        raise KeyNotOnAllNodes(
+            f"Key {encryption.get_current_key_id()} is not known to every node. {nodes}."
         )
     done = 0
     while True:
@@ -32,14 +32,14 @@ def rotate(*, batch: int) -> int:
 
 
 def _round(batch: int) -> int:
-    return _round_of(Grant, "tokens", batch) + _round_of(Secret, "sealed", batch)
+    return _rotate_column(Grant, "tokens", batch) + _rotate_column(Secret, "sealed", batch)
 
 
-def _round_of(model: type[Grant] | type[Secret], column: str, batch: int) -> int:
+def _rotate_column(model: type[Grant] | type[Secret], column: str, batch: int) -> int:
     changed, last = 0, 0
     while True:
         old = model._default_manager.exclude(**{column: ""}).exclude(
-            key_id=encryption.current_key_id()
+            key_id=encryption.get_current_key_id()
         )
         rows = list(old.filter(pk__gt=last).order_by("pk").values_list("pk", column)[:batch])
         if not rows:
@@ -48,6 +48,6 @@ def _round_of(model: type[Grant] | type[Secret], column: str, batch: int) -> int
             for pk, sealed in rows:
                 same = model._default_manager.filter(pk=pk, **{column: sealed})
                 changed += same.update(
-                    **{column: encryption.reseal(sealed), "key_id": encryption.current_key_id()}
+                    **{column: encryption.reseal(sealed), "key_id": encryption.get_current_key_id()}
                 )
         last = rows[-1][0]

@@ -1,6 +1,4 @@
-"""How far a connect link has come. Every step is a conditional update: a link that is over stays as
-it is.
-"""
+"""The progress of a connect link. Each step is a conditional update: an ended link stays as it is."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,7 +11,7 @@ from django.db.models.functions import Coalesce, Now
 from connections.models import ConnectLink, Consent
 from taskjuice.queue.wake import enqueue_task
 
-RETELL_AFTER = timedelta(minutes=1)
+NOTIFY_AGAIN_AFTER = timedelta(minutes=1)
 MOST = 100  # of one sweep
 MOST_STARTS = (
     20  # of one link within STARTS_WITHIN: each is a row, a session and a trip to the provider
@@ -22,8 +20,8 @@ STARTS_WITHIN = timedelta(hours=1)
 
 
 @transaction.atomic
-def may_start(link: ConnectLink) -> bool:
-    """Whether one more trip may begin with this link. Holds the link until the caller's transaction
+def can_start(link: ConnectLink) -> bool:
+    """Return whether the link may begin one more consent; lock it until the caller's transaction
     ends.
     """
     ConnectLink.objects.select_for_update(no_key=True).get(pk=link.pk)
@@ -31,11 +29,9 @@ def may_start(link: ConnectLink) -> bool:
     return begun.count() < MOST_STARTS
 
 
-def opened(link: ConnectLink) -> bool:
-    """Somebody pressed Start. What was cancelled before is forgotten. False: the link is over, or
-    expired.
-    """
-    open_still = _open(link).filter(expires_at__gt=Now())
+def mark_opened(link: ConnectLink) -> bool:
+    """Mark the link as started and forget an earlier cancellation. False: it has ended or expired."""
+    open_still = _list_open(link).filter(expires_at__gt=Now())
     return bool(
         open_still.update(
             opened_at=Coalesce("opened_at", Now()), consented_at=None, cancelled_at=None, reason=""
@@ -43,35 +39,35 @@ def opened(link: ConnectLink) -> bool:
     )
 
 
-def consented(link: ConnectLink | None) -> None:
+def mark_consented(link: ConnectLink | None) -> None:
     if link is not None:
-        _open(link).update(consented_at=Now())
+        _list_open(link).update(consented_at=Now())
 
 
-def chosen(link: ConnectLink | None, names: Sequence[str]) -> bool:
-    """The one use of the link. False: it was used, declined or revoked meanwhile. True without a
-    link.
-    """
+def mark_chosen(link: ConnectLink | None, names: Sequence[str]) -> bool:
+    """Use up the link. False: it was used, declined or revoked before. True without a link."""
     if link is None:
         return True
     organisations = [name[:254] for name in names]
-    return _end(link, chosen_at=Now(), cancelled_at=None, reason="", organisations=organisations)
+    return _store_outcome(
+        link, chosen_at=Now(), cancelled_at=None, reason="", organisations=organisations
+    )
 
 
-def cancelled(link: ConnectLink | None, reason: str) -> None:
-    """Nothing came of this trip; they may start again."""
+def mark_cancelled(link: ConnectLink | None, reason: str) -> None:
+    """Note that a consent failed or was cancelled; the recipient may start again."""
     if link is not None:
-        _end(link, cancelled_at=Now(), reason=reason[:300])
+        _store_outcome(link, cancelled_at=Now(), reason=reason[:300])
 
 
-def declined(link: ConnectLink, reason: str) -> bool:
-    """They do not want to, for good."""
-    return _end(link, declined_at=Now(), reason=reason[:300])
+def mark_declined(link: ConnectLink, reason: str) -> bool:
+    """Decline the link for good."""
+    return _store_outcome(link, declined_at=Now(), reason=reason[:300])
 
 
-def wake_untold() -> None:
-    """Have the senders told whom a lost wake-up or a mail server that was away left without a word."""
-    since = Now() - RETELL_AFTER
+def wake_unnotified() -> None:
+    """Queue notifications to senders that a lost wake-up or an unavailable mail server held back."""
+    since = Now() - NOTIFY_AGAIN_AFTER
     for pk in ConnectLink.objects.filter(untold_since__lt=since).values_list("pk", flat=True)[
         :MOST
     ]:
@@ -79,13 +75,13 @@ def wake_untold() -> None:
 
 
 @transaction.atomic
-def _end(link: ConnectLink, **outcome: Any) -> bool:
-    """Store what came of the link, and have its sender told."""
-    ended = _open(link).update(untold_since=Now(), **outcome)
+def _store_outcome(link: ConnectLink, **outcome: Any) -> bool:
+    """Store the outcome of the link and queue the notification to its sender."""
+    ended = _list_open(link).update(untold_since=Now(), **outcome)
     if ended:
         enqueue_task("connections.tasks.tell_link", link.pk)
     return bool(ended)
 
 
-def _open(link: ConnectLink) -> "QuerySet[ConnectLink]":
+def _list_open(link: ConnectLink) -> "QuerySet[ConnectLink]":
     return ConnectLink.objects.filter(pk=link.pk, chosen_at=None, declined_at=None, revoked_at=None)

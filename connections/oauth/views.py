@@ -1,6 +1,4 @@
-"""Pages of connecting: the catalogue, the way to the provider, the way back, the choice of
-organisations.
-"""
+"""Pages of connecting: the catalogue, the redirect to the provider, the callback, the choice."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +19,7 @@ from connections import errors, lifecycle, queries
 from connections.forms import ChooseForm, StartForm
 from connections.models import Connection, Consent
 from connections.oauth import consents, tenant_selection
-from connections.oauth.cleanup import offered
+from connections.oauth.cleanup import list_offered_tenants
 from connections.providers import Tenant, providers
 from taskjuice.workspaces import branding, gate
 from taskjuice.workspaces.gate import Scope
@@ -32,8 +30,8 @@ AfterChoice = Callable[[HttpRequest, Consent, list[Connection]], HttpResponse]
 @require_safe
 def connection_new(request: HttpRequest, agency: str, workspace: str | None = None) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
-    return _catalogue(
-        request, scope, StartForm(workspaces=queries.workspaces_to_connect(scope.agency))
+    return _render_catalogue(
+        request, scope, StartForm(workspaces=queries.list_workspaces_to_connect(scope.agency))
     )
 
 
@@ -46,11 +44,13 @@ def consent_start(
         raise Http404("No such provider.")
     place = scope.workspace
     if place is None:
-        form = StartForm(request.POST, workspaces=queries.workspaces_to_connect(scope.agency))
+        form = StartForm(request.POST, workspaces=queries.list_workspaces_to_connect(scope.agency))
         if not form.is_valid():
-            return _catalogue(request, scope, form, status=422)
+            return _render_catalogue(request, scope, form, status=422)
         place = form.cleaned_data["workspace"]
-    return redirect(consents.begin(request, provider=provider, workspace=place, by=scope.user))
+    return redirect(
+        consents.begin_consent(request, provider=provider, workspace=place, by=scope.user)
+    )
 
 
 @require_POST
@@ -58,10 +58,10 @@ def connection_reconnect(
     request: HttpRequest, agency: str, workspace: str, connection: int
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
-    found = queries.one(scope.workspace, connection) if scope.workspace else None
+    found = queries.find_connection(scope.workspace, connection) if scope.workspace else None
     if found is None:
         raise Http404("No such connection here.")
-    url = consents.begin(
+    url = consents.begin_consent(
         request, provider=found.provider, workspace=found.workspace, by=scope.user, reconnects=found
     )
     return redirect(url)
@@ -69,64 +69,65 @@ def connection_reconnect(
 
 @require_GET
 def consent_callback(request: HttpRequest, provider: str) -> HttpResponse:
-    """The provider sends the person here. The gate stands in consents.exchange: the place is known
-    by the state.
+    """Handle the provider's callback. The gate is in consents.exchange_code: the state names the
+    scope.
 
-    Nobody is sent to a sign-in page: its address would carry the code on.
+    It never redirects to a sign-in page, whose address would carry the code on.
     """
     if provider not in providers.by_key:
         raise Http404("No such provider.")
     user = None if isinstance(request.user, AnonymousUser) else request.user
     consent = None
     try:
-        consent = consents.take(request, provider=provider, by=user)
-        consents.exchange(consent, request.GET["code"], request)
-        return _exchanged(request, consent)
-    except consents.Refused as refusal:
+        consent = consents.claim_consent(request, provider=provider, by=user)
+        consents.exchange_code(consent, request.GET["code"], request)
+        return _redirect_after_exchange(request, consent)
+    except consents.ConsentRefused as refusal:
         running = (
             refusal.code == "used"
             and refusal.consent is not None
             and refusal.consent.exchanged_at is None
         )
         if running and refusal.consent and consents.wait_for_exchange(refusal.consent):
-            return redirect(_choose_address(refusal.consent))
-        consents.refused(refusal.code, request, by=user)
-        return _refused(request, refusal.code, refusal.consent)
+            return redirect(_choose_url(refusal.consent))
+        consents.record_refusal(refusal.code, request, by=user)
+        return _render_refusal(request, refusal.code, refusal.consent)
     except errors.ProviderError as error:
-        return _refused(request, "away", consent, message=str(error), status=503)
+        return _render_refusal(request, "away", consent, message=str(error), status=503)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def consent_choose(request: HttpRequest, agency: str, workspace: str, consent: int) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
-    found = _open(scope, consent)
+    found = _find_open(scope, consent)
     if found is None:
         messages.info(request, "This choice has been made, or waited too long.")
         return redirect(reverse("connections:connection-list", args=[agency, workspace]))
     try:
-        return choose(request, found, _connected)
-    except consents.Refused:  # a second click; the first one connects
+        return choose_tenants(request, found, _report_connected)
+    except consents.ConsentRefused:  # a second click; the first one connects
         return redirect(reverse("connections:connection-list", args=[agency, workspace]))
 
 
-def choose(request: HttpRequest, consent: Consent, after: AfterChoice) -> HttpResponse:
-    """The choice of organisations, and what `after` answers once it is made. Raises Refused when it
-    was made.
+def choose_tenants(request: HttpRequest, consent: Consent, after: AfterChoice) -> HttpResponse:
+    """Show the choice of organisations, and answer with `after` once it is made.
+
+    Raises ConsentRefused when it was made before.
     """
-    tenants = offered(consent)
-    elsewhere = lifecycle.elsewhere(tenants, consent.workspace, consent.provider)
+    tenants = list_offered_tenants(consent)
+    elsewhere = lifecycle.find_connected_elsewhere(tenants, consent.workspace, consent.provider)
     free = [tenant for tenant in tenants if tenant.tenant_id not in elsewhere]
     form = ChooseForm(request.POST if request.method == "POST" else None, free=free)
     if request.method == "POST" and consent.reconnects is None and form.is_valid():
-        made = _connect(form, consent, free)
+        made = _connect_chosen(form, consent, free)
         if made:
             return after(request, consent, made)
     context = {
         "consent": consent,
         "form": form,
-        "offers": tenant_selection.offers(consent, tenants, elsewhere),
+        "offers": tenant_selection.build_offers(consent, tenants, elsewhere),
         "provider": providers[consent.provider],
-        **_look(consent),
+        **_build_layout(consent),
     }
     return render(request, "connections/choose.html", context, status=422 if form.errors else 200)
 
@@ -134,27 +135,31 @@ def choose(request: HttpRequest, consent: Consent, after: AfterChoice) -> HttpRe
 @require_POST
 def consent_cancel(request: HttpRequest, agency: str, workspace: str, consent: int) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=consents.LEVEL)
-    found = _open(scope, consent)
+    found = _find_open(scope, consent)
     if found is not None:
-        tenant_selection.cancel(found)
+        tenant_selection.cancel_consent(found)
         messages.info(request, "Nothing was connected.")
     return redirect(reverse("connections:connection-list", args=[agency, workspace]))
 
 
-def _exchanged(request: HttpRequest, consent: Consent) -> HttpResponse:
-    """On to the choice. A hand-over needs none, nor a reconnect that brought the same organisation."""
+def _redirect_after_exchange(request: HttpRequest, consent: Consent) -> HttpResponse:
+    """Redirect to the choice, which a transfer does not need, nor a reconnect of the same
+    organisation.
+    """
     if consent.takes_over is not None:
-        return _handed_over(request, consent, tenant_selection.take_over(consent))
-    same = tenant_selection.same_again(consent) if consent.reconnects else None
+        return _report_transfer(request, consent, tenant_selection.transfer_grant(consent))
+    same = tenant_selection.find_reconnected_tenant(consent) if consent.reconnects else None
     if same is None:
-        return redirect(_choose_address(consent))
-    made = tenant_selection.finish(consent, [same])
+        return redirect(_choose_url(consent))
+    made = tenant_selection.connect_chosen(consent, [same])
     if consent.link is not None:
         return redirect("connections:link-done", consent.pk)
-    return _connected(request, consent, made)
+    return _report_connected(request, consent, made)
 
 
-def _handed_over(request: HttpRequest, consent: Consent, moved: list[Connection]) -> HttpResponse:
+def _report_transfer(
+    request: HttpRequest, consent: Consent, moved: list[Connection]
+) -> HttpResponse:
     holder = consent.grant.provider_user_name if consent.grant else ""
     if moved:
         names = ", ".join(connection.name for connection in moved)
@@ -169,18 +174,18 @@ def _handed_over(request: HttpRequest, consent: Consent, moved: list[Connection]
             request, f"{holder} allowed none of these organisations at Xero. Nothing was changed."
         )
     assert consent.takes_over is not None  # _exchanged() looked
-    if tenant_selection.held_by(consent.takes_over, consent.agency).exists():
+    if tenant_selection.list_held_by(consent.takes_over, consent.agency).exists():
         return redirect("connections:grant-hand-over", consent.agency.slug, consent.takes_over.pk)
     return redirect("connections:grant-list", consent.agency.slug)
 
 
-def _connect(form: ChooseForm, consent: Consent, free: list[Tenant]) -> list[Connection]:
-    """What was ticked and pasted, connected; empty with the reason in the form."""
+def _connect_chosen(form: ChooseForm, consent: Consent, free: list[Tenant]) -> list[Connection]:
+    """Connect what was ticked and pasted; return nothing, with the reason in the form, on an error."""
     ticked = set(form.cleaned_data["tenants"])
     chosen = [tenant for tenant in free if str(tenant.tenant_id) in ticked]
     try:
-        chosen += _pasted(form, consent, chosen)
-        return tenant_selection.finish(consent, chosen) if not form.errors else []
+        chosen += _find_pasted(form, consent, chosen)
+        return tenant_selection.connect_chosen(consent, chosen) if not form.errors else []
     except lifecycle.ConnectedElsewhere as error:
         where = (
             ""
@@ -193,11 +198,11 @@ def _connect(form: ChooseForm, consent: Consent, free: list[Tenant]) -> list[Con
     return []
 
 
-def _pasted(form: ChooseForm, consent: Consent, chosen: list[Tenant]) -> list[Tenant]:
+def _find_pasted(form: ChooseForm, consent: Consent, chosen: list[Tenant]) -> list[Tenant]:
     tenant_id = form.cleaned_data["tenant_id"]
     if tenant_id is None or tenant_id in {tenant.tenant_id for tenant in chosen}:
         return []
-    tenant = tenant_selection.pasted(consent, tenant_id)
+    tenant = tenant_selection.find_pasted_tenant(consent, tenant_id)
     if tenant is None:
         form.add_error(
             "tenant_id", "Your consent does not cover an organisation with this tenant ID."
@@ -206,7 +211,9 @@ def _pasted(form: ChooseForm, consent: Consent, chosen: list[Tenant]) -> list[Te
     return [tenant]
 
 
-def _connected(request: HttpRequest, consent: Consent, made: list[Connection]) -> HttpResponse:
+def _report_connected(
+    request: HttpRequest, consent: Consent, made: list[Connection]
+) -> HttpResponse:
     names = ", ".join(connection.name for connection in made)
     messages.success(request, f"Connected: {names}.")
     place = [consent.agency.slug, consent.workspace.slug]
@@ -215,24 +222,24 @@ def _connected(request: HttpRequest, consent: Consent, made: list[Connection]) -
     return redirect(reverse("connections:connection-detail", args=[*place, made[0].pk]))
 
 
-def _open(scope: Scope, consent_id: int) -> Consent | None:
-    """The consent, None when it is over, 404 when it is not this person's."""
+def _find_open(scope: Scope, consent_id: int) -> Consent | None:
+    """Return the consent, None when it has ended; raise 404 when it is not this person's."""
     assert scope.workspace is not None  # the address names one
     mine = Consent.objects.filter(pk=consent_id, workspace=scope.workspace, user=scope.user)
     if not mine.exists():
         raise Http404("No such consent here.")
-    return consents.open_for(consent_id, workspace=scope.workspace, by=scope.user)
+    return consents.find_open_consent(consent_id, workspace=scope.workspace, by=scope.user)
 
 
-def _choose_address(consent: Consent) -> str:
+def _choose_url(consent: Consent) -> str:
     if consent.link is not None:
         return reverse("connections:link-choose", args=[consent.pk])
     place = [consent.agency.slug, consent.workspace.slug]
     return reverse("connections:consent-choose", args=[*place, consent.pk])
 
 
-def _look(consent: Consent | None) -> dict[str, Any]:
-    """Whoever came by a connect link sees the agency's branding, not ours."""
+def _build_layout(consent: Consent | None) -> dict[str, Any]:
+    """Return the layout of the page: the agency's branding for recipients of a connect link."""
     if consent is None or consent.link is None:
         return {"layout": "narrow.html"}
     return {
@@ -242,21 +249,21 @@ def _look(consent: Consent | None) -> dict[str, Any]:
     }
 
 
-def _catalogue(
+def _render_catalogue(
     request: HttpRequest, scope: Scope, form: StartForm, status: int = 200
 ) -> HttpResponse:
     context: dict[str, Any] = {
         "providers": list(providers.by_key.values()),
         "form": form,
         "workspace": scope.workspace,
-        "counts": queries.counts(scope),
-        "unreturned": queries.providers_not_back_from(scope.agency, scope.user),
-        "clients": queries.workspaces_to_connect(scope.agency).exists(),
+        "counts": queries.count_connections(scope),
+        "unreturned": queries.find_unreturned_providers(scope.agency, scope.user),
+        "clients": queries.list_workspaces_to_connect(scope.agency).exists(),
     }
     return render(request, "connections/new.html", context, status=status)
 
 
-def _refused(
+def _render_refusal(
     request: HttpRequest,
     code: str,
     consent: Consent | None,
@@ -271,8 +278,8 @@ def _refused(
         "code": code,
         "message": message,
         "consent": consent,
-        "choose": _choose_address(consent) if consent and open_still else None,
-        **_look(consent),
+        "choose": _choose_url(consent) if consent and open_still else None,
+        **_build_layout(consent),
     }
     found = 200 if code == "refused-there" else status
     return render(request, "connections/consent_refused.html", context, status=found)

@@ -1,4 +1,4 @@
-"""Secret values of HTTP steps: add, replace, delete. Nothing here shows one."""
+"""Pages of the secret values of HTTP steps: add, replace, delete. None of them shows a value."""
 
 from django import forms
 from django.contrib import messages
@@ -18,7 +18,7 @@ from taskjuice.workspaces.models import Agency
 class ValueForm(forms.Form):
     value = forms.CharField(
         label="Value",
-        min_length=secret_values.LEAST,
+        min_length=secret_values.MIN_LENGTH,
         max_length=4_000,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
         help_text="A key or token as the other service gave it to you. It is encrypted, and never shown again.",
@@ -51,7 +51,7 @@ class SecretForm(ValueForm):
     field_order = ("name", "host", "value")
 
     def clean_host(self) -> str:
-        """Just the host, also where somebody pasted an address."""
+        """Return the host alone, also where a whole address was pasted."""
         typed: str = self.cleaned_data["host"].strip().lower()
         host = typed.partition("://")[2].partition("/")[0] if "://" in typed else typed.rstrip("/")
         try:
@@ -63,7 +63,7 @@ class SecretForm(ValueForm):
 @require_safe
 def secret_list(request: HttpRequest, agency: str) -> HttpResponse:
     scope = gate.enter(request, agency, level=gate.ADMIN)
-    return _page(request, scope, SecretForm())
+    return _render_page(request, scope, SecretForm())
 
 
 @require_POST
@@ -72,7 +72,9 @@ def secret_add(request: HttpRequest, agency: str) -> HttpResponse:
     form = SecretForm(request.POST)
     if form.is_valid():
         try:
-            added = secret_values.add(agency=scope.agency, by=scope.user, **form.cleaned_data)
+            added = secret_values.add_secret(
+                agency=scope.agency, by=scope.user, **form.cleaned_data
+            )
         except ValidationError as error:
             form.add_error("name", error)
         else:
@@ -80,16 +82,16 @@ def secret_add(request: HttpRequest, agency: str) -> HttpResponse:
                 request, f"{added.name} is kept. Headers of HTTP steps to {added.host} can name it."
             )
             return redirect("connections:secret-list", agency)
-    return _page(request, scope, form)
+    return _render_page(request, scope, form)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def secret_replace(request: HttpRequest, agency: str, secret: int) -> HttpResponse:
     scope = gate.enter(request, agency, level=gate.ADMIN)
-    found = _found(scope.agency, secret)
+    found = _get_secret(scope.agency, secret)
     form = ValueForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        secret_values.replace(secret=found, value=form.cleaned_data["value"], by=scope.user)
+        secret_values.replace_secret(secret=found, value=form.cleaned_data["value"], by=scope.user)
         messages.success(request, f"{found.name} is replaced. Steps use the new value from now on.")
         return redirect("connections:secret-list", agency)
     context = {"form": form, "secret": found}
@@ -101,21 +103,21 @@ def secret_replace(request: HttpRequest, agency: str, secret: int) -> HttpRespon
 @require_POST
 def secret_delete(request: HttpRequest, agency: str, secret: int) -> HttpResponse:
     scope = gate.enter(request, agency, level=gate.ADMIN)
-    found = _found(scope.agency, secret)
-    secret_values.delete(secret=found, by=scope.user)
+    found = _get_secret(scope.agency, secret)
+    secret_values.delete_secret(secret=found, by=scope.user)
     messages.success(request, f"{found.name} is deleted. Steps that name it fail from now on.")
     return redirect("connections:secret-list", agency)
 
 
-def _page(request: HttpRequest, scope: Scope, form: SecretForm) -> HttpResponse:
-    context = {"form": form, "secrets": secret_values.of(scope.agency)}
+def _render_page(request: HttpRequest, scope: Scope, form: SecretForm) -> HttpResponse:
+    context = {"form": form, "secrets": secret_values.list_secrets(scope.agency)}
     return render(
         request, "connections/secrets.html", context, status=422 if form.is_bound else 200
     )
 
 
-def _found(agency: Agency, pk: int) -> Secret:
-    found = secret_values.of(agency).filter(pk=pk).first()
+def _get_secret(agency: Agency, pk: int) -> Secret:
+    found = secret_values.list_secrets(agency).filter(pk=pk).first()
     if found is None:
         raise Http404("No such secret value here.")
     found.agency = agency

@@ -1,5 +1,6 @@
-"""The fan-out: waiting deliveries become events, events start activations, in one transaction a
-batch.
+"""The fan-out: waiting deliveries become events, and events start activations.
+
+A batch of deliveries is one transaction.
 """
 
 import logging
@@ -48,11 +49,11 @@ UPDATE connections_delivery d
 
 
 def fan_out() -> int:
-    """Take all waiting deliveries; returns how many. Any number of copies may run at once.
+    """Process all waiting deliveries; return how many. Any number of copies may run at once.
 
-    The flag stays up while they come, so that a burst keeps one copy busy and not all. It is
-    cleared before the last look: whoever commits a delivery later than that look finds it cleared
-    (receiving.store) and wakes another copy.
+    The flag stays set while deliveries come, so that a burst keeps one copy busy and not all. It is
+    cleared before the last look: a process that commits a delivery after that look finds it cleared
+    (receiver.store_delivery) and wakes another copy.
     """
     ends = time.monotonic() + TURN_SECONDS
     total = 0
@@ -70,7 +71,7 @@ def fan_out() -> int:
 
 
 def rewake_waiting() -> None:
-    """The sweep: deliveries that wait for longer than a wake-up takes have lost theirs."""
+    """Wake the fan-out for deliveries that have waited for longer than a wake-up takes."""
     late = Now() - timedelta(seconds=2)
     if Delivery.objects.filter(state=DeliveryState.WAITING, received_at__lt=late).exists():
         wake.wake_again(FAN_OUT, FAN_OUT_TASK)
@@ -82,17 +83,17 @@ def _take_batch() -> int:
         deliveries = list(waiting.select_for_update(skip_locked=True)[:BATCH])
         if deliveries:
             commit_without_waiting()
-            _process(deliveries)
+            _process_batch(deliveries)
     return len(deliveries)
 
 
-def _process(deliveries: Sequence[Delivery]) -> None:
-    """All of them at once; when that fails, each alone, so that one poisoned delivery holds back no
-    other.
+def _process_batch(deliveries: Sequence[Delivery]) -> None:
+    """Process the deliveries together; when that fails, each alone, so that one does not block
+    others.
     """
     try:
         with transaction.atomic():
-            _store(deliveries)
+            _store_batch(deliveries)
     except OUTAGE:  # of the database, not of a delivery: they wait on
         raise
     except Exception:
@@ -102,38 +103,38 @@ def _process(deliveries: Sequence[Delivery]) -> None:
 
 
 def _process_alone(delivery: Delivery, earlier: Sequence[Event] = ()) -> None:
-    """Event by event, so that a poisoned one holds back no other of its delivery.
+    """Process a delivery event by event, so that one that fails does not block the others.
 
-    An event that nobody could be told of is stored all the same. `earlier`: those that a failed
+    An event whose listeners failed is stored all the same. `earlier`: the events that a failed
     reading had stored.
     """
     try:
-        reading = parsing.read(delivery)
+        reading = parsing.read_delivery(delivery)
         found = reading.events
         with transaction.atomic():
             for reported in found:
-                with _noting_poison(reading):
+                with _record_failure(reading):
                     reading.events = [reported]
                     parsing.store_events([reading])
             reading.events, reading.stored = found, [*earlier, *reading.stored]
             for event in reading.stored:
-                with _noting_poison(reading):
-                    _count(reading, announce([event]))
-            _keep([reading])
+                with _record_failure(reading):
+                    _count_activations(reading, announce_events([event]))
+            _conclude([reading])
     except OUTAGE:
         raise
     except Exception as error:  # recorded on the delivery, to be looked at and replayed
         logger.exception("delivery %s failed", delivery.pk)
         delivery.state = DeliveryState.FAILED
         delivery.verdict = "failed"
-        delivery.reason = _reason(delivery, error)
+        delivery.reason = _describe_error(delivery, error)
         delivery.processed_at = timezone.now()
         delivery.save(update_fields=["state", "verdict", "reason", "processed_at"])
 
 
 @contextmanager
-def _noting_poison(reading: Reading) -> Iterator[None]:
-    """What breaks inside is undone and noted on the delivery."""
+def _record_failure(reading: Reading) -> Iterator[None]:
+    """Roll back what fails inside, and record it on the delivery."""
     try:
         with transaction.atomic():
             yield
@@ -141,40 +142,37 @@ def _noting_poison(reading: Reading) -> Iterator[None]:
         raise
     except Exception as error:
         logger.exception("an event of delivery %s failed", reading.delivery.pk)
-        reading.poisoned.append(_reason(reading.delivery, error))
+        reading.poisoned.append(_describe_error(reading.delivery, error))
 
 
-def _reason(delivery: Delivery, error: Exception) -> str:
+def _describe_error(delivery: Delivery, error: Exception) -> str:
     return f"{type(error).__name__}: see the log for delivery {delivery.pk}."
 
 
-def _store(deliveries: Sequence[Delivery]) -> None:
-    readings = [parsing.read(delivery) for delivery in deliveries]
+def _store_batch(deliveries: Sequence[Delivery]) -> None:
+    readings = [parsing.read_delivery(delivery) for delivery in deliveries]
     parsing.store_events(readings)
-    started = announce([event for reading in readings for event in reading.stored])
+    started = announce_events([event for reading in readings for event in reading.stored])
     for reading in readings:
-        _count(reading, started)
-    _keep(readings)
+        _count_activations(reading, started)
+    _conclude(readings)
 
 
-def _count(reading: Reading, started: Mapping[int, int]) -> None:
-    """Add the activations that events of this delivery started, for the whole and for each
-    connection's share.
-    """
+def _count_activations(reading: Reading, started: Mapping[int, int]) -> None:
+    """Add the activations that events of this delivery started, in total and by connection."""
     for event in reading.stored:
         count = started.get(event.pk, 0)
         reading.activations += count
-        if (
-            event.connection_id in reading.shares
-        ):  # stored by an earlier reading it is in none of this one
+        # An event that an earlier reading stored is in no share of this one.
+        if event.connection_id in reading.shares:
             reading.shares[event.connection_id].activations += count
 
 
-def _keep(readings: Sequence[Reading]) -> None:
-    """What became of the deliveries, and the events that nobody can act on."""
+def _conclude(readings: Sequence[Reading]) -> None:
+    """Store the outcome of the deliveries, and the events that cannot be acted on."""
     for reading in readings:
         reading.conclude()
-    parsing.mention(readings)
+    parsing.store_mentions(readings)
     StrayEvent.objects.bulk_create(
         StrayEvent(
             delivery=reading.delivery,
@@ -191,18 +189,18 @@ def _keep(readings: Sequence[Reading]) -> None:
         cursor.execute(CONCLUDE, [exact_json.dumps(concluded)])
 
 
-def replay(
+def replay_events(
     events: Sequence[Event], *, scope: Scope, subject: str, failed: Delivery | None = None
 ) -> int:
-    """Offer stored events to the workflows once more; how many activations that started.
+    """Announce stored events once more; return how many activations that started.
 
     What has run for an event does not run again: event and workflow are unique together. `failed`:
     the delivery they came with, which is read again as a whole where it had failed.
     """
     with transaction.atomic():
-        started = _read_again(failed) if failed else 0
+        started = _process_again(failed) if failed else 0
         for start in range(0, len(events), BATCH):
-            started += sum(announce(events[start : start + BATCH]).values())
+            started += sum(announce_events(events[start : start + BATCH]).values())
         audit.record(
             "replayed a delivery",
             by=scope.user,
@@ -215,8 +213,8 @@ def replay(
     return started
 
 
-def _read_again(delivery: Delivery) -> int:
-    """How many activations a delivery that had failed starts now; 0 for any other."""
+def _process_again(delivery: Delivery) -> int:
+    """Process a failed delivery again; return how many activations that started, 0 for any other."""
     failed = (
         Delivery.objects.select_for_update()
         .filter(pk=delivery.pk, state=DeliveryState.FAILED)
@@ -238,13 +236,11 @@ def _read_again(delivery: Delivery) -> int:
 
 
 def announce_decided() -> int:
-    """The sweep: events that may have been caused by a step's write are told of once that is known;
-    how many.
-    """
+    """Announce undecided events once it is known who caused them; return how many."""
     with transaction.atomic():
-        waiting = list(echoes.undecided()[:BATCH])
-        decided = echoes.decide(waiting) if waiting else []
-        started = announce(decided)
+        waiting = list(echoes.lock_undecided()[:BATCH])
+        decided = echoes.decide_events(waiting) if waiting else []
+        started = announce_events(decided)
         for event in decided:
             if event.delivery_id is not None and (count := started.get(event.pk, 0)):
                 more = {"activations": F("activations") + count}
@@ -255,9 +251,10 @@ def announce_decided() -> int:
     return len(decided)
 
 
-def announce(events: Sequence[Event]) -> dict[int, int]:
-    """Tell the listeners of new events, inside the transaction that stores them; activations by
-    event id.
+def announce_events(events: Sequence[Event]) -> dict[int, int]:
+    """Pass new events to the listeners, inside the transaction that stores them.
+
+    Returns the number of started activations by event id.
     """
     started: dict[int, int] = defaultdict(int)
     if events:

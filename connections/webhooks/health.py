@@ -1,8 +1,8 @@
-"""Whether webhooks still come: refused, silent, and how long until the provider gives the
-subscription up.
+"""The health of webhooks: refused, silent, and how long until the provider disables the
+subscription.
 
-Nobody tells that deliveries fail. It shows in requests that only came with a wrong signature, and
-in changes that were found by reading although no delivery told of them.
+The provider does not report failing deliveries. They show in requests that only came with a wrong
+signature, and in changes found by reading that no delivery reported.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,8 @@ from django.utils import timezone
 from connections.models import Connection, ConnectionState, Event
 from taskjuice.workspaces.gate import Scope
 
-GIVEN_UP_AFTER = timedelta(
-    hours=24
-)  # Xero repeats a failing delivery for so long, then disables the subscription
+# Xero repeats a failing delivery for so long, then disables the subscription.
+GIVEN_UP_AFTER = timedelta(hours=24)
 LOOKED_AT = timedelta(hours=24)
 REFUSED_MINUTES = (
     3  # in fewer different minutes it may be anybody's noise, or the provider's own check
@@ -42,9 +41,10 @@ SELECT last.at, refused.minutes, refused.since, missed.number, missed.since
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """`state`: well, refused (a wrong key?) or silent (changes that no delivery told of). One for
-    the whole app.
+class WebhookHealth:
+    """The health of the app's one subscription.
+
+    `state` is well, refused (a wrong key?) or silent (changes that no delivery reported).
     """
 
     state: str
@@ -54,7 +54,7 @@ class Health:
 
     @property
     def given_up_at(self) -> datetime | None:
-        """When the provider disables the subscription if its deliveries have failed since then."""
+        """Return when the provider disables the subscription if deliveries have failed since then."""
         return self.since + GIVEN_UP_AFTER if self.since else None
 
     @property
@@ -62,15 +62,15 @@ class Health:
         return self.given_up_at is not None and self.given_up_at <= timezone.now()
 
 
-def concerning(scope: Scope) -> Health:
-    """The app's, as far as it concerns this scope: where nothing is connected, nothing is missed."""
-    health = of_app()
+def get_scope_health(scope: Scope) -> WebhookHealth:
+    """Return the app's health as it concerns this scope: without a connection nothing is missed."""
+    health = get_app_health()
     living = Connection.objects.filter(workspace__in=scope.workspaces, state=ConnectionState.ACTIVE)
-    return health if health.state == "well" or living.exists() else Health("well")
+    return health if health.state == "well" or living.exists() else WebhookHealth("well")
 
 
-def of_app(provider: str = "xero") -> Health:
-    """One query, by indexes."""
+def get_app_health(provider: str = "xero") -> WebhookHealth:
+    """Return the health of the app's subscription, in one query by indexes."""
     with database.cursor() as cursor:
         cursor.execute(HEALTH, {"provider": provider, "hours": LOOKED_AT.total_seconds() / 3600})
         last_at, minutes, refused_since, missed, missed_since = cursor.fetchone() or (
@@ -81,14 +81,14 @@ def of_app(provider: str = "xero") -> Health:
             None,
         )
     if minutes >= REFUSED_MINUTES:
-        return Health("refused", refused_since, last_at, missed)
+        return WebhookHealth("refused", refused_since, last_at, missed)
     if missed:
-        return Health("silent", missed_since, last_at, missed)
-    return Health("well", last_at=last_at)
+        return WebhookHealth("silent", missed_since, last_at, missed)
+    return WebhookHealth("well", last_at=last_at)
 
 
-def unheard(scope: Scope | None = None) -> QuerySet[Connection]:
-    """Connections with changes lately that were found by reading, none of which a webhook told
+def list_silent_connections(scope: Scope | None = None) -> QuerySet[Connection]:
+    """List connections with recent changes found by reading, none of which a webhook reported
     since.
     """
     found = Event.objects.filter(

@@ -1,4 +1,4 @@
-"""Arrivals: what deliveries report, read out of them and stored as events, once each."""
+"""Parsing of deliveries: what they report is stored as events, once each."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,10 +11,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent, registry
+from connections.events import ReportedEvent, UnparsableDelivery, UnusableEvent
+from connections.integrations import registry
 from connections.models import Connection, ConnectionState, Delivery, DeliveryState, Event
 from connections.writes import echoes
-from connections.writes.echoes import Sight
+from connections.writes.echoes import EventKey
 from taskjuice import exact_json
 
 # Older events are refused: their history is removed one day (workflows/activations/retention.py),
@@ -45,10 +46,8 @@ SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s:
 
 
 @dataclass
-class Share:
-    """What one delivery reported on one connection: events, those nobody had told before,
-    activations of these.
-    """
+class DeliveryShare:
+    """One connection's share of a delivery: its events, the new ones among them, their activations."""
 
     home: Connection
     events: int = 0
@@ -63,7 +62,7 @@ class Share:
 
 @dataclass
 class Reading:
-    """One delivery with what was found in it."""
+    """One delivery with what was read from it."""
 
     delivery: Delivery
     events: list[ReportedEvent] = field(default_factory=list)
@@ -72,10 +71,9 @@ class Reading:
     stored: list[Event] = field(default_factory=list)
     known: int = 0  # events whose tenant somebody here has connected
     activations: int = 0
-    shares: dict[int, Share] = field(default_factory=dict)  # by connection
-    poisoned: list[str] = field(
-        default_factory=list
-    )  # what went wrong with events that could not be taken in
+    shares: dict[int, DeliveryShare] = field(default_factory=dict)  # by connection
+    # Errors of events that could not be processed.
+    poisoned: list[str] = field(default_factory=list)
 
     def verdict(self) -> str:
         if self.unparsable:
@@ -91,7 +89,7 @@ class Reading:
         return "valid" if self.activations else "no subscriber"
 
     def conclude(self) -> None:
-        """Note on the delivery what became of it."""
+        """Set the outcome on the delivery, without saving it."""
         delivery = self.delivery
         delivery.state = DeliveryState.UNPARSABLE if self.unparsable else DeliveryState.DONE
         if self.poisoned:
@@ -108,7 +106,7 @@ class Reading:
         return f"{bad} of {all_of_them} events could not be taken in. {self.poisoned[0]}"
 
 
-def read(delivery: Delivery) -> Reading:
+def read_delivery(delivery: Delivery) -> Reading:
     reading = Reading(delivery)
     try:
         for found in registry.webhooks[delivery.provider].parse(bytes(delivery.body)):
@@ -116,7 +114,7 @@ def read(delivery: Delivery) -> Reading:
                 reading.strays.append(found)
             elif found.occurred_at < timezone.now() - ACCEPTED:
                 reading.strays.append(
-                    UnusableEvent("too old", str(found.tenant_id), _as_text(found))
+                    UnusableEvent("too old", str(found.tenant_id), _describe_event(found))
                 )
             else:
                 reading.events.append(found)
@@ -126,10 +124,8 @@ def read(delivery: Delivery) -> Reading:
 
 
 def store_events(readings: Sequence[Reading]) -> None:
-    """Events of connected tenants into the table, once each; those of unknown tenants among the
-    strays.
-    """
-    connected = _connections(readings)
+    """Store the events of connected tenants, once each; add those of unknown tenants to the strays."""
+    connected = _find_connections(readings)
     by_delivery = {reading.delivery.pk: reading for reading in readings}
     rows: list[tuple[Connection, int, ReportedEvent]] = []
     for reading in readings:
@@ -139,11 +135,11 @@ def store_events(readings: Sequence[Reading]) -> None:
             rows += [(home, reading.delivery.pk, event) for home in homes]
             if not homes:
                 reading.strays.append(
-                    UnusableEvent("unknown tenant", str(event.tenant_id), _as_text(event))
+                    UnusableEvent("unknown tenant", str(event.tenant_id), _describe_event(event))
                 )
     new_events = insert_events(rows)
     for home, delivery, _ in rows:
-        by_delivery[delivery].shares.setdefault(home.pk, Share(home)).events += 1
+        by_delivery[delivery].shares.setdefault(home.pk, DeliveryShare(home)).events += 1
     for new in new_events:
         if new.delivery_id is not None:
             by_delivery[new.delivery_id].stored.append(new)
@@ -152,8 +148,8 @@ def store_events(readings: Sequence[Reading]) -> None:
     named.filter(NOT_JUST_NOTED).update(last_webhook_at=Now())
 
 
-def mention(readings: Sequence[Reading]) -> None:
-    """Note which delivery reported on whom, events known before included."""
+def store_mentions(readings: Sequence[Reading]) -> None:
+    """Store which delivery reported on which connection, known events included."""
     rows = [
         (reading.delivery.pk, *one.columns)
         for reading in readings
@@ -170,11 +166,10 @@ def insert_events(
     """Store the events that are new, in one statement; `recovered` ones have no delivery."""
     if not rows:
         return []
-    ordered = sorted(
-        rows, key=lambda row: (row[0].pk, row[2].occurred_at)
-    )  # one lock order for all copies
-    marks = echoes.marks(
-        [Sight(home.pk, e.type, e.resource_id, e.occurred_at) for home, _, e in ordered]
+    # All copies insert in this order, so that they cannot deadlock.
+    ordered = sorted(rows, key=lambda row: (row[0].pk, row[2].occurred_at))
+    marks = echoes.build_marks(
+        [EventKey(home.pk, e.type, e.resource_id, e.occurred_at) for home, _, e in ordered]
     )
     given = [
         {
@@ -205,9 +200,10 @@ def insert_events(
     return events
 
 
-def _connections(readings: Sequence[Reading]) -> dict[tuple[str, UUID], list[Connection]]:
-    """Who has connected the tenants that these deliveries name. One organisation may be in several
-    agencies.
+def _find_connections(readings: Sequence[Reading]) -> dict[tuple[str, UUID], list[Connection]]:
+    """Return the connections of the tenants in these deliveries, by provider and tenant id.
+
+    One organisation may be connected by several agencies.
     """
     tenants = {event.tenant_id for reading in readings for event in reading.events}
     found: dict[tuple[str, UUID], list[Connection]] = defaultdict(list)
@@ -218,5 +214,5 @@ def _connections(readings: Sequence[Reading]) -> dict[tuple[str, UUID], list[Con
     return found
 
 
-def _as_text(event: ReportedEvent) -> str:
+def _describe_event(event: ReportedEvent) -> str:
     return f"{event.category} {event.type} {event.resource_id} at {event.occurred_at.isoformat()}"

@@ -1,6 +1,4 @@
-"""What the pages about deliveries show. An agency sees the deliveries that report on its clients,
-and no others.
-"""
+"""Queries of the pages about deliveries. An agency sees only those that report on its clients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +8,8 @@ from typing import Any
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
-from connections.integrations import ReportedEvent, UnparsableDelivery, registry
+from connections.events import ReportedEvent, UnparsableDelivery
+from connections.integrations import registry
 from connections.models import Connection, Delivery, Event, Mention, Refusal
 from taskjuice.workspaces.gate import Scope
 
@@ -27,8 +26,8 @@ VERDICTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One delivery as the list shows it; counts and clients are of this scope's connections only."""
+class DeliveryRow:
+    """One delivery of the list; counts and clients are of this scope's connections only."""
 
     delivery: Delivery
     events: list[Event]
@@ -48,25 +47,23 @@ class Row:
 
     @property
     def activations(self) -> int | None:
-        return _started(self.mentions)
+        return _count_started(self.mentions)
 
     @property
     def repeated(self) -> int:
-        """Events that an earlier delivery, or a catch-up read, had told already."""
+        """Return how many events an earlier delivery, or a catch-up read, had reported already."""
         return sum(mention.events - mention.fresh for mention in self.mentions)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    rows: list[Row]
+class DeliveryPage:
+    rows: list[DeliveryRow]
     older: int | None  # pass it as `before` to go on
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
-    """One delivery as this scope may see it: what would tell of others in the same delivery is left
-    out.
-    """
+class DeliveryDetail:
+    """One delivery as this scope may see it: what would reveal other tenants in it is left out."""
 
     delivery: Delivery
     events: list[Event]
@@ -82,24 +79,24 @@ class Detail:
     cut: bool
 
 
-def page(scope: Scope, *, verdict: str = "", before: int | None = None) -> Page:
-    """The newest deliveries older than id `before`."""
-    ids = _newest(scope, verdict, before)
+def get_page(scope: Scope, *, verdict: str = "", before: int | None = None) -> DeliveryPage:
+    """Return the newest deliveries older than id `before`."""
+    ids = _list_newest_ids(scope, verdict, before)
     deliveries = list(Delivery.objects.filter(pk__in=ids).defer("body").order_by("-pk"))
     shown = deliveries[:ON_A_PAGE]
     events: dict[int | None, list[Event]] = {}
-    for event in _events(scope).filter(delivery__in=shown):
+    for event in _list_events(scope).filter(delivery__in=shown):
         events.setdefault(event.delivery_id, []).append(event)
     mentions: dict[int, list[Mention]] = {}
-    for mention in _mentions(scope).filter(delivery__in=shown).select_related("workspace"):
+    for mention in _list_mentions(scope).filter(delivery__in=shown).select_related("workspace"):
         mentions.setdefault(mention.delivery_id, []).append(mention)
-    rows = [Row(one, events.get(one.pk, []), mentions.get(one.pk, [])) for one in shown]
-    return Page(rows, shown[-1].pk if len(deliveries) > ON_A_PAGE else None)
+    rows = [DeliveryRow(one, events.get(one.pk, []), mentions.get(one.pk, [])) for one in shown]
+    return DeliveryPage(rows, shown[-1].pk if len(deliveries) > ON_A_PAGE else None)
 
 
-def _newest(scope: Scope, verdict: str, before: int | None) -> list[int]:
-    """The ids of a page and one more, each half by its own index."""
-    told, checks = _mentions(scope), Delivery.objects.filter(verdict=CHECK)
+def _list_newest_ids(scope: Scope, verdict: str, before: int | None) -> list[int]:
+    """Return the ids of a page and one more, each half by its own index."""
+    told, checks = _list_mentions(scope), Delivery.objects.filter(verdict=CHECK)
     if before is not None:
         told, checks = told.filter(delivery__lt=before), checks.filter(pk__lt=before)
     if verdict:
@@ -111,24 +108,26 @@ def _newest(scope: Scope, verdict: str, before: int | None) -> list[int]:
     return sorted(found, reverse=True)[: ON_A_PAGE + 1]
 
 
-def visible(scope: Scope) -> QuerySet[Delivery]:
-    """Deliveries that report on this scope; the agency also sees Xero's checks, which name nobody."""
-    ours = Exists(_mentions(scope).filter(delivery=OuterRef("pk")))
+def list_visible(scope: Scope) -> QuerySet[Delivery]:
+    """List deliveries that report on this scope; the agency also sees Xero's checks, which name no
+    one.
+    """
+    ours = Exists(_list_mentions(scope).filter(delivery=OuterRef("pk")))
     checks = Q() if scope.workspace else Q(verdict=CHECK)
     return Delivery.objects.filter(Q(ours) | checks if checks else Q(ours))
 
 
-def detail(scope: Scope, pk: int) -> Detail | None:
-    delivery = visible(scope).filter(pk=pk).first()
+def get_detail(scope: Scope, pk: int) -> DeliveryDetail | None:
+    delivery = list_visible(scope).filter(pk=pk).first()
     if delivery is None:
         return None
     body = bytes(delivery.body)
     shared = _is_shared(scope, delivery)
-    return Detail(
+    return DeliveryDetail(
         delivery=delivery,
-        events=list(_events(scope).filter(delivery=delivery)),
-        repeats=_repeats(scope, delivery),
-        activations=_started(list(_mentions(scope).filter(delivery=delivery))),
+        events=list(_list_events(scope).filter(delivery=delivery)),
+        repeats=_list_repeats(scope, delivery),
+        activations=_count_started(list(_list_mentions(scope).filter(delivery=delivery))),
         reason="" if shared else delivery.reason,
         size=None if shared else len(body),
         took=delivery.processed_at - delivery.received_at if delivery.processed_at else None,
@@ -138,15 +137,16 @@ def detail(scope: Scope, pk: int) -> Detail | None:
     )
 
 
-def _repeats(scope: Scope, delivery: Delivery) -> list[Event]:
-    """The events of a delivery that were known when it came."""
+def _list_repeats(scope: Scope, delivery: Delivery) -> list[Event]:
+    """List the events of a delivery that were known when it came."""
     if not any(
-        mention.events > mention.fresh for mention in _mentions(scope).filter(delivery=delivery)
+        mention.events > mention.fresh
+        for mention in _list_mentions(scope).filter(delivery=delivery)
     ):
         return []
     read = registry.webhooks[delivery.provider].parse(bytes(delivery.body))
     told = [event for event in read if isinstance(event, ReportedEvent)]
-    stored = _events(scope).filter(resource_id__in={event.resource_id for event in told})
+    stored = _list_events(scope).filter(resource_id__in={event.resource_id for event in told})
     named = {(e.tenant_id, e.category, e.resource_id, e.type, e.occurred_at) for e in told}
     return [
         event
@@ -163,21 +163,21 @@ def _repeats(scope: Scope, delivery: Delivery) -> list[Event]:
     ]
 
 
-def events_to_replay(scope: Scope, delivery: Delivery) -> list[Event]:
-    return list(_events(scope).filter(delivery=delivery))
+def list_events_to_replay(scope: Scope, delivery: Delivery) -> list[Event]:
+    return list(_list_events(scope).filter(delivery=delivery))
 
 
-def window(scope: Scope, since: datetime, until: datetime) -> QuerySet[Event]:
-    """What was reported in this time, or found by reading, oldest first."""
+def list_events_between(scope: Scope, since: datetime, until: datetime) -> QuerySet[Event]:
+    """List what was reported in this period, or found by reading, oldest first."""
     return (
-        _events(scope)
+        _list_events(scope)
         .filter(received_at__gte=since, received_at__lt=until)
         .order_by("received_at", "pk")
     )
 
 
-def verdicts_lately() -> list[tuple[str, int]]:
-    """Deliveries of the last 24 hours by verdict, of the whole app, the most frequent first."""
+def count_recent_verdicts() -> list[tuple[str, int]]:
+    """Count the whole app's deliveries of the last 24 hours by verdict, the most frequent first."""
     lately = Delivery.objects.filter(received_at__gt=Now() - timedelta(hours=24))
     counted = (
         lately.values_list("verdict").annotate(number=Count("pk")).order_by("-number", "verdict")
@@ -185,9 +185,10 @@ def verdicts_lately() -> list[tuple[str, int]]:
     return list(counted)
 
 
-def recovered_lately(scope: Scope) -> dict[str, Any]:
-    """`number` of changes of the last 7 days that no webhook told of but reading found, and the
-    latest's `at`.
+def count_recent_recoveries(scope: Scope) -> dict[str, Any]:
+    """Count the changes of the last 7 days that reading found and no webhook reported.
+
+    Returns their `number` and the latest's `at`.
     """
     found = Event.objects.filter(
         recovered=True, received_at__gt=Now() - timedelta(days=7), workspace__in=scope.workspaces
@@ -195,15 +196,15 @@ def recovered_lately(scope: Scope) -> dict[str, Any]:
     return found.aggregate(number=Count("pk"), at=Max("received_at"))
 
 
-def refused_lately() -> int:
-    """Requests with a wrong signature in the last 24 hours, of the whole app."""
+def count_recent_refusals() -> int:
+    """Count the whole app's requests with a wrong signature in the last 24 hours."""
     counted: dict[str, Any] = Refusal.objects.filter(
         minute__gt=Now() - timedelta(hours=24)
     ).aggregate(n=Sum("count"))
     return counted["n"] or 0
 
 
-def _events(scope: Scope) -> QuerySet[Event]:
+def _list_events(scope: Scope) -> QuerySet[Event]:
     return (
         Event.objects.filter(workspace__in=scope.workspaces)
         .select_related("workspace", "connection")
@@ -211,24 +212,24 @@ def _events(scope: Scope) -> QuerySet[Event]:
     )
 
 
-def _mentions(scope: Scope) -> QuerySet[Mention]:
-    """By the index of the agency or of the workspace."""
+def _list_mentions(scope: Scope) -> QuerySet[Mention]:
+    """List the mentions of the scope, by the index of the agency or of the workspace."""
     if scope.workspace is not None:
         return Mention.objects.filter(workspace=scope.workspace)
     return Mention.objects.filter(agency=scope.agency)
 
 
-def _started(mentions: Sequence[Mention]) -> int | None:
-    """Activations of these shares of a delivery; None where one of them was never counted."""
+def _count_started(mentions: Sequence[Mention]) -> int | None:
+    """Sum up the activations of these shares; None where one of them was never counted."""
     counts = [mention.activations for mention in mentions]
     return None if None in counts else sum(count or 0 for count in counts)
 
 
 def _is_shared(scope: Scope, delivery: Delivery) -> bool:
-    """Whether its body names anything but what this scope sees: told by the body, which no deletion
-    changes.
+    """Return whether the body names anything that this scope does not see.
 
-    Rows of others go with their client; what their organisation was called in the body stays.
+    The body decides, because no deletion changes it: rows of other tenants go with their client,
+    while the name of their organisation stays in the body.
     """
     if delivery.verdict == CHECK:
         return False
@@ -239,7 +240,7 @@ def _is_shared(scope: Scope, delivery: Delivery) -> bool:
         return True
     visible = set(
         Connection.objects.filter(
-            pk__in=_mentions(scope).filter(delivery=delivery).values("connection")
+            pk__in=_list_mentions(scope).filter(delivery=delivery).values("connection")
         ).values_list("tenant_id", flat=True)
     )
     return any(

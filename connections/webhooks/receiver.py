@@ -1,4 +1,4 @@
-"""Taking a delivery in: durable before the provider hears 200. Nothing is parsed here."""
+"""The receiver of deliveries: stored before the provider gets its 200. Nothing is parsed here."""
 
 import hashlib
 import threading
@@ -59,25 +59,27 @@ DO UPDATE SET count = connections_refusal.count + excluded.count, last_at = excl
 """
 
 
-class Arrived(NamedTuple):
-    """A delivery, correctly signed. `began`: time.perf_counter() when it arrived."""
+class ReceivedDelivery(NamedTuple):
+    """A correctly signed delivery. `began`: time.perf_counter() when it arrived."""
 
     provider: str
     body: bytes
     began: float | None
 
 
-def store(provider: str, body: bytes, *, began: float | None = None) -> None:
-    """Keep a correctly signed delivery and wake the fan-out; those that come meanwhile are kept
-    together.
+def store_delivery(provider: str, body: bytes, *, began: float | None = None) -> None:
+    """Store a correctly signed delivery and wake the fan-out.
 
-    How long it took goes into the same statement, so that knowing it costs no second write.
+    Deliveries that arrive at the same time are stored together. The time that an answer took goes
+    into the same statement, so that knowing it costs no second write.
     """
-    deliveries.add(Arrived(provider, body, began))
+    deliveries.add(ReceivedDelivery(provider, body, began))
 
 
-def _insert(arrived: Sequence[Arrived]) -> None:
-    """Store them, again while the database is away: what is stored twice has its effect once."""
+def _insert(arrived: Sequence[ReceivedDelivery]) -> None:
+    """Insert the deliveries, again while the database is away: a duplicate has its effect only
+    once.
+    """
     ends = time.monotonic() + WRITE_SECONDS
     with limits.set_deadline(WRITE_SECONDS):
         while True:
@@ -92,13 +94,13 @@ def _insert(arrived: Sequence[Arrived]) -> None:
                 return
 
 
-def _insert_once(arrived: Sequence[Arrived]) -> None:
+def _insert_once(arrived: Sequence[ReceivedDelivery]) -> None:
     crash_point("receiver.before_write")
     now = time.perf_counter()
     values: dict[str, str | list[str] | list[bytes] | list[float | None]] = {
         "flag": FAN_OUT,
         "cluster": Conf.CLUSTER_NAME,
-        "package": _package(),
+        "package": _build_wake_message(),
         "providers": [one.provider for one in arrived],
         "bodies": [one.body for one in arrived],
         "digests": [hashlib.sha256(one.body).digest() for one in arrived],
@@ -122,11 +124,10 @@ def _insert_once(arrived: Sequence[Arrived]) -> None:
 
 @contextmanager
 def _preparing(session: Any) -> Iterator[None]:
-    """Let statements be prepared, which Django forbids on its connections: with its own cursors
-    they never are.
+    """Allow prepared statements, which Django disables on its connections.
 
-    Behind a pooler (PgBouncer in transaction mode) nothing is prepared: the next statement may meet
-    another session.
+    Behind a pooler (PgBouncer in transaction mode) nothing is prepared: the next statement may run
+    in another session.
     """
     session.prepare_threshold = 0 if session.is_direct else None
     try:
@@ -139,10 +140,10 @@ deliveries = GroupCommit(_insert, seconds=WAIT_SECONDS, most=MOST_WAITING)
 
 
 class Refusals:
-    """Counts refused requests; writes a few times a second per process at most, so that a flood
-    costs no database.
+    """A counter of refused requests that writes a few times a second per process at most.
 
-    What is not written at once goes with the next write.
+    A flood of requests does not burden the database. Counts that are not written at once go with
+    the next write.
     """
 
     WRITES_A_SECOND = 10
@@ -170,8 +171,8 @@ refusals = Refusals()
 _packages: dict[str, str] = {}
 
 
-def _package() -> str:
-    """The wake-up message, signed once per process: it is the same for every delivery."""
+def _build_wake_message() -> str:
+    """Return the wake-up message, signed once per process: it is the same for every delivery."""
     if FAN_OUT_TASK not in _packages:
         _packages[FAN_OUT_TASK] = sign_message(FAN_OUT_TASK)
     return _packages[FAN_OUT_TASK]

@@ -1,4 +1,4 @@
-"""Pages of deliveries: did Xero send it, what did it say, what came of it."""
+"""Pages of deliveries: what Xero sent and what resulted from it."""
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections.forms import DeliveryFilterForm, WindowForm
+from connections.forms import DeliveryFilterForm, ReplayWindowForm
 from connections.integrations import registry
 from connections.models import Connection
 from connections.providers import providers
@@ -24,7 +24,7 @@ def delivery_list(request: HttpRequest, agency: str, workspace: str | None = Non
     form.is_valid()
     verdict = form.cleaned_data.get("verdict", "")
     context = {
-        "page": queries.page(scope, verdict=verdict, before=form.cleaned_data.get("before")),
+        "page": queries.get_page(scope, verdict=verdict, before=form.cleaned_data.get("before")),
         "verdict": verdict,
         "verdicts": queries.VERDICTS,
         "newest": "before" not in request.GET,
@@ -32,9 +32,9 @@ def delivery_list(request: HttpRequest, agency: str, workspace: str | None = Non
     partial = request.headers.get("HX-Request") and request.headers.get("HX-Target") == "deliveries"
     if not partial:
         context |= {
-            "refused": queries.refused_lately(),
-            "health": webhook_health.concerning(scope),
-            "recovered": queries.recovered_lately(scope),
+            "refused": queries.count_recent_refusals(),
+            "health": webhook_health.get_scope_health(scope),
+            "recovered": queries.count_recent_recoveries(scope),
             "gaps": registry.webhooks["xero"].gaps(),
         }
     return render(request, "deliveries/_table.html" if partial else "deliveries/list.html", context)
@@ -45,7 +45,7 @@ def delivery_detail(
     request: HttpRequest, agency: str, delivery: int, workspace: str | None = None
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = queries.detail(scope, delivery)
+    found = queries.get_detail(scope, delivery)
     if found is None:
         raise Http404("No such delivery.")
     return render(request, "deliveries/detail.html", {"detail": found, "delivery": found.delivery})
@@ -56,12 +56,12 @@ def delivery_replay(
     request: HttpRequest, agency: str, delivery: int, workspace: str | None = None
 ) -> HttpResponse:
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    found = queries.visible(scope).filter(pk=delivery).first()
+    found = queries.list_visible(scope).filter(pk=delivery).first()
     if found is None:
         raise Http404("No such delivery.")
-    events, subject = queries.events_to_replay(scope, found), f"delivery {found.pk}"
-    started = fan_out.replay(events, scope=scope, subject=subject, failed=found)
-    _tell_started(request, started)
+    events, subject = queries.list_events_to_replay(scope, found), f"delivery {found.pk}"
+    started = fan_out.replay_events(events, scope=scope, subject=subject, failed=found)
+    _report_started(request, started)
     return redirect(f"{scope.path}deliveries/{found.pk}/")
 
 
@@ -69,15 +69,15 @@ def delivery_replay(
 def delivery_replay_window(
     request: HttpRequest, agency: str, workspace: str | None = None
 ) -> HttpResponse:
-    """Replay all that was reported in a time. Looking shows how much that is; only a POST starts
-    something.
+    """Replay all that was reported in a period. A GET counts the events; only a POST starts
+    anything.
     """
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
-    form = WindowForm(request.POST if request.method == "POST" else request.GET or None)
+    form = ReplayWindowForm(request.POST if request.method == "POST" else request.GET or None)
     count = None
     if form.is_valid():
         since, until = form.cleaned_data["since"], form.cleaned_data["until"]
-        events = queries.window(scope, since, until)
+        events = queries.list_events_between(scope, since, until)
         count = events.count()
         if count > MOST_REPLAYED:
             form.add_error(
@@ -85,7 +85,9 @@ def delivery_replay_window(
             )
         elif request.method == "POST":
             subject = f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M %Z}"
-            _tell_started(request, fan_out.replay(list(events), scope=scope, subject=subject))
+            _report_started(
+                request, fan_out.replay_events(list(events), scope=scope, subject=subject)
+            )
             return redirect(f"{scope.path}deliveries/")
     context = {"form": form, "count": None if form.errors else count}
     return render(request, "deliveries/window.html", context, status=422 if form.errors else 200)
@@ -95,7 +97,7 @@ def delivery_replay_window(
 def delivery_catch_up(
     request: HttpRequest, agency: str, workspace: str | None = None
 ) -> HttpResponse:
-    """Read anew what changed in the last 24 hours and was not told."""
+    """Read again what changed in the last 24 hours and was not reported."""
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     ids = list(
         Connection.objects.filter(workspace__in=scope.workspaces).values_list("pk", flat=True)
@@ -114,7 +116,7 @@ def delivery_catch_up(
     return redirect(f"{scope.path}deliveries/")
 
 
-def _tell_started(request: HttpRequest, started: int) -> None:
+def _report_started(request: HttpRequest, started: int) -> None:
     if started:
         messages.success(request, f"Started {started} activation{'s' if started > 1 else ''}.")
     else:

@@ -1,57 +1,54 @@
-"""Who may hold a write back before it is entered in the journal: the limits of its step, a person's
-approval.
+"""Admission of writes: a gatekeeper may hold one back for its step's limits or a person's approval.
 
-The journal asks with the drafts, outside any transaction; effects that know no journal are asked
-for by the engine.
+The journal asks with the drafts, outside any transaction; the engine asks for effects that are not
+journaled.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from connections.integrations import Call, Outcome
-from connections.writes.writers import Draft, Twin
+from connections.integrations import ActionContext, Outcome
+from connections.writes.writers import Twin, WriteDraft
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """A write that is about to happen. `amount` None: it has none, or none that is known
-    beforehand.
-    """
+class WriteRequest:
+    """A write that is about to happen. `amount` None: there is none, or it is not known yet."""
 
-    call: Call
+    call: ActionContext
     subject: str
     amount: Decimal | None = None
     currency: str = ""
     twin: Twin | None = None
 
     @classmethod
-    def of(cls, call: Call, draft: Draft) -> "Request":
+    def of(cls, call: ActionContext, draft: WriteDraft) -> "WriteRequest":
         return cls(call, draft.subject, draft.amount, draft.currency, draft.twin)
 
 
 @dataclass(frozen=True, slots=True)
 class Gatekeeper:
-    """Whoever limits writes.
+    """A source of limits on writes.
 
-    `judge` answers each request with None, or with the outcome that stands in the write's place.
-    `give_back` is told of the admitted calls that wrote nothing after all.
+    `judge` answers each request with None, or with the outcome that takes the write's place.
+    `give_back` receives the admitted calls that wrote nothing after all.
     """
 
-    judge: Callable[[Sequence[Request]], list[Outcome | None]]
-    give_back: Callable[[Sequence[Call]], None]
+    judge: Callable[[Sequence[WriteRequest]], list[Outcome | None]]
+    give_back: Callable[[Sequence[ActionContext]], None]
 
 
 _gatekeepers: list[Gatekeeper] = []
 
 
-def add(gatekeeper: Gatekeeper) -> None:
-    """Have this gatekeeper asked before each guarded write."""
+def add_gatekeeper(gatekeeper: Gatekeeper) -> None:
+    """Have this gatekeeper judge each guarded write."""
     _gatekeepers.append(gatekeeper)
 
 
-def ask(requests: Sequence[Request]) -> list[Outcome | None]:
-    """One answer per request; those whose step is held to nothing pass."""
+def judge_requests(requests: Sequence[WriteRequest]) -> list[Outcome | None]:
+    """Return one answer per request; requests of steps without a guard pass."""
     answers: list[Outcome | None] = [None] * len(requests)
     for gatekeeper in _gatekeepers:
         numbers = [
@@ -64,7 +61,7 @@ def ask(requests: Sequence[Request]) -> list[Outcome | None]:
     return answers
 
 
-def give_back(calls: Sequence[Call]) -> None:
-    """Say that nothing was written for these calls, though they were admitted."""
+def give_back(calls: Sequence[ActionContext]) -> None:
+    """Report to the gatekeepers that nothing was written for these admitted calls."""
     for gatekeeper in _gatekeepers:
         gatekeeper.give_back(calls)

@@ -1,14 +1,14 @@
-"""Echoes: events that a step's own write caused, so that workflows do not set each other off for
-ever.
+"""Echoes: events that a step's own write caused. They keep workflows from starting each other
+forever.
 
-The provider tells of our own writes too. Such an event is known by what it says: it changed the
-record of a write at the very moment that the answer to this write named (`Call.changed_at`). What a
-person changes a second later says another moment. Nothing is known by a window of time, except
-where the answer was lost and a look-up found the record: then what changed while the request was
-under way is taken for it.
+The provider reports our own writes too. Such an event is recognised by what it says: it changed the
+record of a write at the very moment that the answer to this write named (`Call.changed_at`). A
+person's change a second later has another moment. No window of time is used, except where the
+answer was lost and a look-up found the record: then a change while the request was under way counts
+as its echo.
 
-While an answer is still awaited nobody can tell. The event is stored as undecided and starts
-nothing until the write is settled, or PATIENCE is over; then it is taken for a person's.
+While an answer is still awaited nothing can be said. The event is stored as undecided and starts
+nothing until the write is settled, or PATIENCE is over; then it counts as a person's.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -58,8 +58,8 @@ SELECT DISTINCT ON (new.place) new.place, k.activation_id, k.is_open
 """
 
 
-class Sight(NamedTuple):
-    """What of an event tells whether it is an echo."""
+class EventKey(NamedTuple):
+    """The fields of an event that tell whether it is an echo."""
 
     connection_id: int
     type: str
@@ -69,9 +69,7 @@ class Sight(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """`activation_id`: of the step whose write caused the event, or may have (`is_open`: its answer
-    is awaited).
-    """
+    """The activation whose step's write caused an event, or may have (`is_open`: no answer yet)."""
 
     activation_id: int
     is_open: bool
@@ -81,20 +79,20 @@ Chains = Callable[[Collection[int]], Mapping[int, Sequence[int]]]
 _chains: list[Chains] = []
 
 
-def tell_chains(chains: Chains) -> None:
-    """`chains` returns, by activation, the workflows that led to what it causes: its own and those
+def add_chain_source(chains: Chains) -> None:
+    """Add a source of the workflows that led to what an activation causes, its own and those
     before.
     """
     _chains.append(chains)
 
 
-def chains_of(activation_ids: Collection[int]) -> dict[int, list[int]]:
+def get_chains(activation_ids: Collection[int]) -> dict[int, list[int]]:
     ids = set(activation_ids)
     return {pk: list(chain) for tell in _chains for pk, chain in tell(ids).items()} if ids else {}
 
 
-def find(sights: Sequence[Sight]) -> dict[int, Echo]:
-    """Those that are echoes, or may be, by their place in the list."""
+def find_echoes(sights: Sequence[EventKey]) -> dict[int, Echo]:
+    """Return those events that are echoes, or may be, by their index in `sights`."""
     if not sights:
         return {}
     given = [sight._asdict() | {"place": place} for place, sight in enumerate(sights)]
@@ -106,14 +104,14 @@ def find(sights: Sequence[Sight]) -> dict[int, Echo]:
         }
 
 
-def marks(sights: Sequence[Sight]) -> list[dict[str, Any]]:
-    """The columns of an event that say whether it is an echo, for each of these."""
-    echoes = find(sights)
-    chains = chains_of([echo.activation_id for echo in echoes.values()])
-    return [_mark(echoes.get(place), chains) for place in range(len(sights))]
+def build_marks(sights: Sequence[EventKey]) -> list[dict[str, Any]]:
+    """Return the columns that say whether an event is an echo, one mapping per event."""
+    echoes = find_echoes(sights)
+    chains = get_chains([echo.activation_id for echo in echoes.values()])
+    return [_build_mark(echoes.get(place), chains) for place in range(len(sights))]
 
 
-def _mark(echo: Echo | None, chains: Mapping[int, Sequence[int]]) -> dict[str, Any]:
+def _build_mark(echo: Echo | None, chains: Mapping[int, Sequence[int]]) -> dict[str, Any]:
     return {
         "ours": echo is not None and not echo.is_open,
         "undecided": echo is not None and echo.is_open,
@@ -121,8 +119,8 @@ def _mark(echo: Echo | None, chains: Mapping[int, Sequence[int]]) -> dict[str, A
     }
 
 
-def origins(connection_id: int, resource_ids: Collection[UUID]) -> dict[UUID, list[int]]:
-    """The workflows that led to these records being there: of those that a step made."""
+def find_origins(connection_id: int, resource_ids: Collection[UUID]) -> dict[UUID, list[int]]:
+    """Return the workflows that led to these records, by record id, where a step made them."""
     made = Call.objects.filter(
         connection=connection_id,
         record_id__in=resource_ids,
@@ -131,20 +129,22 @@ def origins(connection_id: int, resource_ids: Collection[UUID]) -> dict[UUID, li
     )
     pairs = made.order_by("created_at").values_list("record_id", "activation_id")
     authors = {record: pk for record, pk in pairs if record is not None and pk is not None}
-    chains = chains_of(list(authors.values()))
+    chains = get_chains(list(authors.values()))
     return {record: chains.get(pk, []) for record, pk in authors.items()}
 
 
-def undecided() -> "QuerySet[Event]":
-    """Events that wait for an answer, oldest first, to be locked and decided."""
+def lock_undecided() -> "QuerySet[Event]":
+    """Lock events that wait for an answer, oldest first."""
     rows: QuerySet[Event] = Event.objects.select_for_update(of=("self",), skip_locked=True)
     return rows.filter(undecided=True).select_related("connection").order_by("pk")
 
 
-def decide(events: Sequence[Event]) -> list[Event]:
-    """Those of the undecided that are decided now; they are stored, and to be announced."""
-    sights = [Sight(e.connection_id, e.type, e.resource_id, e.occurred_at) for e in events]
-    found = marks(sights)
+def decide_events(events: Sequence[Event]) -> list[Event]:
+    """Decide and store those undecided events that can be decided now; return them, to be
+    announced.
+    """
+    sights = [EventKey(e.connection_id, e.type, e.resource_id, e.occurred_at) for e in events]
+    found = build_marks(sights)
     ids = [event.pk for event in events]
     late = set(
         Event.objects.filter(pk__in=ids, received_at__lt=Now() - PATIENCE).values_list(

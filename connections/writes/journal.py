@@ -21,71 +21,75 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
-from django.db.models.functions import Now
+from django.db.models import Q
 
 from connections import errors
-from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown, outcome_of
-from connections.models import LIVE_CALLS, OPEN_CALLS, Call, CallState, Connection, Sending
-from connections.writes import admission, reconciliation, resend_checks, sending, settling
-from connections.writes.sending import UNSETTLED
-from connections.writes.writers import WRITERS, Draft, Writer
+from connections.integrations import (
+    ActionContext,
+    Data,
+    Done,
+    Failed,
+    Outcome,
+    TryLater,
+    Unknown,
+    convert_error,
+)
+from connections.models import LIVE_CALLS, Call, CallState, Connection, Sending
+from connections.writes import admission, reconciliation, sending, settling
+from connections.writes.orphans import ALIVE_SECONDS
+from connections.writes.results import UNSETTLED
+from connections.writes.writers import WRITERS, WriteDraft, Writer
 from taskjuice.crash import crash_point
-from taskjuice.queue import clock, wake
-from taskjuice.workspaces.models import User
+from taskjuice.queue import clock
 
 STALE_SECONDS = (
     60  # a process that was held up for so long between intent and sending does not send
 )
-ALIVE_SECONDS = 40  # longer than a request that sends lives
-CHECK_SECONDS = 30  # between two looks at the same sending
-ORPHANED_SECONDS = 300  # a step's call that its lane did not come back to
-TURN_SECONDS = 20.0  # of the task that looks, which may take 120
-MOST = 200  # sendings of one such turn
 SECOND_CLICK_SECONDS = 8.0  # how long a form sent twice waits for what its first sending brings
 BUSY = "Another change of this document is under way."
-SETTLE, SETTLE_TASK = "settle-calls", "connections.tasks.settle_calls"
 
 
-def write(writer: Writer, calls: Sequence[ActionCall], rows: Sequence[Data]) -> list[Outcome]:
-    """Make these records, each exactly once; an outcome per row. All calls are of one connection.
+def write(writer: Writer, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
+    """Make these records, each exactly once, and return an outcome per row.
 
-    A step or form that wrote before gets that outcome again. Call it outside transactions.
+    All calls are of one connection. A step or form that wrote before gets that outcome again. Call
+    it outside transactions.
     """
     connection = calls[0].connection
     assert connection is not None  # a lane or a page has one
     waiting: dict[UUID, Outcome] = {}
-    calls = [_named(call) for call in calls]
-    before = _latest(calls)
+    calls = [_add_key(call) for call in calls]
+    before = _find_latest(calls)
     ours = {index: call for index, call in before.items() if call.state in LIVE_CALLS}
-    waiting |= settling.settle(
+    waiting |= settling.settle_calls(
         writer, connection, [call for call in ours.values() if _is_ours_to_settle(call)]
     )
     fresh = [index for index in range(len(calls)) if index not in ours]
-    outcomes, later = _begin(writer, connection, calls, rows, fresh)
+    outcomes, later = _start_new(writer, connection, calls, rows, fresh)
     waiting |= later
-    for index, call in _latest(calls).items():
+    for index, call in _find_latest(calls).items():
         if index not in outcomes:
-            outcomes[index] = _outcome(call if call.pk in waiting else _awaited(call), waiting)
+            outcomes[index] = _build_outcome(
+                call if call.pk in waiting else _await_answer(call), waiting
+            )
     return [outcomes.get(index) or Failed("busy", BUSY) for index in range(len(calls))]
 
 
-def of_form(connection: Connection, form_key: UUID) -> Call | None:
-    """The newest call of a page's form."""
+def find_form_call(connection: Connection, form_key: UUID) -> Call | None:
+    """Return the newest call of a page's form."""
     return (
         Call.objects.filter(connection=connection, form_key=form_key).order_by("created_at").last()
     )
 
 
-def _named(call: ActionCall) -> ActionCall:
-    """With a key of its own where it belongs neither to a form nor to a step."""
+def _add_key(call: ActionContext) -> ActionContext:
+    """Return the context with a key of its own if it belongs neither to a form nor to a step."""
     lone = call.form_key is None and call.activation_id is None
     return replace(call, form_key=uuid4()) if lone else call
 
 
-def _latest(calls: Sequence[ActionCall]) -> dict[int, Call]:
-    """The newest journaled call of each, by its place in `calls`."""
+def _find_latest(calls: Sequence[ActionContext]) -> dict[int, Call]:
+    """Return the newest journaled call of each context, by its index in `calls`."""
     steps = {
         (c.activation_id, c.step, c.element): n for n, c in enumerate(calls) if c.form_key is None
     }
@@ -105,82 +109,87 @@ def _latest(calls: Sequence[ActionCall]) -> dict[int, Call]:
 
 
 def _is_ours_to_settle(call: Call) -> bool:
-    """Calls of steps belong to whoever holds the lane; those of forms to the request that sent
-    them, for a while.
+    """Return whether this process may settle the call.
+
+    Calls of steps belong to the process that holds the lane; those of forms to the request that
+    sent them, for a while.
     """
     if call.state not in UNSETTLED:
         return False
     return call.form_key is None or clock.now() - call.created_at > timedelta(seconds=ALIVE_SECONDS)
 
 
-def _begin(
+def _start_new(
     writer: Writer,
     connection: Connection,
-    calls: Sequence[ActionCall],
+    calls: Sequence[ActionContext],
     rows: Sequence[Data],
     fresh: Sequence[int],
 ) -> tuple[dict[int, Outcome], dict[UUID, Outcome]]:
-    """Draft, intend and send the new ones: outcomes of those that are not sent, and of calls that
-    still wait.
+    """Draft, store and send new writes.
+
+    Returns the outcomes of those that are not sent, by index, and of those that still wait, by
+    call.
     """
     outcomes: dict[int, Outcome] = {}
     if not fresh:
         return outcomes, {}
     if reconciliation.is_open():
-        return {index: reconciliation.held(calls[index]) for index in fresh}, {}
+        return {index: reconciliation.hold_write(calls[index]) for index in fresh}, {}
     try:
         drafts = writer.drafts(
             [calls[i] for i in fresh], [rows[i] for i in fresh], [uuid4() for _ in fresh]
         )
     except errors.ProviderError as error:
-        return dict.fromkeys(fresh, outcome_of(error)), {}
-    accepted: dict[int, Draft] = {}
+        return dict.fromkeys(fresh, convert_error(error)), {}
+    accepted: dict[int, WriteDraft] = {}
     for index, draft in zip(fresh, drafts, strict=True):
-        if isinstance(draft, Draft):
+        if isinstance(draft, WriteDraft):
             accepted[index] = draft
         else:
             outcomes[index] = draft
-    outcomes |= _held_back(calls, accepted)
+    outcomes |= _ask_admission(calls, accepted)
     accepted = {index: draft for index, draft in accepted.items() if index not in outcomes}
-    doubts = reconciliation.doubtful(calls[index] for index in accepted)
+    doubts = reconciliation.find_doubtful(calls[index] for index in accepted)
     doubtful = {
         index: draft for index, draft in accepted.items() if calls[index].activation_id in doubts
     }
-    made = _doubt(writer, connection, calls, doubtful, doubts) if doubtful else []
+    made = _store_doubtful(writer, connection, calls, doubtful, doubts) if doubtful else []
     intended = time.monotonic()
     sure = {index: draft for index, draft in accepted.items() if index not in doubtful}
-    made += _intend(writer, connection, calls, sure)
+    made += _store_intents(writer, connection, calls, sure)
     crash_point("journal.after_intent")
     waiting: dict[UUID, Outcome] = {}
-    for request, its_calls in sending.by_sending(call for call in made if call.state in UNSETTLED):
-        if (
-            time.monotonic() - intended > STALE_SECONDS
-        ):  # held up: somebody else may have taken over by now
-            waiting |= sending.nothing_sent(
+    for request, its_calls in sending.group_by_sending(
+        call for call in made if call.state in UNSETTLED
+    ):
+        # Held up for so long, another process may have taken over.
+        if time.monotonic() - intended > STALE_SECONDS:
+            waiting |= sending.handle_nothing_sent(
                 request, its_calls, errors.RetryLater("Held up before it was sent.")
             )
         else:
-            waiting |= sending.dispatch(writer, request, its_calls)
+            waiting |= sending.send_calls(writer, request, its_calls)
     entered = {call.pk for call in made}
     kept_out = (index for index, draft in accepted.items() if draft.id not in entered)
-    busy = TryLater(BUSY, at=sending.soon(5), counts=False)
+    busy = TryLater(BUSY, at=sending.from_now(5), counts=False)
     outcomes |= {index: busy for index in kept_out if calls[index].form_key is None}
     return outcomes, waiting
 
 
-def _held_back(calls: Sequence[ActionCall], drafts: Mapping[int, Draft]) -> dict[int, Outcome]:
-    answers = admission.ask(
-        [admission.Request.of(calls[index], draft) for index, draft in drafts.items()]
+def _ask_admission(
+    calls: Sequence[ActionContext], drafts: Mapping[int, WriteDraft]
+) -> dict[int, Outcome]:
+    answers = admission.judge_requests(
+        [admission.WriteRequest.of(calls[index], draft) for index, draft in drafts.items()]
     )
     return {
         index: answer for index, answer in zip(drafts, answers, strict=True) if answer is not None
     }
 
 
-def _awaited(call: Call) -> Call:
-    """A form sent twice: the request that came first is sending right now, so its answer is this
-    one's too.
-    """
+def _await_answer(call: Call) -> Call:
+    """Wait for the request that is sending the same form right now, and return its call."""
     until = time.monotonic() + SECOND_CLICK_SECONDS
     while call.form_key and _is_on_its_way(call) and time.monotonic() < until:
         time.sleep(0.1)
@@ -189,51 +198,51 @@ def _awaited(call: Call) -> Call:
 
 
 def _is_on_its_way(call: Call) -> bool:
-    """Sent or about to be, and no word of how it went yet."""
+    """Return whether the call was sent, or is about to be, and its result is not known yet."""
     return call.state in UNSETTLED and not call.error and call.sending.first_sent_at is not None
 
 
-def _intend(
+def _store_intents(
     writer: Writer,
     connection: Connection,
-    calls: Sequence[ActionCall],
-    drafts: Mapping[int, Draft],
+    calls: Sequence[ActionContext],
+    drafts: Mapping[int, WriteDraft],
     *,
     sent_now: bool = True,
 ) -> list[Call]:
-    """Store the intents of a whole wave in one transaction; those that a unique key keeps out are
-    left out.
+    """Store the intents of a whole wave in one transaction, but for those that a unique key keeps
+    out.
     """
     made: list[Call] = []
     indexes = list(drafts)
     with transaction.atomic():
         for start in range(0, len(indexes), writer.most):
             chunk = indexes[start : start + writer.most]
-            request = sending.new_sending(
+            request = sending.create_sending(
                 writer, connection, path=drafts[chunk[0]].path, sent_now=sent_now
             )
-            rows = [_row(writer, request, calls[index], drafts[index]) for index in chunk]
-            made += sending.stored(writer, request, rows)
+            rows = [_build_call(writer, request, calls[index], drafts[index]) for index in chunk]
+            made += sending.store_calls(writer, request, rows)
     return made
 
 
-def _doubt(
+def _store_doubtful(
     writer: Writer,
     connection: Connection,
-    calls: Sequence[ActionCall],
-    drafts: Mapping[int, Draft],
+    calls: Sequence[ActionContext],
+    drafts: Mapping[int, WriteDraft],
     doubts: Mapping[int, str],
 ) -> list[Call]:
-    """Store the intents and let a person decide: these may have been carried out before a restore."""
+    """Store intents for a person to decide: they may have been carried out before a restore."""
     with transaction.atomic():
-        made = _intend(writer, connection, calls, drafts, sent_now=False)
+        made = _store_intents(writer, connection, calls, drafts, sent_now=False)
         for call in made:
             call.state, call.error = CallState.UNKNOWN, doubts[call.activation_id or 0]
         Call.objects.bulk_update(made, ["state", "error"])
     return made
 
 
-def _row(writer: Writer, request: Sending, call: ActionCall, draft: Draft) -> Call:
+def _build_call(writer: Writer, request: Sending, call: ActionContext, draft: WriteDraft) -> Call:
     connection = request.connection
     return Call(
         id=draft.id,
@@ -254,21 +263,21 @@ def _row(writer: Writer, request: Sending, call: ActionCall, draft: Draft) -> Ca
     )
 
 
-def _outcome(call: Call, waiting: Mapping[UUID, Outcome]) -> Outcome:
-    """What a journaled call means for the step or page that asks for it."""
+def _build_outcome(call: Call, waiting: Mapping[UUID, Outcome]) -> Outcome:
+    """Return the outcome of a journaled call for its step or page."""
     match call.state:
         case CallState.CONFIRMED:
             return Done(call.answer or {}, subject=call.record_name)
         case CallState.UNKNOWN:
             return Unknown(call.error)
         case CallState.FAILED:
-            return Failed(_why_failed(call), call.error, status=call.sending.status)
+            return Failed(_find_failure_code(call), call.error, status=call.sending.status)
         case CallState.INTENDED | CallState.SENT:
             return waiting.get(call.pk) or TryLater(call.error or "It is being sent.", counts=False)
     return Failed("abandoned", "It was decided not to do this.")
 
 
-def _why_failed(call: Call) -> str:
+def _find_failure_code(call: Call) -> str:
     if not call.messages:
         return errors.NotPermitted.code if call.sending.status == 403 else "not-done"
     words = WRITERS[call.action].says_it_exists if call.action in WRITERS else ()
@@ -278,87 +287,3 @@ def _why_failed(call: Call) -> str:
 
 # -- calls that nobody came back to
 # -----------------------------------------------------------------------------
-
-
-def wake_orphans() -> None:
-    """The sweep: calls whose process died, or that wait for an answer and have no lane that will
-    ask.
-    """
-    if _left_behind().exists():
-        wake.wake_once(SETTLE, SETTLE_TASK)
-
-
-def settle_orphans() -> int:
-    """Find out what became of them; how many were looked up. Any number of copies may run at once.
-
-    The flag stays up meanwhile, so that a provider that answers slowly keeps one worker busy and
-    not all.
-    """
-    total = 0
-    ends = time.monotonic() + TURN_SECONDS
-    due = Sending.objects.filter(calls__in=_left_behind()).order_by("pk").distinct()
-    for request in due.select_related("connection")[:MOST]:
-        if time.monotonic() > ends:  # others get their turn at this worker
-            wake.wake_again(SETTLE, SETTLE_TASK)
-            return total
-        if Sending.objects.filter(pk=request.pk).filter(_unchecked("")).update(checked_at=Now()):
-            total += _settle_left_behind(request)
-    wake.note_taken(SETTLE)
-    return total
-
-
-def _settle_left_behind(request: Sending) -> int:
-    unsettled = list(request.calls.filter(state__in=UNSETTLED).select_related("sending"))
-    calls = unsettled if reconciliation.is_open() else _without_lanes(unsettled)
-    for action in {call.action for call in calls} & WRITERS.keys():
-        mine = [call for call in calls if call.action == action]
-        settling.settle_left_behind(WRITERS[action], request.connection, mine)
-    return len(calls)
-
-
-def _without_lanes(calls: Sequence[Call]) -> list[Call]:
-    """Those of forms, and of steps that their lane will not come back to, or has not for long."""
-    barred = resend_checks.barred([call for call in calls if call.activation_id is not None])
-    forgotten = clock.now() - timedelta(seconds=ORPHANED_SECONDS)
-    return [
-        call
-        for call in calls
-        if call.form_key is not None or call.pk in barred or call.created_at < forgotten
-    ]
-
-
-def _left_behind() -> "QuerySet[Call]":
-    """Unsettled calls that nobody has looked at lately: whether a lane comes back to them is asked
-    one by one.
-    """
-    begun = Q(created_at__lt=Now() - timedelta(seconds=ALIVE_SECONDS))
-    told = ~Q(error="")  # whoever sent it noted that no answer came, and has let go of it
-    return Call.objects.filter(begun | told, _unchecked("sending__"), state__in=UNSETTLED)
-
-
-def _unchecked(prefix: str) -> Q:
-    since = Now() - timedelta(seconds=CHECK_SECONDS)
-    return Q(**{f"{prefix}checked_at": None}) | Q(**{f"{prefix}checked_at__lt": since})
-
-
-def withdraw(activation_id: int, *, by: User) -> None:
-    """The activation is cancelled, inside the caller's transaction: its open writes end with it.
-
-    What never left this machine, or waits for a person, is abandoned. What may be in Xero is looked
-    up by a worker, and closed where it is not.
-    """
-    rows: QuerySet[Call] = Call.objects.select_for_update(of=("self",)).filter(
-        activation_id=activation_id
-    )
-    open_calls = rows.filter(state__in=OPEN_CALLS).select_related(
-        "sending", "agency", "workspace", "user"
-    )
-    for call in open_calls.order_by("pk"):
-        if call.state == CallState.UNKNOWN or call.sending.first_sent_at is None:
-            Call.objects.filter(pk=call.pk).update(
-                state=CallState.ABANDONED, settled_at=Now(), decided_by=by
-            )
-            sending.note(call, "write abandoned", by=by)
-        else:
-            Sending.objects.filter(pk=call.sending_id).update(checked_at=None)
-            wake.wake_once(SETTLE, SETTLE_TASK)

@@ -1,7 +1,6 @@
-"""What happened to one record of a provider: its events, the activations they started, the calls
-that wrote it.
+"""The history of one record of a provider: its events, their activations, the calls that wrote it.
 
-Activations are another app's: it tells of them here (`tell_runs`, in `ready()`).
+Activations belong to another app, which adds them with `add_run_source` in `ready()`.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -17,7 +16,7 @@ SHOWN = 50  # of each kind, the newest
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ActivationRun:
     """An activation as a record's page names it. `url` is "" where it has no page."""
 
     id: int
@@ -30,32 +29,35 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a history: exactly one of the three is there."""
+class HistoryEntry:
+    """One line of a history: exactly one of the three is set."""
 
     at: datetime
     event: Event | None = None
-    run: Run | None = None
+    run: ActivationRun | None = None
     call: Call | None = None
 
 
-Runs = Callable[[Connection, Collection[int], Collection[int]], Sequence[Run]]
+Runs = Callable[[Connection, Collection[int], Collection[int]], Sequence[ActivationRun]]
 _tellers: list[Runs] = []
 
 
-def tell_runs(runs: Runs) -> None:
-    """`runs` returns the connection's activations with these ids, or started by events with these
-    ids.
+def add_run_source(runs: Runs) -> None:
+    """Add a source of a connection's activations, by their ids or the ids of events that started
+    them.
     """
     _tellers.append(runs)
 
 
-def of_record(connection: Connection, record_id: UUID, category: str) -> list[Entry]:
-    """Newest first. `category`: of its events.
+def list_record_history(
+    connection: Connection, record_id: UUID, category: str
+) -> list[HistoryEntry]:
+    """List a record's history, newest first. `category` is the one of its events.
 
-    A call touches what it made or changed, and what it was about: a payment's call its invoice too.
+    A call concerns the record that it made or changed, and the one it was for: a payment's call
+    also its invoice.
     """
-    events = _events(connection, record_id, category)
+    events = _list_events(connection, record_id, category)
     about = Q(record_id=record_id) | Q(target=record_id)
     calls = list(
         connection.calls.filter(about).select_related("user").order_by("-created_at")[:SHOWN]
@@ -66,13 +68,13 @@ def of_record(connection: Connection, record_id: UUID, category: str) -> list[En
         for tell in _tellers
         for run in tell(connection, started, [event.pk for event in events])
     ]
-    found = [Entry(event.occurred_at, event=event) for event in events]
-    found += [Entry(run.at, run=run) for run in runs]
-    found += [Entry(call.created_at, call=call) for call in calls]
+    found = [HistoryEntry(event.occurred_at, event=event) for event in events]
+    found += [HistoryEntry(run.at, run=run) for run in runs]
+    found += [HistoryEntry(call.created_at, call=call) for call in calls]
     return sorted(found, key=lambda entry: entry.at, reverse=True)
 
 
-def _events(connection: Connection, record_id: UUID, category: str) -> list[Event]:
+def _list_events(connection: Connection, record_id: UUID, category: str) -> list[Event]:
     found = connection.events.filter(category=category, resource_id=record_id).select_related(
         "delivery"
     )

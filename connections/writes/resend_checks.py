@@ -1,8 +1,7 @@
-"""Whether a write that was not settled may still go out: asked each time before anything is sent
-again.
+"""Checks of unsettled writes, repeated each time before anything is sent again.
 
-Since it was intended, somebody may have cancelled its activation, paused or ended its connection,
-archived its client, or taken the right from the person whose form it is.
+Since a write was intended, its activation may have been cancelled, its connection paused or ended,
+its client archived, or the right taken from the person whose form it is.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -20,18 +19,18 @@ Standings = Callable[[Collection[int]], Mapping[int, str]]
 _standings: list[Standings] = []
 
 
-def tell_activations(standings: Standings) -> None:
-    """`standings` says which of these activations may not write now, each with the reason."""
+def add_activation_check(standings: Standings) -> None:
+    """Add a check that returns which of these activations may not write now, each with the reason."""
     _standings.append(standings)
 
 
-def barred(calls: Sequence[Call]) -> dict[UUID, str]:
+def find_barred(calls: Sequence[Call]) -> dict[UUID, str]:
     """Return the calls that may not be sent now, each with the reason as a part of a sentence."""
     if not calls:
         return {}
-    places = _of_places({call.connection_id for call in calls})
-    activations = _of_activations(call.activation_id for call in calls)
-    staff = _staff(calls)
+    places = _find_barred_connections({call.connection_id for call in calls})
+    activations = _find_barred_activations(call.activation_id for call in calls)
+    staff = _find_staff(calls)
     found: dict[UUID, str] = {}
     for call in calls:
         reason = places.get(call.connection_id, "")
@@ -44,7 +43,7 @@ def barred(calls: Sequence[Call]) -> dict[UUID, str]:
     return found
 
 
-def _of_places(connection_ids: Collection[int]) -> dict[int, str]:
+def _find_barred_connections(connection_ids: Collection[int]) -> dict[int, str]:
     rows = Connection.objects.filter(pk__in=connection_ids).values_list(
         "pk", "state", "paused_at", "workspace__archived_at"
     )
@@ -55,15 +54,15 @@ def _of_places(connection_ids: Collection[int]) -> dict[int, str]:
     }
 
 
-def _of_activations(ids: Iterable[int | None]) -> dict[int, str]:
+def _find_barred_activations(ids: Iterable[int | None]) -> dict[int, str]:
     wanted = {pk for pk in ids if pk is not None}
     if not wanted:
         return {}
     return {pk: reason for tell in _standings for pk, reason in tell(wanted).items()}
 
 
-def _staff(calls: Sequence[Call]) -> set[tuple[int | None, int]]:
-    """Who of those whose forms these are is on the staff: every role may write."""
+def _find_staff(calls: Sequence[Call]) -> set[tuple[int | None, int]]:
+    """Return the users and agencies of these forms that belong together: every role may write."""
     people = {call.user_id for call in calls if call.activation_id is None}
     rows = Membership.objects.filter(user__in=people, user__is_active=True)
     return set(rows.values_list("user_id", "agency_id"))

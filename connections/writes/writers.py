@@ -1,6 +1,4 @@
-"""What an integration tells the journal about each of its writes: how it is drafted, sent and found
-again.
-"""
+"""Writers: how an integration drafts, sends and looks up each kind of write of the journal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,26 +7,24 @@ from decimal import Decimal
 from typing import ClassVar
 from uuid import UUID
 
-from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Outcome
+from connections.integrations import ActionContext, Data, Outcome
 from connections.models import Call, Connection, Sending
 
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """A record that is there already and reads like the one to be made."""
+    """An existing record that looks like the one to be made."""
 
     message: str
     record: Data
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """One record to be made. `noted` is what the look-up will need; `target` may have one open call
-    at a time.
+class WriteDraft:
+    """One record to be made. `noted` is for the look-up; `target` may have one open call at a time.
 
     `path` is for writers that change one record at a time, whose address it is. `amount` None: not
-    known before the provider works it out; `currency` "": the tenant's own.
+    known before the provider calculates it; `currency` "": the tenant's own.
     """
 
     id: UUID
@@ -43,11 +39,10 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """The record is there. `answer` is what the provider says of it, `warnings` what a person
-    should know of that.
+class RecordMade:
+    """The record exists. `answer` is the provider's record, `warnings` are for a person.
 
-    `changed_at`: when it says that this was done.
+    `changed_at`: when the provider says that this was done.
     """
 
     record_id: UUID
@@ -58,24 +53,26 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RecordRefused:
     messages: list[str]
     answer: Data | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """The answer, or a look-up, cannot tell; the text says why and what was seen."""
+    """The answer, or a look-up, is not conclusive; the text says why and what was seen."""
 
     reason: str
 
 
-Found = Made | Undecided | None  # None: it is not there
-Verdict = Made | Refused | Undecided
+Found = RecordMade | Undecided | None  # None: it is not there
+Verdict = RecordMade | RecordRefused | Undecided
 
 
 class Writer:
-    """How one action writes at its provider. One instance serves all calls, so it keeps no state."""
+    """One action's way of writing at its provider. One instance serves all calls: it keeps no
+    state.
+    """
 
     action: ClassVar[str]
     verb: ClassVar[str]  # for the audit trail: "invoice created"
@@ -89,10 +86,11 @@ class Writer:
     ] = ()  # parts of the provider's words when it has such a record already
 
     def drafts(
-        self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
-    ) -> list[Draft | Outcome]:
-        """A draft per row, or the outcome of one that is not sent. May ask the provider; raises
-        ProviderError.
+        self, calls: Sequence[ActionContext], rows: Sequence[Data], ids: Sequence[UUID]
+    ) -> list[WriteDraft | Outcome]:
+        """Return a draft per row, or the outcome of one that is not sent.
+
+        May ask the provider; raises ProviderError.
         """
         raise NotImplementedError
 
@@ -100,28 +98,30 @@ class Writer:
         raise NotImplementedError
 
     def send(self, sending: Sending, *, by_person: bool) -> Sequence[Verdict]:
-        """One verdict per element; Undecided ones are looked up.
+        """Send and return one verdict per element; Undecided ones are looked up.
 
-        UnknownOutcome: it may be done. Any other ProviderError: nothing was done.
+        Raises UnknownOutcome if it may have been done; any other ProviderError if nothing was done.
         """
         raise NotImplementedError
 
     def look_up(
         self, connection: Connection, calls: Sequence[Call], *, by_person: bool
     ) -> dict[UUID, Found]:
-        """What became of these calls, by call id. Raises ProviderError when it cannot be asked now."""
+        """Return what is known of these calls, by call id. Raises ProviderError if it cannot be
+        asked now.
+        """
         raise NotImplementedError
 
-    def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
-        """The record that a person names (its number, name or id), if it can be this call's."""
+    def find(self, call: Call, named: str, *, by_person: bool) -> RecordMade | None:
+        """Return the record that a person names (its number, name or id), if this call can have
+        made it.
+        """
         raise NotImplementedError
 
 
 WRITERS: dict[str, Writer] = {}  # by action key
 
 
-def add(writer: Writer) -> None:
-    """An integration tells how an action writes, so that sweeps and decisions can go on where a
-    process died.
-    """
+def add_writer(writer: Writer) -> None:
+    """Add the writer of an action, so that sweeps and decisions can go on where a process died."""
     WRITERS[writer.action] = writer

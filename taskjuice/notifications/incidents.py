@@ -83,14 +83,14 @@ def _list_silent_webhooks() -> Iterator[OngoingProblem]:
 
     Where the app's webhooks work, yield single organisations without them.
     """
-    if webhook_health.of_app().state != "well":
+    if webhook_health.get_app_health().state != "well":
         concerned = Agency.objects.filter(connections__state=ConnectionState.ACTIVE).distinct()
         for pk, slug in concerned.values_list("pk", "slug"):
             yield OngoingProblem(
                 pk, None, Kind.WEBHOOKS, "app", "All organisations", f"/{slug}/deliveries/"
             )
         return
-    for link in webhook_health.unheard().select_related("workspace", "agency"):
+    for link in webhook_health.list_silent_connections().select_related("workspace", "agency"):
         yield _describe_connection(Kind.WEBHOOKS, link)
 
 

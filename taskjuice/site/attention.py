@@ -154,8 +154,8 @@ class Attention:
         return self._item("parked", names, rows, "connections:connection-list")
 
     @cached_property
-    def health(self) -> webhook_health.Health:
-        return webhook_health.concerning(self.scope)
+    def health(self) -> webhook_health.WebhookHealth:
+        return webhook_health.get_scope_health(self.scope)
 
     @cached_property
     def refused(self) -> Item | None:
@@ -173,7 +173,7 @@ class Attention:
     def silent(self) -> Item | None:
         if self.refused is not None:
             return None
-        rows = webhook_health.unheard(self.scope)
+        rows = webhook_health.list_silent_connections(self.scope)
         names = list(rows.values_list("name", flat=True)[:FETCHED])
         return self._item("silent", names, rows, "connections:delivery-list")
 

@@ -91,7 +91,7 @@ class Cards:
         self.scope = scope
 
     @cached_property
-    def connections(self) -> list[connection_queries.Row]:
+    def connections(self) -> list[connection_queries.ConnectionRow]:
         """Return living connections: those with problems first, then those with the fewest calls
         left today.
         """
@@ -108,7 +108,7 @@ class Cards:
         first = living.select_related("workspace", "grant").order_by(
             rank, -used, "workspace__name", "id"
         )
-        return connection_queries.rows(list(first[:SHOWN]))
+        return connection_queries.build_rows(list(first[:SHOWN]))
 
     @cached_property
     def activations(self) -> list[Activation]:

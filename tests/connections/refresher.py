@@ -29,7 +29,7 @@ def main() -> None:
         make(trouble, grants)
         time.sleep(max(0.0, float(at) - time.time()))
         try:
-            token = grants.token(int(grant_id))
+            token = grants.get_token(int(grant_id))
             say(token.version, hashlib.sha256(token.text.encode()).hexdigest())
         except errors.ProviderError as error:
             say("error", type(error).__name__)
@@ -37,13 +37,15 @@ def main() -> None:
 
 def make(trouble: str, grants: Any) -> None:
     """Put a crash or a pause into the module `grants` of this process."""
-    store, ask = grants._store, grants._ask
+    store, ask = grants._store_refreshed, grants._request_tokens
     if trouble == "after-response":
-        grants._store = die
+        grants._store_refreshed = die
     elif trouble == "after-commit":
-        grants._store = lambda *given: (store(*given), die())
+        grants._store_refreshed = lambda *given: (store(*given), die())
     elif trouble.startswith("slow:"):
-        grants._ask = lambda *given: slowly(ask, float(trouble.removeprefix("slow:")), *given)
+        grants._request_tokens = lambda *given: slowly(
+            ask, float(trouble.removeprefix("slow:")), *given
+        )
 
 
 def slowly(ask: Callable[..., Any], seconds: float, *given: Any) -> Any:

@@ -114,7 +114,7 @@ def test_grant_that_another_client_needs_stays(
     assert run().finished_at is not None
     kept = Connection.objects.get()
     assert [row["tenant_id"] for row in sandbox.api("GET", "connections")] == [second]
-    assert lifecycle.test(kept, by=owner).problem == ""
+    assert lifecycle.check_connection(kept, by=owner).problem == ""
 
 
 def test_deletion_is_done_once_however_often_it_is_asked_for(

@@ -15,7 +15,7 @@ from django.utils import timezone
 from connections import health, lifecycle, queries
 from connections.models import Call, Connection, Grant
 from connections.oauth import grant_holders
-from connections.providers import Left
+from connections.providers import RemainingCalls
 from taskjuice.notifications import incidents, mailing
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
 from tests.connections.conftest import come_back, connect
@@ -32,7 +32,7 @@ def checked(
 ) -> dict[str, tuple[str, str]]:
     """Tone and finding by kind, of a connection with these fields."""
     row = make_connection(workspace, grant=make_grant(**grant or {}), **fields)
-    found = queries.rows([queries.one(workspace, row.pk) or row])[0]
+    found = queries.build_rows([queries.find_connection(workspace, row.pk) or row])[0]
     return {check.kind: (check.tone, check.finding) for check in found.checks}
 
 
@@ -71,9 +71,8 @@ def test_check_finds(
     kind: str,
     expected: tuple[str, str],
 ) -> None:
-    passed = (
-        timezone.now() - NOW
-    )  # since the table was read; what is true within a minute must stay so
+    # Time has passed since the table was read; within a minute the result must stay the same.
+    passed = timezone.now() - NOW
     moved = {
         name: value + passed if isinstance(value, datetime) else value
         for name, value in fields.items()
@@ -85,17 +84,17 @@ def test_check_finds(
     ("left", "expected"),
     [
         (None, ("mute", "unknown")),
-        (Left(9, 60, 0, 5000), ("bad", "spent")),
-        (Left(9, 60, 499, 5000), ("warn", "low")),
-        (Left(0, 60, 4000, 5000), ("warn", "minute")),
-        (Left(9, 60, 4000, 5000), ("good", "enough")),
+        (RemainingCalls(9, 60, 0, 5000), ("bad", "spent")),
+        (RemainingCalls(9, 60, 499, 5000), ("warn", "low")),
+        (RemainingCalls(0, 60, 4000, 5000), ("warn", "minute")),
+        (RemainingCalls(9, 60, 4000, 5000), ("good", "enough")),
     ],
 )
 def test_check_of_the_budget(
-    workspace: Workspace, left: Left | None, expected: tuple[str, str]
+    workspace: Workspace, left: RemainingCalls | None, expected: tuple[str, str]
 ) -> None:
-    found = health.checks(
-        make_connection(workspace), writes=health.Writes(), left=left, now=timezone.now()
+    found = health.list_checks(
+        make_connection(workspace), writes=health.WriteCounts(), left=left, now=timezone.now()
     )
     assert [(check.tone, check.finding) for check in found if check.kind == "budget"] == [expected]
 
@@ -122,7 +121,7 @@ def test_check_of_writes_counts_the_last_week(
     make_call(row, state="failed", messages=["Invoice # must be unique."])  # its person corrects it
     old = make_call(row, state="failed")
     Call.objects.filter(pk=old.pk).update(created_at=Now() - timedelta(days=8))
-    found = queries.rows([row])[0]
+    found = queries.build_rows([row])[0]
     assert (found.writes.failed, found.writes.total) == (failed, total)
     assert [(check.tone, check.finding) for check in found.checks if check.kind == "writes"] == [
         expected
@@ -137,7 +136,7 @@ def test_broken_connection_is_advised_to_reconnect_and_called_nothing_else(
     row = make_connection(
         workspace, grant=grant, state="error", problem="tenant-gone", last_sync_at=old
     )
-    found = queries.rows([queries.one(workspace, row.pk) or row])[0]
+    found = queries.build_rows([queries.find_connection(workspace, row.pk) or row])[0]
     assert {check.next for check in found.checks if check.tone in {"bad", "warn"}} == {"reconnect"}
     page = as_member.get(f"/northwind/harbour-cafe/connections/{row.pk}/").content.decode()
     assert "Alive" not in page
@@ -146,11 +145,11 @@ def test_broken_connection_is_advised_to_reconnect_and_called_nothing_else(
 
 def test_worst_check_comes_first() -> None:
     found = [
-        health.Check("a", "good", ""),
-        health.Check("b", "warn", ""),
-        health.Check("c", "bad", ""),
+        health.HealthCheck("a", "good", ""),
+        health.HealthCheck("b", "warn", ""),
+        health.HealthCheck("c", "bad", ""),
     ]
-    assert (health.worst(found), health.worst(found[:1])) == (found[2], None)
+    assert (health.find_worst_check(found), health.find_worst_check(found[:1])) == (found[2], None)
 
 
 def test_list_says_reason_and_next_step(as_member: Client, workspace: Workspace) -> None:
@@ -212,7 +211,7 @@ def test_agencies_that_share_a_xero_user_see_their_own_person(
         for who, both in pages.items()
     }
     assert shown == {"ours": [(True, False)] * 2, "theirs": [(False, True)] * 2}
-    assert [held.by for held in grant_holders.brought_by(workspace.agency, admin)] == [admin]
+    assert [held.by for held in grant_holders.list_held_by_user(workspace.agency, admin)] == [admin]
 
 
 def test_consents_ask_the_same_for_one_and_for_thirty(
@@ -264,7 +263,7 @@ def test_hand_over_moves_what_the_new_consent_covers(
     }
     assert held == {first: "Oliver Grant", second: "Mere Tamihana"}
     assert {row.state for row in Connection.objects.all()} == {"active"}
-    assert [len(each.connections) for each in grant_holders.holders(agency)] == [1, 1]
+    assert [len(each.connections) for each in grant_holders.list_holders(agency)] == [1, 1]
     noted = AuditEntry.objects.get(verb="organisation handed over").details
     assert (noted["before"], noted["after"]) == ("Mere Tamihana", "Oliver Grant")
 
@@ -291,14 +290,14 @@ def test_disconnection_at_xero_is_noticed_within_a_day_and_told_once(
 ) -> None:
     first, second = [each["tenant_id"] for each in sandbox.api("GET", "organisations")[:2]]
     connect(as_admin, workspace, sandbox, first, second)
-    assert (lifecycle.watch_listed(), lifecycle.watch_listed()) == (1, 0)
+    assert (lifecycle.check_listed_tenants(), lifecycle.check_listed_tenants()) == (1, 0)
     (gone,) = [row["id"] for row in sandbox.api("GET", "connections") if row["tenant_id"] == first]
     sandbox.api("DELETE", f"connections/{gone}")
     Grant.objects.update(listed_at=Now() - timedelta(hours=23))
-    assert lifecycle.watch_listed() == 0
+    assert lifecycle.check_listed_tenants() == 0
     for _ in range(2):
         Grant.objects.update(listed_at=Now() - timedelta(hours=25))
-        assert lifecycle.watch_listed() == 1
+        assert lifecycle.check_listed_tenants() == 1
     states = {str(row.tenant_id): (row.state, row.problem) for row in Connection.objects.all()}
     assert states == {first: ("error", "tenant-gone"), second: ("active", "")}
     incidents.look()
@@ -310,10 +309,10 @@ def test_provider_that_cannot_list_is_asked_again_in_an_hour(
 ) -> None:
     connect(as_admin, workspace, sandbox, sandbox.organisation()["tenant_id"])
     sandbox.api("POST", "faults", {"kind": "error_503_before", "path": "/connections"})
-    assert lifecycle.watch_listed() == 1
+    assert lifecycle.check_listed_tenants() == 1
     assert Connection.objects.get().state == "active"
     Grant.objects.update(listed_at=Now() - timedelta(hours=24))
-    assert lifecycle.watch_listed() == 1
+    assert lifecycle.check_listed_tenants() == 1
 
 
 def test_what_waited_for_a_connection_goes_on_when_it_is_mended(

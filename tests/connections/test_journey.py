@@ -5,7 +5,7 @@ from html import escape
 import pytest
 from django.test import Client
 
-from connections import lifecycle
+from connections import disconnection
 from connections.models import Connection, ConnectionState, Consent, Grant, GrantState
 from connections.oauth import encryption, grants
 from connections.providers import providers
@@ -219,7 +219,7 @@ def test_disconnect_while_xero_is_away_is_finished_later(
     connection.refresh_from_db()
     assert connection.state == ConnectionState.REVOKED
     assert len(sandbox.api("GET", "connections")) == 1
-    lifecycle.finish_disconnects()
+    disconnection.finish_disconnects()
     assert sandbox.api("GET", "connections") == []
     assert Grant.objects.get().tokens == ""
 
@@ -264,9 +264,9 @@ def test_tokens_are_sealed_in_the_database(
 ) -> None:
     connect(as_admin, workspace, sandbox, sandbox.organisation()["tenant_id"])
     grant = Grant.objects.get()
-    owner = grants.owner_of(grant.provider, grant.app_id, grant.provider_user_id)
+    owner = grants.build_owner_name(grant.provider, grant.app_id, grant.provider_user_id)
     secrets = encryption.unseal(owner, grant.tokens)
-    assert grants.access_token(grant) == secrets["access_token"]
+    assert grants.get_access_token(grant) == secrets["access_token"]
     assert (secrets["access_token"] in grant.tokens, Consent.objects.get().code_verifier) == (
         False,
         "",

@@ -259,7 +259,7 @@ def test_list_asks_the_same_number_of_queries_for_1_and_30(
 
 def test_webhooks_are_well_while_they_come(workspace: Workspace) -> None:
     make_delivery()
-    assert webhook_health.of_app().state == "well"
+    assert webhook_health.get_app_health().state == "well"
 
 
 def test_change_that_no_delivery_told_of_shows_long_before_xero_gives_up(
@@ -269,7 +269,7 @@ def test_change_that_no_delivery_told_of_shows_long_before_xero_gives_up(
     hour_ago = timezone.now() - timedelta(hours=1)
     make_delivery(received_at=hour_ago - timedelta(hours=2))
     make_event(link, recovered=True, occurred_at=hour_ago)
-    health = webhook_health.of_app()
+    health = webhook_health.get_app_health()
     assert (health.state, health.missed, health.given_up_at) == (
         "silent",
         1,
@@ -281,7 +281,7 @@ def test_change_that_no_delivery_told_of_shows_long_before_xero_gives_up(
     assert "Webhooks are silent." in text
     assert "Xero’s webhooks do not come through" in text
     make_delivery()
-    assert [one.name for one in webhook_health.unheard()] == ["Harbour Limited"]
+    assert [one.name for one in webhook_health.list_silent_connections()] == ["Harbour Limited"]
     incidents.look()
     assert opened() == [("webhooks", "Harbour Limited (Harbour Café)")]
 
@@ -291,9 +291,9 @@ def test_only_wrong_signatures_in_several_minutes_are_a_wrong_key() -> None:
     make_delivery(received_at=now - timedelta(hours=2))
     for back in (30, 20):
         Refusal.objects.create(provider="xero", minute=now - timedelta(minutes=back), count=1)
-    assert webhook_health.of_app().state == "well"
+    assert webhook_health.get_app_health().state == "well"
     Refusal.objects.create(provider="xero", minute=now - timedelta(minutes=10), count=1)
-    health = webhook_health.of_app()
+    health = webhook_health.get_app_health()
     assert (health.state, health.since) == ("refused", now - timedelta(minutes=30))
 
 

@@ -155,7 +155,7 @@ def idle_grants(place: Place) -> IsDone:
 
 def ended_connections(place: Place) -> IsDone:
     ended = link(place.sandbox, make_workspace(place.agency), 1)
-    token = grants.access_token(ended.grant) if ended.grant else ""
+    token = grants.get_access_token(ended.grant) if ended.grant else ""
     listed = {tenant.tenant_id: tenant.id for tenant in providers["xero"].tenants(token)}
     Connection.objects.filter(pk=ended.pk).update(
         state="revoked", provider_connection_id=listed[ended.tenant_id]

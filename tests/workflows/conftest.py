@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 from django import forms
 
-from connections.integrations import Action, Call, Data, Outcome, registry
+from connections.integrations import Action, ActionContext, Data, Outcome, registry
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
@@ -29,11 +29,11 @@ class Look(Action):
     seen: ClassVar[list[Any]] = []
     behave: Any = None
 
-    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+    def run_many(self, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
         self.waves.append(len(rows))
         return super().run_many(calls, rows)
 
-    def run(self, call: Call, data: Data) -> Data:
+    def run(self, call: ActionContext, data: Data) -> Data:
         self.seen.append(data["number"])
         if self.behave is not None:
             self.behave(data)

@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 
 from django import forms
 
-from connections.integrations import Action, Call, Data, Outcome
+from connections.integrations import Action, ActionContext, Data, Outcome
 from connections.models import Call as JournalCall
 from connections.models import Connection, Sending
 from connections.writes import journal
-from connections.writes.writers import Draft, Found, Made, Refused, Twin, Writer
+from connections.writes.writers import Found, RecordMade, RecordRefused, Twin, WriteDraft, Writer
 from taskjuice import exact_json
 
 
@@ -34,30 +34,32 @@ class PayWriter(Writer):
     written: ClassVar[list[Any]] = []
 
     def drafts(
-        self, calls: Sequence[Call], rows: Sequence[Data], ids: Sequence[UUID]
-    ) -> list[Draft | Outcome]:
+        self, calls: Sequence[ActionContext], rows: Sequence[Data], ids: Sequence[UUID]
+    ) -> list[WriteDraft | Outcome]:
         return [self._draft(row, id) for row, id in zip(rows, ids, strict=True)]
 
-    def _draft(self, row: Data, id: UUID) -> Draft:
+    def _draft(self, row: Data, id: UUID) -> WriteDraft:
         twin = (
             Twin("It is there already.", {"found": row["reference"]})
             if row["reference"] in self.there
             else None
         )
         body = {"amount": row["amount"], "reference": row["reference"]}
-        return Draft(id, "Payment", body, amount=row["amount"], currency=row["currency"], twin=twin)
+        return WriteDraft(
+            id, "Payment", body, amount=row["amount"], currency=row["currency"], twin=twin
+        )
 
     def encode(self, bodies: Sequence[Data]) -> bytes:
         return exact_json.dumps(list(bodies)).encode()
 
-    def send(self, sending: Sending, *, by_person: bool) -> list[Made | Refused]:
+    def send(self, sending: Sending, *, by_person: bool) -> list[RecordMade | RecordRefused]:
         return [self._verdict(body) for body in exact_json.loads(bytes(sending.body))]
 
-    def _verdict(self, body: Data) -> Made | Refused:
+    def _verdict(self, body: Data) -> RecordMade | RecordRefused:
         if body["reference"] in self.refuses:
-            return Refused(["No."])
+            return RecordRefused(["No."])
         self.written.append(body["amount"])
-        return Made(uuid4(), "paid", {"paid": body["amount"]})
+        return RecordMade(uuid4(), "paid", {"paid": body["amount"]})
 
     def look_up(
         self, connection: Connection, calls: Sequence[JournalCall], *, by_person: bool
@@ -75,7 +77,7 @@ class Pay(Action):
     amounts = True
     sample: ClassVar[Data] = {"paid": Decimal(1)}
 
-    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+    def run_many(self, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
         return journal.write(PayWriter(), calls, rows)
 
 

@@ -41,7 +41,7 @@ def fill(place: Workspace, owner: User, name: str) -> Connection:
     """One row of all that a workspace may hold."""
     grant = make_grant()
     sealed = encryption.seal(
-        grants.owner_of("xero", "app", grant.provider_user_id), {"access_token": TOKEN}
+        grants.build_owner_name("xero", "app", grant.provider_user_id), {"access_token": TOKEN}
     )
     Grant.objects.filter(pk=grant.pk).update(tokens=sealed)
     link = make_connection(place, name=name, grant=grant)

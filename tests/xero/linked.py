@@ -8,7 +8,7 @@ from django.conf import settings as django_settings
 
 from connections.models import Connection
 from connections.oauth import grants
-from connections.providers import Consented, TokenSet
+from connections.providers import ConsentResult, TokenSet
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection
 from tests.sandbox_process import SandboxProcess
@@ -38,8 +38,8 @@ def link(
         1800,
         tuple(app.tokens["scope"].split()),
     )
-    grant = grants.keep(
-        Consented(tokens, claims["xero_userid"], "mere@sandbox.example", ""),
+    grant = grants.store_grant(
+        ConsentResult(tokens, claims["xero_userid"], "mere@sandbox.example", ""),
         provider="xero",
         by=None,
     )

@@ -23,10 +23,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Done, Failed, Outcome, TryLater, Unknown, registry
+from connections.integrations import (
+    ActionContext,
+    Data,
+    Done,
+    Failed,
+    Outcome,
+    TryLater,
+    Unknown,
+    registry,
+)
 from connections.models import Call, CallState, Connection, Sending
-from connections.writes import decisions, journal, sending
+from connections.writes import decisions, orphans, sending
 from taskjuice.crash import POINTS
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.factories import make_activation, make_call, make_connection, make_workflow
@@ -122,7 +130,7 @@ class Scene:
 
     def run(self) -> Outcome:
         action = registry.actions[self.key]
-        call = ActionCall(self.connection, activation_id=7, step="write")
+        call = ActionContext(self.connection, activation_id=7, step="write")
         return action.run_many([call], [clean_input(action, self.input)])[0]
 
     def until_settled(self, seconds: float = 15) -> Outcome:
@@ -256,7 +264,7 @@ def test_wave_that_lost_its_answer_is_looked_up_at_once(
 ) -> None:
     action = registry.actions["xero/create-invoice"]
     rows = [clean_input(action, Scene(sandbox, connection, "invoice").input) for _ in range(20)]
-    calls = [ActionCall(connection, activation_id=number, step="s") for number in range(20)]
+    calls = [ActionContext(connection, activation_id=number, step="s") for number in range(20)]
     fault(sandbox, "reset_after")
     sandbox.api("DELETE", "counters")
     outcomes = action.run_many(calls, rows)
@@ -332,13 +340,13 @@ def test_form_whose_request_died_is_settled_by_the_sweep(
     action = registry.actions["xero/create-invoice"]
     one = Scene(sandbox, connection, "invoice")
     fault(sandbox, "error_500_before")
-    call = ActionCall(connection, user=owner, form_key=uuid4())
+    call = ActionContext(connection, user=owner, form_key=uuid4())
     assert isinstance(action.outcome(call, clean_input(action, one.input)), TryLater)
-    assert journal.settle_orphans() == 0  # its request has just looked
-    monkeypatch.setattr(journal, "CHECK_SECONDS", 0)
-    assert journal.settle_orphans() == 1
+    assert orphans.settle_orphans() == 0  # its request has just looked
+    monkeypatch.setattr(orphans, "CHECK_SECONDS", 0)
+    assert orphans.settle_orphans() == 1
     time.sleep(KEY_SECONDS + 0.6)
-    journal.settle_orphans()
+    orphans.settle_orphans()
     assert (one.there(), Call.objects.get(state="confirmed").user) == (1, owner)
 
 
@@ -424,7 +432,7 @@ def test_person_says_it_is_there(undecided: Scene, as_member: Client, member: Us
 
 def test_person_has_it_sent_again(undecided: Scene, as_member: Client) -> None:
     told: list[str] = []
-    decisions.when_decided(lambda call: told.append(call.state))
+    decisions.on_decided(lambda call: told.append(call.state))
     call = Call.objects.get()
     answer = as_member.post(f"/northwind/harbour-cafe/calls/{call.pk}/again/")
     successor = Call.objects.get(epoch=2)
@@ -489,7 +497,7 @@ def test_double_click_at_the_same_moment_is_one_invoice(
     outcomes: list[Outcome] = []
 
     def click() -> None:
-        outcomes.append(action.outcome(ActionCall(connection, user=owner, form_key=key), data))
+        outcomes.append(action.outcome(ActionContext(connection, user=owner, form_key=key), data))
         database.close()
 
     clicks = [threading.Thread(target=click) for _ in range(4)]

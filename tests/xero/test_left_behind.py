@@ -8,10 +8,9 @@ from uuid import uuid4
 import pytest
 from django.db.models.functions import Now
 
-from connections.integrations import Call as ActionCall
-from connections.integrations import TryLater, registry
+from connections.integrations import ActionContext, TryLater, registry
 from connections.models import Call, CallState, Connection, Sending
-from connections.writes import journal, sending
+from connections.writes import orphans, sending
 from taskjuice.queue.models import Wake
 from taskjuice.workspaces.models import Membership, User, Workspace
 from tests.factories import make_activation, make_workflow
@@ -66,7 +65,7 @@ class Contacts:
         self.names.append(f"Form {uuid4().hex[:12]}")
         action, key = registry.actions["xero/create-contact"], uuid4()
         outcome = action.outcome(
-            ActionCall(self.connection, user=user, form_key=key),
+            ActionContext(self.connection, user=user, form_key=key),
             clean_input(action, {"name": self.names[-1]}),
         )
         assert isinstance(outcome, TryLater)
@@ -117,7 +116,7 @@ def sweep(*, key_is_forgotten: bool) -> None:
     if key_is_forgotten:
         time.sleep(KEY_SECONDS + SETTLE_SECONDS + 0.1)
     Sending.objects.update(checked_at=None)
-    journal.settle_orphans()
+    orphans.settle_orphans()
 
 
 def states() -> list[tuple[str, str]]:
@@ -185,7 +184,7 @@ def test_step_of_a_cancelled_activation_is_looked_up_and_closed(
 ) -> None:
     (activation,) = contacts.from_lane()
     replay.cancel_activation(activation=activation, by=owner)
-    assert Wake.objects.get(name=journal.SETTLE).pending  # at once, not when the sweep comes by
+    assert Wake.objects.get(name=orphans.SETTLE).pending  # at once, not when the sweep comes by
     sweep(key_is_forgotten=True)
     assert states() == [("failed", "It was not sent, because its activation was cancelled.")]
     assert contacts.there() == [False]
@@ -269,7 +268,7 @@ def test_steps_are_sent_by_their_lane_alone(
     contacts: Contacts, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contacts.from_lane()
-    monkeypatch.setattr(journal, "ORPHANED_SECONDS", 0)
+    monkeypatch.setattr(orphans, "ORPHANED_SECONDS", 0)
     sweep(key_is_forgotten=True)
     assert ([state for state, _ in states()], contacts.there()) == (["sent"], [False])
 

@@ -11,7 +11,7 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from connections.integrations import ReportedEvent
+from connections.events import ReportedEvent
 from connections.models import Connection
 from connections.webhooks import fan_out, parsing
 from taskjuice.workspaces.models import Workspace
@@ -58,7 +58,7 @@ def pay(sandbox: SandboxProcess, connection: Connection, paid: Invoice) -> None:
     for _ in range(2):
         at = timezone.now()
         event = ReportedEvent(connection.tenant_id, "INVOICE", "UPDATE", paid.xero_id, at)
-        fan_out.announce(parsing.insert_events([(connection, None, event)]))
+        fan_out.announce_events(parsing.insert_events([(connection, None, event)]))
         Stale.objects.update(at=timezone.now() - timedelta(seconds=5))
         Ledger.objects.update(refreshed_at=None)
         sync.run_ledger(connection.pk)

@@ -56,7 +56,7 @@ class Place:
             eventCategory=category,
             eventDateUtc=f"{timezone.now():%Y-%m-%dT%H:%M:%S.%f}"[:-3],
         )
-        receiver.store("xero", body_of(told))
+        receiver.store_delivery("xero", body_of(told))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from connections.integrations import ReportedEvent, UnparsableDelivery, UnusableEvent
+from connections.events import ReportedEvent, UnparsableDelivery, UnusableEvent
 from connections.models import Delivery, Event, Refusal, StrayEvent
 from connections.webhooks import fan_out, receiver
 from taskjuice.workspaces.models import Workspace

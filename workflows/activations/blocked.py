@@ -8,7 +8,7 @@ from django.db.models import Count, Q
 from django.db.models.functions import Now
 
 from connections.models import Connection
-from connections.states import note
+from connections.states import record_change
 from taskjuice.workspaces.gate import WORK, Scope
 from taskjuice.workspaces.models import User
 from taskjuice.workspaces.panels import Panel
@@ -61,7 +61,7 @@ def resume_held(connection_id: int) -> int:
 def resume_all(*, connection: Connection, by: User) -> None:
     """Resume the held activations at a person's request; those still blocked wait again."""
     resume_held(connection.pk)
-    note("waiting activations resumed", connection, by=by)
+    record_change("waiting activations resumed", connection, by=by)
 
 
 def build_panel(connection: Connection, scope: Scope) -> Panel | None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from connections.integrations import registry
 from connections.models import Call, CallState, ConnectionState
-from connections.writes import journal
+from connections.writes import orphans
 from taskjuice.workspaces import audit
 from taskjuice.workspaces.models import User
 from workflows.approvals import permits
@@ -90,7 +90,7 @@ def cancel_activation(*, activation: Activation, by: User) -> None:
         state=ActivationState.CANCELLED, finished_at=Now()
     )
     approval_tasks.withdraw_tasks(current.pk)
-    journal.withdraw(current.pk, by=by)
+    orphans.withdraw_calls(current.pk, by=by)
     _record_audit("activation cancelled", current, by)
 
 

@@ -14,10 +14,10 @@ from django.db import transaction
 from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat, Now
 
-from connections.integrations import Call, Done, Failed, Outcome, TryLater
+from connections.integrations import ActionContext, Done, Failed, Outcome, TryLater
 from connections.models import LIVE_CALLS
 from connections.models import Call as JournalCall
-from connections.writes.admission import Request
+from connections.writes.admission import WriteRequest
 from taskjuice.queue import clock
 from workflows.approvals import tasks as approval_tasks
 from workflows.approvals.tasks import Question
@@ -47,7 +47,7 @@ class SpentPermit:
     currency: str
 
 
-def admit_writes(requests: Sequence[Request]) -> list[Outcome | None]:
+def admit_writes(requests: Sequence[WriteRequest]) -> list[Outcome | None]:
     """Decide which of these writes may run now.
 
     Return None for each admitted one and its outcome for each other. Call it outside transactions.
@@ -73,7 +73,7 @@ def admit_writes(requests: Sequence[Request]) -> list[Outcome | None]:
         ]
 
 
-def give_back(calls: Iterable[Call]) -> None:
+def give_back(calls: Iterable[ActionContext]) -> None:
     """Delete the permits of these calls, because they wrote nothing."""
     permits = _list_permits(calls)
     Permit.objects.filter(pk__in=[permit.pk for permit in permits]).delete()
@@ -120,7 +120,7 @@ def _annotate_use() -> "QuerySet[Permit]":
     )
 
 
-def _load_activations(requests: Sequence[Request]) -> dict[int | None, Activation]:
+def _load_activations(requests: Sequence[WriteRequest]) -> dict[int | None, Activation]:
     ids = {pk for request in requests if (pk := request.call.activation_id) is not None}
     rows = (
         Activation.objects.filter(pk__in=ids)
@@ -130,7 +130,7 @@ def _load_activations(requests: Sequence[Request]) -> dict[int | None, Activatio
     return {row.pk: row for row in rows}
 
 
-def _list_permits(calls: Iterable[Call]) -> list[Permit]:
+def _list_permits(calls: Iterable[ActionContext]) -> list[Permit]:
     keys = {_key(call) for call in calls}
     permits = Permit.objects.filter(activation__in={activation for activation, *_ in keys})
     return [
@@ -138,11 +138,11 @@ def _list_permits(calls: Iterable[Call]) -> list[Permit]:
     ]
 
 
-def _key(call: Call) -> Key:
+def _key(call: ActionContext) -> Key:
     return call.activation_id, call.step, call.element
 
 
-def _judge_request(request: Request, activation: Activation) -> Outcome | None:
+def _judge_request(request: WriteRequest, activation: Activation) -> Outcome | None:
     for rule in (_check_duplicate, _check_size, _check_approval, _check_hour):
         refusal = rule(request, activation)
         if refusal is not None:
@@ -151,7 +151,7 @@ def _judge_request(request: Request, activation: Activation) -> Outcome | None:
     return None
 
 
-def _check_duplicate(request: Request, activation: Activation) -> Outcome | None:
+def _check_duplicate(request: WriteRequest, activation: Activation) -> Outcome | None:
     guard = request.call.guard
     if not guard.get("duplicate"):
         return None
@@ -175,7 +175,7 @@ def _check_duplicate(request: Request, activation: Activation) -> Outcome | None
     )
 
 
-def _check_size(request: Request, activation: Activation) -> Outcome | None:
+def _check_size(request: WriteRequest, activation: Activation) -> Outcome | None:
     most = guards.read_amount(request.call.guard, "never_above")
     if most is None:
         return None
@@ -189,7 +189,7 @@ def _check_size(request: Request, activation: Activation) -> Outcome | None:
     return None
 
 
-def _check_approval(request: Request, activation: Activation) -> Outcome | None:
+def _check_approval(request: WriteRequest, activation: Activation) -> Outcome | None:
     """Ask a person once per write, and again if its amount has changed since."""
     above = guards.read_amount(request.call.guard, "approve_above")
     if above is None or (above and request.amount is not None and request.amount <= above):
@@ -205,7 +205,7 @@ def _check_approval(request: Request, activation: Activation) -> Outcome | None:
     return None if isinstance(outcome, Done) else outcome
 
 
-def _build_question(request: Request, activation: Activation) -> Question:
+def _build_question(request: WriteRequest, activation: Activation) -> Question:
     call = request.call
     money = f" ({_format_amount(request)})" if request.amount is not None else ""
     text = f"{request.subject}{money}?"
@@ -215,7 +215,7 @@ def _build_question(request: Request, activation: Activation) -> Question:
     return Question(activation.pk, step, text[:200], details, [], ends)
 
 
-def _list_spent(request: Request, activation: Activation) -> list[SpentPermit]:
+def _list_spent(request: WriteRequest, activation: Activation) -> list[SpentPermit]:
     """List the step's writes in the last hour, oldest first."""
     rows = _annotate_use().filter(
         ~UNUSED, workflow=activation.workflow_id, step=request.call.step, given_at__gt=Now() - HOUR
@@ -224,7 +224,7 @@ def _list_spent(request: Request, activation: Activation) -> list[SpentPermit]:
     return [SpentPermit(at, amount or Decimal(0), currency) for at, amount, currency in columns]
 
 
-def _check_hour(request: Request, activation: Activation) -> Outcome | None:
+def _check_hour(request: WriteRequest, activation: Activation) -> Outcome | None:
     """Make the write wait until it fits into an hour's limits; fail one that never fits."""
     guard = request.call.guard
     if not (guard.get("per_hour") or guard.get("amount_per_hour")):
@@ -252,7 +252,7 @@ def _check_hour(request: Request, activation: Activation) -> Outcome | None:
 
 
 def _check_hourly_amount(
-    request: Request, cap: Decimal, spent: Sequence[SpentPermit]
+    request: WriteRequest, cap: Decimal, spent: Sequence[SpentPermit]
 ) -> TryLater | None:
     assert request.amount is not None
     over = sum((permit.amount for permit in spent), request.amount) - cap
@@ -268,7 +268,7 @@ def _check_hourly_amount(
     return None
 
 
-def _format_amount(request: Request) -> str:
+def _format_amount(request: WriteRequest) -> str:
     return f"{request.amount:,} {request.currency}".strip()
 
 
@@ -277,7 +277,7 @@ def _wait_until(reason: str, until_passes: SpentPermit) -> TryLater:
     return TryLater(f"Held back by a limit of this step: {reason}.", at=at, counts=False)
 
 
-def _create_permit(request: Request, activation: Activation) -> None:
+def _create_permit(request: WriteRequest, activation: Activation) -> None:
     assert activation.workflow_id is not None  # without one it has no version to run
     Permit.objects.create(
         agency_id=activation.agency_id,

@@ -35,5 +35,5 @@ def load_choices(agency: Agency) -> BuilderChoices:
         .order_by("user__name", "pk")
     )
     colleagues = [Colleague(str(member.user), member.user.email.lower()) for member in people]
-    secrets = secret_values.of(agency).values_list("name", "host")
+    secrets = secret_values.list_secrets(agency).values_list("name", "host")
     return BuilderChoices(colleagues, [SecretChoice(name, host) for name, host in secrets])

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 
 from connections.models import Connection, ConnectionState
-from connections.writes.record_history import SHOWN, Run
+from connections.writes.record_history import SHOWN, ActivationRun
 from taskjuice.workspaces.gate import Scope
 from taskjuice.workspaces.models import Agency, Workspace
 from workflows.definition.descriptions import step_in_words, trigger_in_words
@@ -321,16 +321,16 @@ def list_names_using(connection_ids: Sequence[int]) -> dict[int, list[str]]:
 
 def list_record_runs(
     connection: Connection, ids: Collection[int], event_ids: Collection[int]
-) -> list[Run]:
+) -> list[ActivationRun]:
     """List the connection's activations with these ids or events, for the history of a record."""
     rows = Activation.objects.filter(Q(pk__in=ids) | Q(event__in=event_ids), connection=connection)
     rows = rows.select_related("agency", "workspace").defer("trigger_data", "outputs")
     return [_build_run(row) for row in rows.order_by("-id")[:SHOWN]]
 
 
-def _build_run(row: Activation) -> Run:
+def _build_run(row: Activation) -> ActivationRun:
     url = reverse("workflows:activation-detail", args=(row.agency.slug, row.workspace.slug, row.pk))
-    return Run(
+    return ActivationRun(
         row.pk, row.created_at, row.state, row.workflow_name, row.version_number, row.error, url
     )
 

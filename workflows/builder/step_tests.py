@@ -17,7 +17,7 @@ from django.utils import timezone
 from connections import organisation_time
 from connections.integrations import (
     Action,
-    Call,
+    ActionContext,
     Done,
     Failed,
     Outcome,
@@ -156,7 +156,7 @@ def try_out(draft: Draft, position: int, event: Event, user: User) -> StepTestRe
     """Test the step at `position` after those before it, on the organisation's day as the worker
     does.
     """
-    with organisation_time.reckon_by(event.connection):
+    with organisation_time.use_time_zone(event.connection):
         return _try_out(draft, position, event, user)
 
 
@@ -164,7 +164,7 @@ def try_all(draft: Draft, event: Event, user: User) -> list[StepTestResult]:
     """Test each step up to the one that would end the run, with one budget for their
     expressions.
     """
-    with organisation_time.reckon_by(event.connection), evaluation_budget():
+    with organisation_time.use_time_zone(event.connection), evaluation_budget():
         return list(try_steps(draft, event, user))
 
 
@@ -219,7 +219,8 @@ def _try_step(
     shown = prepared[0][1] if elements is None else [filled for _, filled, _ in prepared]
     action = step.known_action()
     calls = [
-        Call(event.connection, user=user, context=each, guard=step.guard) for each, _, _ in prepared
+        ActionContext(event.connection, user=user, context=each, guard=step.guard)
+        for each, _, _ in prepared
     ]
     rows = [data for _, _, data in prepared]
     if not all(action.reads(data) for data in rows):

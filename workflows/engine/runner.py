@@ -45,7 +45,7 @@ def run_lane(connection_id: int) -> None:
     more = False
     try:
         connection = Connection.objects.select_related("grant", "workspace").get(pk=connection_id)
-        with organisation_time.reckon_by(connection):
+        with organisation_time.use_time_zone(connection):
             more = _take_turn(lease, connection)
     except LeaseLost:
         logger.warning("the lane of connection %s was taken over", connection_id)

@@ -15,7 +15,16 @@ from typing import Any, Self
 
 from django.db import Error
 
-from connections.integrations import Call, Data, Done, Failed, Outcome, Stopped, TryLater, Unknown
+from connections.integrations import (
+    ActionContext,
+    Data,
+    Done,
+    Failed,
+    Outcome,
+    Stopped,
+    TryLater,
+    Unknown,
+)
 from connections.models import Connection
 from taskjuice import exact_json
 from taskjuice.queue import clock
@@ -48,7 +57,7 @@ class Skipped:
 class ActionRun:
     """One run of the action: for a whole step, or for one element of its list."""
 
-    call: Call
+    call: ActionContext
     shown: Data  # the input as the history shows it
     data: Data  # cleaned
     element: int | None = None
@@ -118,7 +127,7 @@ class Turn:
         self, connection: Connection, context: Mapping[str, Any], element: int | None
     ) -> ActionRun:
         shown, data = self.step.prepare(context)
-        call = Call(
+        call = ActionContext(
             connection,
             activation_id=self.run.id,
             step=self.step.name,

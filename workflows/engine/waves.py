@@ -118,7 +118,9 @@ def _run_admitted(action: Action, parts: Sequence[ActionRun]) -> list[Outcome]:
     """
     answers: list[Outcome | None] = [None] * len(parts)
     if action.effects and not action.writes:
-        answers = admission.ask([admission.Request(part.call, action.title) for part in parts])
+        answers = admission.judge_requests(
+            [admission.WriteRequest(part.call, action.title) for part in parts]
+        )
     let_in = [part for part, answer in zip(parts, answers, strict=True) if answer is None]
     done = iter(_run_action(action, let_in) if let_in else ())
     outcomes = [next(done) if answer is None else answer for answer in answers]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from connections.integrations import Action, Call, Data, Failed, Outcome, Preview
+from connections.integrations import Action, ActionContext, Data, Failed, Outcome, Preview
 from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.text_fields import LongTextField
@@ -79,7 +79,7 @@ class AskPerson(Action):
         "comment": "Fine by me",
     }
 
-    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+    def run_many(self, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
         questions = [_build_question(call, data) for call, data in zip(calls, rows, strict=True)]
         try:
             task_by_step = approval_tasks.ask_questions(questions)
@@ -98,7 +98,7 @@ class AskPerson(Action):
         approval_tasks.note_taken(task for task in tasks if task.state in DECIDED)
         return outcomes
 
-    def preview(self, call: Call, data: Data) -> Preview:
+    def preview(self, call: ActionContext, data: Data) -> Preview:
         recipients = ", ".join(data["to"]) or "the owner and the admins"
         lines = [
             data["question"],
@@ -119,7 +119,7 @@ class AskPerson(Action):
                 yield "to", NOT_STAFF.format(address)
 
 
-def _build_question(call: Call, data: Data) -> Question:
+def _build_question(call: ActionContext, data: Data) -> Question:
     assert call.activation_id is not None  # pages do not ask
     ends = clock.now() + timedelta(days=data["days"])
     return Question(

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django import forms
 
-from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Stopped
+from connections.integrations import Action, ActionContext, Data, Done, Failed, Outcome, Stopped
 from taskjuice.text_fields import LongTextField
 from workflows.definition import conditions
 from workflows.definition.expressions import ExpressionError
@@ -26,7 +26,7 @@ class Filter(Action):
     together = 1  # each may take its whole budget: a turn of the lane ends between two of them
     sample: ClassVar[Data] = {"passed": True}
 
-    def outcome(self, call: Call, data: Data) -> Outcome:
+    def outcome(self, call: ActionContext, data: Data) -> Outcome:
         try:
             good, reason = conditions.check_condition(data["condition"], call.context)
         except ExpressionError as error:
@@ -56,7 +56,7 @@ class Note(Action):
     form = NoteForm
     sample: ClassVar[Data] = {"note": "INV-0042 is over 1,000"}
 
-    def outcome(self, call: Call, data: Data) -> Outcome:
+    def outcome(self, call: ActionContext, data: Data) -> Outcome:
         return Done({"note": data["text"]}, note=data["text"])
 
 
@@ -74,5 +74,5 @@ class SetValues(Action):
     free = True
     sample: ClassVar[Data] = {"total": "1150.00"}
 
-    def run(self, call: Call, data: Data) -> Data:
+    def run(self, call: ActionContext, data: Data) -> Data:
         return dict(data["values"])

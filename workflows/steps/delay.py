@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from connections import organisation_time
-from connections.integrations import Action, Call, Data, Done, Failed, Outcome
+from connections.integrations import Action, ActionContext, Data, Done, Failed, Outcome
 from taskjuice.json_dates import as_iso
 from taskjuice.queue import clock
 
@@ -63,7 +63,7 @@ class Delay(Action):
     form = DelayForm
     sample: ClassVar[Data] = {"until": "2026-12-01T09:00:00+00:00"}
 
-    def outcome(self, call: Call, data: Data) -> Outcome:
+    def outcome(self, call: ActionContext, data: Data) -> Outcome:
         until = self._until(call, data)
         if until > clock.now() + LONGEST:
             return Failed(
@@ -71,7 +71,7 @@ class Delay(Action):
             )
         return Done({"until": until.isoformat()}, not_before=until if until > clock.now() else None)
 
-    def _until(self, call: Call, data: Data) -> datetime:
+    def _until(self, call: ActionContext, data: Data) -> datetime:
         if data["length"] is not None:
             seconds = int(data["length"] * UNITS[data["unit"]])
             return clock.now() + timedelta(seconds=min(seconds, 2 * int(LONGEST.total_seconds())))

@@ -8,7 +8,16 @@ from django.core.mail import EmailMessage
 from django.core.validators import validate_email
 
 from connections.errors import Invalid, RetryLater
-from connections.integrations import Action, Call, Data, Done, Failed, Outcome, Preview, TryLater
+from connections.integrations import (
+    Action,
+    ActionContext,
+    Data,
+    Done,
+    Failed,
+    Outcome,
+    Preview,
+    TryLater,
+)
 from taskjuice.text_fields import LongTextField
 from workflows.steps import email_limit, email_sender
 
@@ -62,7 +71,7 @@ class SendEmail(Action):
     together = 1
     sample: ClassVar[Data] = {"to": ["owner@example.com"], "subject": "INV-0042 was paid"}
 
-    def preview(self, call: Call, data: Data) -> Preview:
+    def preview(self, call: ActionContext, data: Data) -> Preview:
         message = _build_message(call, data)
         head = {
             "From": email_sender.format_sender(str(message.from_email)),
@@ -75,7 +84,7 @@ class SendEmail(Action):
             f"E-mail to {', '.join(message.to)}", "\n".join([*lines, "", str(message.body)])
         )
 
-    def outcome(self, call: Call, data: Data) -> Outcome:
+    def outcome(self, call: ActionContext, data: Data) -> Outcome:
         """Send within the agency's daily limit; an e-mail beyond it waits for the next day."""
         many = len(data["to"])
         agency_id = call.connection.agency_id if call.connection else None
@@ -93,7 +102,7 @@ class SendEmail(Action):
             email_limit.give_back(agency_id, many)
         return outcome
 
-    def run(self, call: Call, data: Data) -> Data:
+    def run(self, call: ActionContext, data: Data) -> Data:
         message = _build_message(call, data)
         try:
             message.send()
@@ -106,7 +115,7 @@ class SendEmail(Action):
         return {"to": data["to"], "subject": data["subject"]}
 
 
-def _build_message(call: Call, data: Data) -> EmailMessage:
+def _build_message(call: ActionContext, data: Data) -> EmailMessage:
     answers = email_sender.get_reply_address(call.connection.agency) if call.connection else ""
     return EmailMessage(
         data["subject"],

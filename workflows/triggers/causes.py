@@ -4,7 +4,7 @@
 
 from collections.abc import Collection
 
-from connections.writes.reconciliation import Cause
+from connections.writes.reconciliation import ActivationCause
 from workflows.models import Activation
 from workflows.triggers import runner
 
@@ -19,13 +19,13 @@ COLUMNS = (
 )
 
 
-def list_causes(activation_ids: Collection[int]) -> dict[int, Cause]:
+def list_causes(activation_ids: Collection[int]) -> dict[int, ActivationCause]:
     """Return what started each activation, by its key; a person's replay counts as a new cause.
 
     An event that no delivery reported and no clock made was found by comparing the local copy with
     the provider.
     """
-    causes: dict[int, Cause] = {}
+    causes: dict[int, ActivationCause] = {}
     rows = Activation.objects.filter(pk__in=activation_ids).values_list(*COLUMNS)
     for pk, created_at, restarted_at, category, occurred_at, received_at, delivery_id in rows:
         is_compared = category not in (None, runner.CATEGORY) and delivery_id is None
@@ -35,5 +35,5 @@ def list_causes(activation_ids: Collection[int]) -> dict[int, Cause]:
                 max(happened_at, restarted_at),
                 found_at and max(found_at, restarted_at),
             )
-        causes[pk] = Cause(happened_at, found_at)
+        causes[pk] = ActivationCause(happened_at, found_at)
     return causes

@@ -12,7 +12,8 @@ from django.db import connection as database
 from django.db.models import Exists, Q
 from django.db.models.functions import Coalesce
 
-from connections.integrations import Data, Interest, registry
+from connections.events import Interest
+from connections.integrations import Data, registry
 from connections.models import ConnectionState, Event
 from taskjuice import exact_json
 from workflows.engine import lanes, organisation_pauses

@@ -10,14 +10,14 @@ from connections import errors
 from connections.integrations import (
     MENDED_BY,
     Action,
-    Call,
+    ActionContext,
     Cost,
     Data,
     Done,
     Failed,
     Outcome,
     TryLater,
-    outcome_of,
+    convert_error,
 )
 from connections.models import Connection
 from taskjuice.queue import clock
@@ -53,14 +53,14 @@ class XeroAction(Action):
         """List the records that raw input names outright."""
         return reference_checks.list_named_records(given, self.names)
 
-    def outcome(self, call: Call, data: Data) -> Outcome:
+    def outcome(self, call: ActionContext, data: Data) -> Outcome:
         return self.run_many([call], [data])[0]
 
-    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+    def run_many(self, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
         refusal = self.refusal(calls[0])
         return [refusal] * len(calls) if refusal else self.run_allowed(calls, rows)
 
-    def refusal(self, call: Call) -> Outcome | None:
+    def refusal(self, call: ActionContext) -> Outcome | None:
         """Return the outcome where the grant does not allow this action; None where it does."""
         try:
             scopes.require_scopes(self, connection_of(call))
@@ -73,7 +73,7 @@ class XeroAction(Action):
     def read_key(self, data: Data) -> str | None:
         return repr(data)
 
-    def fetch(self, call: Call, data: Data) -> Data:
+    def fetch(self, call: ActionContext, data: Data) -> Data:
         """Read the data once for all steps of a wave with the same `read_key`."""
         raise NotImplementedError
 
@@ -81,10 +81,10 @@ class XeroAction(Action):
         """Return one step's output of what was fetched."""
         return fetched
 
-    def run(self, call: Call, data: Data) -> Data:
+    def run(self, call: ActionContext, data: Data) -> Data:
         return self.output(self.fetch(call, data), data)
 
-    def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+    def run_allowed(self, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
         """Run the steps, reading only once for those with the same `read_key`."""
         fetched: dict[str | None, Outcome] = {}
         waiting: Outcome | None = None
@@ -95,22 +95,22 @@ class XeroAction(Action):
                 waiting = fetched[key] if _is_tenant_wide(fetched[key]) else None
         return [self._finish(fetched[self.read_key(data)], data) for data in rows]
 
-    def _try_fetch(self, call: Call, data: Data) -> Outcome:
+    def _try_fetch(self, call: ActionContext, data: Data) -> Outcome:
         try:
             return Done(self.fetch(call, data))
         except errors.ProviderError as error:
-            return outcome_of(error)
+            return convert_error(error)
 
     def _finish(self, outcome: Outcome, data: Data) -> Outcome:
         return Done(self.output(outcome.output, data)) if isinstance(outcome, Done) else outcome
 
 
-def connection_of(call: Call) -> Connection:
+def connection_of(call: ActionContext) -> Connection:
     assert call.connection is not None  # a lane and a page both have one
     return call.connection
 
 
-def client_of(call: Call) -> XeroClient:
+def client_of(call: ActionContext) -> XeroClient:
     return client_for(connection_of(call), purpose=purpose_of(call.user is not None))
 
 

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from uuid import UUID
 
-from connections.integrations import Call as ActionCall
-from connections.integrations import Cost, Data, Failed, Outcome
+from connections.integrations import ActionContext, Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writes.writers import Draft, Found, Made
+from connections.writes.writers import Found, RecordMade, WriteDraft
 from xero import forms
 from xero.actions import reference_checks, samples
 from xero.actions.base import connection_of, split_chunks, without_empty
@@ -39,26 +38,26 @@ class ContactWriter(XeroWriter):
     says_it_exists = ("must be unique across all active contacts",)
 
     def drafts(
-        self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
-    ) -> list[Draft | Outcome]:
+        self, calls: Sequence[ActionContext], rows: Sequence[Data], ids: Sequence[UUID]
+    ) -> list[WriteDraft | Outcome]:
         taken = self._read_by_name(
             connection_of(calls[0]), [row["name"] for row in rows], calls[0].user is not None
         )
-        drafts: list[Draft | Outcome] = []
+        drafts: list[WriteDraft | Outcome] = []
         for data, id in zip(rows, ids, strict=True):
             if record := taken.get(name_key(data["name"])):
                 message = TAKEN.format(data["name"])
                 drafts.append(Failed("duplicate", message, status=200, existing=record))
             else:
-                drafts.append(Draft(id, data["name"], build_contact_body(data)))
+                drafts.append(WriteDraft(id, data["name"], build_contact_body(data)))
         return drafts
 
     def is_about(self, sent: Data, record: Data) -> bool:
         named = read_text(record, "Name")
         return not named or name_key(named) == name_key(sent["Name"])
 
-    def made(self, record: Data) -> Made:
-        return Made(UUID(record["ContactID"]), parse_contact(record).name, record)
+    def made(self, record: Data) -> RecordMade:
+        return RecordMade(UUID(record["ContactID"]), parse_contact(record).name, record)
 
     def look_up(
         self, connection: Connection, calls: Sequence[Call], *, by_person: bool
@@ -69,7 +68,7 @@ class ContactWriter(XeroWriter):
         records = {call.pk: contacts.get(name_key(call.body["Name"])) for call in calls}
         return {pk: self.made(record) if record else None for pk, record in records.items()}
 
-    def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
+    def find(self, call: Call, named: str, *, by_person: bool) -> RecordMade | None:
         record = self._read_by_name(call.connection, [named], by_person).get(name_key(named))
         return self.made(record) if record else None
 

@@ -15,10 +15,9 @@ from django.conf import settings
 from django.urls import reverse
 
 from connections import organisation_time
-from connections.integrations import Call as ActionCall
-from connections.integrations import Cost, Data, Failed, Outcome
+from connections.integrations import ActionContext, Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writes.writers import Draft, Found, Made, Twin
+from connections.writes.writers import Found, RecordMade, Twin, WriteDraft
 from xero import forms, line_forms, totals
 from xero.actions import reference_checks, samples
 from xero.actions.base import connection_of, without_empty
@@ -54,8 +53,8 @@ class InvoiceWriter(XeroWriter):
     says_it_exists = ("invoice # must be unique",)
 
     def drafts(
-        self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
-    ) -> list[Draft | Outcome]:
+        self, calls: Sequence[ActionContext], rows: Sequence[Data], ids: Sequence[UUID]
+    ) -> list[WriteDraft | Outcome]:
         connection = connection_of(calls[0])
         today = organisation_time.today_in(connection)
         rows = _with_contacts(connection, rows)
@@ -64,7 +63,8 @@ class InvoiceWriter(XeroWriter):
             for data, id in zip(rows, ids, strict=True)
         ]
         issued = [
-            read_day(draft.body, "Date") if isinstance(draft, Draft) else None for draft in drafts
+            read_day(draft.body, "Date") if isinstance(draft, WriteDraft) else None
+            for draft in drafts
         ]
         drafts = refuse_locked(self.client(connection, calls[0].user is not None), drafts, issued)
         return (
@@ -73,7 +73,7 @@ class InvoiceWriter(XeroWriter):
 
     def _build_draft(
         self, connection: Connection, data: Data, id: UUID, today: date
-    ) -> Draft | Outcome:
+    ) -> WriteDraft | Outcome:
         try:
             body = build_invoice_body(data, today=today, url=build_call_url(connection, id))
         except ValueError:
@@ -82,7 +82,7 @@ class InvoiceWriter(XeroWriter):
         whom = data["contact_name"] or data["contact_id"]
         subject = data["number"] or f"{kind} {whom}"
         currency = data["currency"] or connection.details.get("currency", "")
-        return Draft(id, subject, body, amount=_sum_lines(data["lines"]), currency=currency)
+        return WriteDraft(id, subject, body, amount=_sum_lines(data["lines"]), currency=currency)
 
     def is_about(self, sent: Data, record: Data) -> bool:
         """Compare the call's address in `Url`; without one, the fields that a person would
@@ -104,8 +104,8 @@ class InvoiceWriter(XeroWriter):
             and day in (None, read_day(sent, "Date"))
         )
 
-    def made(self, record: Data) -> Made:
-        return Made(UUID(record["InvoiceID"]), parse_invoice(record).name, record)
+    def made(self, record: Data) -> RecordMade:
+        return RecordMade(UUID(record["InvoiceID"]), parse_invoice(record).name, record)
 
     def look_up(
         self, connection: Connection, calls: Sequence[Call], *, by_person: bool
@@ -135,12 +135,12 @@ class InvoiceWriter(XeroWriter):
             page += 1
         return {call.pk: self._find_invoice(call, marked) for call in calls}
 
-    def _find_invoice(self, call: Call, marked: dict[str, Data]) -> Made | None:
+    def _find_invoice(self, call: Call, marked: dict[str, Data]) -> RecordMade | None:
         mark = CALL_IN_URL.search(read_text(call.body, "Url", LONGEST_URL))
         invoice = marked.get(mark[1]) if mark else None
         return self.made(invoice) if invoice else None
 
-    def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
+    def find(self, call: Call, named: str, *, by_person: bool) -> RecordMade | None:
         by = {"IDs": named} if parse_uuid(named) else {"InvoiceNumbers": named}
         if "," in named or not named:
             return None
@@ -192,8 +192,8 @@ class CreateInvoice(WriteAction):
 
 
 def _with_twins(
-    connection: Connection, rows: Sequence[Data], drafts: Sequence[Draft | Outcome]
-) -> list[Draft | Outcome]:
+    connection: Connection, rows: Sequence[Data], drafts: Sequence[WriteDraft | Outcome]
+) -> list[WriteDraft | Outcome]:
     """Add to each draft the document of the local copy with the same number, if there is one.
 
     For a bill it has to be the same supplier's; a sales invoice's number is unique in its
@@ -204,7 +204,7 @@ def _with_twins(
     same_number = Invoice.objects.filter(connection=connection, type__in=types, number__in=numbers)
     invoices = list(same_number.exclude(status__in=["VOIDED", "DELETED"])) if numbers else []
     return [
-        replace(draft, twin=_find_twin(row, invoices)) if isinstance(draft, Draft) else draft
+        replace(draft, twin=_find_twin(row, invoices)) if isinstance(draft, WriteDraft) else draft
         for row, draft in zip(rows, drafts, strict=True)
     ]
 

@@ -10,7 +10,7 @@ from datetime import date
 
 from connections.integrations import Failed, Outcome
 from connections.models import Connection
-from connections.writes.writers import Draft
+from connections.writes.writers import WriteDraft
 from xero import organisations
 from xero.api.client import XeroClient
 from xero.models import Ledger
@@ -21,8 +21,8 @@ LOCKS = (("period_lock_date", "period lock date"), ("year_end_lock_date", "end o
 
 
 def refuse_locked(
-    client: XeroClient, drafts: Sequence[Draft | Outcome], days: Sequence[date | None]
-) -> list[Draft | Outcome]:
+    client: XeroClient, drafts: Sequence[WriteDraft | Outcome], days: Sequence[date | None]
+) -> list[WriteDraft | Outcome]:
     """Return the drafts, those dated in a locked period replaced by a refusal.
 
     `days` holds the date of each draft.
@@ -40,8 +40,10 @@ def find_last_locked_day(connection: Connection) -> date | None:
     return max((day for name, _ in LOCKS if (day := getattr(ledger, name, None))), default=None)
 
 
-def _refuse_if_locked(ledger: Ledger, draft: Draft | Outcome, day: date | None) -> Draft | Outcome:
-    why = _why_locked(ledger, day) if isinstance(draft, Draft) else ""
+def _refuse_if_locked(
+    ledger: Ledger, draft: WriteDraft | Outcome, day: date | None
+) -> WriteDraft | Outcome:
+    why = _why_locked(ledger, day) if isinstance(draft, WriteDraft) else ""
     return Failed("invalid", why, status=200) if why else draft
 
 

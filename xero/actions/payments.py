@@ -11,10 +11,9 @@ from decimal import Decimal
 from uuid import UUID
 
 from connections import organisation_time
-from connections.integrations import Call as ActionCall
-from connections.integrations import Cost, Data, Failed, Outcome
+from connections.integrations import ActionContext, Cost, Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writes.writers import Draft, Found, Made, Twin, Undecided
+from connections.writes.writers import Found, RecordMade, Twin, Undecided, WriteDraft
 from taskjuice import currencies
 from xero import forms
 from xero.actions import reference_checks, samples
@@ -46,8 +45,8 @@ class PaymentWriter(XeroWriter):
     envelope = "Payments"
 
     def drafts(
-        self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
-    ) -> list[Draft | Outcome]:
+        self, calls: Sequence[ActionContext], rows: Sequence[Data], ids: Sequence[UUID]
+    ) -> list[WriteDraft | Outcome]:
         connection = connection_of(calls[0])
         invoices = self._read_invoices(
             connection, [row["invoice_id"] for row in rows], calls[0].user is not None
@@ -58,7 +57,8 @@ class PaymentWriter(XeroWriter):
             for data, id in zip(rows, ids, strict=True)
         ]
         paid_on = [
-            read_day(draft.body, "Date") if isinstance(draft, Draft) else None for draft in drafts
+            read_day(draft.body, "Date") if isinstance(draft, WriteDraft) else None
+            for draft in drafts
         ]
         return refuse_locked(self.client(connection, calls[0].user is not None), drafts, paid_on)
 
@@ -70,10 +70,10 @@ class PaymentWriter(XeroWriter):
             and read_day(record, "Date") in (None, read_day(sent, "Date"))
         )
 
-    def made(self, record: Data) -> Made:
+    def made(self, record: Data) -> RecordMade:
         payment = parse_payment(record)
         name = f"Payment of {payment.amount} on {payment.document.number or 'a bill'}"
-        return Made(UUID(record["PaymentID"]), name, record)
+        return RecordMade(UUID(record["PaymentID"]), name, record)
 
     def look_up(
         self, connection: Connection, calls: Sequence[Call], *, by_person: bool
@@ -105,7 +105,7 @@ class PaymentWriter(XeroWriter):
             )
         return None
 
-    def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
+    def find(self, call: Call, named: str, *, by_person: bool) -> RecordMade | None:
         """Find the payment by its ID at Xero; without one, the first new payment of this amount."""
         assert call.target is not None  # a payment is for an invoice
         invoice = self._read_invoices(call.connection, [call.target], by_person).get(call.target)
@@ -157,7 +157,7 @@ class CreatePayment(WriteAction):
 
 def _build_draft(
     data: Data, id: UUID, invoice: Data | None, connection: Connection, today: date
-) -> Draft | Outcome:
+) -> WriteDraft | Outcome:
     if invoice is None:
         return Failed("not-found", f"{connection.name} has no such invoice.", status=200)
     document = parse_invoice(invoice)
@@ -183,7 +183,7 @@ def _build_draft(
         "number": document.number,
     }
     subject = f"Payment of {amount} on {document.number or 'a bill'}"
-    return Draft(
+    return WriteDraft(
         id,
         subject,
         body,

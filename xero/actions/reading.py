@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import OperationalError, transaction
 
 from connections import errors, organisation_time
-from connections.integrations import Call, Cost, Data, Done, Failed, Outcome, outcome_of
+from connections.integrations import ActionContext, Cost, Data, Done, Failed, Outcome, convert_error
 from connections.models import Connection
 from taskjuice.queue import clock
 from taskjuice.queue.commits import commit_without_waiting
@@ -68,24 +68,24 @@ class LookUp(XeroAction):
         """Return the name of the record in lists of activations."""
         raise NotImplementedError
 
-    def run(self, call: Call, data: Data) -> Data:
+    def run(self, call: ActionContext, data: Data) -> Data:
         outcome = self.outcome(call, data)
         if isinstance(outcome, Done):
             return dict(outcome.output)
         raise errors.ProviderError(str(outcome))
 
-    def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+    def run_allowed(self, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
         outcomes: dict[UUID, Outcome] = {}
         ids = list(dict.fromkeys(row[self.field] for row in rows))
         for chunk in split_chunks(ids, IDS_A_CALL):
             try:
                 outcomes.update(self._read(calls[0], chunk))
             except errors.ProviderError as error:
-                outcomes.update((id, outcome_of(error)) for id in ids if id not in outcomes)
+                outcomes.update((id, convert_error(error)) for id in ids if id not in outcomes)
                 break
         return [outcomes[row[self.field]] for row in rows]
 
-    def _read(self, call: Call, ids: Sequence[UUID]) -> dict[UUID, Outcome]:
+    def _read(self, call: ActionContext, ids: Sequence[UUID]) -> dict[UUID, Outcome]:
         """Read up to 40 records with one call; those that Xero leaves out do not exist."""
         params: Params = {
             "IDs": ",".join(map(str, ids)),
@@ -159,7 +159,7 @@ class ListInvoices(XeroAction):
     sample = samples.build_page_sample("Invoices", samples.INVOICE)
     always = samples.list_guaranteed_paths("Invoices", samples.ALWAYS_IN_INVOICE)
 
-    def fetch(self, call: Call, data: Data) -> Data:
+    def fetch(self, call: ActionContext, data: Data) -> Data:
         params = _paging(data) | without_empty(
             where=_invoices_where(connection_of(call), data),
             Statuses=",".join(data["statuses"]),
@@ -183,7 +183,7 @@ class ListContacts(XeroAction):
     sample = samples.build_page_sample("Contacts", samples.CONTACT)
     always = samples.list_guaranteed_paths("Contacts", samples.ALWAYS_IN_CONTACT)
 
-    def fetch(self, call: Call, data: Data) -> Data:
+    def fetch(self, call: ActionContext, data: Data) -> Data:
         conditions = [
             f"{name}=={quote_text(data[field])}"
             for field, name in (("name", "Name"), ("email", "EmailAddress"))
@@ -207,7 +207,7 @@ class WholeList(XeroAction):
     def read_key(self, data: Data) -> str | None:
         return str(data["modified_since"])
 
-    def fetch(self, call: Call, data: Data) -> Data:
+    def fetch(self, call: ActionContext, data: Data) -> Data:
         path = f"/{self.collection}"
         answer = client_of(call).get(
             path, params=self.params, modified_since=data["modified_since"]
@@ -278,7 +278,7 @@ def _paging(data: Data) -> dict[str, Any]:
     )
 
 
-def _page(call: Call, name: str, params: dict[str, Any], data: Data) -> Data:
+def _page(call: ActionContext, name: str, params: dict[str, Any], data: Data) -> Data:
     answer = client_of(call).get(f"/{name}", params=params, modified_since=data["modified_since"])
     pages, records = read_object(answer, "pagination"), read_objects(answer, name)
     count = read_count(pages, "itemCount")

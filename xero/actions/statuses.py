@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 from uuid import UUID
 
-from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Failed, Outcome
+from connections.integrations import ActionContext, Data, Failed, Outcome
 from connections.models import Call, Connection
-from connections.writes.writers import Draft, Found, Made, Undecided
+from connections.writes.writers import Found, RecordMade, Undecided, WriteDraft
 from xero.actions import samples
 from xero.actions.base import IDS_A_CALL, connection_of, split_chunks
 from xero.actions.invoices import InvoiceWriter
@@ -38,8 +37,8 @@ class StatusWriter(InvoiceWriter):
     moves: ClassVar[dict[str, str]]
 
     def drafts(
-        self, calls: Sequence[ActionCall], rows: Sequence[Data], ids: Sequence[UUID]
-    ) -> list[Draft | Outcome]:
+        self, calls: Sequence[ActionContext], rows: Sequence[Data], ids: Sequence[UUID]
+    ) -> list[WriteDraft | Outcome]:
         connection = connection_of(calls[0])
         invoices = self._read_documents(
             connection, [row["invoice_id"] for row in rows], calls[0].user is not None
@@ -65,13 +64,13 @@ class StatusWriter(InvoiceWriter):
             for call in calls
         }
 
-    def find(self, call: Call, named: str, *, by_person: bool) -> Made | None:
+    def find(self, call: Call, named: str, *, by_person: bool) -> RecordMade | None:
         """Return the call's own document; `named` is ignored, since no other can be meant."""
         id = UUID(call.body["InvoiceID"])
         finding = self._judge_document(
             self._read_documents(call.connection, [id], by_person).get(id)
         )
-        return finding if isinstance(finding, Made) else None
+        return finding if isinstance(finding, RecordMade) else None
 
     def _judge_document(self, invoice: Data | None) -> Found:
         if invoice is None:
@@ -80,7 +79,7 @@ class StatusWriter(InvoiceWriter):
 
     def _build_change(
         self, connection: Connection, invoice: Data | None, id: UUID
-    ) -> Draft | Outcome:
+    ) -> WriteDraft | Outcome:
         if invoice is None:
             return Failed("not-found", f"{connection.name} has no such document.", status=200)
         document = parse_invoice(invoice)
@@ -91,7 +90,9 @@ class StatusWriter(InvoiceWriter):
             return Failed("invalid", text, status=200)
         body = {"InvoiceID": str(document.xero_id), "Status": status}
         name = document.name or "a bill"
-        return Draft(id, f"{self.participle.capitalize()}: {name}", body, target=document.xero_id)
+        return WriteDraft(
+            id, f"{self.participle.capitalize()}: {name}", body, target=document.xero_id
+        )
 
     def _read_documents(
         self, connection: Connection, ids: Sequence[UUID], by_person: bool

@@ -14,10 +14,17 @@ from uuid import UUID, uuid4
 from django.db import OperationalError, transaction
 
 from connections import errors
-from connections.integrations import Call, Data, Done, Outcome, Preview, outcome_of
+from connections.integrations import ActionContext, Data, Done, Outcome, Preview, convert_error
 from connections.models import Connection, Sending
 from connections.writes import journal
-from connections.writes.writers import Draft, Made, Refused, Undecided, Verdict, Writer
+from connections.writes.writers import (
+    RecordMade,
+    RecordRefused,
+    Undecided,
+    Verdict,
+    WriteDraft,
+    Writer,
+)
 from taskjuice.queue.commits import commit_without_waiting
 from xero.actions.base import XeroAction, connection_of, purpose_of
 from xero.api import answers
@@ -84,7 +91,7 @@ class XeroWriter(Writer):
         is_accepted = answers.is_accepted(element) and not is_refused
         named = read_uuid(element, answers.ID_FIELDS[self.envelope]) is not None
         if (reasons or is_refused) and not (is_accepted and named):
-            return Refused(reasons or [WITHOUT_REASON], element)
+            return RecordRefused(reasons or [WITHOUT_REASON], element)
         if not named:
             return Undecided("Xero's answer does not name what it made.")
         if not self.is_about(sent, element):
@@ -98,7 +105,7 @@ class XeroWriter(Writer):
         """
         raise NotImplementedError
 
-    def made(self, record: Data) -> Made:
+    def made(self, record: Data) -> RecordMade:
         """Describe the record that Xero made."""
         raise NotImplementedError
 
@@ -123,7 +130,7 @@ class WriteAction(XeroAction):
     def read_key(self, data: Data) -> str | None:
         return None
 
-    def run(self, call: Call, data: Data) -> Data:
+    def run(self, call: ActionContext, data: Data) -> Data:
         outcome = self.outcome(call, data)
         if isinstance(outcome, Done):
             return dict(outcome.output)
@@ -133,19 +140,19 @@ class WriteAction(XeroAction):
         """Return Xero's warnings of one record, or of the records that a step wrote for a list."""
         return answers.read_warnings(output)
 
-    def preview(self, call: Call, data: Data) -> Preview | Outcome | None:
+    def preview(self, call: ActionContext, data: Data) -> Preview | Outcome | None:
         if refusal := self.refusal(call):
             return refusal
         try:
             (draft,) = self.writer.drafts([call], [data], [uuid4()])
         except errors.ProviderError as error:
-            return outcome_of(error)
-        if not isinstance(draft, Draft):
+            return convert_error(error)
+        if not isinstance(draft, WriteDraft):
             return draft
         head = f"{self.writer.method} {draft.path or self.writer.path}"
         return Preview(head, wire.decode(self.writer.encode([draft.body])))
 
-    def run_allowed(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+    def run_allowed(self, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
         outcomes = journal.write(self.writer, calls, rows)
         if self.writer.kind:
             self._store_in_local_copy(connection_of(calls[0]), outcomes)

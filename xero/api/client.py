@@ -85,11 +85,11 @@ class XeroClient:
     ) -> dict[str, Any]:
         if not self._whatever_state:
             states.require_usable(self.connection)
-        token = grants.token(self.connection.grant_id)
+        token = grants.get_token(self.connection.grant_id)
         try:
             return self._call(method, path, token.text, params, headers, data)
         except xero_errors.TokenExpired:
-            token = grants.renew(self.connection.grant_id, token.version)
+            token = grants.renew_token(self.connection.grant_id, token.version)
         try:
             return self._call(method, path, token.text, params, headers, data)
         except xero_errors.TokenExpired as error:
@@ -125,9 +125,9 @@ class XeroClient:
         except answers.UnexpectedAnswer as error:
             raise errors.RetryLater(str(error), status=response.status_code) from error
         except xero_errors.Forbidden as error:
-            raise lifecycle.forbidden(self.connection, str(error)) from error
+            raise lifecycle.explain_forbidden(self.connection, str(error)) from error
         except errors.NeedsConsent as error:
-            states.note_scope_missing(self.connection, str(error))
+            states.mark_scope_missing(self.connection, str(error))
             raise
 
     def _send_within_limits(self, method: str, url: str, **request: Any) -> requests.Response:

@@ -19,7 +19,7 @@ from requests.exceptions import RequestException
 from requests_oauthlib import OAuth2Session
 
 from connections import errors
-from connections.providers import Consented, ConsentFailed, TokenSet
+from connections.providers import ConsentFailed, ConsentResult, TokenSet
 from xero.api import errors as xero_errors
 from xero.api import id_tokens, transport
 from xero.records.fields import read_count, read_text
@@ -50,7 +50,7 @@ def build_authorise_url(*, state: str, nonce: str, verifier: str) -> str:
     return str(url).replace("+", "%20")  # one reader saw Xero refuse `+` between scopes (facts 1.2)
 
 
-def exchange_code(*, code: str, nonce: str, verifier: str) -> Consented:
+def exchange_code(*, code: str, nonce: str, verifier: str) -> ConsentResult:
     """Exchange the code for tokens, and check that the answer is complete and ours.
 
     Raises ConsentFailed, or RetryLater where Xero cannot be reached.
@@ -135,12 +135,12 @@ def read_event_id(access_token: str) -> str:
     return str(claims.get("authentication_event_id") or "")
 
 
-def _check_consent(tokens: TokenSet, answer: dict[str, Any], nonce: str) -> Consented:
+def _check_consent(tokens: TokenSet, answer: dict[str, Any], nonce: str) -> ConsentResult:
     person = id_tokens.verify_id_token(str(answer.get("id_token") or ""), nonce)
     event_id = read_event_id(tokens.access_token)
     if not event_id:
         raise ConsentFailed("not-usable", "Xero's access token names no consent.")
-    consented = Consented(tokens, user_id=person.id, user_name=person.name, event_id=event_id)
+    consented = ConsentResult(tokens, user_id=person.id, user_name=person.name, event_id=event_id)
     if not tokens.refresh_token:
         raise ConsentFailed("permissions-missing", "Xero sent no refresh token.", consented)
     missing = [

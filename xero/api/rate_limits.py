@@ -24,7 +24,7 @@ from django.db import connection as database
 
 from connections.errors import RetryLater
 from connections.models import Budget
-from connections.providers import Left
+from connections.providers import RemainingCalls
 from taskjuice.queue import clock
 from xero.api import rate_limit_sql, retry_after
 from xero.api.retry_after import APP as APP_LIMIT
@@ -121,7 +121,7 @@ def return_slot(
     return None
 
 
-def read_remaining(tenant_ids: Collection[UUID]) -> dict[UUID, Left]:
+def read_remaining(tenant_ids: Collection[UUID]) -> dict[UUID, RemainingCalls]:
     """Return the calls left for these organisations, with one query; those never called are
     missing.
     """
@@ -132,7 +132,7 @@ def read_remaining(tenant_ids: Collection[UUID]) -> dict[UUID, Left]:
     return {tenant: _describe_remaining(row, app, now) for tenant, row in rows.items()}
 
 
-def _describe_remaining(row: Budget, app: Budget | None, now: datetime) -> Left:
+def _describe_remaining(row: Budget, app: Budget | None, now: datetime) -> RemainingCalls:
     """Return the calls left in the current windows."""
     parked = [
         (budget.parked_until, budget.parked_why)
@@ -141,7 +141,7 @@ def _describe_remaining(row: Budget, app: Budget | None, now: datetime) -> Left:
     ]
     until, why = max(parked, default=(now, ""))
     day_limit = settings.XERO_DAILY_LIMIT
-    return Left(
+    return RemainingCalls(
         minute_left=max(0, MINUTE_LIMIT - (row.minute_used if row.minute_ends > now else 0)),
         minute_limit=MINUTE_LIMIT,
         day_left=max(0, day_limit - (row.day_used if row.day_ends > now else 0)),

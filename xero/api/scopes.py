@@ -59,7 +59,7 @@ def require_scopes(action: Action, connection: Connection) -> None:
     missing = list_missing_scopes(action, connection.grant)
     if missing:
         reason = f"“{action.title}” needs consent for {' and '.join(missing)}."
-        states.note_scope_missing(connection, reason)
+        states.mark_scope_missing(connection, reason)
         raise errors.NeedsConsent(reason)
 
 

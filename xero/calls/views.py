@@ -50,10 +50,10 @@ def call_there(request: HttpRequest, agency: str, workspace: str, call: UUID) ->
     form = FoundInXeroForm(request.POST)
     if form.is_valid():
         try:
-            decided = decisions.it_is_there(
+            decided = decisions.confirm_record(
                 call=shown_call, named=form.cleaned_data["named"], by=scope.user
             )
-        except (decisions.NotAllowed, errors.ProviderError) as error:
+        except (decisions.DecisionRefused, errors.ProviderError) as error:
             form.add_error("named", str(error))
         else:
             messages.success(request, f"{decided.record_name} is what this made.")
@@ -67,7 +67,7 @@ def call_again(request: HttpRequest, agency: str, workspace: str, call: UUID) ->
     shown_call = _get_call(scope, call)
     try:
         successor = decisions.send_again(call=shown_call, by=scope.user)
-    except decisions.NotAllowed as error:
+    except decisions.DecisionRefused as error:
         messages.error(request, str(error))
         return redirect(build_call_url(shown_call))
     messages.success(request, "It is sent again under a new key.")
@@ -79,8 +79,8 @@ def call_abandon(request: HttpRequest, agency: str, workspace: str, call: UUID) 
     scope = gate.enter(request, agency, workspace, level=gate.WORK)
     shown_call = _get_call(scope, call)
     try:
-        decisions.abandon(call=shown_call, by=scope.user)
-    except decisions.NotAllowed as error:
+        decisions.abandon_call(call=shown_call, by=scope.user)
+    except decisions.DecisionRefused as error:
         messages.error(request, str(error))
     else:
         messages.success(request, "It is abandoned: TaskJuice does nothing more about it.")

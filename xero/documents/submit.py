@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from connections import errors
-from connections.integrations import Action, Data, Done, Failed, Outcome
-from connections.integrations import Call as ActionCall
+from connections.integrations import Action, ActionContext, Data, Done, Failed, Outcome
 from connections.models import Call, CallState, Connection
 from connections.writes import journal
 from taskjuice.workspaces.models import User
@@ -51,12 +50,12 @@ def submit_form(
     action: Action, connection: Connection, data: Data, *, form_key: UUID, by: User
 ) -> Result:
     """Run the action under the key of the form, so that a form sent twice is written once."""
-    earlier_call = journal.of_form(connection, form_key)
+    earlier_call = journal.find_form_call(connection, form_key)
     if earlier_call is not None and earlier_call.action != action.key:
         return NotWritten(["This form was used for something else already. Open the page anew."])
-    call = ActionCall(connection, user=by, form_key=form_key)
+    call = ActionContext(connection, user=by, form_key=form_key)
     (outcome,) = action.run_many([call], [data])
-    journaled = journal.of_form(connection, form_key)
+    journaled = journal.find_form_call(connection, form_key)
     if isinstance(outcome, Done):
         is_repeat = earlier_call is not None and earlier_call.state == CallState.CONFIRMED
         warnings = tuple(map(str, journaled.messages)) if journaled is not None else ()
@@ -108,7 +107,7 @@ def _messages(outcome: Outcome, call: Call | None) -> list[str]:
 def find_earlier_result(connection: Connection, action: Action, form_key: str) -> Written | None:
     """Return the record that a form of this key has written already."""
     try:
-        call = journal.of_form(connection, UUID(form_key))
+        call = journal.find_form_call(connection, UUID(form_key))
     except ValueError:
         return None
     if call is None or call.action != action.key or call.state != CallState.CONFIRMED:

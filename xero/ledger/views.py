@@ -87,7 +87,9 @@ def document_detail(
         ),
         "taxes": records.sum_taxes(invoice),
         "payments": records.list_payments(invoice),
-        "history": record_history.of_record(invoice.connection, invoice.xero_id, "INVOICE"),
+        "history": record_history.list_record_history(
+            invoice.connection, invoice.xero_id, "INVOICE"
+        ),
         "in_xero": ledger_scope.build_xero_url(
             invoice.connection, ledger_scope.build_document_path(type, invoice.xero_id)
         ),
@@ -104,7 +106,7 @@ def contact_detail(
         "contact": record,
         "merged_into": records.find_merged_contact(record),
         "documents": records.list_documents(record),
-        "history": record_history.of_record(record.connection, record.xero_id, "CONTACT"),
+        "history": record_history.list_record_history(record.connection, record.xero_id, "CONTACT"),
         "in_xero": ledger_scope.build_xero_url(
             record.connection, ledger_scope.build_contact_path(record.xero_id)
         ),
@@ -121,7 +123,7 @@ def payment_detail(
         "payment": record,
         "account": records.find_account(record),
         "invoice": records.find_invoice(record),
-        "history": record_history.of_record(record.connection, record.xero_id, "PAYMENT"),
+        "history": record_history.list_record_history(record.connection, record.xero_id, "PAYMENT"),
     }
     return _detail(request, "payment", record.connection, "payments", **context)
 

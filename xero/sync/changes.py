@@ -22,7 +22,7 @@ from connections.integrations import registry
 from connections.models import Connection, Event
 from connections.webhooks import fan_out
 from connections.writes import echoes
-from connections.writes.echoes import Sight
+from connections.writes.echoes import EventKey
 from taskjuice import exact_json
 from xero.models import Change
 
@@ -64,9 +64,9 @@ def announce_changes() -> int:
         rows = [_map_change(c) for c in changes if c.connection_id in wanted and c.at > since]
         # The row's own time of change says whose change it is: that of a write's answer, or
         # another.
-        marks = echoes.marks([Sight(pk, kind, id, at) for pk, kind, id, at, _ in rows])
+        marks = echoes.build_marks([EventKey(pk, kind, id, at) for pk, kind, id, at, _ in rows])
         events = store_events(CATEGORY, rows, marks)
-        fan_out.announce(events)
+        fan_out.announce_events(events)
         Change.objects.filter(pk__in=[change.pk for change in changes]).delete()
     return len(events)
 

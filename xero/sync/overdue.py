@@ -60,7 +60,7 @@ def _announce_days(connection: Connection, days: int, since: datetime) -> int:
     rows = [_map_invoice(invoice, days, zone) for invoice in invoices]
     with transaction.atomic():
         events = changes.store_events(CATEGORY, rows, _list_marks(connection, rows))
-        fan_out.announce(events)
+        fan_out.announce_events(events)
     return len(events)
 
 
@@ -70,7 +70,7 @@ def _list_marks(connection: Connection, rows: Sequence[changes.EventRow]) -> lis
     """
     # A document that a workflow made gets overdue by time alone: its trigger is not the workflow's
     # own change, only what the workflow set off is kept apart.
-    origins = echoes.origins(connection.pk, {row[2] for row in rows})
+    origins = echoes.find_origins(connection.pk, {row[2] for row in rows})
     return [{"ours": False, "undecided": False, "chain": origins.get(row[2], [])} for row in rows]
 
 

@@ -78,7 +78,7 @@ def _list_marked_invoices(
             records_by_call[UUID(mark[1])] = UnknownRecord(
                 organisation, kind, number, xero_id, is_ours=True
             )
-    unknown = reconciliation.unknown_calls(records_by_call)
+    unknown = reconciliation.find_unknown_calls(records_by_call)
     yield from (record for call, record in records_by_call.items() if call in unknown)
 
 
@@ -110,5 +110,5 @@ def _without_known(
 ) -> Iterator[UnknownRecord]:
     """Yield the records that no confirmed write of this database made."""
     records_by_id = {record.xero_id: record for record in records}
-    unknown = reconciliation.unknown_records(connection, records_by_id)
+    unknown = reconciliation.find_unknown_records(connection, records_by_id)
     yield from (record for xero_id, record in records_by_id.items() if xero_id in unknown)

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Least, Now
 
-from connections.integrations import ReportedEvent
+from connections.events import ReportedEvent
 from connections.models import Connection, Delivery, DeliveryState, Event
 from connections.webhooks import fan_out, parsing
 from taskjuice import exact_json
@@ -97,7 +97,7 @@ def recover_changes(connection: Connection, since: datetime, until: datetime) ->
         events = parsing.insert_events(
             [(connection, None, event) for event in unreported], recovered=True
         )
-        fan_out.announce(events)
+        fan_out.announce_events(events)
     logger.warning(
         "connection %s: %d events recovered since %s", connection.pk, len(events), since.isoformat()
     )

@@ -1,4 +1,4 @@
-"""Encrypt all stored tokens anew with the first of TOKEN_KEYS."""
+"""Encrypt all stored tokens again with the first of TOKEN_KEYS."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -35,35 +35,42 @@ class Command(BaseCommand):
             self._check()
             return
         try:
-            done = token_rotation.rotate(batch=max(1, options["batch"]))
-        except token_rotation.NotKnownEverywhere as error:
+            done = token_rotation.rotate_keys(batch=max(1, options["batch"]))
+        except token_rotation.KeyNotOnAllNodes as error:
             raise CommandError(
                 f"{error} Nothing was changed; put it at the end there first."
             ) from error
-        self.stdout.write(f"{done} secrets encrypted anew with key {encryption.current_key_id()}.")
+        self.stdout.write(
+            f"{done} secrets encrypted anew with key {encryption.get_current_key_id()}."
+        )
         self._check()
 
     def _check(self) -> None:
-        uses = checks.uses()
-        for key in dict.fromkeys([*encryption.key_ids(), *uses]):
-            known = "" if key in encryption.key_ids() else ", which TOKEN_KEYS does not hold"
+        uses = checks.count_key_uses()
+        for key in dict.fromkeys([*encryption.list_key_ids(), *uses]):
+            known = "" if key in encryption.list_key_ids() else ", which TOKEN_KEYS does not hold"
             self.stdout.write(f"key {key or '(not noted)'}{known}: {uses.get(key, 0)} secrets")
         old = {
             key: count
             for key, count in uses.items()
-            if key != encryption.current_key_id() and count
+            if key != encryption.get_current_key_id() and count
         }
         if old:
             raise CommandError(
                 f"{sum(old.values())} secrets still need an older key; keep it in TOKEN_KEYS."
             )
         nodes = key_rotation.list_nodes(encryption.SETTING)
-        if behind := [node for node in nodes if node.keys[:1] != (encryption.current_key_id(),)]:
+        if behind := [
+            node for node in nodes if node.keys[:1] != (encryption.get_current_key_id(),)
+        ]:
             raise CommandError(f"Not first on every node yet: {'; '.join(map(str, behind))}.")
         self.stdout.write("Only the first key is needed; the others may go.")
 
     def _say_status(self) -> None:
-        for setting, needed in {encryption.SETTING: checks.uses(), "SECRET_KEY": None}.items():
+        for setting, needed in {
+            encryption.SETTING: checks.count_key_uses(),
+            "SECRET_KEY": None,
+        }.items():
             nodes = key_rotation.list_nodes(setting)
             self.stdout.write(f"{setting}, the first key first:")
             for node in nodes:

@@ -74,7 +74,7 @@ def test_link_without_an_address_is_shown_once_to_be_copied(
     link = ConnectLink.objects.get()
     found = re.search(r"http://localhost:8000/link/([\w-]+)/", answer.content.decode())
     assert found is not None
-    assert lifecycle.hash_of(found[1]) == link.token_hash
+    assert lifecycle.hash_token(found[1]) == link.token_hash
     assert (mail.outbox, link.state) == ([], LinkState.MADE)
     assert "/link/" not in as_admin.get(f"{LINKS}{link.pk}/").content.decode()
 
@@ -221,15 +221,15 @@ def test_agency_sees_each_state_as_it_happens(as_member: Client, workspace: Work
         return found[1].strip(), "hx-get" in page
 
     assert seen() == ("Sent", True)
-    link_progress.opened(link)
+    link_progress.mark_opened(link)
     assert seen() == ("Opened", True)
-    link_progress.consented(link)
+    link_progress.mark_consented(link)
     assert seen() == ("Consented", True)
-    link_progress.cancelled(link, "Consent was refused.")
+    link_progress.mark_cancelled(link, "Consent was refused.")
     assert seen() == ("Cancelled", True)
-    link_progress.opened(link)
-    link_progress.consented(link)
-    link_progress.chosen(link, ["Demo Company"])
+    link_progress.mark_opened(link)
+    link_progress.mark_consented(link)
+    link_progress.mark_chosen(link, ["Demo Company"])
     assert seen() == ("Organisation chosen", True)
     ConnectLink.objects.update(connected_at=Now())
     assert seen() == ("Connected", False)
@@ -364,7 +364,7 @@ def test_declining_ends_the_link_with_its_reason(
     link.refresh_from_db()
     assert (link.state, link.reason) == (LinkState.CANCELLED, "We <b>left</b> Xero.")
     assert as_anonymous.post(f"/link/{TOKEN}/start/").status_code == 410
-    assert letters.tell(link.pk) is True
+    assert letters.notify_sender(link.pk) is True
     assert "We <b>left</b> Xero." in mail.outbox[-1].body
 
 
@@ -479,9 +479,8 @@ def test_sending_in_bulk_again_after_a_failed_letter_writes_nobody_twice(
     assert "did not take this letter" in answer.content.decode()
     assert form_of(as_admin, url, good).help_text == "good@x.example has an open link for it."
     monkeypatch.setattr(all_letters, "post", post)
-    assert (
-        as_admin.post(url, typed).status_code == 422
-    )  # a second click: the first may still be on its way
+    # A second click: the first may still be on its way.
+    assert as_admin.post(url, typed).status_code == 422
     ConnectLink.objects.filter(sent_at=None).update(
         expires_at=timezone.now() + lifecycle.LIFE - lifecycle.PAUSE
     )

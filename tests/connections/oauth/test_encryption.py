@@ -33,13 +33,13 @@ def old_key(settings: Any) -> Any:
 
 def sealed_grant(number: int = 0) -> Grant:
     user = f"user-{number}"
-    owner = grants.owner_of("xero", "app", user)
+    owner = grants.build_owner_name("xero", "app", user)
     return make_grant(
         provider_user_id=user,
         tokens=encryption.seal(
             owner, {"access_token": f"a{number}", "refresh_token": f"r{number}"}
         ),
-        key_id=encryption.current_key_id(),
+        key_id=encryption.get_current_key_id(),
     )
 
 
@@ -93,7 +93,8 @@ def test_rotation_seals_everything_anew(old_key: Any) -> None:
     heartbeat.record_heartbeat("node")
     old_key.TOKEN_KEYS = [NEW]
     Heartbeat.objects.create(
-        node="other", keys={"TOKEN_KEYS": [encryption.key_id(OLD), encryption.key_id(NEW)]}
+        node="other",
+        keys={"TOKEN_KEYS": [encryption.derive_key_id(OLD), encryption.derive_key_id(NEW)]},
     )
     with pytest.raises(CommandError, match="Not first on every node yet: worker other"):
         run("--check")
@@ -122,9 +123,9 @@ def test_rotation_cut_short_goes_on(old_key: Any, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(encryption, "reseal", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        key_rotation.rotate(batch=2)
-    assert Grant.objects.filter(key_id=encryption.key_id(NEW)).count() == 2
-    assert key_rotation.rotate(batch=2) == 2
+        key_rotation.rotate_keys(batch=2)
+    assert Grant.objects.filter(key_id=encryption.derive_key_id(NEW)).count() == 2
+    assert key_rotation.rotate_keys(batch=2) == 2
 
 
 @pytest.mark.django_db
@@ -147,7 +148,7 @@ def test_rotation_leaves_a_grant_refreshed_meanwhile(
     grant.refresh_from_db()
     assert grant.tokens == fresh
     monkeypatch.setattr(encryption, "reseal", reseal)
-    key_rotation.rotate(batch=10)
+    key_rotation.rotate_keys(batch=10)
     grant.refresh_from_db()
     assert encryption.unseal("grant:xero:app:user-0", grant.tokens)["access_token"] == "new"
 
@@ -163,7 +164,7 @@ def test_check_refuses_a_key_taken_away_too_early(old_key: Any) -> None:
 
 def has_keys(node: str, *keys: str, kind: str = "worker") -> None:
     """A living node that names these keys."""
-    known = {"TOKEN_KEYS": [encryption.key_id(key) for key in keys]}
+    known = {"TOKEN_KEYS": [encryption.derive_key_id(key) for key in keys]}
     Heartbeat.objects.update_or_create(
         node=node, defaults={"kind": kind, "keys": known, "beat_at": Now()}
     )
@@ -185,14 +186,14 @@ def test_rotation_is_refused_while_a_living_node_does_not_know_the_key(
     Heartbeat.objects.filter(node="second").update(keys=None)
     with pytest.raises(CommandError, match="does not say which keys it knows"):
         run()
-    assert Grant.objects.get(pk=grant.pk).key_id == encryption.key_id(OLD)
+    assert Grant.objects.get(pk=grant.pk).key_id == encryption.derive_key_id(OLD)
     Heartbeat.objects.filter(node="second").update(beat_at=Now() - timedelta(minutes=5))  # gone
     assert "1 secrets encrypted anew" in run()
 
 
 @pytest.mark.django_db
 def test_status_says_what_each_node_knows_and_what_comes_next(old_key: Any) -> None:
-    old, new = encryption.key_id(OLD), encryption.key_id(NEW)
+    old, new = encryption.derive_key_id(OLD), encryption.derive_key_id(NEW)
     sealed_grant()
 
     def status(one: list[str], two: list[str]) -> str:
@@ -215,6 +216,6 @@ def test_status_says_what_each_node_knows_and_what_comes_next(old_key: Any) -> N
     assert f"next: At once: put {new} at the end on web two" in status([NEW, OLD], [OLD])
     old_key.TOKEN_KEYS = [NEW, OLD]
     has_keys("two", NEW, OLD)
-    key_rotation.rotate(batch=10)
+    key_rotation.rotate_keys(batch=10)
     assert "If it is the old one: take it out, an hour after" in status([NEW, OLD], [NEW, OLD])
     assert f"next: Nothing is under way: every node knows {new} alone." in status([NEW], [NEW])

@@ -45,7 +45,7 @@ def expire(left: timedelta = timedelta(0)) -> None:
 
 def secrets(grant: Grant) -> dict[str, str]:
     grant.refresh_from_db()
-    owner = grants.owner_of(grant.provider, grant.app_id, grant.provider_user_id)
+    owner = grants.build_owner_name(grant.provider, grant.app_id, grant.provider_user_id)
     return encryption.unseal(owner, grant.tokens)
 
 
@@ -110,7 +110,7 @@ def refreshers(sandbox: SandboxProcess) -> Iterator[Callable[[int], list[Refresh
 
 
 def test_fresh_token_is_served_without_asking(grant: Grant, sandbox: SandboxProcess) -> None:
-    assert grants.access_token(grant) == secrets(grant)["access_token"]
+    assert grants.get_access_token(grant) == secrets(grant)["access_token"]
     assert outcomes() == []
 
 
@@ -122,7 +122,7 @@ def test_token_is_refreshed_when_under_five_minutes_are_left(
 ) -> None:
     before = secrets(grant)
     expire(left)
-    token = grants.access_token(grant)
+    token = grants.get_access_token(grant)
     after = secrets(grant)
     assert (token, after["previous_refresh_token"]) == (
         after["access_token"],
@@ -161,9 +161,9 @@ def test_killed_refresh_is_recovered_inside_the_grace(
     assert doomed.hear() == []
     if point == "after-response":
         with pytest.raises(errors.RetryLater):
-            grants.access_token(grant)  # the dead process still holds the lease
+            grants.get_access_token(grant)  # the dead process still holds the lease
         Grant.objects.update(lease_until=Now() - timedelta(seconds=1))
-    token = grants.access_token(grant)
+    token = grants.get_access_token(grant)
     assert (token, Connection.objects.get().state) == (
         secrets(grant)["access_token"],
         ConnectionState.ACTIVE,
@@ -187,7 +187,7 @@ def test_late_writer_cannot_overwrite_a_newer_token(
         time.sleep(0.02)
     Grant.objects.update(lease_until=Now() - timedelta(seconds=1))  # it holds the lease no longer
     time.sleep(0.2)
-    token = grants.access_token(grant)
+    token = grants.get_access_token(grant)
     answer = late.hear()
     assert answer == [
         str(secrets(grant) and grant.version),
@@ -207,15 +207,15 @@ def test_trouble_at_xero_is_transient_and_loses_nothing(
     expire()
     sandbox.api("POST", "faults", {"kind": kind, "path": "/connect/token"})
     with pytest.raises(errors.RetryLater) as raised:
-        grants.access_token(grant)
+        grants.get_access_token(grant)
     assert raised.value.at is not None
     assert raised.value.at > timezone.now()
     with pytest.raises(errors.RetryLater):
-        grants.access_token(grant)  # nobody asks again before the pause is over
+        grants.get_access_token(grant)  # nobody asks again before the pause is over
     assert (outcomes(), secrets(grant)) == (["transient"], before)
     assert Connection.objects.get().state == ConnectionState.ACTIVE
     Grant.objects.update(retry_at=Now())
-    assert grants.access_token(grant) == secrets(grant)["access_token"]
+    assert grants.get_access_token(grant) == secrets(grant)["access_token"]
     assert outcomes() == ["transient", "refreshed"]
 
 
@@ -230,7 +230,7 @@ def test_pause_doubles_with_failures_in_a_row_and_with_no_others(
         Grant.objects.update(retry_at=None, access_expires_at=Now())
         sandbox.api("POST", "faults", {"kind": "error_500_before", "path": "/connect/token"})
         with pytest.raises(errors.RetryLater):
-            grants.access_token(grant)
+            grants.get_access_token(grant)
         row = Grant.objects.annotate(now=Now()).values_list("retry_at", "now").get()
         assert row[0] is not None
         return float((row[0] - row[1]).total_seconds())
@@ -240,7 +240,7 @@ def test_pause_doubles_with_failures_in_a_row_and_with_no_others(
 
     assert [rounded(pause_after_failure()) for _ in range(3)] == [2, 4, 8]
     Grant.objects.update(retry_at=None)
-    grants.access_token(grant)
+    grants.get_access_token(grant)
     assert rounded(pause_after_failure()) == 2  # the three before were not in a row with it
     assert outcomes() == [*["transient"] * 3, "refreshed", "transient"]
 
@@ -252,7 +252,9 @@ def test_token_at_hand_serves_while_refreshing_is_impossible(
     sandbox.api(
         "POST", "faults", {"kind": "error_500_before", "path": "/connect/token", "remaining": None}
     )
-    assert [grants.access_token(grant) for _ in range(3)] == [secrets(grant)["access_token"]] * 3
+    assert [grants.get_access_token(grant) for _ in range(3)] == [
+        secrets(grant)["access_token"]
+    ] * 3
     assert outcomes() == ["transient"]
 
 
@@ -260,7 +262,7 @@ def test_refusal_is_not_believed_when_newer_tokens_are_stored(
     grant: Grant, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expire()
-    ask = grants._ask
+    ask = grants._request_tokens
 
     def overtaken(held: Any, token: str) -> Any:
         Grant.objects.update(
@@ -268,9 +270,9 @@ def test_refusal_is_not_believed_when_newer_tokens_are_stored(
         )
         raise errors.NeedsConsent("invalid_grant")
 
-    monkeypatch.setattr(grants, "_ask", overtaken)
-    assert grants.access_token(grant) == secrets(grant)["access_token"]
-    monkeypatch.setattr(grants, "_ask", ask)
+    monkeypatch.setattr(grants, "_request_tokens", overtaken)
+    assert grants.get_access_token(grant) == secrets(grant)["access_token"]
+    monkeypatch.setattr(grants, "_request_tokens", ask)
     assert (Grant.objects.get().state, outcomes()) == (GrantState.ACTIVE, ["race"])
 
 
@@ -278,10 +280,10 @@ def test_previous_token_is_tried_before_a_refusal_is_believed(
     grant: Grant, sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expire()
-    grants.access_token(grant)
+    grants.get_access_token(grant)
     previous = secrets(grant)["previous_refresh_token"]
     expire()
-    ask, asked = grants._ask, []
+    ask, asked = grants._request_tokens, []
 
     def refuses_the_current(held: Any, token: str) -> Any:
         asked.append(token)
@@ -289,8 +291,8 @@ def test_previous_token_is_tried_before_a_refusal_is_believed(
             raise errors.NeedsConsent("invalid_grant")
         return ask(held, token)
 
-    monkeypatch.setattr(grants, "_ask", refuses_the_current)
-    assert grants.access_token(grant) == secrets(grant)["access_token"]
+    monkeypatch.setattr(grants, "_request_tokens", refuses_the_current)
+    assert grants.get_access_token(grant) == secrets(grant)["access_token"]
     assert len(asked) == 2
 
 
@@ -301,7 +303,7 @@ def test_revoked_in_xero_marks_the_connection_once(grant: Grant, sandbox: Sandbo
 
     def ask() -> None:
         try:
-            grants.access_token(grant)
+            grants.get_access_token(grant)
         except errors.ProviderError as error:
             failures.append(type(error))
         database.close()
@@ -318,9 +320,9 @@ def test_revoked_in_xero_marks_the_connection_once(grant: Grant, sandbox: Sandbo
 
 
 def test_idle_grants_are_refreshed_weekly(grant: Grant, sandbox: SandboxProcess) -> None:
-    assert grants.refresh_idle() == 0
+    assert grants.refresh_idle_grants() == 0
     Grant.objects.update(refreshed_at=Now() - timedelta(days=8))
-    assert (grants.refresh_idle(), grants.refresh_idle()) == (1, 0)
+    assert (grants.refresh_idle_grants(), grants.refresh_idle_grants()) == (1, 0)
     assert outcomes() == ["refreshed"]
 
 
@@ -329,7 +331,7 @@ def test_refresh_inside_a_transaction_is_refused(grant: Grant, sandbox: SandboxP
 
     expire()
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-        grants.access_token(grant)
+        grants.get_access_token(grant)
 
 
 def test_second_consent_of_the_same_person_keeps_one_grant(

@@ -34,15 +34,14 @@ def test_killed_refresh_found_after_the_grace_asks_for_consent_once(
 ) -> None:
     connect(as_admin, workspace, own_sandbox, own_sandbox.organisation()["tenant_id"])
     grant = Grant.objects.get()
-    owner = grants.owner_of(grant.provider, grant.app_id, grant.provider_user_id)
-    providers["xero"].refresh(
-        encryption.unseal(owner, grant.tokens)["refresh_token"]
-    )  # and the answer is lost
+    owner = grants.build_owner_name(grant.provider, grant.app_id, grant.provider_user_id)
+    # The answer is lost.
+    providers["xero"].refresh(encryption.unseal(owner, grant.tokens)["refresh_token"])
     own_sandbox.api("POST", "clock", {"advance_seconds": 31 * 60})
     Grant.objects.update(access_expires_at=Now())
     for _ in range(3):
         with pytest.raises(errors.NeedsConsent):
-            grants.access_token(grant)
+            grants.get_access_token(grant)
     connection = Connection.objects.get()
     assert (connection.state, connection.problem) == (ConnectionState.ERROR, "grant-refused")
     assert AuditEntry.objects.filter(verb="connection broken").count() == 1

@@ -12,7 +12,7 @@ from django.db import connection as database
 from django.db.models.functions import Now
 from django.test import Client
 
-from connections import lifecycle
+from connections import disconnection
 from connections.models import Connection, Consent, Grant
 from connections.oauth import consents
 from taskjuice.workspaces.models import Agency, AuditEntry, Membership, User, Workspace
@@ -336,6 +336,6 @@ def test_trouble_during_the_exchange_connects_nothing(
     assert "Xero does not answer" in answer.content.decode()
     assert Connection.objects.count() == 0
     Grant.objects.update(refreshed_at=Now() - timedelta(hours=1))
-    lifecycle.finish_disconnects()
+    disconnection.finish_disconnects()
     assert [grant.tokens for grant in Grant.objects.all() if grant.tokens] == []
     assert path == "/connect/token" or sandbox.api("GET", "connections") == []

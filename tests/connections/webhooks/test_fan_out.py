@@ -61,7 +61,7 @@ def verdicts() -> list[str]:
 
 def test_store_queues_one_wake_up_for_a_burst() -> None:
     for _ in range(5):
-        receiver.store("xero", b"{}")
+        receiver.store_delivery("xero", b"{}")
     assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
 
 
@@ -80,7 +80,7 @@ def test_statement_that_stores_a_delivery_is_prepared_once_where_the_session_is_
     session._prepared.clear()
     monkeypatch.setattr(session, "is_direct", is_direct)
     for number in range(4):
-        receiver.store("xero", b"{%d}" % number)
+        receiver.store_delivery("xero", b"{%d}" % number)
     with database.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%INTO connections_delivery%'"
@@ -93,7 +93,7 @@ def test_statement_that_stores_a_delivery_is_prepared_once_where_the_session_is_
 def test_fan_out_takes_all_and_clears_the_flag(workspace: Workspace) -> None:
     connection = make_connection(workspace)
     for _ in range(3):
-        receiver.store("xero", report(connection))
+        receiver.store_delivery("xero", report(connection))
     assert fan_out.fan_out() == 3
     assert (Event.objects.count(), Wake.objects.get(name="fan-out").pending) == (3, False)
     assert verdicts() == ["no subscriber"] * 3
@@ -106,7 +106,7 @@ def test_event_starts_one_activation_per_published_workflow(workspace: Workspace
     make_workflow(workspace.agency, connection, published=False)
     make_workflow(workspace.agency, connection, trigger="xero/contact-event")
     make_workflow(workspace.agency)  # applied to no connection
-    receiver.store("xero", report(connection))
+    receiver.store_delivery("xero", report(connection))
     fan_out.fan_out()
     delivery = Delivery.objects.get()
     assert (delivery.verdict, delivery.events, delivery.activations) == ("valid", 1, 2)
@@ -117,7 +117,7 @@ def test_events_of_an_archived_client_are_kept_and_start_nothing(workspace: Work
     connection = make_connection(workspace)
     make_workflow(workspace.agency, connection)
     Workspace.objects.update(archived_at=timezone.now())
-    receiver.store("xero", report(connection))
+    receiver.store_delivery("xero", report(connection))
     fan_out.fan_out()
     assert (Event.objects.count(), Activation.objects.count(), verdicts()) == (
         1,
@@ -139,7 +139,7 @@ def test_workflow_may_want_the_changes_of_workflows(workspace: Workspace) -> Non
         form_key=None,
         changed_at=NOON + timedelta(seconds=2),
     )
-    receiver.store("xero", report(connection, resource=RECORD, at=JUST_AFTER))
+    receiver.store_delivery("xero", report(connection, resource=RECORD, at=JUST_AFTER))
     fan_out.fan_out()
     assert (Event.objects.get().ours, Activation.objects.count()) == (True, 1)
 
@@ -148,7 +148,7 @@ def test_lane_is_woken_once_for_many_events(workspace: Workspace) -> None:
     connection = make_connection(workspace)
     make_workflow(workspace.agency, connection)
     for _ in range(4):
-        receiver.store("xero", report(connection))
+        receiver.store_delivery("xero", report(connection))
     OrmQ.objects.all().delete()
     fan_out.fan_out()
     assert (Lane.objects.get().wake_pending, OrmQ.objects.count()) == (True, 1)
@@ -158,10 +158,10 @@ def test_same_event_twice_starts_nothing_more(workspace: Workspace) -> None:
     connection = make_connection(workspace)
     make_workflow(workspace.agency, connection)
     body = report(connection)
-    receiver.store("xero", body)
-    receiver.store("xero", body)
+    receiver.store_delivery("xero", body)
+    receiver.store_delivery("xero", body)
     fan_out.fan_out()
-    receiver.store("xero", body)
+    receiver.store_delivery("xero", body)
     fan_out.fan_out()
     assert sorted(verdicts()) == ["duplicate", "duplicate", "valid"]
     assert (Event.objects.count(), Activation.objects.count()) == (1, 1)
@@ -170,7 +170,7 @@ def test_same_event_twice_starts_nothing_more(workspace: Workspace) -> None:
 def test_unknown_tenant_is_kept_apart(workspace: Workspace) -> None:
     make_connection(workspace)
     stranger = Connection(tenant_id=uuid4())
-    receiver.store("xero", report(stranger))
+    receiver.store_delivery("xero", report(stranger))
     fan_out.fan_out()
     assert (verdicts(), Event.objects.count(), StrayEvent.objects.get().reason) == (
         ["unknown tenant"],
@@ -181,7 +181,7 @@ def test_unknown_tenant_is_kept_apart(workspace: Workspace) -> None:
 
 def test_revoked_connection_counts_as_unknown(workspace: Workspace) -> None:
     connection = make_connection(workspace, state="revoked")
-    receiver.store("xero", report(connection))
+    receiver.store_delivery("xero", report(connection))
     fan_out.fan_out()
     assert verdicts() == ["unknown tenant"]
 
@@ -193,7 +193,7 @@ def test_organisation_in_two_agencies_gives_each_its_own_event(
     theirs = make_connection(foreign_workspace, tenant_id=ours.tenant_id)
     make_workflow(ours.agency, ours)
     make_workflow(theirs.agency, theirs)
-    receiver.store("xero", report(ours))
+    receiver.store_delivery("xero", report(ours))
     fan_out.fan_out()
     assert set(Event.objects.values_list("workspace", flat=True)) == {
         workspace.pk,
@@ -209,7 +209,7 @@ def test_organisation_in_two_agencies_gives_each_its_own_event(
 
 def test_mixed_delivery_keeps_the_known_part(workspace: Workspace) -> None:
     known = make_connection(workspace)
-    receiver.store("xero", report(known, Connection(tenant_id=uuid4())))
+    receiver.store_delivery("xero", report(known, Connection(tenant_id=uuid4())))
     fan_out.fan_out()
     assert (verdicts(), Event.objects.count(), StrayEvent.objects.count()) == (
         ["no subscriber"],
@@ -221,22 +221,22 @@ def test_mixed_delivery_keeps_the_known_part(workspace: Workspace) -> None:
 @pytest.fixture
 def poison(monkeypatch: pytest.MonkeyPatch) -> str:
     """A record whose events nobody can be told of."""
-    announce = fan_out.announce
+    announce = fan_out.announce_events
 
     def explode(events: list[Event]) -> Any:
         if any(str(event.resource_id) == RECORD for event in events):
             raise RuntimeError("poison")
         return announce(events)
 
-    monkeypatch.setattr(fan_out, "announce", explode)
+    monkeypatch.setattr(fan_out, "announce_events", explode)
     return RECORD
 
 
 def test_poisoned_delivery_fails_alone(workspace: Workspace, poison: str) -> None:
     connection = make_connection(workspace)
-    receiver.store("xero", report(connection))
-    receiver.store("xero", report(connection, resource=poison))
-    receiver.store("xero", report(connection))
+    receiver.store_delivery("xero", report(connection))
+    receiver.store_delivery("xero", report(connection, resource=poison))
+    receiver.store_delivery("xero", report(connection))
     assert fan_out.fan_out() == 3
     assert verdicts() == ["no subscriber", "failed", "no subscriber"]
     assert Event.objects.count() == 3
@@ -250,7 +250,7 @@ def poisoned_delivery(workspace: Workspace, poison: str) -> tuple[Delivery, Conn
     events = [
         json.loads(report(connection, resource=each))["events"][0] for each in ("", poison, "")
     ]
-    receiver.store("xero", json.dumps({"events": events}).encode())
+    receiver.store_delivery("xero", json.dumps({"events": events}).encode())
     fan_out.fan_out()
     return Delivery.objects.get(), connection
 
@@ -276,14 +276,14 @@ def test_failed_delivery_is_replayed_when_the_cause_is_mended(
     delivery, _ = poisoned_delivery(workspace, poison)
     scope = Scope(owner, workspace.agency, None, gate.WORK, is_client=False)
     with pytest.raises(RuntimeError):
-        fan_out.replay(list(Event.objects.all()), scope=scope, subject="delivery")
+        fan_out.replay_events(list(Event.objects.all()), scope=scope, subject="delivery")
     monkeypatch.undo()
-    assert fan_out.replay([], scope=scope, subject="delivery", failed=delivery) == 1
+    assert fan_out.replay_events([], scope=scope, subject="delivery", failed=delivery) == 1
     assert list(Mention.objects.values_list("events", "fresh")) == [(3, 3)]
     delivery.refresh_from_db()
     assert (delivery.state, delivery.verdict, delivery.activations) == ("done", "valid", 3)
     assert Activation.objects.count() == 3
-    assert fan_out.replay([], scope=scope, subject="delivery", failed=delivery) == 0
+    assert fan_out.replay_events([], scope=scope, subject="delivery", failed=delivery) == 0
 
 
 def test_trouble_of_the_database_is_no_fault_of_a_delivery(
@@ -292,8 +292,8 @@ def test_trouble_of_the_database_is_no_fault_of_a_delivery(
     def lose(events: list[Event]) -> Any:
         raise OperationalError("deadlock detected")
 
-    monkeypatch.setattr(fan_out, "announce", lose)
-    receiver.store("xero", report(make_connection(workspace)))
+    monkeypatch.setattr(fan_out, "announce_events", lose)
+    receiver.store_delivery("xero", report(make_connection(workspace)))
     with pytest.raises(OperationalError):
         fan_out.fan_out()
     assert Delivery.objects.get().state == "waiting"
@@ -303,14 +303,14 @@ def test_delivery_that_commits_after_the_last_look_wakes_for_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its statement still saw a wake-up queued, which was taken before it could be seen."""
-    receiver.store("xero", b"{}")
+    receiver.store_delivery("xero", b"{}")
     fan_out.fan_out()
     OrmQ.objects.all().delete()
     blind = receiver.STORE.replace("AND NOT pending", "AND false")
     monkeypatch.setattr(receiver, "STORE", blind)
-    receiver.store("xero", b"{}")
+    receiver.store_delivery("xero", b"{}")
     assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
-    receiver.store("xero", b"{}")
+    receiver.store_delivery("xero", b"{}")
     assert OrmQ.objects.count() == 1  # that one will see both
 
 
@@ -319,16 +319,16 @@ def test_flag_stays_up_while_deliveries_come(
 ) -> None:
     """So that a burst keeps one copy of the fan-out busy, and not all workers."""
     connection = make_connection(workspace)
-    process, flags = fan_out._process, []
+    process, flags = fan_out._process_batch, []
 
     def note(deliveries: Sequence[Delivery]) -> None:
         process(deliveries)
         flags.append(Wake.objects.get(name="fan-out").pending)
         if len(flags) < 3:
-            receiver.store("xero", report(connection))
+            receiver.store_delivery("xero", report(connection))
 
-    monkeypatch.setattr(fan_out, "_process", note)
-    receiver.store("xero", report(connection))
+    monkeypatch.setattr(fan_out, "_process_batch", note)
+    receiver.store_delivery("xero", report(connection))
     assert fan_out.fan_out() == 3
     assert (flags, OrmQ.objects.count()) == ([True] * 3, 1)
     assert not Wake.objects.get(name="fan-out").pending
@@ -341,7 +341,7 @@ def test_fan_out_lets_others_have_their_turn(
     monkeypatch.setattr(fan_out, "TURN_SECONDS", 0.0)
     connection = make_connection(workspace)
     for _ in range(3):
-        receiver.store("xero", report(connection))
+        receiver.store_delivery("xero", report(connection))
     OrmQ.objects.all().delete()
     assert fan_out.fan_out() == 2
     assert (OrmQ.objects.count(), Wake.objects.get(name="fan-out").pending) == (1, True)
@@ -350,7 +350,7 @@ def test_fan_out_lets_others_have_their_turn(
 
 def test_event_older_than_what_is_remembered_is_kept_apart(workspace: Workspace) -> None:
     long_ago = datetime.now(UTC) - parsing.ACCEPTED - timedelta(hours=1)
-    receiver.store(
+    receiver.store_delivery(
         "xero", report(make_connection(workspace), at=long_ago.strftime("%Y-%m-%dT%H:%M:%S"))
     )
     fan_out.fan_out()
@@ -363,14 +363,14 @@ def test_event_older_than_what_is_remembered_is_kept_apart(workspace: Workspace)
 
 def test_last_webhook_is_noted_on_the_connection(workspace: Workspace) -> None:
     connection = make_connection(workspace)
-    receiver.store("xero", report(connection))
+    receiver.store_delivery("xero", report(connection))
     fan_out.fan_out()
     connection.refresh_from_db()
     assert connection.last_webhook_at is not None
 
 
 def test_sweep_wakes_for_a_delivery_whose_wake_up_is_lost() -> None:
-    receiver.store("xero", b"{}")
+    receiver.store_delivery("xero", b"{}")
     OrmQ.objects.all().delete()
     fan_out.rewake_waiting()
     assert OrmQ.objects.count() == 0  # it is young: its own wake-up may still be on the way
@@ -389,7 +389,7 @@ def test_same_delivery_at_once_from_many_threads_is_one_event(agency: Agency) ->
 
     def send() -> None:
         go.wait()
-        receiver.store("xero", body)
+        receiver.store_delivery("xero", body)
         fan_out.fan_out()
         database.close()
 
@@ -409,7 +409,7 @@ def test_deliveries_that_come_while_one_is_written_share_a_commit() -> None:
     bodies = [json.dumps({"events": [], "entropy": number}).encode() for number in range(4)]
 
     def send(body: bytes) -> None:
-        receiver.store("xero", body, began=time.perf_counter())
+        receiver.store_delivery("xero", body, began=time.perf_counter())
         database.close()
 
     threads = [threading.Thread(target=send, args=(body,)) for body in bodies]

@@ -32,7 +32,7 @@ def deliver(*connections: Connection) -> Delivery:
         }
         for connection in connections
     ]
-    receiver.store("xero", json.dumps({"events": events, "entropy": "ENTROPY"}).encode())
+    receiver.store_delivery("xero", json.dumps({"events": events, "entropy": "ENTROPY"}).encode())
     fan_out.fan_out()
     return Delivery.objects.latest("pk")
 
@@ -226,7 +226,7 @@ def test_duplicate_is_shown_with_the_delivery_that_came_first(
     as_member: Client, as_stranger: Client, workspace: Workspace
 ) -> None:
     first = deliver(make_connection(workspace))
-    receiver.store("xero", bytes(first.body))
+    receiver.store_delivery("xero", bytes(first.body))
     fan_out.fan_out()
     again = Delivery.objects.latest("pk")
     rows = as_member.get("/northwind/deliveries/").context["page"].rows
@@ -244,7 +244,7 @@ def test_time_to_answer_is_stored_with_the_delivery_and_shown(
 ) -> None:
     check = deliver()
     assert check.answer_ms is None  # nobody said when it arrived
-    receiver.store("xero", b'{"events": []}', began=time.perf_counter())
+    receiver.store_delivery("xero", b'{"events": []}', began=time.perf_counter())
     fan_out.fan_out()
     measured = Delivery.objects.latest("pk")
     assert measured.answer_ms is not None

@@ -10,7 +10,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from connections.integrations import ReportedEvent
+from connections.events import ReportedEvent
 from connections.models import Call, CallState, Connection, Delivery, Event, Mention, Sending
 from connections.webhooks import fan_out, parsing
 from taskjuice.workspaces.models import Workspace
@@ -79,7 +79,7 @@ def told(
     """An event as a delivery brings it, taken in and announced."""
     reported = ReportedEvent(connection.tenant_id, "INVOICE", type, resource, at)
     (event,) = parsing.insert_events([(connection, fields.get("delivery"), reported)])
-    fan_out.announce([event])
+    fan_out.announce_events([event])
     return event
 
 

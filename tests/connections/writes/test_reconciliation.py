@@ -15,7 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from connections.integrations import Call as ActionCall
+from connections.integrations import ActionContext as ActionCall
 from connections.integrations import Done, Failed, Outcome, TryLater, Unknown, registry
 from connections.models import Call, CallState, Connection, Reconciliation, Sending
 from connections.writes import decisions, reconciliation
@@ -106,7 +106,7 @@ def restore() -> Reconciliation:
     """The database as it was before anything was written, an hour and a half ago."""
     Call.objects.all().delete()
     Sending.objects.all().delete()
-    return reconciliation.begin(since=timezone.now() - timedelta(minutes=90))
+    return reconciliation.begin_reconciliation(since=timezone.now() - timedelta(minutes=90))
 
 
 def command(*words: str) -> str:
@@ -128,7 +128,7 @@ def test_step_that_wrote_after_the_backup_asks_a_person_and_writes_once(
     step: Step, owner: User
 ) -> None:
     assert isinstance(step.run(), Done)
-    reconciliation.release(restore(), force=True)
+    reconciliation.release_writes(restore(), force=True)
     outcome = step.run()
     assert isinstance(outcome, Unknown)
     assert "it may have been done already" in outcome.message
@@ -136,13 +136,13 @@ def test_step_that_wrote_after_the_backup_asks_a_person_and_writes_once(
     number = step.sandbox.xero(
         "GET", str(step.connection.tenant_id), f'Invoices?where=Contact.Name=="{step.name}"&page=1'
     )["Invoices"][0]["InvoiceNumber"]
-    decisions.it_is_there(call=Call.objects.get(), named=number, by=owner)
+    decisions.confirm_record(call=Call.objects.get(), named=number, by=owner)
     assert isinstance(step.run(), Done)
     assert step.there() == 1
 
 
 def test_doubtful_step_writes_when_a_person_says_so(step: Step, owner: User) -> None:
-    reconciliation.release(restore(), force=True)
+    reconciliation.release_writes(restore(), force=True)
     assert isinstance(step.run(), Unknown)
     decisions.send_again(call=Call.objects.get(), by=owner)
     assert isinstance(step.run(), Done)
@@ -161,9 +161,9 @@ def test_doubt_goes_by_the_databases_clock_in_the_order_in_which_things_happen(
 ) -> None:
     backup = clock.now()
     before = Step(running, connection, at=clock.now())
-    row = reconciliation.begin(since=backup)
+    row = reconciliation.begin_reconciliation(since=backup)
     while_open = Step(running, connection, at=clock.now())
-    reconciliation.release(row, force=True)
+    reconciliation.release_writes(row, force=True)
     after = Step(running, connection, at=clock.now())
     assert isinstance(before.run(), Unknown)
     assert isinstance(while_open.run(), Done)
@@ -173,10 +173,10 @@ def test_doubt_goes_by_the_databases_clock_in_the_order_in_which_things_happen(
 def test_replay_by_a_person_after_the_restore_is_not_doubted(step: Step, owner: User) -> None:
     Activation.objects.update(state=ActivationState.FAILED)
     replay.replay_activation(activation=step.activation, position=0, by=owner)
-    row = reconciliation.begin(since=clock.now())
-    reconciliation.release(row, force=True)
+    row = reconciliation.begin_reconciliation(since=clock.now())
+    reconciliation.release_writes(row, force=True)
     assert isinstance(step.run(), Unknown)
-    decisions.abandon(call=Call.objects.get(), by=owner)
+    decisions.abandon_call(call=Call.objects.get(), by=owner)
     Activation.objects.update(state=ActivationState.FAILED)
     replay.replay_activation(activation=step.activation, position=0, by=owner)
     assert isinstance(step.run(), Done)
@@ -197,14 +197,14 @@ def test_change_that_is_dated_anew_after_the_restore_is_doubted(
     read_all(connection)
     backup = clock.now()
     running.xero("POST", tenant, f"Invoices/{draft}", {"Status": "AUTHORISED"})
-    row = reconciliation.begin(since=backup)
+    row = reconciliation.begin_reconciliation(since=backup)
     running.xero("POST", tenant, f"Invoices/{draft}", {"Reference": "Touched again"})
     read_all(connection)
     changes.announce_changes()
     activation = Activation.objects.get(workflow=workflow)
     assert activation.event is not None
     assert activation.event.occurred_at > row.begun_at
-    reconciliation.release(row, force=True)
+    reconciliation.release_writes(row, force=True)
     outcome = Step(running, connection, activation=activation).run()
     assert isinstance(outcome, Unknown)
     assert "it may have been done already" in outcome.message
@@ -216,10 +216,15 @@ def test_write_that_the_backup_thinks_unsent_is_looked_up_and_found(step: Step) 
         state=CallState.INTENDED, record_id=None, record_name="", answer=None, settled_at=None
     )
     Sending.objects.update(first_sent_at=None, times=0, status=None)
-    row = reconciliation.begin(since=timezone.now() - timedelta(minutes=90))
-    assert reconciliation.open_points(row) == ["1 writes without an answer have not been looked up"]
-    assert reconciliation.look_up() == 1
-    assert (Call.objects.get().state, reconciliation.open_points(row)) == (CallState.CONFIRMED, [])
+    row = reconciliation.begin_reconciliation(since=timezone.now() - timedelta(minutes=90))
+    assert reconciliation.list_open_points(row) == [
+        "1 writes without an answer have not been looked up"
+    ]
+    assert reconciliation.look_up_unsettled() == 1
+    assert (Call.objects.get().state, reconciliation.list_open_points(row)) == (
+        CallState.CONFIRMED,
+        [],
+    )
     assert step.there() == 1
 
 
@@ -229,10 +234,10 @@ def test_write_that_is_not_in_xero_goes_out_only_after_the_release(step: Step) -
     Call.objects.update(
         body=Call.objects.get().body | {"Url": f"http://localhost:8000/x/y/calls/{uuid4()}/"}
     )
-    row = reconciliation.begin(since=timezone.now() - timedelta(minutes=90))
-    assert reconciliation.look_up() == 1
+    row = reconciliation.begin_reconciliation(since=timezone.now() - timedelta(minutes=90))
+    assert reconciliation.look_up_unsettled() == 1
     assert (Call.objects.get().state, step.there()) == (CallState.INTENDED, 1)
-    assert reconciliation.open_points(row) == []
+    assert reconciliation.list_open_points(row) == []
 
 
 def test_command_leads_through_it(step: Step) -> None:

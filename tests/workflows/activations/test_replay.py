@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from connections.errors import Invalid
-from connections.integrations import Action, Call, Data, registry
+from connections.integrations import Action, ActionContext, Data, registry
 from connections.models import Connection
 from connections.providers import providers
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
@@ -38,7 +38,7 @@ class Count(Action):
     taken: ClassVar[list[str]] = []
     refuse: ClassVar[set[str]] = set()
 
-    def run(self, call: Call, data: Data) -> Data:
+    def run(self, call: ActionContext, data: Data) -> Data:
         self.taken.append(call.step)
         if call.step in self.refuse:
             raise Invalid(["Not like this."], status=400)
@@ -235,7 +235,7 @@ def test_cancel_of_a_running_one_is_not_undone_by_its_worker(
     )
     during = Count.run
 
-    def run(self: Count, call: Call, data: Data) -> Data:
+    def run(self: Count, call: ActionContext, data: Data) -> Data:
         replay.cancel_activation(activation=Activation.objects.get(), by=member)
         return during(self, call, data)
 
@@ -286,7 +286,7 @@ def test_replay_repeats_no_finished_element_of_a_list(
 ) -> None:
     seen: list[str] = []
 
-    def run(self: Count, call: Call, data: Data) -> Data:
+    def run(self: Count, call: ActionContext, data: Data) -> Data:
         seen.append(data["text"])
         if data["text"] == "b" and seen.count("b") == 1:
             raise Invalid(["Not b."], status=400)

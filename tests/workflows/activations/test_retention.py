@@ -239,7 +239,7 @@ def test_body_replayed_after_its_history_is_gone_has_no_effect(connection: Conne
             "eventType": "UPDATE",
             "eventDateUtc": moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3],
         }
-        receiver.store("xero", json.dumps({"events": [event]}).encode())
+        receiver.store_delivery("xero", json.dumps({"events": [event]}).encode())
         fan_out.fan_out()
         return Delivery.objects.latest("id").verdict
 

@@ -12,7 +12,16 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from connections.integrations import Call, Data, Done, Failed, Outcome, Preview, TryLater, registry
+from connections.integrations import (
+    ActionContext,
+    Data,
+    Done,
+    Failed,
+    Outcome,
+    Preview,
+    TryLater,
+    registry,
+)
 from connections.models import Call as JournalCall
 from connections.models import Connection, Event
 from taskjuice.workspaces.models import Agency, AuditEntry, User, Workspace
@@ -57,7 +66,7 @@ def xero(monkeypatch: pytest.MonkeyPatch) -> list[Outcome]:
         Done({"Total": 1200, "LineItems": [{"Description": f"line {n}"} for n in range(9)]})
     ]
 
-    def run_many(calls: list[Call], rows: list[Data]) -> list[Outcome]:
+    def run_many(calls: list[ActionContext], rows: list[Data]) -> list[Outcome]:
         assert all(call.user is not None and call.activation_id is None for call in calls)
         return answers[:1] * len(rows)
 

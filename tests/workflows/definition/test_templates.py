@@ -6,7 +6,7 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from connections.integrations import Call, Data, Done, Outcome, registry
+from connections.integrations import ActionContext, Data, Done, Outcome, registry
 from connections.models import Connection
 from taskjuice.workspaces.models import Workspace
 from tests.factories import make_connection, make_event
@@ -84,7 +84,7 @@ def customer(monkeypatch: pytest.MonkeyPatch) -> Data:
     """Return the customer's record at Xero."""
     contact: Data = {"Name": "Ridgeway University", "EmailAddress": "accounts@ridgeway.example"}
 
-    def outcomes(calls: list[Call], rows: list[Data]) -> list[Outcome]:
+    def outcomes(calls: list[ActionContext], rows: list[Data]) -> list[Outcome]:
         return [Done(contact) for _ in rows]
 
     monkeypatch.setattr(registry.actions["xero/get-contact"], "run_many", outcomes)

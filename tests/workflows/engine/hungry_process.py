@@ -16,12 +16,16 @@ MOST = 1 << 30
 
 def main() -> None:
     django.setup()
-    from connections.integrations import Call, Data, registry  # they need Django to be set up
+    from connections.integrations import (  # they need Django to be set up
+        ActionContext,
+        Data,
+        registry,
+    )
     from tests.workflows.conftest import Look
     from workflows.engine import runner
 
     class Hungry(Look):
-        def run(self, call: Call, data: Data) -> Data:
+        def run(self, call: ActionContext, data: Data) -> Data:
             if data["number"] == 13:
                 try:
                     bytearray(4 * MOST)

@@ -47,7 +47,7 @@ def pause(client: Client, here: str, connection: Connection, **typed: Any) -> An
 def announced(*connections: Connection) -> list[int]:
     """Return how many activations an event at each of them starts."""
     events = [make_event(connection, category="CONTACT") for connection in connections]
-    started = fan_out.announce(events)
+    started = fan_out.announce_events(events)
     return [started.get(event.pk, 0) for event in events]
 
 

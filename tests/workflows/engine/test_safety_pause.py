@@ -136,7 +136,7 @@ def test_events_that_come_meanwhile_start_activations_that_wait(
 ) -> None:
     run(workflow, connection, 1, 3, 5)
     event = make_event(connection, category="CONTACT")
-    assert fan_out.announce([event]) == {event.pk: 1}
+    assert fan_out.announce_events([event]) == {event.pk: 1}
     runner.run_lane(connection.pk)
     assert Activation.objects.get(event=event).state == "ready"
 

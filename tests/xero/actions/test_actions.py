@@ -9,11 +9,19 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Done, Failed, Outcome, Preview, TryLater, registry
+from connections.integrations import (
+    ActionContext,
+    Data,
+    Done,
+    Failed,
+    Outcome,
+    Preview,
+    TryLater,
+    registry,
+)
 from connections.models import Call, Connection, ConnectionProblem
 from connections.writes import admission
-from connections.writes.writers import Draft
+from connections.writes.writers import WriteDraft
 from taskjuice.workspaces.models import AuditEntry, User, Workspace
 from tests.sandbox_process import SandboxProcess
 from tests.xero.linked import link, point_at
@@ -52,7 +60,7 @@ def run(connection: Connection, key: str, *inputs: Data, **call: Any) -> list[Ou
     values: list[dict[str, Any]] = [
         {"activation_id": n + 1, "step": "s"} | call for n in range(len(inputs))
     ]
-    calls = [ActionCall(connection, **value) for value in values]
+    calls = [ActionContext(connection, **value) for value in values]
     return action.run_many(calls, [clean_input(action, row) for row in inputs])
 
 
@@ -413,7 +421,7 @@ def test_a_guarded_write_knows_what_is_there_and_what_it_comes_to(
 ) -> None:
     seen: list[tuple[str, Decimal | None, str, bool]] = []
 
-    def look(requests: Sequence[admission.Request]) -> list[Outcome | None]:
+    def look(requests: Sequence[admission.WriteRequest]) -> list[Outcome | None]:
         seen.extend(
             (one.subject, one.amount, one.currency, one.twin is not None) for one in requests
         )
@@ -450,16 +458,16 @@ def test_a_number_that_the_local_copy_knows_is_a_twin(
 ) -> None:
     there = an_invoice_to_pay(sandbox, connection)
     upsert.store_records(connection, INVOICES, [there])
-    writer, call = InvoiceWriter(), ActionCall(connection, guard={"duplicate": "skip"})
+    writer, call = InvoiceWriter(), ActionContext(connection, guard={"duplicate": "skip"})
     data = clean_input(
         registry.actions["xero/create-invoice"], invoice("Other", number=there["InvoiceNumber"])
     )
     (draft,) = writer.drafts([call], [data], [uuid4()])
-    assert isinstance(draft, Draft)
+    assert isinstance(draft, WriteDraft)
     assert draft.twin is not None
     assert draft.twin.record["InvoiceID"] == there["InvoiceID"]
     (bill,) = writer.drafts([call], [data | {"type": "ACCPAY"}], [uuid4()])
-    assert isinstance(bill, Draft)
+    assert isinstance(bill, WriteDraft)
     assert bill.twin is None
 
 
@@ -477,7 +485,7 @@ def test_a_preview_is_the_exact_document_and_sends_nothing(
             "date": "2026-11-02",
         },
     )
-    preview = action.preview(ActionCall(connection, user=owner), data)
+    preview = action.preview(ActionContext(connection, user=owner), data)
     payment = {
         "Invoice": {"InvoiceID": first["InvoiceID"]},
         "Account": {"Code": "090"},

@@ -372,7 +372,7 @@ def test_no_error_holds_a_token(
     caplog: pytest.LogCaptureFixture,
     kind: str,
 ) -> None:
-    token = grants.access_token(Grant.objects.get())
+    token = grants.get_access_token(Grant.objects.get())
     fault(sandbox, kind, remaining=None)
     with pytest.raises(errors.ProviderError) as raised:
         client_for(connection).get("/Organisation")

@@ -13,8 +13,7 @@ import pytest
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 
-from connections.integrations import Call as ActionCall
-from connections.integrations import Data, Done, registry
+from connections.integrations import ActionContext, Data, Done, registry
 from connections.models import Call, Connection, Sending
 from connections.writes import reconciliation
 from taskjuice.queue import clock
@@ -57,7 +56,7 @@ def connection(running: SandboxProcess, settings: Any, workspace: Workspace) -> 
 def write(connection: Connection, action_key: str, number: int, **given: Any) -> Data:
     """One write of a step of activation `number`."""
     action = registry.actions[action_key]
-    call = ActionCall(connection, activation_id=number, step="write")
+    call = ActionContext(connection, activation_id=number, step="write")
     (outcome,) = action.run_many([call], [clean_input(action, given)])
     assert isinstance(outcome, Done), outcome
     return dict(outcome.output)
@@ -95,7 +94,7 @@ def test_status_lists_each_kind_that_was_written_after_the_backup(
     )["Contacts"][0]
     Call.objects.exclude(pk=known.pk).delete()
     Sending.objects.exclude(calls=known).delete()
-    reconciliation.begin(since=backup)
+    reconciliation.begin_reconciliation(since=backup)
     read_all(connection)
 
     printed = status()

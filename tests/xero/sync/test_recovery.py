@@ -9,7 +9,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from connections.integrations import ReportedEvent
+from connections.events import ReportedEvent
 from connections.models import Connection, Delivery, Event
 from connections.webhooks import fan_out, parsing
 from taskjuice.workspaces.models import Workspace
@@ -49,7 +49,7 @@ def tell(
     at = timezone.now() - ago
     reported = [ReportedEvent(connection.tenant_id, "INVOICE", type, id, at) for id in ids]
     events = parsing.insert_events([(connection, None, event) for event in reported])
-    fan_out.announce(events)
+    fan_out.announce_events(events)
     return events
 
 
@@ -173,7 +173,7 @@ def test_webhook_that_comes_late_meets_the_recovered_event(quiet: Connection) ->
     id = changed_invoice(quiet, 10)
     (found,) = recovered(quiet, timezone.now() - timedelta(hours=1))
     late = ReportedEvent(quiet.tenant_id, "INVOICE", found.type, id, found.occurred_at)
-    fan_out.announce(parsing.insert_events([(quiet, None, late)]))
+    fan_out.announce_events(parsing.insert_events([(quiet, None, late)]))
     assert (Event.objects.count(), Activation.objects.count()) == (1, 1)
 
 
@@ -338,6 +338,6 @@ def test_silence_says_nothing_while_no_webhook_ever_came(quiet: Connection) -> N
 
 def test_events_mark_only_their_own_kind(connection: Connection) -> None:
     event = ReportedEvent(connection.tenant_id, "CREDITNOTE", "UPDATE", uuid4(), timezone.now())
-    fan_out.announce(parsing.insert_events([(connection, None, event)]))
+    fan_out.announce_events(parsing.insert_events([(connection, None, event)]))
     assert Stale.objects.count() == 0
     assert set(Part.objects.filter(problem="").values_list("kind", flat=True)) == set(sync.ORDER)

@@ -13,7 +13,7 @@ from django import forms
 
 from connections.integrations import (
     Action,
-    Call,
+    ActionContext,
     Data,
     Done,
     Failed,
@@ -106,7 +106,7 @@ class HttpRequest(Action):
         "body": {"id": "a-1", "total": "1150.00"},
     }
 
-    def run_many(self, calls: Sequence[Call], rows: Sequence[Data]) -> list[Outcome]:
+    def run_many(self, calls: Sequence[ActionContext], rows: Sequence[Data]) -> list[Outcome]:
         secrets = open_secrets(calls, rows)
         ready = [
             prepare_request(call, data, secrets) for call, data in zip(calls, rows, strict=True)
@@ -121,7 +121,7 @@ class HttpRequest(Action):
     def reads(self, data: Data) -> bool:
         return not is_changing(data["method"])
 
-    def preview(self, call: Call, data: Data) -> Preview | Outcome:
+    def preview(self, call: ActionContext, data: Data) -> Preview | Outcome:
         """Show the request with the names of secret values in their place."""
         assert call.connection is not None  # pages send none
         request = prepare_request(call, data, mask_secrets(call.connection.agency, data))
@@ -137,7 +137,9 @@ class HttpRequest(Action):
             [row for row in headers if isinstance(row, dict)] if isinstance(headers, list) else []
         )
         names = {str(row["secret"]) for row in rows if row.get("secret")}
-        hosts = dict(secret_values.of(agency).filter(name__in=names).values_list("name", "host"))
+        hosts = dict(
+            secret_values.list_secrets(agency).filter(name__in=names).values_list("name", "host")
+        )
         for name in sorted(names):
             if problem := find_secret_problem(
                 name, hosts.get(name), host_of(str(given.get("url") or ""))

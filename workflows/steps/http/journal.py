@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from connections.integrations import Call, Data
+from connections.integrations import ActionContext, Data
 from taskjuice.database.outages import OUTAGE, retry_during_outage
 from workflows.models import SentRequest
 
@@ -29,12 +29,12 @@ class NotedRequest:
     is_open: bool = False
 
 
-def request_key(call: Call) -> RequestKey:
+def request_key(call: ActionContext) -> RequestKey:
     assert call.activation_id is not None  # pages send none
     return call.activation_id, call.step, call.element
 
 
-def idempotency_key(call: Call, *content: str | bytes) -> uuid.UUID:
+def idempotency_key(call: ActionContext, *content: str | bytes) -> uuid.UUID:
     """Return the Idempotency-Key, which is stable for this content of this step run."""
     digest = sha256()
     for part in content:

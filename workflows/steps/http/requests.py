@@ -5,20 +5,20 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
-from connections.integrations import Call, Data, Failed
+from connections.integrations import ActionContext, Data, Failed
 from connections.secrets import values as secret_values
-from connections.secrets.values import Opened
+from connections.secrets.values import OpenSecret
 from taskjuice.workspaces.models import Agency
 from workflows.steps.http import journal as http_journal
 
-Secrets = Mapping[str, Opened]
+Secrets = Mapping[str, OpenSecret]
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
     """A prepared request; `key` is None for methods that change nothing and for previews."""
 
-    call: Call
+    call: ActionContext
     method: str
     url: str
     headers: Mapping[str, str]
@@ -42,27 +42,27 @@ def is_changing(method: str) -> bool:
     return method != "GET"
 
 
-def open_secrets(calls: Sequence[Call], rows: Sequence[Data]) -> Secrets:
+def open_secrets(calls: Sequence[ActionContext], rows: Sequence[Data]) -> Secrets:
     """Decrypt the secret values of these rows.
 
     A wave is of one connection, so of one agency.
     """
     connection = calls[0].connection
     assert connection is not None  # pages send none
-    return secret_values.opened(connection.agency_id, _list_secret_names(rows))
+    return secret_values.open_secrets(connection.agency_id, _list_secret_names(rows))
 
 
 def mask_secrets(agency: Agency, data: Data) -> Secrets:
     """Return the names of the secret values in their place, without decrypting any."""
     rows = (
-        secret_values.of(agency)
+        secret_values.list_secrets(agency)
         .filter(name__in=_list_secret_names([data]))
         .values_list("name", "host")
     )
-    return {name: Opened(host, f"[secret value {name}]") for name, host in rows}
+    return {name: OpenSecret(host, f"[secret value {name}]") for name, host in rows}
 
 
-def prepare_request(call: Call, data: Data, secrets: Secrets) -> PreparedRequest | Failed:
+def prepare_request(call: ActionContext, data: Data, secrets: Secrets) -> PreparedRequest | Failed:
     url = _add_query(data["url"], data["query"])
     body, kind = _build_body(data)
     headers = {"User-Agent": "TaskJuice", "Accept": "application/json, */*;q=0.5"}

@@ -46,27 +46,29 @@ class Command(BaseCommand):
             {"begin": self._begin, "status": self._status, "release": self._release}[
                 options["step"]
             ](options)
-        except reconciliation.NotAllowed as error:
+        except reconciliation.ReconciliationRefused as error:
             raise CommandError(str(error)) from error
 
     def _begin(self, options: dict[str, Any]) -> None:
         if options["since"] is None:
             raise CommandError("Say when the backup was made: --since 2026-11-22T02:00:00Z")
-        row = reconciliation.begin(since=options["since"])
+        row = reconciliation.begin_reconciliation(since=options["since"])
         self.stdout.write(
             "Writes are held. Start web and workers: they read what changed"
             f" since {row.since:%Y-%m-%d %H:%M} UTC."
         )
 
     def _status(self, _: dict[str, Any]) -> None:
-        row = reconciliation.current()
+        row = reconciliation.find_open()
         if row is None:
             self.stdout.write("No reconciliation is open; writes go out.")
             return
         self.stdout.write(f"Writes are held since {row.begun_at:%Y-%m-%d %H:%M} UTC.")
-        self.stdout.write(f"{reconciliation.look_up()} writes without an answer were looked up.")
+        self.stdout.write(
+            f"{reconciliation.look_up_unsettled()} writes without an answer were looked up."
+        )
         self._list_unknown_records(row)
-        points = reconciliation.open_points(row)
+        points = reconciliation.list_open_points(row)
         for point in points:
             self.stdout.write(f"open: {point}")
         if points:
@@ -84,10 +86,10 @@ class Command(BaseCommand):
                 self.stdout.write(f"  {_describe(record)}")
 
     def _release(self, options: dict[str, Any]) -> None:
-        row = reconciliation.current()
+        row = reconciliation.find_open()
         if row is None:
             raise CommandError("No reconciliation is open.")
-        reconciliation.release(row, force=options["force"])
+        reconciliation.release_writes(row, force=options["force"])
         self.stdout.write(
             "Writes go out again. Steps that may have written before the restore ask a person."
         )

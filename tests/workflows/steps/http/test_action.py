@@ -200,10 +200,10 @@ def test_sealed_value_opens_for_its_own_row_only(agency: Agency, foreign_agency:
     mine, theirs = make_secret(agency, "a"), make_secret(foreign_agency, "a")
     Secret.objects.filter(pk=theirs.pk).update(sealed=Secret.objects.get(pk=mine.pk).sealed)
     with pytest.raises(encryption.CannotOpen):
-        secret_values.opened(foreign_agency.pk, ["a"])
+        secret_values.open_secrets(foreign_agency.pk, ["a"])
     Secret.objects.filter(pk=mine.pk).update(host="evil.example.com")
     with pytest.raises(encryption.CannotOpen):
-        secret_values.opened(agency.pk, ["a"])
+        secret_values.open_secrets(agency.pk, ["a"])
 
 
 # -- pages of secret values --
@@ -216,9 +216,11 @@ def test_secret_is_added_replaced_and_deleted(as_admin: Client, agency: Agency) 
     assert "crm_token is kept" in answer.content.decode()
     secret = Secret.objects.get()
     assert secret.host == "api.example.com"
-    assert secret_values.opened(agency.pk, ["crm_token"])["crm_token"].value == VALUE
+    assert secret_values.open_secrets(agency.pk, ["crm_token"])["crm_token"].value == VALUE
     as_admin.post(f"/northwind/settings/secrets/{secret.pk}/replace/", {"value": "another-token"})
-    assert secret_values.opened(agency.pk, ["crm_token"])["crm_token"].value == "another-token"
+    assert (
+        secret_values.open_secrets(agency.pk, ["crm_token"])["crm_token"].value == "another-token"
+    )
     as_admin.post(f"/northwind/settings/secrets/{secret.pk}/delete/")
     assert Secret.objects.count() == 0
     assert list(AuditEntry.objects.order_by("id").values_list("verb", flat=True)) == [
