@@ -23,4 +23,4 @@ def describe_scopes(
     """
     scopes = " ".join(settings.XERO_SCOPES)
     advice = providers[XeroProvider.key].scope_advice
-    return [checks.Info(f"Xero is scopes for: {scopes}.", hint=advice, id="xero.I001")]
+    return [checks.Info(f"Xero is asked for: {scopes}.", hint=advice, id="xero.I001")]

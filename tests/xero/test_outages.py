@@ -91,9 +91,9 @@ def cut_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: b
 
 
 CUTS: dict[str, tuple[Any, str, bool]] = {
-    "before anything is asked": (rate_limits, "take", False),
-    "while it is asked": (rate_limits, "give_back", False),
-    "before the intent is stored": (sending, "stored", False),
+    "before anything is asked": (rate_limits, "take_slot", False),
+    "while it is asked": (rate_limits, "return_slot", False),
+    "before the intent is stored": (sending, "store_calls", False),
     "before it is sent": (XeroWriter, "send", False),
     "after it was sent": (XeroWriter, "send", True),
     "before its outcome is stored": (store.Batch, "_store", False),
@@ -181,7 +181,7 @@ def test_statement_that_is_too_much_counts_as_an_attempt(
         with database.cursor() as cursor:
             cursor.execute("DO $$ BEGIN RAISE EXCEPTION 'too long' USING ERRCODE = '57014'; END $$")
 
-    monkeypatch.setattr(rate_limits, "take", too_much)
+    monkeypatch.setattr(rate_limits, "take_slot", too_much)
     for _ in range(MAX_ATTEMPTS):
         with pytest.raises(OperationalError):
             drain(connection)
