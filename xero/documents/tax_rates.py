@@ -22,6 +22,9 @@ from xero.records.master_data import parse_tax_rate
 CACHE_SECONDS = 3600
 CACHE_AFTER_FAILURE_SECONDS = 60
 SALE = "ACCREC"
+# The fields of a TaxRate. The cache is the database, where processes of another release read too: an
+# object of a class of ours could not be opened once its module has moved.
+CachedRate = tuple[str, str, Decimal | None, str]
 # Xero's ReportTaxType decides on which side a rate can be used; those not named here fit both.
 SALES_ONLY = {
     "OUTPUT",
@@ -57,9 +60,9 @@ class TaxRate:
 
 def read_cached_rates(connection: Connection) -> dict[str, TaxRate]:
     """Return the cached rates by tax type, or else the types that the chart of accounts names."""
-    cached: dict[str, TaxRate] | None = cache.get(_cache_key(connection))
+    cached: list[CachedRate] | None = cache.get(_cache_key(connection))
     if cached:
-        return cached
+        return {values[0]: TaxRate(*values) for values in cached}
     types = Account.objects.filter(connection=connection).exclude(tax_type="")
     names = sorted(set(types.values_list("tax_type", flat=True)))
     return {type: TaxRate(type, type, None) for type in names}
@@ -76,19 +79,19 @@ def fetch_rates(connection: Connection) -> dict[str, TaxRate]:
         except errors.ProviderError:
             # The preview says that it does not know the rate; the form works all the same. A short
             # entry, so that a page opened again does not wait for Xero each time.
-            cache.set(_cache_key(connection), {}, CACHE_AFTER_FAILURE_SECONDS)
+            cache.set(_cache_key(connection), [], CACHE_AFTER_FAILURE_SECONDS)
         else:
             cache.set(_cache_key(connection), _parse_rates(answer), CACHE_SECONDS)
     return read_cached_rates(connection)
 
 
-def _parse_rates(answer: Mapping[str, Any]) -> dict[str, TaxRate]:
-    rates = {}
-    for rate in map(parse_tax_rate, read_objects(answer, "TaxRates")):
-        if rate.type and rate.status == "ACTIVE":
-            rates[rate.type] = TaxRate(rate.type, rate.name, rate.rate, rate.reported_as)
-    return rates
+def _parse_rates(answer: Mapping[str, Any]) -> list[CachedRate]:
+    return [
+        (rate.type, rate.name, rate.rate, rate.reported_as)
+        for rate in map(parse_tax_rate, read_objects(answer, "TaxRates"))
+        if rate.type and rate.status == "ACTIVE"
+    ]
 
 
 def _cache_key(connection: Connection) -> str:
-    return f"xero-tax-rates-{connection.pk}-{connection.tenant_id}"
+    return f"xero-tax-rate-values-{connection.pk}-{connection.tenant_id}"
