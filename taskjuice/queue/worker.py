@@ -92,7 +92,7 @@ class WorkerNode:
     def _drain(self) -> None:
         """Let the running tasks end, then kill what is left."""
         assert self.cluster is not None
-        # To the main process only: a signal to the whole group leaves it hanging (measured).
+        # The main process ends the others in their order; they ignore SIGTERM (sentinel.py).
         self.cluster.send_signal(signal.SIGTERM)
         try:
             self.cluster.wait(DRAIN_SECONDS)
